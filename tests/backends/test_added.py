@@ -45,7 +45,7 @@ def added(request, monkeypatch):
 
 @pytest.mark.parametrize("variant", ["plain", "strided", "special", "alias"])
 @pytest.mark.parametrize("backend_id", [*BACKENDS, CUPY_ON_NUMPY])
-def test_an_activation_with_a_reference_only(make_backend, backend_id, added, variant, monkeypatch):
+def test_an_activation_without_overrides(make_backend, backend_id, added, variant, monkeypatch):
     host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, "float32")
     kernels = [name for name, kind in kernel_keys() if kind == added]
@@ -58,7 +58,7 @@ def test_an_activation_with_a_reference_only(make_backend, backend_id, added, va
 
 
 @pytest.mark.parametrize("backend_id", BACKENDS)
-def test_a_network_trains_with_it(make_backend, backend_id, added):
+def test_a_network_trains_with_an_added_activation(make_backend, backend_id, added):
     x, y = small_data(40)
     losses = []
     for backend in (make_backend(backend_id), get_backend("numpy", dtype="float64", fused=False)):
@@ -71,7 +71,7 @@ def test_a_network_trains_with_it(make_backend, backend_id, added):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
-def test_a_backend_made_before_has_what_is_added_later(monkeypatch):
+def test_existing_backends_see_later_additions(monkeypatch):
     backend = get_backend("numpy")
     for table in (ACTIVATIONS, KERNELS):
         monkeypatch.setattr(table, "_entries", dict(table.items()))

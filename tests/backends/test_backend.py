@@ -54,7 +54,7 @@ def test_round_trip(backend, dtype, layout, writeable):
     assert same_bits(back, array)
 
 
-def test_from_host_converts_where_asked(backend):
+def test_from_host_converts_dtypes(backend):
     there = backend.from_host(np.asarray([0, 7, 255], dtype=np.uint8), dtype=backend.dtype)
     assert there.dtype == backend.dtype
     assert backend.to_host(there).tolist() == [0.0, 7.0, 255.0]
@@ -71,7 +71,7 @@ def test_from_host_converts_where_asked(backend):
         (("strict", None), ("strict", "device1")),
     ],
 )
-def test_check_refuses_foreign_arrays(taker, giver):
+def test_check_rejects_foreign_arrays(taker, giver):
     taker, giver = get_backend(*taker), get_backend(*giver)
     array = giver.zeros(2)
     assert not taker.owns(array)
@@ -100,7 +100,7 @@ def test_zeros_are_aligned(name, shape, dtype):
             assert host.ctypes.data % 64 == 0
 
 
-def test_a_view_shares_memory_or_is_refused(backend):
+def test_a_view_shares_memory_or_raises(backend):
     array = backend.zeros((3, 4))
     flat = backend.view(array, (-1,))
     flat[...] = 2.0
@@ -149,7 +149,7 @@ def test_fused_false_binds_references_only(backend, make_backend):
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_overrides_are_bound_for_their_dtypes_kinds_and_devices_only():
+def test_overrides_apply_only_within_their_limits():
     def fast(xp, *args):
         return None
 
@@ -171,7 +171,7 @@ def test_overrides_are_bound_for_their_dtypes_kinds_and_devices_only():
     assert bound("float64") == set(ACTIVATIONS)
 
 
-def test_overrides_are_found_in_a_module():
+def test_overrides_in_a_module():
     module = types.ModuleType("fast")
     exec(
         "from backends.dispatch import override\n"
@@ -202,7 +202,7 @@ def test_unknown_kernels():
             backend.kernel(*key)
 
 
-def test_wrapped_replaces_kernels_of_a_copy(backend):
+def test_with_wrapper_replaces_kernels_of_a_copy(backend):
     asked = []
 
     def wrap(name, kind, kernel):

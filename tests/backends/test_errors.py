@@ -6,7 +6,7 @@ from backends.errors import InputError, UnknownName, one_line, reraise, shorten,
 from backends.table import Table
 
 
-def test_the_parts_of_a_sentence():
+def test_input_error_joins_its_parts():
     assert str(InputError("a is 1")) == "a is 1"
     assert str(InputError("a is 1", cure="leave\nit out")) == "a is 1; leave it out"
 
@@ -27,20 +27,20 @@ def test_long_texts_are_cut():
         (OSError("x" * 401), "a", f"a ({'x' * 397}...)"),
     ],
 )
-def test_an_error_becomes_a_refusal(error, got, sentence):
+def test_reraise_converts_errors(error, got, sentence):
     with pytest.raises(UnknownName) as caught, reraise(OSError, got, error_type=UnknownName):
         raise error
     assert str(caught.value) == sentence
 
 
-def test_the_nearest_name_is_said_if_there_is_one():
+def test_unknown_name_error_suggests_the_nearest_name():
     assert str(unknown_name_error("a", "NUMPY", ["numpy"])).endswith(
         "expected one of numpy; did you mean 'numpy'?"
     )
     assert str(unknown_name_error("a", "zz", ["numpy", "torch"])) == "a is 'zz', expected one of numpy, torch"
 
 
-def test_a_table_takes_a_name_once_unless_again():
+def test_table_rejects_duplicates_unless_overwrite():
     table = Table("fruit", {"apple": 1})
     for name, words in (("apple", "fruit 'apple' is there already"), ("", "named ''"), (3, "named 3")):
         with pytest.raises(InputError, match=words):

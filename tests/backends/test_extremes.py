@@ -55,7 +55,7 @@ def numbers(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("kind", EXACT)
-def test_activations_and_their_slopes(make_backend, kind, backend_id, dtype):
+def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     for copies in (1, 16):  # the plain code and the vectorised
         x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
@@ -115,7 +115,7 @@ LOSSES = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_and_their_slopes(make_backend, name, backend_id, dtype):
+def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype):
     """Of one output, at targets 0 and 1."""
     backend, bound, z = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps), numbers(dtype)
     for target in (0.0, 1.0):

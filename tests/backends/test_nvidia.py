@@ -43,18 +43,18 @@ def smi(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_extra_fits_all_cards(smi, name):
+def test_find_extra_fits_all_gpus(smi, name):
     text, expected = CASES[name]
     smi(text)
     assert nvidia.find_extra(nvidia.query_cards()) == expected
 
 
-def test_without_nvidia_smi_there_is_no_card(monkeypatch, tmp_path):
+def test_no_gpus_without_nvidia_smi(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert nvidia.query_cards() == []
 
 
-def test_an_nvidia_smi_that_hangs_is_no_card(monkeypatch):
+def test_no_gpus_if_nvidia_smi_hangs(monkeypatch):
     def hang(command, **settings):
         raise subprocess.TimeoutExpired(command, settings["timeout"])
 
@@ -72,7 +72,7 @@ def test_an_nvidia_smi_that_hangs_is_no_card(monkeypatch):
         (11, (550, (9, 0)), None),
     ],
 )
-def test_the_obstacle_is_named(cuda, card, words):
+def test_find_obstacle_names_the_obstacle(cuda, card, words):
     assert nvidia.find_obstacle(cuda, [nvidia.Card(*card)]) == words
 
 
@@ -87,7 +87,7 @@ def test_the_obstacle_is_named(cuda, card, words):
         (FAILED, "cupy", "[fast]"),
     ],
 )
-def test_make_train_installs_it(smi, tmp_path, text, backend, extras):
+def test_make_train_installs_the_extra(smi, tmp_path, text, backend, extras):
     smi(text)
     words = [f"PYTHON={sys.executable}", f"VENV={tmp_path / 'venv'}", f"BACKEND={backend}"]
     done = subprocess.run(["make", "--dry-run", "train", *words], cwd=ROOT, capture_output=True, text=True)

@@ -60,7 +60,7 @@ def test_override_equals_reference(make_backend, backend_id, dtype, key, variant
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_what_torch_runs_on_other_devices(make_backend, device):
+def test_torch_overrides_per_device_type(make_backend, device):
     """Their overrides on CPU tensors: the arithmetic, if not the device."""
     backend, found = make_backend("torch"), usable_overrides(TorchBackend.OVERRIDES, device)
     # torch's fused code for CUDA reads its scalars as float32.
@@ -83,7 +83,7 @@ def test_every_kernel_has_cases(name):
         assert set(KERNELS[name].writes) <= set(case)
 
 
-def test_a_kernel_without_cases_says_where_to_put_them(monkeypatch):
+def test_missing_cases_name_the_file(monkeypatch):
     @kernel(writes=("y",))
     def warp(xp, x, y):
         y[...] = x

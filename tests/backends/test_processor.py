@@ -39,7 +39,7 @@ def anew():
         (ARM.replace("asimd", "asimd sve"), ("a name", "SVE")),
     ],
 )
-def test_linux_lists_its_cores(monkeypatch, tmp_path, text, expected):
+def test_reads_the_processor_from_cpuinfo(monkeypatch, tmp_path, text, expected):
     (tmp_path / "cpuinfo").write_text(text)
     read = processor._cpuinfo
     monkeypatch.setattr(processor, "_cpuinfo", lambda: read(str(tmp_path / "cpuinfo")))
@@ -53,7 +53,7 @@ def test_linux_lists_its_cores(monkeypatch, tmp_path, text, expected):
     [(["SSE42", "X86_V3"], "AVX2"), (["X86_V2", "X86_V3", "X86_V4"], "AVX-512"), ([], "a machine")],
 )
 @pytest.mark.parametrize("system", ["Windows", "Darwin", "Linux"])
-def test_elsewhere_numpy_knows(monkeypatch, system, features, expected):
+def test_falls_back_to_numpys_features(monkeypatch, system, features, expected):
     """And on a Linux whose /proc cannot be read."""
     read = processor._cpuinfo
     monkeypatch.setattr(processor, "_cpuinfo", lambda: read("/nowhere/cpuinfo"))
@@ -63,7 +63,7 @@ def test_elsewhere_numpy_knows(monkeypatch, system, features, expected):
     assert this_processor() == ("a machine", expected)
 
 
-def test_without_numpys_own_lists_nothing_fails(monkeypatch):
+def test_works_without_numpys_private_lists(monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(name)
 
@@ -72,7 +72,7 @@ def test_without_numpys_own_lists_nothing_fails(monkeypatch):
     assert (processor._numpy_features(), numpy_dispatch()) == ([], "baseline")
 
 
-def test_limits_are_the_variables_that_are_set(monkeypatch):
+def test_limiting_variables_returns_set_variables(monkeypatch):
     for name in processor.LIMITING_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
@@ -84,7 +84,7 @@ def test_limits_are_the_variables_that_are_set(monkeypatch):
     ("libraries", "rocm", "expected"),
     [(["libcuda.so.1"], False, True), (["nvcuda.dll"], False, True), ([], True, True), ([], False, False)],
 )
-def test_a_gpu_has_a_driver(monkeypatch, tmp_path, libraries, rocm, expected):
+def test_has_gpu_driver(monkeypatch, tmp_path, libraries, rocm, expected):
     def load(name):
         if name not in libraries:
             raise OSError(name)

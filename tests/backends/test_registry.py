@@ -71,7 +71,7 @@ def test_devices(name, device, shown):
     assert backend.owns(backend.zeros(3))
 
 
-def test_the_backends_own_device_is_taken(backend, make_backend):
+def test_accepts_the_backends_device_object(backend, make_backend):
     again = get_backend(backend.name, backend.device)
     assert again.owns(backend.zeros(1))
 
@@ -91,7 +91,7 @@ def test_torch_cuda_without_a_gpu(device):
 
 
 @NO_GPU
-def test_auto_without_a_gpu_is_numba_where_it_is_installed():
+def test_auto_without_a_gpu_uses_numba():
     cpu = "numba" if importlib.util.find_spec("numba") else "torch"
     backend = get_backend("auto", dtype="float64", fused=False)
     assert (backend.name, backend.dtype_name, backend.fused) == (cpu, "float64", False)
@@ -142,13 +142,13 @@ def only(monkeypatch):
          "torch runs on the GPU; cupy is missing; pip install cupy"),
     ],
 )  # fmt: skip
-def test_auto_takes_the_fastest_and_says_what_would_be_faster(only, able, driver, device, place, reason):
+def test_auto_uses_the_fastest_and_names_a_faster_one(only, able, driver, device, place, reason):
     only(able, driver)
     chosen = get_backend("auto", device)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
 
 
-def test_auto_raises_what_the_last_one_lacks(only):
+def test_auto_raises_the_last_reason(only):
     only(CPUS, driver=False)
     with pytest.raises(BackendUnavailable, match=r"^torch on cuda is missing"):
         get_backend("auto", "cuda")
@@ -157,7 +157,7 @@ def test_auto_raises_what_the_last_one_lacks(only):
         get_backend("auto")
 
 
-def test_a_library_that_is_not_installed_is_named(monkeypatch):
+def test_names_a_library_that_is_not_installed(monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name="numba")
 

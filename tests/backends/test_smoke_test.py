@@ -63,7 +63,7 @@ def register(monkeypatch):
         (Wrong, ("a product and a compiled kernel fails", "it gave [[7.0, 7.0]")),
     ],
 )
-def test_what_cannot_train_is_refused_when_it_is_made(register, kind, words):
+def test_rejects_backends_that_cannot_train(register, kind, words):
     register(kind)
     with pytest.raises(BackendUnavailable) as caught:
         get_backend("mine")
@@ -75,7 +75,7 @@ def test_what_cannot_train_is_refused_when_it_is_made(register, kind, words):
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_what_works_passes(backend, fused):
+def test_working_backends_pass(backend, fused):
     run_smoke_test(get_backend(backend.name, backend.device, fused=fused))
 
 
@@ -91,7 +91,7 @@ def no_code(*arguments):
     raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
 
 
-def test_torch_that_fails_on_its_card_is_refused(monkeypatch):
+def test_rejects_torch_that_fails_on_its_gpu(monkeypatch):
     card(monkeypatch)
     with pytest.raises(
         BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*--device cpu"
@@ -102,7 +102,7 @@ def test_torch_that_fails_on_its_card_is_refused(monkeypatch):
 # --------------------------------------------------------------------------- what "auto" says
 
 
-def test_auto_goes_on_to_the_next_and_says_why(monkeypatch):
+def test_auto_falls_back_and_gives_the_reason(monkeypatch):
     """What fails on a card is passed over; test_registry.py has the order and the words."""
     card(monkeypatch)
     monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)
@@ -115,6 +115,6 @@ def test_auto_goes_on_to_the_next_and_says_why(monkeypatch):
     assert backend.with_wrapper(lambda name, kind, kernel: kernel).reason == backend.reason
 
 
-def test_what_is_asked_for_by_name_has_no_reason(backend):
+def test_a_backend_requested_by_name_has_no_reason(backend):
     assert backend.reason is None
     assert "reason" not in backend.describe()

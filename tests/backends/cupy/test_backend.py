@@ -92,7 +92,7 @@ def card(monkeypatch):
     return card
 
 
-def test_a_cupy_that_works_is_taken(card):
+def test_auto_uses_a_working_cupy(card):
     backend = get_backend("auto")
     assert (backend.name, backend.device_type) == ("cupy", "cuda")
     assert backend.reason == "cupy runs on the GPU"
@@ -109,7 +109,7 @@ def test_a_cupy_that_works_is_taken(card):
         ("synchronize", RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")),
     ],
 )
-def test_a_cupy_that_fails_is_refused_and_auto_goes_on(card, call, error):
+def test_auto_skips_a_failing_cupy(card, call, error):
     card.broken[call] = error
     with pytest.raises(BackendUnavailable) as caught:
         get_backend("cupy")
@@ -123,7 +123,7 @@ def test_a_cupy_that_fails_is_refused_and_auto_goes_on(card, call, error):
     assert str(error) in backend.reason
 
 
-def test_it_uses_the_first_card_that_is_visible(card):
+def test_uses_the_first_visible_gpu(card):
     for device in (None, "cuda", "cuda:0", card.module.cuda.Device(0)):
         assert get_backend("cupy", device).device.id == 0
     for device in ("gpu", "cuda:x", "cuda:-1", "cpu", 0):
@@ -135,7 +135,7 @@ def test_it_uses_the_first_card_that_is_visible(card):
         get_backend("cupy", "cuda:1")
 
 
-def test_precision_and_graphs_are_passed_on(card, monkeypatch):
+def test_passes_on_precision_and_graphs(card, monkeypatch):
     asked = []
     monkeypatch.setattr(cupy_backend, "tf32", lambda wanted=None: asked.append(wanted))
     backend = get_backend("cupy", precision="tf32", graphs=True)
@@ -144,7 +144,7 @@ def test_precision_and_graphs_are_passed_on(card, monkeypatch):
 
 
 @pytest.mark.parametrize(("capability", "holds"), [("75", False), ("80", True), ("120", True)])
-def test_tf32_is_refused_where_the_card_has_none(card, capability, holds):
+def test_rejects_tf32_on_old_gpus(card, capability, holds):
     card.capability = capability
     if holds:
         assert get_backend("cupy", precision="tf32").precision == "tf32"
@@ -154,7 +154,7 @@ def test_tf32_is_refused_where_the_card_has_none(card, capability, holds):
     assert get_backend("cupy").precision == "float32"
 
 
-def test_the_private_switch_of_tf32_is_taken_where_it_is(monkeypatch):
+def test_uses_the_private_tf32_switch_if_present(monkeypatch):
     kinds = {}
     linalg = types.SimpleNamespace(
         COMPUTE_TYPE_TF32=3,

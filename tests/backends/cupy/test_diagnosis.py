@@ -67,7 +67,7 @@ def cupy(monkeypatch):
         ),
     ],
 )
-def test_each_cause_has_its_cure(cupy, setting, words):
+def test_each_failure_names_its_cure(cupy, setting, words):
     cupy(**setting)
     with pytest.raises(BackendUnavailable) as caught:
         get_backend("cupy")
@@ -77,19 +77,19 @@ def test_each_cause_has_its_cure(cupy, setting, words):
     assert available_backends()["cupy"] == sentence
 
 
-def test_the_distributions_that_bring_cupy_are_found(monkeypatch):
+def test_finds_installed_cupy_distributions(monkeypatch):
     names = ("CuPy-cuda12x", "cupyx", "numpy", "cupy", "cupy-rocm-5-0")
     found = [types.SimpleNamespace(metadata={"Name": name}) for name in names]
     monkeypatch.setattr(metadata, "distributions", lambda: found)
     assert cupy_diagnosis.installed_wheels() == ["cupy", "cupy-cuda12x", "cupy-rocm-5-0"]
 
 
-def test_a_usable_device_is_counted(cupy):
+def test_counts_usable_devices(cupy):
     cupy(driver=12000, built_for=12090, devices=2)  # an older driver of the same major version is enough
     assert count_usable_devices() == 2
 
 
-def test_missing_says_what_to_install(monkeypatch):
+def test_missing_cupy_names_the_install_command(monkeypatch):
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: [])
     monkeypatch.setitem(sys.modules, "cupy", None)  # import raises
     for cards, cure in (
@@ -109,7 +109,7 @@ def test_missing_says_what_to_install(monkeypatch):
         ("RuntimeError('half of it is there already')", "pip install"),
     ],
 )
-def test_broken_shows_its_error(monkeypatch, tmp_path, error, cure):
+def test_broken_cupy_shows_its_error(monkeypatch, tmp_path, error, cure):
     (tmp_path / "cupy.py").write_text(f"raise {error}")
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.delitem(sys.modules, "cupy", raising=False)

@@ -132,7 +132,7 @@ def trained(backend, *layers, **settings):
     return model.parameters.values.copy(), history["loss"], history["accuracy"]
 
 
-def test_replayed_updates_leave_the_same_bits(card, monkeypatch):
+def test_replayed_updates_give_the_same_bits(card, monkeypatch):
     recorded = trained(card.backend())
     assert card.replays.count(25 * 5) == 3  # one of 25 updates in each epoch of 42
     assert sum(card.replays) == 5 * (
@@ -145,7 +145,7 @@ def test_replayed_updates_leave_the_same_bits(card, monkeypatch):
     assert recorded[1:] == eager[1:]
 
 
-def test_without_graphs_nothing_is_recorded_and_nothing_said(card):
+def test_records_nothing_without_graphs(card):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plain = trained(card.backend(graphs=False))
@@ -171,7 +171,7 @@ class CompileException(Exception):
 )
 @pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
 @pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
-def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card, error, words, graphs):
+def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, graphs):
     expected = trained(
         card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5
     )
@@ -189,7 +189,7 @@ def test_kernels_that_do_not_compile_load_or_run_are_one_warning_and_layers(card
 
 
 @pytest.mark.parametrize("case", ["layers", "tf32"])
-def test_what_cannot_be_recorded_says_so(card, case):
+def test_warns_about_steps_that_cannot_be_recorded(card, case):
     settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
     with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* run one by one"):
         trained(card.backend(**settings), *layers, batch_size=5)

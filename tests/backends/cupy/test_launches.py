@@ -40,7 +40,7 @@ def started(monkeypatch):
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("real", ["float32", "float64"])
 @pytest.mark.parametrize("picks_bytes", [False, True])
-def test_the_right_arguments_are_passed_on(started, name, real, picks_bytes):
+def test_passes_on_correct_arguments(started, name, real, picks_bytes):
     given = arguments_of(name, real, "uint8" if picks_bytes else real)
     compilation.launch(name, (1,), (32, 4), *given)
     ((_, types, passed),) = started
@@ -51,7 +51,7 @@ def test_the_right_arguments_are_passed_on(started, name, real, picks_bytes):
 
 
 @pytest.mark.parametrize(("name", "which"), PLACES)
-def test_a_wrong_argument_is_refused(started, name, which):
+def test_rejects_wrong_arguments(started, name, which):
     right = arguments_of(name)
     if KERNELS[name][which] == "int":
         wrong = [2**31, -1, 2.0, np.zeros(1, np.int32)]
@@ -67,7 +67,7 @@ def test_a_wrong_argument_is_refused(started, name, which):
     assert started == []
 
 
-def test_a_kernel_is_looked_up_once(monkeypatch):
+def test_looks_up_each_kernel_once(monkeypatch):
     looked_up, texts = [], []
 
     class RawModule:
@@ -89,7 +89,7 @@ def test_a_kernel_is_looked_up_once(monkeypatch):
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
-def test_where_results_have_gaps_they_are_made_without_pointers(monkeypatch):
+def test_strided_results_use_kernels_without_pointers(monkeypatch):
     started, made, rng = [], [], np.random.default_rng(3)
     host_cuda.install(monkeypatch)
     monkeypatch.setattr(
@@ -108,7 +108,7 @@ def test_where_results_have_gaps_they_are_made_without_pointers(monkeypatch):
 
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
-def test_label_smoothing_of_numpys_own_float(monkeypatch):
+def test_label_smoothing_with_a_numpy_float(monkeypatch):
     """0.1 as numpy.float64 once made float64 targets, which the kernel read as float32."""
     host_cuda.install(monkeypatch)
     x, y = np.linspace(0, 1, 60, dtype=np.float32).reshape(20, 3), np.arange(20) % 3

@@ -18,7 +18,7 @@ def zeros(*shapes):
     return tuple(np.zeros(shape, np.float32) for shape in shapes)
 
 
-def test_what_few_images_add_is_what_all_of_them_do(monkeypatch):
+def test_blocks_of_images_give_the_same_sums(monkeypatch):
     monkeypatch.setattr(compilation, "elementwise", host_cuda.Elementwise)
     shapes = (5, 9, 9, 2), (5, 5, 2, 3), (5, 9, 9, 3)
     x, W, dz = (np.random.default_rng(2).random(shape, np.float32) for shape in shapes)

@@ -106,7 +106,7 @@ NEEDS = re.compile(
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("real", "pixel"), TYPES)
-def test_kernels_with_pointers_compile(architecture, real, pixel, tmp_path):
+def test_raw_kernels_compile(architecture, real, pixel, tmp_path):
     """And fit: 65,536 registers for the threads of a block, 48 KB of shared memory, nothing spilled."""
     report = compile_for_gpu(cuda.module(cuda.kernels(), real, pixel), architecture, tmp_path)
     needs = NEEDS.findall(re.sub(r"\n(?!ptxas info *: Compiling)", " ", report))
@@ -131,7 +131,7 @@ def test_elementwise_arithmetic_compiles(architecture, tmp_path):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_text_that_torch_is_given_compiles(architecture, tmp_path):
+def test_text_for_torch_compiles(architecture, tmp_path):
     text = cuda.function("threefry").replace("\nT ", "\n__device__ T ")  # torch says so by an option
     kernel = "__global__ void one(long long* out) { *out = threefry<long long>(*out, 1, 2, 3); }"
     compile_for_gpu(text + kernel, architecture, tmp_path)
@@ -170,7 +170,7 @@ def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contigu
 
 @needs_cupy
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_cupy_generates_compiles(cupy, architecture, tmp_path):
+def test_code_that_cupy_generates_compiles(cupy, architecture, tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("CuPy's headers include the toolkit's, which come with nvcc")
     include = str(Path(cupy.__file__).parent / "_core" / "include")
@@ -214,7 +214,7 @@ class Recorder:
 
 @needs_cupy
 @pytest.mark.parametrize("made", CupyBackend.OVERRIDES, ids=lambda made: made.kernel)
-def test_cupy_has_what_the_overrides_call(cupy, made, monkeypatch):
+def test_cupy_has_all_functions_that_overrides_call(cupy, made, monkeypatch):
     if host_cuda.COMPILER is None:
         pytest.skip("no C++ compiler")
     host_cuda.install(monkeypatch)
@@ -237,7 +237,7 @@ def test_cupy_accepts_the_kernels(cupy, monkeypatch):
 
 
 @needs_cupy
-def test_tf32_is_a_switch_that_can_be_read(cupy):
+def test_tf32_can_be_set_and_read(cupy):
     from cupy._core import _routines_linalg
 
     assert tf32(False) is False
@@ -245,7 +245,7 @@ def test_tf32_is_a_switch_that_can_be_read(cupy):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_without_the_private_switch_tf32_is_cupys_documented_variable(monkeypatch, wanted):
+def test_tf32_falls_back_to_the_documented_variable(monkeypatch, wanted):
     monkeypatch.setitem(sys.modules, "cupy._core", None)  # import raises
     monkeypatch.setenv("CUPY_TF32", "")
     assert tf32() is False
@@ -253,17 +253,17 @@ def test_without_the_private_switch_tf32_is_cupys_documented_variable(monkeypatc
     assert os.environ["CUPY_TF32"] == str(int(wanted))
 
 
-def test_a_kernel_is_compiled_without_the_others():
+def test_each_kernel_compiles_alone():
     for name in cuda.kernels():
         text = cuda.module((name,), "float", "unsigned char")
         assert text.count("__global__") == 1
         assert f" {name}(" in text.partition("__global__")[2]
 
 
-def test_every_kernel_of_the_files_is_known():
+def test_finds_every_kernel_of_the_files():
     texts = [(cuda.FOLDER / f"{file}.cu").read_text() for file in cuda.KERNEL_FILES]
     assert len(cuda.kernels()) == sum(text.count("__global__") for text in texts)
 
 
-def test_a_kernel_that_is_started_with_1024_threads_says_so():
+def test_kernels_with_1024_threads_declare_launch_bounds():
     assert "__launch_bounds__(1024)" in cuda.module(("backward_and_sums",), "float", "float")

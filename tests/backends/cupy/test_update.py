@@ -72,7 +72,7 @@ def trained(case, *, planned=True, dtype="float32", **settings):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_plan_leaves_what_the_layers_leave(name, dtype):
+def test_a_plan_gives_the_results_of_the_layers(name, dtype):
     _, x, *_ = CASES[name]
     plan, seen = trained(CASES[name], dtype=dtype)
     assert all(seen)
@@ -85,7 +85,7 @@ def test_a_plan_leaves_what_the_layers_leave(name, dtype):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(value):
+def test_nonfinite_weights_spread_as_in_layers(value):
     def start(parameters):
         parameters["dense_1.W"][3, 2] = value
 
@@ -126,7 +126,7 @@ def of_size(n_in, n_out):
     return replace(a_plan(), layers=(replace(a_plan().layers[0], W=W),))
 
 
-def test_what_the_kernels_know_is_planned():
+def test_plans_supported_networks():
     plan = a_plan()
     assert is_planned(plan)
     assert is_planned(replace(plan, x=np.zeros((4, 3), np.uint8)))
@@ -153,18 +153,18 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("changed", OTHERS)
-def test_what_the_kernels_do_not_know_is_not_planned(changed):
+def test_does_not_plan_unsupported_networks(changed):
     assert not is_planned(replace(a_plan(), **OTHERS[changed]))
 
 
 @pytest.mark.parametrize(
     "settings", [{"fused": False}, {"wrap": lambda name, kind, kernel: kernel}, {"precision": "tf32"}]
 )
-def test_a_backend_that_asks_for_other_kernels_has_no_plans(settings):
+def test_wrapped_kernels_disable_plans(settings):
     assert not is_planned(a_plan(), **settings)
 
 
-def test_an_update_keeps_the_arrays_that_its_kernels_reach_by_an_address(monkeypatch):
+def test_an_update_keeps_its_arrays_alive(monkeypatch):
     def address(array):
         if array is not None:
             reached.append(weakref.ref(array))
@@ -206,7 +206,7 @@ def count_launches(monkeypatch):
     return started
 
 
-def test_an_update_as_train_runs_it_is_7_launches(monkeypatch):
+def test_an_update_of_the_lecture_network_takes_7_launches(monkeypatch):
     """With train.py's own metrics and schedule, on noise of MNIST's shape; the hidden layers are narrower."""
     x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
     data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
@@ -264,7 +264,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("name", ["a short last batch", "bytes", "many classes", "momentum"])
-def test_blocks_write_where_no_other_does_and_no_order_matters(name, monkeypatch):
+def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
     def address(array):
         Watched.behind += [] if array is None else [array]
         return original(array)
@@ -282,7 +282,7 @@ def test_blocks_write_where_no_other_does_and_no_order_matters(name, monkeypatch
     np.testing.assert_array_equal(watched["values"], plain["values"])
 
 
-def test_a_race_is_found(monkeypatch):
+def test_finds_a_race(monkeypatch):
     monkeypatch.setattr(compilation, "raw_kernel", Watched)
     one, four, numbers = np.ones(1, np.float32), np.ones(4, np.float32), np.ones(9, np.float32)
     given = four, four, 4, 1, one, 1, numbers, four.copy(), four.copy(), np.ones(1, np.int64)

@@ -45,13 +45,13 @@ def run(package, **settings):
 
 
 @pytest.mark.parametrize("folder", [{}, {"NUMBA_CACHE_DIR": "/dev/null/cache"}])
-def test_with_a_package_and_a_home_that_cannot_be_written(package, folder):
+def test_unwritable_package_and_home(package, folder):
     said = run(package, HOME="/dev/null", **folder)
     assert said.count("RuntimeWarning") == 1
     assert "NUMBA_CACHE_DIR" in said
 
 
-def test_with_torn_files_in_the_cache(package, tmp_path):
+def test_damaged_cache_files(package, tmp_path):
     folder = tmp_path / "cache"
     assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
     kept = list(folder.rglob("*.nb?"))
@@ -61,7 +61,7 @@ def test_with_torn_files_in_the_cache(package, tmp_path):
     assert run(package, NUMBA_CACHE_DIR=str(folder)).count("RuntimeWarning") == 1
 
 
-def test_with_a_full_disk(monkeypatch):
+def test_full_disk(monkeypatch):
     from backends.numba import compilation
 
     def full(self, *what):

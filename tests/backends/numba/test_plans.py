@@ -116,7 +116,7 @@ def trained(case, whole=True, *, labels=LABELS, **settings):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_plan_leaves_what_the_layers_leave(name, workers):
+def test_a_plan_gives_the_results_of_the_layers(name, workers):
     plan, seen = trained(CASES[name])
     assert all(seen)
     layers, _ = trained(CASES[name], whole=False)
@@ -129,7 +129,7 @@ def test_a_plan_leaves_what_the_layers_leave(name, workers):
 
 
 @pytest.mark.parametrize("name", ["sparse", "dense", "one layer"])
-def test_bits_are_the_same_each_time(name, workers):
+def test_repeated_runs_give_the_same_bits(name, workers):
     first, _ = trained(CASES[name])
     for _ in range(6):
         for what, array in trained(CASES[name])[0].items():
@@ -138,7 +138,7 @@ def test_bits_are_the_same_each_time(name, workers):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["sparse", "dense"])
-def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(name, value, workers):
+def test_nonfinite_weights_spread_as_in_layers(name, value, workers):
     """Also where its input is 0 in each example: 0 times infinity is NaN."""
     case = list(CASES[name])
     case[1] = case[1].copy()
@@ -156,7 +156,7 @@ def test_a_weight_that_is_not_finite_spoils_what_it_spoils_in_layers(name, value
 
 
 @pytest.mark.parametrize("name", ["sparse", "compressed"])
-def test_a_weight_that_becomes_infinite_spoils_the_next_update(name, workers):
+def test_an_infinite_weight_affects_the_next_update(name, workers):
     layers, x, _, batch = CASES[name]
     dense = np.array(x.todense() if name == "compressed" else x)
     dense[:, 3] = 0
@@ -176,7 +176,7 @@ def test_a_weight_that_becomes_infinite_spoils_the_next_update(name, workers):
     np.testing.assert_array_equal(np.isnan(two["values"]), np.isnan(layers["values"]))
 
 
-def test_a_part_of_a_compressed_matrix(workers):
+def test_slices_of_a_csr_matrix(workers):
     """The first rows are for validation or not: what is learned is what the rest alone teaches."""
     layers, x, optimizer, batch = CASES["compressed"]
     case = layers, x[:161], optimizer, batch
@@ -186,7 +186,7 @@ def test_a_part_of_a_compressed_matrix(workers):
     np.testing.assert_array_equal(left["values"], alone["values"])
 
 
-def test_rows_that_begin_nowhere_are_not_read_by_the_workers():
+def test_workers_do_not_read_invalid_csr_rows():
     """A matrix that SciPy would not have made: its rows reach beyond its numbers."""
     columns, values = np.array([5, 2], np.int32), np.ones(2, np.float32)
     rows = Rows(scipy.sparse.csr_matrix((values, columns, np.array([0, 1, 2], np.int32)), (2, 60)), "float32")
@@ -197,7 +197,7 @@ def test_rows_that_begin_nowhere_are_not_read_by_the_workers():
         assert rows.as_compressed() is None
 
 
-def test_what_is_compressed_out_of_order_goes_layer_by_layer():
+def test_unsorted_csr_runs_layer_by_layer():
     layers, x, optimizer, batch = CASES["compressed"]
     columns, starts = np.array([5, 5, 2], np.int32), np.array([0] + 230 * [3], np.int32)
     twice = scipy.sparse.csr_matrix((np.ones(3, np.float32), columns, starts), x.shape)
@@ -211,7 +211,7 @@ class Freeze(Callback):
         self.model.layers[0].trainable = False
 
 
-def test_a_layer_that_is_frozen_on_the_way_stays_as_it_is(workers):
+def test_a_layer_frozen_during_training_stays_unchanged(workers):
     plan, seen = trained(CASES["sparse"], epochs=3, callbacks=[Freeze()])
     assert all(seen)
     layers, _ = trained(CASES["sparse"], whole=False, epochs=3, callbacks=[Freeze()])
@@ -219,7 +219,7 @@ def test_a_layer_that_is_frozen_on_the_way_stays_as_it_is(workers):
         assert_close(plan[what], layers[what], 3e-6, what)
 
 
-def test_what_the_workers_cannot_read_goes_layer_by_layer():
+def test_unreadable_inputs_run_layer_by_layer():
     """A matrix that is compressed and yet full, numbers of 64 bits, another activation or optimizer."""
     layers, x, *rest = CASES["one layer"]
     found, seen = trained((layers, scipy.sparse.csr_matrix(x), *rest))
@@ -232,14 +232,14 @@ def test_what_the_workers_cannot_read_goes_layer_by_layer():
     assert not any(planned_runs.trained(CASES["bytes"], doubles, True, LABELS)[1])
 
 
-def test_no_kernel_that_was_asked_for_is_passed_over():
+def test_plans_respect_wrapped_and_reference_kernels():
     """The references, and those that somebody watches."""
     watched = get_backend("numba").with_wrapper(lambda name, kind, kernel: kernel)
     for backend in (get_backend("numba", fused=False), watched):
         assert not any(planned_runs.trained(CASES["one layer"], backend, True, LABELS)[1])
 
 
-def test_of_equal_logits_the_first_is_the_answer(workers):
+def test_equal_logits_predict_the_first_class(workers):
     def start(parameters):
         parameters["dense_1.W"][...] = 0
 
@@ -248,7 +248,7 @@ def test_of_equal_logits_the_first_is_the_answer(workers):
     np.testing.assert_allclose(plan["accuracy"], np.mean(LABELS[:50] == 0), rtol=1e-6)
 
 
-def test_more_updates_than_there_are_batches_are_refused(monkeypatch):
+def test_rejects_more_updates_than_batches(monkeypatch):
     made, original = [], dnn.training.runners.plan_updates
     monkeypatch.setattr(
         dnn.training.runners, "plan_updates", lambda *step: made.append(original(*step)) or made[-1]
@@ -258,14 +258,14 @@ def test_more_updates_than_there_are_batches_are_refused(monkeypatch):
         made[0](5)
 
 
-def test_without_a_blas_that_it_knows_the_layers_do_it(monkeypatch):
+def test_runs_layer_by_layer_without_a_known_blas(monkeypatch):
     monkeypatch.setattr("backends.numba.plans.worker_pool", lambda: None)
     assert trained(CASES["dense"])[1] == [False, False]
     monkeypatch.setattr("backends.numba.backend.worker_pool", lambda: None)
     assert "workers" not in get_backend("numba").describe()
 
 
-def test_two_trainings_at_once_leave_what_each_leaves_alone(workers):
+def test_concurrent_trainings_do_not_affect_each_other(workers):
     names = ["sparse", "dense"]
     alone = {name: trained(CASES[name])[0] for name in names}
     together = {}
@@ -286,7 +286,7 @@ def fit(case):
     return model.parameters.values.copy()
 
 
-def test_a_resume_that_goes_on_layer_by_layer_says_so(monkeypatch, caplog):
+def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):
     kept = Kept()
     trained(CASES["dense"], callbacks=[kept])
     trained(CASES["dense"], resume=kept.states[5])
@@ -295,7 +295,7 @@ def test_a_resume_that_goes_on_layer_by_layer_says_so(monkeypatch, caplog):
     assert "was made with updates whole, here it is updates None; the same bits are not" in caplog.text
 
 
-def test_a_fork_has_workers_of_its_own(monkeypatch):
+def test_a_fork_has_its_own_workers(monkeypatch):
     use(2, monkeypatch)
     expected = fit(CASES["dense"])
     child = os.fork()
@@ -310,7 +310,7 @@ SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("0 1", 
 
 
 @pytest.mark.parametrize(("said", "cores"), SAID)
-def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_path):
+def test_a_container_quota_limits_the_workers(said, cores, monkeypatch, tmp_path):
     monkeypatch.setattr(worker_pool, "QUOTA_PATH", str(tmp_path / "cpu.max"))
     if said is not None:
         (tmp_path / "cpu.max").write_text(said)
@@ -320,7 +320,7 @@ def test_a_container_has_as_many_workers_as_cores(said, cores, monkeypatch, tmp_
     assert get_backend("numba").describe()["workers"] == worker_pool.worker_pool().workers
 
 
-def test_without_a_blas_that_can_be_called_there_is_no_team(monkeypatch):
+def test_no_worker_pool_without_a_callable_blas(monkeypatch):
     for name, value in [
         ("numpy_blas", None),
         ("numpy_blas", replace(blas.numpy_blas(), sgemm=0)),
@@ -332,7 +332,7 @@ def test_without_a_blas_that_can_be_called_there_is_no_team(monkeypatch):
     assert worker_pool.worker_pool.__wrapped__() is not None
 
 
-def test_the_blas_has_its_threads_again():
+def test_blas_threads_are_restored():
     before = blas.get_threads()
     fit(CASES["dense"])
     assert blas.get_threads() == before

@@ -26,7 +26,7 @@ class Library:
         self.changes += 1
 
 
-def test_inside_it_is_the_number_asked_for_and_afterwards_the_one_before():
+def test_a_section_sets_and_restores_the_number():
     library = Library()
     with library.count.section(1):
         assert (library.n, library.count.held, library.count.outside) == (1, 1, 4)
@@ -36,7 +36,7 @@ def test_inside_it_is_the_number_asked_for_and_afterwards_the_one_before():
     assert (library.n, library.count.held) == (4, 0)
 
 
-def test_a_section_in_a_section_replaces_it_meanwhile():
+def test_a_nested_section_replaces_the_outer_one():
     library, seen = Library(), []
     with library.count.section(1):
         with library.count.section(3):
@@ -50,7 +50,7 @@ def test_a_section_in_a_section_replaces_it_meanwhile():
     assert library.n == 4
 
 
-def test_sections_of_one_number_are_open_together():
+def test_sections_with_the_same_number_overlap():
     library, both = Library(), threading.Barrier(2)
 
     def work():
@@ -63,7 +63,7 @@ def test_sections_of_one_number_are_open_together():
     assert library.n == 4
 
 
-def test_a_section_of_another_number_waits_and_is_not_overtaken():
+def test_a_section_with_another_number_waits_in_order():
     library, opened, order = Library(), threading.Event(), []
 
     def other():
@@ -92,7 +92,7 @@ def test_a_section_of_another_number_waits_and_is_not_overtaken():
     assert library.n == 4
 
 
-def test_many_threads_with_many_numbers_find_the_number_they_asked_for():
+def test_many_threads_get_their_numbers():
     library = Library()
 
     def work(seed):
@@ -107,7 +107,7 @@ def test_many_threads_with_many_numbers_find_the_number_they_asked_for():
     assert library.n == 4
 
 
-def test_a_number_that_is_asked_for_holds_outside_of_sections():
+def test_change_applies_outside_of_sections():
     library = Library()
     assert not library.count.explicit
     library.count.change(2)
@@ -120,7 +120,7 @@ def test_a_number_that_is_asked_for_holds_outside_of_sections():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_child_is_in_no_section_of_another_thread(inside):
+def test_a_forked_child_keeps_only_its_own_section(inside):
     library, opened, ended = Library(), threading.Event(), threading.Event()
 
     def hold():
@@ -157,7 +157,7 @@ def test_a_child_is_in_no_section_of_another_thread(inside):
 # --------------------------------------------------------------------------- the rule for products
 
 
-def test_the_shape_alone_decides_how_many_threads_a_product_has():
+def test_product_threads_depend_on_the_shape_alone():
     limit = products.SINGLE_THREAD_LIMIT
     assert [products.product_threads(size, 8) for size in (0, limit, limit + 1)] == [1, 1, 8]
     assert products.product_threads(100 * 784 * 500, 8) == 1  # the largest of the lecture's network
@@ -174,7 +174,7 @@ def counted(monkeypatch, limit=1000):
     return library, seen
 
 
-def test_products_get_their_threads(monkeypatch):
+def test_products_use_product_threads(monkeypatch):
     library, seen = counted(monkeypatch)
     a = np.ones((10, 10), np.float32)
     products.product(a, a)  # 1,000 multiply-adds
@@ -189,7 +189,7 @@ def test_products_get_their_threads(monkeypatch):
     assert library.n == 2
 
 
-def test_kernels_of_layers_use_the_rule(monkeypatch):
+def test_layer_kernels_use_product_threads(monkeypatch):
     _, seen = counted(monkeypatch)
     backend = get_backend("numpy")
     x, W, b, y = (backend.zeros(shape) for shape in ((20, 30), (30, 40), (40,), (20, 40)))

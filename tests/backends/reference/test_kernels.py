@@ -25,7 +25,7 @@ def run(name: str, *args: Any) -> None:
     KERNELS[name].function(npx, *args)
 
 
-def test_what_is_said_of_an_activation_is_so():
+def test_activation_properties():
     z = np.concatenate([np.linspace(-9.0, 9.0, 181), [1e-9, -1e-9]])[:, None]
     for kind, f in ACTIVATIONS.items():
         y, dz = np.empty_like(z), np.empty_like(z)
@@ -96,7 +96,7 @@ def test_reference_loss_edges():
     assert gradient[0, 1:].tolist() == [0.25, -0.25, 0.25]
 
 
-def test_reference_cross_entropy_of_an_impossible_class():
+def test_reference_cross_entropy_of_an_infinite_logit():
     losses, gradient = np.empty(1), np.empty((1, 2))
     with np.errstate(invalid="ignore"):
         run(

@@ -87,14 +87,14 @@ def test_max_pooling():
         assert_close(dx, last(x.grad), TIGHT)
 
 
-def test_a_window_of_nothing_names_a_pixel_of_the_image(backend):
+def test_max_pooling_indices_are_inside_the_image(backend):
     x = backend.from_host(np.full((1, 2, 2, 1), -np.inf, backend.dtype_name))
     y, index = backend.zeros((1, 2, 2, 1)), backend.zeros((1, 2, 2, 1), dtype=backend.xp.int64)
     backend.kernel("max_pool2d")(x, (2, 2), (2, 2), ((1, 1), (1, 1)), y, index)
     assert backend.to_host(index).ravel().tolist() == [0, 1, 2, 3]
 
 
-def test_average_pooling_counts_no_border():
+def test_average_pooling_ignores_the_border():
     for case in cases("average_pool2d"):
         x = first(case["x"]).requires_grad_()
         ones = torch.ones_like(x.detach())
@@ -112,7 +112,7 @@ def test_average_pooling_counts_no_border():
 
 
 @pytest.mark.parametrize("name", ["batch_norm", "layer_norm"])
-def test_normalisation(name):
+def test_normalization(name):
     for case in cases(name):
         x, gamma, beta = leaves = [T(case[k]).requires_grad_() for k in ("x", "gamma", "beta")]
         if name == "batch_norm":
@@ -164,7 +164,7 @@ def test_dropout_masks_are_equal_in_both_dtypes():
     assert np.array_equal(*masks)
 
 
-def test_words_on_both_sides_of_the_rate():
+def test_dropout_at_words_around_the_rate():
     """Of 2^31 words the first 3 are left out."""
     bits, x = np.asarray([[2 << 32 | 3, 3 << 32 | 2, 0]]), np.ones((1, 6))
     for left_out, expected in ((3, [0, 1, 0, 1, 0, 0]), (0, [1] * 6)):
@@ -173,7 +173,7 @@ def test_words_on_both_sides_of_the_rate():
         assert (mask > 0).astype(int).tolist() == [expected]
 
 
-def test_gaussian_noise_is_the_transform_of_box_and_muller():
+def test_gaussian_noise_is_box_muller():
     words = [(0, 2**29 + 1), (2**30, 1), (2**31 - 1, 2**31 - 1)]
     bits, y = np.asarray([[a << 32 | b for a, b in words]]), np.empty((1, 6))
     KERNELS["gaussian_noise"].function(npx, bits, np.zeros_like(y), 2.0, y)
@@ -205,7 +205,7 @@ def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
     assert np.abs(y).max() < 7
 
 
-def test_the_sums_of_smooth_moves_are_exact_and_end_within_1():
+def test_smooth_moves_sums_are_exact_and_within_1():
     assert 2**8 * warping.SMOOTHING_ROW_SUM**2 * warping.FIRST_SUM_SCALE * warping.MOVES_SCALE == 1.0
     assert (
         2**8 * warping.SMOOTHING_ROW_SUM * max(1.0, warping.SMOOTHING_ROW_SUM * warping.FIRST_SUM_SCALE)
@@ -217,7 +217,7 @@ def test_cases_have_padding_and_odd_sizes():
     assert any(a != b for *_, padding in layer_cases.GEOMETRIES for a, b in padding)
 
 
-def test_the_large_case_is_more_than_one_block_of_numpys():
+def test_the_large_case_exceeds_one_numpy_block():
     sizes = []
     for case in layer_cases.conv2d_cases(Numbers(1, "float32", False), None):
         batch, rows, columns, _ = case["z"].shape

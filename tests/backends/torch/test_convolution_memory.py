@@ -18,19 +18,19 @@ SEED = 7
 
 
 @pytest.mark.parametrize("processor", ["own", "avx2"])
-def test_trainings_end_and_agree_with_numpy(processor):
+def test_trainings_agree_with_numpy(processor):
     assert max(run_trainings(SEED, 40, 60, PROCESSORS[processor])) <= BOUND
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize("first", range(0, 300, 100))
-def test_many_trainings_end_and_agree_with_numpy(processor, first):
+def test_many_trainings_agree_with_numpy(processor, first):
     assert max(run_trainings(SEED, first, first + 100, PROCESSORS[processor])) <= BOUND
 
 
 @pytest.mark.parametrize("name", ["conv2d", "grouped_conv2d"])
-def test_torch_gets_no_shape_with_a_known_defect(make_backend, monkeypatch, name):
+def test_torch_never_gets_shapes_with_known_defects(make_backend, monkeypatch, name):
     """Neither the strides that ``needed_pixels`` avoids, nor borders as wide as the filters (oneDNN#5942)."""
     backend = make_backend("torch")
     calls = []

@@ -79,7 +79,7 @@ def card(monkeypatch):
 
 
 @pytest.mark.parametrize("unroll", [1, 5, 25])
-def test_as_many_steps_as_asked_for(card, unroll):
+def test_runs_the_requested_number_of_steps(card, unroll):
     card = card()
     run = CudaGraphs(card.step, unroll, "cuda")
     wanted = 0
@@ -92,7 +92,7 @@ def test_as_many_steps_as_asked_for(card, unroll):
     assert card.replays.count(unroll) >= 60 // unroll
 
 
-def test_all_of_it_is_on_the_graphs_own_device(card):
+def test_graphs_run_on_their_device(card):
     card = card()
     run = CudaGraphs(card.step, 5, "cuda:1")
     for n in (1, 20, 3):
@@ -110,7 +110,7 @@ def test_a_short_last_batch_is_not_recorded(card):
     assert (card.done, card.replays, run.graphs) == (10, [], {})
 
 
-def test_a_failed_recording_warns_once_and_goes_on(card):
+def test_a_failed_recording_warns_once_and_runs_eagerly(card):
     card = card(fails=True)
     forms = set()
     run = CudaGraphs(card.step, 5, "cuda", forms)
@@ -124,7 +124,7 @@ def test_a_failed_recording_warns_once_and_goes_on(card):
     assert forms == set()
 
 
-def test_a_recording_that_fails_without_a_word_is_one_that_fails():
+def test_a_recording_that_fails_without_a_message():
     class Silent(RecordedSteps):
         def record(self, n):
             raise RuntimeError
@@ -137,7 +137,7 @@ def test_a_recording_that_fails_without_a_word_is_one_that_fails():
 
 @pytest.mark.parametrize("settings", [{"graphs": True}, {"precision": "tf32"}])
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
-def test_a_processor_has_neither_graphs_nor_tf32(name, settings):
+def test_the_cpu_rejects_graphs_and_tf32(name, settings):
     with pytest.raises(BackendUnavailable, match=r"CUDA"):
         get_backend(name, **settings)
 
@@ -155,7 +155,7 @@ def test_how_updates_ran_is_described(card):
     assert backend.describe()["update_forms"] == "layers"
 
 
-def test_an_unknown_precision_is_refused():
+def test_rejects_unknown_precision():
     with pytest.raises(InputError, match=r"precision is 'tf23', expected one of float32, tf32"):
         get_backend("numpy", precision="tf23")
 

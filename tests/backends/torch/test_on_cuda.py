@@ -50,7 +50,7 @@ def cards(monkeypatch):
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
 
 
-def test_the_device_that_is_meant(cards, monkeypatch):
+def test_parses_devices(cards, monkeypatch):
     for said, index in (("cuda", 1), ("cuda:0", 0), ("cuda:1", 1)):
         assert _parse_device(said, "float64") == torch.device("cuda", index)
     with pytest.raises(BackendUnavailable, match=r"has 2 CUDA device.*expected cuda:0 to cuda:1"):
@@ -82,7 +82,7 @@ def test_the_device_that_is_meant(cards, monkeypatch):
         (None, [Card(550, (9, 0))], "this torch is a CPU build; use --device cpu"),
     ],
 )
-def test_a_torch_without_a_card_says_what_it_lacks(monkeypatch, cuda, cards, words):
+def test_explains_missing_cuda(monkeypatch, cuda, cards, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch_backend, "query_cards", lambda: cards)
@@ -91,7 +91,7 @@ def test_a_torch_without_a_card_says_what_it_lacks(monkeypatch, cuda, cards, wor
 
 
 @pytest.mark.parametrize(("precision", "products"), [("float32", "highest"), ("tf32", "high")])
-def test_precision_is_a_switch_of_torchs(cards, monkeypatch, precision, products):
+def test_precision_sets_torchs_switches(cards, monkeypatch, precision, products):
     asked, convolutions = [], types.SimpleNamespace()
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
@@ -104,21 +104,21 @@ def test_precision_is_a_switch_of_torchs(cards, monkeypatch, precision, products
     assert (facts["device_name"], facts["graphs"], facts["tested_on_gpu"]) == ("number 1", True, False)
 
 
-def test_tf32_is_refused_where_the_card_has_none(cards, monkeypatch):
+def test_rejects_tf32_on_old_gpus(cards, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     with pytest.raises(InputError, match=r"'tf32' on Tesla T4, expected .* capability 8\.0 or newer; use"):
         make("cuda", "float32", True, "tf32")
 
 
-def test_threads_are_the_processors_alone(monkeypatch):
+def test_only_the_cpu_has_threads(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     assert (get_backend("torch").thread_count, on_meta().thread_count) == (7, 1)
     with pytest.raises(InputError, match="the backend 'torch' does not support it"):
         on_meta().set_threads(2)
 
 
-def test_a_long_product_is_one_call_of_cuda(monkeypatch):
+def test_a_large_product_is_one_cuda_call(monkeypatch):
     seen = []
     for name in ("mm", "addmm"):
         monkeypatch.setattr(torch, name, lambda *given, out: seen.append(given[-2].shape[1]))
@@ -127,7 +127,7 @@ def test_a_long_product_is_one_call_of_cuda(monkeypatch):
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_no_launch_looks_for_tiny_moments(name, monkeypatch):
+def test_cuda_launches_no_kernel_for_tiny_moments(name, monkeypatch):
     monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # has no form for "meta"
     backend = on_meta()
     p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
@@ -136,7 +136,7 @@ def test_no_launch_looks_for_tiny_moments(name, monkeypatch):
     assert not {"hardshrink", "remainder", "where"} & set(calls.names), calls.names
 
 
-def test_tiny_moments_move_no_weight():
+def test_tiny_moments_do_not_change_weights():
     """They may stay where no denormal number is slow: the bound of a slot allows either."""
     ended = []
     for flushes in (True, False):
@@ -154,7 +154,7 @@ def test_tiny_moments_move_no_weight():
         torch.testing.assert_close(flushed, kept, rtol=0.0, atol=1e-36)
 
 
-def test_tensors_that_a_graph_reads_are_never_made_anew():
+def test_tensors_of_a_graph_are_never_reallocated():
     def pair(beta):
         return optimizers._advance(beta, 0.999, torch.float32, torch.device("cpu"))
 
@@ -167,7 +167,7 @@ def test_tensors_that_a_graph_reads_are_never_made_anew():
 # --------------------------------------------------------------------------- the random generator
 
 
-def test_torch_reads_the_generators_text():
+def test_torch_parses_the_generators_text():
     text = sources.function("threefry")
     assert _CodeParser(text).function_name == "threefry"
     assert "DNN_HD" not in text
@@ -181,7 +181,7 @@ def call(high, low, key0, key1):
 
 
 @pytest.mark.parametrize(("made", "holds"), [(call, True), (lambda high, low, **key: low, False)])
-def test_the_generator_is_taken_where_its_numbers_are_right(monkeypatch, made, holds):
+def test_uses_the_compiled_generator_if_correct(monkeypatch, made, holds):
     asked = []
 
     def create(text, **settings):
@@ -198,7 +198,7 @@ def test_the_generator_is_taken_where_its_numbers_are_right(monkeypatch, made, h
     dense._compiled_threefry.cache_clear()
 
 
-def test_without_a_compiler_the_reference_is_taken(monkeypatch):
+def test_falls_back_to_the_reference_without_a_compiler(monkeypatch):
     monkeypatch.delattr(torch.cuda, "jiterator", raising=False)
     dense._compiled_threefry.cache_clear()
     assert dense.compiles_threefry() is False
