@@ -104,7 +104,6 @@ __device__ void product(const A& a, int row, const B& b, int column, int depth, 
 }
 
 // y = f(x W + b)
-// y = f(x W + b)
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];

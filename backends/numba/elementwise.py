@@ -4,7 +4,7 @@ import numpy as np
 
 from backends.numba.compilation import jit_helper
 
-ACTIVATION_CODES = {"linear": 0, "sigmoid": 1, "relu": 2}  # of activations, in compiled code
+ACTIVATION_CODES = {"linear": 0, "sigmoid": 1, "relu": 2}  # in compiled code
 
 
 @jit_helper
