@@ -126,7 +126,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("float16", "factors of products cast to float16 and back", "L1",
            PRODUCT_KERNELS, *round_products(round_float16)),
     Mutant("transposed-weight",
-           "dx = dz W instead of dz W^T where W is square, so that the shapes do not tell", "L1",
+           "dx = dz W instead of dz W^T if W is square, so that the shapes fit", "L1",
            "dense_backward", edit_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)),
     Mutant("rows-beyond-a-multiple-of-4-lost", "the last rows of a batch are missing in dW", "L1",
            "dense_backward", edit_after(drop_last_rows)),
@@ -136,7 +136,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dense", edit_after(lambda x, W, b, y: np.copyto(y, np.nan, where=(x @ W + b > 89) & (y <= 1)))),
     Mutant("slope-at-0", "an activation's slope is 1 where z is 0", "L0",
            "activation_backward", wrap_call(slope_at_0)),
-    Mutant("unshifted-softmax", "e^z without the largest z taken off, for outputs", "L0",
+    Mutant("unshifted-softmax", "softmax outputs from e^z without subtracting the largest z", "L0",
            "activation softmax", edit_after(
                lambda z, y: np.divide(np.exp(z), np.exp(z).sum(axis=-1, keepdims=True), out=y)
            )),
@@ -146,13 +146,13 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
                a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis, **rest)
            )),
     Mutant("flipped-kernel",
-           "a convolution's kernel flipped, forward and backward: no check of gradients sees it", "L1",
+           "a convolution's kernel flipped, forward and backward, which no gradient check detects", "L1",
            "conv2d,conv2d_backward", edit_argument(1, flip_kernel), wrap_call(flip_backward)),
     Mutant("short-batch-is-stale", "a convolution copies the first image of a short batch to the last", "L1",
            "conv2d", edit_after_with_largest(
                lambda largest, *a: np.copyto(a[-1][-1], a[-1][0], where=len(a[0]) < largest)
            )),
-    Mutant("maximum-without-nan", "the maximum of a window leaves out NaN", "L0",
+    Mutant("maximum-without-nan", "the maximum of a window ignores NaN", "L0",
            "max_pool2d", edit_argument(0, lambda x: np.where(np.isnan(x), x.dtype.type(-np.inf), x))),
     Mutant("last-of-equal-pixels", "the gradient of a maximum goes to the last of equal pixels", "L0",
            "max_pool2d", wrap_call(last_of_equal_pixels)),
@@ -174,9 +174,9 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("naive-variance", "E[x^2] - E[x]^2 in batch normalisation", "L1", "batch_norm", naive_variance(0)),
     Mutant("naive-variance-of-rows", "E[x^2] - E[x]^2 in layer normalisation", "L1",
            "layer_norm", naive_variance(1)),
-    Mutant("fixed-momentum", "running averages keep 0.9, whatever was asked for", "L1",
+    Mutant("fixed-momentum", "the momentum of running averages is fixed at 0.1", "L1",
            "batch_norm", edit_argument(4, lambda settings: (0.1, settings[1]))),
-    Mutant("averages-late", "running averages stand still after 1000 batches", "L4",
+    Mutant("averages-late", "running averages stop after 1000 batches", "L4",
            "batch_norm", on_late_calls(edit_argument(4, lambda settings: (0.0, settings[1])))),
     Mutant("epsilon-twice-in-evaluation",
            "epsilon added twice to a running variance of 8 to 63 features", "L1",
@@ -197,7 +197,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dropout", edit_argument(0, lambda bits: bits - 1)),
     Mutant("masks-shift-after-the-first", "dropout's masks shifted by a row from the second batch on", "L1",
            "dropout", on_calls(lambda n: n > 1, edit_argument(0, lambda bits: np.roll(bits, 1, axis=0)))),
-    Mutant("short-batch-is-not-scaled", "dropout does not scale what it keeps of a short batch", "L1",
+    Mutant("short-batch-is-not-scaled", "dropout does not rescale a short batch", "L1",
            "dropout", edit_after_with_largest(lambda largest, bits, x, rate, *written: [
                np.multiply(a, 1.0 - rate, out=a, where=len(x) < largest) for a in written
            ])),
