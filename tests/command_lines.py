@@ -1,4 +1,4 @@
-"""The scripts as a person types them, for several test files."""
+"""Run the scripts as a user would, for several test files."""
 
 import contextlib
 import io
@@ -18,17 +18,17 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
 def run(script, *arguments, **settings):
-    """A script in a process of its own: for what is about the process. ``run_here`` spares its start."""
+    """Run a script in its own process, for tests about the process. ``run_here`` is faster."""
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
 
 
 def run_here(script, *arguments, cwd="."):
-    """A script in this process: what ``run`` gives, without the second in which a new one imports."""
+    """Run a script in this process: the result of ``run`` without the second that imports take."""
     path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
     out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
-        mock.patch.object(log, "handlers", [*log.handlers]),  # the command's own ends with it
+        mock.patch.object(log, "handlers", [*log.handlers]),  # drops the command's own handler afterwards
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),
@@ -44,7 +44,7 @@ def run_here(script, *arguments, cwd="."):
 
 @contextmanager
 def serving(*arguments, **settings):
-    """draw.py at a free port: yields the page's address, and ends it by Ctrl-C, which leaves no complaint."""
+    """Run draw.py at a free port and yield the page's address. Ctrl-C must end it without output."""
     command = [sys.executable, str(SCRIPTS / "draw.py"), *map(str, arguments), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes, **settings) as server:
@@ -60,7 +60,7 @@ def serving(*arguments, **settings):
 
 
 def assert_refused(result, *words):
-    """One sentence on stderr that holds these words, exit code 2, no traceback."""
+    """Check for exit code 2 and one sentence on stderr that contains these words."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     last = result.stderr.strip().splitlines()[-1]
@@ -70,7 +70,7 @@ def assert_refused(result, *words):
 
 
 def assert_said(code, said, arguments):
-    """Done, or refused in one sentence; no traceback."""
+    """Check that a command succeeded or rejected its input with one sentence, without a traceback."""
     assert "Traceback" not in said, arguments
     if code == 0:
         return

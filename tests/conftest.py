@@ -1,6 +1,6 @@
-"""The backends and the real data that tests ask for, and what happens when they are not there.
+"""Fixtures for backends and real data, and what happens if they are missing.
 
-DNN_REQUIRE=cupy,torch:cuda,mnist names what must be there: its absence is then a failure and no skip.
+DNN_REQUIRE=cupy,torch:cuda,mnist names what must be present: its absence is then a failure instead of a skip.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _required() -> set[str]:
 
 
 def pytest_configure() -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background, which processes inherit
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # shells set this for background processes
         signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {*BACKENDS, "mnist", "chromium"}
     if unknown := _required() - known:
@@ -56,7 +56,7 @@ def _parameters(item: pytest.Function) -> list[object]:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The processor, the code that each library chose for it, and how long the tests take."""
+    """Report the processor, the code that each library chose for it, and the duration of the tests."""
     processor = this_processor()
     emulated = os.environ.get("DNN_EMULATED_PROCESSOR")
     lines = [f"processor: {processor.name}, {processor.instruction_set}"]
@@ -72,7 +72,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def skip_or_fail(what: str, why: str) -> NoReturn:
-    """Skip with the reason, or fail with it where DNN_REQUIRE names ``what``."""
+    """Skip with the reason, or fail with it if DNN_REQUIRE names ``what``."""
     if what in _required():
         pytest.fail(f"DNN_REQUIRE asks for {what!r}, which cannot run: {why}", pytrace=False)
     pytest.skip(f"{what}: {why}")
@@ -80,7 +80,7 @@ def skip_or_fail(what: str, why: str) -> NoReturn:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_torch_thread() -> None:
-    """On the tests' small arrays torch's threads only wait for each other (four times as long)."""
+    """Limit torch to one thread: on small arrays more threads are four times as slow."""
     import torch
 
     torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def one_torch_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def torchs_own_weights() -> None:
-    """What torch's own layers begin with does not depend on the tests that this process ran before."""
+    """Seed torch, so that the initial weights of its layers do not depend on earlier tests."""
     import torch
 
     torch.manual_seed(0)
@@ -96,7 +96,7 @@ def torchs_own_weights() -> None:
 
 @pytest.fixture(scope="session")
 def make_backend() -> MakeBackend:
-    """``make_backend(id, dtype="float32", fused=True)`` for an id name[:device]."""
+    """Return ``make_backend(id, dtype="float32", fused=True)`` for an id "name[:device]"."""
 
     def make(backend_id: str, dtype: str = "float32", fused: bool = True) -> Backend:
         name, _, device = backend_id.partition(":")
@@ -117,7 +117,7 @@ def backend(request: pytest.FixtureRequest, make_backend: MakeBackend) -> Backen
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """The root that holds MNIST/raw/ with the four real files."""
+    """Return the root that holds MNIST/raw/ with the four real files."""
     named = os.environ.get("DNN_DATA_DIR")
     roots = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]
     for root in roots:
@@ -129,7 +129,7 @@ def mnist_dir() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Each reason for a skip once, with how many tests it skipped."""
+    """Print each skip reason once with the number of skipped tests."""
     reasons = Counter(
         report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         for report in terminalreporter.stats.get("skipped", [])

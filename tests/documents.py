@@ -1,4 +1,4 @@
-"""The documents, taken apart: README.md, CONTRIBUTING.md and docs/ with its guide."""
+"""Parse the documents: README.md, CONTRIBUTING.md and docs/ with its guide."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide"]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-"""A test as a document names it: its file and its function."""
+"""A test named in a document: its file and its function."""
 
 
 class Block(NamedTuple):
-    """A fenced block: where it stands, its language, and its lines."""
+    """A fenced code block with its document, line number, language and text."""
 
     document: Path
     line: int
@@ -31,7 +31,7 @@ def blocks(document: Path) -> list[Block]:
 
 
 def printed_text(block: Block) -> str:
-    """What a Python block prints, as the document says: the block "text" right after it, or nothing."""
+    """Return what a Python block prints according to the document: the "text" block after it, or ""."""
     after = block.line + block.text.count("\n") + 3  # a closing fence, and an empty line
     return "".join(b.text for b in blocks(block.document) if (b.line, b.language) == (after, "text"))
 
@@ -44,12 +44,12 @@ def of(*languages: str) -> list[Block]:
 
 
 def figures(text: str) -> list[str]:
-    """What a text measures or counts: numbers with a point, per cents and large numbers, in its order."""
+    """Return the numbers that a text measures or counts: decimals, percentages and large numbers."""
     return re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", text)
 
 
 def commands() -> list[str]:
-    """Each command of the shell blocks once, without its comment."""
+    """Return each command of the shell blocks once, without its comment."""
     lines = "".join(block.text for block in of("sh")).replace("\\\n", " ").splitlines()
     parts = (part for line in lines for part in line.split("&&"))
     return sorted({" ".join(shlex.split(part, comments=True)) for part in parts} - {""})
@@ -60,7 +60,7 @@ OTHER_LINES = [c for c in commands() if not c.startswith("python scripts/")]
 
 
 def spine() -> list[str]:
-    """The files of the reading list in docs/architecture.md, in its order."""
+    """Return the files of the reading list in docs/architecture.md, in order."""
     page = ROOT / "docs" / "architecture.md"
     section = page.read_text(encoding="utf-8").split("## Read it in an evening\n")[1].split("\n## ")[0]
     links = re.findall(r"^\d+\. \[([\w/.-]+)\]\(([\w/.-]+)\): ", section, re.MULTILINE)

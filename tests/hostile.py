@@ -1,11 +1,11 @@
-"""The engine of the hostile tests: odd values, and functions that run one case and judge how it ends.
+"""Property-based tests with hostile input: odd values, and functions that run a case and judge its end.
 
-``attempt`` calls a function, ``attempt_command`` a script: either it does what it says, or it refuses in one
+``attempt`` calls a function, ``attempt_command`` a script. Either it works, or it rejects its input with one
 sentence. Any other exception, a traceback or a call that takes too long fails the test.
 
-Most cases come from hypothesis and are the same in every run of the same tests: a failure comes back, and is
-shrunk before it is shown. (With other tests hypothesis has seen other constants, and tries those.)
-DNN_HOSTILE multiplies their number.
+Most cases come from hypothesis and are the same in every run of the same tests, so a failure is reproducible;
+it is shrunk before it is shown. (With a different selection of tests hypothesis collects other constants and
+tries those.) DNN_HOSTILE multiplies the number of cases.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_CALL_SECONDS = 60
 
 
 def examples(n: int) -> settings:
-    """Settings for n generated inputs to a test."""
+    """Return settings for n generated inputs to a test."""
     return settings(
         max_examples=n * TIMES,
         derandomize=True,
@@ -50,18 +50,18 @@ def examples(n: int) -> settings:
 
 
 def for_each(n: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
-    """Decorate a function to call it at once with n cases of these strategies."""
+    """Return a decorator that calls a function at once with n cases of these strategies."""
     return lambda check: examples(n)(given(*strategies)(check))()
 
 
 class Refusal(NamedTuple):
-    """How a call ended that refused its input."""
+    """The result of a call that rejected its input."""
 
     error: Exception
 
 
 def assert_sentence(error: BaseException) -> None:
-    """A refusal is one line of a readable length."""
+    """Check that an error message is one line of readable length."""
     text = str(error)
     assert text
     assert "\n" not in text, text
@@ -115,8 +115,9 @@ def _flip(content: bytes, bits: list[int]) -> bytes:
 
 
 def broken_bytes(content: bytes) -> st.SearchStrategy[bytes]:
-    """A file's content with something wrong: cut, flipped, overwritten, with more in it, with a huge length
-    in front, or another file altogether. Never the content itself.
+    """Return a strategy for damaged versions of a file's content, never the content itself.
+
+    They are cut, flipped, overwritten, extended, start with a huge length, or are other bytes.
     """
     place = st.integers(0, len(content) - 1)
     run = st.binary(min_size=1, max_size=16)
@@ -153,13 +154,13 @@ NUMBERS = (-1, 0, 1, 2, 2**31, 2**40, 2**62, 2**63, 2**70, 10**400, 0.5, -0.0, 1
            float("nan"), float("inf"), float("-inf"))  # fmt: skip
 
 
-# What a reader is most likely to trip over; drawn half of the time.
+# Values that most likely break a reader.
 TRIPS = (10**400, float("inf"), float("nan"), -1, 0, 0.5, 2**40, 2**62, None, True, "x", "5", [], {}, [None],
          '{"\ud800": 1}')  # fmt: skip
 
 
 def json_values() -> st.SearchStrategy[Any]:
-    """Whatever JSON can say, with a liking for what somebody would try."""
+    """Return a strategy for JSON values, with many that are likely to cause trouble."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -181,7 +182,7 @@ def json_values() -> st.SearchStrategy[Any]:
 
 @st.composite
 def altered(draw: Callable[..., Any], tree: Any) -> Any:
-    """A JSON tree in which one to three values, at any depth, are another, gone, or under another name."""
+    """Draw a JSON tree with one to three values replaced, removed or renamed, at any depth."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         place, last = None, None
@@ -196,7 +197,7 @@ def altered(draw: Callable[..., Any], tree: Any) -> Any:
             break
         how = draw(st.sampled_from(["another", "another", "another", "gone", "renamed"]))
         if how == "another":
-            # A copy: it may be what is altered next.
+            # A copy, because the next alteration may change it.
             place[last] = copy.deepcopy(draw(st.sampled_from(TRIPS) | json_values()))
         else:
             value = place.pop(last)
@@ -206,7 +207,7 @@ def altered(draw: Callable[..., Any], tree: Any) -> Any:
 
 
 def broken_json(tree: Any) -> st.SearchStrategy[bytes]:
-    """A JSON text that is broken, of another kind, or says something else; also ones nested too deep."""
+    """Return a strategy for JSON texts that are broken, of another type, altered, or nested too deeply."""
     text = json.dumps(tree).encode()
     return st.one_of(
         broken_bytes(text),
@@ -221,7 +222,7 @@ def broken_json(tree: Any) -> st.SearchStrategy[bytes]:
 
 
 def odd_values() -> st.SearchStrategy[Any]:
-    """Arguments of any type, the fitting ones among them."""
+    """Return a strategy for arguments of any type, valid ones included."""
     return st.one_of(
         json_values(),
         st.sampled_from(TRIPS),

@@ -1,4 +1,4 @@
-"""A MNIST of a few images, and its files in their folders; the fixtures that serve it are in conftest.py."""
+"""A MNIST of a few images and its files; the fixtures that use it are in conftest.py."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_callback(module):
 
 
 def test_a_command_line_option(monkeypatch, tmp_path, capsys):
-    """In the run's config, and refused where it does not fit."""
+    """A new option is saved in config.json and checked on --resume."""
     usual = train.make_parser
 
     def make_parser():

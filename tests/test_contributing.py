@@ -1,7 +1,7 @@
-"""CONTRIBUTING.md is right when it is followed: a toy of each kind is added by the page's own list of files.
+"""CONTRIBUTING.md is complete: following its list of files adds a toy of each kind.
 
-The toys are in additions.py. They are added to a copy of the checkout, in which the tests that go through the
-tables and ``agree.py`` run.
+The toys are in additions.py. They are added to a copy of the checkout, which runs ``agree.py`` and the tests
+that go through the tables.
 """
 
 import json
@@ -45,7 +45,7 @@ COMPARED = {
 
 
 def listed_paths(heading):
-    """The files and folders that each step of a section's list names."""
+    """Return the files and folders that each step of a section's list names."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
     steps = re.findall(r"^\d+\. (.*(?:\n   .*)*)", section, re.MULTILINE)
@@ -53,7 +53,7 @@ def listed_paths(heading):
 
 
 def is_named(file, path):
-    """Whether a path of the list is this file or its folder."""
+    """Return whether a path of the list is this file or its folder."""
     return file == path or (path.endswith("/") and file.startswith(path))
 
 
@@ -75,7 +75,7 @@ def test_each_section_has_a_toy():
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of this checkout with all toys in it."""
+    """Return a copy of this checkout with all toys in it."""
     root = tmp_path_factory.mktemp("checkout")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -90,7 +90,7 @@ def checkout(tmp_path_factory):
 
 
 def run_in(checkout, *arguments):
-    """Python on the copy, which precedes whatever is installed."""
+    """Run Python on the copy, which takes precedence over installed packages."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(checkout),
@@ -114,7 +114,7 @@ def test_the_tables_tests_pass_with_the_toys(checkout):
 
 @pytest.mark.slow
 def test_agree_compares_the_toys_on_every_backend_of_ours(checkout):
-    """Lion is not compared with native PyTorch, which has no such optimizer, and this is said."""
+    """Lion is not compared with native PyTorch, which has no such optimizer; the output says so."""
     done = run_in(checkout, "scripts/agree.py", "--quick", "--dataset", "digits", "--json")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     found = json.loads(done.stdout)

@@ -1,8 +1,8 @@
 """README.md, CONTRIBUTING.md and docs/: what they show runs, and what they name exists.
 
-Python blocks run as they stand, a document's in order and in one namespace; only MNIST is a small set that
-looks like it. The guide's run on three backends, and print what the guide says. Command lines run with small
-settings added, from the table SMALL, which must name each.
+The Python blocks of a document run in order in one namespace; only MNIST is replaced by a small data set. The
+guide's blocks run on three backends and print what the guide says. Command lines run with small settings
+added from the table SMALL, which must name each of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from dnn.interop.onnx import LAYER_NODES
 
 SPINE_LINES = 2300
 README_LINES = 150
-OWN_PROCESS = ("agreement-for-your-code.md",)  # it sets what SciPy reads when it is imported
+OWN_PROCESS = ("agreement-for-your-code.md",)  # it sets a variable that SciPy reads at import
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENTRY_POINT_GROUPS = ("dnn.backends",)
 NEED_NOT_BE_OPENED = {
@@ -148,7 +148,7 @@ def test_every_block_is_checked(document):
 
 
 def small_mnist(name, *arguments, **settings):
-    """``load_dataset``, but MNIST is the digits in the middle of 28 x 28 pixels."""
+    """``load_dataset`` with the digits in the middle of 28 x 28 pixels as MNIST."""
     data = load_dataset("digits")
     if name != "mnist":
         return data
@@ -166,7 +166,7 @@ load_dataset = dnn.datasets.load_dataset
 
 @pytest.fixture
 def python_blocks(monkeypatch, tmp_path):
-    """document -> its Python blocks, each run before the next is asked for, in a folder of their own."""
+    """Yield a document's Python blocks. Each runs before the next is requested, in its own folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may set it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
@@ -219,7 +219,7 @@ NUMBER = r"-?\b\d+(?:\.\d*)?(?:e[-+]\d+)?"
 
 
 def assert_printed(found, wanted):
-    """The same words and whole numbers, and about the same others: rounding changes a training a little."""
+    """Compare words and integers exactly and other numbers approximately, since rounding differs."""
     assert re.sub(NUMBER, "0", found).split() == re.sub(NUMBER, "0", wanted).split(), found
     for one, two in zip(re.findall(NUMBER, found), re.findall(NUMBER, wanted), strict=True):
         near = {"rel": 0.05, "abs": 0.03} if "." in two else {"rel": 0.0, "abs": 0.0}
@@ -234,14 +234,14 @@ def test_wrong_guide_output_is_found():
 
 
 def pages_of(toctree):
-    """The pages in a table of contents, as paths."""
+    """Return the paths of the pages in a table of contents."""
     names = [line for line in toctree.text.splitlines() if line and not line.startswith(":")]
     return [toctree.document.parent / f"{name}.md" for name in names]
 
 
 @pytest.mark.parametrize("block", of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}")
 def test_site_names_exist(block):
-    """Sphinx says so too (make docs), but is not needed for the tests."""
+    """Sphinx checks this too (make docs), but the tests do not need it."""
     if block.language == "{toctree}":
         assert [page for page in pages_of(block) if not page.is_file()] == []
     for name in re.findall(r"^\.\. automodule:: (\S+)$", block.text, re.MULTILINE):
@@ -252,7 +252,7 @@ def test_site_names_exist(block):
 
 
 def test_every_page_is_in_the_site():
-    """In the table of contents of docs/index.md, that is."""
+    """Each page is in the table of contents of docs/index.md."""
     named = {page for block in of("{toctree}") for page in pages_of(block)}
     pages = {path for path in DOCUMENTS if ROOT / "docs" in path.parents}
     assert pages - named == {ROOT / "docs" / "index.md"}
@@ -263,7 +263,7 @@ def test_every_page_is_in_the_site():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with what the documents' command lines read: a run, a picture, two files of texts, a MNIST."""
+    """Return a folder with what the documents' commands read: a run, a picture, texts, a small MNIST."""
     place = tmp_path_factory.mktemp("place")
     options = TRAIN.replace("{n}", "NAME").split()
     assert run("train", *options, "--backend", "numpy", cwd=place).returncode == 0
@@ -312,7 +312,7 @@ def test_make_train_installs_numba():
 
 
 def source_of(script):
-    """The text of a script, of its command, and of what declares options for several."""
+    """Return the text of a script, its command, and the modules that declare shared options."""
     commands = ROOT / "dnn" / "commands"
     shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
     files = ROOT / script, commands / Path(script).name, *shared
@@ -321,7 +321,7 @@ def source_of(script):
 
 @pytest.mark.parametrize("command", OTHER_LINES)
 def test_other_command_lines_exist(command):
-    """pip, make, python -m and bash: they are not run."""
+    """pip, make, python -m and bash commands are checked but not run."""
     program, *arguments = command.split()
     if program == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
@@ -372,7 +372,7 @@ def test_links_and_paths_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_modules_and_names_exist(document):
-    """`dnn.metrics`, `dnn.lbfgs.minimise`, ..."""
+    """Checks names such as `dnn.metrics` and `dnn.lbfgs.minimise`."""
     for name in re.findall(r"`((?:backends|dnn)(?:\.\w+)+)[`(]", document.read_text(encoding="utf-8")):
         if name in ENTRY_POINT_GROUPS:
             continue
@@ -383,14 +383,17 @@ def test_modules_and_names_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_lines_are_short(document):
-    """Under 120 characters, but for tables, diagrams and Chinese, where a line's end would be a space."""
+    """Under 120 characters, except tables, diagrams and Chinese, where a line break would be a space."""
     text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
     assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
 
 
 def test_both_readmes_have_the_same_numbers():
-    """No number more often, the same rows of numbers, the same programs; as many headings; both are short."""
+    """The Chinese README has no additional numbers, and the same tables, programs and number of headings.
+
+    Both are short.
+    """
     pages = [ROOT / "README.md", ROOT / "docs" / "README.zh.md"]
     english, chinese = (path.read_text(encoding="utf-8") for path in pages)
     assert f"]({pages[1].relative_to(ROOT)})" in english[: english.index("\n## ")]
@@ -406,7 +409,7 @@ def test_both_readmes_have_the_same_numbers():
 
 
 def test_every_package_is_described():
-    """docs/architecture.md has all of import-linter's layers."""
+    """docs/architecture.md contains all layers of import-linter."""
     (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     rooms = {room for layer in contract["layers"] for room in re.split(r"\W+", layer)}
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -430,7 +433,7 @@ def test_reading_list_order():
 
 @pytest.mark.parametrize("name", [name for name in spine() if name.endswith(".py")])
 def test_reading_list_is_self_contained(name):
-    """What it imports is in it, or is known not to be needed."""
+    """The imports of its files are in the list, or are known not to be needed."""
     inside = {file.removesuffix(".py").replace("/", ".") for file in spine()}
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     for module in (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):

@@ -1,7 +1,7 @@
-"""Each row of docs/guide/expectations.md names tests; here are those that no other file has.
+"""Tests for rows of docs/guide/expectations.md that no other file covers.
 
-The test of a row that says "no" fails as soon as the feature exists, so that the row is changed then. It also
-does what the row recommends instead.
+The test of a row that says "no" fails as soon as the feature exists, so that the row is updated. It also does
+what the row recommends instead.
 """
 
 import re
@@ -28,7 +28,7 @@ NUMPY = get_backend("numpy")
 
 
 def test_each_row_names_tests():
-    """Each "no" names one of the tests below, and each of these is named. Other tests prove a "yes"."""
+    """Each "no" names a test of this file, and each test of this file is named. Other files prove a "yes"."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     assert len(ROWS) == len([line for line in lines if not line.startswith("| expected")]) > 40
     assert len({expected for expected, *_ in ROWS}) == len(ROWS)
@@ -79,7 +79,7 @@ def test_no_second_input():
 
 
 def test_no_recurrent_or_attention_layers():
-    """None of Keras's layers of these kinds, by name."""
+    """There are no layers with the names of Keras's recurrent and attention layers."""
     names = " ".join(LAYERS).lower()
     assert not re.findall("rnn|lstm|gru|recurrent|attention|transformer", names)
     assert "LSTM" not in dir(dnn)
@@ -109,7 +109,7 @@ def test_no_confusion_matrix():
 
 
 def test_no_results_from_a_gpu():
-    """docs/gpu.md has no measurement yet, and says so, as README.md does."""
+    """docs/gpu.md and README.md say that there is no measurement yet."""
     page, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/gpu.md", "README.md"))
     assert "**Nothing on this page has run on a GPU yet**" in page
     assert "not run on a GPU yet" in " ".join(readme.split())

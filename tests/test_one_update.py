@@ -1,4 +1,4 @@
-"""The numbers of the small example in docs/one-update.md are those of the library and of from_scratch.py."""
+"""The numbers in docs/one-update.md match those of the library and of from_scratch.py."""
 
 import importlib
 import json
@@ -51,7 +51,7 @@ def compute_update(optimizer):
 
 
 def assert_rounded(name, exact):
-    """The page's numbers are ``exact`` to 4 digits after the decimal point."""
+    """Check that the page's numbers are ``exact`` rounded to 4 decimal places."""
     shown = np.array(TABLE[name])
     assert shown.shape == np.shape(exact), name
     np.testing.assert_array_equal(shown, np.round(shown, 4), err_msg=name)

@@ -1,7 +1,7 @@
-"""Without what only Linux has, and without what only POSIX has, the library imports, trains and saves.
+"""The library imports, trains and saves without Linux-only and without POSIX-only features.
 
-A process is made to look like another system: modules are missing, /proc and /sys are not there, and names of
-``os`` and ``signal`` that Windows or macOS lack are deleted before anything else is imported.
+A process is disguised as another system: modules are missing, /proc and /sys do not exist, and names of
+``os`` and ``signal`` that Windows or macOS lack are deleted before other imports.
 """
 
 import subprocess
@@ -48,8 +48,8 @@ if not POSIX:
 
     ctypes.CDLL = Library
 """
-# What macOS lacks, and what Windows lacks too. NumPy, torch and the standard library keep what they have
-# imported by themselves.
+# Names that macOS lacks, and names that Windows lacks too. NumPy, torch and the standard library keep the
+# modules that they import themselves.
 SYSTEMS = {
     "macos": (True, (), ("sched_getaffinity", "sched_setaffinity", "memfd_create"), ()),
     "windows": (
@@ -97,7 +97,7 @@ for line in (
 
 
 def run_elsewhere(system, code, folder, before=""):
-    """Run the code in a process that looks like this system, in this folder; ``before`` runs undisguised."""
+    """Run code in a process disguised as this system, in this folder; ``before`` runs undisguised."""
     posix, modules, names, signals = SYSTEMS[system]
     settings = f"POSIX = {posix}; MODULES = {modules}; OS_NAMES = {names}; SIGNALS = {signals}\n"
     paths = f"sys.path.insert(0, {str(ROOT)!r})\n"

@@ -1,4 +1,4 @@
-"""Each promise of docs/reliability.md names the tests that show it; what any document names is there."""
+"""Each promise of docs/reliability.md names tests that prove it, and tests named in documents exist."""
 
 import ast
 

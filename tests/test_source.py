@@ -1,5 +1,7 @@
-"""What the source may not do, read from its syntax: run what it was given, start a shell, reach the network
-from elsewhere than dnn/datasets/download.py, or import what pyproject.toml does not name.
+"""Static checks of what source files must not do.
+
+They must not execute their input, start a shell, use the network outside dnn/datasets/download.py, or import
+packages that pyproject.toml does not name.
 """
 
 import ast
@@ -29,13 +31,13 @@ OWN = {
 }
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image",
                  "cupy": "cupy-cuda12x", "llvmlite": "numba"}  # fmt: skip
-# Peers of the benchmark and helpers that are used where they happen to be.
+# Other libraries of the benchmark, and optional helpers.
 OPTIONAL = {"threadpoolctl"}
 OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # what imports them says which extra is missing
 
 
 def imports(tree):
-    """Every module that is imported anywhere in a file, by its whole name."""
+    """Return every module that a file imports anywhere, by its full name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -44,7 +46,7 @@ def imports(tree):
 
 
 def name_of(node):
-    """ "a.b.c" of an expression that is a name or an attribute of one, else ""."""
+    """Return "a.b.c" for an expression that is a name or a dotted name, else ""."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -53,7 +55,7 @@ def name_of(node):
 
 
 def is_true(call, keyword):
-    """Whether a call has this keyword with anything else than a plain False."""
+    """Return whether a call has this keyword with any value other than a literal False."""
     return any(
         k.arg == keyword and not (isinstance(k.value, ast.Constant) and k.value.value is False)
         for k in call.keywords
@@ -61,7 +63,7 @@ def is_true(call, keyword):
 
 
 def offences(source, name):
-    """What a file does that it may not, as (line, words)."""
+    """Return what a file does against the rules, as (line, words)."""
     tree, found = ast.parse(source), []
     for module in imports(tree):
         top = module.split(".")[0]
@@ -107,7 +109,7 @@ def test_only_fetch_uses_the_network():
 
 
 def declared():
-    """(required, in any extra) names of distributions, lower case; each has a lower bound where required."""
+    """Return (required, optional) distribution names in lower case; required ones have a lower bound."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     def names(requirements):
@@ -120,7 +122,7 @@ def declared():
 
 
 def distributions(tree):
-    """What must be installed for a file's imports, by the names that pip knows."""
+    """Return the distributions, by their pip names, that a file's imports need."""
     tops = {module.split(".")[0] for module in imports(tree)} - sys.stdlib_module_names - OWN
     return {DISTRIBUTIONS.get(top, top).lower().replace("_", "-") for top in tops}
 
@@ -132,13 +134,13 @@ def outside_modules(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_are_declared(name):
-    """By the project, or by an extra where the file says what to do without it."""
+    """By the project, or by an extra if the file handles the missing package."""
     required, extras = declared()
     assert outside_modules(name) - required - extras <= OPTIONAL
 
 
 def test_top_level_imports_of_dnn_are_required():
-    """An import outside of functions cannot be optional, but in the files of a backend or a door that is."""
+    """Imports outside functions cannot be optional, except in the files of optional backends and interop."""
     required, _ = declared()
     for name in NAMES:
         if not name.startswith("dnn/") or name.startswith(OPTIONAL_ROOMS):

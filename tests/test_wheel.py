@@ -1,4 +1,4 @@
-"""The wheel, installed in a new environment and used outside of the repository; and the command ``dnn``."""
+"""The wheel, installed in a new environment and used outside the repository, and the command ``dnn``."""
 
 import json
 import os
@@ -58,7 +58,7 @@ main()
 
 
 def call(command, folder, **settings):
-    """A command in this folder, of which nothing of this repository is on the path."""
+    """Run a command in this folder, with nothing of this repository on the path."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     options = {"capture_output": True, "text": True, "timeout": MAX_SECONDS, **settings}
     return subprocess.run([*map(str, command)], cwd=folder, env=variables, **options)
@@ -77,7 +77,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def place(wheel, tmp_path_factory):
-    """A new environment with the wheel, which sees this one's other packages; (folder, its programs)."""
+    """Return (folder, its programs) of a new environment with the wheel, which sees this one's packages."""
     folder = tmp_path_factory.mktemp("user")
     made = call([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
     assert made.returncode == 0, made.stderr

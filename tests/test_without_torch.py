@@ -1,4 +1,4 @@
-"""Without torch and torchvision everything works that does not need them; and nothing loads them unasked."""
+"""What does not need torch and torchvision works without them, and nothing imports them unasked."""
 
 import subprocess
 import sys

@@ -1,1 +1,1 @@
-"""What trainings may meet: kills, full disks, damaged states, closed pipes."""
+"""Fault injection for trainings: kills, full disks, damaged states, closed pipes."""

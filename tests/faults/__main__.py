@@ -1,6 +1,7 @@
-"""Kill small trainings as they start, save, resume and run, let their disk fill, damage their newest states,
-close their pipes, kill random ones of several workers, and resume them. Every file must be that of an
-undisturbed training.
+"""Inject faults into small trainings, resume them, and compare their files with those of an undisturbed run.
+
+Trainings are killed at start-up, while saving, after a resume and while running; their disk fills up, their
+newest states are damaged, their pipes are closed, and random workers of a group are killed.
 """
 
 import argparse
@@ -13,22 +14,22 @@ TRAIN_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 SMALL_OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3",
                  "--batch-size", "16", "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
 BLOCK_OPTIONS = ["--blocks", "4", "--worker-timeout", "20"]
-REWIND_OPTIONS = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # of its trainings two diverge first
+REWIND_OPTIONS = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # diverges twice before it succeeds
 
 
 def parse(words=None):
     parser = argparse.ArgumentParser(
         "python -m tests.faults",
         description=__doc__,
-        epilog="exit code: 0 nothing was lost, 1 something was, 2 bad input.",
+        epilog="Exit code: 0 nothing was lost, 1 something was lost, 2 bad input.",
     )
     each = "for each backend (default: %(default)s)"
     parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
     parser.add_argument("--kills", type=int, default=100, help=f"trainings to kill, {each}")
-    parser.add_argument("--write-errors", type=int, default=20, help=f"trainings whose writes fail, {each}")
+    parser.add_argument("--write-errors", type=int, default=20, help=f"trainings with write errors, {each}")
     workers = f"workers to kill in groups of two and four, {each}"
     parser.add_argument("--worker-kills", type=int, default=0, metavar="KILLS", help=workers)
-    parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     return parser.parse_args(words)
 
 
@@ -42,7 +43,7 @@ def main(arguments):
     names = arguments.backends.split(",")
     try:
         for name in names:
-            get_backend(name)  # loads the libraries that the children then share
+            get_backend(name)  # loads the libraries once; forked children share them
         load_dataset("digits")
         import matplotlib.figure  # noqa: F401
 
@@ -58,7 +59,7 @@ def main(arguments):
 
 
 def disturb(name, arguments, folder):
-    """Disturb trainings on one backend and print what happened; returns whether nothing was lost."""
+    """Disturb trainings on one backend and print what happened; return whether nothing was lost."""
     from .groups import Groups
     from .harness import Harness, Tally, main_of_script
     from .troubles import diverge

@@ -1,4 +1,4 @@
-"""Whether two run folders hold the same: every file, apart from the times that were measured."""
+"""Compare the files of two run folders, ignoring measured times."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def _state(path):
 
 
 def contents(run):
-    """Name -> what the file says, for each file of a run folder."""
+    """Return name -> content of each file of a run folder."""
     readers: dict[str, Reader] = {METRICS_FILE: _lines, RESULT_FILE: _result}
     found = {}
     for path in sorted(run.iterdir()):
@@ -42,11 +42,10 @@ def contents(run):
 
 
 def differences(found, expected, other_states=False):
-    """What is not as it should be, in words, a line for each file.
+    """Return the differences in words, one line for each file.
 
     Args:
-        other_states: which states are there may differ: those that a full disk refused are missing, and
-            older ones are among the last instead.
+        other_states: allow other state files: a full disk loses states, and older ones are kept instead.
     """
     free = {name for name in found.keys() | expected.keys() if other_states and FILE_PATTERN.fullmatch(name)}
     missing, more = expected.keys() - found.keys() - free, found.keys() - expected.keys() - free

@@ -1,4 +1,4 @@
-"""Groups of workers, forked instead of started by torchrun, of which random ones are killed."""
+"""Groups of workers, forked instead of started by torchrun; random ones are killed."""
 
 import faulthandler
 import gc
@@ -17,18 +17,18 @@ from .harness import Harness, Tally
 from .troubles import exit_code
 
 HANG_SECONDS = 300.0
-"""Seconds in which a group must end after a kill; else it hangs."""
+"""A group that does not end within this time after a kill hangs."""
 EXPECTED_EXIT_CODES = {0, 2, 143, -signal.SIGKILL, -signal.SIGTERM}
-"""Exit codes where one was killed: whole, a sentence, saved, killed, asked to end at start-up."""
+"""Exit codes in a group with a killed worker: finished, error message, saved, killed, SIGTERM at start-up."""
 
 
 def free_port():
-    """A port that hardly anybody has: below those that systems give away by themselves."""
+    """Return a port that is probably free: below the range that systems assign automatically."""
     return random.SystemRandom().randrange(20_000, 32_000)
 
 
 def set_torchrun_environment(rank, size, port, restarts=0):
-    """Give this process the environment that torchrun would give it, on this machine alone."""
+    """Set the environment variables that torchrun would set for this process on a single machine."""
     values = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size,
               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
               "TORCHELASTIC_RESTART_COUNT": restarts}  # fmt: skip
@@ -40,9 +40,9 @@ class Group:
     """Workers that run ``work`` with the environment that torchrun would give them.
 
     Attributes:
-        size: 1 has no such environment: one process alone.
-        restarts: how often there was such a group before.
-        log: where worker 0 writes; the others' names end in their rank.
+        size: number of workers; 1: a single process without that environment.
+        restarts: number of earlier starts of this group.
+        log: output file of worker 0; the names of the others end with their rank.
     """
 
     work: Callable[[], object]
@@ -60,14 +60,14 @@ class Group:
                 self.pids[rank] = pid
                 continue
             code = 70
-            gc.freeze()  # what the parent threw away may wait, as it goes, for threads that are not here
+            gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
             try:
                 if self.size > 1:
                     set_torchrun_environment(rank, self.size, port, self.restarts)
                 target = os.open(self.log_path(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
                 os.dup2(target, 1)
                 os.dup2(target, 2)
-                faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # where it is, should it hang
+                faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # shows where a worker hangs
                 sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
                 sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
                 self.work()
@@ -81,11 +81,11 @@ class Group:
                 os._exit(code)
 
     def log_path(self, rank):
-        """What a worker printed is in this file."""
+        """Return the file with a worker's output."""
         return self.log.with_name(self.log.name + (str(rank) if rank else ""))
 
     def poll(self):
-        """Look who has ended; returns whether some still run."""
+        """Record which workers have ended; return whether some still run."""
         for rank, pid in list(self.pids.items()):
             if (code := exit_code(pid, wait=False)) is not None:
                 self.codes[rank] = code
@@ -93,12 +93,12 @@ class Group:
         return bool(self.pids)
 
     def signal(self, rank, number):
-        """Send one of them a signal, if it still runs."""
+        """Send a worker a signal, if it still runs."""
         if rank in self.pids:
             os.kill(self.pids[rank], number)
 
     def wait(self, seconds):
-        """Whether all end within so many seconds; who does not is killed."""
+        """Wait until all workers end, kill those left after ``seconds``; return whether all ended in time."""
         end = time.monotonic() + seconds
         while self.poll() and time.monotonic() < end:
             time.sleep(2e-3)
@@ -111,15 +111,16 @@ class Group:
 
 
 class Groups(Harness):
-    """Trainings of one command by groups of 1, 2 and 4 workers, of which random ones are killed at random
-    moments. They go on as after torchrun's restart, or are resumed with another number of workers.
+    """Trainings by groups of 1, 2 and 4 workers; random workers are killed at random moments.
+
+    They continue as after a restart by torchrun, or are resumed with another number of workers.
     """
 
     def __init__(self, main, arguments, folder, seed=0):
         super().__init__(main, arguments, folder, seed, Tally(moments=("of 1", "of 2", "of 4")))
 
     def kill_workers(self, times, report=lambda line: None):
-        """Until the tally has so many kills. A group that does not end after one counts as a failure."""
+        """Kill workers until the tally has ``times`` kills. A group that hangs afterwards is a failure."""
         while self.tally.kills.total() < times and len(self.tally.failures) < 5:
             self._run_one(self.chance.randint(1, 6))
             report(self.tally.line())
@@ -133,7 +134,7 @@ class Groups(Harness):
         return group
 
     def _run_one(self, max_disturbances):
-        """One training, with up to ``max_disturbances`` kills."""
+        """Run one training to its end, with up to ``max_disturbances`` kills."""
         chance, tally, seen, n_kills = self.chance, self.tally, False, 0
         size, restarts = chance.choice((2, 4)), 0
         command: list[str] = [*self.arguments, "--run-dir"]

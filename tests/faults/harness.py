@@ -1,8 +1,7 @@
-"""A harness that kills trainings or troubles them in other ways, resumes them until they end, and compares.
+"""A harness that kills or disturbs trainings, resumes them until they end, and compares the results.
 
-Each training is the command that a user types, in a forked child. In the end every file of its run folder
-must be that of a training that nothing happened to, times apart; and after every kill the newest state in the
-folder must be readable.
+Each training is the command that a user types, run in a forked child. At the end every file of its run folder
+must equal that of an undisturbed training, except times. After every kill the newest state must be readable.
 """
 
 import gc
@@ -28,24 +27,24 @@ from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, 
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
 MAX_FILE_BYTES = 60_000
-"""Bytes up to which the limit on a file is drawn."""
+"""Upper end of the random limits on file sizes."""
 
 
 @dataclass
 class Tally:
-    """What happened."""
+    """Counts of what happened."""
 
-    kills: Counter[str] = field(default_factory=Counter)  # moment -> trainings that were alive then
+    kills: Counter[str] = field(default_factory=Counter)  # moment -> number of kills
     moments: tuple[str, ...] = KILL_MOMENTS
-    chain: int = 0  # the most kills of one training
+    chain: int = 0  # most kills of one training
     write_errors: int = 0  # trainings that ran on a full disk or with a limit on the size of files
     damaged: int = 0  # newest states that were damaged before a resume
-    closed: int = 0  # trainings whose stdout was a closed pipe
-    unreadable: int = 0  # times that the newest state could not be read
-    lost: int = 0  # times that no state was left although there had been one
-    mismatches: int = 0  # finished trainings with a file that differs from the undisturbed one's
-    finished: int = 0  # trainings that came to their end
-    failures: tuple[str, ...] = ()  # what differed, and the last words of unexpected ends
+    closed: int = 0  # trainings with a closed pipe as stdout
+    unreadable: int = 0  # newest states that could not be read
+    lost: int = 0  # times that all states were gone
+    mismatches: int = 0  # finished trainings with files that differ from the undisturbed training's
+    finished: int = 0  # trainings that finished
+    failures: tuple[str, ...] = ()  # differences, and the last output of unexpected ends
 
     @property
     def clean(self):
@@ -68,12 +67,11 @@ class Harness:
     Args:
         main: the training command.
         arguments: its arguments without --run-dir and --resume; they must make it save within an epoch.
-        folder: for the runs; is made new.
-        seed: of the moments of killing.
-        tally: is counted in; default: a new one.
-        enter: is called in each child before it trains.
-
-    Raises InputError: the undisturbed training does not work, or this system cannot fork.
+        folder: created for the runs.
+        seed: seed of the random moments.
+        tally: counts to add to; default: a new tally.
+        enter: called in each child before it trains.
+    Raises InputError: the undisturbed training fails, or this system cannot fork.
     """
 
     def __init__(
@@ -90,13 +88,13 @@ class Harness:
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
         self.enter, self.chance = enter, random.Random(seed)
         self.tally = Tally() if tally is None else tally
-        self.damaged: dict[Path, bytes] = {}  # states that were damaged, and as what
+        self.damaged: dict[Path, bytes] = {}  # damaged state -> its damaged content
         folder.mkdir(parents=True)
         began = time.perf_counter()
         pid = self._start([*arguments, "--run-dir", str(self.run)], Trouble())
         while (code := exit_code(pid, wait=False)) is None and not state_files(self.run):
             time.sleep(1e-3)
-        self.first = time.perf_counter() - began  # seconds until there is a state
+        self.first = time.perf_counter() - began  # seconds until the first state
         if (exit_code(pid) if code is None else code) != 0:
             raise InputError(f"the undisturbed training failed: {self._last_output()}")
         self.seconds = time.perf_counter() - began
@@ -104,12 +102,15 @@ class Harness:
         shutil.rmtree(self.run)
 
     def _start(self, arguments, trouble, closed=False):
-        """Run the training in a forked child, its stdout a closed pipe if asked; returns its number."""
+        """Run the training in a forked child and return its process id.
+
+        ``closed``: stdout is a closed pipe.
+        """
         pid = os.fork()
         if pid:
             return pid
         code = 70
-        gc.freeze()  # what the parent threw away may wait, as it goes, for threads that are not here
+        gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
         try:
             target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             os.dup2(target, 1)
@@ -133,7 +134,7 @@ class Harness:
         return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
 
     def _check_newest_state(self, seen):
-        """Look at the newest state that we did not damage; returns whether there is one."""
+        """Read the newest state that the harness did not damage; return whether there is one."""
         whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
         if not whole:
             self.tally.lost += seen
@@ -145,7 +146,7 @@ class Harness:
         return True
 
     def _damage(self):
-        """Before a resume, damage the newest state now and then, if there is another one."""
+        """Damage the newest state with probability 0.2, if there is another one."""
         whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
         if len(whole) > 1 and self.chance.random() < 0.2:
             self.damaged[whole[-1]] = damage(whole[-1], self.chance)
@@ -178,7 +179,7 @@ class Harness:
                 n_kills += 1
             elif not isinstance(trouble, Kill):
                 tally.write_errors += attempt < max_disturbances
-            if code == 0 or (self.run / RESULT_FILE).exists():  # or killed after its end
+            if code == 0 or (self.run / RESULT_FILE).exists():  # finished, maybe killed afterwards
                 break
             if code is not None and (attempt >= max_disturbances or isinstance(trouble, Kill)):
                 tally.failures += (f"exit {code}: {self._last_output()}",)
@@ -198,7 +199,7 @@ class Harness:
         shutil.rmtree(self.run)
 
     def _next_kill(self, resumed):
-        """A kill in the moment that has had the fewest, of those that can come."""
+        """Return a kill in the least frequent moment so far, of those possible in this attempt."""
         able = [name for name in KILL_MOMENTS if name != ("start-up" if resumed else "resume")]
         aim = min(able, key=lambda name: (self.tally.kills[name], self.chance.random()))
         if aim == "saving":
@@ -206,8 +207,9 @@ class Harness:
         return Kill(self.chance.uniform(0.0, self.seconds if aim == "running" else self.first))
 
     def kill(self, times, report=lambda line: None):
-        """Kill trainings until the tally has so many, a fifth of them in each moment; each is resumed to its
-        end.
+        """Kill trainings until the tally has ``times`` kills, a fifth of them in each moment.
+
+        Each training is resumed until it ends.
         """
         kills = self.tally.kills
         while min(kills.total(), *(5 * kills[name] for name in KILL_MOMENTS)) < times:
@@ -217,7 +219,7 @@ class Harness:
             report(self.tally.line())
 
     def fail_writes(self, times, report=lambda line: None):
-        """Run trainings whose files are limited, or whose disk fills and empties, until there are so many."""
+        """Run ``times`` trainings with limited file sizes or a disk that is temporarily full."""
 
         def trouble(resumed):
             if self.chance.random() < 0.5:
@@ -231,7 +233,7 @@ class Harness:
 
 
 def main_of_script(path):
-    """The ``main`` of a script of ours, called with arguments as a command line would."""
+    """Return the ``main`` of one of our scripts, called with a list of arguments."""
 
     def main(arguments):
         sys.argv = [str(path), *arguments]

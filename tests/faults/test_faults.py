@@ -1,4 +1,4 @@
-"""The harness finds each fault that a training could have; tests/scripts run it on real trainings."""
+"""The harness finds each fault that a training could have. tests/scripts runs it on real trainings."""
 
 import errno
 import json
@@ -37,7 +37,7 @@ def state_file(folder, epoch):
 
 
 def training(arguments):
-    """Six states, weights and a result. Beside the run's folder lies what is wrong with it, if anything."""
+    """Write six states, weights and a result. Files beside the run folder select its faults."""
     run, resumed = Path(arguments[-1]), arguments[-2] == "--resume"
     wrong = {path.name for path in run.parent.iterdir()}
 
@@ -71,7 +71,7 @@ def training(arguments):
 
 @dataclass
 class KillWhenWaiting(Kill):
-    """A kill of a training that waits for it."""
+    """Kill a training once it signals that it waits."""
 
     seconds: float = 0.0
 
@@ -84,7 +84,7 @@ class KillWhenWaiting(Kill):
 
 @pytest.fixture
 def run_killed(tmp_path):
-    """What is wrong -> the harness, after one training was killed so often."""
+    """Return a function that kills a training with these faults and returns the harness."""
 
     def of(*wrong, times=1, damaging=False, chance=0.5):
         made = Harness(training, ["--epochs", "6"], tmp_path / "runs")
@@ -187,7 +187,7 @@ def test_kill_returns_the_exit_code_of_an_ended_process(tmp_path):
 
 
 def test_full_disk_and_file_limit(monkeypatch):
-    """From the third on, for two; and a limit on files is set."""
+    """Writes fail from the third file on, for two files; then a limit on file sizes is set."""
     flushed, said = [], []
     monkeypatch.setattr(os, "fsync", flushed.append)
     FullDisk(2, 4).enter()

@@ -1,4 +1,4 @@
-"""What happens to a training: a kill at an aimed moment, a limit on its files, a disk that fills and empties.
+"""Faults: a kill at a chosen moment, a limit on file sizes, a disk that is temporarily full.
 
 A trouble prepares the child before it trains (``enter``) and waits for it (``wait``).
 """
@@ -16,30 +16,30 @@ from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
 
 KILL_MOMENTS = ("start-up", "resume", "saving", "running")
-"""When a training is killed: before its first state; after --resume and before its next state; while a file
-is half-written; at another moment."""
+"""When a training is killed: before its first state, after --resume and before its next state, while a file
+is half-written, or at any other moment."""
 
 
 def exit_code(pid, wait=True):
-    """The child's exit code; None while it runs, where we do not wait."""
+    """Return the child's exit code; None if it still runs and ``wait`` is False."""
     found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
     return None if found == 0 else os.waitstatus_to_exitcode(status)
 
 
 class Trouble:
-    """None at all: the training runs to its end."""
+    """No fault: the training runs to its end."""
 
     def enter(self):
-        """In the child, before it trains."""
+        """Prepare the child before it trains."""
 
     def wait(self, pid, run):
-        """The child's exit code; None: it was killed."""
+        """Return the child's exit code, or None if it was killed."""
         return exit_code(pid)
 
 
 @dataclass
 class Kill(Trouble):
-    """SIGKILL after so many seconds; or, with ``file``, while its file of that number is half-written."""
+    """SIGKILL after ``seconds``, or while the file with number ``file`` is half-written."""
 
     seconds: float
     file: int | None = None
@@ -63,7 +63,7 @@ class Kill(Trouble):
 
 @dataclass
 class FileLimit(Trouble):
-    """No file may be longer than this, in bytes."""
+    """Limit the length of files to ``largest`` bytes."""
 
     largest: int
 
@@ -75,7 +75,7 @@ class FileLimit(Trouble):
 
 @dataclass
 class FullDisk(Trouble):
-    """The disk is full while the files of these numbers are flushed, and then empties."""
+    """Flushes fail, as on a full disk, from file number ``first`` to ``last`` - 1."""
 
     first: int
     last: int
@@ -92,7 +92,7 @@ class FullDisk(Trouble):
 
 
 def moment(run, resumed, states_before):
-    """The moment in which a training was killed, by what it left in its run folder."""
+    """Return the moment of a kill, judged by the files in the run folder."""
     if unfinished_files(run):
         return "saving"
     if set(state_files(run)) - set(states_before):
@@ -101,7 +101,7 @@ def moment(run, resumed, states_before):
 
 
 def damage(path, chance):
-    """Flip a bit of a file, cut it, or empty it; returns what is in it now."""
+    """Flip a bit of a file, truncate it, or empty it; return its new content."""
     content = bytearray(path.read_bytes())
     place = chance.randrange(len(content))
     cut = bytes(content[:place])
@@ -112,7 +112,7 @@ def damage(path, chance):
 
 
 def diverge():
-    """From now on weights become NaN at update 10 of epoch 2 if the linear rate begins above 0.003."""
+    """Make weights NaN at update 10 of epoch 2 if the linear learning rate starts above 0.003."""
     look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
 
     def on_progress(self, progress):

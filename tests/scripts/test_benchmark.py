@@ -1,4 +1,4 @@
-"""The benchmark: that it runs, and that its arithmetic is right. No test looks at how long anything takes."""
+"""The benchmark runs and its arithmetic is correct. No test depends on durations."""
 
 import json
 import os
@@ -21,12 +21,12 @@ TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size"
 
 
 def run(*arguments, cwd="."):
-    """In this process; the contenders have their own."""
+    """Run benchmark.py in this process; contenders have their own processes."""
     return run_here("benchmark", *arguments, cwd=cwd)
 
 
 def made_up(other=None, **ms):
-    """Results as if these contenders had taken these milliseconds, one a rotation."""
+    """Return results in which the contenders took these milliseconds, one per rotation."""
     rest = {"preparation": 1.0, "other": other, "test_accuracy": 0.5}
     runs = {name.replace("_", "-"): [{"ms": t, **rest} for t in times] for name, times in ms.items()}
     return rotation.Results(Settings(), runs, {"jax": "jax not installed"})
@@ -250,7 +250,7 @@ def test_floor_products(name):
 
 
 def test_contenders_learn():
-    """Same task, in this process: what ``run`` trains is what ``probabilities`` answers from."""
+    """All contenders get the same task in this process; ``run`` trains what ``probabilities`` evaluates."""
     task = load(Settings(dataset="digits", hidden=(16,), batch=20, updates=60))
     x = task.x[:50].astype(np.float32) / 255
     first = CONTENDERS["numpy"].prepare(task).probabilities(x)

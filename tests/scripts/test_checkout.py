@@ -1,4 +1,4 @@
-"""A script runs the code of its own checkout, whatever else is installed and wherever it is started."""
+"""A script runs the code of its own checkout, whatever is installed and wherever it is started."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ NAMED = "def main():\n    print(__file__)\n"
 
 
 def start(script, *arguments, first, folder):
-    """Run a script with ``first`` at the head of PYTHONPATH, as an installed copy would be found."""
+    """Run a script with ``first`` at the head of PYTHONPATH, like an installed copy."""
     paths = [str(first), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, str(script), *arguments]
@@ -27,7 +27,7 @@ def start(script, *arguments, first, folder):
 
 @pytest.fixture
 def copy(tmp_path):
-    """A folder that has another ``dnn`` and another ``backends``, which cannot be imported."""
+    """Create a folder with another ``dnn`` and ``backends`` that fail to import."""
     for package in ("dnn", "backends"):
         (tmp_path / "copy" / package).mkdir(parents=True)
         (tmp_path / "copy" / package / "__init__.py").write_text(OTHER)

@@ -1,4 +1,4 @@
-"""The examples, run small: a table comes out, and the network has learnt something."""
+"""The examples with small settings: they print a table, and the network has learned something."""
 
 import argparse
 import importlib
@@ -20,7 +20,7 @@ def run(name, *arguments):
 
 
 def read(result):
-    """The line above the table, and method -> its numbers."""
+    """Return the line above the table, and a dict from method to its numbers."""
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     first, _, *rows = result.stdout.splitlines()
@@ -32,7 +32,7 @@ def read(result):
 
 
 def test_every_example_is_tested():
-    """Here, or in test_from_scratch.py."""
+    """Each example has a test here or in test_from_scratch.py."""
     assert {path.stem for path in EXAMPLES.glob("[a-z]*.py")} == {*NAMES, "from_scratch"}
 
 

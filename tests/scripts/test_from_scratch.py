@@ -1,4 +1,4 @@
-"""scripts/examples/from_scratch.py computes what the library computes, and needs nothing of the library."""
+"""scripts/examples/from_scratch.py computes the same as the library, without importing it."""
 
 import ast
 import gzip
@@ -35,7 +35,7 @@ def from_scratch(monkeypatch):
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
 @pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
 def test_weights_match_the_library(from_scratch, library, activation, dtype, epochs, bound):
-    """Both begin with the same weights and take the same batches in the same order."""
+    """Both start with the same weights and use the same batches in the same order."""
     x, y = small_data(N)
     x = x.astype(dtype)
     backend = get_backend("numpy", dtype=dtype)
@@ -90,7 +90,7 @@ def run(*arguments):
 
 
 def digits_as_mnist():
-    """The files of a MNIST whose images are scikit-learn's digits."""
+    """Write MNIST files with scikit-learn's digits as images."""
     data = large_digits()
     files = {}
     for part, x, y in (("train", data.x_train, data.y_train), ("t10k", data.x_test, data.y_test)):

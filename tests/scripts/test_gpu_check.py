@@ -1,6 +1,4 @@
-"""gpu_check.py: what it does on a machine without a GPU, how it holds its parts together, and that each
-kind of failure is seen in its output and its exit code.
-"""
+"""gpu_check.py on a machine without a GPU: how it runs its parts and reports each kind of failure."""
 
 import json
 import subprocess
@@ -46,7 +44,7 @@ def test_rejects_unknown_parts():
 
 @pytest.fixture
 def check(monkeypatch, tmp_path, capsys):
-    """Runs gpu_check.py on made-up outcomes: its exit code, its output, and its JSON file."""
+    """Run gpu_check.py on made-up outcomes; return its exit code, its output and its JSON file."""
 
     def run_on(outcomes, missing=()):
         def on(settings, library):
@@ -105,7 +103,7 @@ def test_a_missing_library_is_a_failed_row(monkeypatch):
 
 
 def test_no_part_starts_after_the_time_budget(monkeypatch):
-    """A part has its own limit, or what is left of the whole one; from five seconds on it begins."""
+    """A part gets its own limit or the rest of the budget, and starts only if five seconds are left."""
     clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_SECONDS - 5, 100.1 + BUDGET_SECONDS - 5]), []
     monkeypatch.setattr(checks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
 
@@ -203,7 +201,7 @@ def test_train_row_comes_from_train_py():
 
 
 class Here:
-    """What the parts ask of Settings, with the CUDA text on the host in the place of a card."""
+    """The Settings of the parts, with CUDA kernels emulated on the host."""
 
     def __init__(self, trouble=None):
         self.trouble = trouble

@@ -1,8 +1,8 @@
-"""Command lines with odd values: each ends with exit code 2 and one sentence, or does what it says; never
-with a traceback, and nothing is left outside the run folder.
+"""Command lines with odd values end with exit code 2 and one sentence, or work; never with a traceback.
 
-Generated inputs, in this process: train 150, the five other commands 60 each, 6 x 10 that no option takes:
-510, and 8 that are long or name a device; as processes of their own: 4.
+Nothing is left outside the run folder. Generated inputs in this process: 150 for train, 60 for each of five
+other commands, 10 invalid ones for each of six commands (510), and 8 with long values or devices. 4 run as
+processes.
 """
 
 import os
@@ -39,7 +39,7 @@ OPTIONS = {
     "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
 }  # fmt: skip
-# What comes first; with one value that cannot be right where something long would be begun else.
+# Arguments that come first. Some have one invalid value, because a long training would start otherwise.
 ALWAYS = {
     "train": ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--limit", "60", "--batch-size", "60",
               "--quiet"],
@@ -50,7 +50,7 @@ ALWAYS = {
 
 
 def command_lines(script):
-    """One to three options, most with an odd value, behind what the command always gets."""
+    """Draw one to three options, most with an odd value, after the required arguments."""
     names = st.sampled_from(sorted(OPTIONS[script]))
     odd = st.sampled_from(ODD) | st.text(max_size=6)
     pair = names.flatmap(lambda n: st.tuples(st.just(n), st.one_of(odd, odd, st.just(OPTIONS[script][n]))))
@@ -61,7 +61,7 @@ def command_lines(script):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder to stand in, with another around it to look at afterwards."""
+    """Change to an empty folder inside another folder that is inspected afterwards."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("DNN_DATA_DIR", raising=False)
@@ -75,7 +75,7 @@ def assert_nothing_left(here):
 
 @pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))
 def test_odd_option_values(script, here, no_network):
-    """train 150, the others 60 each."""
+    """150 cases for train, 60 for each other command."""
     codes = []
 
     @for_each(150 if script == "train" else 60, command_lines(script))
@@ -96,7 +96,7 @@ def test_odd_option_values(script, here, no_network):
 
 @pytest.mark.parametrize("script", OPTIONS)
 def test_rejects_invalid_option_values(script, here):
-    """10 for each command."""
+    """10 cases for each command."""
 
     @for_each(10, st.lists(st.sampled_from(["--nonsense", "--help", "-x", "--", "a\nb", *WORDS]), min_size=1))
     def check(arguments):
@@ -107,7 +107,7 @@ def test_rejects_invalid_option_values(script, here):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """Both sources out of reach at once."""
+    """Make both download sources unreachable."""
     from dnn.datasets import download as fetch
 
     def source(dataset, names, into):
@@ -137,7 +137,7 @@ PROCESSES = [
 
 @pytest.mark.parametrize(("script", "arguments"), LONG, ids=range(len(LONG)))
 def test_large_values_and_devices(script, arguments, here):
-    """8."""
+    """8 cases."""
     assert attempt_command(script, [*(ALWAYS["train"] if script == "train" else []), *arguments]) == 2
     assert_nothing_left(here)
 
@@ -145,7 +145,7 @@ def test_large_values_and_devices(script, arguments, here):
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
 def test_odd_values_to_a_process(script, arguments, here):
-    """4: bytes that are no text, an empty stdin, and too little memory; each is answered."""
+    """4 cases: undecodable bytes, an empty stdin, and too little memory."""
     always = ALWAYS["train"] if script == "train" else []
     result = run(script, *always, *arguments, errors="surrogateescape", stdin=subprocess.DEVNULL)
     assert_said(result.returncode, result.stderr, arguments)
@@ -180,7 +180,7 @@ def test_out_of_memory_is_reported(error, here, capsys):
 
 @pytest.mark.slow
 def test_undecodable_file_names(here):
-    """A folder and a picture whose names are bytes of no encoding: trained, evaluated and read as others."""
+    """A folder and a picture with undecodable names work like any others."""
     from PIL import Image
 
     page = Image.new("L", (40, 40), 255)
@@ -232,7 +232,7 @@ def test_ctrl_c_during_imports_prints_no_traceback():
     ids=str,
 )
 def test_odd_environments(variables, backend, code, here):
-    """A training works, or says in a sentence what cannot."""
+    """A training works, or says in one sentence why it cannot."""
     if backend == "numba":
         pytest.importorskip("numba")
     arguments = [*ALWAYS["train"], "--backend", backend, "--require-backend", "--run-dir", here / "run"]

@@ -1,4 +1,4 @@
-"""The lecture's pages have Keras's lines beside ours: both columns are run, and give the same numbers."""
+"""The lecture's pages show Keras code beside ours. Both columns run and give the same numbers."""
 
 import importlib
 import re
@@ -16,7 +16,7 @@ VANISHING = 1e-30
 
 
 def columns(page):
-    """(Keras's lines, ours) as two programs, from the table of which "Keras 3" is a heading."""
+    """Return (Keras program, our program) from the table with a "Keras 3" heading."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     (table,) = re.findall(r"^\|[^|]*\| Keras 3 \|[^|]*\|\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     rows = [[cell.strip().strip("`") for cell in line.split("|")[2:4]] for line in table.splitlines()]
@@ -31,7 +31,7 @@ def test_both_pages_have_the_same_code():
 
 @pytest.fixture(scope="module")
 def keras():
-    """Keras on torch, which is here in any case."""
+    """Return Keras with its torch backend, because torch is always installed."""
     patch = pytest.MonkeyPatch()
     patch.setenv("KERAS_BACKEND", "torch")
     try:
@@ -41,7 +41,7 @@ def keras():
 
 
 def digits():
-    """1,000 and 360 images, by the names that the page gives them."""
+    """Return 1,000 and 360 images under the names used on the page."""
     data = large_digits()
     return {
         "x_train": data.x_train[:1000], "y_train": data.y_train[:1000],
@@ -50,13 +50,13 @@ def digits():
 
 
 def weights(model):
-    """Each array of Keras's model, or of ours, in the order of the layers."""
+    """Return the arrays of a Keras model or of ours, in the order of the layers."""
     ours = isinstance(model, dnn.Sequential)
     return list(model.parameters.to_host().values()) if ours else [w.numpy() for w in model.weights]
 
 
 def run_both(keras, epsilon=None):
-    """The names that each column leaves: three epochs in the given order, beginning from our weights."""
+    """Run both columns for three epochs in the given order, from our initial weights; return their names."""
     adams = importlib.import_module("keras.optimizers").Adam, dnn.Adam
     spaces = digits(), digits()
     for space, program, adam in zip(spaces, columns(PAGES[0]), adams, strict=True):

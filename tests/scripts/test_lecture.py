@@ -1,4 +1,4 @@
-"""lecture.py: its files; finished experiments are not run again; the pages have their figures."""
+"""lecture.py writes its files and reuses finished experiments; the pages show the numbers of these files."""
 
 import csv
 import re
@@ -34,7 +34,7 @@ def run(folder, names, *options):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three epochs; in proportion 30 passes of L-BFGS and one of the batches of one."""
+    """Run three epochs; in proportion these are 30 passes of L-BFGS, and one epoch with batch size 1."""
     out = tmp_path_factory.mktemp("lecture") / "out"
     result = run(out, "linear,lecture,depth-1-relu,lbfgs,batch-1,batch-all,features-pca")
     assert result.returncode == 0, result.stderr
@@ -110,7 +110,7 @@ def test_experiments_match_the_published_tables():
 
 
 def test_noise_strength():
-    """As a share of 255, around the pixels as they are, and cut at 0 and 255."""
+    """The noise is a share of 255, added to the original pixels and clipped to 0..255."""
 
     def evaluate(x, y):
         seen.append(x)
@@ -135,7 +135,7 @@ def prose(text):
 
 
 def tables_of(page):
-    """Name -> the table's text, of each table between markers."""
+    """Return name -> text of each table between markers."""
     text = (DOCS / page).read_text(encoding="utf-8")
     return dict(re.findall(r"<!-- table: (\w+) -->\n((?:\|.*\n)+)<!-- end -->", text))
 
@@ -172,7 +172,7 @@ def test_readme_numbers_are_in_a_table(name):
 
 
 def test_both_languages_have_the_same_numbers():
-    """Each number as often, the same tables, and as many headings."""
+    """Both have each number equally often, the same tables, and equally many headings."""
     english, chinese = ((DOCS / name).read_text(encoding="utf-8") for name in LECTURES)
     assert sorted(figures(english)) == sorted(figures(chinese))
     assert len(figures(english)) > 100
@@ -185,7 +185,7 @@ def test_both_languages_have_the_same_numbers():
 
 @pytest.mark.parametrize("name", LECTURES)
 def test_accuracies_in_the_text_are_in_a_file(name):
-    """But for what others report."""
+    """Except accuracies that others report."""
     cells = {cell for path in DOCS.glob("lecture*.csv") for row in read(path.name) for cell in row}
     shares = [float(cell) for cell in cells if re.fullmatch(r"[01]\.\d{4}", cell)]
     known = {cell.removesuffix(" %") for cell in cells} | {f"{100 * share:.2f}" for share in shares}

@@ -1,4 +1,4 @@
-"""Features made by hand: what a model gets of them."""
+"""Hand-crafted features, and the data that a model gets from them."""
 
 import sys
 
@@ -16,7 +16,7 @@ WIDTHS = {"zoning": 49, "pca": 50, "hog": 1296}
 
 @pytest.fixture(scope="module")
 def large():
-    """600 and 100 digits of 28 x 28 pixels, each pixel of the small ones three times three."""
+    """Return 600 and 100 digits of 28 x 28 pixels: each pixel of the 8 x 8 digits is repeated 3 x 3 times."""
     data = load_dataset("digits")
     images = np.concatenate([data.x_train[:600], data.x_test[:100]]).reshape(-1, 8, 8)
     x = np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2))).reshape(700, -1)

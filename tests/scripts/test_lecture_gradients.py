@@ -1,4 +1,4 @@
-"""The gradient of each layer before training, against PyTorch's autograd."""
+"""The gradient size of each layer before training, compared with PyTorch's autograd."""
 
 import numpy as np
 import pytest

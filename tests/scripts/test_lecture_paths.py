@@ -1,4 +1,4 @@
-"""How weights move in training: the film's frames, and the surface through both paths."""
+"""How weights change in training: the frames of the film, and the surface with both paths."""
 
 import numpy as np
 import pytest

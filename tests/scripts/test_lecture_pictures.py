@@ -1,4 +1,4 @@
-"""The lecture's pictures: that each shows the numbers it is given. test_lecture.py has all of them drawn."""
+"""Each picture of the lecture shows the numbers that it is given. test_lecture.py draws them all."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ def figure():
 
 
 def points(axes):
-    """The points of each line."""
+    """Return the points of each line."""
     return [[tuple(point) for point in np.round(line.get_xydata(), 6).tolist()] for line in axes.lines]
 
 

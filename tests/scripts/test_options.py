@@ -1,4 +1,4 @@
-"""Each command's options: what they are where nothing is said, and what becomes of what is said."""
+"""The options of each command: their defaults, and the values given on the command line."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ AUTO = {"backend": "auto", "dtype": "float32", **HOW}
 MNIST = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
 EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
-# Command -> what it needs, and its options.
+# Command -> its required arguments, and its options.
 DEFAULTS = {
     "train": ("", {
         **MNIST, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
@@ -42,7 +42,7 @@ DEFAULTS = {
     "predict_disease": ("", {**EXAMPLE, "epochs": 40, "folds": 10}),
     "recognise_images": ("", {**EXAMPLE, "epochs": 10, "dataset": None, "data_dir": None, "limit": 10_000}),
 }  # fmt: skip
-# What is said, and what becomes of it.
+# (command, arguments, options).
 SAID = [
     ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
      "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 --mixed "
@@ -67,7 +67,7 @@ def module_of(command):
 
 @pytest.fixture
 def options(monkeypatch):
-    """(command, words) -> what its ``parse`` makes of them."""
+    """Return a function (command, words) -> options that its ``parse`` returns."""
     monkeypatch.syspath_prepend(str(SCRIPTS / "examples"))
 
     def of(command, words):

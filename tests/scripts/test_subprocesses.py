@@ -1,4 +1,4 @@
-"""How a tool asks another process."""
+"""The protocol between a tool and its worker process."""
 
 import io
 import json
@@ -34,7 +34,7 @@ for n, line in enumerate(sys.stdin):
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
-    """(name, timeout) -> the answers of a worker; its module is in a folder that PYTHONPATH names."""
+    """Return a function (name, timeout) -> answers of a worker in a temporary folder on PYTHONPATH."""
     (tmp_path / "answers_of_a_test.py").write_text(ANSWERS)
     paths = [str(_workers.SCRIPTS_FOLDER), str(_workers.SCRIPTS_FOLDER.parent), str(tmp_path)]
     settings = {"talk": ["talk", "[1,", "5", '"a"'], "paths": paths}
@@ -77,7 +77,7 @@ def test_answers_are_kept_when_a_worker_fails(name, reason, ask):
 
 
 def ended(pid):
-    """Whether a process is gone, or about to be, within a few seconds."""
+    """Return whether a process ends within a few seconds."""
     for _ in range(100):
         try:
             os.kill(pid, 0)
@@ -90,7 +90,7 @@ def ended(pid):
 
 
 def some(*answers):
-    """An iterator of these, that raises those which are errors."""
+    """Yield these values, and raise those that are exceptions."""
     for answer in answers:
         if isinstance(answer, Exception):
             raise answer

@@ -1,4 +1,4 @@
-"""A trained run for the tests of the page on which one draws."""
+"""A trained run for the tests of the drawing page."""
 
 import pytest
 from command_lines import run_here
@@ -6,7 +6,7 @@ from command_lines import run_here
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
-    """A folder with a trained run, whose name is run."""
+    """Return a folder with a trained run in its subfolder "run"."""
     place = tmp_path_factory.mktemp("page")
     small = ["--dataset", "digits", "--hidden", "48", "--epochs", "20", "--batch-size", "20"]
     trained = run_here("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=place)

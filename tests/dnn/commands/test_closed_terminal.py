@@ -1,4 +1,4 @@
-"""A training whose terminal is closed ends as by a signal: exit code 129, with its state and its weights."""
+"""Closing the terminal of a training ends it like SIGHUP: exit code 129, with state and weights saved."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""What the command lines share: how they end, what they say and where."""
+"""Shared parts of the command lines: exit codes, messages, JSON."""
 
 import io
 import logging
@@ -15,7 +15,7 @@ LOG = logging.getLogger("dnn")
 
 @pytest.fixture
 def ended(monkeypatch, capsys):
-    """A command's main -> (exit code, stdout, stderr)."""
+    """Return a function that runs a command's main and returns (exit code, stdout, stderr)."""
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
     monkeypatch.setattr(LOG, "handlers", [])
 

@@ -1,5 +1,7 @@
-"""The command lines as a person types them, judged by what they print: each command once in a process of its
-own, and the rest in this one."""
+"""The command lines as a user types them, judged by their output.
+
+Each command runs once in its own process; other tests run in this process.
+"""
 
 import json
 import os
@@ -22,7 +24,7 @@ SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A finished run on digits with NumPy."""
+    """Return (folder, stdout) of a finished run on digits with NumPy."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     result = run("train", *SMALL, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
@@ -267,7 +269,7 @@ def test_train_with_presets(tmp_path, preset):
 
 
 def test_exported_model_matches_evaluate(trained, tmp_path):
-    """onnxruntime is right on as many test images; nothing is written over."""
+    """onnxruntime has the same test accuracy, and no file is overwritten."""
     import onnxruntime
 
     from dnn.datasets import load_dataset

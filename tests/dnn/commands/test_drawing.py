@@ -1,6 +1,6 @@
-"""The page without a browser: what the server answers, what it refuses, what is kept, how it ends.
+"""The drawing page without a browser: what the server answers, rejects and saves, and how it ends.
 
-Generated inputs: 100 requests that are broken, huge or from elsewhere, times DNN_HOSTILE (10: the 1,000).
+Generated inputs: 100 requests that are broken, huge or from other pages, times DNN_HOSTILE (10 gives 1,000).
 """
 
 import contextlib
@@ -41,7 +41,7 @@ def post(url, **settings):
 
 
 def png(draw=None, size=(96, 96)):
-    """A page with a 7 on it, or with what ``draw`` draws."""
+    """Return a page as PNG bytes, with a 7 on it or with what ``draw`` draws."""
     page, data = Image.new("L", size, 255), io.BytesIO()
     pen = ImageDraw.Draw(page)
     (draw or (lambda d: d.line([(30, 20), (65, 20), (42, 78)], 0, 7, joint="curve")))(pen)
@@ -73,7 +73,7 @@ def test_answer_matches_predict(reader):
 
 
 def test_pixel_contribution_of_a_linear_network():
-    """Of a network with one layer that is its weight times its ink, of which a sum is the lead."""
+    """With one layer a pixel's contribution is its ink times the difference of two weights."""
     model = Sequential([Dense(10, "softmax")], input_shape=(784,), backend=get_backend("numpy"))
     reader = Reader(model, only_digits=True, deskew=False)
     found = reader.pixels(png())
@@ -218,7 +218,7 @@ def request(path, body, length, method, headers, host):
 
 
 def hostile_requests(host):
-    """Requests that may be odd in each of their parts, or bytes that are no request."""
+    """Return a strategy for requests with odd parts, or bytes that are no request."""
     one, bomb = st.sampled_from, bytearray(png())
     bomb[16:24] = (100_000).to_bytes(4, "big") * 2  # sides that its header claims
     return st.binary(min_size=1, max_size=5000) | st.builds(

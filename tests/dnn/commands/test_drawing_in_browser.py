@@ -1,8 +1,8 @@
-"""The page in a real browser, Debian's Chromium: events of a mouse, a pen, a finger and a keyboard.
+"""The drawing page in Chromium, with events of a mouse, a pen, a finger and a keyboard.
 
 Sixty of MNIST's test images are drawn for a network that trains in seconds. With DNN_DRAW_RUN=RUN, a run of
-the preset ``augmented``, 1,000 are, and 97.5 % must be read right; DNN_DRAW_PICTURES=docs/guide writes the
-guide's pictures, for which that is needed too.
+the preset ``augmented``, 1,000 are drawn, and 97.5 % must be read correctly. DNN_DRAW_PICTURES=docs/guide
+writes the guide's pictures; it also needs DNN_DRAW_RUN.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ NONE = "\u2013"  # where no digit is read
 
 
 def line(*corners):
-    """(n, 2) points on straight lines between corners, as a hand leaves them behind."""
+    """Return points (n, 2) on straight lines between corners, like those of a hand-drawn stroke."""
     steps = np.linspace(0, 1, 8)[:, None]
     pairs = zip(np.array(corners[:-1], float), np.array(corners[1:], float), strict=True)
     return np.concatenate([a + steps * (b - a) for a, b in pairs])
@@ -43,7 +43,7 @@ SEVEN = [line((8, 6), (20, 6), (13, 22)), line((12, 14), (19, 14))]
 
 @pytest.fixture(scope="module", autouse=True)
 def browser():
-    """Skips, or fails where DNN_REQUIRE names the browser."""
+    """Skip without the browser, or fail if DNN_REQUIRE names it."""
     try:
         import playwright.async_api  # noqa: F401
         import skimage  # noqa: F401
@@ -257,7 +257,7 @@ def test_two_browsers_at_once(url):
     ("name", "scheme", "width"), [("light", "light", 1100), ("dark", "dark", 1100), ("phone", "light", 390)]
 )
 def test_page_layout(name, scheme, width, url, place, tmp_path):
-    """Nothing runs out of the page at its side, and it is as dark as it was asked to be."""
+    """The page does not overflow horizontally, and follows the colour scheme."""
     file = tmp_path / f"{name}.png"
 
     async def use(url):

@@ -1,4 +1,4 @@
-"""Several runs that answer as one, how far their sureness can be trusted, and what they say when unsure."""
+"""Ensembles of runs, calibration, and answers below the confidence threshold."""
 
 import json
 from contextlib import nullcontext
@@ -27,7 +27,7 @@ SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 2
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two runs of digits that held images out, and what the second said at its end."""
+    """Return the folders of two runs on digits with held-out images."""
     place = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
         made = run_here("train", *SMALL, "--seed", seed, "--hold-out", 300, "--run-dir", place / str(seed))
@@ -184,7 +184,7 @@ def test_rejects_runs_of_other_shapes(monkeypatch):
 
 
 def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
-    """Of two held out one is sure and right, of three test images two, and one of these is right."""
+    """One of two held-out images is above the threshold, and two of three test images, one correct."""
     monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
     seen, found = [], {}
     held = models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)

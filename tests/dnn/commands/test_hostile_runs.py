@@ -1,8 +1,7 @@
-"""Run folders that somebody has been at: train.py --resume, evaluate.py and predict.py refuse them in a
-sentence and with exit code 2, or do what they say; nothing is written outside the folder.
+"""Modified run folders: commands work or reject them with one sentence and exit code 2.
 
-Generated inputs, in this process: 250 configurations, 150 states and 20 odd files for --resume, 120
-checkpoints for evaluate and 120 for predict: 660.
+Nothing is written outside the folder. Generated inputs, in this process: 250 configurations, 150 states and
+20 special files for --resume, and 120 checkpoints each for evaluate and predict, 660 in all.
 """
 
 import json
@@ -30,7 +29,7 @@ FORMATS = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """(folder of a run that stopped after one epoch of two, its files' contents), in the current folder.
+    """Return (folder of a run stopped after epoch 1 of 2, its files' contents); change to its parent.
 
     No curves are drawn: a picture takes longer than a training.
     """
@@ -46,7 +45,7 @@ def run(tmp_path, monkeypatch):
 
 
 def attempt_on(run, command, changes, spoil):
-    """Run a command on the folder with some of its files spoilt; return its exit code."""
+    """Run a command on the folder after damaging some files; return its exit code."""
     folder, files = run
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -61,7 +60,7 @@ def attempt_on(run, command, changes, spoil):
 
 
 def test_resume_with_broken_configurations(run):
-    """250."""
+    """250 cases."""
     folder, files = run
     config = json.loads(files["config.json"])
     names = st.sampled_from(sorted(config.keys() - {"model", "optimizer_settings"}))
@@ -79,7 +78,7 @@ def test_resume_with_broken_configurations(run):
 
 
 def spoilt_tensors(run, name):
-    """(strategy, spoil): the file broken, or with forged facts and a right checksum."""
+    """Return (strategy, spoil): the file is broken, or has forged metadata with a valid checksum."""
     folder, files = run
     about, arrays = tensor_files.read(folder / name, *FORMATS[name], "file", InputError)
 
@@ -93,7 +92,7 @@ def spoilt_tensors(run, name):
 
 
 def test_resume_with_broken_states(run):
-    """150."""
+    """150 cases."""
     folder, files = run
     changes, spoil = spoilt_tensors(run, STATE)
 
@@ -105,7 +104,7 @@ def test_resume_with_broken_states(run):
 
 @pytest.mark.parametrize("script", ["evaluate", "predict"])
 def test_broken_checkpoints(run, script):
-    """120 for each."""
+    """120 cases for each script."""
     folder, files = run
     page = Image.new("L", (40, 40), 255)
     page.paste(0, (15, 10, 20, 30))
@@ -122,7 +121,7 @@ def test_broken_checkpoints(run, script):
 
 
 def test_resume_with_special_files(run):
-    """20: one of the files is a folder, a pipe or a link."""
+    """20 cases: one of the files is a folder, a pipe or a link."""
 
     def spoil(path, kind):
         path.unlink()

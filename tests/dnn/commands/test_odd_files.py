@@ -1,4 +1,4 @@
-"""Odd run folders, odd files, a full standard output: a sentence and exit code 2, and nothing is written."""
+"""Odd run folders, odd files and a full stdout give one sentence and exit code 2; nothing is written."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LONG = "a" * 300
 
 @pytest.fixture
 def folder(place, tmp_path):
-    """A folder of the test's own, with a copy of the run."""
+    """Return a temporary folder with a copy of the run."""
     shutil.copytree(place / "run", tmp_path / "run")
     return tmp_path
 

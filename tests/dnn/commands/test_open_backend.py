@@ -1,4 +1,4 @@
-"""The backend that a command line gets, and what it says of it."""
+"""The backend that a command line gets, and the messages about it."""
 
 import argparse
 
@@ -12,7 +12,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
 
 
 def opened(capsys, *words, quiet=False):
-    """(the backend, what was said on stderr)."""
+    """Return (the backend, the output on stderr)."""
     parser = argparse.ArgumentParser()
     options.add_backend_arguments(parser)
     arguments = parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""What strangers cannot do to the page: fill the memory, or hold all connections."""
+"""The page's server limits memory and connections."""
 
 import io
 import socket
@@ -31,7 +31,7 @@ LARGE = {
 
 
 def picture(mode, size, form):
-    """An image of a black 1 on white."""
+    """Return an image of a black 1 on white as bytes."""
     image = Image.new(mode, size, "white")
     width, height = size
     stroke = (width // 2, height // 5, width // 2, 4 * height // 5)
@@ -63,13 +63,13 @@ def test_too_large_uploads_are_rejected(mode, size, form, limit):
 
 
 def peak_mb(process):
-    """The largest memory of a process so far, in MB."""
+    """Return the peak memory of a process in MB."""
     text = Path(f"/proc/{process}/status").read_text()
     return int(text.split("VmHWM:")[1].split()[0]) / 1000
 
 
 def page_process():
-    """The number of the youngest process that serves a page."""
+    """Return the id of the youngest process that serves a page."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""The recipes are those whose results README reports: what is changed here is measured anew."""
+"""The presets are the recipes with the results in README. A changed recipe must be measured again."""
 
 import pytest
 
@@ -34,7 +34,7 @@ TRAINING = {
 
 
 def settings_of(layer):
-    """What a layer is, in a word or a few numbers; None: nothing beside its class."""
+    """Return a layer's main setting or a tuple of them; None if it has none."""
     names = {
         "Dense": "units", "Conv2D": "filters kernel_size", "MaxPooling2D": "pool_size", "Dropout": "rate",
         "RandomElastic": "strength sigma degrees scale shear", "RandomTranslation": "pixels",

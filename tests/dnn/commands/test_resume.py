@@ -1,4 +1,4 @@
-"""Stopping and going on at the command line: signals, exit codes, and the same weights in the end."""
+"""Stopping and resuming at the command line: signals, exit codes, and equal weights at the end."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def wait_for_state(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The same training, undisturbed."""
+    """Return the folder of the same training, undisturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     result = run_here("train", *LONG, "--run-dir", folder)
     assert result.returncode == 0, result.stderr

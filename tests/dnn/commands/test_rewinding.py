@@ -1,4 +1,4 @@
-"""Rewinding: a training that diverges goes back to its last good state with half the rate."""
+"""Rewinding: a training that diverges returns to its last good state with half the learning rate."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from dnn.training.state import StateError
 
 
 def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
-    """The rate that diverges is halved; the states say so, whatever config.json says."""
+    """The diverging rate is halved; the states record it, whatever config.json says."""
 
     class Break(Callback):
         """Makes a weight NaN in the second epoch, the first time."""
@@ -80,7 +80,7 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
 
 
 def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):
-    """From the weights and the epoch that the model had, as one would with half the rate."""
+    """It continues from the model's initial weights and epoch, like a fit with half the rate."""
 
     class Break(Callback):
         """Makes a weight NaN in the first epoch while the rate is the first."""
@@ -122,7 +122,7 @@ def test_count_halvings():
 
 
 def test_resume_after_the_last_state_removes_old_states(tmp_path):
-    """Killed after the last state was written and before the oldest was removed."""
+    """The kill comes after the last state was written and before the oldest was removed."""
     x, y = small_data(40)
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     model.compile()

@@ -1,4 +1,4 @@
-"""The run folder: one training's, and made again when it vanishes under it."""
+"""The run folder belongs to one training, and is created again if it vanishes."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ from dnn.training.state import StateError
 
 
 class Remove(Callback):
-    """Takes the folder away in the middle of an epoch."""
+    """Deletes the folder in the middle of an epoch."""
 
     every = 2
 

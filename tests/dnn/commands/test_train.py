@@ -1,4 +1,4 @@
-"""train.py's parts: what a preset sets, what --resume takes from a run, what is said; agree.py's choices."""
+"""Parts of train.py: presets, options with --resume, messages. Options of agree.py."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ from dnn.layers import Conv2D, Flatten, Rescaling
 
 @pytest.fixture
 def asked(monkeypatch):
-    """words -> what train.py is asked for."""
+    """Return a function from words to the parsed command line of train.py."""
 
     def of(*words):
         monkeypatch.setattr(sys, "argv", ["train.py", *map(str, words)])
@@ -63,7 +63,7 @@ def test_rejects_options_that_a_preset_sets(asked, words):
 
 
 def test_build_model(asked):
-    """25 examples are three batches of ten: six updates in two epochs, two of which warm up."""
+    """25 examples are three batches of ten: six updates in two epochs, two of them warm-up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
     model = build_model(asked(*words.split()).options, get_backend("numpy"), data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
@@ -93,7 +93,7 @@ def test_target_lines():
 
 
 def test_evaluate_held_out():
-    """Of four, the last three: sure of one, and of two equally, one of which is wrong."""
+    """The last three of four images: one above the threshold; of two with equal confidence one is wrong."""
     p = np.eye(2)[[0, 0, 1]] * 0.6 + 0.2
     p[0] = 0.9, 0.1
     held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))
@@ -136,7 +136,7 @@ def test_is_option_value(name, default, fitting, others):
 
 @pytest.fixture
 def run(asked, tmp_path):
-    """The folder of a run that was begun."""
+    """Return the folder of a run that was started."""
     config = {**asked().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
               "keep": 9, "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
@@ -145,7 +145,7 @@ def run(asked, tmp_path):
 
 
 def merged(given):
-    """The options of what is asked for with --resume."""
+    """Return the merged options of a command line with --resume."""
     return train.merge_options(given, read_unfinished(Path(given.options.resume)))
 
 
@@ -272,7 +272,7 @@ def record(level="L0", holds=True):
 
 @pytest.fixture
 def agreed(monkeypatch, capsys):
-    """words -> (exit code, what was printed, what was asked for), where each level has one record."""
+    """Return a function from words to (exit code, output, arguments), with one record per level."""
 
     def check(contenders, few, levels, sizes, seed):
         asked_for["check"] = [c.name for c in contenders], len(few.x), levels, sizes, seed

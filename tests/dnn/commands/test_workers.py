@@ -1,4 +1,4 @@
-"""train.py with workers: started by torchrun, killed, resumed with other numbers of them."""
+"""train.py with workers: started by torchrun, killed, and resumed with other numbers of workers."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def digest(folder):
 
 
 def train(folder, size, *arguments, restarts=0):
-    """Exit codes of a group of workers that runs train.py, and what they printed."""
+    """Run train.py in a group of workers; return their exit codes and outputs."""
 
     def work():
         raise SystemExit(TRAIN([*arguments]))
@@ -49,13 +49,13 @@ def train(folder, size, *arguments, restarts=0):
 
 
 def children(pid):
-    """Ids of the processes that a process started."""
+    """Return the ids of a process's child processes."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """One process alone, undisturbed."""
+    """Return the folder of an undisturbed run in a single process."""
     load_dataset("digits")  # here, so that the forked have it
     folder = tmp_path_factory.mktemp("whole")
     assert train(folder, 1, *SMALL, "--run-dir", str(folder / "run"))[0] == [0]
@@ -65,7 +65,7 @@ def whole(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are found in /proc")
 def test_torchrun_restarts_the_group_after_a_kill(tmp_path, whole):
-    """It takes a while: torch is imported five times."""
+    """This is slow: torch is imported five times."""
     place = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=2",
                 "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The small MNIST as the one that fetch knows, and sources that cannot be reached."""
+"""A small MNIST that passes fetch's verification, and sources that cannot be reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dnn.datasets import download as fetching
 
 @pytest.fixture
 def small(monkeypatch):
-    """name -> content of a MNIST of 5 + 3 images that fetch takes for the real one."""
+    """Return name -> content of a MNIST with 5 + 3 images; ``fetch`` accepts its digests."""
     files = a_small_set()
     table = {}
     for name, content in files.items():
@@ -26,7 +26,7 @@ def small(monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Both sources out of reach; the list of what was asked of them, in order."""
+    """Make both sources unreachable; return the list of sources that were tried, in order."""
     calls: list[tuple[str, list[str]]] = []
 
     def unreachable(label):

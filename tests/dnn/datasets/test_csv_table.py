@@ -1,4 +1,4 @@
-"""A CSV file is read right, or refused with the column, the line and the cure."""
+"""A CSV file is read correctly, or rejected with the column, the line and the cure."""
 
 import os
 

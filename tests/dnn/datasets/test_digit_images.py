@@ -1,4 +1,4 @@
-"""Digit images: any picture of a digit comes out as MNIST's; anything else is one sentence."""
+"""Pictures of a digit are converted to MNIST's form; other files are rejected with one sentence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dnn.datasets.pictures import grey_pages
 
 
 def a_page(ink=0, paper=255, size=(200, 160), mode="L"):
-    """A thick 7 in the page's lower right part; size is (width, height)."""
+    """Return a page with a thick 7 in its lower right part; size is (width, height)."""
     page = Image.new("L", size, paper)
     ImageDraw.Draw(page).line([(90, 60), (150, 60), (110, 140)], ink, width=12, joint="curve")
     return page.convert(mode)
@@ -29,12 +29,12 @@ def save(image, path, **how):
 
 @pytest.fixture
 def seven(tmp_path):
-    """What the plain page gives: the others must give the same."""
+    """The result for the plain page, which the other forms of the page must match."""
     return load_digit_image(save(a_page(), tmp_path / "plain.png"))
 
 
 def assert_close(actual, desired, bound):
-    """Mean distance in grey levels of 255."""
+    """Compare images by the mean distance in grey levels (0 to 255)."""
     assert actual.shape == desired.shape
     assert np.abs(actual.astype(float) - desired).mean() <= bound
 
@@ -127,7 +127,7 @@ def test_thin_strokes_are_widened(width, tmp_path):
 
 @pytest.mark.parametrize("slant", [-0.8, -0.3, 0.0, 0.4, 0.9])
 def test_deskewing_removes_the_slant(slant, tmp_path):
-    """A tall ring, sheared, comes out as it was; only what is asked to be."""
+    """A sheared ring is restored, but only with ``deskew``."""
     page = Image.new("L", (280, 280), 255)
     ImageDraw.Draw(page).ellipse((100, 40, 180, 240), None, 0, 18)
     ring = load_digit_image(save(page, tmp_path / "ring.png"))
@@ -135,7 +135,7 @@ def test_deskewing_removes_the_slant(slant, tmp_path):
     path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
 
     def likeness(image):
-        """Correlation with the ring, which may stand a pixel aside."""
+        """Return the largest correlation with the ring over shifts of one pixel."""
         moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
 
@@ -154,7 +154,7 @@ def test_bytes_and_file_give_the_same_result(tmp_path):
             load_digit_image(content)
 
 
-# Steps on the way, against what they are by definition
+# Single steps, compared with their definitions
 
 
 def test_otsu_threshold_maximises_the_variance_between_classes():
@@ -230,7 +230,7 @@ def test_the_format_is_read_from_the_content_not_the_name(seven, tmp_path):
     assert_close(load_digit_image(str(path)), seven, 0)
 
 
-# What is refused
+# What is rejected
 
 
 def png_bytes():
@@ -274,7 +274,7 @@ def test_a_blank_page(size, level, tmp_path):
             load_digit_image(save(page, tmp_path / "a.png"))
 
 
-# The shape that a model takes
+# The input shape of a model
 
 
 def test_image_shape_of():

@@ -1,4 +1,4 @@
-"""The sources of downloads: torchvision's mirrors, played by a web server of our own; npm, by a script."""
+"""Download sources: torchvision's mirrors, replaced by a local web server, and npm, replaced by a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dnn.datasets import download as fetching
 
 TEST = "t10k-labels-idx1-ubyte"
 
-# torchvision's mirrors, played by a web server of our own
+# torchvision's mirrors, replaced by a local web server
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -29,7 +29,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(tmp_path):
-    """Address and folder of a web server."""
+    """Start a web server; return its address and folder."""
     folder = tmp_path / "mirror"
     folder.mkdir()
 
@@ -94,7 +94,7 @@ def test_a_silent_mirror_times_out(tmp_path, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
-# npm, played by a script
+# npm, replaced by a script
 
 
 def a_package(files):
@@ -109,7 +109,7 @@ def a_package(files):
 
 @pytest.fixture
 def npm(tmp_path, monkeypatch):
-    """An npm on the PATH that copies a file, `package`, to its folder, or fails without one."""
+    """Put a fake npm on the PATH, which copies the file `package` into its folder, or fails without one."""
     if os.name != "posix":
         pytest.skip("npm is played by a shell script")
     programs = tmp_path / "bin"

@@ -1,4 +1,4 @@
-"""Fetching: the sources are asked in order for what is missing, and only what is right is kept."""
+"""``fetch`` tries the sources in order for the missing files, and keeps only verified ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Files of data sets that are broken: refused in a sentence, or images and labels that fit; and two processes
-that fetch into one folder at once.
+"""Broken data set files are rejected with one sentence or give images and labels that fit.
 
-Generated inputs: 2 x 350 broken files, 60 trees of files that are no files: 760.
+Two processes fetch into one folder at once. Generated inputs: 2 x 350 broken files and 60 trees with special
+files, 760 in all.
 """
 
 import os
@@ -26,7 +26,7 @@ BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
 def test_broken_files_are_rejected_or_hold_images(small, tmp_path, name, folder):
-    """350 for each set. Fashion-MNIST has no digests here: then sizes, headers and labels decide."""
+    """350 for each data set. Fashion-MNIST has no digests: sizes, headers and labels decide."""
     raw, taken = put(tmp_path, small, folder), []
 
     @for_each(350, BROKEN)
@@ -49,7 +49,7 @@ def test_broken_files_are_rejected_or_hold_images(small, tmp_path, name, folder)
 
 
 def test_rejects_special_files(small, tmp_path, asked):
-    """60: a folder, a pipe or a link to nothing where a file or a folder should be."""
+    """60 cases: a folder, a pipe or a link to nothing in place of a file or folder."""
     places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small)])
     number = iter(range(10_000))
 
@@ -108,7 +108,7 @@ print(load_dataset("mnist", root).x_train.sum())
 
 
 def test_two_processes_fetch_complete_files_into_one_folder(small, tmp_path):
-    """Each writes its own temporary files, once the other is fetching too; both end with all files."""
+    """Each process writes its own temporary files while the other fetches; both end with all files."""
     root, go = tmp_path / "data", tmp_path / "go"
     code = FETCH.format(tests=os.path.dirname(__file__))
     repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

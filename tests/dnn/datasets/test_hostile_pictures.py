@@ -1,6 +1,6 @@
-"""Pictures that are broken or odd: refused in a sentence, or read as the digit that they show.
+"""Broken pictures are rejected with one sentence; unusual ones are read as the digit that they show.
 
-Generated inputs: 800 broken pictures, 150 headers of huge ones, 100 odd but whole ones: 1,050.
+Generated inputs: 800 broken pictures, 150 headers of huge ones and 100 unusual but valid ones, 1,050 in all.
 """
 
 import io
@@ -27,7 +27,7 @@ FORMATS = {
     "LA": ("PNG",),
 }
 KINDS = [(mode, kind) for mode, kinds in FORMATS.items() for kind in kinds]
-# What brings a picture with this EXIF orientation upright, undone.
+# EXIF orientation -> the transposition that an upright picture needs to be stored with it.
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
@@ -36,7 +36,7 @@ TURNED = {
 
 
 def in_mode(grey, mode):
-    """An (h, w) uint8 picture in a mode of Pillow's."""
+    """Convert an (h, w) uint8 picture to a mode of Pillow."""
     if mode == "I;16":
         return Image.fromarray(grey.astype(np.uint16) * 257)
     return Image.fromarray(grey).convert(mode)
@@ -55,7 +55,7 @@ def encoded(image, kind, orientation=None, frames=()):
 
 
 def assert_read_or_refused(path):
-    """Whether it was read; no warning either way."""
+    """Return whether the picture was read. Neither outcome may warn."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = attempt(load_digit_image, path)
@@ -68,7 +68,7 @@ def assert_read_or_refused(path):
 
 
 def strokes(height, width, seed):
-    """A digit's ink: a few dark strokes on white, away from the border."""
+    """Draw a digit: a few dark strokes on white, away from the border."""
     rng = np.random.default_rng(seed)
     page = np.full((height, width), 255, np.uint8)
     for _ in range(3):
@@ -79,7 +79,7 @@ def strokes(height, width, seed):
 
 @st.composite
 def pictures(draw):
-    """A whole picture in some mode and format, with strokes or noise on it, as bytes."""
+    """Draw a valid picture as bytes, in some mode and format, with strokes or noise."""
     mode, kind = draw(st.sampled_from(KINDS))
     height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
     seed = draw(st.integers(0, 2**32 - 1))
@@ -95,7 +95,7 @@ def pictures(draw):
 
 @pytest.mark.slow
 def test_broken_pictures_are_rejected(tmp_path):
-    """800, three quarters of them with something wrong in the file."""
+    """800 cases, three quarters of them with a damaged file."""
     path, read = tmp_path / "digit", []
 
     @for_each(800, pictures().flatmap(lambda whole: st.one_of(st.just(whole), *[broken_bytes(whole)] * 3)))
@@ -116,7 +116,7 @@ def png(width, height, content, depth=8, colour=0):
 
 
 def test_huge_pictures_are_rejected_by_their_header(tmp_path):
-    """150: more pixels than there are bytes, up to 2**62 of them; nothing of that size is made."""
+    """150 cases with up to 2**62 pixels, more than there are bytes. No array of that size is allocated."""
     path = tmp_path / "digit.png"
     side = st.sampled_from([1, 10_000, 2**16, 2**31 - 1]) | st.integers(1, 2**31 - 1)
     depths = st.sampled_from([(8, 0), (16, 0), (8, 2), (16, 2), (8, 6), (1, 0), (8, 4)])
@@ -129,7 +129,7 @@ def test_huge_pictures_are_rejected_by_their_header(tmp_path):
 
 
 def test_image_modes_and_formats_are_read_alike(tmp_path):
-    """100: every mode and format, 16 bits, CMYK, turned by EXIF, first frame of several, light on dark."""
+    """100 cases: all modes and formats, 16 bits, CMYK, EXIF rotation, animation, light on dark."""
     path, plain = tmp_path / "odd", tmp_path / "plain.png"
 
     @for_each(

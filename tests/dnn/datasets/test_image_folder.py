@@ -1,4 +1,4 @@
-"""A folder of pictures and a CSV file: what comes of them, and what is refused in a sentence."""
+"""Folders of pictures: the arrays that they give, and the folders that are rejected."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from dnn.datasets import load_image_folder
 
 @pytest.fixture
 def pictures(tmp_path):
-    """path/CLASS/FILE: three classes, of formats, sizes and modes of all kinds."""
+    """Write path/CLASS/FILE for three classes, in various formats, sizes and modes."""
     rng = np.random.default_rng(4)
     for name, n in (("cat", 2), ("ant", 3), ("bee", 1)):
         (tmp_path / name).mkdir()

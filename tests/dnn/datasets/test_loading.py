@@ -1,7 +1,7 @@
-"""dnn/datasets/loading.py: the data is there, whole and right, or one sentence says why not.
+"""Data sets are verified and complete, or one sentence says what is wrong.
 
-Most tests use a MNIST of a few images, known by its own sizes and digests, so that none needs the
-real files or a network.
+Most tests use a MNIST of a few images with its own sizes and digests, so they need neither the real files nor
+a network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backends.errors import InputError
 from dnn.datasets import DATASETS, DatasetError, fetch, load_dataset
 from dnn.datasets import download as fetching
 
-# What a caller gets
+# Loaded arrays
 
 
 def test_mnist_is_loaded_as_flat_uint8_rows(mnist_dir):
@@ -89,7 +89,7 @@ def test_data_folder_precedence(small, tmp_path, monkeypatch):
     assert fetch("mnist", tmp_path / "argument") == tmp_path / "argument" / "MNIST" / "raw"
 
 
-# Files that are there
+# Existing files
 
 
 def test_complete_files_need_no_download(small, asked, tmp_path):
@@ -101,7 +101,7 @@ def test_complete_files_need_no_download(small, asked, tmp_path):
 
 
 def test_old_processed_files_are_ignored(small, tmp_path):
-    """torchvision's class prefers MNIST/processed/training.pt to the raw files that were verified."""
+    """torchvision's class prefers MNIST/processed/training.pt to the verified raw files."""
     import torch
 
     processed = put(tmp_path, small).parent / "processed"
@@ -140,7 +140,7 @@ def test_rejects_a_small_fake_of_mnist(tmp_path):
 
 
 def test_known_headers_follow_the_format():
-    """IDX: 0, 0, 8 for bytes, the number of axes, their lengths; then a byte for each number."""
+    """IDX format: 0, 0, 8 for bytes, the rank, the axis lengths; then one byte per value."""
     for name, (size, header, _) in fetching.RAW_FILES.items():
         assert header[0] == 0x0800 + len(header) - 1
         assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
@@ -148,7 +148,7 @@ def test_known_headers_follow_the_format():
 
 
 def fashion():
-    """Four files with Fashion-MNIST's sizes and headers, all black."""
+    """Return four black files with Fashion-MNIST's sizes and headers."""
     return {
         name: idx(*header, content=bytes(size - 4 * len(header)))
         for name, (size, header, _) in fetching.RAW_FILES.items()

@@ -1,4 +1,4 @@
-"""Pages with more than a digit on them are cleaned; what is no digit is refused in a sentence."""
+"""Frames and lines are removed from a page; pictures that are not digits are rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Draw = Callable[[ImageDraw.ImageDraw], object]
 
 
 def two(draw, level=30):
-    """A 2 of curved strokes in the page's middle."""
+    """Draw a 2 of curved strokes in the middle of the page."""
     draw.arc((85, 60, 155, 120), 180, 20, level, 12)
     draw.line([(150, 100), (90, 175), (160, 175)], level, 12, joint="curve")
 
@@ -150,7 +150,7 @@ def test_rejects_shadows_and_noise(tmp_path):
     ],
 )
 def test_digits_are_accepted(drawn, tmp_path):
-    """A 2; a ring is a 0, an upright line a 1."""
+    """A 2 is accepted, a ring as a 0 and an upright line as a 1."""
     np.testing.assert_array_equal(read(page(drawn), tmp_path, only_digits=True), read(page(drawn), tmp_path))
 
 
@@ -161,7 +161,7 @@ def test_printed_digits_are_accepted(digit, tmp_path):
 
 @pytest.mark.slow
 def test_rejects_less_than_half_a_per_cent_of_mnist(mnist_dir):
-    """Of the last 10,000 training digits and of the test digits; a third of each, for time."""
+    """Uses a third of the last 10,000 training digits and a third of the test digits, to save time."""
     data = load_dataset("mnist", mnist_dir, download=False)
     for images in (data.x_train[50_000:], data.x_test):
         refused = [why_no_digit(image) is not None for image in images[::3].reshape(-1, 28, 28)]
