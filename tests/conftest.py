@@ -29,7 +29,7 @@ MNIST_FILES = (
 )
 
 
-def _required() -> set[str]:
+def _required_names() -> set[str]:
     return {name.strip() for name in os.environ.get("DNN_REQUIRE", "").split(",") if name.strip()}
 
 
@@ -37,7 +37,7 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # shells set this for background processes
         signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {*BACKENDS, "mnist", "chromium"}
-    if unknown := _required() - known:
+    if unknown := _required_names() - known:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
 
 
@@ -73,7 +73,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def skip_or_fail(what: str, why: str) -> NoReturn:
     """Skip with the reason, or fail with it if DNN_REQUIRE names ``what``."""
-    if what in _required():
+    if what in _required_names():
         pytest.fail(f"DNN_REQUIRE asks for {what!r}, which cannot run: {why}", pytrace=False)
     pytest.skip(f"{what}: {why}")
 
@@ -87,7 +87,7 @@ def one_torch_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def torchs_own_weights() -> None:
+def seed_torch() -> None:
     """Seed torch, so that the initial weights of its layers do not depend on earlier tests."""
     import torch
 

@@ -39,18 +39,18 @@ def printed_text(block: Block) -> str:
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 
 
-def of(*languages: str) -> list[Block]:
+def blocks_of(*languages: str) -> list[Block]:
     return [block for block in BLOCKS if block.language in languages]
 
 
-def figures(text: str) -> list[str]:
+def find_numbers(text: str) -> list[str]:
     """Return the numbers that a text measures or counts: decimals, percentages and large numbers."""
     return re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", text)
 
 
 def commands() -> list[str]:
     """Return each command of the shell blocks once, without its comment."""
-    lines = "".join(block.text for block in of("sh")).replace("\\\n", " ").splitlines()
+    lines = "".join(block.text for block in blocks_of("sh")).replace("\\\n", " ").splitlines()
     parts = (part for line in lines for part in line.split("&&"))
     return sorted({" ".join(shlex.split(part, comments=True)) for part in parts} - {""})
 
@@ -59,7 +59,7 @@ SCRIPT_LINES = [c.removeprefix("python scripts/") for c in commands() if c.start
 OTHER_LINES = [c for c in commands() if not c.startswith("python scripts/")]
 
 
-def spine() -> list[str]:
+def reading_list() -> list[str]:
     """Return the files of the reading list in docs/architecture.md, in order."""
     page = ROOT / "docs" / "architecture.md"
     section = page.read_text(encoding="utf-8").split("## Read it in an evening\n")[1].split("\n## ")[0]

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from backends import InputError
 
-TIMES = int(os.environ.get("DNN_HOSTILE", "1"))
+EXAMPLE_FACTOR = int(os.environ.get("DNN_HOSTILE", "1"))
 MAX_SENTENCE_LENGTH = 700
 MAX_CALL_SECONDS = 60
 
@@ -34,7 +34,7 @@ MAX_CALL_SECONDS = 60
 def examples(n: int) -> settings:
     """Return settings for n generated inputs to a test."""
     return settings(
-        max_examples=n * TIMES,
+        max_examples=n * EXAMPLE_FACTOR,
         derandomize=True,
         deadline=None,
         print_blob=True,
@@ -155,8 +155,8 @@ NUMBERS = (-1, 0, 1, 2, 2**31, 2**40, 2**62, 2**63, 2**70, 10**400, 0.5, -0.0, 1
 
 
 # Values that most likely break a reader.
-TRIPS = (10**400, float("inf"), float("nan"), -1, 0, 0.5, 2**40, 2**62, None, True, "x", "5", [], {}, [None],
-         '{"\ud800": 1}')  # fmt: skip
+TRIP_VALUES = (10**400, float("inf"), float("nan"), -1, 0, 0.5, 2**40, 2**62, None, True, "x", "5", [], {},
+               [None], '{"\ud800": 1}')  # fmt: skip
 
 
 def json_values() -> st.SearchStrategy[Any]:
@@ -181,7 +181,7 @@ def json_values() -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def altered(draw: Callable[..., Any], tree: Any) -> Any:
+def alter_json(draw: Callable[..., Any], tree: Any) -> Any:
     """Draw a JSON tree with one to three values replaced, removed or renamed, at any depth."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
@@ -198,7 +198,7 @@ def altered(draw: Callable[..., Any], tree: Any) -> Any:
         how = draw(st.sampled_from(["another", "another", "another", "gone", "renamed"]))
         if how == "another":
             # A copy, because the next alteration may change it.
-            place[last] = copy.deepcopy(draw(st.sampled_from(TRIPS) | json_values()))
+            place[last] = copy.deepcopy(draw(st.sampled_from(TRIP_VALUES) | json_values()))
         else:
             value = place.pop(last)
             if how == "renamed" and isinstance(place, dict):
@@ -211,7 +211,7 @@ def broken_json(tree: Any) -> st.SearchStrategy[bytes]:
     text = json.dumps(tree).encode()
     return st.one_of(
         broken_bytes(text),
-        altered(tree).map(lambda value: json.dumps(value).encode()),
+        alter_json(tree).map(lambda value: json.dumps(value).encode()),
         json_values().map(lambda value: json.dumps(value).encode()),
         st.sampled_from([1, 100, 100_000]).flatmap(lambda n: st.sampled_from([b"[" * n, b'{"a":' * n])),
         st.sampled_from([b"", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"NaN", b"9" * 5000, b"{}", b"[]", b"null"]),
@@ -225,7 +225,7 @@ def odd_values() -> st.SearchStrategy[Any]:
     """Return a strategy for arguments of any type, valid ones included."""
     return st.one_of(
         json_values(),
-        st.sampled_from(TRIPS),
+        st.sampled_from(TRIP_VALUES),
         st.sampled_from([(), b"1", object(), object, print, 3 + 4j, {1, 2}, range(3)]),
         st.integers(1, 5),
         st.floats(0.0, 1.0),

@@ -13,17 +13,17 @@ REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.RAW_FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
-def idx(*numbers, content=b""):
+def idx_bytes(*numbers, content=b""):
     return b"".join(number.to_bytes(4, "big") for number in numbers) + content
 
 
-def a_small_set():
+def small_set():
     rng = np.random.default_rng(0)
     files = {}
     for part, n in (("train", 5), ("t10k", 3)):
         pixels = rng.integers(0, 256, n * 784, dtype=np.uint8).tobytes()
-        files[f"{part}-images-idx3-ubyte"] = idx(2051, n, 28, 28, content=pixels)
-        files[f"{part}-labels-idx1-ubyte"] = idx(2049, n, content=bytes(range(n)))
+        files[f"{part}-images-idx3-ubyte"] = idx_bytes(2051, n, 28, 28, content=pixels)
+        files[f"{part}-labels-idx1-ubyte"] = idx_bytes(2049, n, content=bytes(range(n)))
     return files
 
 
@@ -37,7 +37,7 @@ def large_digits() -> Dataset:
     return replace(data, x_train=x_train, x_test=x_test, image_shape=(28, 28))
 
 
-def put(root, files, folder="MNIST"):
+def write_raw_files(root, files, folder="MNIST"):
     raw = root / folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

@@ -29,14 +29,14 @@ from documents import (
     ROOT,
     SCRIPT_LINES,
     blocks,
-    figures,
-    of,
+    blocks_of,
+    find_numbers,
     printed_text,
-    spine,
+    reading_list,
 )
 from helpers import others_slow
 from PIL import Image
-from small_sets import a_small_set, put
+from small_sets import small_set, write_raw_files
 
 import backends
 import dnn.datasets
@@ -239,7 +239,9 @@ def pages_of(toctree):
     return [toctree.document.parent / f"{name}.md" for name in names]
 
 
-@pytest.mark.parametrize("block", of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}")
+@pytest.mark.parametrize(
+    "block", blocks_of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}"
+)
 def test_site_names_exist(block):
     """Sphinx checks this too (make docs), but the tests do not need it."""
     if block.language == "{toctree}":
@@ -253,7 +255,7 @@ def test_site_names_exist(block):
 
 def test_every_page_is_in_the_site():
     """Each page is in the table of contents of docs/index.md."""
-    named = {page for block in of("{toctree}") for page in pages_of(block)}
+    named = {page for block in blocks_of("{toctree}") for page in pages_of(block)}
     pages = {path for path in DOCUMENTS if ROOT / "docs" in path.parents}
     assert pages - named == {ROOT / "docs" / "index.md"}
 
@@ -272,7 +274,7 @@ def place(tmp_path_factory):
     texts = "".join(f"{c}\ta text of class {c} {i}\n" for i in range(9) for c in "ab")
     for name in ("train.txt", "test.txt"):
         (place / name).write_text(texts)
-    put(place / "data", a_small_set())
+    write_raw_files(place / "data", small_set())
     return place
 
 
@@ -350,7 +352,7 @@ def test_extras_exist(document):
     assert {extra for some in named for extra in some.split(",")} <= set(extras)
 
 
-@pytest.mark.parametrize("block", of("toml"), ids=lambda block: f"{block.document.name}:{block.line}")
+@pytest.mark.parametrize("block", blocks_of("toml"), ids=lambda block: f"{block.document.name}:{block.line}")
 def test_toml_blocks_parse(block):
     assert tomllib.loads(block.text)
 
@@ -397,9 +399,11 @@ def test_both_readmes_have_the_same_numbers():
     pages = [ROOT / "README.md", ROOT / "docs" / "README.zh.md"]
     english, chinese = (path.read_text(encoding="utf-8") for path in pages)
     assert f"]({pages[1].relative_to(ROOT)})" in english[: english.index("\n## ")]
-    assert Counter(figures(chinese)) - Counter(figures(english)) == Counter()
-    assert len(figures(chinese)) > 30
-    rows = [[figures(line) for line in text.splitlines() if line[:1] == "|"] for text in (english, chinese)]
+    assert Counter(find_numbers(chinese)) - Counter(find_numbers(english)) == Counter()
+    assert len(find_numbers(chinese)) > 30
+    rows = [
+        [find_numbers(line) for line in text.splitlines() if line[:1] == "|"] for text in (english, chinese)
+    ]
     assert [row for row in rows[1] if row not in rows[0]] == []
     one, two = (len(re.findall("^##", text, re.MULTILINE)) for text in (english, chinese))
     assert one == two > 5
@@ -416,11 +420,11 @@ def test_every_package_is_described():
     assert rooms <= set(re.findall(r"^- `(\w+)`:", text, re.MULTILINE))
 
 
-# ----- the spine
+# ----- the reading list
 
 
 def test_reading_list_order():
-    files = spine()
+    files = reading_list()
     assert files[:2] == ["scripts/examples/from_scratch.py", "docs/one-update.md"]
     assert files[-2:] == ["backends/registry.py", "backends/dispatch.py"]
     stops = ("dense_layer", "losses", "optimizer", "layer", "dense", "network", "step", "loop")
@@ -431,10 +435,10 @@ def test_reading_list_order():
     assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library) <= SPINE_LINES
 
 
-@pytest.mark.parametrize("name", [name for name in spine() if name.endswith(".py")])
+@pytest.mark.parametrize("name", [name for name in reading_list() if name.endswith(".py")])
 def test_reading_list_is_self_contained(name):
     """The imports of its files are in the list, or are known not to be needed."""
-    inside = {file.removesuffix(".py").replace("/", ".") for file in spine()}
+    inside = {file.removesuffix(".py").replace("/", ".") for file in reading_list()}
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
     for module in (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
         if module.split(".")[0] in ("backends", "dnn") and module not in inside:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hostile import TIMES, TRIPS, attempt
+from hostile import EXAMPLE_FACTOR, TRIP_VALUES, attempt
 
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
@@ -91,7 +91,7 @@ Y = np.arange(12) % 3
 def odd_objects():
     """New ones for each function: some are used up, some are changed."""
     return [
-        *TRIPS, False, 1, 3, 1.5, -0.0, 1e308, -(10**400), 2**63, 2**70,
+        *TRIP_VALUES, False, 1, 3, 1.5, -0.0, 1e308, -(10**400), 2**63, 2**70,
         3 + 4j, Fraction(1, 3), decimal.Decimal("0.5"), datetime.date(2020, 1, 1), "", "a\nb", "a\0b",
         "\ud800", "n" * 300, ".", "numpy", b"x", bytearray(b"x"),
         (), set(), [1, 2], ["x"], {"x": 1}, {1: 2.0}, {0: "x"}, [[1, 2], [3]], (X, Y), (X,),
@@ -319,7 +319,7 @@ def test_odd_calls(table, tmp_path, monkeypatch, capsys):
     for name in sorted(table()):
         call, arguments = table()[name]
         values = odd_objects()
-        for _ in range(CALLS_FOR_EACH * TIMES):
+        for _ in range(CALLS_FOR_EACH * EXAMPLE_FACTOR):
             odd = chance.sample(sorted(arguments), min(len(arguments), chance.choice([1, 1, 2, 3])))
             places = {argument: chance.randrange(len(values)) for argument in odd}
             tried = {**arguments, **{argument: values[i] for argument, i in places.items()}}

@@ -17,7 +17,7 @@ from command_lines import assert_refused, run_here
 
 from backends import InputError, get_backend
 
-TINY = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
+OPTIONS = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
 
 
 def run(*arguments, cwd="."):
@@ -25,7 +25,7 @@ def run(*arguments, cwd="."):
     return run_here("benchmark", *arguments, cwd=cwd)
 
 
-def made_up(other=None, **ms):
+def results_of(other=None, **ms):
     """Return results in which the contenders took these milliseconds, one per rotation."""
     rest = {"preparation": 1.0, "other": other, "test_accuracy": 0.5}
     runs = {name.replace("_", "-"): [{"ms": t, **rest} for t in times] for name, times in ms.items()}
@@ -35,7 +35,7 @@ def made_up(other=None, **ms):
 @pytest.mark.slow
 def test_contenders_run_and_write_json(tmp_path):
     names = ("numpy", "torch", "pytorch", "floor-numpy")
-    result = run(*TINY, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
+    result = run(*OPTIONS, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
     assert result.returncode == 0, result.stderr
     content = json.loads((tmp_path / "b.json").read_text())
     assert set(content["runs"]) == set(names)
@@ -90,7 +90,7 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
 
 
 def test_a_too_large_batch_is_reported_by_the_worker():
-    assert_refused(run(*TINY, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
+    assert_refused(run(*OPTIONS, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
 
 
 def test_help_names_the_contenders():
@@ -117,14 +117,14 @@ def test_report_says_if_the_machine_was_quiet():
         (0.02, "other processes used 0.02 cores on average during the slices: quiet"),
         (0.8, "NOT QUIET"),
     ):
-        text = report.table(made_up(other=cores, numpy=[3.0, 3.0]))
+        text = report.table(results_of(other=cores, numpy=[3.0, 3.0]))
         assert word in text
         assert ("cores" in text) == (cores is not None)
         assert "goal" not in text  # there is nothing to compare with
 
 
 def test_goals_compare_ratios_of_quartiles():
-    results = made_up(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
+    results = results_of(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
     compared = {(goal["ours"], goal["theirs"]): goal for goal in report.compare_goals(results)}
     assert compared["numpy", "pytorch"]["ratio"] == (0.75, 0.75, 0.75)
     assert compared["numpy", "pytorch"]["holds"]

@@ -12,7 +12,7 @@ import pytest
 import torchvision
 from command_lines import SCRIPTS, assert_refused, run_here
 from helpers import assert_close, small_data
-from small_sets import a_small_set, idx, large_digits, put
+from small_sets import idx_bytes, large_digits, small_set, write_raw_files
 
 from backends import get_backend
 from dnn import Adam, Dense, LinearDecay, Sequential
@@ -94,8 +94,8 @@ def digits_as_mnist():
     data = large_digits()
     files = {}
     for part, x, y in (("train", data.x_train, data.y_train), ("t10k", data.x_test, data.y_test)):
-        files[f"{part}-images-idx3-ubyte"] = idx(2051, len(y), 28, 28, content=x.tobytes())
-        files[f"{part}-labels-idx1-ubyte"] = idx(2049, len(y), content=y.astype(np.uint8).tobytes())
+        files[f"{part}-images-idx3-ubyte"] = idx_bytes(2051, len(y), 28, 28, content=x.tobytes())
+        files[f"{part}-labels-idx1-ubyte"] = idx_bytes(2049, len(y), content=y.astype(np.uint8).tobytes())
     return files
 
 
@@ -107,7 +107,7 @@ def data_dir(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("options", [(), ("--activation", "sigmoid"), ("--library", "torch")])
 def test_accuracy_after_training(data_dir, options):
-    put(data_dir, digits_as_mnist())
+    write_raw_files(data_dir, digits_as_mnist())
     result = run("--epochs", 3, *options)
     assert result.returncode == 0, result.stderr
     pattern = r"epoch (\d): loss (\d\.\d{4}), test accuracy (\d\.\d{4})\n"
@@ -119,15 +119,15 @@ def test_accuracy_after_training(data_dir, options):
 
 
 def test_the_seed_determines_weights_and_orders(data_dir):
-    put(data_dir, a_small_set())
+    write_raw_files(data_dir, small_set())
     results = [run("--epochs", 2, "--seed", seed).stdout for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["idx", "gzip"])
 def test_plain_and_gzipped_files_are_read(from_scratch, data_dir, packed):
-    put(data_dir, a_small_set())
-    expected = a_small_set()
+    write_raw_files(data_dir, small_set())
+    expected = small_set()
     if packed:
         for path in (data_dir / "MNIST" / "raw").iterdir():
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
@@ -143,7 +143,7 @@ def test_plain_and_gzipped_files_are_read(from_scratch, data_dir, packed):
 def test_missing_files_are_downloaded(monkeypatch, data_dir):
     def download(root, download):
         assert download
-        put(root, a_small_set())
+        write_raw_files(root, small_set())
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", download)
     result = run("--epochs", 1)
@@ -160,13 +160,15 @@ def test_data_errors_are_one_sentence(monkeypatch, data_dir):
     assert_refused(run(), str(folder), "no route to host", "DNN_DATA_DIR")
     monkeypatch.setitem(sys.modules, "torchvision", None)
     assert_refused(run(), str(folder), "torchvision", "DNN_DATA_DIR")
-    put(data_dir, a_small_set())
+    write_raw_files(data_dir, small_set())
     (folder / "train-images-idx3-ubyte").unlink()
     assert_refused(run(), "train-images-idx3-ubyte", "DNN_DATA_DIR")
-    for wrong in (b"", idx(2051, 5, 28, 28, content=bytes(784))):
-        put(data_dir, {"train-images-idx3-ubyte": wrong})
+    for wrong in (b"", idx_bytes(2051, 5, 28, 28, content=bytes(784))):
+        write_raw_files(data_dir, {"train-images-idx3-ubyte": wrong})
         assert_refused(run(), str(folder), "DNN_DATA_DIR")
-    put(data_dir, a_small_set() | {"t10k-labels-idx1-ubyte": idx(2049, 3, content=bytes([0, 10, 1]))})
+    write_raw_files(
+        data_dir, small_set() | {"t10k-labels-idx1-ubyte": idx_bytes(2049, 3, content=bytes([0, 10, 1]))}
+    )
     assert_refused(run(), str(folder), "DNN_DATA_DIR")
 
 
@@ -183,6 +185,6 @@ def test_data_errors_are_one_sentence(monkeypatch, data_dir):
     ],
 )
 def test_bad_arguments_are_rejected_in_one_sentence(monkeypatch, data_dir, arguments, words):
-    put(data_dir, a_small_set())
+    write_raw_files(data_dir, small_set())
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     assert_refused(run(*arguments), *words)

@@ -64,17 +64,17 @@ def check(monkeypatch, tmp_path, capsys):
     return run_on
 
 
-GOOD = {"seconds": 1.0, "rows": {"cupy": {"holds": True, "us": 12.5}}}
-BAD = {
+GOOD_ROW = {"seconds": 1.0, "rows": {"cupy": {"holds": True, "us": 12.5}}}
+BAD_ROWS = {
     "a row that does not hold": {"seconds": 1.0, "rows": {"cupy": {"holds": False, "us": 12.5}}},
     "a row that failed": {"seconds": 1.0, "rows": {"cupy": {"reason": "cupy is missing"}}},
-    "a part that was not done": {"seconds": 1.0, "rows": GOOD["rows"], "reason": "not done after 20 s"},
+    "a part that was not done": {"seconds": 1.0, "rows": GOOD_ROW["rows"], "reason": "not done after 20 s"},
 }
 
 
-@pytest.mark.parametrize("bad", [None, *BAD])
+@pytest.mark.parametrize("bad", [None, *BAD_ROWS])
 def test_results_determine_the_exit_code(bad, check):
-    outcomes = {"doctor": GOOD, "kernels": GOOD if bad is None else BAD[bad]}
+    outcomes = {"doctor": GOOD_ROW, "kernels": GOOD_ROW if bad is None else BAD_ROWS[bad]}
     code, printed, written = check(outcomes)
     assert code == (bad is not None)
     assert json.loads(written) == outcomes
@@ -85,8 +85,8 @@ def test_results_determine_the_exit_code(bad, check):
 
 def test_one_library_is_enough(check):
     for missing in (["cupy"], ["torch"]):
-        assert check({"doctor": GOOD}, missing)[0] == 0
-    assert check({"doctor": GOOD}, ["cupy", "torch"])[0] == gpu_check.EXIT_NO_DEVICE
+        assert check({"doctor": GOOD_ROW}, missing)[0] == 0
+    assert check({"doctor": GOOD_ROW}, ["cupy", "torch"])[0] == gpu_check.EXIT_NO_DEVICE
 
 
 def test_a_missing_library_is_a_failed_row(monkeypatch):
@@ -109,7 +109,7 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
 
     def one(name, settings, limit):
         asked.append((name, limit))
-        return GOOD
+        return GOOD_ROW
 
     outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings(), one=one))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
@@ -145,12 +145,12 @@ def test_agreement_rows(wrong):
 
 
 def test_a_crash_is_a_failed_row(monkeypatch):
-    def ran(command, **settings):
+    def fake_run(command, **settings):
         asked.append(command)
         return SimpleNamespace(returncode=2, stderr="first\nno such thing\n", stdout="no such program\n")
 
     asked = []
-    monkeypatch.setattr(subprocess, "run", ran)
+    monkeypatch.setattr(subprocess, "run", fake_run)
     rows = dict(parts.agreement_tf32(Settings("d", "cuda:1")))
     assert rows == {library: {"reason": "no such thing"} for library in ("cupy", "torch")}
     for library, command in zip(("cupy", "torch"), asked, strict=True):
@@ -165,7 +165,7 @@ def test_a_crash_is_a_failed_row(monkeypatch):
 
 @pytest.mark.parametrize("fell_back", [False, True])
 def test_full_runs_call_train_py(monkeypatch, fell_back):
-    def ran(command, **settings):
+    def fake_run(command, **settings):
         assert command[1:3] == ["-W", "error::UserWarning"]
         given = train.make_parser().parse_args(command[4:])
         assert (given.device, given.data_dir, given.require_backend) == ("cuda:1", "d", True)
@@ -179,7 +179,7 @@ def test_full_runs_call_train_py(monkeypatch, fell_back):
 
     names = "seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy"
     asked, numbers = [], dict.fromkeys(names, 0.5)
-    monkeypatch.setattr(subprocess, "run", ran)
+    monkeypatch.setattr(subprocess, "run", fake_run)
     rows = dict(parts.full_runs(Settings("d", "cuda:1")))
     assert [*rows] == asked == [*parts.TRAIN_RUNS]
     for name, row in rows.items():
@@ -200,7 +200,7 @@ def test_train_row_comes_from_train_py():
 # --------------------------------------------------------------------------- forms
 
 
-class Here:
+class HostSettings:
     """The Settings of the parts, with CUDA kernels emulated on the host."""
 
     def __init__(self, trouble=None):
@@ -236,7 +236,7 @@ class Here:
 def wrong_forms(trouble, monkeypatch):
     host_cuda.install(monkeypatch)
     monkeypatch.setattr(forms, "N_UPDATES", 30)
-    rows = dict(forms.forms(Here(trouble)))
+    rows = dict(forms.forms(HostSettings(trouble)))
     assert list(rows) == list(FORMS)
     assert all(
         rows[name] == {"reason": "BackendUnavailable: torch is missing"} for name in rows if "torch" in name

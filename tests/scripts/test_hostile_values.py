@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from dnn.commands import command_line
 
-ODD = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-", "--",
-       "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
+ODD_VALUES = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-",
+       "--", "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
        "a\nb", "-0", "1e-400", "true", "%s", "{0}", "$(touch outside)", "; touch outside")  # fmt: skip
 OPTIONS = {
     "train": {
@@ -40,7 +40,7 @@ OPTIONS = {
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
 }  # fmt: skip
 # Arguments that come first. Some have one invalid value, because a long training would start otherwise.
-ALWAYS = {
+REQUIRED_ARGUMENTS = {
     "train": ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--limit", "60", "--batch-size", "60",
               "--quiet"],
     "evaluate": ["nowhere"], "predict": ["nowhere", "no.png"], "export": ["nowhere", "no.onnx"],
@@ -52,15 +52,15 @@ ALWAYS = {
 def command_lines(script):
     """Draw one to three options, most with an odd value, after the required arguments."""
     names = st.sampled_from(sorted(OPTIONS[script]))
-    odd = st.sampled_from(ODD) | st.text(max_size=6)
+    odd = st.sampled_from(ODD_VALUES) | st.text(max_size=6)
     pair = names.flatmap(lambda n: st.tuples(st.just(n), st.one_of(odd, odd, st.just(OPTIONS[script][n]))))
     return st.lists(pair, min_size=1, max_size=3).map(
-        lambda found: [*ALWAYS[script], *(word for pair in found for word in pair)]
+        lambda found: [*REQUIRED_ARGUMENTS[script], *(word for pair in found for word in pair)]
     )
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def empty_folder(tmp_path, monkeypatch):
     """Change to an empty folder inside another folder that is inspected afterwards."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -68,13 +68,13 @@ def here(tmp_path, monkeypatch):
     return tmp_path / "here"
 
 
-def assert_nothing_left(here):
-    assert [path.name for path in here.parent.iterdir()] == ["here"]
-    assert list(here.iterdir()) == []
+def assert_nothing_left(empty_folder):
+    assert [path.name for path in empty_folder.parent.iterdir()] == ["here"]
+    assert list(empty_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))
-def test_odd_option_values(script, here, no_network):
+def test_odd_option_values(script, empty_folder, no_network):
     """150 cases for train, 60 for each other command."""
     codes = []
 
@@ -86,23 +86,23 @@ def test_odd_option_values(script, here, no_network):
         codes.append(code)
         if script == "train":
             if code == 0:
-                assert (here / "run" / "result.json").exists()
-            shutil.rmtree(here / "run", ignore_errors=True)
+                assert (empty_folder / "run" / "result.json").exists()
+            shutil.rmtree(empty_folder / "run", ignore_errors=True)
 
     assert 2 in codes
     assert 0 in codes or script != "train"
-    assert_nothing_left(here)
+    assert_nothing_left(empty_folder)
 
 
 @pytest.mark.parametrize("script", OPTIONS)
-def test_rejects_invalid_option_values(script, here):
+def test_rejects_invalid_option_values(script, empty_folder):
     """10 cases for each command."""
 
     @for_each(10, st.lists(st.sampled_from(["--nonsense", "--help", "-x", "--", "a\nb", *WORDS]), min_size=1))
     def check(arguments):
-        attempt_command(script, [*ALWAYS[script], "--nonsense", *arguments])
+        attempt_command(script, [*REQUIRED_ARGUMENTS[script], "--nonsense", *arguments])
 
-    assert_nothing_left(here)
+    assert_nothing_left(empty_folder)
 
 
 @pytest.fixture
@@ -136,21 +136,24 @@ PROCESSES = [
 
 
 @pytest.mark.parametrize(("script", "arguments"), LONG, ids=range(len(LONG)))
-def test_large_values_and_devices(script, arguments, here):
+def test_large_values_and_devices(script, arguments, empty_folder):
     """8 cases."""
-    assert attempt_command(script, [*(ALWAYS["train"] if script == "train" else []), *arguments]) == 2
-    assert_nothing_left(here)
+    assert (
+        attempt_command(script, [*(REQUIRED_ARGUMENTS["train"] if script == "train" else []), *arguments])
+        == 2
+    )
+    assert_nothing_left(empty_folder)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "arguments"), PROCESSES, ids=range(len(PROCESSES)))
-def test_odd_values_to_a_process(script, arguments, here):
+def test_odd_values_to_a_process(script, arguments, empty_folder):
     """4 cases: undecodable bytes, an empty stdin, and too little memory."""
-    always = ALWAYS["train"] if script == "train" else []
+    always = REQUIRED_ARGUMENTS["train"] if script == "train" else []
     result = run(script, *always, *arguments, errors="surrogateescape", stdin=subprocess.DEVNULL)
     assert_said(result.returncode, result.stderr, arguments)
     assert result.returncode == 2
-    assert_nothing_left(here)
+    assert_nothing_left(empty_folder)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_odd_values_to_a_process(script, arguments, here):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_out_of_memory_is_reported(error, here, capsys):
+def test_out_of_memory_is_reported(error, empty_folder, capsys):
     def main(_):
         raise error
 
@@ -179,15 +182,15 @@ def test_out_of_memory_is_reported(error, here, capsys):
 
 
 @pytest.mark.slow
-def test_undecodable_file_names(here):
+def test_undecodable_file_names(empty_folder):
     """A folder and a picture with undecodable names work like any others."""
     from PIL import Image
 
     page = Image.new("L", (40, 40), 255)
     page.paste(0, (15, 10, 20, 30))
     page.save("picture.png")
-    (here / "picture.png").rename(here / "\udcff.png")
-    arguments = [word for word in ALWAYS["train"] if word != "--quiet"]
+    (empty_folder / "picture.png").rename(empty_folder / "\udcff.png")
+    arguments = [word for word in REQUIRED_ARGUMENTS["train"] if word != "--quiet"]
     for script, words in (
         ("train", [*arguments, "--run-dir", "\udcff"]),
         ("evaluate", ["\udcff"]),
@@ -231,12 +234,19 @@ def test_ctrl_c_during_imports_prints_no_traceback():
     ],
     ids=str,
 )
-def test_odd_environments(variables, backend, code, here):
+def test_odd_environments(variables, backend, code, empty_folder):
     """A training works, or says in one sentence why it cannot."""
     if backend == "numba":
         pytest.importorskip("numba")
-    arguments = [*ALWAYS["train"], "--backend", backend, "--require-backend", "--run-dir", here / "run"]
+    arguments = [
+        *REQUIRED_ARGUMENTS["train"],
+        "--backend",
+        backend,
+        "--require-backend",
+        "--run-dir",
+        empty_folder / "run",
+    ]
     ran = run("train", *arguments, env={**os.environ, **variables})
     assert_said(ran.returncode, ran.stderr, variables)
     assert ran.returncode == code
-    assert (here / "run" / "result.json").exists() == (code == 0)
+    assert (empty_folder / "run" / "result.json").exists() == (code == 0)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import assert_refused, run_here
-from documents import figures
+from documents import find_numbers
 from lecture_experiments import noise, tables
 from lecture_experiments.experiments import EXPERIMENTS
 from lecture_experiments.run import Outcome
@@ -156,7 +156,7 @@ def test_other_pages_match_their_csv_files():
         made = tables.markdown(read(f"measured-{name}.csv"))
         for page in pages:
             shown = tables_of(page)[name]
-            assert shown == made if page != "README.zh.md" else figures(shown) == figures(made)
+            assert shown == made if page != "README.zh.md" else find_numbers(shown) == find_numbers(made)
 
 
 @pytest.mark.parametrize("name", ["../README.md", "README.zh.md"])
@@ -174,12 +174,12 @@ def test_readme_numbers_are_in_a_table(name):
 def test_both_languages_have_the_same_numbers():
     """Both have each number equally often, the same tables, and equally many headings."""
     english, chinese = ((DOCS / name).read_text(encoding="utf-8") for name in LECTURES)
-    assert sorted(figures(english)) == sorted(figures(chinese))
-    assert len(figures(english)) > 100
+    assert sorted(find_numbers(english)) == sorted(find_numbers(chinese))
+    assert len(find_numbers(english)) > 100
     assert len(set(len(re.findall(r"^## ", page, re.MULTILINE)) for page in (english, chinese))) == 1
     ours, theirs = map(tables_of, LECTURES)
     for name, table in ours.items():
-        assert figures(theirs[name]) == figures(table)
+        assert find_numbers(theirs[name]) == find_numbers(table)
         assert not re.search("[a-z]{3} [a-z]{3}", theirs[name])  # all is translated
 
 

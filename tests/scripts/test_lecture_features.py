@@ -15,7 +15,7 @@ WIDTHS = {"zoning": 49, "pca": 50, "hog": 1296}
 
 
 @pytest.fixture(scope="module")
-def large():
+def digits_28():
     """Return 600 and 100 digits of 28 x 28 pixels: each pixel of the 8 x 8 digits is repeated 3 x 3 times."""
     data = load_dataset("digits")
     images = np.concatenate([data.x_train[:600], data.x_test[:100]]).reshape(-1, 8, 8)
@@ -24,30 +24,30 @@ def large():
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_features_are_standardised_by_the_training_part(large, name):
-    made = with_features(name, large)
+def test_features_are_standardised_by_the_training_part(digits_28, name):
+    made = with_features(name, digits_28)
     assert (made.x_train.shape, made.x_test.shape) == ((600, WIDTHS[name]), (100, WIDTHS[name]))
     assert made.x_train.mean(axis=0) == pytest.approx(0, abs=1e-4)
     assert made.x_train.std(axis=0).max() == pytest.approx(1, abs=1e-3)
-    other = with_features(name, Dataset("x", large.x_train, large.y_train, large.x_test[:7] // 2,
-                                        large.y_test[:7], (28, 28), 10))  # fmt: skip
+    other = with_features(name, Dataset("x", digits_28.x_train, digits_28.y_train, digits_28.x_test[:7] // 2,
+                                        digits_28.y_test[:7], (28, 28), 10))  # fmt: skip
     np.testing.assert_allclose(other.x_train, made.x_train, atol=1e-5)
-    assert with_features("", large) is large
+    assert with_features("", digits_28) is digits_28
 
 
-def test_zones_are_means(large):
-    means = large.x_train.reshape(600, 28, 28)[:, 8:12, 20:24].mean(axis=(1, 2))
-    found = with_features("zoning", large).x_train[:, 7 * 2 + 5]
+def test_zones_are_means(digits_28):
+    means = digits_28.x_train.reshape(600, 28, 28)[:, 8:12, 20:24].mean(axis=(1, 2))
+    found = with_features("zoning", digits_28).x_train[:, 7 * 2 + 5]
     np.testing.assert_allclose(found, (means - means.mean()) / means.std(), atol=1e-4)
 
 
-def test_sparsity_table(large):
-    grid = sparsity_grid(large)
+def test_sparsity_table(digits_28):
+    grid = sparsity_grid(digits_28)
     assert [row[1] for row in grid[1:]] == ["784", *map(str, WIDTHS.values())]
-    assert grid[1][2] == f"{100 * np.mean(large.x_train == 0):.1f} %"
+    assert grid[1][2] == f"{100 * np.mean(digits_28.x_train == 0):.1f} %"
 
 
-def test_a_missing_library_is_reported(large, monkeypatch):
+def test_a_missing_library_is_reported(digits_28, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with pytest.raises(InputError, match=r"features cannot be computed .*skimage.*\[apps\]"):
-        with_features("hog", large)
+        with_features("hog", digits_28)

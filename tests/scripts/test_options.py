@@ -9,31 +9,31 @@ from command_lines import SCRIPTS
 
 from dnn.__main__ import COMMANDS
 
-HOW = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
-ON = {"backend": "numpy", **HOW}
-AUTO = {"backend": "auto", "dtype": "float32", **HOW}
-MNIST = {"dataset": "mnist", "data_dir": None}
+BACKEND = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
+NP = {"backend": "numpy", **BACKEND}
+AUTO = {"backend": "auto", "dtype": "float32", **BACKEND}
+DATA = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
 EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
 # Command -> its required arguments, and its options.
 DEFAULTS = {
     "train": ("", {
-        **MNIST, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
+        **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
         "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
         "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
         "mixed": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
         "keep": 3, "on_nan": "stop", "quiet": False,
     }),
-    "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **ON, "dataset": None, "data_dir": None,
+    "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NP, "dataset": None, "data_dir": None,
                          "calibration": None}),
-    "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **ON, "sure_from": None,
+    "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NP, "sure_from": None,
                           "deskew": False}),
-    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **ON, "host": "127.0.0.1", "port": 8000,
+    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NP, "host": "127.0.0.1", "port": 8000,
                    "keep": None, "deskew": False}),
     "export": ("a b", {"run": Path("a"), "file": Path("b"), **RUN, "overwrite": False, "input": None,
                        "logits": False, "rounded": False, "class_names": None}),
     "doctor": ("", {}),
-    "agree": ("", {**MNIST, "backends": None, "levels": None, "quick": False, "seed": 0,
+    "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "json": False,
                    "epochs": 10, "seeds": 5, "limit": None}),
     "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
@@ -43,7 +43,7 @@ DEFAULTS = {
     "recognise_images": ("", {**EXAMPLE, "epochs": 10, "dataset": None, "data_dir": None, "limit": 10_000}),
 }  # fmt: skip
 # (command, arguments, options).
-SAID = [
+GIVEN_OPTIONS = [
     ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
      "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 --mixed "
      "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --on-nan rewind --quiet "
@@ -86,7 +86,7 @@ def test_option_defaults(command, options):
     assert list(map(type, map(found.get, expected))) == list(map(type, expected.values()))
 
 
-@pytest.mark.parametrize(("command", "words", "expected"), SAID)
+@pytest.mark.parametrize(("command", "words", "expected"), GIVEN_OPTIONS)
 def test_given_options(command, words, expected, options):
     found = options(command, words)
     assert found == found | expected

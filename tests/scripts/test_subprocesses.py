@@ -55,7 +55,7 @@ def test_a_worker_computes_on_demand(ask):
     assert [one["n"], two["n"], one["pid"]] == [0, 1, two["pid"]]
     assert (one["paths"][-3:], one["x"]) == (paths, "set")  # after where it was started
     answers.close()
-    assert ended(one["pid"])
+    assert is_gone(one["pid"])
     assert next(ask("stays", own=False)[1])["x"] == "of this process"
 
 
@@ -73,10 +73,10 @@ def test_answers_are_kept_when_a_worker_fails(name, reason, ask):
     first, second, *rest = answers
     assert (first["n"], second["n"]) == (0, 1)
     assert rest == ([] if reason is None else [{"reason": reason}])
-    assert name != "hangs" or ended(second["child"])  # what a worker started ends with it
+    assert name != "hangs" or is_gone(second["child"])  # what a worker started ends with it
 
 
-def ended(pid):
+def is_gone(pid):
     """Return whether a process ends within a few seconds."""
     for _ in range(100):
         try:
@@ -89,7 +89,7 @@ def ended(pid):
     return False
 
 
-def some(*answers):
+def yield_or_raise(*answers):
     """Yield these values, and raise those that are exceptions."""
     for answer in answers:
         if isinstance(answer, Exception):
@@ -100,9 +100,13 @@ def some(*answers):
 @pytest.mark.parametrize(
     ("made", "code", "printed"),
     [
-        (lambda: some({"a": 1}, {"path": Path("a")}), 0, [{"a": 1}, {"path": "a"}]),
-        (lambda: some({"a": 1}, ValueError("two\nlines")), 1, [{"a": 1}, {"reason": "ValueError: two"}]),
-        (lambda: some({"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}), 0, [{"a": 1}, {"a": 2}, {"a": 3}]),
+        (lambda: yield_or_raise({"a": 1}, {"path": Path("a")}), 0, [{"a": 1}, {"path": "a"}]),
+        (
+            lambda: yield_or_raise({"a": 1}, ValueError("two\nlines")),
+            1,
+            [{"a": 1}, {"reason": "ValueError: two"}],
+        ),
+        (lambda: yield_or_raise({"a": 1}, {"a": 2}, {"a": 3}, {"a": 4}), 0, [{"a": 1}, {"a": 2}, {"a": 3}]),
     ],
 )
 def test_serve_prints_one_answer_per_line(made, code, printed, monkeypatch, capsys):

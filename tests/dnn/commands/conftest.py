@@ -5,10 +5,10 @@ from command_lines import run_here
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory):
+def page_folder(tmp_path_factory):
     """Return a folder with a trained run in its subfolder "run"."""
-    place = tmp_path_factory.mktemp("page")
+    page_folder = tmp_path_factory.mktemp("page")
     small = ["--dataset", "digits", "--hidden", "48", "--epochs", "20", "--batch-size", "20"]
-    trained = run_here("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=place)
+    trained = run_here("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=page_folder)
     assert trained.returncode == 0, trained.stderr
-    return place
+    return page_folder

@@ -14,20 +14,20 @@ LOG = logging.getLogger("dnn")
 
 
 @pytest.fixture
-def ended(monkeypatch, capsys):
+def run_main(monkeypatch, capsys):
     """Return a function that runs a command's main and returns (exit code, stdout, stderr)."""
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
     monkeypatch.setattr(LOG, "handlers", [])
 
     def of(work, words=None):
-        with pytest.raises(SystemExit) as stop:
+        with pytest.main_that_raises(SystemExit) as stop:
             command_line.run(work, lambda: words)
         return stop.value.code, *capsys.readouterr()
 
     return of
 
 
-def raises(error):
+def main_that_raises(error):
     def main(_):
         raise error
 
@@ -39,37 +39,37 @@ def raises(error):
     [
         (lambda _: None, None, ""),
         (lambda _: 3, 3, ""),
-        (raises(InputError("one\ntwo")), 2, "it.py: error: one two\n"),
-        (raises(BackendUnavailable("no GPU")), 2, "it.py: error: no GPU\n"),
-        (raises(KeyboardInterrupt()), 130, "it.py: interrupted\n"),
-        (raises(BrokenPipeError()), 1, ""),
+        (main_that_raises(InputError("one\ntwo")), 2, "it.py: error: one two\n"),
+        (main_that_raises(BackendUnavailable("no GPU")), 2, "it.py: error: no GPU\n"),
+        (main_that_raises(KeyboardInterrupt()), 130, "it.py: interrupted\n"),
+        (main_that_raises(BrokenPipeError()), 1, ""),
     ],
 )
-def test_exit_codes(ended, main, code, said):
-    assert ended(main) == (code, "", said)
+def test_exit_codes(run_main, main, code, said):
+    assert run_main(main) == (code, "", said)
 
 
-def test_log_messages_are_printed_once_on_stderr(ended):
+def test_log_messages_are_printed_once_on_stderr(run_main):
     def main(text):
         LOG.warning(text)
         LOG.info("for your %s", "information")
 
     for _ in range(2):
-        assert ended(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")
+        assert run_main(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")
     assert LOG.handlers == []
 
 
-def test_the_logger_is_restored_after_an_error(ended):
+def test_the_logger_is_restored_after_an_error(run_main):
     level = LOG.level
-    with pytest.raises(ZeroDivisionError):
-        command_line.run(raises(ZeroDivisionError()), lambda: None)
+    with pytest.main_that_raises(ZeroDivisionError):
+        command_line.run(main_that_raises(ZeroDivisionError()), lambda: None)
     assert (LOG.level, LOG.handlers) == (level, [])
 
 
-def test_undecodable_names_are_escaped(ended, monkeypatch):
+def test_undecodable_names_are_escaped(run_main, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
-    ended(lambda _: print("\udcff", flush=True))
+    run_main(lambda _: print("\udcff", flush=True))
     assert stream.buffer.getvalue() == b"\\udcff\n"
 
 
@@ -78,7 +78,7 @@ def test_parse_names():
     assert command_line.parse_names("part", None, table) == ["a", "b"]
     assert command_line.parse_names("part", "b,a,b", table) == ["b", "a", "b"]
     for text in ("", "a,", "a b", "c"):
-        with pytest.raises(InputError, match="part"):
+        with pytest.main_that_raises(InputError, match="part"):
             command_line.parse_names("part", text, table)
 
 
@@ -96,7 +96,7 @@ def test_json_has_null_for_nonfinite_numbers():
 
 def test_parser_errors(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
-    with pytest.raises(SystemExit) as stop:
+    with pytest.main_that_raises(SystemExit) as stop:
         command_line.Parser(epilog="after it.py").error("two\nlines")
     assert stop.value.code == 2
     assert capsys.readouterr() == ("", "it.py: error: two lines (see it.py --help)\n")

@@ -19,19 +19,19 @@ from backends.processor import Processor
 from dnn.commands import doctor
 from dnn.commands.presets import PRESETS
 
-SMALL = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
+OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def run_folder(tmp_path_factory):
     """Return (folder, stdout) of a finished run on digits with NumPy."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    result = run("train", *SMALL, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
+    result = run("train", *OPTIONS, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 
 
-def without_gpu():
+def has_no_gpu():
     from backends import available_backends
 
     return available_backends()["cupy"] is not None
@@ -53,8 +53,8 @@ def test_help_imports_no_large_library(script):
 
 
 @pytest.mark.slow
-def test_run_folder_contents(trained):
-    folder, printed = trained
+def test_run_folder_contents(run_folder):
+    folder, printed = run_folder
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "config.json", "metrics.jsonl", "model.safetensors", "result.json", "curves.png", ".lock",
@@ -83,30 +83,30 @@ def test_run_folder_contents(trained):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
-def test_backends_train_and_evaluate_alike(trained, backend, tmp_path):
-    folder, printed = trained
+def test_backends_train_and_evaluate_alike(run_folder, backend, tmp_path):
+    folder, printed = run_folder
     command = run if backend == "numpy" else run_here
     result = command("evaluate", folder, "--backend", backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
-    result = run_here("train", *SMALL, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
+    result = run_here("train", *OPTIONS, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     lines = [(path / "metrics.jsonl").read_text().splitlines()[0] for path in (folder, tmp_path / "run")]
     losses = [json.loads(line)["loss"] for line in lines]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_equal_seeds_give_equal_bits(trained, tmp_path):
-    folder, _ = trained
+def test_equal_seeds_give_equal_bits(run_folder, tmp_path):
+    folder, _ = run_folder
     for seed in (3, 4):
         options = ("--seed", seed, "--run-dir", tmp_path / str(seed), "--quiet")
-        run_here("train", *SMALL, "--backend", "numpy", *options)
+        run_here("train", *OPTIONS, "--backend", "numpy", *options)
     first = (folder / "model.safetensors").read_bytes()
     assert (tmp_path / "3" / "model.safetensors").read_bytes() == first
     assert (tmp_path / "4" / "model.safetensors").read_bytes() != first
 
 
-def test_predict_reads_images(trained, tmp_path):
+def test_predict_reads_images(run_folder, tmp_path):
     from PIL import Image
 
     from dnn.datasets import load_dataset
@@ -114,7 +114,7 @@ def test_predict_reads_images(trained, tmp_path):
     data = load_dataset("digits")
     picture = 255 - data.x_test[0].reshape(8, 8)  # dark ink on a white page, enlarged
     Image.fromarray(picture).resize((64, 64)).save(tmp_path / "digit.png")
-    result = run("predict", trained[0], tmp_path / "digit.png")
+    result = run("predict", run_folder[0], tmp_path / "digit.png")
     assert result.returncode == 0, result.stderr
     name, digit, word, probability = result.stdout.split()
     assert name.endswith("digit.png:")
@@ -122,13 +122,13 @@ def test_predict_reads_images(trained, tmp_path):
     assert word == "probability"
     assert 0.1 <= float(probability) <= 1.0
     (tmp_path / "text.png").write_text("not a picture")
-    assert_refused(run_here("predict", trained[0], tmp_path / "text.png"), "text.png")
+    assert_refused(run_here("predict", run_folder[0], tmp_path / "text.png"), "text.png")
     Image.new("L", (99, 99), 255).save(tmp_path / "square.png")
     with Image.open(tmp_path / "square.png") as page:
         page.paste(0, (30, 30, 70, 70))
         page.save(tmp_path / "square.png")
     names = [tmp_path / f"{name}.png" for name in ("text", "digit", "square")]
-    result = run_here("predict", trained[0], *names, "--json")
+    result = run_here("predict", run_folder[0], *names, "--json")
     assert_refused(result, "square.png shows no digit: it is a filled area")
     unread, read, no_digit = json.loads(result.stdout)["images"]  # the others are answered all the same
     assert (str(read["digit"]), f"{read['probability']:.4f}") == (digit, probability)
@@ -137,10 +137,10 @@ def test_predict_reads_images(trained, tmp_path):
         assert reason in answer["reason"]
 
 
-@pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
+@pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
 def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     folder = tmp_path / "run"
-    result = run_here("train", *SMALL, "--backend", "cupy", "--run-dir", folder)
+    result = run_here("train", *OPTIONS, "--backend", "cupy", "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("WARNING") == 1
     assert "; install the driver" in result.stderr or "; pip install" in result.stderr  # the cure
@@ -149,10 +149,10 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
 
 
-@pytest.mark.skipif(not without_gpu(), reason="there is a CUDA device")
+@pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
 def test_a_missing_required_backend_is_an_error(tmp_path):
     result = run_here(
-        "train", *SMALL, "--backend", "cupy", "--require-backend", "--run-dir", tmp_path / "run"
+        "train", *OPTIONS, "--backend", "cupy", "--require-backend", "--run-dir", tmp_path / "run"
     )
     assert_refused(result, "cupy")
     assert not (tmp_path / "run").exists()
@@ -184,23 +184,24 @@ def test_a_missing_required_backend_is_an_error(tmp_path):
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     folder = tmp_path / "run"
     command = run if arguments == ["--epochs", "0"] else run_here
-    result = command("train", *SMALL, "--backend", "numpy", "--run-dir", folder, *arguments)
+    result = command("train", *OPTIONS, "--backend", "numpy", "--run-dir", folder, *arguments)
     assert_refused(result, *words)
     assert not folder.exists()
 
 
 def test_a_folder_that_is_not_empty_is_unchanged(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    assert_refused(run_here("train", *SMALL, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
+    assert_refused(run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert_refused(
-        run_here("train", *SMALL, "--backend", "numpy", "--run-dir", tmp_path / "mine.txt" / "x"), "mine.txt"
+        run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path / "mine.txt" / "x"),
+        "mine.txt",
     )
 
 
-def test_rejects_broken_runs(trained, tmp_path):
+def test_rejects_broken_runs(run_folder, tmp_path):
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
+        (tmp_path / name).write_bytes((run_folder[0] / name).read_bytes())
     whole = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(whole[:-100])
     assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "truncated")
@@ -268,45 +269,47 @@ def test_train_with_presets(tmp_path, preset):
     assert run_here("evaluate", tmp_path / "run").returncode == 0
 
 
-def test_exported_model_matches_evaluate(trained, tmp_path):
+def test_exported_model_matches_evaluate(run_folder, tmp_path):
     """onnxruntime has the same test accuracy, and no file is overwritten."""
     import onnxruntime
 
     from dnn.datasets import load_dataset
 
     file, data = tmp_path / "model.onnx", load_dataset("digits")
-    result = run_here("export", trained[0], file, "--input", "uint8", "--json")
+    result = run_here("export", run_folder[0], file, "--input", "uint8", "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["bytes"] == file.stat().st_size
     session = onnxruntime.InferenceSession(file)
     (probabilities,) = session.run(["probabilities"], {"x": data.x_test})
     right = float(np.mean(probabilities.argmax(1) == data.y_test))
-    assert f"test accuracy {right:.4f} " in run_here("evaluate", trained[0]).stdout
+    assert f"test accuracy {right:.4f} " in run_here("evaluate", run_folder[0]).stdout
     kept = session.get_modelmeta().custom_metadata_map
     assert (kept["dataset"], json.loads(kept["class_names"])) == ("digits", [str(i) for i in range(10)])
     before = file.read_bytes()
-    assert_refused(run_here("export", trained[0], file, "--logits"), "model.onnx exists", "--overwrite")
+    assert_refused(run_here("export", run_folder[0], file, "--logits"), "model.onnx exists", "--overwrite")
     assert file.read_bytes() == before
     (tmp_path / "link.onnx").symlink_to("nowhere")
-    assert_refused(run_here("export", trained[0], tmp_path / "link.onnx"), "link.onnx exists", "--overwrite")
-    assert run_here("export", trained[0], file, "--logits", "--overwrite").returncode == 0
+    assert_refused(
+        run_here("export", run_folder[0], tmp_path / "link.onnx"), "link.onnx exists", "--overwrite"
+    )
+    assert run_here("export", run_folder[0], file, "--logits", "--overwrite").returncode == 0
     assert onnxruntime.InferenceSession(file).get_outputs()[0].name == "logits"
     for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
-        assert_refused(run_here("export", trained[0], tmp_path / "other.onnx", *options), word)
+        assert_refused(run_here("export", run_folder[0], tmp_path / "other.onnx", *options), word)
     assert not (tmp_path / "other.onnx").exists()
 
 
 @pytest.mark.slow
 def test_a_resumed_run_keeps_its_threads(tmp_path):
     folder, seen = tmp_path / "run", []
-    options = [*SMALL, "--backend", "numpy", "--run-dir", folder]
+    options = [*OPTIONS, "--backend", "numpy", "--run-dir", folder]
     for more in ([*options, "--threads", 1], ["--resume", folder], ["--resume", folder, "--threads", 2]):
         result = run("train", *more)
         assert result.returncode == 0, result.stderr
         seen.append(json.loads((folder / "result.json").read_text())["describe"]["threads"])
         (folder / "result.json").unlink()
     assert seen == [1, 1, 2]
-    refused = run("train", *SMALL, "--threads", 0, "--run-dir", tmp_path / "no")
+    refused = run("train", *OPTIONS, "--threads", 0, "--run-dir", tmp_path / "no")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].endswith("threads is 0, expected a whole number from 1 to 1024")

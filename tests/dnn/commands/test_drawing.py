@@ -154,12 +154,12 @@ def test_nothing_is_saved_outside_the_folder(reader, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def url(place):
-    with serving("run", cwd=place) as url:
+def url(page_folder):
+    with serving("run", cwd=page_folder) as url:
         yield url
 
 
-def test_a_drawing_is_answered_and_saved(url, place):
+def test_a_drawing_is_answered_and_saved(url, page_folder):
     reply = post(f"{url}/answer", content=png())
     assert reply.status_code == 200
     assert reply.json()["shape"] == [8, 8]
@@ -167,11 +167,11 @@ def test_a_drawing_is_answered_and_saved(url, place):
     rows = post(f"{url}/backends", content=png()).json()["rows"]
     assert {row["digit"] for row in rows} == {reply.json()["digit"]}
     kept = post(f"{url}/keep?digit=7", content=png()).json()["file"]
-    assert Path(kept).parent == place / "run-drawings" / "7"
+    assert Path(kept).parent == page_folder / "run-drawings" / "7"
     for digit in ("", "10", "-1", "7/..", "../7", "\x00", "seven"):
         refused = post(f"{url}/keep", params={"digit": digit}, content=png())
         assert (refused.status_code, "digit is" in refused.json()["error"]) == (422, True)
-    assert [path.name for path in (place / "run-drawings").iterdir()] == ["7"]
+    assert [path.name for path in (page_folder / "run-drawings").iterdir()] == ["7"]
 
 
 def test_the_page_loads_no_external_resources(url):
@@ -233,7 +233,7 @@ def hostile_requests(host):
     )  # fmt: skip
 
 
-def test_the_server_survives_hostile_requests(url, place):
+def test_the_server_survives_hostile_requests(url, page_folder):
     address, codes = urlsplit(url), []
 
     @for_each(100, hostile_requests(address.netloc), st.booleans())
@@ -248,8 +248,8 @@ def test_the_server_survives_hostile_requests(url, place):
     assert set(codes) & {b"400", b"403", b"404", b"405", b"413", b"422"}
     assert b"500" not in codes
     assert post(f"{url}/answer", content=png()).status_code == 200
-    assert {path.name for path in place.iterdir()} <= {"run", "run-drawings"}
-    assert {path.name for path in (place / "run-drawings").glob("*")} <= {"3", "7"}
+    assert {path.name for path in page_folder.iterdir()} <= {"run", "run-drawings"}
+    assert {path.name for path in (page_folder / "run-drawings").glob("*")} <= {"3", "7"}
 
 
 def test_body_size_is_limited_regardless_of_content_length(url):
@@ -285,35 +285,35 @@ def test_concurrent_requests_get_their_own_answers(url):
 # ----- the command line
 
 
-def test_a_busy_port_is_reported(url, place):
+def test_a_busy_port_is_reported(url, page_folder):
     port = str(urlsplit(url).port)
-    assert_refused(run("draw", "run", "--port", port, cwd=place), "port", port, "in use")
+    assert_refused(run("draw", "run", "--port", port, cwd=page_folder), "port", port, "in use")
 
 
 @pytest.mark.parametrize(
     "arguments", [["nowhere"], ["run", "--port", "99999"], ["run", "--host", "no.such.name."]]
 )
-def test_bad_server_arguments_are_reported(arguments, place):
+def test_bad_server_arguments_are_reported(arguments, page_folder):
     assert_refused(
-        run_here("draw", *arguments, cwd=place), "expected" if "--host" not in arguments else "served"
+        run_here("draw", *arguments, cwd=page_folder), "expected" if "--host" not in arguments else "served"
     )
 
 
-def test_a_missing_extra_is_reported(place):
+def test_a_missing_extra_is_reported(page_folder):
     code = f"import sys; sys.modules['starlette'] = None; sys.path.insert(0, {str(SCRIPTS)!r}); "
     code += "sys.argv = ['draw.py', 'run']; import draw"
-    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=page_folder, capture_output=True, text=True)
     assert_refused(done, "Starlette", "[page]")
 
 
 @pytest.mark.slow
-def test_predict_deskews_digits(place):
+def test_predict_deskews_digits(page_folder):
     slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
-    (place / "one.png").write_bytes(slanted)
+    (page_folder / "one.png").write_bytes(slanted)
     found = [
-        json.loads(run_here("predict", "run", "one.png", "--json", *more, cwd=place).stdout)["images"][0][
-            "digit"
-        ]
+        json.loads(run_here("predict", "run", "one.png", "--json", *more, cwd=page_folder).stdout)["images"][
+            0
+        ]["digit"]
         for more in ([], ["--deskew"])
     ]
     assert found[1] == 1

@@ -22,7 +22,7 @@ from dnn.commands.calibration import (
 from dnn.commands.ensemble import Ensemble, read_threshold
 from dnn.datasets import load_dataset
 
-SMALL = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
+OPTIONS = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
 
 
 @pytest.fixture(scope="module")
@@ -30,25 +30,27 @@ def runs(tmp_path_factory):
     """Return the folders of two runs on digits with held-out images."""
     place = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
-        made = run_here("train", *SMALL, "--seed", seed, "--hold-out", 300, "--run-dir", place / str(seed))
-        assert made.returncode == 0, made.stderr
+        trained = run_here(
+            "train", *OPTIONS, "--seed", seed, "--hold-out", 300, "--run-dir", place / str(seed)
+        )
+        assert trained.returncode == 0, trained.stderr
     return place / "1", place / "2"
 
 
-def outputs(runs, x):
-    models = [load_model(run / "model.safetensors", get_backend("numpy")) for run in runs]
-    return np.mean([model.predict(x) for model in models], axis=0, dtype=np.float64)
+def mean_outputs(runs, x):
+    trained = [load_model(run / "model.safetensors", get_backend("numpy")) for run in runs]
+    return np.mean([model.predict(x) for model in trained], axis=0, dtype=np.float64)
 
 
 def test_ensemble_averages_probabilities(runs, tmp_path):
     data, picture = load_dataset("digits"), tmp_path / "reliability.png"
-    told = run_here("evaluate", *runs, "--json", "--calibration", picture)
-    assert told.returncode == 0, told.stderr
-    found, p = json.loads(told.stdout), outputs(runs, data.x_test)
+    output = run_here("evaluate", *runs, "--json", "--calibration", picture)
+    assert output.returncode == 0, output.stderr
+    found, p = json.loads(output.stdout), mean_outputs(runs, data.x_test)
     assert found["accuracy"] == np.mean(p.argmax(axis=1) == data.y_test)
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(len(p)), data.y_test])))
     assert found["calibration_error"] == pytest.approx(calibration_error(p, data.y_test))
-    held = outputs(runs, data.x_train[-300:])
+    held = mean_outputs(runs, data.x_train[-300:])
     assert found["sure_from"] == confidence_threshold(held, data.y_train[-300:])
     assert found["held-out"]["right"] >= 0.999
     with Image.open(picture) as drawn:
@@ -61,12 +63,12 @@ def test_ensemble_averages_probabilities(runs, tmp_path):
 def test_held_out_images_are_not_trained_on(runs, tmp_path):
     data = load_dataset("digits")
     result = json.loads((runs[0] / "result.json").read_text())
-    p = outputs(runs[:1], data.x_train[-300:])
+    p = mean_outputs(runs[:1], data.x_train[-300:])
     assert result["held_out_accuracy"] == np.mean(p.argmax(axis=1) == data.y_train[-300:])
     assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
     assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
     n = len(data.x_train) - 300
-    run_here("train", *SMALL, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
+    run_here("train", *OPTIONS, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
     assert same == less
 
@@ -96,7 +98,7 @@ def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
     other = tmp_path / "other"
     run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")
     assert_refused(run_here("predict", *runs), "is a folder", "an image")
-    assert_refused(run_here("train", *SMALL, "--hold-out", 10**6), "hold_out", "fewer than")
+    assert_refused(run_here("train", *OPTIONS, "--hold-out", 10**6), "hold_out", "fewer than")
     result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
     assert "no images were held out" in result.stdout
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
@@ -132,12 +134,12 @@ def test_bin_edges():
     ]  # fmt: skip
 
 
-def models(*outputs):
+def fake_models(*outputs):
     return [SimpleNamespace(predict=lambda x, p=p: np.asarray(p, np.float32)) for p in outputs]
 
 
 def test_zero_probability_gives_a_finite_loss():
-    both = Ensemble([], models([[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]))
+    both = Ensemble([], fake_models([[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]))
     loss, accuracy = both.evaluate(np.zeros((2, 1)), np.asarray([1, 1]))
     assert loss == pytest.approx((-np.log(np.finfo(float).tiny) - np.log(0.75)) / 2)
     assert accuracy == 0.5
@@ -187,14 +189,14 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     """One of two held-out images is above the threshold, and two of three test images, one correct."""
     monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
     seen, found = [], {}
-    held = models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)
+    held = fake_models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)
     ensemble = SimpleNamespace(held_out=lambda data: ("x", np.asarray([0, 0])), predict=lambda x: held)
     data = SimpleNamespace(name="digits", y_test=np.asarray([0, 1, 1]))
     p = np.asarray([[0.95, 0.05], [0.92, 0.08], [0.2, 0.8]])
     first, second = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    told = "confidence threshold 0.9000: {1}% of {0} images are below, accuracy of the others {2}%"
-    assert first == told.format("2 held-out", "50.00", "100.00")
-    assert second == told.format("3 test", "33.33", "50.00")
+    output = "confidence threshold 0.9000: {1}% of {0} images are below, accuracy of the others {2}%"
+    assert first == output.format("2 held-out", "50.00", "100.00")
+    assert second == output.format("3 test", "33.33", "50.00")
     assert (found["sure_from"], found["held-out"]) == (pytest.approx(0.9), {"right": 1.0, "refused": 0.5})
     assert found["test"] == {"right": 0.5, "refused": pytest.approx(1 / 3)}
     ((_, _, title, path),) = seen

@@ -9,7 +9,7 @@ import os
 import shutil
 
 import pytest
-from hostile import TRIPS, altered, attempt_command, broken_bytes, broken_json, for_each
+from hostile import TRIP_VALUES, alter_json, attempt_command, broken_bytes, broken_json, for_each
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -19,11 +19,11 @@ from dnn.commands.run_folder import RunFolder
 from dnn.io import safetensors as tensor_files
 
 pytestmark = pytest.mark.slow
-STATE = "state-00002-0000000.safetensors"
-CHECKPOINT = "model.safetensors"
-FORMATS = {
-    STATE: (training_checkpoint.FORMAT, training_checkpoint.VERSION),
-    CHECKPOINT: (tensor_files.FORMAT, tensor_files.VERSION),
+STATE_FILE = "state-00002-0000000.safetensors"
+CHECKPOINT_FILE = "model.safetensors"
+FILE_FORMATS = {
+    STATE_FILE: (training_checkpoint.FORMAT, training_checkpoint.VERSION),
+    CHECKPOINT_FILE: (tensor_files.FORMAT, tensor_files.VERSION),
 }
 
 
@@ -44,7 +44,7 @@ def run(tmp_path, monkeypatch):
     return folder, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def attempt_on(run, command, changes, spoil):
+def attempt_on(run, command, changes, damage):
     """Run a command on the folder after damaging some files; return its exit code."""
     folder, files = run
     shutil.rmtree(folder, ignore_errors=True)
@@ -52,7 +52,7 @@ def attempt_on(run, command, changes, spoil):
     for name, content in files.items():
         (folder / name).write_bytes(content)
     for name, change in changes.items():
-        spoil(folder / name, change)
+        damage(folder / name, change)
     script, *arguments = command
     code = attempt_command(script, arguments)
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
@@ -64,9 +64,9 @@ def test_resume_with_broken_configurations(run):
     folder, files = run
     config = json.loads(files["config.json"])
     names = st.sampled_from(sorted(config.keys() - {"model", "optimizer_settings"}))
-    one = st.builds(lambda name, value: {**config, name: value}, names, st.sampled_from(TRIPS))
+    one = st.builds(lambda name, value: {**config, name: value}, names, st.sampled_from(TRIP_VALUES))
     # Without the numbers that are allowed and mean hours.
-    odd = (one | altered(config)).filter(
+    odd = (one | alter_json(config)).filter(
         lambda c: not (isinstance(c.get("epochs"), int) and c["epochs"] > 100)
     )
     texts = odd.map(lambda c: json.dumps(c).encode())
@@ -77,29 +77,29 @@ def test_resume_with_broken_configurations(run):
         assert code != 0 or (folder / "result.json").exists()
 
 
-def spoilt_tensors(run, name):
+def tensor_changes(run, name):
     """Return (strategy, spoil): the file is broken, or has forged metadata with a valid checksum."""
     folder, files = run
-    about, arrays = tensor_files.read(folder / name, *FORMATS[name], "file", InputError)
+    about, arrays = tensor_files.read(folder / name, *FILE_FORMATS[name], "file", InputError)
 
-    def spoil(path, change):
+    def damage(path, change):
         if isinstance(change, bytes):
             path.write_bytes(change)
         else:
-            tensor_files.write(path, *FORMATS[name], change, arrays)
+            tensor_files.write(path, *FILE_FORMATS[name], change, arrays)
 
-    return broken_bytes(files[name]) | altered(about) | altered(about), spoil
+    return broken_bytes(files[name]) | alter_json(about) | alter_json(about), damage
 
 
 def test_resume_with_broken_states(run):
     """150 cases."""
     folder, files = run
-    changes, spoil = spoilt_tensors(run, STATE)
+    changes, damage = tensor_changes(run, STATE_FILE)
 
     @for_each(150, changes)
     def check(change):
-        if attempt_on(run, ["train", "--resume", "run"], {STATE: change}, spoil) == 0:
-            assert (folder / CHECKPOINT).read_bytes() == files[CHECKPOINT]
+        if attempt_on(run, ["train", "--resume", "run"], {STATE_FILE: change}, damage) == 0:
+            assert (folder / CHECKPOINT_FILE).read_bytes() == files[CHECKPOINT_FILE]
 
 
 @pytest.mark.parametrize("script", ["evaluate", "predict"])
@@ -111,19 +111,19 @@ def test_broken_checkpoints(run, script):
     page.save(folder / "digit.png")
     files["digit.png"] = (folder / "digit.png").read_bytes()
     command = [script, "run", *(["run/digit.png"] if script == "predict" else [])]
-    changes, spoil = spoilt_tensors(run, CHECKPOINT)
+    changes, damage = tensor_changes(run, CHECKPOINT_FILE)
 
     @for_each(120, changes)
     def check(change):
-        attempt_on(run, command, {CHECKPOINT: change}, spoil)
+        attempt_on(run, command, {CHECKPOINT_FILE: change}, damage)
 
-    assert attempt_on(run, command, {}, spoil) == 0
+    assert attempt_on(run, command, {}, damage) == 0
 
 
 def test_resume_with_special_files(run):
     """20 cases: one of the files is a folder, a pipe or a link."""
 
-    def spoil(path, kind):
+    def damage(path, kind):
         path.unlink()
         if kind == "folder":
             path.mkdir()
@@ -136,4 +136,4 @@ def test_resume_with_special_files(run):
 
     @for_each(20, st.sampled_from(sorted(run[1])), kinds)
     def check(name, kind):
-        attempt_on(run, ["train", "--resume", "run"], {name: kind}, spoil)
+        attempt_on(run, ["train", "--resume", "run"], {name: kind}, damage)

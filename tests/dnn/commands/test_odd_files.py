@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from command_lines import SCRIPTS, assert_refused, run_here
 
-MISSING = object()
-LONG = "a" * 300
+MISSING_KEY = object()
+LONG_NAME = "a" * 300
 
 
 @pytest.fixture
-def folder(place, tmp_path):
+def folder(page_folder, tmp_path):
     """Return a temporary folder with a copy of the run."""
-    shutil.copytree(place / "run", tmp_path / "run")
+    shutil.copytree(page_folder / "run", tmp_path / "run")
     return tmp_path
 
 
@@ -25,10 +25,10 @@ def folder(place, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("dataset", MISSING, "has no 'dataset'"),
+        ("dataset", MISSING_KEY, "has no 'dataset'"),
         ("dataset", "letters", "dataset is 'letters'"),
         ("dataset", ["mnist"], "dataset is ['mnist']"),
-        ("hold_out", MISSING, "has no 'hold_out'"),
+        ("hold_out", MISSING_KEY, "has no 'hold_out'"),
         ("hold_out", "x", "hold_out is 'x'"),
         ("hold_out", 2.5, "hold_out is 2.5"),
         ("hold_out", -1400, "hold_out is -1400"),
@@ -38,7 +38,7 @@ def test_rejects_invalid_configurations(folder, command, key, value, words):
     file = folder / "run" / "config.json"
     config = json.loads(file.read_text())
     del config[key]
-    if value is not MISSING:
+    if value is not MISSING_KEY:
         config[key] = value
     file.write_text(json.dumps(config))
     assert_refused(run_here(*command.split(), cwd=folder), "config.json", words)
@@ -53,14 +53,14 @@ def test_a_pipe_in_place_of_a_file_does_not_block(folder, name, code):
     assert run_here("predict", "run", "missing.png", cwd=folder).returncode == 2
 
 
-@pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG + ".png"])
+@pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG_NAME + ".png"])
 def test_unwritable_pictures_are_reported(folder, name):
     said = run_here("evaluate", "run", "--dataset", "digits", "--calibration", name, cwd=folder)
     assert_refused(said, name[:100])
     assert sorted(os.listdir(folder)) == ["run"]
 
 
-@pytest.mark.parametrize("name", ["missing/a.onnx", LONG + ".onnx"])
+@pytest.mark.parametrize("name", ["missing/a.onnx", LONG_NAME + ".onnx"])
 def test_unwritable_models_are_reported(folder, name):
     pytest.importorskip("onnx")
     assert_refused(run_here("export", "run", name, cwd=folder), name[:100], "cannot be written")
@@ -80,11 +80,11 @@ def test_unwritable_models_are_reported(folder, name):
 def test_a_full_stdout_is_reported(folder, command):
     name, *words = command.split()
     with open("/dev/full", "w") as full:
-        ended = subprocess.run(
+        done = subprocess.run(
             [sys.executable, SCRIPTS / f"{name}.py", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             cwd=folder,
         )
-    assert_refused(ended, "standard output cannot be")
+    assert_refused(done, "standard output cannot be")

@@ -11,7 +11,7 @@ from dnn.commands import options
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
 
-def opened(capsys, *words, quiet=False):
+def open_with_output(capsys, *words, quiet=False):
     """Return (the backend, the output on stderr)."""
     parser = argparse.ArgumentParser()
     options.add_backend_arguments(parser)
@@ -22,26 +22,26 @@ def opened(capsys, *words, quiet=False):
 
 
 def test_auto_prints_its_reason(capsys):
-    backend, said = opened(capsys, "--device", "cpu")
-    assert said == f"--backend auto: {backend.reason}\n"
+    backend, output = open_with_output(capsys, "--device", "cpu")
+    assert output == f"--backend auto: {backend.reason}\n"
     assert backend.reason.startswith(f"{backend.name} ")
 
 
 def test_quiet_prints_no_reason(capsys):
-    assert opened(capsys, "--device", "cpu", quiet=True)[1] == ""
+    assert open_with_output(capsys, "--device", "cpu", quiet=True)[1] == ""
 
 
 def test_a_named_backend_prints_no_reason(capsys):
-    assert opened(capsys, "--backend", "numpy")[1] == ""
+    assert open_with_output(capsys, "--backend", "numpy")[1] == ""
 
 
 @NO_GPU
 @pytest.mark.parametrize("more", [("--device", "cuda"), ("--graphs",), ("--precision", "tf32")])
 def test_torch_without_a_gpu_falls_back_to_its_cpu(capsys, more):
-    backend, said = opened(capsys, "--backend", "torch", *more, "--dtype", "float64")
+    backend, output = open_with_output(capsys, "--backend", "torch", *more, "--dtype", "float64")
     assert (backend.name, str(backend.device), backend.dtype_name) == ("torch", "cpu", "float64")
-    assert said.startswith("WARNING: ")
-    assert said.endswith("Using PyTorch on the CPU instead.\n")
-    assert said.count("\n") == 1
+    assert output.startswith("WARNING: ")
+    assert output.endswith("Using PyTorch on the CPU instead.\n")
+    assert output.count("\n") == 1
     with pytest.raises(BackendUnavailable):
-        opened(capsys, "--backend", "torch", *more, "--require-backend")
+        open_with_output(capsys, "--backend", "torch", *more, "--require-backend")

@@ -20,7 +20,7 @@ pytest.importorskip("starlette", reason="the page's server")
 server = pytest.importorskip("dnn.commands.page.server", reason="the page's server")
 
 # The largest image of each kind that is decoded.
-LARGE = {
+LARGE_FORMATS = {
     "PNG, RGB": ("RGB", (4470, 4470), "PNG"),
     "PNG, grey": ("L", (8000, 6250), "PNG"),
     "PNG, black and white": ("1", (8000, 5000), "PNG"),
@@ -41,9 +41,9 @@ def picture(mode, size, form):
     return content.getvalue()
 
 
-@pytest.mark.parametrize("kind", others_slow(LARGE, ["PNG, RGB", "JPEG"]))
+@pytest.mark.parametrize("kind", others_slow(LARGE_FORMATS, ["PNG, RGB", "JPEG"]))
 def test_large_uploads_are_read(kind):
-    digit = load_digit_image(picture(*LARGE[kind]))
+    digit = load_digit_image(picture(*LARGE_FORMATS[kind]))
     assert digit.shape == (28, 28)
     assert digit[14].max() == 255
 
@@ -82,9 +82,9 @@ def page_process():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_concurrent_large_pictures_use_bounded_memory(place):
-    content = picture(*LARGE["PNG, RGB"])
-    with serving("run", cwd=place) as url:
+def test_concurrent_large_pictures_use_bounded_memory(page_folder):
+    content = picture(*LARGE_FORMATS["PNG, RGB"])
+    with serving("run", cwd=page_folder) as url:
         process = page_process()
 
         def post(_):
@@ -97,8 +97,8 @@ def test_concurrent_large_pictures_use_bounded_memory(place):
         assert peak_mb(process) < first + 300  # whatever their number; without a bound it was gigabytes
 
 
-def test_silent_connections_are_closed(place):
-    with serving("run", cwd=place) as url:
+def test_silent_connections_are_closed(page_folder):
+    with serving("run", cwd=page_folder) as url:
         address = urlsplit(url)
         silent = [
             socket.create_connection((address.hostname, address.port)) for _ in range(server.MAX_CONNECTIONS)
@@ -117,5 +117,7 @@ def test_silent_connections_are_closed(place):
             connection.close()
 
 
-def test_an_empty_host_is_rejected(place):
-    assert_refused(run_here("draw", "run", "--host", "", "--port", "0", cwd=place), "host is ''", "0.0.0.0")
+def test_an_empty_host_is_rejected(page_folder):
+    assert_refused(
+        run_here("draw", "run", "--host", "", "--port", "0", cwd=page_folder), "host is ''", "0.0.0.0"
+    )

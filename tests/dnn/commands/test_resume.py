@@ -11,7 +11,7 @@ import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS, others_slow
 
-LONG = [
+TRAINING = [
     "--dataset",
     "digits",
     "--hidden",
@@ -24,7 +24,7 @@ LONG = [
     "--backend",
     "numpy",
 ]
-DIVERGING = [
+DIVERGENCE = [
     "--optimizer",
     "sgd",
     "--learning-rate",
@@ -38,8 +38,8 @@ DIVERGING = [
 ]
 
 
-def begin(folder, *more):
-    command = [sys.executable, str(SCRIPTS / "train.py"), *LONG, "--run-dir", str(folder), *more]
+def start_training(folder, *more):
+    command = [sys.executable, str(SCRIPTS / "train.py"), *TRAINING, "--run-dir", str(folder), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -51,10 +51,10 @@ def wait_for_state(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def reference(tmp_path_factory):
     """Return the folder of the same training, undisturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    result = run_here("train", *LONG, "--run-dir", folder)
+    result = run_here("train", *TRAINING, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -65,26 +65,26 @@ def losses(folder):
 
 
 @pytest.mark.parametrize("number", others_slow([signal.SIGINT, signal.SIGTERM], [signal.SIGINT]))
-def test_a_signal_saves_and_prints_the_resume_command(tmp_path, whole, number):
+def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, number):
     folder = tmp_path / "run"
-    process = begin(folder, "--checkpoint-every", "50")
+    process = start_training(folder, "--checkpoint-every", "50")
     wait_for_state(folder)
     process.send_signal(number)
-    _, said = process.communicate(timeout=MAX_SECONDS)
-    assert process.returncode == 128 + number, said
-    assert "Traceback" not in said
-    assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", said)
+    _, output = process.communicate(timeout=MAX_SECONDS)
+    assert process.returncode == 128 + number, output
+    assert "Traceback" not in output
+    assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", output)
     assert not (folder / "result.json").exists()
     assert run_here("evaluate", folder).returncode == 0  # what was learnt so far is kept
     again = run_here("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert ", from epoch " in again.stdout
-    assert (folder / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert losses(folder) == losses(whole)
+    assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
+    assert losses(folder) == losses(reference)
 
 
-def test_a_finished_run_cannot_be_resumed(whole):
-    assert_refused(run_here("train", "--resume", whole), "is finished", "cannot be resumed")
+def test_a_finished_run_cannot_be_resumed(reference):
+    assert_refused(run_here("train", "--resume", reference), "is finished", "cannot be resumed")
 
 
 def test_rejects_folders_that_are_not_runs(tmp_path):
@@ -95,11 +95,11 @@ def test_rejects_folders_that_are_not_runs(tmp_path):
 
 def test_a_second_training_in_a_folder_is_rejected(tmp_path):
     folder = tmp_path / "run"
-    process = begin(folder, "--checkpoint-every", "20", "--epochs", "1000")  # outlives the two below
+    process = start_training(folder, "--checkpoint-every", "20", "--epochs", "1000")  # outlives the two below
     try:
         wait_for_state(folder)
         assert_refused(run_here("train", "--resume", folder), "in use by another training")
-        assert_refused(run_here("train", *LONG, "--run-dir", folder), "not an empty folder")
+        assert_refused(run_here("train", *TRAINING, "--run-dir", folder), "not an empty folder")
     finally:
         process.kill()
         process.communicate()
@@ -107,7 +107,7 @@ def test_a_second_training_in_a_folder_is_rejected(tmp_path):
 
 @pytest.mark.slow
 def test_divergence_ends_with_one_sentence(tmp_path):
-    result = run("train", *LONG, *DIVERGING, "--run-dir", tmp_path / "run")
+    result = run("train", *TRAINING, *DIVERGENCE, "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
 
 
@@ -127,7 +127,7 @@ def test_short_fault_injection_run():
 
 
 def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
-    result = run("train", *LONG, *DIVERGING, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
+    result = run("train", *TRAINING, *DIVERGENCE, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
         "0.5", "0.25", "0.125", "0.0625", "0.03125",
@@ -137,15 +137,15 @@ def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
     assert config["optimizer_settings"]["learning_rate"]["rate"] == 1e20 * 0.5**5
 
 
-def test_a_run_without_a_state_restarts(tmp_path, whole):
+def test_a_run_without_a_state_restarts(tmp_path, reference):
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.json").write_text((whole / "config.json").read_text())
+    (folder / "config.json").write_text((reference / "config.json").read_text())
     (folder / "metrics.jsonl").write_text("")
     result = run_here("train", "--resume", folder)
     assert result.returncode == 0, result.stderr
     assert "from the start" in result.stdout
-    assert losses(folder) == losses(whole)
+    assert losses(folder) == losses(reference)
     for path in [folder / "result.json", *folder.glob("state-*")]:  # weights are worth more than a beginning
         path.unlink()
     before = (folder / "model.safetensors").read_bytes()
@@ -155,7 +155,15 @@ def test_a_run_without_a_state_restarts(tmp_path, whole):
 
 @pytest.mark.slow
 def test_default_runs_within_one_second_have_separate_folders(tmp_path):
-    command = [sys.executable, str(SCRIPTS / "train.py"), *LONG[:5], "--epochs", "1", "--backend", "numpy"]
+    command = [
+        sys.executable,
+        str(SCRIPTS / "train.py"),
+        *TRAINING[:5],
+        "--epochs",
+        "1",
+        "--backend",
+        "numpy",
+    ]
     runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(3)]
     assert [process.wait() for process in runs] == [0, 0, 0]
     assert len(list(tmp_path.glob("runs/*/result.json"))) == 3

@@ -58,15 +58,19 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
             if progress.epoch == 3 and self.model.optimizer.learning_rate == 0.5:
                 self.model.parameters.values[...] = float("nan")
 
-    def begun():
+    def make_model():
         model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
         model.compile(optimizer=SGD(0.5))
         return model
 
-    whole, one, other = begun(), begun(), begun()
+    undisturbed, one, other = make_model(), make_model(), make_model()
     (tmp_path / "whole").mkdir()
     fit_with_rewinding(
-        whole, x, y, states=TrainingCheckpoint(tmp_path / "whole"), **{**options, "callbacks": [Break()]}
+        undisturbed,
+        x,
+        y,
+        states=TrainingCheckpoint(tmp_path / "whole"),
+        **{**options, "callbacks": [Break()]},
     )
     one.fit(x, y, batch_size=10, epochs=2, callbacks=[TrainingCheckpoint(tmp_path)])
     places = []
@@ -76,7 +80,7 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
         **{**options, "callbacks": [Break()]},
     )  # fmt: skip
     assert places == [3]
-    assert same_bits(weights(other), weights(whole))
+    assert same_bits(weights(other), weights(undisturbed))
 
 
 def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):

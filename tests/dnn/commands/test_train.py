@@ -23,7 +23,7 @@ from dnn.layers import Conv2D, Flatten, Rescaling
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def parse_words(monkeypatch):
     """Return a function from words to the parsed command line of train.py."""
 
     def of(*words):
@@ -33,7 +33,7 @@ def asked(monkeypatch):
     return of
 
 
-def data(n=25):
+def make_data(n=25):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (n, 64), dtype=np.uint8), rng.integers(0, 10, n)
     return Dataset("digits", x, y, x[:5], y[:5], (8, 8), 10)
@@ -42,14 +42,14 @@ def data(n=25):
 # ----- what is trained
 
 
-def test_a_preset_sets_options_that_were_not_given(asked):
-    options = train.apply_preset(asked("--preset", "quick"))
+def test_a_preset_sets_options_that_were_not_given(parse_words):
+    options = train.apply_preset(parse_words("--preset", "quick"))
     assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
     assert (options.epochs, options.batch_size) != (10, 100)
-    options = train.apply_preset(asked("--preset", "quick", "--epochs", 10, "--batch-size", 100))
+    options = train.apply_preset(parse_words("--preset", "quick", "--epochs", 10, "--batch-size", 100))
     assert (options.epochs, options.batch_size) == (10, 100)
     with pytest.raises(InputError, match="did you mean 'quick'"):
-        train.apply_preset(asked("--preset", "quik"))
+        train.apply_preset(parse_words("--preset", "quik"))
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_a_preset_sets_options_that_were_not_given(asked):
     [("--hidden", 3), ("--activation", "relu"), ("--loss", "mean_squared_error"), ("--optimizer", "adam"),
      ("--learning-rate", 1), ("--schedule", "linear"), ("--warmup", 0)],
 )  # fmt: skip
-def test_rejects_options_that_a_preset_sets(asked, words):
+def test_rejects_options_that_a_preset_sets(parse_words, words):
     with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
-        train.apply_preset(asked("--preset", "quick", *words))
+        train.apply_preset(parse_words("--preset", "quick", *words))
 
 
-def test_build_model(asked):
+def test_build_model(parse_words):
     """25 examples are three batches of ten: six updates in two epochs, two of them warm-up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
-    model = build_model(asked(*words.split()).options, get_backend("numpy"), data(), 25)
+    model = build_model(parse_words(*words.split()).options, get_backend("numpy"), make_data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
     same = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=5)
     same.compile()
@@ -73,15 +73,15 @@ def test_build_model(asked):
     np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
     assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
     more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
-    model = build_model(asked(*more).options, get_backend("numpy"), data(), 25)
+    model = build_model(parse_words(*more).options, get_backend("numpy"), make_data(), 25)
     assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
-    options = asked("--preset", "quick", "--epochs", 3).options
-    model = build_model(options, get_backend("numpy"), data(), 250)
+    options = parse_words("--preset", "quick", "--epochs", 3).options
+    model = build_model(options, get_backend("numpy"), make_data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
     options.preset = "quik"  # as a config.json may say
     with pytest.raises(InputError, match="did you mean 'quick'"):
-        build_model(options, get_backend("numpy"), data(), 250)
+        build_model(options, get_backend("numpy"), make_data(), 250)
 
 
 def test_target_lines():
@@ -135,58 +135,58 @@ def test_is_option_value(name, default, fitting, others):
 
 
 @pytest.fixture
-def run(asked, tmp_path):
+def run(parse_words, tmp_path):
     """Return the folder of a run that was started."""
-    config = {**asked().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
+    config = {**parse_words().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
               "keep": 9, "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
 
 
-def merged(given):
+def merge_options(given):
     """Return the merged options of a command line with --resume."""
     return train.merge_options(given, read_unfinished(Path(given.options.resume)))
 
 
-def test_resumed_options_are_overridden_by_the_command_line(asked, run):
-    options = merged(asked("--resume", run, "--keep", 5))
+def test_resumed_options_are_overridden_by_the_command_line(parse_words, run):
+    options = merge_options(parse_words("--resume", run, "--keep", 5))
     assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
     assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
     assert (options.worker_timeout, options.seed, options.resume) == (120.0, 0, str(run))
 
 
-ANEW = ("--backend b", "--device c", "--require-backend", "--precision p", "--graphs", "--threads 1",
+ALLOWED = ("--backend b", "--device c", "--require-backend", "--precision p", "--graphs", "--threads 1",
         "--data-dir d", "--quiet", "--checkpoint-every 1", "--keep 1", "--on-nan rewind", "--mixed",
         "--worker-timeout 1")  # fmt: skip
-THE_RUNS = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--learning-rate 1",
+REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--learning-rate 1",
             "--schedule s", "--warmup 1", "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
             "--hold-out 1", "--blocks 2", "--run-dir r", "--dtype float64", "--dataset d")  # fmt: skip
 
 
-@pytest.mark.parametrize("words", ANEW)
-def test_options_allowed_with_resume(asked, run, words):
-    given = asked("--resume", run, *words.split())
+@pytest.mark.parametrize("words", ALLOWED)
+def test_options_allowed_with_resume(parse_words, run, words):
+    given = parse_words("--resume", run, *words.split())
     (name,) = given.given - {"resume"}
-    assert getattr(merged(given), name) == getattr(given.options, name)
+    assert getattr(merge_options(given), name) == getattr(given.options, name)
 
 
-@pytest.mark.parametrize("words", THE_RUNS)
-def test_rejects_other_options_with_resume(asked, run, words):
+@pytest.mark.parametrize("words", REJECTED)
+def test_rejects_other_options_with_resume(parse_words, run, words):
     with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
-        merged(asked("--resume", run, *words.split()))
+        merge_options(parse_words("--resume", run, *words.split()))
 
 
-def test_rejects_runs_that_cannot_be_resumed(asked, run):
+def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
     config = json.loads((run / "config.json").read_text())
     without = {name: value for name, value in config.items() if name != "warmup"}
     for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
         (run / "config.json").write_text(json.dumps(content))
         with pytest.raises(InputError, match=f"no valid '{name}'"):
-            merged(asked("--resume", run))
+            merge_options(parse_words("--resume", run))
     (run / "result.json").touch()
     with pytest.raises(InputError, match="is finished"):
-        merged(asked("--resume", run))
+        merge_options(parse_words("--resume", run))
 
 
 def test_require_state_fits():
@@ -205,7 +205,7 @@ def test_require_state_fits():
 # ----- what is said
 
 
-def made(**changes):
+def make_run(**changes):
     layers = [Rescaling(1 / 255), Dense(16, "relu"), Dense(10, "softmax")]
     model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
     options = SimpleNamespace(dataset="digits", epochs=3, batch_size=2, resume=None, data_dir=None)
@@ -216,7 +216,7 @@ def made(**changes):
 
 def test_headline_and_resume_command(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
-    run, state = made(), SimpleNamespace(epoch=2, updates=7)
+    run, state = make_run(), SimpleNamespace(epoch=2, updates=7)
     told = "digits, 5 training examples, 64-16-10, numpy on cpu, run folder runs/a"
     assert (run.headline, run.updates, run.resume_command) == (told, 9, "scripts/train.py --resume runs/a")
     run.options.data_dir, run.options.resume = "my data", "runs/a"
@@ -224,7 +224,7 @@ def test_headline_and_resume_command(monkeypatch):
     assert run.headline == f"{told}, from the start"
     layers = [Conv2D(2, 3), Flatten(), Dense(10, "softmax")]
     model = Sequential(layers, input_shape=(8, 8, 1), backend=get_backend("numpy"))
-    run = made(state=state, model=model, options=run.options)
+    run = make_run(state=state, model=model, options=run.options)
     assert " 8x8x1-6x6x2-10, " in run.headline
     assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")
 
@@ -242,7 +242,7 @@ def test_each_local_worker_uses_its_own_gpu(monkeypatch):
     ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, None)]
 )
 def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
-    first, heard, code, asked, monkeypatch, tmp_path
+    first, heard, code, parse_words, monkeypatch, tmp_path
 ):
     def stop(states):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
@@ -252,10 +252,10 @@ def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
 
     monkeypatch.setattr(train, "join_workers", lambda options: SimpleNamespace(is_first=first))
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
-    monkeypatch.setattr(train, "prepare", lambda given, _: made(options=given.options))
+    monkeypatch.setattr(train, "prepare", lambda given, _: make_run(options=given.options))
     monkeypatch.setattr(train, "fit", fails)
     monkeypatch.setattr(train, "StopOnSignal", stop)
-    given = asked("--run-dir", tmp_path)
+    given = parse_words("--run-dir", tmp_path)
     if code is None:
         with pytest.raises(WorkerError):
             train.train(given)
@@ -271,7 +271,7 @@ def record(level="L0", holds=True):
 
 
 @pytest.fixture
-def agreed(monkeypatch, capsys):
+def run_agree(monkeypatch, capsys):
     """Return a function from words to (exit code, output, arguments), with one record per level."""
 
     def check(contenders, few, levels, sizes, seed):
@@ -296,38 +296,38 @@ def agreed(monkeypatch, capsys):
     return of
 
 
-def test_agree_options(agreed, monkeypatch):
-    code, printed, found = agreed("--backends", "numpy,strict,numpy", "--seed", 3)
+def test_agree_options(run_agree, monkeypatch):
+    code, printed, found = run_agree("--backends", "numpy,strict,numpy", "--seed", 3)
     assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
     assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
-    code, printed, found = agreed("--backends", "numpy", "--quick", "--levels", "L1,L0", holds=False)
+    code, printed, found = run_agree("--backends", "numpy", "--quick", "--levels", "L1,L0", holds=False)
     assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
     assert (code, "L5" in found) == (1, False)
     words = "--levels L0,L5 --limit 9 --epochs 2 --seeds 4 --backends numpy"
-    _, printed, found = agreed(*words.split())
+    _, printed, found = run_agree(*words.split())
     assert (found["check"][2], found["L5"]) == (["L0"], (9, 360, 2, 4))
-    assert agreed("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
+    assert run_agree("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
     monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
     with pytest.raises(InputError, match=r"levels L3 compare nothing .* at L0 to L2"):
-        agreed("--levels", "L3", "--backends", "numpy")
+        run_agree("--levels", "L3", "--backends", "numpy")
 
 
-def test_agree_default_backends(agreed, monkeypatch):
+def test_agree_default_backends(run_agree, monkeypatch):
     seen = []
     numpy = agreement.get_contender("numpy", "float32")
     here = [numpy], {"x": "no x"}
-    monkeypatch.setattr(agreement, "available_contenders", lambda asked: seen.append(asked) or here)
-    _, printed, found = agreed("--levels", "L0")
+    monkeypatch.setattr(agreement, "available_contenders", lambda dtype: seen.append(dtype) or here)
+    _, printed, found = run_agree("--levels", "L0")
     assert (found["check"][0], seen) == (["numpy"], ["float32"])
     assert "not run: x: no x" in printed
-    _, printed, found = agreed("--levels", "L0", "--mutant", "tf32", "--json")
+    _, printed, found = run_agree("--levels", "L0", "--mutant", "tf32", "--json")
     told = json.loads(printed)
     assert (len(found["check"][0]), len(seen), told["asked"]["mutant"]) == (1, 1, "tf32")
     assert (told["holds"], list(told["backends"]), told["not_run"]) == (True, found["check"][0], {})
-    assert len(agreed("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
+    assert len(run_agree("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
 
 
-def test_agree_uses_at_most_two_thousand_examples(agreed, monkeypatch):
-    large = data(2100)
+def test_agree_uses_at_most_two_thousand_examples(run_agree, monkeypatch):
+    large = make_data(2100)
     monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
-    assert agreed("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000
+    assert run_agree("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000

@@ -25,9 +25,9 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the groups are forked, which this system cannot"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-SMALL = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "24",
+OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "24",
          "--checkpoint-every", "5", "--backend", "numpy", "--blocks", "4"]  # fmt: skip
-TRAIN = main_of_script(SCRIPTS / "train.py")
+TRAIN_MAIN = main_of_script(SCRIPTS / "train.py")
 
 
 def digest(folder):
@@ -38,7 +38,7 @@ def train(folder, size, *arguments, restarts=0):
     """Run train.py in a group of workers; return their exit codes and outputs."""
 
     def work():
-        raise SystemExit(TRAIN([*arguments]))
+        raise SystemExit(TRAIN_MAIN([*arguments]))
 
     group = Group(work, size, folder / "log", restarts)
     group.start()
@@ -48,39 +48,39 @@ def train(folder, size, *arguments, restarts=0):
     ]
 
 
-def children(pid):
+def child_ids(pid):
     """Return the ids of a process's child processes."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def reference(tmp_path_factory):
     """Return the folder of an undisturbed run in a single process."""
     load_dataset("digits")  # here, so that the forked have it
     folder = tmp_path_factory.mktemp("whole")
-    assert train(folder, 1, *SMALL, "--run-dir", str(folder / "run"))[0] == [0]
+    assert train(folder, 1, *OPTIONS, "--run-dir", str(folder / "run"))[0] == [0]
     return folder / "run"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="children are found in /proc")
-def test_torchrun_restarts_the_group_after_a_kill(tmp_path, whole):
+def test_torchrun_restarts_the_group_after_a_kill(tmp_path, reference):
     """This is slow: torch is imported five times."""
     place = tmp_path / "run"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=2",
                 "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # fmt: skip
-    line = [*torchrun, SCRIPTS / "train.py", *SMALL, "--epochs", "12", "--run-dir", place]
+    line = [*torchrun, SCRIPTS / "train.py", *OPTIONS, "--epochs", "12", "--run-dir", place]
     with open(tmp_path / "log", "w+") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log)
         end = time.monotonic() + MAX_SECONDS
         while not any(place.glob("state-00002*")) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
-        alive = children(process.pid)
+        alive = child_ids(process.pid)
         assert len(alive) == 2, (tmp_path / "log").read_text()
         os.kill(alive[1], signal.SIGKILL)
         assert process.wait(MAX_SECONDS) == 0, (tmp_path / "log").read_text()
     long = tmp_path / "long"
-    assert train(tmp_path, 1, *SMALL, "--epochs", "12", "--run-dir", str(long))[0] == [0]
+    assert train(tmp_path, 1, *OPTIONS, "--epochs", "12", "--run-dir", str(long))[0] == [0]
     assert digest(place) == digest(long)
     assert json.loads((place / "config.json").read_text())["blocks"] == 4
 
@@ -88,20 +88,20 @@ def test_torchrun_restarts_the_group_after_a_kill(tmp_path, whole):
 @pytest.mark.slow
 def test_killed_workers_lose_nothing(tmp_path):
     """The short form of ``python -m tests.faults --worker-kills``."""
-    arguments = [*SMALL, "--require-backend", "--worker-timeout", "8"]
-    groups = Groups(TRAIN, arguments, tmp_path / "groups", seed=1)
+    arguments = [*OPTIONS, "--require-backend", "--worker-timeout", "8"]
+    groups = Groups(TRAIN_MAIN, arguments, tmp_path / "groups", seed=1)
     groups.kill_workers(4)
     assert groups.tally.clean, groups.tally.failures
     assert groups.tally.kills.total() >= 4
     assert groups.tally.finished
 
 
-def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, whole):
+def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, reference):
     place = tmp_path / "run"
-    arguments = [*SMALL, "--epochs", "12", "--run-dir", str(place)]
+    arguments = [*OPTIONS, "--epochs", "12", "--run-dir", str(place)]
 
     def work():
-        raise SystemExit(TRAIN(arguments))
+        raise SystemExit(TRAIN_MAIN(arguments))
 
     group = Group(work, 4, tmp_path / "log")
     group.start()
@@ -112,38 +112,40 @@ def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, whole):
     assert group.wait(MAX_SECONDS)
     assert group.codes == dict.fromkeys(range(4), 143), group.log_path(0).read_text()
     assert "stopped by SIGTERM; resume with: " in group.log_path(0).read_text()
-    said = train(tmp_path, 2, "--resume", str(place))
-    assert said[0] == [0, 0], said
+    outputs = train(tmp_path, 2, "--resume", str(place))
+    assert outputs[0] == [0, 0], outputs
     long = tmp_path / "long"
-    assert train(tmp_path, 1, *SMALL, "--epochs", "12", "--run-dir", str(long))[0] == [0]
+    assert train(tmp_path, 1, *OPTIONS, "--epochs", "12", "--run-dir", str(long))[0] == [0]
     assert digest(place) == digest(long)
 
 
-def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, whole):
+def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, reference):
     place = str(tmp_path / "run")
     for restarts in (1, 2):  # nothing is there; then all is done
-        codes, said = train(tmp_path, 2, *SMALL, "--run-dir", place, restarts=restarts)
-        assert codes == [0, 0], said
-    assert digest(tmp_path / "run") == digest(whole)
-    codes, said = train(tmp_path, 2, *SMALL, "--run-dir", place)  # and a new one is refused as always
+        codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", place, restarts=restarts)
+        assert codes == [0, 0], outputs
+    assert digest(tmp_path / "run") == digest(reference)
+    codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", place)  # and a new one is refused as always
     assert codes[0] == 2
-    assert "exists and is not an empty folder" in said[0]
+    assert "exists and is not an empty folder" in outputs[0]
 
 
-def test_only_the_first_worker_writes_and_prints(tmp_path, whole):
-    codes, said = train(tmp_path, 2, *SMALL, "--run-dir", str(tmp_path / "run"))
+def test_only_the_first_worker_writes_and_prints(tmp_path, reference):
+    codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", str(tmp_path / "run"))
     assert codes == [0, 0]
-    assert "epoch 3/3" in said[0]
-    assert said[1] == ""
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in whole.iterdir()}
+    assert "epoch 3/3" in outputs[0]
+    assert outputs[1] == ""
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {path.name for path in reference.iterdir()}
 
 
-def test_rejects_bad_numbers_of_blocks(tmp_path, whole):
-    assert_refused(run("train", *SMALL[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two")
-    assert_refused(run("train", "--resume", whole, "--blocks", "2"), "finished")
-    codes, said = train(tmp_path, 2, *SMALL)
+def test_rejects_bad_numbers_of_blocks(tmp_path, reference):
+    assert_refused(
+        run("train", *OPTIONS[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two"
+    )
+    assert_refused(run("train", "--resume", reference, "--blocks", "2"), "finished")
+    codes, outputs = train(tmp_path, 2, *OPTIONS)
     assert set(codes) <= {2}
-    assert "workers have no --run-dir" in said[0]
-    codes, said = train(tmp_path, 2, *SMALL[:-2], "--run-dir", str(tmp_path / "b"))
-    assert "blocks is 1 with 2 workers" in said[0]
+    assert "workers have no --run-dir" in outputs[0]
+    codes, outputs = train(tmp_path, 2, *OPTIONS[:-2], "--run-dir", str(tmp_path / "b"))
+    assert "blocks is 1 with 2 workers" in outputs[0]
     assert not (tmp_path / "b").exists()

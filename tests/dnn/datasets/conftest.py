@@ -6,15 +6,15 @@ import hashlib
 
 import numpy as np
 import pytest
-from small_sets import a_small_set
+from small_sets import small_set
 
 from dnn.datasets import download as fetching
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small_files(monkeypatch):
     """Return name -> content of a MNIST with 5 + 3 images; ``fetch`` accepts its digests."""
-    files = a_small_set()
+    files = small_set()
     table = {}
     for name, content in files.items():
         header = np.frombuffer(content[: 16 if "images" in name else 8], ">u4")
@@ -25,7 +25,7 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def tried_sources(monkeypatch):
     """Make both sources unreachable; return the list of sources that were tried, in order."""
     calls: list[tuple[str, list[str]]] = []
 

@@ -15,7 +15,7 @@ from dnn.datasets.paper import _share_nearby
 from dnn.datasets.pictures import grey_pages
 
 
-def a_page(ink=0, paper=255, size=(200, 160), mode="L"):
+def draw_page(ink=0, paper=255, size=(200, 160), mode="L"):
     """Return a page with a thick 7 in its lower right part; size is (width, height)."""
     page = Image.new("L", size, paper)
     ImageDraw.Draw(page).line([(90, 60), (150, 60), (110, 140)], ink, width=12, joint="curve")
@@ -30,7 +30,7 @@ def save(image, path, **how):
 @pytest.fixture
 def seven(tmp_path):
     """The result for the plain page, which the other forms of the page must match."""
-    return load_digit_image(save(a_page(), tmp_path / "plain.png"))
+    return load_digit_image(save(draw_page(), tmp_path / "plain.png"))
 
 
 def assert_close(actual, desired, bound):
@@ -58,12 +58,12 @@ def test_result_has_the_form_of_mnist(seven):
     ("ink", "paper"), [(255, 0), (60, 190), (190, 60), (110, 150), (30, 100), (200, 140)]
 )
 def test_polarity_and_contrast(ink, paper, seven, tmp_path):
-    assert_close(load_digit_image(save(a_page(ink, paper), tmp_path / "a.png")), seven, 1)
+    assert_close(load_digit_image(save(draw_page(ink, paper), tmp_path / "a.png")), seven, 1)
 
 
 def test_shadow_noise_and_dust_are_removed(seven, tmp_path):
     rng = np.random.default_rng(0)
-    page = np.asarray(a_page(50, 200), float)
+    page = np.asarray(draw_page(50, 200), float)
     page -= np.linspace(0, 90, page.shape[1])  # the right is darker by half
     page += rng.normal(0, 6, page.shape)
     page[10:12, 20:22] = page[150:152, 10:12] = 20
@@ -104,7 +104,7 @@ def test_a_small_data_set_image_is_unchanged_and_checked_in_mnists_form(tmp_path
 
 
 def test_rectangular_image_shape(tmp_path):
-    result = load_digit_image(save(a_page(), tmp_path / "a.png"), (56, 28))
+    result = load_digit_image(save(draw_page(), tmp_path / "a.png"), (56, 28))
     assert result.shape == (56, 28)
     rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
     assert np.ptp(columns) + 1 == 20
@@ -134,20 +134,20 @@ def test_deskewing_removes_the_slant(slant, tmp_path):
     data = (1, slant, -140 * slant, 0, 1, 0)
     path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
 
-    def likeness(image):
+    def correlation(image):
         """Return the largest correlation with the ring over shifts of one pixel."""
         moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
 
-    assert likeness(load_digit_image(path, deskew=True)) > 0.9
+    assert correlation(load_digit_image(path, deskew=True)) > 0.9
     as_it_is = load_digit_image(path)
-    assert (likeness(as_it_is) > 0.9) == (abs(slant) < 0.2)
+    assert (correlation(as_it_is) > 0.9) == (abs(slant) < 0.2)
     Image.fromarray(as_it_is).save(tmp_path / "small.png")  # a data set's own form too
-    assert likeness(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
+    assert correlation(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
 
 
 def test_bytes_and_file_give_the_same_result(tmp_path):
-    path = save(a_page(), tmp_path / "a.png")
+    path = save(draw_page(), tmp_path / "a.png")
     np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
     for content in (b"", b"no picture", path.read_bytes()[:100]):
         with pytest.raises(InputError, match=r"^the picture "):
@@ -213,12 +213,12 @@ def test_12_bit_values_are_scaled_only_for_ink(level, for_ink, grey):
 @pytest.mark.parametrize("ink", [0, 255])
 def test_ink_on_a_transparent_ground(ink, seven, tmp_path):
     image = Image.new("L", (200, 160), ink).convert("LA")
-    image.putalpha(a_page(255, 0))
+    image.putalpha(draw_page(255, 0))
     assert_close(load_digit_image(save(image, tmp_path / "a.png")), seven, 1)
 
 
 def test_a_palette_with_a_transparent_colour(seven, tmp_path):
-    image = a_page(mode="RGB").quantize(4)
+    image = draw_page(mode="RGB").quantize(4)
     hidden = image.getpixel((0, 0))
     image.putpalette([200, 0, 0] * 4)  # all one colour: only the transparency shows the 7
     assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
@@ -226,7 +226,7 @@ def test_a_palette_with_a_transparent_colour(seven, tmp_path):
 
 def test_the_format_is_read_from_the_content_not_the_name(seven, tmp_path):
     path = tmp_path / "photo.txt"
-    a_page().save(path, format="PNG")
+    draw_page().save(path, format="PNG")
     assert_close(load_digit_image(str(path)), seven, 0)
 
 
@@ -235,7 +235,7 @@ def test_the_format_is_read_from_the_content_not_the_name(seven, tmp_path):
 
 def png_bytes():
     buffer = io.BytesIO()
-    a_page().save(buffer, "PNG")
+    draw_page().save(buffer, "PNG")
     return buffer.getvalue()
 
 

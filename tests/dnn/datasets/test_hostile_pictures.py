@@ -28,7 +28,7 @@ FORMATS = {
 }
 KINDS = [(mode, kind) for mode, kinds in FORMATS.items() for kind in kinds]
 # EXIF orientation -> the transposition that an upright picture needs to be stored with it.
-TURNED = {
+EXIF_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
@@ -42,7 +42,7 @@ def in_mode(grey, mode):
     return Image.fromarray(grey).convert(mode)
 
 
-def encoded(image, kind, orientation=None, frames=()):
+def encode(image, kind, orientation=None, frames=()):
     options = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
     if orientation is not None:
         options["exif"] = Image.Exif()
@@ -90,7 +90,7 @@ def pictures(draw):
     image = in_mode(grey, mode)
     orientation = draw(st.integers(0, 10)) if kind in ("JPEG", "PNG", "WEBP") else None
     frames = [image.copy()] if kind == "GIF" and draw(st.booleans()) else []
-    return encoded(image, kind, orientation, frames)
+    return encode(image, kind, orientation, frames)
 
 
 @pytest.mark.slow
@@ -149,11 +149,11 @@ def test_image_modes_and_formats_are_read_alike(tmp_path):
         Image.fromarray(grey).save(plain)
         turned = kind in ("JPEG", "PNG", "WEBP")
         image = Image.fromarray(grey)
-        if turned and orientation in TURNED:
-            image = image.transpose(TURNED[orientation])
+        if turned and orientation in EXIF_TRANSPOSITIONS:
+            image = image.transpose(EXIF_TRANSPOSITIONS[orientation])
         frames = [in_mode(strokes(*grey.shape, seed + 1), mode)] if kind == "GIF" else []
         image = in_mode(np.asarray(image), mode)
-        path.write_bytes(encoded(image, kind, orientation if turned else None, frames))
+        path.write_bytes(encode(image, kind, orientation if turned else None, frames))
         got, wanted = load_digit_image(path).astype(int), load_digit_image(plain).astype(int)
         if kind == "JPEG":
             near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # a pixel aside

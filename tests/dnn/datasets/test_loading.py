@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 import pytest
-from small_sets import IMAGES, LABELS, REAL_MD5, a_small_set, idx, put
+from small_sets import IMAGES, LABELS, REAL_MD5, idx_bytes, small_set, write_raw_files
 
 from backends.errors import InputError
 from dnn.datasets import DATASETS, DatasetError, fetch, load_dataset
@@ -78,9 +78,9 @@ def test_dataset_error_is_an_input_error():
     assert DATASETS == ("mnist", "fashion_mnist", "kmnist", "digits")
 
 
-def test_data_folder_precedence(small, tmp_path, monkeypatch):
+def test_data_folder_precedence(small_files, tmp_path, monkeypatch):
     for name in ("argument", "variable", "data"):
-        put(tmp_path / name, small)
+        write_raw_files(tmp_path / name, small_files)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DNN_DATA_DIR", raising=False)
     assert fetch("mnist") == tmp_path / "data" / "MNIST" / "raw"
@@ -92,37 +92,37 @@ def test_data_folder_precedence(small, tmp_path, monkeypatch):
 # Existing files
 
 
-def test_complete_files_need_no_download(small, asked, tmp_path):
-    put(tmp_path, small)
+def test_complete_files_need_no_download(small_files, tried_sources, tmp_path):
+    write_raw_files(tmp_path, small_files)
     data = load_dataset("mnist", tmp_path)
-    assert data.x_train.tobytes() == small[IMAGES][16:]
+    assert data.x_train.tobytes() == small_files[IMAGES][16:]
     assert data.y_train.tolist() == [0, 1, 2, 3, 4]
-    assert not asked
+    assert not tried_sources
 
 
-def test_old_processed_files_are_ignored(small, tmp_path):
+def test_old_processed_files_are_ignored(small_files, tmp_path):
     """torchvision's class prefers MNIST/processed/training.pt to the verified raw files."""
     import torch
 
-    processed = put(tmp_path, small).parent / "processed"
+    processed = write_raw_files(tmp_path, small_files).parent / "processed"
     processed.mkdir()
     for name in ("training.pt", "test.pt"):
         torch.save((torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2)), processed / name)
-    assert load_dataset("mnist", tmp_path).x_train.tobytes() == small[IMAGES][16:]
+    assert load_dataset("mnist", tmp_path).x_train.tobytes() == small_files[IMAGES][16:]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
-def test_a_damaged_file_is_reported_and_kept(damage, small, asked, tmp_path):
-    good = small[IMAGES]
+def test_a_damaged_file_is_reported_and_kept(damage, small_files, tried_sources, tmp_path):
+    good = small_files[IMAGES]
     flipped = good[:-1] + bytes([good[-1] ^ 1])
     bad = {
         "truncated": good[:1000],
         "empty": b"",
         "altered": flipped,
         "longer": good + b"\0",
-        "another": small[LABELS],
+        "another": small_files[LABELS],
     }[damage]
-    path = put(tmp_path, {**small, IMAGES: bad}) / IMAGES
+    path = write_raw_files(tmp_path, {**small_files, IMAGES: bad}) / IMAGES
     with pytest.raises(DatasetError) as caught:
         load_dataset("mnist", tmp_path)
     message = str(caught.value)
@@ -130,11 +130,11 @@ def test_a_damaged_file_is_reported_and_kept(damage, small, asked, tmp_path):
         assert part in message
     assert f"expected {len(good)} bytes with md5 {hashlib.md5(good).hexdigest()}" in message
     assert path.read_bytes() == bad
-    assert not asked
+    assert not tried_sources
 
 
 def test_rejects_a_small_fake_of_mnist(tmp_path):
-    put(tmp_path, a_small_set())
+    write_raw_files(tmp_path, small_set())
     with pytest.raises(DatasetError, match=f"expected 47040016 bytes with md5 {REAL_MD5[IMAGES]}"):
         load_dataset("mnist", tmp_path, download=False)
 
@@ -150,21 +150,21 @@ def test_known_headers_follow_the_format():
 def fashion():
     """Return four black files with Fashion-MNIST's sizes and headers."""
     return {
-        name: idx(*header, content=bytes(size - 4 * len(header)))
+        name: idx_bytes(*header, content=bytes(size - 4 * len(header)))
         for name, (size, header, _) in fetching.RAW_FILES.items()
     }
 
 
 def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_path):
     files = fashion()
-    raw = put(tmp_path, files, "FashionMNIST")
+    raw = write_raw_files(tmp_path, files, "FashionMNIST")
     name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]
     (raw / name).write_bytes(good[:-1] + b"\x09")
     data = load_dataset("fashion_mnist", tmp_path)
     assert (data.x_train.shape, data.y_test[-1]) == ((60_000, 784), 9)
     for bad, complaint in (
         (good[:-1], "got 10007 bytes with md5 .*, expected 10008 bytes"),
-        (idx(2051, 10_000) + good[8:], r"IDX header \(2051, 10000\), expected \(2049, 10000\)"),
+        (idx_bytes(2051, 10_000) + good[8:], r"IDX header \(2051, 10000\), expected \(2049, 10000\)"),
         (good[:-1] + b"\x0a", "got a label of 10, expected 0 to 9"),
     ):
         (raw / name).write_bytes(bad)

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import pytest
 from helpers import same_bits
-from hostile import WORDS, Refusal, altered, attempt, broken_bytes, for_each
+from hostile import WORDS, Refusal, alter_json, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 
 from backends import InputError, get_backend
@@ -125,11 +125,13 @@ def test_odd_headers_are_refused(kind, whole):
     path, content = whole
     header, numbers = parts(content)
     ((key, text),) = header["__metadata__"].items()
-    facts = altered(json.loads(text)).map(lambda other: {**header, "__metadata__": {key: json.dumps(other)}})
+    facts = alter_json(json.loads(text)).map(
+        lambda other: {**header, "__metadata__": {key: json.dumps(other)}}
+    )
 
     half = json.dumps({**json.loads(text), "about": '{"\ud800": 1}'})  # of a character: no text
 
-    @for_each(150, altered(header) | facts | st.just({**header, "__metadata__": {key: half}}))
+    @for_each(150, alter_json(header) | facts | st.just({**header, "__metadata__": {key: half}}))
     def check(other):
         text = json.dumps(other).encode()
         assert_refused_or_the_same(kind, path, content, struct.pack("<Q", len(text)) + text + numbers)
@@ -144,7 +146,7 @@ def test_forged_facts_are_refused_or_kept(kind, whole):
     about, arrays = contents(kind, path)
     again = path.with_name("again.safetensors")
 
-    @for_each(300, altered(about))
+    @for_each(300, alter_json(about))
     def check(forged):
         tensor_files.write(path, *KEYS[kind], forged, arrays)
         write_again = attempt(read, kind, path)
