@@ -1,10 +1,10 @@
-"""Resolve the extras cuda12 and cuda13 as on a user's machine: fresh and over today's torch, with pip and uv.
+"""Resolve the extras cuda12 and cuda13 as on a user's machine, with pip and uv.
 
-    python .ci/check_cuda_extras.py FOLDER        (FOLDER is made new; nothing is installed but pip and uv)
+    python .ci/check_cuda_extras.py FOLDER        (FOLDER is created; only pip and uv are installed in it)
 
-Only metadata is downloaded. "Over today's torch" is an environment that holds the metadata of what a plain
-install brings today, as if that were installed. Exit code 1 where an extra is missing, where two toolkits
-or two CuPys come together, or where a toolkit is not the one of the torch beside it.
+Each extra is resolved in a fresh environment and over today's torch: an environment with the metadata of the
+packages that a plain install brings today, as if they were installed. Only metadata is downloaded. Exit code
+1: an extra is missing, two toolkits or two CuPys would be installed, or the toolkit does not match torch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"cuda12": 12, "cuda13": 13}
-Found = dict[str, str]  # normalised name -> version
+EXTRA_CUDA_VERSIONS = {"cuda12": 12, "cuda13": 13}
+Found = dict[str, str]  # normalised package name -> version
 
 
 def user_environment() -> dict[str, str]:
-    """Without this machine's constraints and folders of wheels."""
+    """Return the environment without this machine's pip and uv settings."""
     kept = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
 
@@ -35,12 +35,12 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def normalised(name: str) -> str:
+def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def with_pip(python: Path, requirement: str, fresh: bool) -> tuple[list[dict[str, object]], str]:
-    """(metadata of what pip would install, what it said)."""
+def resolve_with_pip(python: Path, requirement: str, fresh: bool) -> tuple[list[dict[str, object]], str]:
+    """Return (metadata of the packages that pip would install, its stderr)."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [str(python), "-m", "pip", "install", "--dry-run", "--report", str(report), requirement]
@@ -48,17 +48,17 @@ def with_pip(python: Path, requirement: str, fresh: bool) -> tuple[list[dict[str
         return [part["metadata"] for part in json.loads(report.read_text())["install"]], done.stderr
 
 
-def with_uv(python: Path, requirement: str, fresh: bool) -> tuple[Found, str]:
-    """(what uv would install, what it said)."""
+def resolve_with_uv(python: Path, requirement: str, fresh: bool) -> tuple[Found, str]:
+    """Return (packages that uv would install, its stderr)."""
     uv = str(python.parent / "uv")
     done = run(uv, "pip", "install", "--dry-run", "--python", str(python), requirement,
                *(["--reinstall"] if fresh else []))  # fmt: skip
     found = re.findall(r"^ \+ ([\w.-]+)==(\S+)", done.stderr, re.MULTILINE)
-    return {normalised(name): version for name, version in found}, done.stderr
+    return {normalise_name(name): version for name, version in found}, done.stderr
 
 
 def pretend_installed(python: Path, metadata: list[dict[str, object]]) -> Found:
-    """Put the metadata of these distributions into an environment."""
+    """Write the metadata of distributions into an environment; return their names and versions."""
     where = run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
     for facts in metadata:
         folder = Path(where) / f"{str(facts['name']).replace('-', '_')}-{facts['version']}.dist-info"
@@ -69,52 +69,58 @@ def pretend_installed(python: Path, metadata: list[dict[str, object]]) -> Found:
         (folder / "METADATA").write_text("\n".join(lines) + "\n")
         (folder / "INSTALLER").write_text("pip\n")
         (folder / "RECORD").write_text("")
-    return {normalised(str(facts["name"])): str(facts["version"]) for facts in metadata}
+    return {normalise_name(str(facts["name"])): str(facts["version"]) for facts in metadata}
 
 
-def faults(extra: str, found: Found, said: str, before: Found) -> list[str]:
-    """What is wrong with an outcome: what would be there afterwards, and what the resolver said."""
-    cuda, after = EXTRAS[extra], {**before, **found}
-    wrong = [line.strip() for line in said.splitlines() if "does not provide the extra" in line]
+def find_faults(extra: str, found: Found, output: str, before: Found) -> list[str]:
+    """Return the problems of a resolution.
+
+    Args:
+        found: packages that would be installed.
+        output: the resolver's stderr.
+        before: packages that are already installed.
+    """
+    cuda, after = EXTRA_CUDA_VERSIONS[extra], {**before, **found}
+    problems = [line.strip() for line in output.splitlines() if "does not provide the extra" in line]
     cupys = [f"{n} {v}" for n, v in after.items() if n.startswith("cupy")]
     if len(cupys) != 1 or int(cupys[0].split()[1].split(".")[0]) < 14:
-        wrong.append(f"CuPy: {cupys}, expected one of version 14 or newer")
+        problems.append(f"CuPy: {cupys}, expected one of version 14 or newer")
     toolkit = after.get("cuda-toolkit", "none")
     if toolkit.split(".")[0] != str(cuda):
-        wrong.append(f"cuda-toolkit is {toolkit}, expected {cuda}")
-    # What comes anew must be of one CUDA; a torch that is replaced leaves its own toolkit's files behind.
+        problems.append(f"cuda-toolkit is {toolkit}, expected {cuda}")
+    # New packages must be for one CUDA version. A replaced torch leaves the files of its own toolkit behind.
     other = [n for n in found if re.search(r"-cu1[23]$", n) and not n.endswith(f"-cu{cuda}")]
     if other:
-        wrong.append(f"a second toolkit comes along: {sorted(other)}")
+        problems.append(f"a second toolkit would be installed: {sorted(other)}")
     torch = tuple(int(part) for part in after["torch"].split("+")[0].split(".")[:2])
     if (torch < (2, 11)) != (cuda == 12):
-        wrong.append(f"torch {after['torch']} is of another CUDA than {cuda}")
-    return wrong
+        problems.append(f"torch {after['torch']} is not for CUDA {cuda}")
+    return problems
 
 
 def main(folder: Path) -> int:
     run(sys.executable, "-m", "venv", str(folder))
     python = folder / "bin" / "python"
     run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", "pip", "uv")
-    today, _ = with_pip(python, ".", fresh=True)
+    today, _ = resolve_with_pip(python, ".", fresh=True)
     bad = False
     for kept in (False, True):
         before = pretend_installed(python, today) if kept else {}
-        for extra in EXTRAS:
-            by_pip, said = with_pip(python, f".[{extra}]", fresh=not kept)
-            named = {normalised(str(facts["name"])): str(facts["version"]) for facts in by_pip}
+        for extra in EXTRA_CUDA_VERSIONS:
+            by_pip, output = resolve_with_pip(python, f".[{extra}]", fresh=not kept)
+            named = {normalise_name(str(facts["name"])): str(facts["version"]) for facts in by_pip}
             for tool, (found, words) in (
-                ("pip", (named, said)),
-                ("uv", with_uv(python, f".[{extra}]", fresh=not kept)),
+                ("pip", (named, output)),
+                ("uv", resolve_with_uv(python, f".[{extra}]", fresh=not kept)),
             ):
-                wrong = faults(extra, found, words, before)
+                problems = find_faults(extra, found, words, before)
                 after = {**before, **found}
                 names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
                 short = ", ".join(f"{n} {after[n]}" for n in names if n in after)
                 print(f"{extra}, {'over today' if kept else 'fresh'}, {tool}: {short}")
-                for line in wrong:
+                for line in problems:
                     print(f"    WRONG: {line}")
-                bad = bad or bool(wrong)
+                bad = bad or bool(problems)
     return int(bad)
 
 

@@ -168,7 +168,7 @@ load_dataset = dnn.datasets.load_dataset
 def python_blocks(monkeypatch, tmp_path):
     """Yield a document's Python blocks. Each runs before the next is requested, in its own folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may set it
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may change it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
     for table in (LAYERS, LOSSES, LAYER_NODES):  # a page may add to them
         monkeypatch.setattr(table, "_entries", dict(table._entries))
@@ -204,7 +204,7 @@ def test_python_blocks_run(document, python_blocks):
 @pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 @pytest.mark.parametrize("document", GUIDE, ids=lambda path: path.name)
 def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks, monkeypatch, capsys):
-    make_backend(name)  # or skip
+    make_backend(name)  # or skip the test
     get_backend = backends.get_backend
 
     def other(given, *arguments, **options):
@@ -291,7 +291,7 @@ def test_command_lines_run(command, place, monkeypatch):
     monkeypatch.chdir(place)
     if script == "examples/from_scratch":
         monkeypatch.delenv("DNN_DATA_DIR", raising=False)  # so that it reads the small MNIST in ./data
-    if script == "draw":  # until Ctrl-C
+    if script == "draw":  # runs until Ctrl-C
         pytest.importorskip("uvicorn", reason="the page's server")
         with serving(*arguments):
             return

@@ -10,7 +10,7 @@ from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
 from dnn.metrics import METRICS
 
 TABLES = LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS
-SLOW = {"dnn.agreement"}  # seconds; tests/dnn/agreement has more of the same
+SLOW = {"dnn.agreement"}  # takes seconds; tests/dnn/agreement covers the same code
 MODULES = {
     ".".join(path.relative_to(ROOT / start).with_suffix("").parts).removesuffix(".__init__")
     for start, folder in ((".", "backends"), (".", "dnn"), ("scripts", "scripts"))

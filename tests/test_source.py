@@ -33,7 +33,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-
                  "cupy": "cupy-cuda12x", "llvmlite": "numba"}  # fmt: skip
 # Other libraries of the benchmark, and optional helpers.
 OPTIONAL = {"threadpoolctl"}
-OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # what imports them says which extra is missing
+OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # their importers report the missing extra
 
 
 def imports(tree):

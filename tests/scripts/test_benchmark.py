@@ -43,7 +43,7 @@ def test_contenders_run_and_write_json(tmp_path):
     assert [goal["ours"] for goal in content["goals"]] == ["torch", "numpy"]
     for name, (first, found) in content["runs"].items():
         assert found["ms"] > 0
-        assert found["trained"] > first["trained"] >= 6  # an epoch at most, what woke it, and a slice
+        assert found["trained"] > first["trained"] >= 6  # warm-up of at most an epoch, wake-up, and a slice
         assert found["preparation"] > 0
         assert (found["test_accuracy"] is None) == (name == "floor-numpy")
         assert name in result.stdout
@@ -107,7 +107,7 @@ def test_quartiles_ignore_disturbed_slices():
     found = ratios.quartile_ratio(disturbed, quiet)
     assert found.value == pytest.approx(1.0, abs=0.1)
     assert found.low <= found.value <= found.high
-    assert found.high > 2  # a third of quiet slices is few: that it may be chance is said
+    assert found.high > 2  # only a third of the slices are quiet: the interval shows that it may be chance
     assert ratios.quartile_ratio([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
 
 
@@ -226,7 +226,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     assert [found["trained"] for found in (first, second, last)] == [8, 10, 12]  # an epoch is six
     assert all(found["ms"] > 0 and 0 <= found["test_accuracy"] <= 1 for found in (first, second, last))
     assert kept == []
-    monkeypatch.setitem(CONTENDERS, "jax", CONTENDERS["numpy"])  # XLA is kept to as many cores
+    monkeypatch.setitem(CONTENDERS, "jax", CONTENDERS["numpy"])  # XLA is limited to this number of cores
     clock = iter([1.0, 2.0])
     next(worker.measure("jax", settings))
     assert kept == [[1, 2]]
@@ -261,7 +261,7 @@ def test_contenders_learn():
         if name != "sklearn":  # draws weights of its own
             np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
         prepared.run(1)
-        for n in (2, 100):  # in an epoch, and over the end of one
+        for n in (2, 100):  # within an epoch, and across its end
             before = prepared.probabilities(x)
             prepared.run(n)
         after = prepared.probabilities(x)

@@ -96,7 +96,7 @@ def test_find_anomalies():
     first, table = read(run("find_anomalies", "--epochs", 30, "--backend", "numpy"))
     assert first.startswith("digits: 721 training images of 0, 1, 2, 3, 4; 360 test images")
     ours, components, forest = (row[0] for row in table.values())
-    assert 0.7 < forest < components <= 1  # the forest sees no shapes
+    assert 0.7 < forest < components <= 1  # the forest does not model shapes
     assert ours > 0.8
 
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from dnn.commands import command_line
 
-ODD_VALUES = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000, "-",
-       "--", "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10", "1_0", "\u0661", " ", "\x01",
-       "a\nb", "-0", "1e-400", "true", "%s", "{0}", "$(touch outside)", "; touch outside")  # fmt: skip
+ODD_VALUES = ("", "x", "-1", "0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 18, "9" * 30, "9" * 5000,
+              "-", "--", "\u00e9\u4e2d", "../..", "../outside", "/dev/null", "None", "[]", "0x10",
+              "1_0", "\u0661", " ", "\x01", "a\nb", "-0", "1e-400", "true", "%s", "{0}",
+              "$(touch outside)", "; touch outside")  # fmt: skip
 OPTIONS = {
     "train": {
         "--dataset": "digits", "--hidden": "4", "--activation": "relu", "--loss": "mean_squared_error",
@@ -175,7 +176,7 @@ def test_out_of_memory_is_reported(error, empty_folder, capsys):
     assert_said(stop.value.code, said, [])
     assert "memory is full" in said
     assert ("the GPU's memory" in said) == ("--backend numpy" in said) == ("CUDA" in said)
-    assert said.count("9 TiB") == ("CUDA" not in said)  # of what was raised, the first line
+    assert said.count("9 TiB") == ("CUDA" not in said)  # the first line of the error
     assert "for an array" not in said
     with pytest.raises(KeyError):  # a bug keeps its traceback
         command_line.run(lambda _: {}[0], lambda: None)
@@ -218,7 +219,7 @@ def test_ctrl_c_during_imports_prints_no_traceback():
     code = "import sys; sys.argv = ['train.py']; import checkout; raise KeyboardInterrupt"
     ran = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True)
     assert ran.stderr == "train.py: interrupted\n"
-    assert ran.returncode in (-signal.SIGINT, 130, 1)  # as the system ends it
+    assert ran.returncode in (-signal.SIGINT, 130, 1)  # ended by SIGINT
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_both_columns_agree_from_the_same_weights(keras):
         assert theirs[name] == pytest.approx(ours[name], rel=2e-6)
     for one, two in zip(*(weights(space["model"]) for space in (theirs, ours)), strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=5e-6)
-    assert histories[1]["loss"][2] < 0.95 * histories[1]["loss"][0]  # it did learn
+    assert histories[1]["loss"][2] < 0.95 * histories[1]["loss"][0]  # the network has learned
 
 
 @KERAS_ON_NUMPY_2

@@ -59,7 +59,7 @@ def test_tables_csv_and_pictures(folder):
         "lecture.csv", *(f"lecture-{name}.csv" for name in names[-3:])
     }  # fmt: skip
     pictures = sorted(path.name for path in DOCS.glob("lecture-*.png"))
-    pictures.remove("lecture-calibration.png")  # evaluate.py's
+    pictures.remove("lecture-calibration.png")  # the result of evaluate.py
     assert sorted(path.name for path in folder.glob("*.png")) == pictures
     for name in pictures:
         with Image.open(folder / name) as image:
@@ -123,7 +123,7 @@ def test_noise_strength():
     assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
 
 
-# ----- the pages, which are written by hand
+# ----- the hand-written pages
 
 
 def read(name):

@@ -33,7 +33,7 @@ def test_surface_losses(monkeypatch):
         assert found.across[0] < path[:, 0].min() < path[:, 0].max() < found.across[-1]
         assert found.up[0] < path[:, 1].min() < path[:, 1].max() < found.up[-1]
     assert found.loss.shape == (3, 3)
-    # Both paths go downhill, and a plane through the start has its loss there.
+    # Both paths go downhill, and the surface at the origin is the loss at the start.
     start = build(LECTURE, data, backend, 1)
     begin = start.evaluate(data.x_train[:60], data.y_train[:60]).loss
     assert found.loss.min() < begin < found.loss.max()

@@ -10,7 +10,7 @@ from command_lines import SCRIPTS
 from dnn.__main__ import COMMANDS
 
 BACKEND = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
-NP = {"backend": "numpy", **BACKEND}
+NUMPY = {"backend": "numpy", **BACKEND}
 AUTO = {"backend": "auto", "dtype": "float32", **BACKEND}
 DATA = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
@@ -24,11 +24,11 @@ DEFAULTS = {
         "mixed": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
         "keep": 3, "on_nan": "stop", "quiet": False,
     }),
-    "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NP, "dataset": None, "data_dir": None,
+    "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
                          "calibration": None}),
-    "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NP, "sure_from": None,
-                          "deskew": False}),
-    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NP, "host": "127.0.0.1", "port": 8000,
+    "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NUMPY,
+                          "sure_from": None, "deskew": False}),
+    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NUMPY, "host": "127.0.0.1", "port": 8000,
                    "keep": None, "deskew": False}),
     "export": ("a b", {"run": Path("a"), "file": Path("b"), **RUN, "overwrite": False, "input": None,
                        "logits": False, "rounded": False, "class_names": None}),

@@ -130,7 +130,7 @@ def test_predict_reads_images(run_folder, tmp_path):
     names = [tmp_path / f"{name}.png" for name in ("text", "digit", "square")]
     result = run_here("predict", run_folder[0], *names, "--json")
     assert_refused(result, "square.png shows no digit: it is a filled area")
-    unread, read, no_digit = json.loads(result.stdout)["images"]  # the others are answered all the same
+    unread, read, no_digit = json.loads(result.stdout)["images"]  # the other images are still answered
     assert (str(read["digit"]), f"{read['probability']:.4f}") == (digit, probability)
     for answer, reason in ((unread, "not a readable image"), (no_digit, "no digit")):
         assert answer["digit"] is answer["probability"] is None
@@ -218,7 +218,7 @@ def test_doctor_names_every_backend():
     for name in ("numpy", "cupy", "torch", "strict"):
         assert f"\n{name}: " in result.stdout
     assert result.stdout.splitlines()[1].startswith("processor: ")
-    for fact in ("numpy dispatch", "torch kernels"):  # the code that they chose for it
+    for fact in ("numpy dispatch", "torch kernels"):  # the code that each library chose for this processor
         assert f"\n    {fact}: " in result.stdout
 
 
@@ -260,7 +260,7 @@ def test_train_on_mnist(backend, mnist_dir, tmp_path):
 def test_train_with_presets(tmp_path, preset):
     command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
     result = run_here("train", *command, "--run-dir", tmp_path / "run")
-    if preset == "cnn":  # a window of 5 and a halving leave 2 of 8 pixels
+    if preset == "cnn":  # a 5x5 window and pooling leave 2x2 of 8x8 pixels
         assert_refused(result, "Conv2D", "kernel_size (3, 3)")
         return
     assert result.returncode == 0, result.stderr

@@ -59,7 +59,7 @@ def reader():
     return Reader(network(), only_digits=True, deskew=False)
 
 
-# ----- what it answers
+# ----- predictions
 
 
 def test_answer_matches_predict(reader):
@@ -101,7 +101,7 @@ def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
     assert {"torch", "strict"} <= set(names)
     assert found["holds"]
     assert 0 < found["largest"] < found["bound"] < (1e-5 if dtype == "float32" else 1e-13)
-    values = comparison._models["torch"].parameters.values  # a backend that errs is found
+    values = comparison._models["torch"].parameters.values  # a wrong backend is found
     values[...] = values * (1 + 1e-4)
     assert not comparison.compare(reader.picture(png()))["holds"]
 
@@ -122,7 +122,7 @@ def test_rejects_models_for_other_inputs():
             Reader(model, only_digits=True, deskew=False)
 
 
-# ----- what is kept
+# ----- saved drawings
 
 
 def test_a_saved_drawing_is_read_back(reader, tmp_path):
@@ -130,7 +130,7 @@ def test_a_saved_drawing_is_read_back(reader, tmp_path):
     file = kept.save(picture, 7)
     before = file.stat().st_mtime_ns
     assert kept.save(picture, 7) == file
-    assert file.stat().st_mtime_ns == before  # not written over
+    assert file.stat().st_mtime_ns == before  # not overwritten
     kept.save(255 - picture, 1)
     folder = load_image_folder(tmp_path / "kept", (28, 28))
     assert folder.classes == ("1", "7")
@@ -220,7 +220,7 @@ def request(path, body, length, method, headers, host):
 def hostile_requests(host):
     """Return a strategy for requests with odd parts, or bytes that are no request."""
     one, bomb = st.sampled_from, bytearray(png())
-    bomb[16:24] = (100_000).to_bytes(4, "big") * 2  # sides that its header claims
+    bomb[16:24] = (100_000).to_bytes(4, "big") * 2  # width and height in the header
     return st.binary(min_size=1, max_size=5000) | st.builds(
         request,
         one(["answer", "pixels", "backends", "keep?digit=3", "keep?digit=../3", "", "%00", "a" * 9000]),
@@ -239,7 +239,7 @@ def test_the_server_survives_hostile_requests(url, page_folder):
     @for_each(100, hostile_requests(address.netloc), st.booleans())
     def check(content, hangs_up):
         connection = socket.create_connection((address.hostname, address.port), timeout=MAX_SECONDS)
-        with connection, contextlib.suppress(OSError):  # where it hangs up on us
+        with connection, contextlib.suppress(OSError):  # the server may close the connection
             connection.sendall(content)
             connection.shutdown(socket.SHUT_WR)
             if not hangs_up:
@@ -258,7 +258,7 @@ def test_body_size_is_limited_regardless_of_content_length(url):
             yield bytes(1_000_000)
 
     for content in (parts(), b"".join(parts())):
-        with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # where it hangs up on us
+        with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # the server may close the connection
             assert post(f"{url}/answer", content=content).status_code == 413
     assert httpx.get(f"{url}/about", timeout=MAX_SECONDS).status_code == 200
 

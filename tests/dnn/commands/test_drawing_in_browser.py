@@ -23,9 +23,9 @@ from dnn.datasets import load_dataset, load_image_folder
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 LONG_RUN = os.environ.get("DNN_DRAW_RUN")
 PICTURE_FOLDER = os.environ.get("DNN_DRAW_PICTURES")
-PEN_WIDTHS = ("4", "6", "8", "10", "12")  # percent of the paper: 1.1 to 3.4 pixels of MNIST's
+PEN_WIDTHS = ("4", "6", "8", "10", "12")  # per cent of the paper: 1.1 to 3.4 pixels in MNIST's size
 ANSWER_READY, COMPARISON_READY = "#answer[aria-busy=false]", "#comparison[aria-busy=false] #backends tr"
-NO_DIGIT = "\u2013"  # where no digit is read
+NO_DIGIT = "\u2013"  # shown if no digit is recognised
 
 
 def line(*corners):
@@ -87,7 +87,7 @@ class Hand:
             points = [
                 (box["x"] + x * box["width"] / 28, box["y"] + y * box["height"] / 28) for x, y in stroke
             ]
-            # All at once: the browser gathers moves within a frame, as it does with a fast hand's.
+            # All events at once: the browser coalesces moves within a frame, as for a fast hand.
             await asyncio.gather(*(tool.send(*event) for event in self.events(points)))
         await tool.detach()
         await self.page.wait_for_selector(ANSWER_READY)
@@ -110,7 +110,7 @@ async def status_text(page):
     return await page.locator("#status").inner_text()
 
 
-# ----- MNIST's digits, drawn
+# ----- drawing MNIST's digits
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +148,11 @@ def test_drawn_digits_are_read(mnist_run, mnist_dir, tmp_path):
     quartiles = np.percentile(times, [0, 25, 50, 75])
     print(f"{n} drawn, {100 * right:.1f} % right; answer in ms: min, quartiles {quartiles.round(1)}")
     assert right >= (0.975 if LONG_RUN else 0.9)
-    # 30 ms are promised on a quiet machine; the tests beside this one make it slower, by no fixed factor.
+    # The documents promise 30 ms on a quiet machine; parallel tests slow it down by an unknown factor.
     assert quartiles[2] < (30 if LONG_RUN else 300)
 
 
-# ----- what one can do on it
+# ----- using the page
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ def test_page_layout(name, scheme, width, url, page_folder, tmp_path):
     if PICTURE_FOLDER and LONG_RUN:
         with serving(LONG_RUN, "--keep", tmp_path / "kept") as other:
             asyncio.run(scenario(other))
-        image = Image.open(file).convert("RGB")  # fewer colours, but the rare ones too
+        image = Image.open(file).convert("RGB")  # fewer colours, with the rare ones kept
         image = image.quantize(256, Image.Quantize.MAXCOVERAGE)
         image.save(Path(PICTURE_FOLDER) / f"drawing-{name}.png", optimize=True)
     else:

@@ -84,7 +84,7 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert {answer["sure"] for answer in read} == {True, False}
     lines = run_here("predict", runs[0], *pictures).stdout.splitlines()
     assert [line.endswith(f"unsure: below {least:.4f}") for line in lines] == [not a["sure"] for a in read]
-    # Several have no common threshold but one that is given.
+    # Several runs have no common threshold, unless --sure-from sets it.
     both = run_here("predict", *runs, *pictures, "--json")
     assert len(json.loads(both.stdout)["runs"]) == 2
     assert not any("sure" in answer for answer in json.loads(both.stdout)["images"])
@@ -107,7 +107,7 @@ def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
 def test_calibration_by_hand():
     p = np.asarray([[0.9, 0.1], [0.8, 0.2], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     y = np.asarray([0, 0, 1, 1, 0])
-    assert confidence_threshold(p, y) == 0.9  # at 0.8 one of three is wrong
+    assert confidence_threshold(p, y) == 0.9  # at threshold 0.8 one of three predictions is wrong
     assert confidence_threshold(p, 1 - y) is None
     assert confidence_threshold(p, p.argmax(axis=1)) == 0.6
     assert selective_accuracy(p, y, 0.7) == {"right": 0.75, "refused": pytest.approx(0.2)}
@@ -208,7 +208,9 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     for wrong in (-0.01, 1.01):
         with pytest.raises(InputError, match="not probabilities"):
             list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
-    list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))  # 0 and 1 are
+    list(
+        evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found)
+    )  # 0 and 1 are probabilities
 
 
 def test_reliability_diagram(monkeypatch):
@@ -220,7 +222,9 @@ def test_reliability_diagram(monkeypatch):
     (dots, _, (bars,)) = upper.containers[0]
     assert dots.get_xydata().tolist() == [pytest.approx([0.6, 1.0]), pytest.approx([0.9, 0.5])]
     heights = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]
-    assert heights == pytest.approx([np.sqrt(2 * 1 / 27), 0.25])  # of a binomial with one more of each
+    assert heights == pytest.approx(
+        [np.sqrt(2 * 1 / 27), 0.25]
+    )  # binomial with one success and one failure added
     assert [(bar.get_height(), bar.get_x() + bar.get_width() / 2) for bar in lower.patches] == [
         pytest.approx((1, 0.6)), pytest.approx((2, 0.9)),
     ]  # fmt: skip

@@ -65,7 +65,7 @@ def test_resume_with_broken_configurations(run):
     config = json.loads(files["config.json"])
     names = st.sampled_from(sorted(config.keys() - {"model", "optimizer_settings"}))
     one = st.builds(lambda name, value: {**config, name: value}, names, st.sampled_from(TRIP_VALUES))
-    # Without the numbers that are allowed and mean hours.
+    # Without valid numbers of epochs that would take hours.
     odd = (one | alter_json(config)).filter(
         lambda c: not (isinstance(c.get("epochs"), int) and c["epochs"] > 100)
     )

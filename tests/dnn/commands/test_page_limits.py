@@ -19,7 +19,7 @@ httpx = pytest.importorskip("httpx", reason="it asks the page's server")
 pytest.importorskip("starlette", reason="the page's server")
 server = pytest.importorskip("dnn.commands.page.server", reason="the page's server")
 
-# The largest image of each kind that is decoded.
+# The largest image of each kind that the server accepts.
 LARGE_FORMATS = {
     "PNG, RGB": ("RGB", (4470, 4470), "PNG"),
     "PNG, grey": ("L", (8000, 6250), "PNG"),
@@ -94,7 +94,9 @@ def test_concurrent_large_pictures_use_bounded_memory(page_folder):
         first = peak_mb(process)
         with ThreadPoolExecutor(12) as pool:
             assert set(pool.map(post, range(12))) <= {200, 422}
-        assert peak_mb(process) < first + 300  # whatever their number; without a bound it was gigabytes
+        assert (
+            peak_mb(process) < first + 300
+        )  # independent of their number; without the limit it was gigabytes
 
 
 def test_silent_connections_are_closed(page_folder):
@@ -104,13 +106,13 @@ def test_silent_connections_are_closed(page_folder):
             socket.create_connection((address.hostname, address.port)) for _ in range(server.MAX_CONNECTIONS)
         ]
         slow = socket.create_connection((address.hostname, address.port))
-        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")  # headers that do not end
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: ")  # incomplete headers
         deadline = time.monotonic() + MAX_SECONDS
         while time.monotonic() < deadline:
             reply = httpx.get(url, timeout=MAX_SECONDS)
             if reply.status_code == 200:
                 break
-            assert reply.status_code == 503  # as long as the others are open
+            assert reply.status_code == 503  # while the other connections are open
             time.sleep(0.5)
         assert reply.status_code == 200
         for connection in (*silent, slow):

@@ -75,7 +75,7 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert "Traceback" not in output
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", output)
     assert not (folder / "result.json").exists()
-    assert run_here("evaluate", folder).returncode == 0  # what was learnt so far is kept
+    assert run_here("evaluate", folder).returncode == 0  # the weights so far are saved
     again = run_here("train", "--resume", folder)
     assert again.returncode == 0, again.stderr
     assert ", from epoch " in again.stdout
@@ -95,7 +95,9 @@ def test_rejects_folders_that_are_not_runs(tmp_path):
 
 def test_a_second_training_in_a_folder_is_rejected(tmp_path):
     folder = tmp_path / "run"
-    process = start_training(folder, "--checkpoint-every", "20", "--epochs", "1000")  # outlives the two below
+    process = start_training(
+        folder, "--checkpoint-every", "20", "--epochs", "1000"
+    )  # still runs during the two below
     try:
         wait_for_state(folder)
         assert_refused(run_here("train", "--resume", folder), "in use by another training")
@@ -128,7 +130,7 @@ def test_short_fault_injection_run():
 
 def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
     result = run("train", *TRAINING, *DIVERGENCE, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
-    assert_refused(result, "training diverged")  # a sixteenth of that rate is too high too
+    assert_refused(result, "training diverged")  # a thirty-second of this rate is still too high
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
         "0.5", "0.25", "0.125", "0.0625", "0.03125",
     ]  # fmt: skip
@@ -146,7 +148,7 @@ def test_a_run_without_a_state_restarts(tmp_path, reference):
     assert result.returncode == 0, result.stderr
     assert "from the start" in result.stdout
     assert losses(folder) == losses(reference)
-    for path in [folder / "result.json", *folder.glob("state-*")]:  # weights are worth more than a beginning
+    for path in [folder / "result.json", *folder.glob("state-*")]:  # no restart: weights would be lost
         path.unlink()
     before = (folder / "model.safetensors").read_bytes()
     assert_refused(run_here("train", "--resume", folder), "holds no training state")

@@ -91,7 +91,7 @@ def test_a_line_lost_to_a_full_disk_is_written_at_the_end(tmp_path, monkeypatch)
 
     model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Fill(), folder])
     assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 2
-    full.clear()  # and the disk empties
+    full.clear()  # the disk has space again
     folder.save(model)
     assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 3
 

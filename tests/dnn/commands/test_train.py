@@ -39,7 +39,7 @@ def make_data(n=25):
     return Dataset("digits", x, y, x[:5], y[:5], (8, 8), 10)
 
 
-# ----- what is trained
+# ----- models
 
 
 def test_a_preset_sets_options_that_were_not_given(parse_words):
@@ -78,8 +78,8 @@ def test_build_model(parse_words):
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
     options = parse_words("--preset", "quick", "--epochs", 3).options
     model = build_model(options, get_backend("numpy"), make_data(), 250)
-    assert model.optimizer == PRESETS["quick"].optimizer(9)  # of 100 examples: 2.5 batches
-    options.preset = "quik"  # as a config.json may say
+    assert model.optimizer == PRESETS["quick"].optimizer(9)  # 250 examples are 2.5 batches of 100
+    options.preset = "quik"  # possible in a config.json
     with pytest.raises(InputError, match="did you mean 'quick'"):
         build_model(options, get_backend("numpy"), make_data(), 250)
 
@@ -109,7 +109,7 @@ def test_evaluate_held_out():
     assert evaluate_held_out(model, held, 0) == {}
 
 
-# ----- what is resumed
+# ----- resuming
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
 def test_require_state_fits():
     names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
     history = {name: [0.1, 0.2] for name in names}
-    train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at its end
+    train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at the end of training
     train.require_state_fits(SimpleNamespace(epoch=1, history={}), 2)
     for epoch, lines, epochs in (
         (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
@@ -202,7 +202,7 @@ def test_require_state_fits():
             train.require_state_fits(SimpleNamespace(epoch=epoch, history=lines), epochs)
 
 
-# ----- what is said
+# ----- messages
 
 
 def make_run(**changes):

@@ -56,7 +56,7 @@ def child_ids(pid):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Return the folder of an undisturbed run in a single process."""
-    load_dataset("digits")  # here, so that the forked have it
+    load_dataset("digits")  # loaded here, so that the forked workers share it
     folder = tmp_path_factory.mktemp("whole")
     assert train(folder, 1, *OPTIONS, "--run-dir", str(folder / "run"))[0] == [0]
     return folder / "run"
@@ -107,7 +107,7 @@ def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, referenc
     group.start()
     while not any(place.glob("state-00002*")) and group.poll():
         time.sleep(0.01)
-    for rank in range(4):  # as torchrun hands it on
+    for rank in range(4):  # torchrun forwards the signal to all workers
         group.signal(rank, signal.SIGTERM)
     assert group.wait(MAX_SECONDS)
     assert group.codes == dict.fromkeys(range(4), 143), group.log_path(0).read_text()
@@ -121,11 +121,11 @@ def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, referenc
 
 def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, reference):
     place = str(tmp_path / "run")
-    for restarts in (1, 2):  # nothing is there; then all is done
+    for restarts in (1, 2):  # first there is no folder, then a finished run
         codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", place, restarts=restarts)
         assert codes == [0, 0], outputs
     assert digest(tmp_path / "run") == digest(reference)
-    codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", place)  # and a new one is refused as always
+    codes, outputs = train(tmp_path, 2, *OPTIONS, "--run-dir", place)  # a new run in this folder is rejected
     assert codes[0] == 2
     assert "exists and is not an empty folder" in outputs[0]
 

@@ -51,7 +51,7 @@ def test_result_has_the_form_of_mnist(seven):
     assert seven.max() == 255
     rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
-    assert np.allclose(centre_of_mass(seven), 14, atol=0.6)  # as MNIST's: average 14.0, not 13.5
+    assert np.allclose(centre_of_mass(seven), 14, atol=0.6)  # like MNIST's: average 14.0, not 13.5
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,9 @@ def test_shadow_noise_and_dust_are_removed(seven, tmp_path):
     page += rng.normal(0, 6, page.shape)
     page[10:12, 20:22] = page[150:152, 10:12] = 20
     image = Image.fromarray(np.clip(page, 0, 255).astype(np.uint8))
-    assert_close(load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20)  # shade pales ink
+    assert_close(
+        load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20
+    )  # shade makes ink paler
 
 
 def test_an_enlarged_mnist_digit_is_restored(mnist_dir, tmp_path):
@@ -82,7 +84,7 @@ def test_an_enlarged_mnist_digit_is_restored(mnist_dir, tmp_path):
 
 def test_a_data_set_image_is_returned_unchanged(mnist_dir, tmp_path):
     digit = load_dataset("mnist", mnist_dir, download=False).x_train[7].reshape(28, 28)
-    moved = np.roll(digit, 3, axis=1)  # fitting would move it back
+    moved = np.roll(digit, 3, axis=1)  # scaling and centring would move it back
     for image in (digit, moved):
         assert np.array_equal(load_digit_image(save(Image.fromarray(image), tmp_path / "a.png")), image)
 
@@ -108,7 +110,7 @@ def test_rectangular_image_shape(tmp_path):
     assert result.shape == (56, 28)
     rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
     assert np.ptp(columns) + 1 == 20
-    assert np.ptp(rows) > 20  # the aspect is kept: this 7 is taller than wide
+    assert np.ptp(rows) > 20  # aspect ratio kept: this 7 is taller than wide
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
@@ -142,7 +144,7 @@ def test_deskewing_removes_the_slant(slant, tmp_path):
     assert correlation(load_digit_image(path, deskew=True)) > 0.9
     as_it_is = load_digit_image(path)
     assert (correlation(as_it_is) > 0.9) == (abs(slant) < 0.2)
-    Image.fromarray(as_it_is).save(tmp_path / "small.png")  # a data set's own form too
+    Image.fromarray(as_it_is).save(tmp_path / "small.png")  # an image in the data set's form is deskewed too
     assert correlation(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
 
 

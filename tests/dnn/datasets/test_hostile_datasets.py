@@ -127,7 +127,7 @@ def test_two_processes_fetch_complete_files_into_one_folder(small_files, tmp_pat
         go.touch()
         while any(process.poll() is None for process in processes):
             assert time.monotonic() < deadline
-            for name, content in small_files.items():  # what has its name is whole
+            for name, content in small_files.items():  # a file under its final name is complete
                 path = root / "MNIST" / "raw" / name
                 assert not path.exists() or path.read_bytes() == content
             time.sleep(0.001)

@@ -156,7 +156,7 @@ def test_image_modes_and_formats_are_read_alike(tmp_path):
         path.write_bytes(encode(image, kind, orientation if turned else None, frames))
         got, wanted = load_digit_image(path).astype(int), load_digit_image(plain).astype(int)
         if kind == "JPEG":
-            near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # a pixel aside
+            near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # one pixel off
             assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in near) > 0.8
         else:
             np.testing.assert_array_equal(got, wanted)
