@@ -32,7 +32,7 @@ CHOSEN = (
     " or test_odd_option_values or test_the_tables_hold or every_layer or every_kernel or torch_functional"
     " or stands_first or test_examples"
 )
-"""The tests of the toys by name, and those that go through a table in one test."""
+"""Tests of the toys by name, and tests that go through a table."""
 OURS = {"numpy", "numba", "torch", "strict", "mylib"}
 COMPARED = {
     "L0": {"softsign"},

@@ -1,4 +1,4 @@
-"""An ensemble: several trained runs whose probabilities are averaged."""
+"""An ensemble: the averaged probabilities of several trained runs."""
 
 from __future__ import annotations
 

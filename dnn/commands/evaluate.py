@@ -87,15 +87,15 @@ def calibrate(
         yield "no confidence threshold: no images were held out of the training (train.py --hold-out N)"
         return
     there = ensemble.predict(held[0])
-    found["sure_from"] = least = confidence_threshold(there, held[1])
-    if least is None:
+    found["sure_from"] = threshold = confidence_threshold(there, held[1])
+    if threshold is None:
         yield f"no confidence threshold reaches an accuracy of {MIN_ACCURACY:.1%} on the held-out images"
         return
     for name, (rows, y) in {"held-out": (there, held[1]), "test": (p, data.y_test)}.items():
-        found[name] = selective_accuracy(rows, y, least)
+        found[name] = selective_accuracy(rows, y, threshold)
         right, refused = found[name].values()
         of = f"{refused:.2%} of {len(y)} {name} images are below, accuracy of the others {right:.2%}"
-        yield f"confidence threshold {least:.4f}: {of}"
+        yield f"confidence threshold {threshold:.4f}: {of}"
 
 
 def main() -> NoReturn:

@@ -43,11 +43,11 @@ def predict(arguments: argparse.Namespace) -> int:
         raise InputError(f"{runs[-1]} is a folder", "an image after the run folders")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
-    least = arguments.sure_from
-    if least is None and len(runs) == 1:
-        least = read_threshold(runs[0])
-    elif least is not None:
-        require_number("sure_from", least, 0.0)
+    threshold = arguments.sure_from
+    if threshold is None and len(runs) == 1:
+        threshold = read_threshold(runs[0])
+    elif threshold is not None:
+        require_number("sure_from", threshold, 0.0)
     shape = image_shape_of(model.input_shape)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
@@ -64,8 +64,8 @@ def predict(arguments: argparse.Namespace) -> int:
         outputs = ensemble.predict(np.stack(images).reshape(len(images), *model.input_shape))
         for answer, row in zip(read, outputs, strict=True):
             answer.update(digit=int(row.argmax()), probability=float(row.max()))
-            if least is not None:
-                answer["sure"] = bool(row.max() >= least)
+            if threshold is not None:
+                answer["sure"] = bool(row.max() >= threshold)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
         print(command_line.as_json({**found, "images": answers}), flush=True)
@@ -73,9 +73,9 @@ def predict(arguments: argparse.Namespace) -> int:
         if "reason" in answer:
             command_line.say(f"{command_line.program_name()}: error: {answer['reason']}")
         elif not arguments.json:
-            unsure = "" if answer.get("sure", True) else f"  unsure: below {least:.4f}"
-            told = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
-            print(told, flush=True)
+            unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
+            line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
+            print(line, flush=True)
     return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
 
 

@@ -52,10 +52,10 @@ def _best_layers(image: Shape, classes: int) -> list[nn.Layer]:
 
 def _augmented_layers(image: Shape, classes: int) -> list[nn.Layer]:
     # Shifted images slow learning down; batch normalisation allows a higher rate, which compensates.
-    moved = nn.Reshape(image), nn.RandomRotation(10.0), nn.RandomTranslation(1), nn.Flatten()
+    shifted = nn.Reshape(image), nn.RandomRotation(10.0), nn.RandomTranslation(1), nn.Flatten()
     return [
         nn.Rescaling(1 / 255),
-        *moved,
+        *shifted,
         *_normalised_dense(),
         *_normalised_dense(),
         nn.Dense(classes, "softmax"),
@@ -71,11 +71,11 @@ def _elastic_layers(*hidden: int, **bent: Any) -> Callable[[Shape, int], list[nn
     """Return a ``Preset.layers`` function: RandomElastic with the settings ``bent``, then hidden layers."""
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
-        made = (layer for units in hidden for layer in _normalised_dense(units=units))
+        hidden_layers = (layer for units in hidden for layer in _normalised_dense(units=units))
         return [
             *_distortion(image, nn.RandomElastic(**bent)),
             nn.Flatten(),
-            *made,
+            *hidden_layers,
             nn.Dense(classes, "softmax"),
         ]
 
@@ -83,23 +83,23 @@ def _elastic_layers(*hidden: int, **bent: Any) -> Callable[[Shape, int], list[nn
 
 
 def _quick_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    moved = nn.Reshape(image), nn.RandomTranslation(1), nn.Flatten()
+    shifted = nn.Reshape(image), nn.RandomTranslation(1), nn.Flatten()
     hidden = nn.Dense(500, "relu"), nn.Dense(500, "relu")
-    return [nn.Rescaling(1 / 255), *moved, *hidden, nn.Dense(classes, "softmax")]
+    return [nn.Rescaling(1 / 255), *shifted, *hidden, nn.Dense(classes, "softmax")]
 
 
 def _cnn_layers(image: Shape, classes: int) -> list[nn.Layer]:
     def convolution(filters: int, size: int, *pooling: nn.Layer) -> list[nn.Layer]:
         return [nn.Conv2D(filters, size), *pooling, nn.BatchNormalization(), nn.Activation("relu")]
 
-    seen = [
+    convolutions = [
         *convolution(24, 5, nn.MaxPooling2D()),
         *convolution(48, 3),
         *convolution(64, 3, nn.MaxPooling2D()),
     ]
     after = nn.Flatten(), *_normalised_dense(nn.Dropout(0.3), units=128), nn.Dense(classes, "softmax")
     bent = nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12)
-    return [*_distortion((*image, 1), bent), *seen, *after]
+    return [*_distortion((*image, 1), bent), *convolutions, *after]
 
 
 def _one_cycle(highest: float, rise: float = 0.3) -> Callable[[int], Optimizer]:

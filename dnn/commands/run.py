@@ -81,8 +81,8 @@ class Run:
         options = {
             name: value for name, value in vars(self.options).items() if name not in UNRECORDED_OPTIONS
         }
-        made = {"model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
-        return {**options, "rate_factor": 0.5**halvings, **made}
+        configs = {"model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
+        return {**options, "rate_factor": 0.5**halvings, **configs}
 
 
 class FirstUpdateTimer(Callback):
@@ -148,7 +148,7 @@ def evaluate_held_out(model: Sequential, data: Dataset, held: int) -> dict[str, 
         return {}
     p = model.predict(data.x_train[-held:])
     y = data.y_train[-held:]
-    least = confidence_threshold(p, y)
-    found = {"right": None, "refused": None} if least is None else selective_accuracy(p, y, least)
+    threshold = confidence_threshold(p, y)
+    found = {"right": None, "refused": None} if threshold is None else selective_accuracy(p, y, threshold)
     right = float((p.argmax(axis=1) == y).mean())
-    return {"held_out_accuracy": right, "sure_from": least, "sure": found}
+    return {"held_out_accuracy": right, "sure_from": threshold, "sure": found}

@@ -35,12 +35,12 @@ def remove_frame(grey: Floats, threshold: float) -> Floats:
     return grey[top : len(grey) - bottom, left : grey.shape[1] - right]
 
 
-def remove_lines(ink: Floats, least: float) -> Floats:
-    """Remove lines across the page that are stronger than `least` from ink (H, W)."""
-    return _remove_row_lines(_remove_row_lines(ink, least).T, least).T
+def remove_lines(ink: Floats, min_ink: float) -> Floats:
+    """Remove lines across the page that are stronger than `min_ink` from ink (H, W)."""
+    return _remove_row_lines(_remove_row_lines(ink, min_ink).T, min_ink).T
 
 
-def _remove_row_lines(ink: Floats, least: float) -> Floats:
+def _remove_row_lines(ink: Floats, min_ink: float) -> Floats:
     """Remove lines along the rows, at the slant that shows the most lines.
 
     A line is stronger than the pixels a little above and below it. These pixels replace it, so that strokes
@@ -48,14 +48,14 @@ def _remove_row_lines(ink: Floats, least: float) -> Floats:
     """
     height, width = ink.shape
     d = max(2, round(MAX_LINE_HALF_WIDTH * min(ink.shape)))
-    far = np.pad(ink, ((d, d), (0, 0)), mode="edge")
-    ridge = ink - np.maximum(far[: -2 * d], far[2 * d :]) > least
-    inked = ink > least
+    padded = np.pad(ink, ((d, d), (0, 0)), mode="edge")
+    ridge = ink - np.maximum(padded[: -2 * d], padded[2 * d :]) > min_ink
+    inked = ink > min_ink
     for mask in (ridge, inked):
         mask[1:] |= mask[:-1].copy()  # steps of a slanted line
     steepest = round(MAX_SLANT * width)
-    far_seen, far_inked = (_share_nearby(mask, steepest // 2 + 1) for mask in (ridge, inked))
-    if not ((far_seen >= MIN_VISIBLE_LENGTH) & (far_inked >= MIN_LINE_LENGTH)).any():
+    near_ridge, near_ink = (_share_nearby(mask, steepest // 2 + 1) for mask in (ridge, inked))
+    if not ((near_ridge >= MIN_VISIBLE_LENGTH) & (near_ink >= MIN_LINE_LENGTH)).any():
         return ink  # no line at any slant; this test is much faster than the search below
 
     def along(rise: int) -> NDArray[np.int64]:
@@ -64,8 +64,8 @@ def _remove_row_lines(ink: Floats, least: float) -> Floats:
         return rows.clip(0, height - 1)
 
     def lines(rise: int) -> Mask:
-        seen, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
-        both: Mask = (seen >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
+        visible, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
+        both: Mask = (visible >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
         return both
 
     rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
@@ -83,10 +83,10 @@ def _remove_row_lines(ink: Floats, least: float) -> Floats:
     return result
 
 
-def _share_nearby(mask: Mask, far: int) -> Floats:
-    """Return, for each row of (H, W), the share of columns with a True pixel within ``far`` rows: (H,)."""
-    padded = np.pad(mask, ((far + 1, far), (0, 0))).cumsum(0, dtype=np.int32)
-    share: Floats = (padded[2 * far + 1 :] > padded[: -2 * far - 1]).mean(1)
+def _share_nearby(mask: Mask, distance: int) -> Floats:
+    """Return the share of columns with a True pixel within ``distance`` rows of each row of (H, W): (H,)."""
+    padded = np.pad(mask, ((distance + 1, distance), (0, 0))).cumsum(0, dtype=np.int32)
+    share: Floats = (padded[2 * distance + 1 :] > padded[: -2 * distance - 1]).mean(1)
     return share
 
 

@@ -43,7 +43,7 @@ def rotate(
     names: Sequence[str] | None,
     settings: Settings,
     rotations: int,
-    tell: Callable[[str], object] = lambda line: None,
+    report: Callable[[str], object] = lambda line: None,
 ) -> Results:
     """Time one slice of each contender in each rotation.
 
@@ -57,15 +57,15 @@ def rotate(
     able, missing = available(names)
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in able}, missing)
-    asked = {name: slices(name, settings) for name in able}
+    workers = {name: slices(name, settings) for name in able}
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
-            answer = next(asked[name])
+            answer = next(workers[name])
             if "reason" in answer:
                 del results.runs[name]
-                said = results.missing[name] = answer["reason"]
+                message = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
-                said = f"{answer['ms']:.3f} ms per update"
-            tell(f"rotation {rotation}/{rotations}  {name}: {said}")
+                message = f"{answer['ms']:.3f} ms per update"
+            report(f"rotation {rotation}/{rotations}  {name}: {message}")
     return results

@@ -121,7 +121,7 @@ def compare(
 
     Args:
         methods: name -> function from a seed to a tuple of scores.
-        fixed: names of methods whose scores do not depend on the seed.
+        fixed: names of methods with scores that do not depend on the seed.
     """
     rows = [
         (name, *mean_over_seeds(arguments, scores, random=name not in fixed))

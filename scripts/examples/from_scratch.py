@@ -147,7 +147,7 @@ def train(xp, activation, params, x, t, epochs, permute):
 
 
 def accuracy(xp, activation, params, x, t):
-    """Return the share of examples whose largest logit is at their label."""
+    """Return the share of examples with their largest logit at their label."""
     logits = forward(xp, activation, params, x)[-1]
     right = xp.argmax(logits, axis=1) == xp.argmax(t, axis=1)
     return float(xp.mean(xp.astype(right, x.dtype)))

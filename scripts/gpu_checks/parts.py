@@ -123,7 +123,7 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "kernels": Part(kernels, 20),
     "agreement_tf32": Part(agreement_tf32, 60),
 })  # fmt: skip
-"""Parts in the order in which they run, the most important first."""
+"""Parts in running order, the most important first."""
 BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 

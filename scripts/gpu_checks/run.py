@@ -31,7 +31,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
 def run_parts(
     names: Sequence[str],
     settings: Settings,
-    tell: Callable[[str], object] = lambda line: None,
+    report: Callable[[str], object] = lambda line: None,
     one: Callable[[str, Settings, float], Outcome] = run_part,
 ) -> Iterator[tuple[str, Outcome]]:
     """Yield (name, outcome) as each part ends. Parts beyond the time budget get a reason instead of rows."""
@@ -41,7 +41,7 @@ def run_parts(
         if left < 5:
             yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
             continue
-        tell(f"{name} ...")
+        report(f"{name} ...")
         yield name, one(name, settings, min(left, PARTS[name].seconds))
 
 

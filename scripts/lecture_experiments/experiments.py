@@ -117,4 +117,4 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         )
     }
 )
-"""Name -> experiment, in the order in which they are run and shown."""
+"""Name -> experiment, in the order of running and display."""

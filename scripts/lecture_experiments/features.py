@@ -67,9 +67,9 @@ def sparsity_grid(data: Dataset, n_images: int = 2000) -> list[list[str]]:
     The share is measured on the first ``n_images`` training images.
     """
     images = data.x_train[:n_images].reshape(-1, *data.image_shape) / np.float32(255)
-    made = {"pixels": images.reshape(len(images), -1)}
+    features_of = {"pixels": images.reshape(len(images), -1)}
     for e in EXPERIMENTS.values():
         if e.features:
-            made[e.about.removesuffix(NO_HIDDEN_SUFFIX)] = compute_features(e.features, images, images)
-    rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in made.items()]
+            features_of[e.about.removesuffix(NO_HIDDEN_SUFFIX)] = compute_features(e.features, images, images)
+    rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in features_of.items()]
     return [["features", "features per image", "zeros"], *rows]

@@ -27,18 +27,18 @@ class _Recorder(Callback):
 
     def __init__(self, moments: tuple[int, ...]) -> None:
         self._moments = moments
-        self.kept = dict[int, np.ndarray]()
+        self.snapshots = dict[int, np.ndarray]()
 
-    def _keep(self, updates: int) -> None:
-        self.kept[updates] = np.array(self.model.backend.to_host(self.model.parameters.values))
+    def _record(self, updates: int) -> None:
+        self.snapshots[updates] = np.array(self.model.backend.to_host(self.model.parameters.values))
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._keep(0)
+        self._record(0)
 
     def on_progress(self, progress: Progress) -> None:
         updates = (progress.epoch - 1) * progress.updates_per_epoch + progress.updates
         if updates in self._moments or updates == progress.epochs * progress.updates_per_epoch:
-            self._keep(updates)
+            self._record(updates)
 
 
 def record_film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film:
@@ -49,8 +49,8 @@ def record_film(data: Dataset, backend: Backend, epochs: int, seed: int) -> Film
     y = data.y_train
     model.fit(x, y, batch_size=LECTURE.batch, epochs=epochs, verbose=0, callbacks=[recorder])
     name = next(iter(model.parameters.shapes))
-    views = (model.parameters.views(backend.from_host(flat))[name] for flat in recorder.kept.values())
-    return {n: np.array(backend.to_host(W)) for n, W in zip(recorder.kept, views, strict=True)}
+    views = (model.parameters.views(backend.from_host(flat))[name] for flat in recorder.snapshots.values())
+    return {n: np.array(backend.to_host(W)) for n, W in zip(recorder.snapshots, views, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def compute_surface(data: Dataset, backend: Backend, seed: int) -> Surface:
         newton, x, y, settings=LBFGS(max_evaluations=SURFACE_EPOCHS),
         watch=lambda state: steps.append(np.array(backend.to_host(state.point))),
     )  # fmt: skip
-    found = {"Adam": np.stack(list(recorder.kept.values())) - start, "L-BFGS": np.stack(steps) - start}
+    found = {"Adam": np.stack(list(recorder.snapshots.values())) - start, "L-BFGS": np.stack(steps) - start}
     moves = np.concatenate(list(found.values()))
     _, mixtures = np.linalg.eigh(moves @ moves.T)  # small: one row per move, not per weight
     axes = mixtures[:, :-3:-1].T @ moves

@@ -26,7 +26,7 @@ def run(*arguments, cwd="."):
 
 
 def results_of(other=None, **ms):
-    """Return results in which the contenders took these milliseconds, one per rotation."""
+    """Return results with these milliseconds for each contender, one per rotation."""
     rest = {"preparation": 1.0, "other": other, "test_accuracy": 0.5}
     runs = {name.replace("_", "-"): [{"ms": t, **rest} for t in times] for name, times in ms.items()}
     return rotation.Results(Settings(), runs, {"jax": "jax not installed"})

@@ -31,8 +31,8 @@ class Comparison:
             name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
             for name, array in self._parts.arrays.items()
         }
-        made: Sequential = assemble_model(self._parts._replace(arrays=arrays), backend)
-        return made
+        model: Sequential = assemble_model(self._parts._replace(arrays=arrays), backend)
+        return model
 
     def open(self) -> None:
         """Create the backends and run each once: some import large libraries and compile."""
@@ -40,16 +40,16 @@ class Comparison:
             if self._models:
                 return
             # The oracle, under the name "": NumPy in float64 with the reference kernels.
-            made = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
+            models = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
             for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
                 try:
-                    made[name] = self._on(get_backend(library, device or None, self._dtype))
+                    models[name] = self._on(get_backend(library, device or None, self._dtype))
                 except BackendUnavailable as error:
                     self._missing[name] = str(error)
-            for model in made.values():
+            for model in models.values():
                 forward(model, np.zeros((1, *model.input_shape), np.uint8))
-            self._models = made
+            self._models = models
 
     def compare(self, picture: HostArray) -> dict[str, Any]:
         """Return each backend's prediction for a picture (height, width) uint8, and its distance to float64.
@@ -72,11 +72,11 @@ class Comparison:
         for name, model in self._models.items():
             if not name:
                 continue
-            made = forward(model, x)
+            result = forward(model, x)
             backend = model.backend
             unit = bounds.UNIT_ROUNDOFFS[backend.precision if self._dtype == "float32" else self._dtype]
             yield {
-                "backend": name, "digit": int(made.outputs[0].argmax()),
-                "probability": float(np.max(made.outputs[0])), "difference": bounds.eta(made.z, z64),
+                "backend": name, "digit": int(result.outputs[0].argmax()),
+                "probability": float(np.max(result.outputs[0])), "difference": bounds.eta(result.z, z64),
                 "bound": bounds.forward(self._inner, len(self._inner) - 1, unit),
             }  # fmt: skip

@@ -87,14 +87,14 @@ class Reader:
     def answer(self, content: bytes) -> Answer:
         """Return the predicted digit, all outputs, the network's input and its hidden layers."""
         picture = self.picture(content)
-        made = self.forward(picture)
+        result = self.forward(picture)
         hidden = [
             {"name": name, "units": h.size, "active": int(np.count_nonzero(h)),
              "values": _round_finite(h.ravel()[:MAX_UNITS])}
-            for name, h in made.hidden.items()
+            for name, h in result.hidden.items()
         ]  # fmt: skip
         return {
-            "digit": int(made.outputs[0].argmax()), "outputs": _round_finite(made.outputs[0], 6),
+            "digit": int(result.outputs[0].argmax()), "outputs": _round_finite(result.outputs[0], 6),
             "shape": self.shape, "picture": picture.ravel().tolist(), "hidden": hidden,
         }  # fmt: skip
 
