@@ -19,8 +19,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--parts", metavar="NAME,...", help="default: all (an unknown name lists them)")
     parser.add_argument("--device", default="cuda", help="cuda or cuda:N (default: %(default)s)")
-    data_dir = "data folder with MNIST (default: DNN_DATA_DIR, else ./data)"
-    parser.add_argument("--data-dir", metavar="DIR", help=data_dir)
+    parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     return parser.parse_args()
 

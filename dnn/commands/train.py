@@ -53,8 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("network and training").add_argument
     presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
     add("--preset", metavar="NAME", help=presets)
-    hidden = "units of each hidden layer (default: 500 500)"
-    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help=hidden)
+    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
     add("--loss", default="categorical_crossentropy", help="default: %(default)s")
     add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")

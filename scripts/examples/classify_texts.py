@@ -18,8 +18,7 @@ CORPUS_FILES = ("reuters-r8-train.tab", "reuters-r8-test.tab")
 
 def parse() -> argparse.Namespace:
     parser = _example.parser(__doc__, epochs=8)
-    columns = "number of hashed features (default: %(default)s)"
-    parser.add_argument("--columns", type=int, default=4096, metavar="N", help=columns)
+    parser.add_argument("--columns", type=int, default=4096, metavar="N", help="features (default: 4096)")
     parser.add_argument(
         "--files", nargs=2, type=Path, metavar=("TRAIN", "TEST"),
         help="your own texts instead, one per line: class, tab, text",

@@ -113,11 +113,8 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
 
     outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings(), one=one))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
-    assert outcomes["kernels"] == {
-        "seconds": 0.0,
-        "rows": {},
-        "reason": f"not started: {BUDGET_SECONDS} s are over",
-    }
+    reason = f"not started: {BUDGET_SECONDS} s are over"
+    assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": reason}
     assert not checks.holds(outcomes)
 
 
@@ -292,11 +289,8 @@ def test_fallbacks_and_wrong_results_are_failed_rows(trouble, names, words, monk
 @needs_compiler
 def test_a_slightly_wrong_kernel_is_found(monkeypatch):
     original = forms._weight_change
-    monkeypatch.setattr(
-        forms,
-        "_weight_change",
-        lambda backend, task: original(backend, task) * (1 if backend.wrap else 1.002),
-    )
+    name = "_weight_change"
+    monkeypatch.setattr(forms, name, lambda b, task: original(b, task) * (1 if b.wrap else 1.002))
     wrong, _ = wrong_forms(None, monkeypatch)
     assert set(wrong) == {"cupy", "cupy graphs"}
     assert wrong["cupy"]["distance from layers"] == pytest.approx(2e-3, rel=0.2)

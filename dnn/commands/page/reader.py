@@ -90,11 +90,11 @@ class Reader:
         result = self.forward(picture)
         hidden = [
             {"name": name, "units": h.size, "active": int(np.count_nonzero(h)),
-             "values": _round_finite(h.ravel()[:MAX_UNITS])}
+             "values": _round(h.ravel()[:MAX_UNITS])}
             for name, h in result.hidden.items()
         ]  # fmt: skip
         return {
-            "digit": int(result.outputs[0].argmax()), "outputs": _round_finite(result.outputs[0], 6),
+            "digit": int(result.outputs[0].argmax()), "outputs": _round(result.outputs[0], 6),
             "shape": self.shape, "picture": picture.ravel().tolist(), "hidden": hidden,
         }  # fmt: skip
 
@@ -115,11 +115,10 @@ class Reader:
             without[np.arange(len(some)), some] = 0
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]
             parts[some] = z[first] - z[second] - lead
-        classes = {"for": int(first), "against": int(second)}
-        return {**classes, "shape": self.shape, "parts": _round_finite(parts, 5)}
+        return {"for": int(first), "against": int(second), "shape": self.shape, "parts": _round(parts, 5)}
 
 
-def _round_finite(values: HostArray, digits: int = 3) -> list[float]:
+def _round(values: HostArray, digits: int = 3) -> list[float]:
     """Return rounded values for JSON. Raises InputError: NaN or infinity, which JSON lacks."""
     if not np.isfinite(values).all():
         raise InputError("the network's outputs are NaN or infinite, expected a run that did not diverge")

@@ -20,7 +20,7 @@ def run_main(monkeypatch, capsys):
     monkeypatch.setattr(LOG, "handlers", [])
 
     def of(work, words=None):
-        with pytest.main_that_raises(SystemExit) as stop:
+        with pytest.raises(SystemExit) as stop:
             command_line.run(work, lambda: words)
         return stop.value.code, *capsys.readouterr()
 
@@ -61,7 +61,7 @@ def test_log_messages_are_printed_once_on_stderr(run_main):
 
 def test_the_logger_is_restored_after_an_error(run_main):
     level = LOG.level
-    with pytest.main_that_raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):
         command_line.run(main_that_raises(ZeroDivisionError()), lambda: None)
     assert (LOG.level, LOG.handlers) == (level, [])
 
@@ -78,7 +78,7 @@ def test_parse_names():
     assert command_line.parse_names("part", None, table) == ["a", "b"]
     assert command_line.parse_names("part", "b,a,b", table) == ["b", "a", "b"]
     for text in ("", "a,", "a b", "c"):
-        with pytest.main_that_raises(InputError, match="part"):
+        with pytest.raises(InputError, match="part"):
             command_line.parse_names("part", text, table)
 
 
@@ -96,7 +96,7 @@ def test_json_has_null_for_nonfinite_numbers():
 
 def test_parser_errors(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
-    with pytest.main_that_raises(SystemExit) as stop:
+    with pytest.raises(SystemExit) as stop:
         command_line.Parser(epilog="after it.py").error("two\nlines")
     assert stop.value.code == 2
     assert capsys.readouterr() == ("", "it.py: error: two lines (see it.py --help)\n")
