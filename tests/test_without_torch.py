@@ -53,7 +53,7 @@ def test_mnist_is_read_from_raw_files(mnist_dir, tmp_path):
 def test_missing_download_dependencies_are_reported(tmp_path):
     code = (
         "import dnn.datasets.download as d, pathlib\n"
-        "try: d.from_torchvision('MNIST', [], pathlib.Path('.'))\n"
+        "try: d.fetch_from_torchvision('MNIST', [], pathlib.Path('.'))\n"
         "except d.SourceError as error: print(error)"
     )
     assert "torchvision cannot be imported" in python(WITHOUT + code, folder=tmp_path).stdout

@@ -163,9 +163,7 @@ class Harness:
         self.damaged.clear()
         for attempt in itertools.count():
             before = state_files(self.run)
-            if (
-                not before and (self.run / MODEL_FILE).exists()
-            ):  # no state found a place: refused, and begun anew
+            if not before and (self.run / MODEL_FILE).exists():  # weights without states cannot be resumed
                 shutil.rmtree(self.run)
             resumed = (self.run / CONFIG_FILE).exists()
             trouble = troubles(resumed) if attempt < max_disturbances else Trouble()

@@ -79,7 +79,9 @@ def test_recognise_images_without_mnist(tmp_path):
     assert result.returncode == 0
     assert result.stdout.startswith("digits: 100 training images")
     assert "MNIST is not present" in result.stderr
-    assert_refused(run("recognise_images", *options, "--dataset", "mnist"), "mnist", str(tmp_path))
+    assert_refused(
+        run("recognise_images", *options, "--dataset", "mnist"), "MNIST is not complete", str(tmp_path)
+    )
 
 
 def test_predict_disease():

@@ -57,9 +57,9 @@ def frame(inset, width, level=40):
         rulings(160), rulings(60), rulings(30), rulings(60, 0.03), rulings(90, -0.04),
         rulings(60, squared=True), rulings(90, 0.02, squared=True),
         frame(0, 3), frame(0, 14), frame(3, 10), frame(8, 12), frame(10, 3), frame(20, 4, 10),
-        lambda d: d.line((12, SIDE, 12, 12, SIDE, 12), 40, 3),  # a frame that is partly cut off
+        lambda d: d.line((12, SIDE, 12, 12, SIDE, 12), 40, 3),  # a frame, partly cut off
         lambda d: d.line((30, 0, 30, SIDE), 120, 3),  # a margin
-        lambda d: d.rectangle((0, 90, 14, 140), 30),  # what stands beside, cut off by the edge
+        lambda d: d.rectangle((0, 90, 14, 140), 30),  # neighbouring content, cut off by the edge
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("inverted", [False, True])
