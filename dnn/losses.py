@@ -1,7 +1,7 @@
-"""Goals: the number that training makes small, and its gradient with respect to the network's output.
+"""Losses: the number that training minimises, and its gradient with respect to the network's output.
 
-Both come from one kernel: the batch's mean loss, or with weights the weighted mean sum_i w_i l_i / sum_i w_i
-as in torch (Keras divides by the batch size instead). An example that the loss ignores has the weight 0.
+One kernel computes both. The loss of a batch is the mean, or with weights the weighted mean
+sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored examples have weight 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,38 +29,42 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss(Checked):
-    """A goal; a frozen dataclass of its settings, and a kernel by name."""
+    """Base of losses: a frozen dataclass of settings, and the name of a kernel."""
 
     name: ClassVar[str]  # in ``compile`` and in checkpoints
-    kernel: ClassVar[str] = ""  # what computes it, for ``bind``
-    activation: ClassVar[str | None] = None  # of the output, if the kernel contains it and takes logits
-    span: ClassVar[tuple[float, float] | None] = None  # of values in rows of targets; None: any
-    cure: ClassVar[str] = ""  # what to do with other rows
-    rows: ClassVar[bool] = True  # whether targets may be rows too, beside class numbers
-    boundary: ClassVar[float] = 0.5  # a network with one output says yes where what the loss takes is above
-    elementwise: ClassVar[bool] = False  # so does each of several outputs, where targets are rows
-    # (outputs (B, C), one-hot rows) on the host -> what is 0 where the gradient jumps; None: nowhere.
+    kernel: ClassVar[str] = ""  # name of the kernel that ``bind`` returns; "": ``compute`` is used
+    activation: ClassVar[str | None] = None  # last activation, if the kernel contains it and takes logits
+    span: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
+    cure: ClassVar[str] = ""  # advice in the error for rows out of range
+    rows: ClassVar[bool] = True  # whether targets may be rows, besides class numbers
+    boundary: ClassVar[float] = 0.5  # with one output: the answer is yes if the loss's input is above this
+    elementwise: ClassVar[bool] = False  # whether each of several outputs is such a yes-or-no answer
+    # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
-    # Settings with which the checks make the loss; the first are its usual ones.
+    # Settings for the checks: the default ones first.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def metric_names(self, classes: bool) -> tuple[str, ...]:
-        """The natural metrics beside this loss (``dnn.metrics``), of class numbers or of rows."""
+        """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
         return ("accuracy",)
 
     @property
     def ignored_class(self) -> int | None:
-        """The class number of examples without a loss, which metrics leave out too; None: there are none."""
-        found: int | None = getattr(self, "ignore_index", None)
-        return found
+        """Class number of the examples that loss and metrics ignore; None: there are none."""
+        number: int | None = getattr(self, "ignore_index", None)
+        return number
 
     @property
     def output_activation(self) -> str:
-        """A classifier's last activation with this loss."""
+        """Activation of the last layer of a classifier with this loss."""
         return self.activation or "softmax"
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        """Form of target -> function of (outputs or logits, targets, losses, their mean's gradient)."""
+        """Return the kernel for each form of targets, class numbers or rows.
+
+        Its arguments are the outputs or logits (B, C), the targets, and two arrays to write: the losses (B,)
+        and the gradient of their mean (B, C).
+        """
         if self.kernel:
             return {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
 
@@ -72,13 +76,19 @@ class Loss(Checked):
         return {form: partial(run, form) for form in TARGET_FORMS}
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """In a loss of your own, without a kernel: each example's loss (B,) and its gradient (B, C), for
-        outputs and targets (B, C); xp: the array API."""
+        """Return the loss of each example (B,) and its gradient (B, C); override it in a loss without kernel.
+
+        Args:
+            xp: array API namespace.
+            outputs, targets: (B, C).
+        """
         raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        """Raises InputError: the last activation is neither the loss's own nor "linear", or the loss's own
-        comes earlier, where the loss cannot take it out.
+        """Check that the last layer fits the loss.
+
+        Raises InputError: the last activation is neither "linear" nor the one that the loss contains, or the
+        latter is followed by layers that do not change it, so that it would be applied twice.
         """
         if self.activation is None:
             return
@@ -92,11 +102,12 @@ class Loss(Checked):
             if layer.activation == self.activation:
                 got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
                 why = f"the loss {self.name!r} contains the {layer.activation}"
-                raise InputError(f"{got}, expected that before it: {why}")
+                raise InputError(f"{got}, expected the reverse order: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
-        """Refuse admitted targets that do not fit, (N,) class numbers or (N, C) rows; reads the device.
-        Raises InputError: rows where the loss takes none, or whose values are out of range.
+        """Check targets (N,) or (N, C) on the device against the loss; reads them back.
+
+        Raises InputError: rows, if the loss needs class numbers, or rows with values out of range.
         """
         if y.ndim != 1 and not self.rows:
             got = f"{argument} has shape {tuple(y.shape)}"
@@ -112,7 +123,7 @@ class Loss(Checked):
             raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
 
     def settings(self) -> dict[str, Any]:
-        """What makes it again, beside its name, as JSON values."""
+        """Return the settings as JSON values."""
         return {name: json_value(value) for name, value in asdict(self).items()}
 
 
@@ -121,10 +132,11 @@ class CategoricalCrossentropy(Loss):
     """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
 
     Args:
-        label_smoothing: e in [0, 1), else InputError: targets become (1 - e) t + e / C, as in
-            torch.nn.CrossEntropyLoss (Szegedy et al. 2016); evaluate's loss too.
-        ignore_index: examples with this class number, any integer (in torch -100), have no loss, no gradient,
-            and no part in means and metrics; None: there are none.
+        label_smoothing: e in [0, 1): targets become (1 - e) t + e / C, as in torch.nn.CrossEntropyLoss
+            (Szegedy et al. 2016); also in the loss of ``evaluate``.
+        ignore_index: class number of examples to leave out of loss, gradient, means and metrics; any integer
+            (-100 in torch). None: there are none.
+    Raises InputError: label_smoothing is out of range.
     """
 
     label_smoothing: Share = 0.0
@@ -144,7 +156,7 @@ class CategoricalCrossentropy(Loss):
         ignored_class = self.ignored_class
 
         def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            if ignored_class is not None and form == "integer":  # any class will do: the weight is 0
+            if ignored_class is not None and form == "integer":  # any valid class: the weight is 0
                 targets = xp.where(targets == ignored_class, xp.zeros_like(targets), targets)
             if e:
                 targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
@@ -166,7 +178,7 @@ class CategoricalCrossentropy(Loss):
 
 @dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
-    """``CategoricalCrossentropy`` for class numbers alone: Keras's name, which refuses rows."""
+    """``CategoricalCrossentropy`` under Keras's name for class numbers; rows are an error."""
 
     name = "sparse_categorical_crossentropy"
     rows = False
@@ -177,8 +189,8 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 class BinaryCrossentropy(Loss):
     """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
 
-    Class numbers with more than one output are one-hot rows. As torch.nn.BCEWithLogitsLoss: t log p is
-    multiplied by ``pos_weight``, finite, at least 0, one number or one for each output.
+    With more than one output, class numbers become one-hot rows. As in torch.nn.BCEWithLogitsLoss, t log p is
+    multiplied by ``pos_weight``: one number, or one for each output, finite and at least 0.
     """
 
     pos_weight: float | tuple[float, ...] = 1.0
@@ -203,7 +215,10 @@ class BinaryCrossentropy(Loss):
             raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        """With weights a yes has more: (pos_weight - 1) t times log(1 + e^-z), whose derivative is p - 1."""
+        """Return the kernels. With ``pos_weight`` they add (pos_weight - 1) t log(1 + e^-z).
+
+        The derivative of log(1 + e^-z) is p - 1.
+        """
         kernels = super().bind(backend)
         xp = backend.xp
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
@@ -212,9 +227,9 @@ class BinaryCrossentropy(Loss):
             kernels[form](z, targets, losses, dlogits)
             t = extra * as_dense(xp, form, targets, z)
             e = xp.exp(-xp.abs(z))
-            below = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
+            softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
             rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
-            losses[...] = losses + xp.mean(t * below, axis=1)
+            losses[...] = losses + xp.mean(t * softplus, axis=1)
             dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
 
         return kernels if self.pos_weight == 1.0 else {form: partial(weighted, form) for form in TARGET_FORMS}
@@ -222,7 +237,7 @@ class BinaryCrossentropy(Loss):
 
 @dataclass(frozen=True)
 class Regression(Loss):
-    """Base of losses for rows of values, whose natural metrics are the mean absolute error and R2."""
+    """Base of losses for values: the default metrics of rows are the mean absolute error and R2."""
 
     def metric_names(self, classes: bool) -> tuple[str, ...]:
         return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
@@ -237,7 +252,7 @@ class MeanSquaredError(Regression):
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
-    """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as for squares; torch.nn.L1Loss."""
+    """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as in MeanSquaredError; torch.nn.L1Loss."""
 
     name = kernel = "mean_absolute_error"
     kink = staticmethod(lambda y, t: y - t)
@@ -247,8 +262,9 @@ class MeanAbsoluteError(Regression):
 class Hinge(Loss):
     """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
 
-    Keras's Hinge: each class against the rest, for a last layer that is linear (or tanh), and class numbers,
-    rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss is another: one class against each other.)
+    Keras's Hinge: each class against the rest. The last layer must be linear or tanh. Targets are class
+    numbers, rows of 0 and 1, or rows of -1 and 1. torch.nn.MultiMarginLoss differs: it compares the class
+    with each other class.
     """
 
     name = kernel = "hinge"
@@ -261,7 +277,7 @@ class Hinge(Loss):
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            why = f"the loss {self.name!r}, which wants outputs below -1 for what is not the class"
+            why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
             got = f"the last layer's activation is {last!r}"
             raise InputError(f"{got}, expected 'linear' or 'tanh' with {why}")
 
@@ -270,20 +286,22 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
     CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy,
     MeanSquaredError, MeanAbsoluteError, Hinge,
 )})  # fmt: skip
-"""Every loss by name; one of your own: ``LOSSES.add("mine", Mine)``."""
+"""Every loss by name. Add your own with ``LOSSES.add("mine", Mine)``."""
 
 NAME_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
 
 
 def get_loss(loss: str | Loss) -> Loss:
-    """The loss of this name with its usual settings, or the loss that it is; else InputError."""
+    """Return the loss itself, or the one of this name with default settings. Raises InputError."""
     loss = NAME_ALIASES.get(loss, loss) if isinstance(loss, str) else loss
     return resolve("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 
 def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, batch_weights: Array = None) -> None:
-    """To the weighted mean: losses_i *= w_i (B,), gradient_i *= w_i B / sum w (B, C), or 0 if all w are 0.
-    The sum is over ``batch_weights`` if these B examples are a block of a batch."""
+    """Apply weights in place: losses_i *= w_i (B,) and gradient_i *= w_i B / sum w (B, C), 0 if all w are 0.
+
+    If the B examples are a block of a batch, the sum is over ``batch_weights``, the weights of the batch.
+    """
     total = xp.sum(weights if batch_weights is None else batch_weights, axis=0, keepdims=True)
     share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights

@@ -1,6 +1,6 @@
-"""Metrics: numbers beside the loss, added up on the device, batch by batch.
+"""Metrics: numbers besides the loss, summed on the device batch by batch.
 
-``compile(metrics=...)`` takes their names and functions of your own. For metrics that need all predictions at
+``compile(metrics=...)`` accepts names and functions of your own. For metrics that need all predictions at
 once (confusion matrix, precision and recall of each class, top-k accuracy, calibration) pass the predictions
 to ``sklearn.metrics``.
 """
@@ -18,41 +18,42 @@ from backends.table import Table
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
-RESERVED_NAMES = ("loss", "seconds", "epoch")  # the history has them already
+RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Mean of a number for each example, over all examples that the loss does not ignore."""
+    """Mean of one number per example, over the examples that the loss does not ignore."""
 
     name: str  # in the history
-    # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C)) -> these numbers (B,)
+    # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C) rows) -> numbers (B,)
     batch: Callable[[Backend, Loss, Array, Array], Array]
-    raw: bool = False  # batch takes what the loss takes (logits, if it contains the activation), not outputs
+    raw: bool = False  # whether batch gets the inputs of the loss, which may be logits, instead of outputs
 
     def size(self, outputs: int) -> int:
-        """How many numbers it keeps for a network with so many outputs."""
+        """Return the length of ``sums`` for a network with this number of outputs."""
         return 1
 
     def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
-        """One more batch into ``sums`` (size,); counts (B,) is 0 for ignored examples, else 1; None: 1."""
+        """Add a batch to ``sums`` (size,); counts (B,) is 0 for ignored examples, else 1. None: all 1."""
         each = self.batch(backend, loss, outputs, y)
         sums += backend.xp.sum(each if counts is None else backend.xp.where(counts > 0, each, counts))
 
     def join(self, backend: Backend, sums: Array, other: Array) -> None:
-        """Into ``sums`` (size,) also what was kept of other examples."""
+        """Add the sums ``other`` of other examples to ``sums``; both are (size,)."""
         sums += other
 
     def value(self, sums: np.ndarray, examples: int) -> float:
-        """Value over this many examples, from what was kept."""
+        """Return the metric over this many examples, given the sums on the host."""
         return float(sums[0]) / examples
 
 
 class R2(Metric):
-    """1 - sum (t - y)^2 / sum (t - mean t)^2, the mean over the outputs; scikit-learn's r2_score.
+    """1 - sum (t - y)^2 / sum (t - mean t)^2, averaged over the outputs; scikit-learn's r2_score.
 
-    Kept are n, and for each output the mean of t, and both sums. Those of two sets of examples are joined
-    without cancellation (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance").
+    The sums are n, and for each output the mean of t and both sums of squares. Two sets of examples are
+    joined without cancellation (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
+    variance").
     """
 
     def size(self, outputs: int) -> int:
@@ -84,30 +85,31 @@ class R2(Metric):
 
     def value(self, sums: np.ndarray, examples: int) -> float:
         spread, residual = sums[1:].astype(np.float64).reshape(3, -1)[1:]
-        perfect = np.where(residual == 0, 1.0, 0.0)  # of targets that are all equal
+        perfect = np.where(residual == 0, 1.0, 0.0)  # the value if all targets are equal
         return float(
             np.mean(np.where(spread > 0, 1.0 - residual / np.where(spread > 0, spread, 1.0), perfect))
         )
 
 
 def _rows(xp: Any, y: Array, outputs: Array) -> Array:
-    """Targets as rows (B, C); class numbers become one-hot."""
+    """Return the targets as rows (B, C); class numbers become one-hot."""
     return as_dense(xp, "integer" if y.ndim == 1 else "dense", y, outputs)
 
 
 def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    """1 for each row whose largest output is at the class of y, of rows their largest entry, else 0.
+    """Return 1 for each example with the largest output at its class, else 0; rows mean their argmax.
 
-    With one output the class is whether it is above the loss's boundary, and the target's above 0.5. Where
-    the loss is elementwise each output of a row answers for itself: the share of right answers counts.
+    A network with one output says yes if the output is above the loss's boundary; a target above 0.5 means
+    yes. For an elementwise loss each output of a row is such an answer, and the result is the share of
+    correct ones.
     """
     xp = backend.xp
     if outputs.shape[1] == 1 or (loss.elementwise and y.ndim == 2):
-        right = (outputs > loss.boundary) == (y > 0.5)
+        correct = (outputs > loss.boundary) == (y > 0.5)
     else:
-        right = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
-    right = xp.astype(right, backend.dtype)
-    return xp.mean(right, axis=1) if right.ndim == 2 else right
+        correct = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
+    correct = xp.astype(correct, backend.dtype)
+    return xp.mean(correct, axis=1) if correct.ndim == 2 else correct
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
@@ -122,13 +124,13 @@ METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
     Metric("accuracy", _accuracy, raw=True), Metric("mean_absolute_error", _absolute_error),
     Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
-"""Every metric by name; one of your own: ``dnn.register``."""
+"""Every metric by name. Add your own with ``dnn.register``."""
 NAME_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}  # Keras's
 
 
 @dataclass(frozen=True)
 class _FunctionMetric:
-    """A function of (y, outputs) as a metric's ``batch``, which pickle can write."""
+    """Adapter from a function of (y, outputs) to ``Metric.batch``; pickle supports it, unlike a closure."""
 
     function: Callable[[Array, Array], Array]
 
@@ -140,16 +142,18 @@ class _FunctionMetric:
             return backend.xp.astype(values, backend.dtype)
         if shape:
             got = f"metric {self.function.__name__} returned shape {shape}"
-            raise InputError(got, f"({n},), a number for each example, or () for their mean")
+            raise InputError(got, f"({n},), one number per example, or () for their mean")
         return backend.zeros(n) + values
 
 
 def metric_of(function: Callable[[Array, Array], Array], name: str | None = None) -> Metric:
-    """A function of (y, outputs) as a metric, named as the function or ``name``.
+    """Make a metric from a function of (y, outputs).
 
-    It takes arrays on the device: y (B,) class numbers, ignored ones too, or (B, C) rows, and the model's
-    outputs (B, C). It returns a number for each example, (B,), or their mean (0-d).
-    Raises InputError: the name cannot stand in a history.
+    Args:
+        function: takes arrays on the device: y (B,) class numbers, ignored ones included, or (B, C) rows; and
+            the model's outputs (B, C). Returns one number per example (B,), or their mean (0-d).
+        name: in the history; None: the name of the function.
+    Raises InputError: the name is reserved or is not an identifier.
     """
     name = getattr(function, "__name__", "") if name is None else name
     if not (is_text(name) and name.isidentifier()) or name in RESERVED_NAMES or name.startswith("val_"):
@@ -160,7 +164,7 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
 
 
 def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
-    """Metrics from names, metrics and functions, as ``compile`` takes them. Raises InputError: others."""
+    """Return the metrics for names, metrics and functions, as in ``compile``. Raises InputError."""
     require_list("metrics", given)
     found = []
     for metric in given:

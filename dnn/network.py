@@ -1,5 +1,6 @@
-"""Network: layers in a row with their parameters, a goal, and the gradients of the goal.
-What users call is ``dnn.sequential.Sequential``, which is this with compile, fit, evaluate and predict.
+"""Network: layers in sequence with their parameters, a loss, and the gradients of the loss.
+
+Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and predict.
 """
 
 import threading
@@ -35,16 +36,16 @@ from dnn.validation.settings import (
 
 
 class Network(Copyable):
-    """Layers one after another on one backend; arguments and attributes as of ``Sequential``.
+    """Layers in sequence on one backend; for other arguments and attributes see ``Sequential``.
 
     Attributes:
-        loss, optimizer, optimizer_state, penalty, metrics: the goal and the way to it, from ``set_goal``.
-        picked: how many layers, of the first, are done while batches are picked: 1 if it is a Rescaling.
+        loss, optimizer, optimizer_state, penalty, metrics: set by ``set_goal``.
+        n_folded: number of first layers that are folded into batch loading: 1 for a Rescaling, else 0.
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
               "optimizer", "optimizer_state", "seed")  # fmt: skip
-    _closed = False  # whether it is made, and refuses attributes that would do nothing
+    _closed = False  # after __init__; then unknown attributes are errors, since they would have no effect
     optimizer: Optimizer
     optimizer_state: OptimizerState
 
@@ -56,7 +57,7 @@ class Network(Copyable):
     ) -> None:  # fmt: skip
         require_list("input_shape", input_shape)
         if not input_shape:
-            raise InputError("input_shape is empty, expected a length at least, such as (784,)")
+            raise InputError("input_shape is empty, expected at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
         expected = "a name or a Backend from get_backend('numpy')"
@@ -72,7 +73,7 @@ class Network(Copyable):
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
-        self._lock = threading.Lock()  # while it is trained
+        self._lock = threading.Lock()  # held during training
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
         self.n_folded = block.n_folded
         if len(shape := block.output_shape) != 1:
@@ -84,7 +85,7 @@ class Network(Copyable):
         for name, values in block.initial_values().items():
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
             self.parameters.value[name][...] = self.backend.from_host(host)
-        self._closed = type(self).__module__.startswith("dnn.")  # yours has attributes of its own
+        self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and name in self._fixed:
@@ -99,7 +100,7 @@ class Network(Copyable):
     def set_goal(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
     ) -> None:
-        """What ``Sequential.compile`` does with its arguments, once they are objects."""
+        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names."""
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
@@ -109,40 +110,40 @@ class Network(Copyable):
         self._loss_buffers = Buffers(
             lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, outputs))}
         )
-        # The loss takes logits and contains the activation, so the last layer leaves it out.
+        # A loss that contains the last activation takes logits, so the last layer must not apply it.
         self._logits_out = loss.activation == self.layers[-1].activation
         self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
         self._loss_kernels = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Look for the best parameters by this optimizer from now on; its state is new."""
+        """Use this optimizer from now on, with a new state. Raises InputError: called during training."""
         if self._lock.locked():
-            raise InputError("compile was called while the model is trained, expected the end of fit before")
+            raise InputError("compile was called during training, expected a call after fit has returned")
         state = OptimizerState(optimizer, self.parameters, self.backend)
         assign(self, optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
-        """The loss. Raises InputError: there is none yet."""
+        """The loss. Raises InputError: the model is not compiled."""
         if self.loss is None:
-            raise InputError("the model has no loss yet, expected a call of model.compile before")
+            raise InputError("the model has no loss yet, expected a call of model.compile first")
         return self.loss
 
     def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
-        """What is measured beside the loss; ``classes``: whether targets are class numbers, else rows."""
+        """Return the metrics; ``classes`` says whether the targets are class numbers or rows."""
         return resolve_metrics(self.goal.metric_names(classes)) if self.metrics is None else self.metrics
 
-    def outputs_of(self, taken: Array) -> Array:
-        """The network's outputs (B, C), from what the loss took: these, or logits."""
+    def outputs_of(self, loss_inputs: Array) -> Array:
+        """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
         if not self._logits_out:
-            return taken
-        outputs = self.backend.xp.empty_like(taken)
-        self._last_activation(taken, outputs)
+            return loss_inputs
+        outputs = self.backend.xp.empty_like(loss_inputs)
+        self._last_activation(loss_inputs, outputs)
         return outputs
 
     @property
     def input_pipeline(self) -> InputPipeline:
-        """Where examples and targets come in."""
+        """Validates examples and targets and moves them to the device."""
         loss = self.goal
         n_categories = self.layers[0].n_categories
         return InputPipeline(
@@ -151,58 +152,68 @@ class Network(Copyable):
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Open while the model is trained; InputError if it is already: gradients and buffers are for one."""
+        """Hold the lock of the model during training, since there is one set of gradients and buffers.
+
+        Raises InputError: the model is being trained already.
+        """
         if not self._lock.acquire(blocking=False):
-            got = "fit was called while the model is trained already, by another thread or from a callback"
-            raise InputError(got, "one training at a time", "make a model for each")
+            got = "fit was called during a training of the model, by another thread or a callback"
+            raise InputError(got, "one training at a time", "create one model for each")
         try:
             yield
         finally:
             self._lock.release()
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make every buffer for batches of this size."""
+        """Allocate all buffers for batches of this size."""
         self._block.reserve(batch, training)
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
     @property
     def scale(self) -> float:
-        """Factor of the examples while a batch is picked: that of a first layer which is a Rescaling."""
+        """Factor by which batch loading multiplies the examples: that of a folded Rescaling, else 1."""
         factor = self.layers[0].factor if self.n_folded else None
         return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
-        """The network's output (B, C) for a reserved batch x (B, *input_shape) on the device, as picked.
+        """Return the outputs (B, C) for a batch x (B, *input_shape) on the device, buffers reserved.
 
-        In training dropout and noise are drawn, and batch normalisation takes the batch's statistics;
-        ``logits`` leaves out the last layer's activation.
+        Args:
+            x: the batch, already multiplied by ``scale``.
+            training: draw dropout and noise, and normalise by the statistics of the batch.
+            logits: leave out the activation of the last layer.
         """
         forward = self._block.forward_logits if logits else self._block.forward
         return forward(x, training=training)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
-        """Forward and loss of a reserved batch: x (B, *input_shape), y (B,) class numbers or (B, C) rows.
-        Returns what the loss took, outputs or logits (B, C); each example's loss (B,); and the gradient of
-        their mean with respect to the first (B, C), for ``backward``; all on the device.
+        """Compute the outputs and the loss of a batch, buffers reserved.
+
+        Args:
+            x: (B, *input_shape).
+            y: (B,) class numbers or (B, C) rows.
+        Returns the inputs of the loss (outputs or logits) (B, C), the loss of each example (B,), and the
+        gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
-        keep = self._loss_buffers[x.shape[0]]
-        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, keep.losses, keep.gradient)
-        return outputs, keep.losses, keep.gradient
+        buffers = self._loss_buffers[x.shape[0]]
+        kernel = self._loss_kernels["integer" if y.ndim == 1 else "dense"]
+        kernel(outputs, y, buffers.losses, buffers.gradient)
+        return outputs, buffers.losses, buffers.gradient
 
     def backward(self, dy: Array) -> None:
-        """Write all parameter gradients, from the gradient that ``loss_of`` returned; dy is overwritten."""
+        """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten."""
         backward = self._block.backward_logits if self._logits_out else self._block.backward
         backward(dy)
 
     @property
     def frozen_names(self) -> list[str]:
-        """Names of the parameters that training leaves as they are."""
+        """Names of the parameters that training does not change."""
         return list(self._block.frozen_values)
 
     def update(self) -> None:
-        """One update from the gradients that are there; what is frozen, and its moments, stay as they are."""
+        """Make one update from the current gradients; frozen parameters and their moments do not change."""
         frozen = self.frozen_names
         if not frozen:
             self.optimizer_state.step()
@@ -215,13 +226,13 @@ class Network(Copyable):
             view[...] = values
 
     def config(self) -> dict[str, Any]:
-        """The architecture as JSON values: what a checkpoint holds beside the weights."""
+        """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
         return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
                 "loss_settings": settings}  # fmt: skip
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture; an older file is replaced whole. CheckpointError: it cannot be."""
+        """Write weights and architecture, replacing an older file atomically. Raises CheckpointError."""
         facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
                  "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         path = require_path("path", path)

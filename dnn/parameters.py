@@ -1,8 +1,8 @@
-"""All of a model's parameters in one flat vector, all gradients in another, with named views.
+"""All parameters of a model in one flat vector, all gradients in another, with named views.
 
-An optimizer is then a textbook line over one vector, a gradient norm one call, a checkpoint the views. Each
-view starts on a 64-byte boundary; the few numbers between views are 0 and stay 0, since their gradient is.
-Beside them the state of layers, which is saved and loaded but not trained: small arrays of their own.
+So an optimizer updates one vector, a gradient norm is one call, and a checkpoint saves the views. Each view
+starts on a 64-byte boundary. The padding between views is 0 and stays 0, because its gradient is 0. The
+state of layers, which is saved but not trained, consists of small separate arrays.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,16 @@ MAX_PARAMETERS = 2**36  # parameters; 256 GB and more
 
 
 class Parameters:
-    """Flat values and gradients, and for each name a view of its shape into both.
+    """Flat vectors of values and gradients, with a view into both for each named parameter.
 
     Args:
-        backend: where the vectors live.
-        shapes: name -> shape, in the order in which they lie.
-        state: name -> array of the backend that is not trained (running means).
+        backend: allocates the vectors.
+        shapes: name -> shape, in the order of the views in memory.
+        state: name -> array of the backend that is not trained, such as running means.
     Attributes:
-        values, gradients: (n,) vectors of the backend's dtype; value, gradient: name -> view.
+        values, gradients: (n,) vectors in the backend's dtype.
+        value, gradient: name -> view of the parameter's shape.
+    Raises InputError: more than MAX_PARAMETERS numbers.
     """
 
     def __init__(
@@ -48,29 +50,30 @@ class Parameters:
         self.value, self.gradient = self.views(self.values), self.views(self.gradients)
 
     def views(self, vector: Array) -> dict[str, Array]:
-        """Name -> view of its shape into a vector that lies as the values do (an optimizer's, say)."""
+        """Return a dict of name -> view into a vector with the layout of ``values``, such as a moment."""
         view = self.backend.view
         places = ((n, self._starts[n], shape) for n, shape in self.shapes.items())
         return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
 
     @property
     def count(self) -> int:
-        """Numbers that are trained (without the padding)."""
+        """Number of trained parameters, without the padding."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def clear(self) -> None:
-        """Zero both vectors, with what lies between the views: after NaN in a norm it may be NaN too."""
+        """Zero both vectors, padding included: clipping by a norm of NaN may have made the padding NaN."""
         self.values[...] = 0.0
         self.gradients[...] = 0.0
 
     def to_host(self) -> dict[str, np.ndarray]:
-        """Copies of all values and of the state, by name."""
+        """Return host copies of all parameters and of the state, by name."""
         arrays = {**self.value, **self.state}
         return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values and the state, as ``to_host`` returns them; all are compared before one is written.
-        Raises InputError: a missing or unknown name, another shape, another dtype.
+        """Set all parameters and the state from a dict as ``to_host`` returns it.
+
+        Raises InputError: a missing or unknown name, or a wrong shape or dtype; then nothing is written.
         """
         arrays = {**self.value, **self.state}
         if set(values) != set(arrays):

@@ -1,6 +1,6 @@
-"""Sequential: layers one after another, a goal, and an optimizer that looks for the best parameters.
+"""Sequential: layers in sequence, a loss, and an optimizer that minimises it.
 
-The lecture's three steps are the three calls: build the model, ``compile`` the goal, ``fit``.
+The lecture's three steps are three calls: construct the model, ``compile`` it with a loss, ``fit`` it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,18 +32,18 @@ class Sequential(Network):
     """A feed-forward network on one backend.
 
     Args:
-        layers: at least one, new ones; the last one's output is (C,).
+        layers: at least one; none may belong to another model. The last one returns (C,).
         input_shape: of one example, without the batch axis; images are (H, W, C).
-        backend: from ``get_backend``, or its name: the library, device and dtype that everything lives in.
-        seed: of the initial weights and of the shuffles; equal seeds give equal ones on all backends.
+        backend: a Backend from ``get_backend``, or its name; it determines library, device and dtype.
+        seed: of initial weights and shuffling; equal seeds give equal numbers on all backends.
 
     Attributes:
         layers, input_shape, backend, seed: as given.
-        outputs: C, how many numbers the network returns for an example.
-        parameters: the flat vectors of values and gradients.
-        epochs_done: epochs trained so far; ``fit`` goes on from there.
-        stop_training: a callback sets it at an epoch's end, and ``fit`` returns.
-    Raises InputError: no layers, a layer that is in another model, or shapes that do not fit.
+        outputs: C, the number of outputs for one example.
+        parameters: flat vectors of values and gradients.
+        epochs_done: number of epochs trained so far; ``fit`` continues from there.
+        stop_training: if a callback sets it to True at the end of an epoch, ``fit`` returns.
+    Raises InputError: no layers, a layer of another model, or shapes that do not fit together.
 
     >>> from dnn import Dense
     >>> model = Sequential([Dense(500, "relu"), Dense(10, "softmax")], input_shape=(784,), backend="numpy")
@@ -56,17 +56,17 @@ class Sequential(Network):
         metrics: Sequence[str | Metric | Callable[[Any, Any], Any]] | None = None, *,
         l1: float = 0.0, l2: float = 0.0,
     ) -> None:  # fmt: skip
-        """Choose the goal and the way to its best parameters.
+        """Set the loss, the optimizer and the metrics.
 
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
-            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer with its settings.
-            metrics: names in ``dnn.metrics.METRICS`` and functions of (y, outputs) (``dnn.metrics.metric_of``
-                says which); () for none. None: the natural ones of the loss: for squared and absolute errors
-                of values the mean absolute error and R2, else the accuracy, which in rows of several
-                yes-or-no outputs is the share of right ones.
-            l1, l2: the price of large weights (``dnn.optimizers.regularizers``); reported losses are without.
-        Raises InputError: an unknown name, something else, or a loss that does not fit the last layer.
+            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer.
+            metrics: names in ``dnn.metrics.METRICS``, and functions of (y, outputs) as
+                ``dnn.metrics.metric_of`` describes them; () for none. None: the default metrics of the loss.
+                For squared and absolute errors of values these are the mean absolute error and R2, else the
+                accuracy. With several yes-or-no outputs the accuracy is the share of correct outputs.
+            l1, l2: penalty on large weights (``dnn.optimizers.regularizers``); reported losses exclude it.
+        Raises InputError: an unknown name, an invalid object, or a loss that does not fit the last layer.
         """
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
@@ -81,36 +81,40 @@ class Sequential(Network):
         resume: TrainingState | None = None, verbose: str | int = "auto",
         blocks: int = 1, workers: Workers | None = None,
     ) -> History:  # fmt: skip
-        """Train: each epoch takes every example once, in batches, with one update a batch.
+        """Train: each epoch uses every example once, in batches, with one update per batch.
 
-        A second ``fit`` goes on where the first ended: 5 and 5 epochs are 10. The last batch may be shorter.
+        A second ``fit`` continues where the first ended: 5 and 5 epochs are 10. The last batch may be
+        shorter.
 
         Args:
-            x: (N, *input_shape) numbers. uint8 stays so until a batch is picked; all others are cast to
-                the backend's dtype, in a copy, if they are of another. Or an iterable of batches, see below.
-            y: (N,) class numbers, integers or bool, or (N, C) rows of numbers; with one output, (N,) values.
-                Class numbers are copied to int64, and others cast as x is, where they are of another dtype.
-            batch_size, epochs: from 1; fewer examples than batch_size are one batch.
-            steps_per_epoch: updates of an epoch, if not all batches are taken (or their number is not known).
-            validation_split: the last examples, this share of them, are evaluated after each epoch only.
+            x: (N, *input_shape) numbers, or an iterable of batches (``dnn.validation``). uint8 is cast batch
+                by batch; other dtypes are cast to the backend's dtype at once, in a copy.
+            y: (N,) class numbers, integers or bool, or (N, C) rows of numbers. With one output, (N,) values.
+                Class numbers are cast to int64, other numbers as in x.
+            batch_size: at least 1; fewer examples are one batch.
+            epochs: at least 1.
+            steps_per_epoch: updates per epoch. None: all batches; required for iterables without a length.
+            validation_split: share of the examples, from the end, to evaluate after each epoch instead of
+                training on them.
             validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
-            callbacks: are told of each epoch; see ``dnn.training.callback``.
-            shuffle: a new order each epoch, keyed by the model's seed and the epoch's number.
-            class_weight: class number -> weight of its examples (else 1), or "balanced"; not in validation.
-            sample_weight: (N,) numbers from 0, for the weighted mean of the loss (``dnn.losses``).
-            resume: go on from this state; epochs then counts from the start, so that the same call with it
-                ends where it would have ended without a stop (at once, if it had).
-            verbose: 1: a progress bar on a terminal, else a line an epoch; 2: lines; 0: nothing; "auto": the
-                bar where there is a terminal.
-            blocks: each batch is cut into so many, a power of two, whose gradients are added in one order:
-                the same bits for any number of workers (``dnn.distributed.blocks``).
-            workers: ``Workers.from_environment()`` in processes that torchrun started, each with the same
-                call; they share the blocks. See docs/workers.md.
+            callbacks: objects with methods that are called during training; see ``dnn.training.callback``.
+            shuffle: whether to reorder the examples each epoch, by the model's seed and the epoch's number.
+            class_weight: class number -> weight of its examples (default 1), or "balanced"; not used in
+                validation.
+            sample_weight: (N,) numbers of at least 0, for the weighted mean of the loss (``dnn.losses``).
+            resume: training state to continue from. ``epochs`` then counts from the start of the saved fit,
+                so the same call ends where it would have ended without an interruption.
+            verbose: 1: a progress bar on a terminal, else a line per epoch; 2: lines; 0: nothing. "auto":
+                the bar on a terminal, else nothing.
+            blocks: number of blocks per batch, a power of two. Their gradients are added in a fixed order,
+                with the same bits for any number of workers (``dnn.distributed.blocks``).
+            workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same
+                call and share the blocks; see docs/workers.md.
 
-        Which arrays and iterables are taken, and what is copied or cast, is told in ``dnn.validation``.
+        ``dnn.validation`` documents the supported arrays and iterables, and when they are copied or cast.
 
-        Returns a number an epoch for loss, each metric, seconds, and with validation val_loss and so on.
-        Raises InputError: not compiled, or an argument that does not fit; nothing was changed.
+        Returns the History: per epoch the loss, each metric, seconds, and with validation val_loss etc.
+        Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
         if steps_per_epoch is not None:
             positive_integer("steps_per_epoch", steps_per_epoch)
@@ -122,7 +126,7 @@ class Sequential(Network):
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_callbacks(verbose, callbacks) if workers.is_first else ())]
-        if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, and no array
+        if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, not an array
             validation = self.input_pipeline.validate_stream(
                 x, validation_split, validation_data, sample_weight, resume
             )
@@ -132,22 +136,22 @@ class Sequential(Network):
             examples, validation = self.input_pipeline.validate_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), make_steps(self, blocks, workers) as make_step:
-            made = batches(make_step=make_step)
-            return Training(self, made, validation, callbacks, workers).run(epochs, resume)
+            training = Training(self, batches(make_step=make_step), validation, callbacks, workers)
+            return training.run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
-        """Mean loss and what is measured; arguments, and what is raised, as in ``fit``."""
+        """Return mean loss and metrics. Arguments and errors are those of ``fit``."""
         chunk = positive_integer("batch_size", batch_size)
         return evaluate(self, self.input_pipeline.validate(x, y, sample_weight), chunk)
 
     def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
-        """The outputs (N, C) as a host NumPy array; x as in ``fit``. Raises InputError: it does not fit."""
+        """Return the outputs (N, C) as a NumPy array for x as in ``fit``. Raises InputError: invalid x."""
         chunk = positive_integer("batch_size", batch_size)
         x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
         return self.backend.to_host(predict(self, x, chunk))
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print a table: each layer, its output shape and parameters; the total; untrained state."""
+        """Print a table of the layers with output shapes and parameter counts, and totals."""
         require_kind("print_fn", print_fn, Callable)
         rows = [("layer", "output shape", "parameters"), *_rows(self.layers)]
         rows.append(("total", "", f"{self.parameters.count:,}"))
@@ -159,7 +163,7 @@ class Sequential(Network):
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
-    """Name, output shape and parameters of each layer; below a container those of its layers."""
+    """Yield name, output shape and parameter count of each layer; the layers of a container are indented."""
     for layer in layers:
         name = type(layer).__name__
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"

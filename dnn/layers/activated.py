@@ -1,4 +1,4 @@
-"""Activated: what layers that end in a function of each number share; Activation: that function alone."""
+"""Activated: base of layers that end in an activation. Activation: a layer that is only an activation."""
 
 from dataclasses import field
 from typing import Annotated
@@ -18,7 +18,7 @@ class Activated(Layer):
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = f(z); keeps z and y."""
+        """Return y = f(z); stores z and y."""
         buffers = self._buffers[x.shape[0]]
         buffers.z = self.forward_logits(x, training=training)
         if self.activation == "linear":
@@ -27,7 +27,7 @@ class Activated(Layer):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """dz = f'(z) dy, and from there ``backward_logits``."""
+        """Compute dz = f'(z) dy, and pass it to ``backward_logits``."""
         buffers = self._buffers[dy.shape[0]]
         if self.activation != "linear":
             self._activate_backward(dy, buffers.z, buffers.y, dy)
@@ -35,7 +35,7 @@ class Activated(Layer):
 
 
 class Activation(Activated):
-    """``y = f(x)``, f by its name in ``backends.reference.ACTIVATIONS``, whose module has the formulas.
+    """``y = f(x)``, with f by its name in ``backends.reference.ACTIVATIONS``; that module has the formulas.
 
     >>> Activation("gelu").config()
     {'name': '', 'activation': 'gelu', 'trainable': True}

@@ -1,4 +1,4 @@
-"""Dense: every output unit sees every input.
+"""Dense: every output depends on every input.
 
 Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy, dz, ... for the
 gradients of the loss L with respect to them.
@@ -24,9 +24,9 @@ class Affine(Activated):
     """Base of Dense and convolutions: z is a product with W, plus b.
 
     Args:
-        use_bias: whether there is b, which starts at 0.
-        initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
-            kin, else "glorot_uniform".
+        use_bias: whether to add a bias b, which starts at 0.
+        initializer: for W, a name in ``dnn.layers.initializers``. None: "he_uniform" for relu and similar
+            activations, else "glorot_uniform".
     """
 
     _: KW_ONLY
@@ -42,7 +42,7 @@ class Affine(Activated):
         self._draw = look_up("initializer", self.initializer, INITIALIZERS)
 
     def weight_shape(self) -> Shape:
-        """Of W: (..., n_in, n_out)."""
+        """Return the shape of W, (..., n_in, n_out)."""
         raise NotImplementedError
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -55,12 +55,12 @@ class Affine(Activated):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         made = super().make_buffers(batch, training)
-        # Where f' follows from y, f works in place.
+        # If f' can be computed from y, f overwrites z with y.
         in_place = ACTIVATIONS[self.activation].from_output
         return {**made, "z": made["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
-        """Without a bias the kernels add 0, and what they find for it is not used."""
+        """Store the views; without a bias the kernels get zeros for b and write db to an unused array."""
         super().attach(value, gradient)
         self._W = value["W"]
         self._dW = gradient["W"]
@@ -74,9 +74,9 @@ class Dense(Affine):
     Args:
         units: n_out, at least 1.
         activation: f, a name in ``backends.reference.ACTIVATIONS``.
-        use_bias: whether there is b, which starts at 0.
-        initializer: of W, a name in ``dnn.layers.initializers``; None: "he_uniform" for relu and its
-            kin, else "glorot_uniform".
+        use_bias: whether to add a bias b, which starts at 0.
+        initializer: for W, a name in ``dnn.layers.initializers``. None: "he_uniform" for relu and similar
+            activations, else "glorot_uniform".
 
     >>> Dense(3).shape_after((2,))
     (3,)
@@ -94,7 +94,7 @@ class Dense(Affine):
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        # Kinds whose derivative needs z are a step of their own, after the product.
+        # An activation with a derivative that needs z is a separate step after the product.
         self._fused = ACTIVATIONS[self.activation].from_output
         kind = self.activation if self._fused else "linear"
         self._dense, self._dense_backward = backend.kernels("dense", kind)
@@ -104,7 +104,7 @@ class Dense(Affine):
         return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = f(x W + b); keeps x and y, and z where f' needs it."""
+        """Return y = f(x W + b); stores x and y, and z if f' needs it."""
         if not self._fused:
             return super().forward(x, training=training)
         buffers = self._buffers[x.shape[0]]
@@ -113,7 +113,7 @@ class Dense(Affine):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """From z_ij = sum_k x_ik W_kj + b_j and y = f(z), by the chain rule:
+        """Apply the chain rule to z_ij = sum_k x_ik W_kj + b_j and y = f(z):
 
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
@@ -121,14 +121,14 @@ class Dense(Affine):
         return self._back(self._dense_backward, dy) if self._fused else super().backward(dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        """z = x W + b alone."""
+        """Return z = x W + b."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         self._linear(x, self._W, self._b, buffers.z)
         return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """``backward`` from dL/dz: the activation's derivative is left out."""
+        """Do what ``backward`` does, given dL/dz: without the derivative of the activation."""
         return self._back(self._linear_backward, dz)
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:

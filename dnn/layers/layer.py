@@ -1,4 +1,4 @@
-"""What a layer is: settings, shapes, named parameters, and a forward and a backward over reserved buffers."""
+"""Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -17,60 +17,60 @@ Shape = tuple[int, ...]  # without the batch axis
 
 
 def _check_text(argument: str, value: Any) -> str:
-    """The value if it is printable text; "" for None."""
+    """Return the value if it is printable text, "" for None. Raises InputError."""
     require(value is None or is_text(value), argument, value, "a string or None")
     return value or ""
 
 
 class NotInModel(InputError, AttributeError):
-    """A layer that is in no model was used."""
+    """A layer was used before it was part of a model."""
 
     def __init__(self, layer: "Layer") -> None:
         super().__init__(f"a {type(layer).__name__} layer is in no model yet", "Sequential([...]) around it")
 
 
 class Layer(SettingsObject, metaclass=SettingsMeta):
-    """One step of a network: a frozen dataclass of its settings, and what a model builds from them.
+    """One step of a network: a frozen dataclass of settings, from which a model builds the layer.
 
-    A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. Checks of a
-    value stand in the field's type (``dnn.validation.settings``) or in ``__post_init__``. A subclass may have
-    an ``__init__`` instead, and keep each argument as an attribute of the same name. In both cases ``config``
-    makes the layer again.
+    A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a
+    field may contain checks of its value (``dnn.validation.settings``); further checks belong in
+    ``__post_init__``. A subclass may have an ``__init__`` instead and store each argument as an attribute of
+    the same name. In both cases ``config`` returns the settings for an equal layer.
 
-    Life: made by the user; ``build`` by the model, once; ``attach`` to views of the model's flat vectors;
-    ``reserve`` for each batch size used; then ``forward`` and ``backward``.
+    Order of calls: the user creates the layer. The model calls ``build`` once, then ``attach`` with views of
+    its flat vectors, ``reserve`` for each batch size, and finally ``forward`` and ``backward``.
 
     Args:
-        name: in summaries and checkpoints; "" or None: the class's and a number, as in "dense_1", "dense_2".
+        name: in summaries and checkpoints; "" or None: class and number, as in "dense_1", "dense_2".
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
-            BatchNormalization uses its running statistics. It is the one setting that may be set at any time.
-    Raises InputError: a setting out of range, of any layer; an assignment to another setting.
+            BatchNormalization uses its running statistics. Only this setting may change later.
+    Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
 
     Attributes:
-        input_shape, output_shape: of one example, once the layer is built.
-        value, gradient: of the trained parameters by short name, views of the model's flat vectors.
-        state: not trained, but part of what the layer has learned or where it stands (running means,
-            how many masks were drawn); saved with the weights. By short name.
+        input_shape, output_shape: shapes of one example, once the layer is built.
+        value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
+        state: arrays by short name that are saved with the weights but not trained, such as running means
+            or the number of masks drawn.
     """
 
     name: Annotated[str, _check_text] = field(default="", kw_only=True)
     trainable: Flag = field(default=True, kw_only=True)
 
-    # ClassVar keeps what is no setting out of the dataclass. A subclass may override it, and ``assign`` sets
-    # it for one layer when the layer is made or built.
+    # A ClassVar is no field of the dataclass. A subclass may override it, and ``assign`` sets it for one
+    # layer when the layer is created or built.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    """Settings with which the checks make the layer: first its usual ones, then some that add to them."""
-    activation = "linear"  # what the layer does to its last pre-activation; losses ask for it
+    """Settings for the checks: the usual ones first, then variants."""
+    activation = "linear"  # applied last; a loss may contain it and take its input, the logits
     factor: ClassVar[float | None] = None
-    """All that the layer does is to multiply by this; a first layer's is done while a batch is picked."""
+    """Constant scale if the layer only multiplies; folded into batch loading for the first layer."""
     random: ClassVar[bool] = False  # whether it draws random numbers in training
     uses_batch_statistics: ClassVar[bool] = False
     """Whether the output for one example depends on the other examples of the batch in training."""
     must_precede_trained: ClassVar[bool] = False
-    """Whether it passes no gradient back: it must come before all trained layers, and in no other layer."""
+    """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
     buffers: ClassVar[tuple[str, ...]] = ()
-    """Which buffers it uses: "y", of the output shape, and "dx", of the input shape."""
-    inner: "ClassVar[tuple[Layer, ...]]" = ()  # the layers that it is made of
+    """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
+    inner: "ClassVar[tuple[Layer, ...]]" = ()  # layers of a container
     n_categories: ClassVar[int | None] = (
         None  # inputs must be integers in [0, n_categories); None: any numbers
     )
@@ -82,18 +82,18 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
     _backend: ClassVar[Backend | None] = None
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
-        """For the ``__init__`` of a subclass; without one, both are keywords."""
+        """Initialise a subclass that has an ``__init__``; for other subclasses both are keyword arguments."""
         assign(self, name=name, trainable=trainable)
         self.__post_init__()
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
-        """The parameters that training leaves as they are, by short name."""
+        """Parameters that training does not change, by short name."""
         return {} if self.trainable else self.value
 
     @property
     def backend(self) -> Backend:
-        """Of the model that the layer is in. Raises InputError: it is in none."""
+        """Backend of the model. Raises InputError: the layer is in no model."""
         if self._backend is None:
             raise NotInModel(self)
         return self._backend
@@ -115,8 +115,9 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
         Args:
             input_shape: of one example.
             name: used unless the user gave one.
-            first: nothing before this layer is trained, so it computes no input gradient.
-            seed: of the model; index: the layer's place in it. They key the layer's random streams.
+            first: no layer before this one is trained, so it computes no input gradient.
+            seed: of the model; it keys the layer's random streams, together with ``index``.
+            index: position of the layer in the model.
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         if self._backend is not None:
@@ -136,46 +137,50 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
         self.bind(backend)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        """The output's shape, by default the input's. Raises InputError: the input does not fit."""
+        """Return the output shape of one example, by default the input shape.
+
+        Raises InputError: the layer cannot work on this input shape.
+        """
         return input_shape
 
     def input_error(self, what: str, expected: str) -> InputError:
-        """What to raise where this layer got, or does, what it should not."""
+        """Return an InputError that names this layer, what it got, and what was expected."""
         return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
 
     def require_axes(self, shape: Shape, expected: str, *counts: int) -> None:
-        """Refuse examples whose number of axes is none of these."""
+        """Raise InputError unless the rank of ``shape`` is one of ``counts``."""
         if len(shape) not in counts:
             raise self.input_error(f"got examples of shape {shape}", expected)
 
     def bind(self, backend: Backend) -> None:
-        """Ask the backend for the kernels."""
+        """Get the kernels from the backend; a subclass that needs any overrides this."""
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The trained parameters: short name ("W") -> shape."""
+        """Return the shapes of the trained parameters by short name, such as "W"."""
         return {}
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
-        """The parameters' initial values as float64 host arrays, drawn from the stream ``key``."""
+        """Return initial values as float64 host arrays, drawn from the random stream ``key``."""
         return {}
 
     def initial_state(self) -> dict[str, np.ndarray]:
-        """What ``state`` starts with, as new host arrays: float64 (becomes the backend's) or int64."""
+        """Return the initial ``state`` as new host arrays, int64 or float64 (cast to the backend's dtype)."""
         return {}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
-        """Receive the views of this layer's parameters and gradients, by short name."""
+        """Store the views of this layer's parameters and gradients, by short name."""
         assign(self, value=dict(value), gradient=dict(gradient))
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make this thread's buffers for this batch size. Raises InputError: the layer cannot work on it."""
+        """Allocate this thread's buffers for a batch size. Raises InputError: the size is not supported."""
         self._buffers.reserve(batch, training)
         for layer in self.inner:
             layer.reserve(batch, training)
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        """Arrays whose first axis is the batch, by name; those for backward only when training.
-        Here what ``buffers`` names; "dx" is None where nobody asks for it.
+        """Return arrays with the batch as first axis, by name; those for backward only in training.
+
+        This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
         """
         shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
         kept = ((name, shapes[name]) for name in self.buffers)
@@ -183,28 +188,28 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y for x (batch, *input_shape); keeps what backward needs. y is valid until the next call.
+        """Return y (batch, *output_shape) for x (batch, *input_shape), and store what backward needs.
 
-        In training layers may be random, take the batch's own statistics, and write their state;
-        otherwise they do none of that. x is not written.
+        y is valid until the next call. Only in training may a layer be random, use the statistics of the
+        batch, or change its state. x is not changed.
         """
 
     @abstractmethod
     def backward(self, dy: Array) -> Array | None:
-        """Given dL/dy of the last forward, in training, write the parameter gradients and return dL/dx.
-        dy is overwritten. None: nothing before this layer is trained.
+        """Write the parameter gradients and return dL/dx, given dL/dy of the last forward in training.
+
+        dy may be overwritten. Returns None if no layer before this one is trained.
         """
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        """z of ``y = f(z)``, where f is the layer's activation.
+        """Return z of ``y = f(z)``, where f is the layer's activation.
 
-        A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y, and
-        gives dL/dz to ``backward_logits`` instead of dL/dy to ``backward``. So a layer with an activation
-        (``Activated``) makes y in ``forward`` from the z of this method; in any other layer f is linear, and
-        z is y.
+        A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y. It
+        passes dL/dz to ``backward_logits`` instead of dL/dy to ``backward``. A layer with an activation
+        (``Activated``) computes y in ``forward`` from this z. In any other layer f is linear, and z is y.
         """
         return self.forward(x, training=training)
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """``backward`` from dL/dz of the last ``forward_logits``."""
+        """Do what ``backward`` does, given dL/dz of the last ``forward_logits``."""
         return self.backward(dz)

@@ -1,4 +1,4 @@
-"""The optimizers, and the table by which ``compile`` and checks find them."""
+"""The optimizers, and the table in which ``compile`` and the checks look them up."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSpro
 
 _RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})
-"""Every optimizer by name; one of your own: ``OPTIMIZERS.add("mine", Mine)``."""
+"""Every optimizer by name. Add your own with ``OPTIMIZERS.add("mine", Mine)``."""
 
 
 def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
-    """The optimizer that ``config()`` described; InputError: an unknown name, or settings that do not fit."""
+    """Return the optimizer that ``config()`` describes. Raises InputError: unknown name, invalid settings."""
     settings = dict(config)
     chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
     if isinstance(settings.get("learning_rate"), Mapping):
@@ -28,5 +28,5 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """The optimizer of this name with its usual settings, or the optimizer that it is; else InputError."""
+    """Return the optimizer itself, or the one of this name with default settings. Raises InputError."""
     return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer, "an optimizer such as Adam(1e-3)")

@@ -1,4 +1,4 @@
-"""What an optimizer is: settings that can be written down, and a state over one flat vector."""
+"""Optimizer: settings that can be saved as JSON. OptimizerState: its vectors for one model, and its step."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,17 +17,17 @@ from dnn.validation.settings import Checked, require_number, require_positive
 
 @dataclass(frozen=True)
 class Optimizer(Checked):
-    """Settings alone; one object may serve several models, since the state is the model's.
+    """Base of optimizers: the settings. Several models may share one object, since each has its own state.
 
-    A subclass declares settings of its own as fields, in the order in which its kernel takes them.
+    A subclass declares further settings as fields, in the order of its kernel's arguments.
 
     Args:
-        learning_rate: finite, at least 0, or a Schedule; the first setting of each optimizer.
-        clip_norm: before each update the gradient of all parameters together is shortened to this length
-            where it is longer, as by torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm).
-        clip_value: each element of the gradient is cut off at plus and minus this, as by
-            torch.nn.utils.clip_grad_value_. At most one of the two.
-    Raises InputError: a setting out of range, or both clippings.
+        learning_rate: a Schedule, or a finite number of at least 0; the first setting of each optimizer.
+        clip_norm: maximum norm of the gradient of all parameters together, as in
+            torch.nn.utils.clip_grad_norm_ (Keras's global_clipnorm). None: no limit.
+        clip_value: maximum absolute value of each element of the gradient, as in
+            torch.nn.utils.clip_grad_value_. None: no limit. Give at most one of the two.
+    Raises InputError: a setting out of range, or both kinds of clipping.
     """
 
     learning_rate: float | Schedule
@@ -35,11 +35,11 @@ class Optimizer(Checked):
     clip_value: float | None = field(default=None, kw_only=True)
 
     name: ClassVar[str]  # in ``compile``; also the kernel's name
-    slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the kernel's order
-    # Settings with which the checks make the optimizer, each variant named after its last one.
+    slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
+    # Settings for the checks. The last setting of each names the variant in reports.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    decays: ClassVar[bool] = False  # the parameters are multiplied before the step: two more roundings
-    # A setting that is True or False -> the vector that it adds; a kernel named after both does it.
+    decays: ClassVar[bool] = False  # whether the step first scales the parameters: two more roundings
+    # Boolean setting -> name of the vector it adds. If it is True, the kernel is called NAME_SETTING.
     variants: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
@@ -54,44 +54,47 @@ class Optimizer(Checked):
 
     @property
     def kernel(self) -> str:
-        """The name of its kernel."""
+        """Name of the kernel: ``name``, with "_" and the setting for each variant that is on."""
         return "_".join([self.name, *(name for name in self.variants if getattr(self, name))])
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """Names of the vectors that it keeps."""
+        """Names of the state vectors, those of the variants included."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
 
     @property
     def uses_plain_kernel(self) -> bool:
-        """Whether its step is the usual kernel and nothing else."""
+        """Whether the step is the backend's kernel alone: no clipping, no ``bind`` of a subclass."""
         return type(self).bind is Optimizer.bind and (self.clip_norm, self.clip_value) == (None, None)
 
     def settings(self) -> tuple[Any, ...]:
-        """The kernel's settings: the fields in their order, without those that all optimizers have."""
+        """Return the kernel's settings: the fields in order, without those of ``Optimizer`` and variants."""
         shared = {f.name for f in fields(Optimizer)} | set(self.variants)
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
     def bind(self, backend: Backend) -> Kernel:
-        """The step: a function of parameters (n,), gradients (n,), slots, control (4,) and settings, as those
-        in ``backends.reference.optimizers``. An optimizer of your own returns one here.
+        """Return the step, a function like those in ``backends.reference.optimizers``.
+
+        Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings. An optimizer of
+        your own may return any such function.
         """
         return backend.kernel(self.kernel)
 
     def config(self) -> dict[str, Any]:
-        """Name and settings as JSON values."""
+        """Return the name and the settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
         return {"name": self.name, **asdict(self), "learning_rate": rate}
 
 
 class OptimizerState:
-    """An optimizer's vectors and control array for one model.
+    """State vectors and control array of an optimizer for one model.
 
     Attributes:
-        vectors: slot name -> (n,) vector beside the parameters.
-        control: (4,) on the device; its places are named in ``backends.reference.control``.
-        rates: (R,), the rate of each update, and of all after them.
-        step: takes one update from the gradients that are there; no arguments, no host read.
+        vectors: slot name -> (n,) vector with the layout of the parameters.
+        control: (4,) on the device; ``backends.reference.control`` names its elements.
+        rates: (R,) learning rate of each update; the last one repeats.
+        step: function without arguments that updates the parameters from the current gradients. It reads
+            nothing back from the device.
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
@@ -105,7 +108,7 @@ class OptimizerState:
         kernel = optimizer.bind(backend)
         arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
         parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
-        self.parts = parts  # of the step, one after another; the last is the kernel's
+        self.parts = parts  # functions that the step calls in order; the last one is the kernel
         for name in ("clip_norm", "clip_value"):
             limit = getattr(optimizer, name)
             if limit is not None:

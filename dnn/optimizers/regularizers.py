@@ -1,4 +1,4 @@
-"""A price for large weights, beside the loss: L1 and L2 regularisation."""
+"""L1 and L2 regularisation: a penalty on large weights, added to the loss."""
 
 from backends import Array
 from dnn.parameters import Parameters
@@ -6,10 +6,15 @@ from dnn.validation.settings import require_number
 
 
 class Penalty:
-    """``l1 sum |w| + l2 sum w^2`` over the weights, as Keras's L1L2: no 1/2, so torch's weight_decay is 2 l2.
+    """``l1 sum |w| + l2 sum w^2`` over the weights, as Keras's L1L2.
 
-    Weights are the parameters with two axes or more; biases, and a normalisation's scale and shift, are free.
-    l1 and l2 are finite and at least 0; else InputError.
+    There is no factor 1/2, so torch's weight_decay is 2 l2. Weights are the parameters with two or more
+    axes; biases, and the scale and shift of a normalisation, have no penalty.
+
+    Args:
+        parameters: of the model.
+        l1, l2: finite numbers of at least 0.
+    Raises InputError: l1 or l2 is out of range.
     """
 
     def __init__(self, parameters: Parameters, l1: float, l2: float) -> None:
@@ -22,7 +27,7 @@ class Penalty:
         self._kernel = self._backend.kernel("penalty")
 
     def value(self) -> Array:
-        """The price, (1,) on the device."""
+        """Return the penalty, (1,) on the device."""
         xp = self._backend.xp
         total = self._backend.zeros(1)
         for w in self._weights[0]:
@@ -30,6 +35,6 @@ class Penalty:
         return total
 
     def add_gradients(self) -> None:
-        """Add ``l1 sign(w) + 2 l2 w`` to the gradients that are there; sign(0) = 0."""
+        """Add ``l1 sign(w) + 2 l2 w`` to the gradients, with sign(0) = 0."""
         for w, gradient in zip(*self._weights, strict=True):
             self._kernel(w, gradient, self.l1, self.l2)

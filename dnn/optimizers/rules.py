@@ -1,7 +1,7 @@
-"""The optimizers' rules: each a formula, its settings, and the vectors that it keeps.
+"""SGD, Adagrad, RMSprop, Adam and AdamW: the formula, the settings and the state vectors of each.
 
-Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` has the settings that
-all have, and what is raised. An epsilon is above 0: else a weight without gradient would become 0 / 0.
+Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer`` documents the settings
+that all of them share, and the errors. epsilon must be above 0: a weight with gradient 0 would become 0 / 0.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from dnn.validation.settings import Flag, NotNegative, Positive, Share
 class SGD(Optimizer):
     """v = momentum v + g;  p = p - rate v, or with Nesterov p = p - rate (g + momentum v).
 
-    As torch.optim.SGD without dampening (Sutskever et al. 2013). ``momentum`` is in [0, 1); ``nesterov``
-    needs one above 0.
+    As torch.optim.SGD without dampening (Sutskever et al. 2013). ``momentum`` is in [0, 1). ``nesterov``
+    needs a momentum above 0.
     """
 
     learning_rate: float | Schedule = 0.01
@@ -37,10 +37,10 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): each weight's own falling rate.
+    """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): a falling rate for each weight.
 
-    Duchi et al. 2011, as torch.optim.Adagrad with its lr_decay 0 (a Schedule does that) and
-    initial_accumulator_value 0 (Keras starts at 0.1).
+    Duchi et al. 2011. As torch.optim.Adagrad with lr_decay 0 (use a Schedule) and initial_accumulator_value
+    0 (Keras starts at 0.1).
     """
 
     learning_rate: float | Schedule = 0.01
@@ -59,9 +59,9 @@ class RMSprop(Optimizer):
     velocity (Keras has both inside).
 
     Args:
-        decay: of the running mean, in [0, 1); torch's alpha, Keras's rho.
+        decay: weight of the old running mean, in [0, 1); torch's alpha, Keras's rho.
         momentum: in [0, 1).
-        centered: g's running variance takes the place of v (Graves 2013).
+        centered: divide by the running variance of g instead of v (Graves 2013).
     """
 
     learning_rate: float | Schedule = 0.01
@@ -80,14 +80,14 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ without start bias.
+    """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ with bias correction.
 
-    Kingma and Ba 2015, algorithm 1, epsilon outside the root and after the bias correction as in
+    Kingma and Ba 2015, algorithm 1. epsilon is outside the root and after the bias correction as in
     torch.optim.Adam (Keras and others place it elsewhere).
 
     Args:
-        beta1, beta2: in [0, 1).
-        amsgrad: the largest v so far takes the place of v (Reddi et al. 2018).
+        beta1, beta2: weights of the old running means m and v, in [0, 1).
+        amsgrad: divide by the largest v so far instead of v (Reddi et al. 2018).
     """
 
     learning_rate: float | Schedule = 1e-3
@@ -106,8 +106,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
 
-    Loshchilov and Hutter 2019, as torch.optim.AdamW over all parameters, biases too; weight_decay is from 0.
-    ``compile``'s l2 is the other kind of decay: part of the gradient, and of weights alone.
+    Loshchilov and Hutter 2019. As torch.optim.AdamW on all parameters, biases included; weight_decay is at
+    least 0. The ``l2`` of ``compile`` is different: it is part of the gradient, and of the weights only.
     """
 
     weight_decay: NotNegative = 0.01

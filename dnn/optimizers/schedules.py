@@ -1,9 +1,9 @@
-"""Learning rates that change from update to update, as tables: the device reads its own next rate.
+"""Learning-rate schedules: tables of the rate of each update, which the device reads without the host.
 
-Every schedule may begin with a warm-up: after ``warmup`` updates that rise in a straight line towards the
-curve's first rate, the curve begins. In torch's words: SequentialLR of LinearLR(start_factor=1/(warmup + 1),
-total_iters=warmup) and the curve, with milestones=[warmup].
-A curve goes from ``initial``, at least 0, over ``steps`` updates, at least 1, to ``final``, at least 0.
+Every schedule may begin with a warm-up: for ``warmup`` updates the rate rises linearly towards the first rate
+of the curve. In torch: SequentialLR of LinearLR(start_factor=1/(warmup + 1), total_iters=warmup) and the
+curve, with milestones=[warmup].
+A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` updates (at least 1).
 """
 
 from collections.abc import Mapping
@@ -19,41 +19,41 @@ from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
-MAX_UPDATES = 10**8  # updates: a table of 800 MB
-_RATE_FIELDS = ("rate", "initial", "highest")  # the setting that says how high the rates are
+MAX_UPDATES = 10**8  # in a table, which then has 800 MB
+_RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
 @dataclass(frozen=True)
 class Schedule(settings.Checked):
-    """A rate for every update, counted over the model's life; past the table's end its last one."""
+    """Learning rate of each update, counted from the model's first update; the last rate repeats."""
 
     warmup: Natural = field(default=0, kw_only=True)
 
     name: ClassVar[str]  # in ``over_training`` and on the command line
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings with which the checks make the schedule
+    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings for the checks
 
     def curve(self) -> np.ndarray:
-        """The rates after the warm-up: (n,) float64, n at least 1."""
+        """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
         raise NotImplementedError
 
     def rates(self) -> np.ndarray:
-        """The table: (warmup + n,) float64, rate of update 0, 1, ...; InputError if too long for memory."""
+        """Return the rate of update 0, 1, ...: (warmup + n,) float64. Raises InputError: too many updates."""
         updates = self.warmup + getattr(self, "steps", 1)
         if updates > MAX_UPDATES:
             got = f"the schedule {self.name!r} lasts {updates} updates"
-            cure = "train fewer epochs, or take a constant rate without warm-up"
+            cure = "train fewer epochs, or use a constant rate without warm-up"
             raise InputError(got, f"at most {MAX_UPDATES}", cure)
         curve = self.curve()
         return np.concatenate([curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1), curve])
 
     def config(self) -> dict[str, Any]:
-        """Name and settings as JSON values."""
+        """Return the name and the settings as JSON values."""
         return {"name": self.name, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """Always ``rate``, at least 0: of use with a warm-up.
+    """The constant ``rate``, at least 0; useful with a warm-up.
 
     >>> Constant(1.0, warmup=3).rates()
     array([0.25, 0.5 , 0.75, 1.  ])
@@ -70,7 +70,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """``initial * factor ** (t // every)`` until update ``steps``, then as there; torch's StepLR.
+    """``initial * factor ** (t // every)`` until update ``steps``, then constant; torch's StepLR.
 
     >>> StepDecay(1.0, steps=4, every=2).rates()
     array([1.  , 1.  , 0.1 , 0.1 , 0.01])
@@ -90,11 +90,11 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class LinearDecay(Schedule):
-    """From ``initial`` in a straight line to ``final`` after ``steps`` updates, then ``final``.
+    """A straight line from ``initial`` to ``final`` in ``steps`` updates, then ``final``.
 
-    The last small steps average out the noise of single batches: on the lecture's network they are
-    worth several tenths of a point of test accuracy against a constant rate. torch's LinearLR with
-    end_factor=final/initial and total_iters=steps.
+    torch's LinearLR with end_factor=final/initial and total_iters=steps. The last small steps average out
+    the noise of single batches. On the lecture's network they gain several tenths of a point of test accuracy
+    over a constant rate.
 
     >>> LinearDecay(1.0, steps=4).rates()
     array([1.  , 0.75, 0.5 , 0.25, 0.  ])
@@ -113,7 +113,7 @@ class LinearDecay(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecay(LinearDecay):
-    """From ``initial`` along half a cosine to ``final`` after ``steps`` updates, then ``final``.
+    """Half a cosine from ``initial`` to ``final`` in ``steps`` updates, then ``final``.
 
     final + (initial - final) (1 + cos(pi t / steps)) / 2 (Loshchilov and Hutter 2017, without restarts):
     torch's CosineAnnealingLR with T_max=steps and eta_min=final, up to update ``steps``.
@@ -130,14 +130,14 @@ class CosineDecay(LinearDecay):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up along half a cosine to ``highest``, then down to almost nothing: ``steps`` rates, then the last.
+    """Half a cosine up to ``highest``, then half a cosine down to almost 0, in ``steps`` updates.
 
     Smith and Topin 2019; torch's OneCycleLR with max_lr=highest, total_steps=steps, pct_start=rise and
     cycle_momentum=False.
 
     Args:
         steps: updates of the cycle; rise * steps must be above 1.
-        rise: share of the cycle on the way up, above 0 and below 1.
+        rise: share of the cycle in which the rate rises, above 0 and below 1.
         div_factor: the first rate is highest / div_factor.
         final_div_factor: the last rate is the first / final_div_factor.
 
@@ -158,12 +158,12 @@ class OneCycle(Schedule):
         super().__post_init__()
         if self.rise * self.steps <= 1.0:
             got = f"rise is {self.rise} of {self.steps} steps"
-            raise InputError(got, "more than one update on the way up", "take more steps or a larger rise")
+            raise InputError(got, "more than one update that rises", "use more steps or a larger rise")
 
     def curve(self) -> np.ndarray:
         t = np.arange(self.steps, dtype=np.float64)
         top = self.rise * self.steps - 1.0
-        end = self.steps - 1.0  # torch's ends of the two phases
+        end = self.steps - 1.0  # top and end are where torch's two phases end
         first = self.highest / self.div_factor
         up = _cosine(first, self.highest, t / top)
         down = _cosine(self.highest, first / self.final_div_factor, (t - top) / (end - top))
@@ -171,7 +171,7 @@ class OneCycle(Schedule):
 
 
 def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
-    """From start (share 0) to end (share 1) along half a cosine."""
+    """Interpolate along half a cosine: ``start`` at share 0, ``end`` at share 1."""
     return end + (start - end) * (1.0 + np.cos(np.pi * share)) / 2.0
 
 
@@ -182,22 +182,23 @@ SCHEDULES: Table[type[Schedule]] = Table(
 
 
 def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
-    """The named schedule over all updates of a training, the warm-up's included: it starts from ``rate``
-    (one_cycle: rises to it; step: a tenth after each third).
+    """Return the named schedule for a training of so many updates, warm-up included.
+
+    The curve starts at ``rate``; "one_cycle" rises to it. "step" divides the rate by 10 after each third.
 
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
     schedule = settings.look_up("schedule", name, SCHEDULES)
     rest = settings.positive_integer("updates", updates) - warmup
-    settings.require(rest >= 1, "warmup", warmup, f"fewer than the {updates} updates of the training")
+    settings.require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_RATE_FIELDS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
 
 
 def scale_rate(rate: float | Schedule, factor: float) -> float | Schedule:
-    """The same rate or schedule, ``factor`` times as high.
+    """Return the rate or schedule multiplied by ``factor``.
 
     >>> scale_rate(LinearDecay(0.5, steps=4), 0.5).initial
     0.25

@@ -1,1 +1,1 @@
-"""Training: what one update does, what an epoch does, and where a training stands between two updates."""
+"""Training: one update, the loop over batches and epochs, the training state, and the base of callbacks."""

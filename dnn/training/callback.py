@@ -1,4 +1,4 @@
-"""What may watch a training: a callback is told when something happens."""
+"""Callback: the base class, with a method for each event of a training."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,72 +16,78 @@ from dnn.validation.settings import require_instances
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands between two updates."""
+    """Position and numbers of a training between two updates."""
 
-    epoch: int  # the running one, from 1
+    epoch: int  # the current one, from 1
     epochs: int  # the last one of this fit
     updates: int  # of this epoch so far
     updates_per_epoch: int
     examples: int  # of this epoch so far
-    # Fetches the numbers of ``names``, the mean loss first, of the epoch so far from the device. It waits for
-    # the device, so call it a few times a second at most.
+    # Returns the values of ``names`` over the epoch so far. It waits for the device, so call it a few times
+    # a second at most.
     read: Callable[[], tuple[float, ...]]
     take_state: Callable[
         [], TrainingState
     ]  # copies the whole training from the device, to go on from here later
-    names: tuple[str, ...] = ("loss", "accuracy")  # "loss", and those of what is measured
+    names: tuple[str, ...] = ("loss", "accuracy")  # "loss", then the metrics
 
 
 class Callback:
-    """Base: does nothing."""
+    """Base of callbacks; its methods do nothing."""
 
-    # Updates between two calls of ``on_progress``; None: it is not called, and the epoch has no pause.
+    # Updates between two calls of ``on_progress``; None: no calls, and the epoch runs without a pause.
     every: int | None = None
-    first_worker_only: bool = False  # of several workers only the first has it, as of what writes files
-    model: Network  # that ``fit`` trains; ``model.stop_training = True`` ends it after the epoch
+    first_worker_only: bool = False  # whether only the first worker calls it, as for one that writes files
+    model: Network  # the model in training; ``model.stop_training = True`` ends fit after the epoch
 
     __repr__ = settings_repr
 
     def set_model(self, model: Network) -> None:
-        """Before everything else: the model that is trained."""
+        """Store the model; called before everything else."""
         self.model = model
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        """Before the first update of a fit: epochs first_epoch .. epochs will run."""
+        """Called before the first update of a fit, which trains the epochs first_epoch to epochs."""
 
     def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
-        """After on_train_begin of a fit that goes on from a training state: become what the one that watched
-        the epochs in ``history`` was; ``held`` is what its ``held_arrays`` gave.
+        """Restore this callback's state; called after on_train_begin if fit resumes from a training state.
+
+        Args:
+            history: epochs before the resume.
+            held: the arrays that ``held_arrays`` returned when the state was saved.
         """
 
     def held_arrays(self) -> dict[str, np.ndarray]:
-        """What ``on_resume`` needs besides the history: named host arrays, saved in each training state."""
+        """Return named host arrays to save in each training state, if ``on_resume`` needs any."""
         return {}
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """Before the epoch's first update of this fit."""
+        """Called before the first update that this fit makes in the epoch."""
 
     def on_progress(self, progress: Progress) -> None:
-        """Every ``every`` updates and at the epoch's end."""
+        """Called after every ``every`` updates and after the last update of an epoch."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After the epoch and its validation; logs holds loss, accuracy, val_loss, ..., seconds. What a
-        callback adds (numbers) is seen by those after it, and is in the History.
+        """Called after the epoch and its validation.
+
+        Args:
+            logs: loss, accuracy, val_loss, ..., seconds. A callback may add numbers; later callbacks see
+                them, and the History stores them.
         """
 
     def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
         """Called after on_epoch_end of all callbacks; ``take_state()`` copies the training as it is now."""
 
     def on_train_end(self) -> None:
-        """After the last epoch, also when training is interrupted."""
+        """Called after the last epoch, also if training is interrupted."""
 
 
-# Keras's hooks, by how they begin, that nothing here calls.
+# Prefixes of Keras's methods that this library never calls.
 UNSUPPORTED_HOOK_PREFIXES = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:
-    """Refuse what is no list of callbacks, or one with a hook that is never called."""
+    """Raise InputError unless these are callbacks without Keras methods that are never called."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         for name in dir(callback):
@@ -92,7 +98,7 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
 
 
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """The callbacks by how the names of what they hold begin: the same for the same ones in one order."""
+    """Return the callbacks by the prefix of their arrays in a training state: class name and its count."""
     kinds = [type(callback).__name__ for callback in callbacks]
     numbers = (kinds[:i].count(kind) for i, kind in enumerate(kinds))
     return {

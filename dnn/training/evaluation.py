@@ -1,4 +1,4 @@
-"""Using a network: evaluate and predict, in chunks, so that memory does not grow with the examples."""
+"""evaluate and predict, in chunks, so that memory does not grow with the number of examples."""
 
 from collections.abc import Iterable, Iterator
 from typing import Self
@@ -11,7 +11,7 @@ from dnn.validation.rows import Rows, row_gatherer
 
 
 class Evaluation(tuple[float, ...]):
-    """What ``evaluate`` returns: the mean loss, and the measure if there is one; by their names too.
+    """Result of ``evaluate``: a tuple of the mean loss and the metrics, which are attributes too.
 
     >>> found = Evaluation([0.5, 0.75], ["loss", "accuracy"])
     >>> found, found.accuracy
@@ -21,9 +21,9 @@ class Evaluation(tuple[float, ...]):
     _names: tuple[str, ...]
 
     def __new__(cls, numbers: Iterable[float], names: Iterable[str] = ("loss", "accuracy")) -> Self:
-        made = super().__new__(cls, numbers)
-        made._names = tuple(names)[: len(made)]
-        return made
+        result = super().__new__(cls, numbers)
+        result._names = tuple(names)[: len(result)]
+        return result
 
     def __getattr__(self, name: str) -> float:
         names = self.__dict__.get("_names", ())
@@ -39,7 +39,7 @@ class Evaluation(tuple[float, ...]):
 def chunks(
     network: Network, x: Array | Rows, chunk: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
-    """x piece by piece as (start, stop, batch as ``Network.forward`` takes it), buffers reserved."""
+    """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
     backend = network.backend
     scale = network.scale
     xp = backend.xp
@@ -56,7 +56,7 @@ def chunks(
 
 
 def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
-    """Mean loss and what is measured, over so many examples at a time."""
+    """Return mean loss and metrics over the examples, ``chunk`` of them at a time."""
     totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
     for start, stop, batch in chunks(network, examples.x, chunk):
         _, y, weights = examples.part(start, stop)
@@ -66,7 +66,7 @@ def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
 
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
-    """Return the outputs (N, C) for admitted examples x (N, *input_shape), on the device."""
+    """Return the outputs (N, C) on the device for validated examples x (N, *input_shape)."""
     outputs = network.backend.zeros((int(x.shape[0]), network.outputs))
     for start, stop, batch in chunks(network, x, chunk):
         outputs[start:stop, ...] = network.forward(batch, training=False)

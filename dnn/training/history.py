@@ -1,4 +1,4 @@
-"""History: each epoch's numbers."""
+"""History: the loss, metrics and seconds of each epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,17 @@ AXIS_LABELS = {"loss": "mean loss"}
 
 @dataclass
 class History:
-    """The epochs' numbers, as ``fit`` returns them."""
+    """Numbers of each epoch, as ``fit`` returns them."""
 
-    epoch: list[int] = field(default_factory=list)  # epoch numbers from 1, over the model's life
-    # Name ("loss", "accuracy", "val_loss", ...) -> a number an epoch.
+    epoch: list[int] = field(default_factory=list)  # numbers from 1, counted from the model's first epoch
+    # Name ("loss", "accuracy", "val_loss", ...) -> one number per epoch.
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """One more epoch; a name without a number, now or before, gets NaN. InputError: it is no number."""
+        """Append an epoch; a name that is missing in it, or in earlier epochs, gets NaN there.
+
+        Raises InputError: a value is not a number.
+        """
         for name, value in logs.items():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             require(number, f"logs[{name!r}]", value, "a number")
@@ -28,7 +31,7 @@ class History:
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:
-        """(epoch, logs) as they were added."""
+        """Yield (epoch, logs) of each epoch."""
         for i, epoch in enumerate(self.epoch):
             yield epoch, {name: values[i] for name, values in self.history.items()}
 
@@ -36,9 +39,12 @@ class History:
         self, title: str = "", labels: tuple[str, str] = ("training", "validation"),
         names: Sequence[str] | None = None,
     ) -> Any:  # fmt: skip
-        """The curves as a matplotlib Figure: a notebook shows it, ``savefig("curves.png")`` writes it.
-        ``labels`` are those of the curves of training and of validation. There is a picture for each of the
-        ``names``; None: for each number but the seconds.
+        """Return the curves as a matplotlib Figure; a notebook shows it, ``savefig("curves.png")`` writes it.
+
+        Args:
+            title: above all panels.
+            labels: of the training curve and of the validation curve.
+            names: one panel for each name; None: for each number except seconds.
         """
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""The training loop: all batches of an epoch, all epochs of a fit, and the callbacks that watch them."""
+"""The training loop: all batches of an epoch, all epochs of a fit, and the calls of callbacks."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,23 +22,25 @@ from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
-VALIDATION_BATCH = 1000  # examples at a time at an epoch's end, as ``Sequential.evaluate`` has it
+VALIDATION_BATCH = 1000  # batch size of the validation after an epoch, the default of ``evaluate``
 
 
 class Batches:
-    """The updates of one pass over the examples, in the order that the model's seed and the epoch give.
+    """The batches of an epoch over examples in arrays, and their updates.
 
     Args:
-        network: compiled; examples: N of them, so that the last batch may be shorter.
-        batch_size: all N are one batch if they are fewer.
-        shuffle: a new order each epoch; else as they lie.
-        steps: updates of an epoch, the first of its order; None: all.
-        unroll: how many updates a backend that records them replays at a time.
-        make_step: TrainingStep, or what makes another kind of step of the same arguments.
+        network: compiled.
+        examples: N examples.
+        batch_size: if N is not a multiple, the last batch is shorter; if N is smaller, there is one batch.
+        shuffle: reorder the examples each epoch, by the model's seed and the epoch's number.
+        steps: updates per epoch, if fewer than there are batches; None: all.
+        unroll: number of updates that a recording backend replays at a time.
+        make_step: TrainingStep, or a function with the same arguments that returns another kind of step.
 
     Attributes:
-        updates: of an epoch; done: of the running epoch so far.
-        totals: the running epoch's sums.
+        updates: number of updates of an epoch.
+        done: number of updates made in the current epoch.
+        totals: sums of the current epoch.
     Raises InputError: more steps than there are batches.
     """
 
@@ -63,7 +65,7 @@ class Batches:
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self._full * batch_size
-        self._parts = []  # (step, runner) of the full batches, and of the short one
+        self._parts = []  # (step, runner) for the full batches, then for the short one if there is one
         for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals)
@@ -71,21 +73,21 @@ class Batches:
 
     @property
     def data_fingerprint(self) -> str:
-        """The examples' fingerprint. It reads all of them, which takes a while."""
+        """Digest of all examples; reading them takes a while."""
         return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
 
     @property
     def update_facts(self) -> dict[str, str]:
-        """What the bits depend on too: that the backend does the updates whole, if it does."""
+        """Facts that the bits depend on: {"updates": "whole"} if the backend plans whole updates, else {}."""
         return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
     def examples_done(self) -> int:
-        """Examples of the running epoch so far."""
+        """Number of examples of the current epoch so far."""
         return min(self.done * self.batch_size, self.n)
 
     def begin(self, epoch: int, done: int = 0) -> None:
-        """Go to this epoch, of which ``done`` updates were made before; their sums are in ``totals``."""
+        """Begin an epoch after its first ``done`` updates; if done > 0, ``totals`` holds their sums."""
         if self.shuffle:
             self._order[...] = permutation(self.network.backend, self._key, epoch, self.n)
         if not done:
@@ -95,7 +97,7 @@ class Batches:
             step.seek(max(0, done - before))
 
     def run(self, n: int) -> None:
-        """The next n updates of the epoch, or as many as are left."""
+        """Make the next n updates of the epoch, or fewer at its end."""
         end = min(self.done + n, self.updates)
         for (_, runner), stop in zip(self._parts, (self._full, self.updates), strict=False):
             now = min(end, stop) - self.done
@@ -105,18 +107,26 @@ class Batches:
 
 
 class Group(Protocol):
-    """The processes that train one network together, as far as the loop needs them; often one alone."""
+    """What the loop needs of ``dnn.distributed.Workers``: the processes that train one network together."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the files."""
+        """Whether this process is the one that writes files."""
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
-        """Refuse to begin where the facts of the processes differ."""
+        """Raise an error if the facts of the processes differ."""
 
 
 class Training:
-    """One fit: a compiled network, its batches, what is evaluated after each epoch, and who watches."""
+    """One call of fit.
+
+    Args:
+        network: compiled.
+        batches: the updates of an epoch.
+        validation: examples to evaluate after each epoch, or None.
+        callbacks: called in this order.
+        workers: the processes of this training.
+    """
 
     def __init__(
         self, network: Network, batches: Batches | Stream, validation: Examples | None,
@@ -128,15 +138,16 @@ class Training:
         self.workers = workers
         self.watchers = tuple(c for c in callbacks if workers.is_first or not c.first_worker_only)
         self.history = History()
-        # Of targets of another form something else may be measured.
+        # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.y.ndim == 1).names
         self._validated = [f"val_{name}" for name in names]
         self.log_names = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What decides every number of this training, as JSON values. It is asked for only where a state is
-        taken: it reads all data.
+        """Everything that determines the numbers of this training, as JSON values.
+
+        It is computed only when a state is copied, because it reads all data.
         """
         network = self.network
         b = self.batches
@@ -148,7 +159,7 @@ class Training:
         }  # fmt: skip
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
-        """The training as it is now, after so many updates of this epoch, copied from the device."""
+        """Copy the training state from the device, after ``updates`` updates of this epoch."""
         places = states.state_arrays(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
@@ -157,7 +168,7 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
-        """Train, from this state on if there is one. Raises StateError: it is of another training."""
+        """Train, from ``state`` on unless it is None. Raises StateError: it belongs to another training."""
         network = self.network
         updates = self.batches.updates
         first = network.epochs_done + 1
@@ -206,16 +217,17 @@ class Training:
             logs |= dict(zip(self._validated, found, strict=True))
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
-        self.history.add(epoch, logs)  # with what callbacks added
+        self.history.add(epoch, logs)  # includes the numbers that callbacks added
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
-        """The updates of an epoch, with a pause wherever a callback wants to look; (mean loss, measures)."""
+        """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""
         batches = self.batches
         batches.begin(epoch, done)
         while batches.done < batches.updates:
-            watchers = [(c, c.every) for c in self.watchers if c.every is not None]  # which they may change
+            # A callback may change its ``every`` during training.
+            watchers = [(c, c.every) for c in self.watchers if c.every is not None]
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
             made = batches.done

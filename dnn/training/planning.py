@@ -1,7 +1,7 @@
-"""A training's updates as data (``backends.plan``), for a backend that does them faster than layer by layer.
+"""Describe updates as data (``backends.plan``), for a backend that runs them faster than layer by layer.
 
-What they are is defined in ``dnn.training.step``; a plan changes the same arrays. There is one for networks
-of Dense layers, with the cross-entropy of class numbers and at most the accuracy.
+``dnn.training.step`` defines the updates; a plan changes the same arrays. A plan exists for networks of Dense
+layers with the cross-entropy of class numbers, and with no metric or the accuracy.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +15,17 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
 
-PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # not what somebody made of them
+PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
 
 
 def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] | None:
-    """Return ``run(n)`` for n of these steps from the backend; None if they have to go layer by layer."""
+    """Return the backend's function ``run(n)`` for n steps; None if they must run layer by layer."""
     plan = make_plan(step, unroll)
     return None if plan is None else step.network.backend.compile_plan(plan)
 
 
 def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
-    """Return the plan of this step; None if the step has something that no plan can describe."""
+    """Return the plan of this step; None if a plan cannot describe it."""
     network = step.network
     layers: list[Any] = list(network.layers[network.n_folded :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
@@ -45,7 +45,7 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
 
 
 def _can_be_planned(step: TrainingStep, layers: list[Any], metrics: Sequence[Metric]) -> bool:
-    """Whether a plan can describe the update: Dense layers that end in the logits or softmax of the loss."""
+    """Whether a plan can describe the update: Dense layers and plain cross-entropy, nothing else."""
     network = step.network
     loss = network.goal
     return (
@@ -59,7 +59,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any], metrics: Sequence[Met
 
 
 def _matrix(x: Any, network: Network) -> Any:
-    """The examples as a matrix (N, n) or compressed rows; None for rows of another form."""
+    """Return the examples as a matrix (N, n) or in CSR form; None if rows on the host have no CSR form."""
     if isinstance(x, Rows):
         return x.as_compressed()
     return network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x

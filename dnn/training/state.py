@@ -1,7 +1,7 @@
-"""Where a training stands, whole: enough to go on from it as if nothing had happened, on any backend.
+"""Training state: everything needed to resume a training without a difference, on any backend.
 
-Weights, the optimizer's vectors and counters, the sums of the running epoch, the position in it, and the
-history. Random numbers need nothing more: their streams are keyed by seed, purpose and step.
+It consists of weights, the optimizer's vectors and counters, the sums of the current epoch, the position in
+it, and the history. Random numbers need no state: their streams are keyed by seed, purpose and step.
 """
 
 import hashlib
@@ -20,30 +20,30 @@ from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 
-MADE_WITH = "made_with"  # the one fact that may differ where a training goes on, which is said
-CALLBACK_PREFIX = "callback "  # how the names of the callbacks' arrays begin in a training state
+MADE_WITH = "made_with"  # the only fact that may differ on resume; a difference is a warning
+CALLBACK_PREFIX = "callback "  # of the names of callbacks' arrays in a training state
 FIT_METRIC_NAMES = ("loss", "seconds", *METRICS)
-"""Numbers of an epoch that are a fit's, whether it measures them or not; others are what callbacks added."""
+"""Names of numbers that fit itself writes into the history; callbacks add other names."""
 
 
 class StateError(InputError):
-    """A training state that cannot be read, or that is of another training."""
+    """A training state cannot be read, or belongs to another training."""
 
 
 @dataclass
 class TrainingState:
     """A training between two updates."""
 
-    epoch: int  # that is running, from 1
-    updates: int  # of this epoch that are done; 0: it has not begun
-    facts: dict[str, Any]  # what a training must be to go on from here: model, optimizer, seed, data, batches
-    history: dict[str, list[float]] = field(default_factory=dict)  # name -> a number for each whole epoch
+    epoch: int  # the current one, from 1
+    updates: int  # number of updates done in this epoch
+    facts: dict[str, Any]  # must be equal on resume: model, optimizer, seed, data, batches
+    history: dict[str, list[float]] = field(default_factory=dict)  # name -> one number per finished epoch
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """Of its position and of all its arrays but the callbacks'."""
+        """Digest of the position and of all arrays except those of callbacks."""
         digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
         for name, array in sorted(self.arrays.items()):
             if not name.startswith(CALLBACK_PREFIX):
@@ -52,29 +52,29 @@ class TrainingState:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no number of the weights, the optimizer and the sums is NaN or infinite."""
+        """Whether no array contains NaN or infinity."""
         return all(np.all(np.isfinite(array)) for array in self.arrays.values())
 
 
 def fingerprint(backend: Backend, *arrays: Array) -> str:
-    """A digest of the contents, shapes and dtypes of the training data."""
+    """Return a digest of the contents, shapes and dtypes of the training data."""
     digest = hashlib.sha256()
     for array in arrays:
-        whole = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
-        digest.update(f"{whole.dtype} {whole.shape};".encode())
-        for _, block in whole.blocks() if isinstance(whole, Rows) else [(..., whole)]:
+        data = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
+        digest.update(f"{data.dtype} {data.shape};".encode())
+        for _, block in data.blocks() if isinstance(data, Rows) else [(..., data)]:
             digest.update(block.data)
     return digest.hexdigest()
 
 
 def backend_facts(backend: Backend) -> dict[str, Any]:
-    """What the bits depend on beside the facts: the library, its version, its threads, its instructions."""
+    """Return further facts that the bits depend on: library, version, threads, instruction set."""
     others = "reason", "processor", "update_forms"
     return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Say so where a state was made with another library, version or number of threads than goes on now."""
+    """Log a warning if library, version or number of threads differ from those that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; the same bits are "
@@ -82,7 +82,7 @@ def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -
 
 
 def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
-    """Name in a training state -> array of the device that it is of."""
+    """Return the arrays on the device that a training state contains, by name."""
     parameters = model.parameters
     optimizer = model.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
@@ -92,7 +92,10 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
 
 
 def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
-    """Put a state into a compiled model; StateError, with nothing written: it is of another training."""
+    """Write a state into a compiled model and into ``totals``.
+
+    Raises StateError: the state is of another training; then nothing is written.
+    """
     for name, wanted in facts.items():
         found = state.facts.get(name)
         fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
@@ -118,7 +121,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
 
 
 def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
-    """The whole epochs of the fit that the state was taken in; StateError: it measured something else."""
+    """Return the finished epochs of the state. Raises StateError: their metrics are not ``log_names``."""
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
     if state.history and (measured != set(log_names) or len(epochs) != 1):

@@ -1,7 +1,7 @@
-"""One update on one batch: the only place where it is written what an update does.
+"""One update on one batch; this module alone defines what an update does.
 
-Everything that varies between updates (the position in the epoch, the optimizer's counters, the loss so far)
-is in arrays on the device. So an update reads nothing back, and a backend may record one and replay it
+Everything that varies between updates (position in the epoch, counters of the optimizer, sum of losses) is in
+arrays on the device. So an update reads nothing back, and a backend may record it and replay it
 (``dnn.training.runners``).
 """
 
@@ -16,15 +16,17 @@ from dnn.validation.rows import row_gatherer
 def gradients(
     network: Network, x: Array, y: Array, weights: Array | None = None, totals: Totals | None = None
 ) -> Array:
-    """Forward, loss and backward on one reserved batch: all of an update but the optimizer's step.
+    """Compute the gradients of one batch: forward, loss and backward, buffers reserved.
 
-    Afterwards the network's gradients are those of the batch's (weighted) mean loss and of the penalty; of
-    frozen layers they are 0. Returns each example's loss times its weight, (B,).
+    Afterwards ``network.parameters.gradients`` is the gradient of the batch's (weighted) mean loss plus that
+    of the penalty; it is 0 for frozen layers.
 
     Args:
-        x: (B, *input_shape); y: (B,) class numbers or (B, C) rows.
-        weights: (B,) of the examples; None: all count alike.
-        totals: where the batch is added.
+        x: (B, *input_shape).
+        y: (B,) class numbers or (B, C) rows.
+        weights: (B,) weight of each example; None: all 1.
+        totals: sums to which the batch is added; None: no sums.
+    Returns the loss of each example times its weight, (B,).
     """
     outputs, losses, dy = network.loss_of(x, y, training=True)
     if weights is not None:
@@ -37,7 +39,7 @@ def gradients(
 
 
 def finish_gradients(network: Network) -> None:
-    """To the gradients of the loss those of the penalty; and 0 for frozen layers."""
+    """Add the gradients of the penalty to those of the loss, and set those of frozen layers to 0."""
     if network.penalty is not None:
         network.penalty.add_gradients()
     for name in network.frozen_names:
@@ -45,14 +47,16 @@ def finish_gradients(network: Network) -> None:
 
 
 class TrainingStep:
-    """Pick the next batch and make one update on it. No arguments, no read: a backend may record it.
+    """Pick the next batch and make one update on it.
 
-    Where the batch is cut into blocks, ``dnn.distributed.blocks.BlockedStep`` does it.
+    A call takes no arguments and reads nothing back, so a backend may record it. For a batch that is cut into
+    blocks see ``dnn.distributed.blocks.BlockedStep``.
 
     Args:
-        examples: all of them; network: compiled.
-        order: (batches, B) int64, which rows make which batch; a view that the caller refills.
-        totals: where the losses and right predictions are added.
+        network: compiled.
+        examples: all examples of the training.
+        order: (batches, B) int64, the rows of each batch; a view that the caller refills each epoch.
+        totals: sums to which losses and metrics are added.
     """
 
     blocks = 1
@@ -72,18 +76,19 @@ class TrainingStep:
         self.reserve()
 
     def reserve(self) -> None:
+        """Allocate the arrays of a batch and the buffers of the network."""
         self.network.reserve(self.size, training=True)
         self.batch_x, self.batch_y = self.arrays(self.size)
 
     def arrays(self, n: int) -> tuple[Array, Array]:
-        """Room for n examples and their targets."""
+        """Allocate arrays for n examples and their targets."""
         x = self.x
         y = self.y
         zeros = self.network.backend.zeros
         return zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
 
     def seek(self, batch: int) -> None:
-        """Go on with this batch of ``order``."""
+        """Make this batch of ``order`` the next one."""
         self.position[...] = batch
 
     def __call__(self) -> None:
@@ -91,22 +96,23 @@ class TrainingStep:
         self.learn()
 
     def pick(self) -> None:
-        """Fill the batch's arrays from the next row of ``order``."""
+        """Load the batch of the next row of ``order``."""
         self.pick_numbers()
         self.pick_rows(self.index[0, ...], self.batch_x, self.batch_y)
 
     def pick_numbers(self) -> None:
-        """Which examples the batch has, and their weights."""
+        """Load the row numbers of the batch and the weights of its examples."""
         self._gather(self.order, self.position, self.index, 1.0)
         if self.weights is not None:
             self._gather(self.weights, self.index[0, ...], self.batch_weights, 1.0)
         self.position += 1
 
     def pick_rows(self, index: Array, x: Array, y: Array) -> None:
-        """Into x and y the examples and targets with these numbers (B,)."""
+        """Copy the examples and targets with these row numbers (B,) into x and y."""
         self._gather_x(self.x, index, x, self.scale)
         self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
+        """Make one update on the batch that is loaded."""
         gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
         self.network.update()

@@ -1,4 +1,4 @@
-"""Batches that an iterable gives one after another, for examples that are no array and fit in no memory."""
+"""Batches from an iterable, for examples that are not arrays or do not fit into memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -15,14 +15,16 @@ from dnn.validation.settings import positive_integer, require
 
 
 class Stream:
-    """The updates on batches as they come, with the attributes of ``dnn.training.loop.Batches`` for arrays.
+    """The batches of an epoch from an iterable; same attributes as ``dnn.training.loop.Batches`` for arrays.
 
     Args:
-        source: begins anew for each epoch and gives (x, y) or (x, y, weight), of any number of examples; an
-            iterator goes on where it was.
-        steps: batches of an epoch; None: the length of the source.
-        class_weight: as in ``Sequential.fit``; network, make_step: as of ``Batches``.
-    Raises InputError: steps that do not fit the length, or are None where there is none.
+        network: compiled.
+        source: yields (x, y) or (x, y, weight) of any number of examples. Each epoch iterates over it again;
+            an iterator continues instead.
+        steps: batches per epoch; None: the length of the source.
+        class_weight: as in ``Sequential.fit``.
+        make_step: as in ``Batches``.
+    Raises InputError: steps exceeds the length of the source, or is None and the source has no length.
     """
 
     data_fingerprint = "batches of an iterable"
@@ -47,16 +49,18 @@ class Stream:
         self.updates = self.done = self.steps = steps
         self.examples_done = self.epoch = 0
         self._items: Iterator[Any] = iter(source)
-        first = [*islice(self._items, 1)]  # it tells what is measured
+        first = [*islice(self._items, 1)]  # its targets determine the metrics
         self._begun: Iterator[Any] | None = chain(first, self._items)
         classes = all(
             network.input_pipeline.validate_batch(item, 1, class_weight).y.ndim == 1 for item in first
         )
         self.totals = Totals(network, weighted=True, classes=classes)
-        self._parts: dict[Any, tuple[TrainingStep, Any]] = {}  # (step, run) by what the batch looks like
+        self._parts: dict[
+            Any, tuple[TrainingStep, Any]
+        ] = {}  # (step, run) by size, form and dtype of a batch
 
     def begin(self, epoch: int, done: int = 0) -> None:
-        """Begin the epoch without its first ``done`` batches, whose sums are in ``totals``."""
+        """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
         self._items = self._begun or iter(self.source)
         self._begun = None
         self.epoch = epoch
@@ -68,7 +72,7 @@ class Stream:
             self._next_batch()
 
     def run(self, n: int) -> None:
-        """The next n updates of the epoch, or as many as are left."""
+        """Make the next n updates of the epoch, or fewer at its end."""
         for _ in range(min(n, self.updates - self.done)):
             batch = self._next_batch()
             step, learn = self._step_for(batch)
@@ -78,11 +82,13 @@ class Stream:
             learn(1)
 
     def _next_batch(self) -> Examples:
-        """The next batch, which counts as done."""
+        """Return the next batch and count it as done. Raises InputError: the source has ended."""
         item = next(self._items, None)
         if item is None:
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
-            cure = "give what begins anew, such as a list or a DataLoader, or fewer steps_per_epoch"
+            cure = (
+                "use an iterable that starts again, such as a list or a DataLoader, or fewer steps_per_epoch"
+            )
             raise InputError(got, f"{self.updates} in each", cure)
         batch = self.network.input_pipeline.validate_batch(item, self.done + 1, self.class_weight)
         self.done += 1

@@ -1,13 +1,18 @@
-"""Sums over the examples of an epoch, on the device, that are read once at its end."""
+"""Sums of losses and metrics over an epoch, on the device; they are read once at its end."""
 
 from backends import Array
 from dnn.network import Network
 
 
 class Totals:
-    """Sums over the examples so far, on the device: losses, measures, and weights if there are any.
-    ``classes`` says whether the targets are class numbers, which decides what is measured. ``names`` are
-    "loss" and those of the measures.
+    """Sums on the device over the examples so far: losses, metrics, and weights if there are any.
+
+    Args:
+        network: compiled.
+        weighted: whether the examples have weights.
+        classes: whether the targets are class numbers; the default metrics depend on it.
+    Attributes:
+        names: "loss", then the names of the metrics.
     """
 
     def __init__(self, network: Network, weighted: bool = False, classes: bool = True) -> None:
@@ -16,19 +21,27 @@ class Totals:
         metrics = network.metrics_for(classes)
         self.names = ("loss", *(metric.name for metric in metrics))
         sizes = [metric.size(network.outputs) for metric in metrics]
-        self._raw = all(metric.raw for metric in metrics)  # nobody asks for the network's own outputs
+        self._raw = all(metric.raw for metric in metrics)  # then no metric needs the outputs
         self._ignored = network.goal.ignored_class if classes else None
-        usual = sizes == [1] and self._ignored is None  # else the second is how many examples count
+        # Usually the sums are [loss, metric, weight], else [loss, counted examples, weight, *metrics].
+        usual = sizes == [1] and self._ignored is None
         starts = [1] if usual else [3 + sum(sizes[:i]) for i in range(len(sizes))]
         self.sums = network.backend.zeros(3 if usual else 3 + sum(sizes))
         self.loss = self.sums[0:1]
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
         self._metrics = [(m, self.sums[place]) for m, place in zip(metrics, self._places, strict=True)]
-        self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)  # what is of no measure
+        self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)  # the sums that are no metric's
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
-        """One batch: what the loss took (B, C), targets, each example's loss (B,) times its weight (B,)."""
+        """Add one batch.
+
+        Args:
+            outputs: inputs of the loss (B, C): outputs or logits.
+            y: targets.
+            losses: (B,) loss of each example times its weight.
+            weights: (B,) or None.
+        """
         backend = self.network.backend
         loss = self.network.goal
         xp = self.network.backend.xp
@@ -40,11 +53,11 @@ class Totals:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[1:2] += xp.sum(counts)
         finished = outputs if self._raw else self.network.outputs_of(outputs)
-        for metric, kept in self._metrics:
-            metric.add(backend, loss, kept, outputs if metric.raw else finished, y, counts)
+        for metric, sums in self._metrics:
+            metric.add(backend, loss, sums, outputs if metric.raw else finished, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
-        """Into ``sums`` also those of other examples, both as they lie in ``self.sums``."""
+        """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""
         for place in self._heads:
             sums[place] += other[place]
         for (metric, _), place in zip(self._metrics, self._places, strict=True):
@@ -54,10 +67,10 @@ class Totals:
         self.sums[...] = 0.0
 
     def read(self, examples: int) -> tuple[float, ...]:
-        """(mean loss, each measure) over this many examples; waits for the device."""
+        """Return (mean loss, each metric) over this many examples; waits for the device."""
         sums = self.network.backend.to_host(self.sums)
-        whole = float(examples) if self.weight is None else float(sums[2])
-        loss = float(sums[0]) / whole if whole else 0.0
+        weight = float(examples) if self.weight is None else float(sums[2])
+        loss = float(sums[0]) / weight if weight else 0.0
         counted = examples if self._ignored is None else max(1, int(sums[1]))
-        kept = zip(self._metrics, self._places, strict=True)
-        return loss, *(metric.value(sums[place], counted) for (metric, _), place in kept)
+        pairs = zip(self._metrics, self._places, strict=True)
+        return loss, *(metric.value(sums[place], counted) for (metric, _), place in pairs)

@@ -1,18 +1,18 @@
-"""What may come in, and what is refused in a sentence: settings, arrays, sample weights, and the door.
+"""Validation of all inputs: settings, arrays, sample weights and iterables of batches.
 
-Arrays may be NumPy's, the backend's, of any library with DLPack (on the model's device or on the
-host), lists, or data frames and their columns:
+Supported arrays are those of NumPy, of the backend, and of any library with DLPack (on the model's device or
+on the host), lists, and data frames and their columns:
 
 - on the model's device: shared, not copied; a tensor that requires a gradient is detached.
-- on the host: copied to the device once, if that has a memory of its own, or if they are lists, not
-  in C order, or (torch) read-only. Data frames become one array.
-- on another device: refused.
-- x as ``numpy.memmap``: on the CPU read from the disk batch by batch, and cast there.
-- x sparse, of SciPy: kept as CSR (CSC and others are copied to it); batches are made dense and cast.
+- on the host: copied once to a device with its own memory. Lists, arrays that are not in C order, and
+  (torch) read-only arrays are copied too. A data frame becomes one array.
+- on another device: an error.
+- x as ``numpy.memmap``: on the CPU read from the disk and cast batch by batch.
+- x as a sparse SciPy matrix: kept as CSR (other formats are converted); each batch is made dense and cast.
 
-An iterable of batches as x, with y None, is a list, a torch DataLoader or the like that gives (x, y)
-or (x, y, weight), each as above. It is begun anew for each epoch; an iterator goes on. Its own order
-and sizes of batches hold: batch_size and shuffle mean nothing, validation_split and sample_weight are
-refused. A batch that does not fit ends the training where it is. A state does not know what the
-batches hold; resume leaves out those that were taken.
+x may also be an iterable of batches, with y None: a list, a torch DataLoader or similar that yields (x, y) or
+(x, y, weight), each as above. Each epoch iterates over it again; an iterator continues instead. The iterable
+determines order and size of the batches: batch_size and shuffle have no effect, and validation_split and
+sample_weight are errors. An invalid batch ends the training at once. A training state does not contain the
+contents of batches; resume skips those that were used.
 """

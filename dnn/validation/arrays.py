@@ -1,7 +1,7 @@
-"""One array at a time: what may come in as examples and as targets.
+"""Validate examples and targets, one array at a time, and move them to the device.
 
-What lies on the host is moved to the model's device here, once, but for maps of files and sparse matrices;
-arrays that are there already are taken as they are. Images stay uint8 until a batch is picked.
+Arrays on the host are copied to the model's device once, except memory maps and sparse matrices. Arrays on
+the device are not copied. Images stay uint8 until a batch is loaded.
 """
 
 from math import prod
@@ -16,13 +16,14 @@ from dnn.validation.rows import OnDisk, Rows, as_rows
 
 
 def dtype_name(array: Array) -> str:
-    """ "float32" for arrays of every library."""
+    """Return the dtype's name, such as "float32", for arrays of every library."""
     return str(array.dtype).rsplit(".", maxsplit=1)[-1]  # "torch.float32", "array_api_strict.float32"
 
 
 def validate_numbers(backend: Backend, argument: str, array: Array, allowed_dtype: str = "") -> Array:
-    """Finite numbers on the device, in the backend's dtype or the dtype ``allowed_dtype``.
-    Raises InputError: it holds no numbers, NaN, infinity, or a number too large for the dtype.
+    """Return finite numbers on the device, cast to the backend's dtype unless they have ``allowed_dtype``.
+
+    Raises InputError: the array holds no numbers, NaN, infinity, or a number too large for the dtype.
     """
     dtype = dtype_name(array)
     host = isinstance(array, np.ndarray)
@@ -38,9 +39,9 @@ def validate_numbers(backend: Backend, argument: str, array: Array, allowed_dtyp
 
 
 def require_numbers(argument: str, array: Array) -> None:
-    """Refuse an array of text, dates, complex numbers, records or objects: InputError names its dtype."""
+    """Raise InputError for an array of text, dates, complex numbers, records or objects."""
     dtype = dtype_name(array)
-    kind = getattr(array.dtype, "kind", None)  # which other libraries do not say
+    kind = getattr(array.dtype, "kind", None)  # only NumPy-like dtypes have it
     real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
         raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", CATEGORY_CURE)
@@ -55,12 +56,17 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
 def validate_examples(
     backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
 ) -> Array | Rows:
-    """x on the device, (N, *shape), uint8 or the backend's dtype, to which other numbers are cast.
+    """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
-    A map of a file stays on the disk if the device is the CPU, and a sparse matrix stays sparse: they are
-    ``Rows``, which are read here once, a block at a time. With ``n_categories`` all must be integers in
-    [0, n_categories). They are cast, uint8 too, and in memory.
-    Raises InputError: no numbers; another device or shape; no rows; NaN, infinity or too large a number.
+    On a CPU a memory map stays on the disk, and a sparse matrix stays sparse on every device: they are
+    ``Rows``, and all of them are read once here, block by block, to check them.
+
+    Args:
+        argument: name of x in messages.
+        shape: of one example.
+        n_categories: if given, x must hold integers in [0, n_categories). They are copied into memory and
+            cast, uint8 included.
+    Raises InputError: no numbers, wrong device or shape, no rows, NaN, infinity, or too large a number.
     """
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
@@ -80,34 +86,39 @@ def validate_examples(
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(held, f"whole numbers from 0 to {n_categories - 1} for an Embedding")
+        raise InputError(held, f"integers from 0 to {n_categories - 1} for an Embedding")
     return x
 
 
 def _check_rows(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
-    """The rows, checked; those of a file on the device if that is another than the CPU."""
+    """Check the rows and return them; a memory map is copied to the device unless that is the CPU."""
     require_numbers(argument, rows.source)
-    there = None
+    copy = None
     source = rows.source.dtype
     if isinstance(rows, OnDisk) and backend.device_type != "cpu":
-        there = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
-    if source.kind != "f" and there is None:  # all integers are finite
+        copy = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
+    if source.kind != "f" and copy is None:  # all integers are finite
         return rows
     for part, block in rows.blocks():
         _require_finite(argument, np, block, "" if source == rows.dtype else backend.dtype_name)
-        if there is not None:
-            there[part, ...] = backend.from_host(block)
-    return rows if there is None else there
+        if copy is not None:
+            copy[part, ...] = backend.from_host(block)
+    return rows if copy is None else copy
 
 
 def validate_targets(
     backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored_class: int | None = None
 ) -> Array:
-    """y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
+    """Return y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
 
-    Class numbers are integers or bool; rows are any numbers, and cast. With one output there are no classes
-    to number: (N,) is then one value for each example, (N, 1). The class number ``ignored_class`` may be any.
-    Raises InputError: no numbers; another device or shape; class numbers out of range; NaN, infinity or too
+    Args:
+        argument: name of y in messages.
+        y: class numbers (N,), integers or bool; or rows (N, outputs) of any numbers. With one output, (N,) is
+            one value per example and becomes (N, 1).
+        rows: N.
+        outputs: number of classes.
+        ignored_class: a further class number that is valid even if out of range; None: there is none.
+    Raises InputError: no numbers, wrong device or shape, class numbers out of range, NaN, infinity, or too
     large a number.
     """
     y = as_array(backend, argument, y)

@@ -1,7 +1,7 @@
-"""Whatever holds numbers, as a host NumPy array or as the backend's own: the one place where libraries meet.
+"""Convert arrays of other libraries, lists and data frames to NumPy arrays or arrays of the backend.
 
-An array on the model's device is shared through DLPack, and nothing is copied. What lies on the host is read
-as a NumPy array. Nothing is copied between other devices.
+An array on the model's device is shared through DLPack without a copy. Anything on the host becomes a NumPy
+array. Arrays on other devices are errors.
 """
 
 from typing import Any
@@ -11,18 +11,21 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr, shorten
 
-NUMBER_KINDS = "fiub"  # NumPy's kinds of dtype that are taken: floats, integers, unsigned integers, bool
+NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 CATEGORY_CURE = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
-"""What to do with text and categories."""
+"""Advice in errors about text and categories."""
 HOST_DEVICE_TYPES = (1, 3, 11)
-"""DLPack's types of device whose memory the host reads: the CPU, and what CUDA and ROCm pin there."""
+"""DLPack's device types with host memory: kDLCPU, kDLCUDAHost and kDLROCMHost (pinned)."""
 
 
 def as_array(backend: Backend, argument: str, given: Any) -> Array:
-    """A host NumPy array or an array of the backend, of any shape and dtype, with the numbers given: by such
-    an array, one of another library on the same device or on the host, lists of numbers, a data frame or a
-    column of one, or what else has ``__array__``.
-    Raises InputError: it holds no numbers, is on another device, or has rules of its own (a masked array).
+    """Return a NumPy array or an array of the backend, of any shape and dtype.
+
+    Args:
+        argument: name of the array in messages.
+        given: an array of NumPy, of the backend, or of another library on the model's device or the host;
+            lists of numbers, a data frame or a column of one, or an object with ``__array__``.
+    Raises InputError: no numbers, another device, or a subclass with other semantics (a masked array).
     """
     if type(given) is np.ndarray or isinstance(given, np.memmap):
         return given
@@ -38,12 +41,12 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
     if hasattr(given, "__dlpack_device__"):
         return _from_dlpack(backend, argument, given)
     if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
-        backend.check(argument, given)  # refuses it
+        backend.check(argument, given)  # raises the error for this type
     return _to_numpy(backend, argument, given)
 
 
 def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
-    """The same memory as an array of the backend, or of NumPy if it is the host's."""
+    """Share the memory as an array of the backend, or as a NumPy array if it is on the host."""
     try:
         place = given.__dlpack_device__()
         if place[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(given, "device", "cpu")).lower():
@@ -66,14 +69,14 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
 
 
 def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
-    """Lists, data frames, columns of them and the like as a NumPy array."""
+    """Convert lists, data frames, their columns and similar objects to a NumPy array."""
     frame = hasattr(given, "columns") and hasattr(given, "dtypes")
     columns = zip(given.columns, given.dtypes, strict=True) if frame else [
         (getattr(given, "name", None), getattr(given, "dtype", None))
     ]  # fmt: skip
     kinds = set()
     for name, dtype in columns:
-        kind = getattr(dtype, "kind", None)  # none where the library is not pandas
+        kind = getattr(dtype, "kind", None)  # only pandas dtypes have it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             which = argument if name is None else f"column {name!r} of {argument}"
             raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}")

@@ -1,6 +1,6 @@
-"""The door: everything that a network learns from or is judged by comes in here, once.
-What has passed is an ``Examples``, which nothing behind the door looks at again. ``sample_weight`` and
-``class_weight`` become one number an example.
+"""InputPipeline: validates examples, targets and weights once, and returns them as ``Examples``.
+
+No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become one number per example.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +20,11 @@ ClassWeight = Mapping[int, float] | str | None
 
 
 class Examples(NamedTuple):
-    """Admitted examples, on the device but for ``Rows``."""
+    """Validated examples on the device; x may be ``Rows`` on the host."""
 
     x: Array | Rows  # (N, *input_shape), uint8 or the backend's dtype
     y: Array  # (N,) int64 class numbers, or (N, C) in the backend's dtype
-    weights: Array | None  # (N,) in the backend's dtype; None: all count alike
+    weights: Array | None  # (N,) in the backend's dtype; None: all 1
 
     @property
     def size(self) -> int:
@@ -36,21 +36,21 @@ class Examples(NamedTuple):
 
 
 class InputPipeline(NamedTuple):
-    """What a network takes. Whatever does not fit is refused with an InputError that names it."""
+    """Validates the inputs of a network; raises an InputError that names the invalid argument."""
 
-    backend: Backend  # where everything is moved
+    backend: Backend  # of the device to which arrays are moved
     input_shape: tuple[int, ...]  # of one example
-    outputs: int  # C, numbers that the network returns for an example
-    ignored_class: int | None  # class number of examples without a loss
-    check_targets: Callable[[Backend, str, Array], None]  # of the loss: refuses targets that do not fit it
-    n_categories: int | None = None  # as of ``Layer``, of the first
+    outputs: int  # C, number of outputs for one example
+    ignored_class: int | None  # class number of examples that the loss ignores
+    check_targets: Callable[[Backend, str, Array], None]  # the loss's check
+    n_categories: int | None = None  # of the first layer
 
     def validate(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
     ) -> Examples:
-        """x, y and the weights on the device, checked; ``names`` are those of x and y in messages."""
-        found = self._validate_unweighted(x, y, names)
-        return found._replace(weights=self._weights(found.y, sample_weight))
+        """Return x, y and the weights on the device; ``names`` are those of x and y in messages."""
+        examples = self._validate_unweighted(x, y, names)
+        return examples._replace(weights=self._weights(examples.y, sample_weight))
 
     def _validate_unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
         x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
@@ -61,37 +61,42 @@ class InputPipeline(NamedTuple):
     def validate_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | None:
-        """What goes with batches from an iterable x: validation data, and nothing that needs all examples."""
+        """Return the validation data for an iterable of batches x; check that other arguments allow it."""
         split = require_number("validation_split", validation_split, 0.0, 1.0)
         if split != 0.0 or sample_weight is not None:
             got = f"{'validation_split' if split else 'sample_weight'} is given with an iterable of batches"
-            raise InputError(got, "it with arrays alone", "use validation_data, and batches (x, y, weight)")
+            raise InputError(got, "it only with arrays", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
-            expected = "with resume what begins anew, such as a list or a DataLoader"
+            expected = "with resume an iterable that starts again, such as a list or a DataLoader"
             raise InputError("x is an iterator", expected)
         return None if validation_data is None else self.validate_validation(validation_data)
 
     def validate_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
-        """One batch of an iterable, (x, y) or (x, y, weight), with weights; none of them need count."""
+        """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of x is a {type(item).__name__}"
             raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
-        found = self._validate_unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
+        batch = self._validate_unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
         if weight is None:
-            weight = self.backend.xp.ones(found.size, dtype=self.backend.dtype, device=self.backend.device)
-        return found._replace(weights=self._weights(found.y, weight, class_weight, require_nonzero=False))
+            weight = self.backend.xp.ones(batch.size, dtype=self.backend.dtype, device=self.backend.device)
+        return batch._replace(weights=self._weights(batch.y, weight, class_weight, require_nonzero=False))
 
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, require_nonzero: bool = True
     ) -> Array | None:
-        """The weights on the device, (N,) in the backend's dtype; None: all examples count alike. With
-        ``require_nonzero`` at least one must count.
+        """Return the weights on the device, (N,) in the backend's dtype; None if all are 1.
 
-        The class of a row of y is its largest entry, or with one output 1 above 0.5, else 0. Ignored examples
-        have the weight 0. Weights are at least 0; "balanced" ones are N / (classes that occur * examples of
-        the class), as scikit-learn has it, without the ignored examples.
-        Raises InputError: another shape, an unknown class, a negative number, NaN or infinity.
+        The class of a row of y is its largest entry; with one output it is 1 above 0.5, else 0. Ignored
+        examples have weight 0. "balanced" means N / (number of classes in y * examples of the class), as in
+        scikit-learn, without the ignored examples.
+
+        Args:
+            y: validated targets.
+            sample_weight: (N,) numbers of at least 0, or None.
+            class_weight: class number -> weight of at least 0, "balanced", or None.
+            require_nonzero: raise if all weights are 0.
+        Raises InputError: wrong shape, unknown class, a negative number, NaN or infinity.
         """
         backend = self.backend
         ignored_class = self.ignored_class if y.ndim == 1 else None
@@ -106,7 +111,7 @@ class InputPipeline(NamedTuple):
                 raise InputError(got, f"({n},): one for each example")
             weights = validate_numbers(backend, "sample_weight", given)
             if float(backend.xp.min(weights)) < 0.0:
-                raise InputError("sample_weight holds NaN, infinity or numbers below 0", "finite ones from 0")
+                raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")
         if class_weight is not None:
             weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored_class)
         if ignored_class is not None:
@@ -117,11 +122,11 @@ class InputPipeline(NamedTuple):
             got = f"the weights add up to more than {backend.dtype_name} holds"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
         if require_nonzero and float(backend.xp.max(weights)) == 0.0:
-            raise InputError("the weights are all 0, expected at least one example that counts")
+            raise InputError("the weights are all 0, expected at least one above 0")
         return weights
 
     def validate_validation(self, given: Any) -> Examples:
-        """``validation_data``, (x, y) or (x, y, sample_weight)."""
+        """Return ``validation_data``, given as (x, y) or (x, y, sample_weight)."""
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError("validation_data is not a pair", "a tuple (x, y) or (x, y, sample_weight)")
         x, y, sample_weight = (*given, None)[:3]
@@ -131,7 +136,7 @@ class InputPipeline(NamedTuple):
         self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
         class_weight: ClassWeight = None, sample_weight: Any = None,
     ) -> tuple[Examples, Examples | None]:  # fmt: skip
-        """(what is trained on, what is evaluated after each epoch); arguments as in ``Sequential.fit``."""
+        """Return (training examples, validation examples or None); arguments as in ``Sequential.fit``."""
         given = self.validate(x, y, sample_weight)
         validation = None if validation_data is None else self.validate_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
@@ -141,7 +146,7 @@ class InputPipeline(NamedTuple):
             if cut in (0, given.size):
                 got = f"validation_split is {validation_split} of {given.size} examples"
                 cure = "use validation_data for a set of your own"
-                raise InputError(got, "a share that leaves both parts some", cure)
+                raise InputError(got, "a share that leaves examples in both parts", cure)
             given, last = given.part(0, cut), given.part(cut, given.size)
             validation = last._replace(weights=self._weights(last.y, last.weights))
         if class_weight is not None or given.weights is not None:
@@ -150,6 +155,7 @@ class InputPipeline(NamedTuple):
 
 
 def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored_class: int | None) -> Array:
+    """Return the weight of each example's class, (N,); see ``InputPipeline._weights``."""
     xp = backend.xp
     classes = max(outputs, 2)
     if y.ndim == 2:
@@ -159,8 +165,8 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
         host = backend.to_host(y)
         counted = host if ignored_class is None else host[host != ignored_class]
         counts = np.bincount(counted, minlength=classes)
-        there = counts > 0  # all that occur count alike
-        table[there] = len(counted) / (there.sum() * counts[there])
+        present = counts > 0  # classes in y; each gets the same total weight
+        table[present] = len(counted) / (present.sum() * counts[present])
     else:
         expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
         require(isinstance(given, Mapping), "class_weight", given, expected)
@@ -172,6 +178,6 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
             table[number] = require_number(f"class_weight[{number}]", plain, 0.0)
     if ignored_class is not None:
         y = xp.where(y == ignored_class, y * 0, y)
-    with np.errstate(over="ignore"):  # the caller refuses weights that become infinite
+    with np.errstate(over="ignore"):  # the caller raises an error for infinite weights
         table = table.astype(backend.dtype_name)
     return xp.take(backend.from_host(table), y, axis=0)

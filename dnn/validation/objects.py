@@ -1,4 +1,4 @@
-"""Objects that their settings describe and make again: layers."""
+"""Objects with settings from which an equal object can be created: the base of layers."""
 
 from abc import ABCMeta
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from dnn.validation.settings import Checked, require_bool
 
 @dataclass_transform(field_specifiers=(field,))
 class SettingsMeta(ABCMeta):
-    """Metaclass that makes each class a frozen dataclass of the settings that it declares.
+    """Metaclass that turns each class into a frozen dataclass of the settings that it declares.
 
-    A class that declares none keeps the inherited ``__init__``. Except for the first class, one with an
-    ``__init__`` that was written by hand, its own or an inherited one, is left as it is.
+    A class without new settings keeps the inherited ``__init__``. A class with a hand-written ``__init__``,
+    its own or an inherited one, is not changed; the first class of the hierarchy is an exception.
     """
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
@@ -34,15 +34,15 @@ class SettingsMeta(ABCMeta):
         hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        # dataclass adds methods that refuse every assignment; those of ``Described`` allow ``trainable``.
+        # Drop dataclass's methods that forbid all assignments; ``SettingsObject`` allows ``trainable``.
         if name not in ("__setattr__", "__delattr__"):
             super().__setattr__(name, value)
 
 
 def settings_repr(thing: Any) -> str:
-    """Its class and those arguments of the constructor that it keeps under their names."""
-    kept = [name for name in signature(type(thing)).parameters if hasattr(thing, name)]
-    return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in kept)})"
+    """Return a repr with the class and the constructor's arguments that are attributes of the object."""
+    names = [name for name in signature(type(thing)).parameters if hasattr(thing, name)]
+    return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in names)})"
 
 
 class SettingsObject(Checked):
@@ -51,9 +51,9 @@ class SettingsObject(Checked):
     __repr__ = settings_repr
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse to change a setting other than ``trainable``.
+        """Raise InputError if a setting other than ``trainable`` is changed.
 
-        A class outside dnn may have other attributes, and with an ``__init__`` of its own any.
+        A class outside dnn may have further attributes. If it has its own ``__init__``, all may change.
         """
         cls = type(self)
         frozen = name in vars(cls).get("__dataclass_fields__", ())
@@ -71,27 +71,27 @@ class SettingsObject(Checked):
         super().__setattr__(name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy is a new layer with these settings, in no model."""
+        """Copy and pickle as a new layer with these settings, in no model."""
         return layer_from_config, (type(self), self.config())
 
     def config(self) -> dict[str, Any]:
-        """The settings that make this layer again, as JSON values."""
+        """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
         names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
         return {name: json_value(getattr(self, name)) for name in names}
 
 
 def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
-    """A new layer with the settings of a ``config``."""
+    """Return a new layer with the settings from ``config``."""
     arguments = dict(settings)
-    trainable = arguments.pop("trainable", True)  # not every constructor takes it
-    made = layer_class(**arguments)
+    trainable = arguments.pop("trainable", True)  # a hand-written constructor may lack it
+    layer = layer_class(**arguments)
     if trainable is not True:
-        made.trainable = trainable
-    return made
+        layer.trainable = trainable
+    return layer
 
 
 def json_value(setting: Any) -> Any:
-    """A setting as JSON values: a layer by its class's name and its config, a tuple as a list."""
+    """Return a setting as JSON values: a layer as its class name and config, a tuple as a list."""
     if isinstance(setting, SettingsObject):
         return {"type": type(setting).__name__, **setting.config()}
     return [json_value(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

@@ -1,4 +1,4 @@
-"""Examples that stay where they are: on the disk, or sparse. A batch is made of them when it is wanted."""
+"""Rows: examples that stay on the disk or sparse; each batch is read or made dense when it is needed."""
 
 import mmap
 from collections.abc import Callable, Iterator
@@ -10,15 +10,19 @@ import numpy as np
 from backends import Array, Backend
 from backends.plan import Compressed
 
-BLOCK_BYTES = 1 << 21  # bytes of numbers that are read at a time where all are read
-MAX_MAPPED_BYTES = 3 << 21  # bytes of a file that may be in memory at a time
+BLOCK_BYTES = 1 << 21  # read at a time if all examples are read
+MAX_MAPPED_BYTES = 3 << 21  # of a file in memory at a time
 PAGE_BYTES = 1 << 21
-"""Bytes that the system may map where one row of a file is touched (Linux 6.18 takes a whole large page)."""
+"""Bytes that reading one row may map into memory: Linux 6.18 maps a whole large page."""
 
 
 class Rows:
-    """N examples on the host, start to stop of ``source``, of which rows are picked as plain arrays of this
-    dtype (NumPy's name). The source has a ``shape``, a ``dtype`` and rows by a list of numbers.
+    """N examples on the host that are converted to plain arrays batch by batch.
+
+    Args:
+        source: a sparse matrix, or another object with ``shape``, ``dtype`` and indexing by row numbers.
+        dtype: of the batches, NumPy's name.
+        start, stop: range of rows of the source; None: to its end.
     """
 
     def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:
@@ -29,12 +33,12 @@ class Rows:
         self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
-        """``rows[start:stop, ...]``: nothing is read."""
+        """Return ``rows[start:stop, ...]`` without reading anything."""
         start, stop, _ = key[0].indices(self.shape[0])
         return type(self)(self.source, self.dtype.name, self._start + start, self._start + stop)
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        """The examples with these numbers, (B,) int64, as a plain array (B, *shape of one)."""
+        """Return the examples with these numbers, (B,) int64, as an array (B, *shape of one)."""
         with np.errstate(over="ignore"):
             return self._pick(index + self._start)
 
@@ -42,7 +46,7 @@ class Rows:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
     def as_compressed(self) -> Compressed | None:
-        """The same as arrays, with values as they are picked; None: they are not in the usual order."""
+        """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
         x = self.source
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
@@ -52,7 +56,7 @@ class Rows:
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """All of them, a few megabytes at a time, and where they are."""
+        """Yield (slice, examples) for all examples, BLOCK_BYTES at a time."""
         step = max(1, BLOCK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
         for start in range(0, self.shape[0], step):
             stop = min(start + step, self.shape[0])
@@ -60,10 +64,10 @@ class Rows:
 
 
 class OnDisk(Rows):
-    """Rows of a ``numpy.memmap``. What was read is given back at once, so that it never counts as memory."""
+    """Rows of a ``numpy.memmap``; pages are released right after reading, so that memory use stays small."""
 
     def as_compressed(self) -> None:
-        """It is not."""
+        """Return None: the rows are dense."""
 
     def _pick(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
@@ -73,15 +77,16 @@ class OnDisk(Rows):
         step = -(-len(index) // -(-touched // MAX_MAPPED_BYTES))
         for start in range(0, len(index), step):
             out[start : start + step] = plain[index[start : start + step]]
-            # In mode "c" the pages hold what the user wrote; some systems cannot give pages back.
+            # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)
         return out
 
 
 def as_rows(x: Any, dtype: str) -> Rows | None:
-    """Rows of a sparse matrix, which becomes CSR, or of a map of a file; None: it is neither.
-    uint8 stays uint8; all else is picked as ``dtype``.
+    """Return ``Rows`` of a sparse matrix, converted to CSR, or of a memory map; None for other objects.
+
+    Batches of uint8 stay uint8; all others are cast to ``dtype``.
     """
     if hasattr(x, "tocsr") and not isinstance(x, type):
         x = x.tocsr()
@@ -94,7 +99,7 @@ def as_rows(x: Any, dtype: str) -> Rows | None:
 
 
 def row_gatherer(backend: Backend, x: Array) -> Callable[[Array, Array, Array, float], None]:
-    """The kernel ``gather_rows``, or what does the same for rows on the host."""
+    """Return the kernel ``gather_rows``, or a function with the same arguments for rows on the host."""
     gather = backend.kernel("gather_rows")
 
     def gather_from_host(rows: Rows, index: Array, out: Array, scale: float) -> None:

@@ -1,6 +1,6 @@
-"""Settings: numbers, names and lists. What does not fit is an InputError that names the argument.
+"""Checks of settings: numbers, names and lists. They raise an InputError that names the argument.
 
-What a field of a dataclass may be can be written as its type: ``beta1: Share = 0.9``, see ``Checked``.
+A field of a dataclass can declare its check as its type, as in ``beta1: Share = 0.9``; see ``Checked``.
 """
 
 import os
@@ -21,20 +21,20 @@ T = TypeVar("T")
 
 
 def require(fits: bool, argument: str, value: Any, expected: str, cure: str = "") -> None:
-    """Refuse a value that does not fit."""
+    """Raise InputError with argument, value, expectation and cure unless ``fits``."""
     if not fits:
         raise InputError(f"{argument} is {short_repr(value)}", expected, cure)
 
 
 def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
-    """``table[name]``. The message has all names, and the nearest."""
+    """Return ``table[name]``. Raises InputError with all names, the most similar one first."""
     if isinstance(name, str) and name in table:
         return table[name]
     raise unknown_name_error(argument, name, table)
 
 
 def resolve(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
-    """The table's entry of this name, made with its usual settings, or the object of the base itself."""
+    """Return ``given`` if it is an instance of ``base``, or ``table[given]()`` if it is a name."""
     if isinstance(given, str):
         return look_up(argument, given, table)()
     require(isinstance(given, base), argument, given, f"a name or {example}")
@@ -42,38 +42,38 @@ def resolve(argument: str, given: str | T, table: Mapping[str, type[T]], base: t
 
 
 def is_text(name: object) -> bool:
-    """Whether it is a string of printable characters: they fit into a line and into a file."""
+    """Whether it is a string of printable characters, which fits into one line."""
     return isinstance(name, str) and name.isprintable()
 
 
 def is_integer(value: object) -> bool:
-    """Whether it is an integer, NumPy's too, and no bool."""
+    """Whether it is an integer of Python or NumPy, but not a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def positive_integer(argument: str, value: Any) -> int:
-    """The value as int. Refused: no integer of at least 1, or past 64 bits."""
+    """Return the value as int. Raises InputError: not an integer of at least 1, or too large for int64."""
     require(is_integer(value) and value >= 1, argument, value, "an integer of at least 1")
     require(value < 2**63, argument, value, "an integer below 2**63")
     return int(value)
 
 
 def natural_number(argument: str, value: Any) -> int:
-    """The value if it is an integer of at least 0."""
+    """Return the value. Raises InputError: not an integer of at least 0, or too large for int64."""
     fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
     require(fits, argument, value, "an integer of at least 0, below 2**63")
     return int(value)
 
 
 def require_integer(argument: str, value: Any) -> int | None:
-    """The value if it is an integer of 64 bits or None."""
+    """Return the value. Raises InputError: neither None nor an integer that fits into int64."""
     integer = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     require(value is None or integer, argument, value, "an integer of 64 bits or None")
     return None if value is None else int(value)
 
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
-    """The value as float if low <= value < high."""
+    """Return the value as float. Raises InputError unless it is finite and low <= value < high."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
@@ -82,13 +82,13 @@ def require_number(argument: str, value: float, low: float, high: float = float(
 
 
 def require_bool(argument: str, value: Any) -> bool:
-    """The value if it is True or False."""
+    """Return the value as bool. Raises InputError: neither True nor False."""
     require(isinstance(value, (bool, np.bool_)), argument, value, "True or False")
     return bool(value)
 
 
 def require_kind(argument: str, value: T, *kinds: Any) -> T:
-    """The value if it is an instance of one of these classes, or None where that is among them."""
+    """Return the value. Raises InputError: not an instance of one of these classes; None stands for None."""
     names = " or ".join(getattr(kind, "__name__", "None") for kind in kinds)
     fits = isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds))
     require(fits, argument, value, f"a {names}")
@@ -96,7 +96,7 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
 
 
 def require_path(argument: str, value: Any) -> Path:
-    """The value as a Path. Refused: no text, or none that can name a file."""
+    """Return the value as a Path. Raises InputError: it cannot be the name of a file."""
     with suppress(TypeError, UnicodeEncodeError):
         path = Path(value)
         if 0 not in os.fsencode(path):
@@ -105,26 +105,26 @@ def require_path(argument: str, value: Any) -> Path:
 
 
 def require_list(argument: str, value: Any) -> None:
-    """Refuse what is neither a list nor a tuple."""
+    """Raise InputError unless the value is a list or a tuple."""
     require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple")
 
 
 def require_instances(argument: str, values: Any, expected: type) -> None:
-    """Refuse what is no list or tuple of instances of a class; the message says which of them is none."""
+    """Raise InputError unless this is a list or tuple of instances of a class; it names the first other."""
     require_list(argument, values)
     for i, value in enumerate(values):
         require_kind(f"{argument}[{i}]", value, expected)
 
 
 def require_positive(argument: str, value: float) -> float:
-    """The value as float if it is finite and above 0."""
+    """Return the value as float. Raises InputError unless it is finite and above 0."""
     number = require_number(argument, value, 0.0)
     require(number != 0, argument, value, "a finite number above 0")
     return number
 
 
 def one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
-    """A check for ``Annotated``: the value must be one of these names when an object is made."""
+    """Return a check for ``Annotated``: the value must be one of these names."""
 
     def check(argument: str, value: Any) -> str:
         look_up(argument, value, dict.fromkeys(names))
@@ -144,15 +144,15 @@ ClassNumber = Annotated[int | None, require_integer]
 
 
 def assign(thing: object, **attributes: Any) -> None:
-    """Set attributes of an object that refuses assignments."""
+    """Set attributes of a frozen object."""
     for name, value in attributes.items():
         object.__setattr__(thing, name, value)
 
 
 class Checked:
-    """Base of frozen dataclasses: when an object is made, the checks in each field's type are applied.
+    """Base of frozen dataclasses that applies the checks in the types of its fields on creation.
 
-    A check is a function of a field's name and value that returns the value to keep. NumPy scalars become
+    A check is a function of the field's name and value that returns the value to store. NumPy scalars become
     Python numbers. Raises InputError: a setting out of range.
     """
 

@@ -90,7 +90,7 @@ def test_other_numbers_are_refused_at_the_door(bad):
     x[3, 2] = bad
     model = build(get_backend("numpy"))
     for call in (lambda: model.fit(x, y), lambda: model.predict(x), lambda: model.evaluate(x, y)):
-        with pytest.raises(InputError, match=r"x holds .*expected whole numbers from 0 to 299"):
+        with pytest.raises(InputError, match=r"x holds .*expected integers from 0 to 299"):
             call()
 
 

@@ -148,5 +148,5 @@ def test_a_scaled_schedule_has_scaled_rates(case):
 
 def test_a_warmup_as_long_as_the_training_is_refused():
     assert over_training("linear", 0.5, 1).rates().tolist() == [0.5, 0.0]
-    with pytest.raises(InputError, match="warmup is 10, expected fewer than the 10 updates"):
+    with pytest.raises(InputError, match="warmup is 10, expected less than the 10 updates"):
         over_training("linear", 0.5, 10, 10)

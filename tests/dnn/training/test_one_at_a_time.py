@@ -27,9 +27,9 @@ def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
     )
     thread.start()
     assert hold.there.wait(MAX_SECONDS)
-    with pytest.raises(InputError, match="while the model is trained already"):
+    with pytest.raises(InputError, match="fit was called during a training of the model"):
         model.fit(*small_data(), batch_size=10)
-    with pytest.raises(InputError, match="compile was called while the model is trained"):
+    with pytest.raises(InputError, match="compile was called during training"):
         model.compile()
     hold.go.set()
     thread.join()
