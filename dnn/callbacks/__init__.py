@@ -1,4 +1,4 @@
-"""Callbacks: what may watch a training, beside the base class in ``dnn.training.callback``."""
+"""Callbacks; ``dnn.training.callback`` has their base class."""
 
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau

@@ -1,4 +1,4 @@
-"""Callbacks that write each epoch's numbers down: CSV, JSON lines, TensorBoard."""
+"""Callbacks that log the numbers of each epoch: CSV, JSON lines, TensorBoard."""
 
 import contextlib
 import csv
@@ -17,7 +17,7 @@ from dnn.validation.settings import require_bool, require_path
 
 
 class _Log(Callback):
-    """Base: something that is open while a training runs; each epoch is flushed to it."""
+    """Base: a log that is open during training; each epoch is written and flushed."""
 
     first_worker_only = True
     _file: Any = None
@@ -29,8 +29,8 @@ class _Log(Callback):
         try:
             self.write(epoch, logs)
             self._file.flush()
-        except OSError as error:  # a full disk; a line is not worth the training
-            warn(f"epoch {epoch} cannot be logged ({error.strerror}); training goes on")
+        except OSError as error:  # such as a full disk: losing a line is better than losing the training
+            warn(f"epoch {epoch} cannot be logged ({error.strerror}); training continues")
 
     def on_train_end(self) -> None:
         if self._file is not None:
@@ -40,9 +40,13 @@ class _Log(Callback):
 
 
 class _File(_Log):
-    """A text file, in a folder that exists; InputError when training begins: it cannot be written.
-    With ``append`` a file that is there is gone on with; otherwise it is written over, in a training that is
-    gone on with by the epochs before, too.
+    """A text file in an existing folder.
+
+    Args:
+        filename: path of the file.
+        append: whether to append to an existing file. Otherwise the file is overwritten; a resumed training
+            first writes the earlier epochs again.
+    Raises InputError: when training begins, the file cannot be written.
     """
 
     def __init__(self, filename: str | Path, append: bool = False) -> None:
@@ -61,16 +65,17 @@ class _File(_Log):
 
 
 class CSVLogger(_File):
-    """A line an epoch: its number and its logs by name; Keras's callback of that name. Epochs count from 1.
-    The columns are those of the first epoch, or with ``append`` those of the file; a number that comes later
-    has none.
+    """One line per epoch with its number, from 1, and its logs; as Keras's CSVLogger.
+
+    The columns are the names in the first epoch's logs, or with ``append`` those of the file. Names that
+    appear in later epochs only are not written.
     """
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         header: list[str] = []
         if self.append and os.path.isfile(self.filename):
             with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
-                header = next(csv.reader([file.readline(100_000)]))  # csv's own limit is above
+                header = next(csv.reader([file.readline(100_000)]))  # below the field limit of csv
             if header and header[0] != "epoch":
                 got = f"filename {self.filename} begins with {shorten(header)}"
                 raise InputError(got, "a CSVLogger's file")
@@ -86,15 +91,18 @@ class CSVLogger(_File):
 
 
 class JSONLogger(_File):
-    """A JSON object a line and epoch: {"epoch": 1, "loss": 0.5, ...}."""
+    """One JSON object per epoch and line: {"epoch": 1, "loss": 0.5, ...}."""
 
     def write(self, epoch: int, logs: dict[str, float]) -> None:
         self._file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
 
 
 class TensorBoard(_Log):
-    """Each epoch's numbers as curves for TensorBoard, through tensorboardX (the extra ``tensorboard``).
-    Its event files go into the folder ``log_dir``, made where it is missing.
+    """Log the numbers of each epoch for TensorBoard, with tensorboardX (the extra ``tensorboard``).
+
+    Args:
+        log_dir: folder of the event files; created if it does not exist.
+    Raises InputError: tensorboardX is not installed.
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:

@@ -1,4 +1,4 @@
-"""Watching one of an epoch's numbers: EarlyStopping, ReduceLROnPlateau and ModelCheckpoint."""
+"""EarlyStopping, ReduceLROnPlateau and ModelCheckpoint: callbacks that monitor a number of each epoch."""
 
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from dnn.validation import settings
 
 
 class Best:
-    """The best value so far of one of an epoch's numbers.
+    """The best value so far of a number in the logs.
 
     Args:
-        monitor: its name in the logs: "loss", "val_loss", "accuracy", "val_accuracy".
-        mode: "min": small is good; "max": large is good; "auto": "max" for accuracies and R2, else "min".
-        min_delta: what is better by no more than this is not better.
-    Raises InputError: a setting out of range; in training, a number that is not there.
+        monitor: name in the logs, such as "loss", "val_loss", "accuracy" or "val_accuracy".
+        mode: "min": smaller is better; "max": larger is better; "auto": "max" for accuracies and R2, else
+            "min".
+        min_delta: only changes larger than this are improvements.
+    Raises InputError: a setting out of range; in training, a name that is not in the logs.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
@@ -35,10 +36,11 @@ class Best:
         self.clear()
 
     def clear(self) -> None:
+        """Forget the best value."""
         self.value = self.sign * float("inf")
 
     def improves(self, logs: dict[str, float]) -> bool:
-        """Whether this epoch's number is better than all before; it is then the best. NaN never is."""
+        """Whether the epoch improves the best value, which is then updated. NaN never improves it."""
         if self.monitor not in logs:
             cure = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
             raise InputError(f"monitor is {self.monitor!r}, expected one of {', '.join(logs)}{cure}")
@@ -49,17 +51,17 @@ class Best:
 
 
 class EarlyStopping(Callback):
-    """Ends training when a number has not improved for some epochs; Keras's callback of that name.
+    """End training when a number has not improved for some epochs; as Keras's EarlyStopping.
 
     Args:
         monitor, min_delta, mode: see ``Best``.
-        patience: epochs without improvement after which training ends; with 0 as with 1 the first.
-        restore_best_weights: at the end, also of an interrupted training, the model gets the weights of
-            the best epoch.
+        patience: epochs without improvement until training ends; 0 means 1.
+        restore_best_weights: whether to restore the weights of the best epoch at the end of training, also
+            if it is interrupted.
 
     Attributes:
-        stopped_epoch: the epoch that was the last one; 0: training was not stopped.
-        best_epoch: the epoch of the best value.
+        stopped_epoch: the last epoch if this callback ended training, else 0.
+        best_epoch: the epoch with the best value.
     """
 
     def __init__(
@@ -108,18 +110,18 @@ class EarlyStopping(Callback):
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiplies the rate by ``factor`` after ``patience`` epochs without improvement; Keras's callback.
+    """Multiply the learning rate by ``factor`` after ``patience`` epochs without improvement; as in Keras.
 
-    The rate of each epoch is in the history as "learning_rate". It is part of a training's saved states, not
-    of a model's file.
+    The history contains the rate of each epoch as "learning_rate". Training states contain the current rate,
+    model files do not.
 
     Args:
         monitor, mode, min_delta: see ``Best``.
         factor: above 0 and below 1.
-        patience: epochs, from 1.
+        patience: epochs, at least 1.
         cooldown: epochs after a reduction that do not count.
-        min_lr: the rate is not reduced below it.
-    Raises InputError: in training, an optimizer with a schedule, which has its own rate for each update.
+        min_lr: lower limit of the rate.
+    Raises InputError: in training, if the optimizer has a schedule, which sets the rate of each update.
     """
 
     def __init__(
@@ -140,7 +142,7 @@ class ReduceLROnPlateau(Callback):
         self._wait = self._cooldown_left = 0
 
     def _stalls(self, logs: dict[str, float]) -> bool:
-        """Whether the rate is to be reduced after this epoch."""
+        """Whether to reduce the rate after this epoch."""
         resting = self._cooldown_left > 0
         self._cooldown_left = max(0, self._cooldown_left - 1)
         self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
@@ -161,14 +163,14 @@ class ReduceLROnPlateau(Callback):
 
 
 class ModelCheckpoint(Callback):
-    """Writes the model after each epoch, or each that is the best so far; Keras's callback of that name.
+    """Save the model after each epoch, or after each best one; as Keras's ModelCheckpoint.
 
     Args:
-        filepath: of a safetensors file (``dnn.checkpoints``); may name numbers of the epoch, as in
-            "model-{epoch:02d}-{val_loss:.3f}.safetensors", else it is written over.
+        filepath: of a safetensors file (``dnn.checkpoints``). It may contain numbers of the epoch, as in
+            "model-{epoch:02d}-{val_loss:.3f}.safetensors"; otherwise each file replaces the last one.
         monitor, mode: see ``Best``.
-        save_best_only: write only when the monitored number is the best so far, over several fits too.
-    Raises InputError: in training, an unwritable file.
+        save_best_only: save only if the monitored number is the best so far, also over several fits.
+    Raises InputError: in training, a file that cannot be written.
     """
 
     first_worker_only = True
@@ -189,7 +191,7 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self.save_best_only and not self.best.improves(logs):
             return
-        got = f"filepath is {self.filepath!r}, which cannot be filled in"
+        got = f"filepath is {self.filepath!r}, which cannot be formatted"
         cure = f"expected names among epoch, {', '.join(logs)}"
         with reraise((KeyError, IndexError, ValueError), got, "", cure):
             path = self.filepath.format(epoch=epoch, **logs)

@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a live bar on a terminal, a line an epoch elsewhere."""
+"""Progress of a training on standard output: a live bar on a terminal, else one line per epoch."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_
 
 
 def format_numbers(logs: Mapping[str, float]) -> list[str]:
-    """Each number with its name, shortened, as in "test acc 0.9812"."""
+    """Return each number with its short name, as in "test acc 0.9812"."""
     shown = ((n, n.removeprefix("val_"), value) for n, value in logs.items() if n != "seconds")
     return [
         f"{'test ' if n != plain else ''}{SHORT_NAMES.get(plain, plain)} {v:.4f}" for n, plain, v in shown
@@ -21,13 +21,14 @@ def format_numbers(logs: Mapping[str, float]) -> list[str]:
 
 
 def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
+    """Return the line of an epoch: its number, the logs and the seconds."""
     where = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
     seconds = f"{logs['seconds']:.1f} s"
     return "  ".join([where, *format_numbers(logs), seconds])
 
 
 class PlainProgress(Callback):
-    """A line an epoch on standard output, and ``headline`` before the first."""
+    """Print one line per epoch to standard output, and ``headline`` before the first."""
 
     first_worker_only = True
 
@@ -44,10 +45,10 @@ class PlainProgress(Callback):
 
 
 class LiveProgress(PlainProgress):
-    """A rich progress bar: updates, loss, accuracy, updates a second, time left."""
+    """A progress bar (rich): updates, loss, accuracy, updates per second, time left."""
 
-    every = 25  # updates that a backend records together
-    _INTERVAL_SECONDS = 0.25  # seconds between two reads of the device
+    every = 25  # the number of updates that a backend records together
+    _INTERVAL_SECONDS = 0.25  # between two reads of the device
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         from rich import console, progress
@@ -86,13 +87,13 @@ class LiveProgress(PlainProgress):
 
 
 def progress_for_stdout(headline: str = "") -> Callback:
-    """The live bar if standard output is a terminal, else plain lines."""
+    """Return the live bar if standard output is a terminal, else plain lines."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     return LiveProgress(headline) if terminal else PlainProgress(headline)
 
 
 def progress_callbacks(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
-    """What ``fit(verbose=...)`` adds to these callbacks; nothing where they have a progress bar already."""
+    """Return the callbacks that ``fit(verbose=...)`` adds; none if these already show progress."""
     require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()
     quiet = verbose == 0 or (verbose == "auto" and not isinstance(shown, LiveProgress))

@@ -1,4 +1,4 @@
-"""StopOnSignal: a signal is remembered, and the training stops between two updates."""
+"""StopOnSignal: record a signal, and stop the training between two updates."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -16,7 +16,12 @@ HANDLED_SIGNALS = tuple(
 
 
 class Stopped(Exception):
-    """Training was stopped by the signal of this number; ``saved``: whether its state could be written."""
+    """Training was stopped by a signal.
+
+    Args:
+        number: of the signal.
+        saved: whether the training state could be written.
+    """
 
     def __init__(self, number: int, saved: bool) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -32,12 +37,12 @@ class StopOnSignal(Callback):
     """
 
     first_worker_only = True
-    every = 25  # updates between two looks: a CUDA graph's length, and a fraction of a second on a CPU
+    every = 25  # updates between two checks: the length of a CUDA graph, and a fraction of a second on a CPU
 
     def __init__(self, checkpoints: TrainingCheckpoint) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
         self.signal_number: int | None = None
-        self._epochs_left = 0  # epochs
+        self._epochs_left = 0
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs_left = epochs - first_epoch + 1
@@ -62,11 +67,12 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def handle_signals(self) -> Iterator[None]:
-        """While this is open signals are remembered; only the main thread can listen.
-        A signal that is ignored stays so: nohup wants a training to outlive its terminal.
+        """Record signals in this context; only the main thread may enter it.
+
+        A signal that is ignored stays ignored: with nohup a training outlives its terminal.
         """
-        heard = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._handle) for number in heard}
+        active = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._handle) for number in active}
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""TerminateOnNaN: numbers that go wrong end a training, with the layer and the update named."""
+"""TerminateOnNaN: end training at NaN or infinity, with an error that names the layer and the update."""
 
 from math import isfinite
 
@@ -13,12 +13,12 @@ class DivergedError(InputError):
 
 
 class TerminateOnNaN(Callback):
-    """Looks at the sum of losses every so many updates, and at losses and weights after each epoch."""
+    """Check the sum of losses every ``every`` updates, and losses and weights after each epoch."""
 
     every = 100
 
     def __init__(self) -> None:
-        self._finite = (1, 0)  # epoch and update of the last look that found numbers
+        self._finite = (1, 0)  # epoch and update of the last check with finite numbers
 
     def on_progress(self, progress: Progress) -> None:
         loss = progress.read()[0]
@@ -27,7 +27,7 @@ class TerminateOnNaN(Callback):
         self._finite = (progress.epoch, progress.updates)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """The last update may have broken weights that no loss has seen yet, or the validation alone has."""
+        """Check weights and validation loss too: no loss depends on the weights of the last update yet."""
         wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
         xp = self.model.backend.xp
         if wrong or not bool(xp.all(xp.isfinite(self.model.parameters.values))):

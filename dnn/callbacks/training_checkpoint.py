@@ -1,4 +1,4 @@
-"""Saving a training while it runs: states in a folder, the last few and the best, each whole or not there."""
+"""TrainingCheckpoint: save training states in a folder atomically, and keep the latest and the best."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from dnn.validation.settings import natural_number, positive_integer, require, r
 
 FORMAT = "array-api-dnn-training"
 VERSION = 1
-FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # what is called otherwise is not ours
+FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # other files are never touched
 
 
 def _state_path(folder: Path, epoch: int, updates: int) -> Path:
@@ -31,19 +31,19 @@ def _position(path: Path) -> tuple[int, int]:
 
 
 def state_files(folder: Path) -> list[Path]:
-    """The files of a folder that are named as states are, the furthest last."""
+    """Return the files in a folder with the name of a training state, the latest last."""
     paths = folder.glob("state-*") if os.path.isdir(folder) else ()  # its name may be too long for glob
     return sorted((path for path in paths if FILE_PATTERN.fullmatch(path.name)), key=_position)
 
 
 def best_epoch(history: dict[str, list[float]]) -> int | None:
-    """The epoch with the least validation loss (or training loss); the first of equals, NaN last."""
+    """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last."""
     losses = history.get("val_loss") or history.get("loss") or []
     return None if not losses else 1 + min(range(len(losses)), key=lambda i: (isnan(losses[i]), losses[i]))
 
 
 def write_state(state: TrainingState, path: Path) -> None:
-    """Write a state, whole or not at all. Raises OSError: the file cannot be written."""
+    """Write a state atomically. Raises OSError: the file cannot be written."""
     past = require_kind("state", state, TrainingState).history
     history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
@@ -51,7 +51,7 @@ def write_state(state: TrainingState, path: Path) -> None:
 
 
 def read_state(path: Path) -> TrainingState:
-    """Read what ``write_state`` wrote. Raises StateError: missing, altered, of another kind or version."""
+    """Read a file of ``write_state``. Raises StateError: missing, corrupt, or of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = TypeError, ValueError, OverflowError
@@ -62,7 +62,7 @@ def read_state(path: Path) -> TrainingState:
         require_kind("facts", state.facts, dict)
         past: dict[str, Any] = require_kind("history", state.history, dict)
         for name, values in past.items():
-            texts = "nan", "inf", "-inf"  # as JSON lacks these numbers
+            texts = "nan", "inf", "-inf"  # strings, because JSON has no such numbers
             fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
             require(fits, f"history {name!r}", values, "a list of numbers")
             past[name] = [float(value) for value in values]
@@ -72,14 +72,14 @@ def read_state(path: Path) -> TrainingState:
 
 
 class TrainingCheckpoint(Callback):
-    """Writes a state after each epoch, and every so many updates within it.
+    """Save a training state after each epoch, and optionally within epochs.
 
-    A state that cannot be written (a full disk, a folder that vanished) is warned of; those that are there
-    stay, and training goes on. A state that holds NaN or infinity is not written: the last finite one stays.
+    If a state cannot be written (full disk, missing folder), a warning is logged, earlier states remain, and
+    training continues. A state with NaN or infinity is not written, so the last finite one remains.
 
     Args:
-        folder: is there.
-        every: updates; None: after each epoch only.
+        folder: an existing folder.
+        every: updates between two states within an epoch; None: after each epoch only.
         max_to_keep: number of latest states to keep, besides the best epoch's. Only readable states of this
             training are counted and removed.
     """
@@ -101,7 +101,7 @@ class TrainingCheckpoint(Callback):
         self.save(take_state())
 
     def save(self, state: TrainingState) -> bool:
-        """Write it and remove what is too old; False: it could not be written, or it is not finite."""
+        """Write a state and remove old ones. Return whether it was written: not if it is not finite."""
         if not state.is_finite:
             return False
         path = _state_path(self.folder, state.epoch, state.updates)
@@ -111,8 +111,8 @@ class TrainingCheckpoint(Callback):
         except OSError as error:
             before = self._failed
             self._failed = error.strerror or str(error)
-            if self._failed != before:  # said once, not with every state of a night
-                why = f"({self._failed}); older ones are kept, training goes on"
+            if self._failed != before:  # warn once, not for every state
+                why = f"({self._failed}); older states remain, training continues"
                 warn(f"training state {path} cannot be written {why}")
             return False
         if self._failed:
@@ -121,19 +121,22 @@ class TrainingCheckpoint(Callback):
         return True
 
     def tidy(self, state: TrainingState) -> None:
-        """Where a training resumed from this state saved nothing: remove what a kill left too many."""
+        """Remove old states after a training that resumed from ``state`` and saved nothing.
+
+        A training that was killed may have left more than ``max_to_keep``.
+        """
         if self._saved is None:
             with contextlib.suppress(OSError):
                 self._prune(state)
 
     def _own_states(self, state: TrainingState) -> list[Path]:
-        """This training's states, the oldest first; looked for once."""
+        """Return the states of this training, the oldest first; the folder is searched once."""
         if self._saved is None:
             self._saved = [path for path in state_files(self.folder) if _is_same_training(path, state)]
         return self._saved
 
     def _write(self, state: TrainingState, path: Path) -> None:
-        """Write it; on a full disk the oldest state makes room for it if another one stays."""
+        """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
         mine = self._own_states(state)
         try:
             write_state(state, path)
@@ -154,12 +157,12 @@ class TrainingCheckpoint(Callback):
                 mine.remove(path)
 
     def newest_state(self) -> TrainingState | None:
-        """The furthest state of this training that can be read; None: there is none."""
+        """Return the latest readable state of this training; None: there is none."""
         return _last_readable(self._saved or [], lambda _: None)
 
 
 def _last_readable(paths: list[Path], unreadable: Callable[[StateError], object]) -> TrainingState | None:
-    """The last of these states that can be read; ``unreadable`` is told of those after it."""
+    """Return the last readable state, or None; call ``unreadable`` with the error of each later one."""
     for path in reversed(paths):
         try:
             return read_state(path)
@@ -169,7 +172,7 @@ def _last_readable(paths: list[Path], unreadable: Callable[[StateError], object]
 
 
 def _is_same_training(path: Path, state: TrainingState) -> bool:
-    """Whether a file holds a state of the same training; its optimizer and what made it may be others."""
+    """Whether a file is a state of the same training; optimizer and backend may differ."""
     try:
         other = read_state(path)
     except StateError:
@@ -179,9 +182,9 @@ def _is_same_training(path: Path, state: TrainingState) -> bool:
 
 
 def latest_state(folder: Path) -> TrainingState:
-    """The furthest state of a folder that can be read, else StateError; a warning names each that cannot."""
+    """Return the latest readable state in a folder, and warn about later ones. Raises StateError: none."""
     files = state_files(require_path("folder", folder))
-    state = _last_readable(files, lambda error: warn(f"{error}; an older one is tried"))
+    state = _last_readable(files, lambda error: warn(f"{error}; trying an older one"))
     if state is None:
         raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
     return state

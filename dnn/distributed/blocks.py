@@ -29,7 +29,7 @@ from dnn.validation.examples import Examples
 
 
 class BlockedStep(TrainingStep):
-    """``TrainingStep`` for a batch that is cut into blocks.
+    """``TrainingStep`` for batches that are cut into blocks.
 
     Args:
         blocks: the number of blocks of each batch, a power of two.
@@ -51,7 +51,7 @@ class BlockedStep(TrainingStep):
         self._own = range(workers.rank * each, (workers.rank + 1) * each)
         self._cuts = cuts(order.shape[1], blocks)
         filled = [block for block, (first, end) in enumerate(self._cuts) if first < end]
-        # A worker whose blocks are all empty computes another's, to count what layers count.
+        # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._own] or filled[:1]
         super().__init__(network, examples, order, totals)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
@@ -59,9 +59,9 @@ class BlockedStep(TrainingStep):
         self._make_vectors()
 
     def _make_vectors(self) -> None:
-        """Make the vectors to be added, one for each level of the worker's subtree.
+        """Allocate one vector to add for each level of the worker's subtree.
 
-        Each holds the gradients (n,), the sums of each of all blocks, and the change of the layers' state.
+        A vector consists of the gradients (n,), the sums of every block, and the change of the layers' state.
         """
         network = self.network
         state = network.parameters.state
@@ -71,7 +71,7 @@ class BlockedStep(TrainingStep):
         end = n + self.blocks * self.totals.sums.shape[0]
         self._gradients = slice(0, n)
         self._sums = slice(n, end)
-        self._averaged: dict[str, slice] = {}  # state of numbers, which is averaged; the rest only counts
+        self._averaged: dict[str, slice] = {}  # floating-point state, which is averaged; counters are not
         for name, array in state.items():
             if array.dtype == dtype:
                 self._averaged[name] = slice(end, end + prod(array.shape))
@@ -87,7 +87,7 @@ class BlockedStep(TrainingStep):
         self.batch_x, self.batch_y = self.arrays(max(sizes))
 
     def learn(self) -> None:
-        """Make one update. The parameters change once the sums of all workers are there."""
+        """Make one update; the parameters change after the sums of all workers have arrived."""
         network = self.network
         total = self._vectors[0]
         state = network.parameters.state
@@ -110,7 +110,7 @@ class BlockedStep(TrainingStep):
         network.update()
 
     def _add_subtree(self, blocks: range, level: int) -> None:
-        """Write the sum over these blocks, a whole subtree, into the vector of this level."""
+        """Write the sum over these blocks, a complete subtree, into the vector of this level."""
         if len(blocks) == 1:
             self._compute(blocks[0], self._vectors[level])
             return
@@ -120,10 +120,10 @@ class BlockedStep(TrainingStep):
         self._vectors[level] += self._vectors[level + 1]
 
     def _compute(self, block: int, out: Array) -> None:
-        """Write what one block adds to the batch's sums into ``out``.
+        """Write the contribution of one block to the sums of the batch into ``out``.
 
-        The rows of each block are copied to the same place: not even their alignment in memory depends on the
-        number of workers.
+        The rows of every block are copied to the same address, so that even their alignment in memory does
+        not depend on the number of workers.
         """
         network = self.network
         state = network.parameters.state
@@ -156,14 +156,14 @@ class BlockedStep(TrainingStep):
 
 
 def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """Yield the layers of a network, in place of each container the layers in it."""
+    """Yield all layers of a network; a container is replaced by its layers."""
     for layer in layers:
         yield from leaves(layer.inner) if layer.inner else (layer,)
 
 
 @dataclass(frozen=True)
 class BlockedSteps:
-    """Makes the blocked steps of a training; called as TrainingStep is."""
+    """Factory of blocked steps, with the arguments of TrainingStep."""
 
     blocks: int
     workers: Workers
@@ -174,17 +174,17 @@ class BlockedSteps:
 
 @contextmanager
 def make_steps(network: Network, blocks: int, workers: Workers) -> Iterator[Any]:
-    """Yield the function that makes the steps of a training: TrainingStep itself for one block.
+    """Yield the factory of a training's steps: TrainingStep itself for one block.
 
-    Inside, products have one thread where there are several blocks.
+    In this context matrix products use one thread if there are several blocks.
 
-    Raises InputError: blocks that are no power of two or fewer than the workers, or CUDA graphs, which hold
-    updates of one process.
+    Raises InputError: blocks is not a power of two or is less than the number of workers, or the backend
+    records CUDA graphs, which contain updates of one process.
     """
     if require_blocks(blocks, workers.size) == 1:
         yield TrainingStep
         return
     if getattr(network.backend, "graphs", False):
-        raise InputError(f"blocks is {blocks} with graphs", "1: a graph holds an update of one process")
+        raise InputError(f"blocks is {blocks} with graphs", "1: a graph contains updates of one process")
     with network.backend.in_threads(1):
         yield BlockedSteps(blocks, workers)

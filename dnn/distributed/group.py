@@ -1,8 +1,8 @@
-"""Workers: the processes of one training, started by torchrun, and what they say to each other.
+"""Workers: the processes of one training, started by torchrun, and their communication.
 
-They meet in the key-value store of torchrun, where each says who it is; what they are and what they begin
-with must be the same. Then they add over gloo (host memory) or NCCL (CUDA). torch.distributed is imported
-only where torchrun's environment is there.
+They meet in the key-value store of torchrun and compare their facts, which must be equal. Then they add
+vectors over gloo (host memory) or NCCL (CUDA). torch.distributed is imported only if torchrun's environment
+variables are set.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-TIMEOUT_SECONDS = 120.0  # seconds that a worker waits for another
-GRACE_SECONDS = 1.0  # seconds in which the others say that they wait too, before one that does not is named
-UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend in which workers may differ
+TIMEOUT_SECONDS = 120.0  # that a worker waits for another
+GRACE_SECONDS = 1.0  # that waiting workers have to report, before the others are declared missing
+UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
 
 
 class WorkerError(InputError):
-    """A worker that cannot be reached, or that is not what the others are; the sentence names its rank."""
+    """A worker cannot be reached, or its facts differ; the message names its rank."""
 
 
 def code_version() -> str:
-    """A digest of the source of ``backends`` and ``dnn``."""
+    """Return a digest of the source code of ``backends`` and ``dnn``."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
@@ -41,28 +41,31 @@ def code_version() -> str:
 
 
 class Workers:
-    """The workers of a training, as one of them sees them. ``Workers()`` is one process alone."""
+    """The group of workers, as seen by one of them. ``Workers()`` is a single process."""
 
-    rank = 0
-    size = 1  # this worker's number, the first writes all files; how many there are, a power of two
-    local_rank = 0
-    local_size = 1  # the same among those of this machine
-    restarts = 0  # how often torchrun has started the group anew
-    mixed = False  # whether their backends may differ
-    timeout = TIMEOUT_SECONDS  # seconds after which a worker that does not answer ends the run
-    seconds = 0.0  # that were spent in sums over workers
+    rank = 0  # number of this worker; worker 0 writes all files
+    size = 1  # number of workers, a power of two
+    local_rank = 0  # the same among the workers of this machine
+    local_size = 1
+    restarts = 0  # number of times that torchrun has restarted the group
+    mixed = False  # whether the backends may differ
+    timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
+    seconds = 0.0  # spent in sums over workers
     _meetings = 0
     _nccl: Any = None
-    _link: tuple[Array, Link, Link] | None = None  # of the vector that was added last
+    _link: tuple[Array, Link, Link] | None = None  # tensors for the vector that was added last
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT_SECONDS) -> Self:
-        """The group that torchrun started this process in; one process alone where it did not.
+        """Join the group in which torchrun started this process; without torchrun return ``Workers()``.
 
+        Args:
+            mixed: whether the backends of the workers may differ.
+            timeout: seconds to wait for another worker.
         Raises:
-            WorkerError: a worker did not come in time.
-            InputError: torch.distributed is missing, the environment is not whole, or their number is no
-                power of two.
+            WorkerError: a worker did not arrive in time.
+            InputError: torch.distributed is missing, the environment is incomplete, or the number of workers
+                is not a power of two.
         """
         workers = cls()
         require_positive("timeout", timeout)
@@ -84,7 +87,7 @@ class Workers:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the worker that writes."""
+        """Whether this is worker 0, which writes all files."""
         return self.rank == 0
 
     def _join(self) -> None:
@@ -106,13 +109,16 @@ class Workers:
             dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
 
     def _explain_errors(self, whom: str) -> AbstractContextManager[None]:
-        """What torch.distributed raises in here becomes a sentence about them."""
+        """Convert errors of torch.distributed in this context into a WorkerError about ``whom``."""
         got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
         cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
         return reraise((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
     def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
-        """Wait for all. The first worker reads what each says, and judges: None, or what is wrong."""
+        """Wait for all workers; worker 0 passes all texts to ``judge``, which returns an error or None.
+
+        Raises WorkerError: a worker is missing, or ``judge`` returned an error.
+        """
         self._meetings += 1
         store = self._store
         name = f"meeting {self._meetings}"
@@ -131,14 +137,15 @@ class Workers:
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
         if found := store.get(name).decode():
             store.add(f"{name} read", 1)
-            end = time.monotonic() + 5 * GRACE_SECONDS  # the store may be ours, and ends with us
+            # The store may belong to this process and would end with it, so wait until all have read.
+            end = time.monotonic() + 5 * GRACE_SECONDS
             while self.is_first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
                 time.sleep(0.01)
             raise WorkerError(found)
 
     def _wait_for_key(self, key: str, end: float) -> bool:
-        """Whether the store has the key by then."""
-        pause = 0.001  # not the store's ``wait``, which may outlive a signal by far
+        """Wait until the store has the key or the time ``end``; return whether it has the key."""
+        pause = 0.001  # polled, because the store's ``wait`` does not return at a signal
         with suppress(RuntimeError):  # the store is gone
             while not self._store.check([key]):
                 if time.monotonic() >= end:
@@ -149,12 +156,12 @@ class Workers:
         return False
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
-        """Refuse to begin where workers are not alike. Waits for all of them.
+        """Compare the facts of all workers; waits for all of them.
 
         Args:
-            facts: of the training, as JSON values; "made_with" are its backend's, and may differ if mixed.
-
-        Raises WorkerError: a fact differs from the first worker's; which, and whose.
+            facts: function that returns the facts of the training as JSON values; "made_with", those of the
+                backend, may differ if ``mixed``.
+        Raises WorkerError: a fact differs from that of worker 0; the message names it and the worker.
         """
         if self.size == 1:
             return
@@ -177,7 +184,7 @@ class Workers:
         self._meet(json.dumps(mine), judge)
 
     def share(self, make: Callable[[], Any]) -> Any:
-        """What the first worker makes, for all of them; whatever pickle can write."""
+        """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
         if self.size == 1:
             return make()
         held = [make() if self.is_first else None]
@@ -186,15 +193,15 @@ class Workers:
         return held[0]
 
     def make_after_first(self, make: Callable[[], Any]) -> Any:
-        """What each worker makes for itself, the others once the first has."""
-        made = make() if self.is_first else None
+        """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
+        result = make() if self.is_first else None
         self.share(lambda: None)
-        return made if self.is_first else make()
+        return result if self.is_first else make()
 
     # ----- sums
 
     def add(self, backend: Backend, vector: Array) -> None:
-        """``vector`` (m,), of the backend, becomes the sum over all workers, by the tree; same bits for all.
+        """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
         Raises WorkerError: a worker does not answer.
         """
@@ -214,7 +221,7 @@ class Workers:
         self.seconds += time.perf_counter() - begun
 
     def _exchange(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
-        """The n numbers of this peer that come for the tensor, in ``scratch``."""
+        """Send the tensor to a peer and return the n numbers that it sends back, in ``scratch``."""
         send_to = self._dist
         group = self._nccl
         out = send_to.P2POp(send_to.isend, tensor, peer, group)
@@ -226,7 +233,7 @@ class Workers:
         return scratch[0][:n]
 
     def _as_tensors(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
-        """The vector, and where it and what is received lie for torch.distributed; made once for each."""
+        """Return the vector, and (array, tensor) pairs for sending it and for receiving; cached if shared."""
         import torch
 
         if backend.device_type == "cpu" or (backend.device_type == "cuda" and not self.mixed):
@@ -237,13 +244,13 @@ class Workers:
                 half = backend.zeros(vector.shape[0] // 2 + 1)
                 self._link = vector, *((a, torch.from_dlpack(a)) for a in (vector, half))
             return self._link
-        host = backend.to_host(vector).copy()  # gloo has host memory only
+        host = backend.to_host(vector).copy()  # gloo supports host memory only
         half = host[: host.shape[0] // 2 + 1].copy()
         return vector, (host, torch.from_numpy(host)), (half, torch.from_numpy(half))
 
     @contextmanager
     def _expect_answer(self, peer: int) -> Iterator[None]:
-        """A peer that does not answer in here ends the run, in a sentence that names who is missing."""
+        """Raise a WorkerError that names the missing workers if the peer does not answer in this context."""
         try:
             yield
         except (RuntimeError, OSError) as error:
@@ -251,10 +258,14 @@ class Workers:
             raise WorkerError(self._missing_message(peer, late)) from None
 
     def _missing_message(self, peer: int, late: bool) -> str:
-        """Who is missing. Who waits says so in the store; of one that ended, its own last words are taken."""
+        """Return the message about missing workers.
+
+        Each waiting worker says so in the store; the others are missing. If a worker ended with a message in
+        the store, that message is returned.
+        """
         how = f"did not answer within {self.timeout:g} s" if late else "has ended"
         said = f"worker {peer} {how}; the run ends"
-        with suppress(RuntimeError):  # the store is gone too
+        with suppress(RuntimeError):  # the store may have ended too
             self._store.set(f"waits {self.rank}", "")
             if late:
                 time.sleep(GRACE_SECONDS)
@@ -266,10 +277,10 @@ class Workers:
                 said = self._store.get(f"says {peer}").decode()
             self._store.set(f"says {self.rank}", said)
             if self._holds_store:
-                time.sleep(2 * GRACE_SECONDS)  # the others look into it
+                time.sleep(2 * GRACE_SECONDS)  # let the others read it
         return said
 
 
 def _format_ranks(ranks: list[int]) -> str:
-    """ "worker 3", or "workers 1, 3"."""
+    """Return "worker 3" or "workers 1, 3"."""
     return f"worker{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"

@@ -1,8 +1,8 @@
-"""The order of additions: a balanced binary tree over the blocks of a batch, whoever adds them.
+"""The order of additions over the blocks of a batch: a balanced binary tree, for any number of workers.
 
 A batch of n examples is cut into B blocks, B a power of two. Neighbours are added, then neighbouring pairs,
-and so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). A worker has the blocks of a subtree. As a + b = b + a
-in floating point too, it does not matter who adds two sums, only which two.
+and so on: ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7)). Each worker has the blocks of one subtree. Since
+a + b = b + a in floating point too, only the pairs matter, not which worker adds them.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,18 @@ MAX_BLOCKS = 4096  # blocks of a batch
 
 
 def require_blocks(given: Any, workers: int) -> int:
-    """The number of blocks. Raises InputError: no power of two, or workers that cannot share them evenly."""
+    """Return the number of blocks. Raises InputError: not a power of two, or not a multiple of workers."""
     blocks: int = positive_integer("blocks", given)
     fits = not blocks & (blocks - 1) and blocks <= MAX_BLOCKS
     require(fits, "blocks", blocks, f"a power of two up to {MAX_BLOCKS}, such as 8")
     if blocks % workers:
         got = f"blocks is {blocks} with {workers} workers"
-        raise InputError(got, "a power of two of workers, and at least as many blocks as workers")
+        raise InputError(got, "a number of workers that is a power of two and at most blocks")
     return blocks
 
 
 def cuts(n: int, blocks: int) -> list[tuple[int, int]]:
-    """Rows (first, end) of each block of a batch of n; their sizes differ by one at most, and may be 0.
+    """Return the rows (first, end) of each block of a batch of n; sizes differ by at most 1 and may be 0.
 
     >>> cuts(10, 4)
     [(0, 2), (2, 5), (5, 7), (7, 10)]
@@ -35,7 +35,7 @@ def cuts(n: int, blocks: int) -> list[tuple[int, int]]:
 
 
 def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
-    """The sum of a power of two of parts, in the tree's order; ``add(a, b)`` is a += b.
+    """Return the sum of the parts, a power of two of them, in the tree's order; ``add(a, b)`` does a += b.
 
     >>> texts = [["a"], ["b"], ["c"], ["d"]]
     >>> add_up(texts, lambda a, b: a.__setitem__(slice(None), [f"({a[0]}+{b[0]})"]))
@@ -49,16 +49,19 @@ def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
 
 
 def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
-    """``mine`` (m,) becomes the sum over all workers, in the tree's order: recursive halving and doubling.
+    """Replace ``mine`` (m,) by the sum over all workers, in the tree's order: recursive halving and doubling.
 
-    In the first round neighbours swap halves of the vector and add, in the next pairs of neighbours swap
-    quarters, and so on, until each worker has one part of the whole sum; then they go the way back and swap
-    the sums. A worker sends and receives less than 2 m numbers, however many workers there are (Thakur,
+    In the first round neighbours exchange halves of the vector and add. In the next round pairs of neighbours
+    exchange quarters, and so on, until each worker has one part of the sum. Then the rounds run backwards to
+    exchange the sums. A worker sends and receives less than 2 m numbers for any number of workers (Thakur,
     Rabenseifner and Gropp 2005, "Optimization of collective communication operations in MPICH", 4.2).
 
     Args:
-        size: a power of two.
-        swap: (peer, what it gets of mine, what is wanted of its): the latter, at most (m + 1) // 2 numbers.
+        mine: the vector of this worker.
+        rank: number of this worker.
+        size: number of workers, a power of two.
+        swap: function of (peer, slice to send, slice to receive) that returns the numbers received, at most
+            (m + 1) // 2 of them.
     """
     first = 0
     end = mine.shape[0]

@@ -1,4 +1,4 @@
-"""The layers: ``__all__`` lists them, and ``LAYERS``, where checkpoints and checks look, is made from it."""
+"""The layers. ``LAYERS``, the table that checkpoints and checks use, is filled from ``__all__``."""
 
 from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU

@@ -1,4 +1,4 @@
-"""Activations with settings, as layers; without, each is what its name is in ``Activation``."""
+"""Activations with settings, as layers. With default settings some are also names for ``Activation``."""
 
 from abc import abstractmethod
 from math import pi, sqrt
@@ -11,13 +11,13 @@ from dnn.validation.settings import NotNegative, one_of
 
 
 class Elementwise(Layer):
-    """Base: ``y = f(x)`` and ``dx = f'(x) dy`` for each number by itself."""
+    """Base: ``y = f(x)`` and ``dx = f'(x) dy``, element by element."""
 
     buffers = ("y",)
 
     @abstractmethod
     def function(self) -> ActivationFunction:
-        """f and f'."""
+        """Return f and f'."""
 
     def bind(self, backend: Backend) -> None:
         self._function = self.function()
@@ -34,8 +34,10 @@ class Elementwise(Layer):
 
 
 class LeakyReLU(Elementwise):
-    """y = x above 0, slope x below. dx = dy above 0, else slope dy, at 0 too, as in torch.nn.LeakyReLU.
-    ``slope`` is finite, at least 0 (torch's negative_slope).
+    """y = x for x > 0, else slope x. dx = dy for x > 0, else slope dy, as in torch.nn.LeakyReLU.
+
+    Args:
+        slope: finite, at least 0; torch's negative_slope.
     """
 
     slope: NotNegative = 0.01
@@ -47,8 +49,10 @@ class LeakyReLU(Elementwise):
 
 
 class ELU(Elementwise):
-    """y = x above 0, a (e^x - 1) below (Clevert et al. 2016). dx = dy above 0, else a e^x dy = (y + a) dy.
-    ``alpha``, a, is finite, at least 0.
+    """y = x for x > 0, else a (e^x - 1) (Clevert et al. 2016). dx = dy for x > 0, else (y + a) dy.
+
+    Args:
+        alpha: a, finite and at least 0.
     """
 
     alpha: NotNegative = 1.0
@@ -60,10 +64,13 @@ class ELU(Elementwise):
 
 
 class GELU(Elementwise):
-    """y = x Phi(x), with the normal distribution's Phi (Hendrycks and Gimpel 2016).
+    """y = x Phi(x), with the normal cumulative distribution Phi (Hendrycks and Gimpel 2016).
 
-    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy. ``approximate`` is "tanh": as ``Activation("gelu")``; or
-    "none": Phi itself, which torch and Keras mean where nothing is said.
+    dx = (Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi)) dy.
+
+    Args:
+        approximate: "tanh": the approximation, as in ``Activation("gelu")``. "none": the exact Phi, the
+            default of torch and Keras.
     """
 
     approximate: Annotated[str, one_of(("tanh", "none"))] = "tanh"
@@ -75,7 +82,7 @@ class GELU(Elementwise):
         return exact if self.approximate == "none" else ACTIVATIONS["gelu"]
 
 
-MAX_ABS_INPUT = 40.0  # where e^(-x^2 / 2) is 0
+MAX_ABS_INPUT = 40.0  # e^(-x^2 / 2) is 0 in float64 from here on
 # (1 + 2 a) e^(a^2) erfc(a) as a polynomial in (a - 4) / (a + 4), lowest power first, for all a >= 0: the form
 # of Shepherd and Laframboise (1981), interpolated with 60 digits at 24 Chebyshev nodes. Its error is 4e-17.
 ERFC_COEFFICIENTS = (
@@ -89,9 +96,9 @@ ERFC_COEFFICIENTS = (
 
 
 def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
-    """(Phi(x), e^(-x^2 / 2)) to a few units in the last place, also where (1 + erf) / 2 has no digit left."""
+    """Return (Phi(x), e^(-x^2 / 2)) to a few units in the last place, also where (1 + erf) / 2 cancels."""
     z = xp.clip(xp.abs(x), None, MAX_ABS_INPUT)
-    coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so that exp magnifies no rounding (Cody 1969)
+    coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so exp amplifies no rounding error (Cody 1969)
     bell = xp.exp(-0.5 * coarse * coarse) * xp.exp(-0.5 * (z - coarse) * (z + coarse))
     a = z / sqrt(2.0)
     t = (a - 4.0) / (a + 4.0)
@@ -103,7 +110,7 @@ def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
 
 
 def _gelu(xp: Any, x: Array) -> Array:
-    return xp.clip(x, -MAX_ABS_INPUT, None) * _normal(xp, x)[0]  # -inf: not NaN
+    return xp.clip(x, -MAX_ABS_INPUT, None) * _normal(xp, x)[0]  # clipped: -inf times 0 would be NaN
 
 
 def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:

@@ -1,8 +1,8 @@
-"""RandomTranslation, RandomRotation, RandomElastic: another view of each image in each epoch of training.
+"""RandomTranslation, RandomRotation, RandomElastic: change each image at random in each epoch of training.
 
-Where pixels come from is drawn on the device from keyed streams, so the views are equal on every backend (of
-RandomRotation to rounding: cosines are each library's own). What comes in from outside an image is 0, MNIST's
-background.
+The random numbers come from keyed streams on the device, so the images are equal on every backend. Those of
+RandomRotation are equal up to rounding, because each library computes its own cosines. Pixels from outside
+an image are 0, the background of MNIST.
 """
 
 from abc import abstractmethod
@@ -24,9 +24,9 @@ _UNIT = 2.0**-31
 
 
 class Augmentation(Random):
-    """Base: images (H, W) or (H, W, C), and four random numbers for each.
+    """Base: images (H, W) or (H, W, C), and four random numbers for each image.
 
-    It must stand before all layers that are trained, since it passes no gradient back.
+    It must precede all trained layers, because its backward returns no gradient.
     """
 
     must_precede_trained = True
@@ -37,7 +37,7 @@ class Augmentation(Random):
 
     def bind(self, backend: Backend) -> None:
         if not self._first:
-            raise self.input_error("stands behind a layer that is trained", "it before all of them")
+            raise self.input_error("follows a trained layer", "it before all trained layers")
         super().bind(backend)
 
     def pairs(self) -> int:
@@ -52,15 +52,15 @@ class Augmentation(Random):
 
     @abstractmethod
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
-        """Write keep.y (B, n) from images (B, H, W, C) and numbers (4, B) in [0, 1)."""
+        """Write buffers.y (B, n) from images (B, H, W, C) and random numbers (4, B) in [0, 1)."""
 
     def backward(self, dy: Array) -> Array | None:
-        """Nothing before it is trained."""
+        """Return None: no layer before it is trained."""
         return None
 
 
 class RandomTranslation(Augmentation):
-    """In training each image is moved by up to ``pixels``, 1 or more, in both directions, all moves alike."""
+    """Move each image in training by up to ``pixels``, at least 1, along both axes; uniform whole pixels."""
 
     pixels: Count
 
@@ -76,8 +76,8 @@ class RandomTranslation(Augmentation):
         inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
         return {
             **super().make_buffers(batch, training),
-            "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # the images, 0 around them
-            "places": self.backend.from_host(inside.reshape(batch, -1)),  # of their pixels in it
+            "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # images with a border of zeros
+            "places": self.backend.from_host(inside.reshape(batch, -1)),  # indices of the pixels in "wide"
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -92,7 +92,7 @@ class RandomTranslation(Augmentation):
 
 
 class Warp(Augmentation):
-    """Base of those where pixels come from places between others."""
+    """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
     kernel = "warp_images"
 
@@ -102,7 +102,7 @@ class Warp(Augmentation):
         backend = self.backend
         return {
             **super().make_buffers(batch, training),
-            # Every image as it is: of the others only what a layer changes is written.
+            # Start from the identity; a layer writes only the part that it changes.
             "matrix": backend.from_host(np.tile(np.eye(2, dtype=backend.dtype_name), (batch, 1, 1))),
             "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
         }
@@ -113,13 +113,16 @@ class Warp(Augmentation):
 
     @abstractmethod
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        """Write keep.matrix (B, 2, 2), keep.moves (B, 2, H, W) or both from numbers (4, B) in [0, 1)."""
+        """Write buffers.matrix (B, 2, 2) and/or buffers.moves (B, 2, H, W), given numbers (4, B) in [0, 1)."""
 
 
 class RandomRotation(Warp):
-    """In training each image is turned about its middle, up to ``degrees`` to either side, all angles alike.
+    """Rotate each image in training about its centre, by a uniform angle of up to ``degrees`` either way.
 
-    ``degrees`` is below 360. Pixels between four others are interpolated linearly in both directions.
+    Pixels are interpolated bilinearly.
+
+    Args:
+        degrees: at least 0 and below 360.
     """
 
     degrees: Annotated[float, partial(require_number, low=0.0, high=360.0)]
@@ -133,18 +136,18 @@ class RandomRotation(Warp):
 
 
 class RandomElastic(Warp):
-    """In training each image is distorted (Simard et al. 2003), turned, scaled and slanted, each by chance.
+    """Distort each image at random in training (Simard et al. 2003); rotate, scale and shear it too.
 
-    Each pixel comes from a place moved by noise from -1 to 1 in both directions, which a Gaussian of standard
-    deviation ``sigma`` smooths and ``strength`` multiplies: by about 0.16 strength / sigma pixels. What the
-    layer does has the same bits on every backend.
+    The distortion moves each pixel by noise. The noise is uniform in [-1, 1] along both axes, smoothed by a
+    Gaussian of standard deviation ``sigma`` and multiplied by ``strength``; the moves are then about
+    0.16 strength / sigma pixels. The result has the same bits on every backend.
 
     Args:
-        strength: of the moves, in pixels, from 0.
-        sigma: in pixels, above 0: small trembles, large bends.
-        degrees: up to which it is turned, to either side, below 180; tan(angle / 2) is uniform.
-        scale: up to which share of its height, and of its width, it becomes larger or smaller, below 1.
-        shear: how many columns at most a row is moved against the next one, to either side.
+        strength: of the distortion in pixels, at least 0.
+        sigma: in pixels, at least 0.001; small values tremble, large values bend.
+        degrees: maximum rotation either way, below 180; tan(angle / 2) is uniform.
+        scale: maximum relative change of height and of width, below 1.
+        shear: maximum shift of a row against the next one, in columns either way.
     """
 
     strength: NotNegative
@@ -165,7 +168,7 @@ class RandomElastic(Warp):
         self._shares = tuple(map(backend.from_host, shares))
 
     def pairs(self) -> int:
-        """Two for the four numbers, and one for each seven bytes of noise."""
+        """Return the pairs of random words: two for the four numbers, and one per seven bytes of noise."""
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
@@ -183,7 +186,7 @@ class RandomElastic(Warp):
 
 
 def _rotation_matrix(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The matrix of a turn: where the pixel came from."""
+    """Return the matrix that maps an output pixel to its source."""
     return (cosine, -sine), (sine, cosine)
 
 

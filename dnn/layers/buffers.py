@@ -1,7 +1,8 @@
-"""Buffers: arrays that are made once and used by every batch, for each thread its own.
+"""Buffers: arrays that are allocated once per thread and reused by every batch.
 
-Only the largest batch has memory, once for training and once for use; smaller batches have views of it. So a
-server may call one model from many threads, and memory does not grow with the number of batch sizes.
+Memory is allocated for the largest batch only, once for training and once for inference; smaller batches use
+views of it. So a server may call one model from many threads, and memory does not grow with the number of
+batch sizes.
 """
 
 import threading
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 from backends import Array, InputError
 
 Make = Callable[[int, bool], dict[str, Array | None]]
-MAX_CACHED_SIZES = 8  # batch sizes whose views are kept, beside those that training uses
+MAX_CACHED_SIZES = 8  # batch sizes with cached views, besides those of training
 
 
 def call_weakly(method: Make) -> Make:
@@ -35,7 +36,7 @@ class Buffers(threading.local):
     """Named arrays whose first axis is the batch.
 
     Args:
-        make: returns the arrays for a batch size, for training or for use. It must not own these buffers.
+        make: function of (batch size, training) that returns the arrays. It must not own these buffers.
     """
 
     def __init__(self, make: Make) -> None:
@@ -44,11 +45,13 @@ class Buffers(threading.local):
         self._views: dict[int, SimpleNamespace] = {}
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Make the arrays for batches of this size; those of a training serve use too."""
-        have = self._views.get(batch)
-        if have is not None and (have.training or not training):
+        """Allocate the arrays for batches of this size; those of training also serve inference."""
+        view = self._views.get(batch)
+        if view is not None and (view.training or not training):
             return
-        for_training = training or batch <= self._size(True)  # in which memory it finds place
+        for_training = training or batch <= self._size(
+            True
+        )  # use the memory of training if it is large enough
         if batch > self._size(for_training):
             self._largest[for_training] = batch, self._make(batch, for_training)
             for n in [n for n, v in self._views.items() if v.training == for_training]:
@@ -64,14 +67,14 @@ class Buffers(threading.local):
         return SimpleNamespace(training=training, **arrays)
 
     def _size(self, training: bool) -> int:
-        """The largest batch that there is memory for."""
+        """Return the largest batch size with memory."""
         return self._largest.get(training, (0, {}))[0]
 
     def __getitem__(self, batch: int) -> SimpleNamespace:
-        """The arrays for a batch of this size, which were reserved in this thread."""
+        """Return the arrays for a batch of this size. Raises InputError: not reserved in this thread."""
         try:
             return self._views[batch]
         except KeyError:
-            call = f"a call of model.reserve({batch}, training=...) before, in the same thread"
-            call += "; fit, evaluate and predict do that themselves"
-            raise InputError(f"nothing is reserved for batches of {batch}, expected {call}") from None
+            call = f"an earlier call of model.reserve({batch}, training=...) in the same thread"
+            call += "; fit, evaluate and predict make it themselves"
+            raise InputError(f"no buffers are reserved for batches of {batch}, expected {call}") from None

@@ -1,7 +1,8 @@
-"""Layers made of layers: Block, Parallel and Residual. A whole network is a Block. The table of all layers.
+"""Block, Parallel and Residual: layers that contain layers; and LAYERS, the table of all layers.
 
-An inner parameter is named after all layers around it, as in "block_1.dense_1.W". Inner layers draw from
-random streams of their own, whose seed follows from the model's and from the container's place.
+A network is a Block. The name of an inner parameter contains those of its containers, as in
+"block_1.dense_1.W". Inner layers have their own random streams; their seed is derived from the model's seed
+and the position of the container.
 """
 
 import re
@@ -23,14 +24,14 @@ from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import assign, look_up, one_of, require, require_list
 
 T = TypeVar("T")
-MODEL_INDEX = -1  # the index of the container that is the model itself: its streams are the model's
+MODEL_INDEX = -1  # index of the container that is the model itself; its streams use the model's seed
 
 LAYERS: Table[type[Layer]] = Table("layer", {})
-"""Every layer by its class's name; one of your own: ``LAYERS.add("Mine", Mine)``."""
+"""Every layer by class name. Add your own with ``LAYERS.add("Mine", Mine)``."""
 
 
 def layer_from(description: Mapping[str, Any]) -> Layer:
-    """A new layer from its class's name, "type", and its ``config``; InputError if they do not fit."""
+    """Return a new layer from a dict of "type", the class name, and the ``config``. Raises InputError."""
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     with reraise(TypeError, "a layer is described wrongly:"):
@@ -39,7 +40,7 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """Each layer's own name, else its class and how many of it there are so far; InputError: equal ones."""
+    """Return the name of each layer, by default class and count. Raises InputError: two equal names."""
     counts: Counter[str] = Counter()
     names = []
     for layer in layers:
@@ -52,15 +53,17 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
 
 
 class Container(Layer):
-    """Base: a layer made of others, which are ``inner``. To set ``trainable`` sets it for each of them.
-    In a layer's place may be a list of layers, which becomes a Block, or what a checkpoint says of a layer.
+    """Base: a layer that contains other layers, ``inner``. Setting ``trainable`` sets it for all of them.
+
+    Each layer may be given as a Layer, as a list of layers, which becomes a Block, or as a dict from a
+    checkpoint.
     """
 
-    argument: ClassVar[str] = "layers"  # the setting that holds the layers
-    is_chain: ClassVar[bool] = True  # whether each layer takes what the one before returns
+    argument: ClassVar[str] = "layers"  # name of the setting with the layers
+    is_chain: ClassVar[bool] = True  # whether the input of each layer is the output of the previous one
     n_folded: ClassVar[int] = 0
-    """How many of the first layers are applied while batches are picked: 1 in a model that begins by scaling.
-    They do not count: the others' random streams are the same without them."""
+    """Number of first layers that are folded into batch loading: 1 in a model that begins with a Rescaling.
+    They have no position: the random streams of the other layers are the same without them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,9 +72,9 @@ class Container(Layer):
         require_list(argument, given)
         if not given:
             raise InputError(f"{argument} is empty, expected at least one layer")
-        made = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
+        parts = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
         with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
-            inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in made)
+            inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
         for i, layer in enumerate(inner):
             require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         for layer, usual in zip(inner, layer_names(inner), strict=True):
@@ -87,7 +90,7 @@ class Container(Layer):
 
     @property  # type: ignore[misc]
     def trainable(self) -> bool:
-        """Whether training changes any of the layers."""
+        """Whether any of the layers is trainable."""
         return any(layer.trainable for layer in self.inner) if self.inner else self._trainable
 
     @trainable.setter
@@ -97,24 +100,24 @@ class Container(Layer):
             layer.trainable = value
 
     def join_names(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
-        """What each layer has by short name ("W"), by the layer's name and that ("dense_1.W")."""
+        """Merge one dict per layer; keys like "W" become "dense_1.W"."""
         pairs = zip(self.inner, parts, strict=True)
         return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
-        # Asked for in each update, so without ``named``.
+        # Called in each update; faster than ``join_names``.
         return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen_values.items()}
 
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)
-        whole = self._index == MODEL_INDEX
-        self._streams = self._seed if whole else high << 32 | low
-        assign(self, n_folded=int(whole and len(self.inner) > 1 and self.inner[0].factor is not None))
+        is_model = self._index == MODEL_INDEX
+        self._streams = self._seed if is_model else high << 32 | low
+        assign(self, n_folded=int(is_model and len(self.inner) > 1 and self.inner[0].factor is not None))
         first = self._first
         for i, layer in enumerate(self.inner, -self.n_folded):
-            if layer.must_precede_trained and not whole:
-                raise layer.input_error(f"stands within {self.name!r}", "it before that, in the model itself")
+            if layer.must_precede_trained and not is_model:
+                raise layer.input_error(f"is inside {self.name!r}", "it directly in the model, before that")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.is_chain and layer.parameter_shapes())
         assign(self, state=self.join_names(layer.state for layer in self.inner))
@@ -123,7 +126,7 @@ class Container(Layer):
         return self.join_names(layer.parameter_shapes() for layer in self.inner)
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
-        """Those of the layers, from their own streams instead of ``key``."""
+        """Return the initial values of the layers, drawn from their own streams instead of ``key``."""
         numbered = enumerate(self.inner, -self.n_folded)
         return self.join_names(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
 
@@ -135,7 +138,7 @@ class Container(Layer):
 
 
 class Block(Container):
-    """New layers one after another, as one.
+    """New layers in sequence, as one layer.
 
     >>> from dnn import Dense
     >>> Block([Dense(8, "relu"), Dense(4)]).shape_after((3,))
@@ -162,7 +165,7 @@ class Block(Container):
         return x
 
     def backward(self, dy: Array) -> Array | None:
-        """The chain rule."""
+        """Call ``backward`` of the layers in reverse order: the chain rule."""
         return _backward(self.inner, dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
@@ -175,7 +178,7 @@ class Block(Container):
 
 
 def _backward(layers: Sequence[Layer], gradient: Array | None) -> Array | None:
-    """dL/dx of layers in a row from dL/dy; None: nothing before them is trained."""
+    """Return dL/dx of layers in sequence, given dL/dy; None if no layer before them is trained."""
     for layer in reversed(layers):
         if gradient is None:
             break
@@ -184,9 +187,11 @@ def _backward(layers: Sequence[Layer], gradient: Array | None) -> Array | None:
 
 
 class Parallel(Container):
-    """Branches that all take x, and whose outputs are joined along the last axis, or with merge="add" added.
+    """Branches with the same input; their outputs are concatenated along the last axis, or added.
 
-    A branch is a new layer, or a list of layers in a row.
+    Args:
+        branches: new layers, or lists of layers in sequence.
+        merge: "concatenate" or "add".
 
     >>> from dnn import Dense
     >>> Parallel([Dense(3), [Dense(8, "relu"), Dense(2)]]).shape_after((4,))
@@ -210,10 +215,10 @@ class Parallel(Container):
             assign(branch, input_shape=input_shape)
             shapes.append(branch.shape_after(input_shape))
         if len({s if adds else s[:-1] for s in shapes}) > 1:
-            equal = "them equal" if adds else "them equal but for the last axis"
-            raise self.input_error(f"puts together examples of the shapes {shapes}", equal)
+            equal = "equal shapes" if adds else "shapes that are equal except for the last axis"
+            raise self.input_error(f"merges outputs of the shapes {shapes}", equal)
         ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
-        # Of the output's last axis, what comes from each branch.
+        # The part of the output's last axis that each branch writes.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
@@ -225,16 +230,16 @@ class Parallel(Container):
     def forward(self, x: Array, *, training: bool) -> Array:
         y = self._buffers[x.shape[0]].y
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            made = branch.forward(x, training=training)
-            y[..., part] = y + made if i and self.merge == "add" else made
+            output = branch.forward(x, training=training)
+            y[..., part] = y + output if i and self.merge == "add" else output
         return y
 
     def backward(self, dy: Array) -> Array | None:
-        """dx = the sum of what the branches make of their parts of dy, or each of all of dy."""
+        """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
         buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             own = getattr(buffers, f"dy{i}")
-            own[...] = dy[..., part]  # a copy, since the layers write over it
+            own[...] = dy[..., part]  # a copy, because layers may overwrite it
             inner = branch.backward(own)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner
@@ -242,7 +247,7 @@ class Parallel(Container):
 
 
 class Residual(Parallel):
-    """``y = x + f(x)``: new layers in a row that keep the shape, and a shortcut around (He et al. 2016)."""
+    """``y = x + f(x)``: f is new layers in sequence that preserve the shape (He et al. 2016)."""
 
     branches: Sequence[Layer] = field(init=False)
     merge: str = field(default="add", init=False)

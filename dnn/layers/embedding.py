@@ -1,4 +1,4 @@
-"""Embedding: a vector that is learned for each of so many numbers (words, categories)."""
+"""Embedding: a trained vector for each category, such as a word."""
 
 import numpy as np
 
@@ -7,14 +7,18 @@ from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, assign, require
 
-MAX_CATEGORIES = 2**24  # numbers beyond it float32, in which examples arrive, cannot tell apart
+MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
 
 
 class Embedding(Layer):
-    """Row W_k of a table for each number k: (T,) -> (T, output_dim). The first layer of a model, whose
-    examples are then whole numbers from 0 to input_dim - 1, of any dtype; uint8 too mean themselves.
+    """Row W_k of a table for each integer k: (T,) -> (T, output_dim).
 
-    ``output_dim`` is the length of a vector; they start uniform within 0.05 of 0, as in Keras.
+    It must be the first layer. Examples are then integers in [0, input_dim) of any dtype; uint8 is not
+    rescaled.
+
+    Args:
+        input_dim: number of rows, at most MAX_CATEGORIES.
+        output_dim: length of a row. Initial values are uniform in [-0.05, 0.05], as in Keras.
 
     >>> Embedding(1000, 16).shape_after((30,))
     (30, 16)
@@ -37,7 +41,7 @@ class Embedding(Layer):
 
     def bind(self, backend: Backend) -> None:
         if self._index:
-            raise self.input_error("stands behind others", "it first")
+            raise self.input_error("follows another layer", "it first")
         self._gather = backend.kernel("gather_rows")
         self._scatter = backend.kernel("scatter_rows")
 
@@ -52,7 +56,7 @@ class Embedding(Layer):
         return {**super().make_buffers(batch, training), "index": index}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y_t = W_(x_t); keeps the numbers."""
+        """Return y_t = W_(x_t); stores x as integers."""
         buffers = self._buffers[x.shape[0]]
         view = self.backend.view
         buffers.index[...] = self.backend.xp.astype(x, buffers.index.dtype)
@@ -60,7 +64,7 @@ class Embedding(Layer):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """dW_k = the sum of dy_t where x_t = k; numbers have no gradient."""
+        """dW_k = sum of dy_t over all t with x_t = k; integers have no gradient."""
         index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
         self._scatter(self.backend.xp.reshape(dy, (-1, self.output_dim)), index, self.gradient["W"])
         return None

@@ -1,6 +1,7 @@
 """Initial weights, by the names that PyTorch and Keras share.
 
-Each takes a stream's key and a shape (n_in, n_out) and returns float64 host numbers, which a backend rounds.
+Each initializer is a function of a stream's key and a shape (..., n_in, n_out). It returns a float64 host
+array, which the backend rounds to its dtype.
 """
 
 from collections.abc import Callable
@@ -16,10 +17,15 @@ Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
 
 
 def _variance_initializer(size: Callable[[int, int], float], uniform: bool) -> Initializer:
-    """Uniform in +-sqrt(size), or normal with variance size; size is of the inputs and outputs of a unit."""
+    """Return an initializer: uniform in +-sqrt(size), or normal with variance size.
+
+    Args:
+        size: function of the number of inputs and outputs of a unit.
+        uniform: whether the values are uniform or normal.
+    """
 
     def draw(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-        field = int(np.prod(shape[:-2]))  # leading axes, if any, are a receptive field
+        field = int(np.prod(shape[:-2]))  # leading axes are the window of a convolution
         numbers = 2.0 * host_uniform(key, shape) - 1.0 if uniform else host_normal(key, shape)
         return sqrt(size(shape[-2] * field, shape[-1] * field)) * numbers
 
@@ -37,5 +43,5 @@ INITIALIZERS: Table[Initializer] = Table("initializer", {
 
 
 def initializer_for(activation: str) -> str:
-    """The usual initial weights before this activation: He's where it is near 0 below 0, else Glorot's."""
+    """Return the default initializer for this activation: He's for relu and similar ones, else Glorot's."""
     return "he_uniform" if ACTIVATIONS[activation].rectifies else "glorot_uniform"

@@ -1,7 +1,7 @@
-"""Dropout and GaussianNoise: layers that are random in training and do nothing afterwards.
+"""Dropout and GaussianNoise: random in training, the identity in inference.
 
-Their random bits come from a stream keyed by the model's seed and the layer's place; its step, how often the
-layer has drawn, is on the device. So masks are equal on every backend, and an update needs no read.
+The random bits come from a stream keyed by the model's seed and the layer's position. The step of the stream
+counts the draws and is on the device. So masks are equal on every backend, and an update reads nothing back.
 """
 
 from abc import abstractmethod
@@ -18,19 +18,19 @@ from dnn.validation.settings import NotNegative, Share
 
 
 class Random(Layer):
-    """Base: in training y is made of x and of pairs of 31 random bits; otherwise y = x."""
+    """Base: in training y depends on x and on pairs of 31 random bits; otherwise y = x."""
 
     random = True
-    kernel: ClassVar[str]  # that ``apply`` needs
-    output_buffers: ClassVar[tuple[str, ...]] = ("y",)  # buffers (B, n) that it fills
+    kernel: ClassVar[str]  # name of the kernel that ``apply`` calls
+    output_buffers: ClassVar[tuple[str, ...]] = ("y",)  # names of the buffers (B, n) that ``apply`` writes
     _row = 0
 
     def set_first_row(self, row: int) -> None:
-        """From now on x begins at this row of a batch, and gets what it would get in the whole of it."""
+        """Let x be a block of a batch that begins at this row; it then gets the random bits of these rows."""
         self._row = row
 
     def pairs(self) -> int:
-        """How many an example takes: two words for two numbers of x."""
+        """Return the number of pairs of random words per example: one word per number of x."""
         return (prod(self.input_shape) + 1) // 2
 
     def bind(self, backend: Backend) -> None:
@@ -42,7 +42,7 @@ class Random(Layer):
         return {"step": np.zeros(1, dtype=np.int64)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        """For each example what is written, pairs of words, and their places in the stream."""
+        """Return the output buffers, the random bits, and their counters in the stream."""
         if not training:
             return {}
         backend = self.backend
@@ -54,7 +54,7 @@ class Random(Layer):
         }
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y in training, x itself otherwise; counts the step."""
+        """Return y in training, else x; increments the step."""
         if not training:
             return x
         xp = self.backend.xp
@@ -70,12 +70,16 @@ class Random(Layer):
 
     @abstractmethod
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
-        """Write keep.y (B, n) from keep.bits (B, pairs) and x (B, n)."""
+        """Write buffers.y (B, n), given buffers.bits (B, pairs) and x (B, n)."""
 
 
 class Dropout(Random):
-    """In training each number becomes 0 with probability ``rate``, in [0, 1), and the others are divided by
-    1 - rate (Srivastava et al. 2014); otherwise y = x.
+    """Set each number to 0 with probability ``rate`` in training, and divide the others by 1 - rate.
+
+    Otherwise y = x (Srivastava et al. 2014).
+
+    Args:
+        rate: in [0, 1).
     """
 
     rate: Share
@@ -96,7 +100,7 @@ class Dropout(Random):
 
 
 class GaussianNoise(Random):
-    """In training y = x + stddev e, stddev from 0, with e standard normal; otherwise y = x."""
+    """y = x + stddev e in training, with e standard normal and stddev at least 0; otherwise y = x."""
 
     stddev: NotNegative
 

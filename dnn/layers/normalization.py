@@ -1,5 +1,6 @@
-"""BatchNormalization and LayerNormalization, over the last axis as the one of features.
-For images (H, W, C) each pixel counts as a row of C numbers; x^ is x without mean and of variance 1.
+"""BatchNormalization and LayerNormalization; the last axis holds the features.
+
+Each pixel of images (H, W, C) is a row of C numbers. x^ is x normalised to mean 0 and variance 1.
 """
 
 from dataclasses import field
@@ -34,11 +35,11 @@ class Normalization(Layer):
         return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
 
     def _rows(self, x: Array) -> Array:
-        """x (B, ..., n) as (N, n)."""
+        """Return x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
 
     def backward(self, dy: Array) -> Array | None:
-        """See the kernel, whose docstring has the formula; dx is written over dy."""
+        """Call the kernel; its docstring has the formula. dx overwrites dy."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
         out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
@@ -47,11 +48,15 @@ class Normalization(Layer):
 
 
 class BatchNormalization(Normalization):
-    """Each feature without its mean and divided by its standard deviation: of the batch in training, of
-    the running averages otherwise (Ioffe and Szegedy 2015). As torch.nn.BatchNorm1d and 2d.
+    """Subtract the mean of each feature and divide by its standard deviation (Ioffe and Szegedy 2015).
 
-    ``momentum`` is the weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's is
-    1 minus this). The running variance is that divided by N - 1.
+    Training uses the statistics of the batch, inference the running averages, as in torch.nn.BatchNorm1d and
+    BatchNorm2d. The running variance is the unbiased one, divided by N - 1.
+
+    Args:
+        momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's is 1
+            minus this).
+        epsilon: added to the variance, at least 0.
     """
 
     momentum: Share = field(default=0.1, kw_only=True)
@@ -69,13 +74,14 @@ class BatchNormalization(Normalization):
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and batch * self._places < 2:
-            cure = "take a batch_size that leaves no single example at the end or in a block"
-            least = f"at least two, since one has no variance; {cure}, or LayerNormalization"
-            raise self.input_error("got a training batch of one example", least)
+            cure = "use a batch_size that leaves no single example at the end or in a block"
+            expected = f"at least two, since one has no variance; {cure}, or LayerNormalization"
+            raise self.input_error("got a training batch of one example", expected)
         super().reserve(batch, training)
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = x^ gamma + beta; in training writes the running averages and keeps x, mean and inverse.
+        """Return y = x^ gamma + beta; in training updates the running averages and stores the statistics.
+
         A frozen layer uses the running averages in training too.
         """
         buffers = self._buffers[x.shape[0]]
@@ -93,7 +99,7 @@ class BatchNormalization(Normalization):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """As the base; frozen, y is linear in x, so dx = dy gamma / sqrt(variance + epsilon)."""
+        """Do as the base; a frozen layer is linear in x: dx = dy gamma / sqrt(variance + epsilon)."""
         if self.trainable:
             return super().backward(dy)
         variance = self.state["running_variance"] + self.epsilon
@@ -102,8 +108,10 @@ class BatchNormalization(Normalization):
 
 
 class LayerNormalization(Normalization):
-    """Each example's (in images each pixel's) features without their mean and divided by their standard
-    deviation (Ba et al. 2016); the same in training and afterwards. As torch.nn.LayerNorm(n).
+    """Subtract the mean over the features and divide by their standard deviation (Ba et al. 2016).
+
+    Each example, or each pixel of an image, is normalised by itself; the same in training and inference. As
+    torch.nn.LayerNorm(n).
     """
 
     kernel = "layer_norm"
@@ -113,7 +121,7 @@ class LayerNormalization(Normalization):
         return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y = x^ gamma + beta; keeps x, mean and inverse."""
+        """Return y = x^ gamma + beta; stores x and the statistics."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))

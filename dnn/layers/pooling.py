@@ -1,4 +1,4 @@
-"""Pooling: one number of each window's pixels, or of all, channel by channel."""
+"""Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
 from dataclasses import KW_ONLY, field
 from math import prod
@@ -13,13 +13,14 @@ from dnn.validation.settings import Flag, assign
 
 
 class Pooling(Windows):
-    """Base of the two poolings.
+    """Base of MaxPooling2D and AveragePooling2D.
 
     Args:
         pool_size: (h, w) of a window, or one number for both.
-        strides: from one window to the next; None: pool_size, so that windows lie side by side.
-        padding: "valid", "same", or pixels of border, which do not count; see ``Windows``.
-        ceil_mode: what does not fill a window at the lower or right edge gets one too, as in torch.
+        strides: distance between windows; None: pool_size, so that windows do not overlap.
+        padding: "valid", "same", or the width of a border in pixels (``Windows``). Pixels of the border do
+            not count.
+        ceil_mode: whether pixels that do not fill a window at the lower or right edge get one, as in torch.
     """
 
     pool_size: Lengths = 2
@@ -30,7 +31,7 @@ class Pooling(Windows):
 
     buffers = "y", "dx"
     kernel: ClassVar[str]
-    indexed: ClassVar[bool] = False  # whether the kernel keeps where in a window it found y
+    indexed: ClassVar[bool] = False  # whether the kernel stores the position of y in its window
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,7 +63,8 @@ class Pooling(Windows):
 
 class MaxPooling2D(Pooling):
     """The largest pixel of each window; arguments as in ``Pooling``.
-    dx is dy where the maximum was, summed over windows that share it, and 0 elsewhere.
+
+    dx is dy at the maximum, summed over windows that share it, and 0 elsewhere.
 
     >>> MaxPooling2D(2).shape_after((5, 4, 3))
     (2, 2, 3)
@@ -74,8 +76,11 @@ class MaxPooling2D(Pooling):
 
 
 class AveragePooling2D(Pooling):
-    """The mean of each window; arguments as in ``Pooling``. Each pixel gets dy divided by their number.
-    With ``count_include_pad`` the pixels of the border (not of ``ceil_mode``) count, as zeros.
+    """The mean of each window; dx is dy divided by the number of pixels.
+
+    Args:
+        pool_size, strides, padding, ceil_mode: as in ``Pooling``.
+        count_include_pad: whether pixels of the border count as zeros; those of ``ceil_mode`` never do.
 
     >>> AveragePooling2D(2, padding="same").shape_after((5, 4, 3))
     (3, 2, 3)
@@ -88,7 +93,10 @@ class AveragePooling2D(Pooling):
     examples = ({}, _wide, {**_wide, "ceil_mode": True, "count_include_pad": True})
 
     def bind(self, backend: Backend) -> None:
-        """The kernel divides by the pixels of the image; ``_share`` of a window's that count are such."""
+        """Compute ``_share``, the share of the counted pixels of each window that lie inside the image.
+
+        The kernel divides by the number of pixels inside the image.
+        """
         super().bind(backend)
         self._share: Array | None = None
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
@@ -125,7 +133,7 @@ class GlobalAveragePooling2D(Layer):
         return (input_shape[2],)
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y_c = mean over the pixels of x_pqc."""
+        """Return y_c = mean over the pixels of x_pqc."""
         y = self._buffers[x.shape[0]].y
         y[...] = self.backend.xp.mean(x, axis=(1, 2))
         return y
@@ -139,10 +147,10 @@ class GlobalAveragePooling2D(Layer):
 
 
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
-    """The largest pixel of each channel over the whole image: (H, W, C) -> (C,); the first of equal ones."""
+    """The largest pixel of each channel over the whole image: (H, W, C) -> (C,); the first of ties."""
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """y_c = max over the pixels of x_pqc; keeps where it was."""
+        """Return y_c = max over the pixels of x_pqc; stores its position."""
         buffers = self._buffers[x.shape[0]]
         xp = self.backend.xp
         pixels = xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
@@ -151,7 +159,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """dx is dy where the maximum was, 0 elsewhere."""
+        """dx is dy at the maximum, 0 elsewhere."""
         buffers = self._buffers[dy.shape[0]]
         xp = self.backend.xp
         if buffers.dx is not None:

@@ -1,4 +1,4 @@
-"""Flatten, Reshape and Rescaling: the same numbers in another shape, nothing copied, or in another range."""
+"""Flatten and Reshape: the same numbers in another shape, not copied. Rescaling: another range."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -10,7 +10,7 @@ from dnn.validation.settings import Finite, assign, is_integer, positive_integer
 
 
 class Reshape(Layer):
-    """Each example in another shape, row by row; one length may be -1 and follows from the others.
+    """Each example in another shape, in C order; one length may be -1 and is inferred.
 
     >>> Reshape((28, 28, 1)).shape_after((784,))
     (28, 28, 1)
@@ -36,19 +36,19 @@ class Reshape(Layer):
         shape = tuple(count // known if n == -1 else n for n in self.target_shape)
         if prod(shape) != count:
             got = f"got examples of shape {input_shape}, {count} numbers"
-            raise self.input_error(got, f"as many as in {self.target_shape}; change target_shape")
+            raise self.input_error(got, f"the number in {self.target_shape}; change target_shape")
         return shape
 
     def forward(self, x: Array, *, training: bool) -> Array:
         return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
     def backward(self, dy: Array) -> Array | None:
-        """The same numbers in the input's shape."""
+        """Return dy in the input's shape."""
         return None if self._first else self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
 
 
 class Flatten(Reshape):
-    """Each example as one axis: images (H, W, C) row by row, for the Dense layers after them.
+    """Each example as one axis, in C order; for example between convolutions and Dense.
 
     >>> Flatten().shape_after((4, 4, 8))
     (128,)
@@ -60,11 +60,14 @@ class Flatten(Reshape):
 
 
 class Rescaling(Layer):
-    """y = scale x + offset (finite), as in Keras. ``Rescaling(1 / 255)`` takes pixels 0 to 255 to [0, 1].
+    """y = scale x + offset, as in Keras. ``Rescaling(1 / 255)`` maps pixels from 0 to 255 to [0, 1].
 
-    As the first layer, without an offset, it costs nothing: each batch is multiplied while it is picked, and
-    images stay uint8 on the device. Then ``Network.forward`` takes batches that are multiplied already, and
-    the model has the same initial weights as without it.
+    As the first layer, without an offset, it costs nothing: the factor is folded into batch loading, and
+    images stay uint8 on the device. Then ``Network.forward`` expects batches that are already multiplied, and
+    the initial weights of the model are the same as without this layer.
+
+    Args:
+        scale, offset: finite.
 
     >>> Rescaling(1 / 255).shape_after((784,))
     (784,)

@@ -1,8 +1,8 @@
-"""Windows that slide over images; Conv2D and Conv1D: a small Dense on each.
+"""Conv2D and Conv1D: a small Dense on each window of an image; and Windows, the base of pooling too.
 
-Images are (H, W, C), channels last as in Keras. The last axis then is the one of features everywhere (Dense,
-normalisation, softmax, bias), one kernel serves vectors and images, and a window's pixels unfold into
-rows of a matrix as they lie in memory. Sequences (T, C) are images of one row.
+Images are (H, W, C), channels last as in Keras. So the last axis holds the features in every layer (Dense,
+normalisation, softmax, bias), one kernel serves vectors and images, and the pixels of a window are copied
+into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) befor
 
 
 def _two(value: Any) -> tuple[Any, Any]:
-    """What is given for both axes, or for each."""
+    """Return a value for each of two axes, given a pair or one value for both."""
     first, second = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
     return first, second
 
 
 def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
-    """A length for both axes, or one for each; 0 too where that is allowed."""
+    """Return a length for each of two axes, at least 1, or at least 0 if ``zero``. Raises InputError."""
     first, second = (
         0 if zero and is_integer(n) and n == 0 else positive_integer(argument, n) for n in _two(value)
     )
@@ -37,27 +37,35 @@ def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
 
 
 class Windows(Layer):
-    """Base: where the windows lie.
+    """Base of layers with windows: positions of the windows, and padding.
 
-    Window (p, q) begins at row p s - top and column q t - left. "valid": no border; "same": a border of
-    zeros so that ceil(H / s) windows fit, the larger half below and right (as in Keras, and for strides 1
-    as in torch); a number or a pair: so much on both sides (as in torch); a pair of pairs: ((top, bottom),
-    (left, right)). What does not fill a window at the lower or right edge is not seen.
+    Window (p, q) begins at row p s - top and column q t - left, for strides (s, t). Rows and columns that do
+    not fill a window at the lower or right edge are ignored.
+
+    Padding is one of:
+        "valid": no border.
+        "same": a border of zeros, so that ceil(H / s) windows fit; the larger half is below and right, as in
+            Keras (and in torch for strides 1).
+        a number, or a pair (rows, columns): width of the border on both sides, as in torch.
+        a pair of pairs: ((top, bottom), (left, right)).
     """
 
     padding: Border
 
     size: ClassVar[Pair]  # of a window
-    steps: ClassVar[Pair]  # from one window to the next
-    spacing: ClassVar[Pair]  # from one pixel of a window to the next
-    borders: ClassVar[Padding]  # what lies around an image
-    counted_borders: ClassVar[Padding]  # that without what ``ceil_mode`` adds
-    ceil_mode = False  # whether that is seen too, in a window that reaches out of the image
+    steps: ClassVar[Pair]  # strides: distance between windows
+    spacing: ClassVar[Pair]  # dilation: distance between pixels of a window
+    borders: ClassVar[Padding]  # widths of the border around an image
+    counted_borders: ClassVar[Padding]  # the same without what ``ceil_mode`` adds
+    ceil_mode = False  # whether incomplete windows at the lower and right edge count
 
     def lay_windows(
         self, size_name: str, size: Lengths, strides: Lengths, padding: Border, dilation: Lengths = 1
     ) -> Any:
-        """Set size, steps and spacing of the windows; return the padding in its shortest form."""
+        """Set size, strides and dilation of the windows; return the padding in its shortest form.
+
+        Raises InputError: an invalid length, or padding that is as large as a window.
+        """
         size = _pair(size_name, size)
         spacing = _pair("dilation", dilation)
         assign(self, size=size, steps=_pair("strides", strides), spacing=spacing)
@@ -70,7 +78,7 @@ class Windows(Layer):
         rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
         self._given = rows, columns
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
-            expected = f"less than {size_name} {size}, or windows would see nothing of the image"
+            expected = f"less than {size_name} {size}, or a window could lie outside the image"
             raise InputError(f"padding is {short_repr(padding)}", expected)
         if rows[0] != rows[1] or columns[0] != columns[1]:
             return rows, columns
@@ -89,13 +97,13 @@ class Windows(Layer):
             counted.append((before, after))
             spare = n + before + after - k
             count = spare // s + 1
-            if self.ceil_mode and spare % s and count * s < n + before:  # it begins left of the last pixel
+            if self.ceil_mode and spare % s and count * s < n + before:  # it begins inside the image
                 after += count * s - spare
                 count += 1
             if count < 1:
                 got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
                 name = self._size_name
-                cure = f'take a smaller {name}, padding="same", or fewer layers that shrink the image before'
+                cure = f'use a smaller {name}, padding="same", or fewer layers that shrink the image'
                 raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
@@ -103,7 +111,7 @@ class Windows(Layer):
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
-        """Channels of the output."""
+        """Return the number of output channels."""
         return channels
 
 
@@ -117,7 +125,7 @@ class Convolution(Windows, Affine):
     def channels_after(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:
             got = f"{channels} channels and {self.filters} filters in {self.groups} groups"
-            raise InputError(f"layer {self.name!r} has {got}, expected numbers that groups divides")
+            raise InputError(f"layer {self.name!r} has {got}, expected multiples of groups")
         return self.filters
 
     def weight_shape(self) -> Shape:
@@ -130,18 +138,18 @@ class Convolution(Windows, Affine):
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
     def images(self, x: Array) -> Array:
-        """A view of x as images."""
+        """Return a view of x as images."""
         return x
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
-        """z, a small Dense on each window; keeps x."""
+        """Return z, a small Dense on each window; stores x."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(buffers.z))
         return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
-        """From dL/dz as in Dense for each window; see the kernel."""
+        """Compute the gradients as Dense does, for each window; see the kernel."""
         buffers = self._buffers[dz.shape[0]]
         dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
@@ -156,12 +164,12 @@ class Conv2D(Convolution):
         filters: n_out, channels of the output.
         kernel_size: (h, w) of a window, or one number for both.
         activation: f, as in Dense.
-        strides: from one window to the next.
-        padding: "valid", "same", or pixels of border; see ``Windows``.
-        dilation: from one pixel of a window to the next.
-        groups: into which channels and filters are split, each with weights of its own (as many as channels:
-            a depthwise convolution); W is then (h, w, n_in / groups, n_out).
-        use_bias, initializer: of W (h, w, n_in, n_out), as in Dense.
+        strides: distance between windows.
+        padding: "valid", "same", or the width of a border in pixels; see ``Windows``.
+        dilation: distance between pixels of a window.
+        groups: number of groups of channels and filters, each with its own weights; W is then
+            (h, w, n_in / groups, n_out). With one group per channel it is a depthwise convolution.
+        use_bias, initializer: as in Dense; W is (h, w, n_in, n_out).
 
     >>> Conv2D(8, 3, "relu", padding="same").shape_after((28, 28, 1))
     (28, 28, 8)
@@ -192,8 +200,8 @@ class Conv1D(Convolution):
     """Conv2D for sequences (T, C): ``y_p = f(sum_i x_(p s + i - left) W_i + b)``.
 
     Args:
-        padding: "valid", "same", steps on both sides, or (left, right).
-        kernel_size, strides: one number each; W is (k, n_in, n_out). All else as in Conv2D.
+        padding: "valid", "same", the width of a border on both sides, or (left, right).
+        kernel_size, strides: one number each; W is (k, n_in, n_out). For other arguments see Conv2D.
 
     >>> Conv1D(8, 3, padding=(2, 0)).shape_after((50, 4))
     (50, 8)

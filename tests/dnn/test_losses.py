@@ -101,7 +101,9 @@ def test_the_activation_of_the_loss_must_be_last(after):
     if after.parameter_shapes():
         model.compile()  # something is trained after it: no oversight
     else:
-        with pytest.raises(InputError, match=r"'dense_2' ends in softmax and is followed by .*expected the reverse order"):
+        with pytest.raises(
+            InputError, match=r"'dense_2' ends in softmax and is followed by .*expected the reverse order"
+        ):
             model.compile()
     model.compile("mean_squared_error")
 

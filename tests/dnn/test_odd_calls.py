@@ -167,7 +167,7 @@ def examples_of_calls():
         "write_state": (write_state, {"state": state(), "path": Path("made")}),
         "latest_state": (callbacks.latest_state, {"folder": Path("files")}),
         "TrainingCheckpoint": (callbacks.TrainingCheckpoint, {"folder": Path("files"), "every": 3,
-                                                              "keep": 3}),
+                                                              "max_to_keep": 3}),
         "StopOnSignal": (callbacks.StopOnSignal, {"checkpoints": states}),
         "progress_for_stdout": (callbacks.progress_for_stdout, {"headline": "x"}),
         "CSVLogger": (logged(dnn.CSVLogger), {"filename": "made", "append": True}),

@@ -220,7 +220,7 @@ def test_evaluate_and_predict_refuse(call):
 
 def test_a_batch_that_nothing_is_reserved_for():
     model = small_model(get_backend("numpy"))
-    with pytest.raises(InputError, match=r"nothing is reserved for batches of 5, .*model.reserve\(5"):
+    with pytest.raises(InputError, match=r"no buffers are reserved for batches of 5, .*model.reserve\(5"):
         model.forward(model.backend.zeros((5, *model.input_shape)), training=False)
 
 

@@ -168,7 +168,7 @@ def test_settings_refused(make, message):
 
 def test_a_path_that_cannot_be_filled_in():
     model = small_model(get_backend("numpy"))
-    with pytest.raises(InputError, match=r"cannot be filled in .*epoch, loss"):
+    with pytest.raises(InputError, match=r"cannot be formatted .*epoch, loss"):
         model.fit(*small_data(), batch_size=10, callbacks=[ModelCheckpoint("{nothing}")])
 
 

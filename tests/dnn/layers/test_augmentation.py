@@ -167,7 +167,7 @@ def test_outside_training_the_image_stays(backend):
 
 def test_wrong_places_and_settings_are_refused(make_backend):
     numpy = make_backend("numpy")
-    with pytest.raises(InputError, match=r"stands behind a layer that is trained"):
+    with pytest.raises(InputError, match=r"follows a trained layer"):
         Sequential([Dense(16), Reshape((4, 4)), RandomTranslation(1)], input_shape=(16,), backend=numpy)
     with pytest.raises(InputError, match=r"expected images .*put Reshape before it"):
         Sequential([RandomRotation(5.0)], input_shape=(16,), backend=numpy)

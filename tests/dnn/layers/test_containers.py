@@ -203,7 +203,7 @@ def test_a_module_of_the_same_name_is_not_taken_for_ours():
         (lambda: Residual([3]), r"layers\[0\] is 3, expected a Layer"),
         (
             lambda: build(Residual([RandomTranslation(1)]), Flatten(), shape=(4, 4)),
-            r"'random_translation_1' .* stands within 'block', expected it before",
+            r"'random_translation_1' .* is inside 'block', expected it directly in the model",
         ),
         (lambda: Residual([{"type": "Dense", "unit": 3}]), "a layer is described wrongly: .*unit"),
         (lambda: Residual([{"type": "Dens", "units": 3}]), "layer type is 'Dens'.*'Dense'"),

@@ -100,10 +100,10 @@ def test_other_numbers_are_refused_at_the_door(bad):
         (lambda: Embedding(0, 3), "input_dim is 0"),
         (lambda: Embedding(3, 0), "output_dim is 0"),
         (lambda: Embedding(2**24 + 1, 3), "input_dim is 16777217, expected at most 16777216"),
-        (lambda: [Dropout(0.1), Embedding(3, 3)], "stands behind others, expected it first"),
+        (lambda: [Dropout(0.1), Embedding(3, 3)], "follows another layer, expected it first"),
         (
             lambda: [Parallel([Embedding(3, 3), Embedding(3, 2)])],
-            "'embedding_1' .* stands within 'parallel_1'",
+            "'embedding_1' .* is inside 'parallel_1'",
         ),
     ],
 )

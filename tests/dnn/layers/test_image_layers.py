@@ -115,7 +115,7 @@ def test_settings_refused(make, message):
             r"4 x 9 pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
         ),
         ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"2 x 2 pixels.*pool_size \(3, 3\).*fewer layers"),
-        ([Reshape((5, 5))], (24,), r"24 numbers, expected as many as in \(5, 5\)"),
+        ([Reshape((5, 5))], (24,), r"24 numbers, expected the number in \(5, 5\)"),
         ([Reshape((5, -1))], (24,), "24 numbers"),
         (
             [Conv2D(2, 3)],

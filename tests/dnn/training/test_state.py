@@ -296,7 +296,7 @@ def test_an_unreadable_newest_state_is_passed_over(tmp_path, caplog):
     checkpoints.save(made_up(3, 0))
     state_files(tmp_path)[-1].write_bytes(b"rubbish")
     assert latest_state(tmp_path).epoch == 2
-    assert "an older one is tried" in caplog.text
+    assert "trying an older one" in caplog.text
     with pytest.raises(StateError, match="no training state that can be read"):
         latest_state(tmp_path / "nowhere")
 

@@ -200,7 +200,8 @@ def test_refused(case):
 def test_an_early_end_is_said_and_the_model_can_go_on():
     model = small_model(get_backend("numpy"))
     with pytest.raises(
-        InputError, match=r"x ended after 2 batches of epoch 2, expected 4 in each; use an iterable that starts again"
+        InputError,
+        match=r"x ended after 2 batches of epoch 2, expected 4 in each; use an iterable that starts again",
     ):
         model.fit(batches(), epochs=2, steps_per_epoch=4)
     assert model.epochs_done == 1
