@@ -8,7 +8,7 @@
 array([[0.5, 0.5]], dtype=float32)
 """
 
-# ruff: noqa: F403 (each of these modules says in its own __all__ what is public)
+# ruff: noqa: F403 (each of these modules defines its public names in __all__)
 from backends import BackendUnavailable, InputError, available_backends, get_backend
 from dnn import layers, losses, optimizers
 from dnn.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau

@@ -10,7 +10,7 @@ COMMANDS = ("train", "evaluate", "predict", "draw", "export", "doctor", "agree")
 
 
 def usage() -> str:
-    """What there is to call, each with the first line of its module's docstring."""
+    """Return the list of commands, each with the first line of its module's docstring."""
     lines = ["usage: dnn COMMAND ...   (dnn COMMAND --help says more; dnn --version)", ""]
     for name in COMMANDS:
         about = import_module(f"dnn.commands.{name}").__doc__ or ""
@@ -19,7 +19,7 @@ def usage() -> str:
 
 
 def main() -> int:
-    """Run the command that the first argument names, with the others; returns the exit code."""
+    """Run the command named by the first argument with the remaining arguments; return the exit code."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(usage())

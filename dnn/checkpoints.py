@@ -1,4 +1,4 @@
-"""Models in files: a checkpoint (``dnn.io.safetensors``) and the model that it describes."""
+"""Save a model to a checkpoint (``dnn.io.safetensors``), and load it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,29 +21,31 @@ __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_mo
 
 
 def save_model(model: Network, path: str | Path) -> None:
-    """``model.save(path)``. Raises CheckpointError: the file cannot be written."""
+    """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     settings.require_kind("model", model, Network).save(path)
 
 
 def dtype_of(path: str | Path) -> str:
-    """The float dtype of a checkpoint's weights. Raises CheckpointError: no readable checkpoint."""
+    """Return the dtype of a checkpoint's weights. Raises CheckpointError: not a readable checkpoint."""
     return str(read_checkpoint(settings.require_path("path", path))[0]["dtype"])
 
 
 def load_model(
     path: str | Path, backend: Backend | str = "auto", allow_nonfinite: bool = False
 ) -> Sequential:
-    """The saved model on this backend, compiled as it was: loss, optimizer with its schedule and settings,
-    penalty, metrics, and how many updates were made, from which the schedule goes on. The optimizer's
-    moments start anew; a training state (``dnn.training.state``) has them.
+    """Load a model onto this backend, compiled as it was saved.
 
-    The weights must be of the backend's dtype: nothing is rounded unasked.
+    A checkpoint contains loss, optimizer settings, penalty, metrics, and the number of updates, so that a
+    learning-rate schedule continues. It does not contain the optimizer's moments; a training state does
+    (``dnn.training.state``). The weights must have the backend's dtype, because they are never rounded
+    implicitly.
 
     Args:
-        backend: where it lives from now on, or its name.
-        allow_nonfinite: take weights that hold NaN or infinity too.
-    Raises CheckpointError: no readable checkpoint, one of another dtype, or weights that do not fit the
-    architecture or are no finite numbers.
+        path: of the checkpoint.
+        backend: for the model, or its name.
+        allow_nonfinite: whether to accept weights with NaN or infinity.
+    Raises CheckpointError: not a readable checkpoint, another dtype, or weights that do not fit the
+    architecture or are not finite.
     """
     path = settings.require_path("path", path)
     facts, arrays = read_checkpoint(path)
@@ -55,12 +57,12 @@ def load_model(
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
-        raise CheckpointError(f"{got}; take it all the same with allow_nonfinite=True (--allow-nonfinite)")
+        raise CheckpointError(f"{got}; load it anyway with allow_nonfinite=True (--allow-nonfinite)")
     try:
         block = Block(facts["layers"])
         shape = tuple(settings.positive_integer("input_shape", n) for n in facts["input_shape"])
         block.shape_after(shape)
-        for name, form in block.parameter_shapes().items():  # before anything of their size is made
+        for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
             if (array := arrays.get(name)) is None or array.shape != form:
                 found = "missing" if array is None else f"of shape {array.shape}"
                 raise InputError(f"weights {shorten(name)} are {found}, expected shape {form}")
@@ -73,7 +75,7 @@ def load_model(
         model.epochs_done = done
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
-        cure = "a part of your own is imported and registered before (@dnn.register)"
+        cure = "import and register your own parts first (@dnn.register)"
         raise CheckpointError(f"{got}; {cure}") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit together: {shorten(error, 400)}") from None
@@ -81,7 +83,7 @@ def load_model(
 
 
 def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
-    """Compile the model as the saved one was."""
+    """Compile the model with the saved loss, optimizer, penalty and metrics."""
     loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
@@ -90,8 +92,10 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:
-    """Set an existing model's weights from a checkpoint of the same architecture.
-    Raises CheckpointError: no readable one, or another architecture or dtype; the weights are as before.
+    """Set the weights of a model from a checkpoint of the same architecture.
+
+    Raises CheckpointError: not a readable checkpoint, or another architecture or dtype; then the weights are
+    unchanged.
     """
     _, arrays = read_checkpoint(settings.require_path("path", path))
     with reraise(InputError, f"checkpoint {path} is of another architecture:", error_type=CheckpointError):

@@ -1,5 +1,7 @@
-"""A model taken apart: ``copy.copy``, ``copy.deepcopy`` and pickle give a model of its own.
-What goes through is what checkpoints have, and the optimizer's vectors and counters, on the host.
+"""``copy.copy``, ``copy.deepcopy`` and pickle for models: each returns an independent model.
+
+A copy contains everything that a checkpoint contains, and the vectors and counters of the optimizer. The
+arrays pass through the host.
 """
 
 from typing import Any, NamedTuple, Self
@@ -14,13 +16,13 @@ from dnn.validation.objects import layer_from_config
 
 
 class Parts(NamedTuple):
-    """All that a model is, on the host."""
+    """The contents of a model, on the host."""
 
-    model: type[Any]  # a Network
-    layers: list[tuple[type[Layer], dict[str, Any]]]  # with their settings
-    settings: dict[str, Any]  # of the constructor
+    model: type[Any]  # class of the model
+    layers: list[tuple[type[Layer], dict[str, Any]]]  # class and settings of each
+    settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
-    arrays: dict[str, np.ndarray]  # parameters, and state of the layers
+    arrays: dict[str, np.ndarray]  # parameters and state of the layers
     goal: tuple[Any, ...]  # arguments of set_goal; () before compile
     optimizer_arrays: dict[str, np.ndarray]  # as of _optimizer_arrays
 
@@ -30,12 +32,13 @@ def _penalties(model: Any) -> tuple[float, float]:
 
 
 def _optimizer_arrays(model: Any) -> dict[str, Any]:
-    """The optimizer's vectors by name, and its control array under ""; nothing before compile."""
+    """Return the optimizer's vectors by name, and its control array as ""; {} before compile."""
     state = None if model.loss is None else model.optimizer_state
     return {} if state is None else {**state.vectors, "": state.control}
 
 
 def parts_of(model: Any) -> Parts:
+    """Return the parts of a model, copied to the host."""
     goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
     optimizer_arrays = {
         name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
@@ -48,8 +51,9 @@ def parts_of(model: Any) -> Parts:
 
 
 def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
-    """The model again, on this backend, or one with these settings.
-    Raises InputError: its class has a constructor of its own; BackendUnavailable: that cannot run here.
+    """Build a model from its parts, on this backend, or on one from these arguments of ``get_backend``.
+
+    Raises InputError: the class of the model has another constructor; BackendUnavailable.
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
     layers = [layer_from_config(*layer) for layer in parts.layers]
@@ -67,7 +71,7 @@ def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
 
 
 def training_config(network: Any) -> dict[str, Any] | None:
-    """How a network is trained, as JSON values; None: it is not compiled."""
+    """Return optimizer, penalty, metrics and update count as JSON values; None if it is not compiled."""
     if network.loss is None:
         return None
     metrics = network.metrics
@@ -78,13 +82,13 @@ def training_config(network: Any) -> dict[str, Any] | None:
 
 
 class Copyable:
-    """Base of a network, whose copies these are."""
+    """Base of networks that adds copy, deepcopy and pickle."""
 
     backend: Backend
 
     def __copy__(self, memo: object = None) -> Self:
-        made: Self = assemble_model(parts_of(self), self.backend)
-        return made
+        model: Self = assemble_model(parts_of(self), self.backend)
+        return model
 
     __deepcopy__ = __copy__
 

@@ -1,7 +1,7 @@
-"""Keyed random streams: the same bits on every backend, because the standard has no random numbers.
+"""Keyed random streams with the same bits on every backend; the array API has no random numbers.
 
-A stream is named by (seed, purpose, layer) and indexed by a step. There is no state: the numbers of
-step 7 do not depend on whether those of step 6 were drawn, nor on how many other streams exist.
+A stream is identified by (seed, purpose, layer) and indexed by a step. There is no state: the numbers of step
+7 do not depend on whether those of step 6 were drawn, nor on other streams.
 """
 
 import zlib
@@ -17,7 +17,7 @@ _WORD = 0xFFFFFFFF
 
 
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
-    """The key of the stream of this purpose ("weights", ...) and layer; InputError: not 0 <= seed < 2^64."""
+    """Return the key of a stream, for a purpose such as "weights". Raises InputError: seed out of range."""
     require(is_integer(seed) and 0 <= seed < 2**64, "seed", seed, "an integer from 0 to 2**64 - 1")
     seed = int(seed)
     out = np.zeros(1, dtype=np.int64)
@@ -27,7 +27,7 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
 
 
 def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
-    """n integers of a stream's step, on the device: (n,) int64, uniform in [0, 2^63)."""
+    """Return n integers of a step of a stream: (n,) int64 on the device, uniform in [0, 2^63)."""
     xp = backend.xp
     out = backend.zeros(n, dtype=xp.int64)
     high = xp.asarray([step], dtype=xp.int64, device=backend.device)
@@ -36,14 +36,15 @@ def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
 
 
 def permutation(backend: Backend, key: Key, step: int, n: int) -> Array:
-    """A random order of 0 .. n-1, on the device: (n,) int64, equal on every backend."""
+    """Return a random permutation of 0 .. n-1: (n,) int64 on the device, equal on every backend."""
     order = backend.xp.argsort(random_integers(backend, key, step, n), stable=True)
     return backend.xp.astype(order, backend.xp.int64, copy=False)
 
 
 def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
-    """Uniform float64 numbers in (0, 1] on the host, for what is drawn once (initial weights).
-    They are multiples of 2^-54, and 0 is none of them, so their logarithms are finite.
+    """Return uniform float64 numbers in (0, 1] on the host, for numbers drawn once, such as initial weights.
+
+    They are multiples of 2^-54 and never 0, so their logarithms are finite.
     """
     out = np.zeros(int(np.prod(shape)), dtype=np.int64)
     threefry(np, key, np.asarray([step], dtype=np.int64), np.arange(out.size, dtype=np.int64), out)
@@ -51,6 +52,6 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
 
 
 def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
+    """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
     radius = np.sqrt(-2.0 * np.log(host_uniform(key, shape, step=0)))
     return np.asarray(radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1)))

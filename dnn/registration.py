@@ -1,4 +1,4 @@
-"""``register``: parts of your own under a name, by which ``compile`` and checkpoints find them."""
+"""``register``: add your own parts under a name, for ``compile`` and checkpoints."""
 
 from typing import Any, TypeVar
 
@@ -16,20 +16,22 @@ T = TypeVar("T")
 
 
 def _source(part: Any) -> tuple[Any, Any]:
-    """Where a class or a function was written: the same place if a cell of a notebook runs again."""
+    """Return the module and qualified name of a part; they are equal if a notebook cell runs again."""
     source = getattr(part, "forward", part) if isinstance(part, ActivationFunction) else part
-    source = getattr(getattr(source, "batch", source), "function", source)  # of a metric
+    source = getattr(getattr(source, "batch", source), "function", source)  # the function of a metric
     return getattr(source, "__module__", None), getattr(source, "__qualname__", source)
 
 
 def register(thing: T, name: str | None = None) -> T:
-    """Make a part known, as a decorator or a call; what is registered again from the same place replaces it.
+    """Register a part; usable as a decorator. Registering it again from the same module replaces it.
 
     Args:
-        thing: a subclass of Layer (known by its class's name), Loss, Optimizer or Schedule (by their
-            attribute ``name``), an ActivationFunction, or a function of (y, outputs), which is a metric.
-        name: instead; an ActivationFunction needs one.
-    Raises InputError: something else, or a name that another part has.
+        thing: a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a metric given as a
+            function of (y, outputs).
+        name: None: the class name of a Layer, the attribute ``name`` of a Loss, Optimizer or Schedule, or
+            the name of the function. An ActivationFunction needs one.
+    Returns ``thing``.
+    Raises InputError: an object of another kind, or a name of another part.
 
     >>> @register
     ... def largest_error(y, outputs):

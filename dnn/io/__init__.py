@@ -1,1 +1,1 @@
-"""Files that are whole or not there."""
+"""Files: atomic writes, safetensors, reading of regular files; warnings and standard output."""

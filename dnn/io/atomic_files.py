@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed into it."""
+"""Atomic writes: a file is written under a temporary name in the same folder, then renamed."""
 
 import contextlib
 import errno
@@ -11,17 +11,17 @@ _UNFINISHED = ".unfinished"
 
 
 def write_atomically(path: Path, *content: Buffer) -> None:
-    """Write a file so that a reader, or a crash at any moment, finds the old one or the new one.
+    """Write a file so that readers, and a crash at any moment, see the old file or the new one, never a part.
 
-    The parts of the content are on the disk before the name is, and the name before this returns (as far as
-    the system can promise that).
-    Raises OSError: the folder cannot be written to, or the disk is full; nothing is left behind.
+    The content is flushed to the disk before the rename, and the rename before this function returns, as far
+    as the system supports it.
+    Raises OSError: the folder is not writable, or the disk is full; no temporary file remains.
     """
-    device = path.is_char_device() or path.is_block_device()  # root could replace even these
+    device = path.is_char_device() or path.is_block_device()  # which root could replace by a file
     if not path.name or (device and not path.is_symlink()):
         raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
-    # Not tempfile: its 0600 would hide the file from other users, and to ask for the umask is to change it.
+    # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -43,5 +43,5 @@ def write_atomically(path: Path, *content: Buffer) -> None:
 
 
 def unfinished_files(folder: Path) -> list[Path]:
-    """What writers that are at work, or that were killed, have in a folder."""
+    """Return the temporary files in a folder, of active writers and of killed ones."""
     return list(folder.glob(f".*{_UNFINISHED}"))

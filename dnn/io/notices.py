@@ -1,4 +1,4 @@
-"""Warnings in the log "dnn", and progress on standard output. A closed or full output ends no training."""
+"""Warnings to the logger "dnn", and progress on standard output that never fails."""
 
 import contextlib
 import logging
@@ -8,14 +8,14 @@ from typing import Any, TextIO
 
 
 def warn(text: str) -> None:
-    """Write a warning to the log "dnn"."""
+    """Log a warning to the logger "dnn"."""
     logging.getLogger("dnn").warning(text)
 
 
 class SteadyOutput:
-    """Standard output that never fails: once it cannot be written, it warns and prints nothing more.
+    """Wrapper of standard output that never fails: after a failed write it warns and discards all text.
 
-    It is closed when its reader or its terminal goes.
+    Writes fail if the reader of a pipe or the terminal is closed, or the disk is full.
     """
 
     def __init__(self) -> None:
@@ -44,14 +44,14 @@ class SteadyOutput:
 
 def say(text: str) -> None:
     """Print a line to standard output, if there is one."""
-    if sys.stdout is not None:  # None where it was closed before Python started
+    if sys.stdout is not None:  # None if it was closed before Python started
         output = SteadyOutput()
         output.write(text + "\n")
         output.flush()
 
 
 def silence(stream: TextIO) -> None:
-    """Send a stream to nowhere, also what is still in its buffer: Python flushes it when it ends."""
+    """Redirect a stream to the null device, including its buffer, which Python flushes at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""Open a file that somebody else made, without waiting for a pipe or reading a device for ever."""
+"""Open a file given by the user, without blocking on a pipe or reading an endless device."""
 
 import os
 import stat
@@ -9,8 +9,8 @@ from typing import TextIO
 def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> TextIO:
     """Open a regular file for reading.
 
-    Raises OSError: there is none, it cannot be read, or it is a folder, pipe, socket or device. The built-in
-    ``open`` waits for the writer of a pipe.
+    Raises OSError: it does not exist, cannot be read, or is a folder, pipe, socket or device. (The built-in
+    ``open`` would block until a pipe has a writer.)
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
@@ -23,6 +23,6 @@ def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -
 
 
 def read_text(path: Path) -> str:
-    """Return the text (UTF-8) of a regular file. Raises OSError: as ``open_text``; UnicodeDecodeError."""
+    """Return the text (UTF-8) of a regular file. Raises OSError as ``open_text``, or UnicodeDecodeError."""
     with open_text(path) as file:
         return file.read()

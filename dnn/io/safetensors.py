@@ -1,7 +1,7 @@
-"""safetensors files of ours: named arrays, and one JSON text in the metadata, under a checksum.
+"""Safetensors files with named arrays, one JSON text in the metadata, and a checksum.
 
-The format holds numbers and text only, so reading one runs no code; it does not notice a flipped bit, the
-checksum does. A checkpoint, the file of a model, holds named weights and the architecture.
+The format contains numbers and text only, so reading a file runs no code. The checksum detects flipped bits,
+which the format does not. A checkpoint, the file of a model, contains named weights and the architecture.
 """
 
 import json
@@ -23,12 +23,12 @@ DTYPES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "int64": "I64", "int32": "I32", "int16": "I16",
     "int8": "I8", "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
-"""What safetensors calls NumPy's."""
+"""NumPy's dtype name -> name in safetensors."""
 
 
 def _file_layout(array: np.ndarray) -> np.ndarray:
-    """The array itself where it lies as it does in a file: in rows, the low byte first."""
-    # Not ascontiguousarray: it makes a vector of a single number.
+    """Return the array in the layout of the file, C order and little-endian; not a copy if it has it."""
+    # Not ascontiguousarray, which turns a 0-d array into a vector.
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
@@ -43,19 +43,26 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
 def write(
     path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> None:
-    """Write a file, whole or not at all: a length, a header in JSON, and the numbers.
+    """Write a file atomically: the length of the header, the header in JSON, and the numbers.
 
-    The arrays are written from where they are: safetensors' own ``save`` copies them twice, which was a third
-    of what saving costs a training. ``key``, the kind of file, is that of the one metadata entry (safetensors
-    writes several in no fixed order), ``about`` are JSON values.
-    Raises OSError: it cannot be written; nothing is left behind.
+    The arrays are not copied. safetensors' own ``save`` copies them twice, which was a third of the cost of
+    saving during training.
+
+    Args:
+        path: of the file.
+        key: kind of file, the key of the only metadata entry; safetensors writes several entries in no fixed
+            order.
+        version: of the format.
+        about: JSON values to store.
+        arrays: by name.
+    Raises OSError: it cannot be written; no temporary file remains.
     """
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
     header: dict[str, Any] = {"__metadata__": {key: json.dumps(facts)}}
     parts = []
     end = 0
-    # Wide types first, as safetensors orders them: then all numbers lie at multiples of their size.
+    # Wide dtypes first, as safetensors does: then all numbers are aligned to their size.
     for name, array in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):
         begin = end
         end += array.nbytes
@@ -70,12 +77,17 @@ def write(
 def read(
     path: Path, key: str, version: int, what: str, refuse: type[InputError]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(about, arrays) of a file that ``write`` wrote; ``what`` is the kind of file in words.
-    Raises ``refuse``: missing, truncated, altered, of another kind or version.
+    """Return (about, arrays) of a file from ``write``.
+
+    Args:
+        path, key, version: as in ``write``.
+        what: kind of file, for messages.
+        refuse: type of the error.
+    Raises the given error: missing, truncated, corrupt, or of another kind or version.
     """
     from safetensors import SafetensorError, safe_open
 
-    if not os.path.isfile(path):  # unlike Path.is_file, False where a name is too long or a folder closed
+    if not os.path.isfile(path):  # Path.is_file raises if a name is too long or a folder is not accessible
         raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
     kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
     got = f"{what} {path} cannot be read"
@@ -90,7 +102,7 @@ def read(
         found = facts["version"]
         expected = facts["crc32"]
         text = str(facts["about"])
-        text.encode()  # JSON may escape halves of characters, which are no text
+        text.encode()  # fails for lone surrogates, which JSON can escape
         about = json.loads(text) if found == version else {}
         if not isinstance(about, dict):
             raise TypeError("it is no object")
@@ -102,14 +114,17 @@ def read(
 
 
 class CheckpointError(InputError):
-    """A checkpoint that cannot be read, or that is of something else."""
+    """A checkpoint cannot be read or written, or does not fit."""
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(facts, named arrays). CheckpointError: missing, truncated, altered, of another kind or version."""
+    """Return (facts, named arrays) of a checkpoint.
+
+    Raises CheckpointError: missing, truncated, corrupt, or of another kind or version.
+    """
     facts, arrays = read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
     if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
-        raise CheckpointError(f"checkpoint {path} does not fit: input_shape and layers are no lists")
+        raise CheckpointError(f"checkpoint {path} is invalid: input_shape and layers are not lists")
     if facts.get("dtype") not in FLOAT_DTYPES:
         got = f"checkpoint {path} has dtype {shorten(repr(facts.get('dtype')))}"
         raise CheckpointError(got, f"one of {', '.join(FLOAT_DTYPES)}")

@@ -113,7 +113,7 @@ class Warp(Augmentation):
 
     @abstractmethod
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        """Write buffers.matrix (B, 2, 2) and/or buffers.moves (B, 2, H, W), given numbers (4, B) in [0, 1)."""
+        """Write buffers.matrix (B, 2, 2), buffers.moves (B, 2, H, W) or both, given (4, B) in [0, 1)."""
 
 
 class RandomRotation(Warp):

@@ -1,4 +1,4 @@
-"""L-BFGS, the quasi-Newton method: for any function of a flat vector, and for networks on full batches."""
+"""L-BFGS, a quasi-Newton method, for functions of a flat vector and for networks on full batches."""
 
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.network import MeanLoss, fit_lbfgs

@@ -1,7 +1,7 @@
 """The quasi-Newton direction from the last few steps: the two-loop recursion, without a matrix.
 
-Symbols: g the gradient (n,); for each remembered step s = x' - x, y = g' - g and rho = 1 / (s . y); H the
-approximation of the inverse Hessian that these pairs define, which is never formed.
+Symbols: g the gradient (n,); for each stored step s = x' - x, y = g' - g and rho = 1 / (s . y). The pairs
+define H, an approximation of the inverse Hessian, which is never computed.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,26 @@ from backends import Array
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A step that was taken and the change of the gradient along it: what is known of the curvature."""
+    """A past step and the change of the gradient along it, which describe the curvature."""
 
-    s: Array  # (n,), its largest entry 1: c s and c y define the same H, and their squares are numbers
+    s: Array  # (n,), scaled to largest entry 1 so that squares are finite; c s and c y define the same H
     y: Array  # (n,)
     rho: float  # 1 / (s . y)
 
 
 def dot(xp: Any, a: Array, b: Array) -> float:
-    """a . b of two (n,) vectors, read back to the host.
-    As a sum of products: the libraries add those up in pairs or blocks, BLAS's dot one after another.
+    """Return a . b of two (n,) vectors, read back to the host.
+
+    It is a sum of products, because libraries compute sums pairwise or in blocks, but BLAS computes dot
+    sequentially, with larger rounding errors.
     """
     return float(xp.sum(a * b))
 
 
 def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
-    """The pair, or None if s . y is not clearly positive, so that H would not stay positive definite.
-    A step that meets the curvature condition has s . y > 0 up to rounding, which epsilon stands for.
+    """Return the pair; None if s . y is not clearly positive, since H would not remain positive definite.
+
+    A step that meets the curvature condition has s . y > 0 up to rounding; epsilon is the tolerance.
     """
     size = float(xp.max(xp.abs(s)))
     if not 0.0 < size < inf:
@@ -44,16 +47,17 @@ def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
 
 
 def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
-    """The diagonal D (n,) with which H starts, so that each parameter has a scale of its own.
+    """Return the initial diagonal D (n,) of H, which gives each parameter its own scale.
 
-    From gamma = (s . y) / (y . y) of the oldest pair, 1/D becomes the diagonal of its BFGS update, pair by
-    pair, each time after D was scaled so that y . D y = s . y. The pairs, one at least, lie oldest first.
+    D starts as gamma = (s . y) / (y . y) of the oldest pair. For each pair, D is scaled so that
+    y . D y = s . y; then 1/D becomes the diagonal of its BFGS update. There must be at least one pair; the
+    oldest is first.
     Source: Gilbert and Lemaréchal, "Some numerical experiments with variable-storage quasi-Newton
     algorithms", Mathematical Programming 45 (1989).
     """
     oldest = pairs[0]
     diagonal = xp.ones_like(oldest.s) / (oldest.rho * dot(xp, oldest.y, oldest.y))
-    above_one = 1.0 + float(xp.finfo(diagonal.dtype).eps)  # a share may be rounded up; 1/D stays positive
+    above_one = 1.0 + float(xp.finfo(diagonal.dtype).eps)  # keeps 1/D positive if share is rounded up
     for pair in pairs:
         scale = pair.rho * dot(xp, pair.y, diagonal * pair.y)
         share = pair.s * (pair.s / diagonal)
@@ -63,9 +67,10 @@ def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
 
 
 def descent_direction(xp: Any, gradient: Array, pairs: Sequence[Pair]) -> Array:
-    """d = -H g (n,), from the gradient g (n,) and m pairs, oldest first, in about 12 m n multiplications.
+    """Return d = -H g (n,), given the gradient g (n,) and m pairs, oldest first.
 
-    H starts as a diagonal and is updated by each pair as in BFGS. Without pairs d = -g.
+    H starts as a diagonal, and each pair updates it as in BFGS. Without pairs d = -g. The cost is about
+    12 m n multiplications.
     Source: Nocedal, "Updating quasi-Newton matrices with limited storage" (1980); Nocedal and Wright,
     "Numerical Optimization" (2006), algorithm 7.4.
     """

@@ -1,8 +1,9 @@
-"""The line search: how far to go along a direction, so that the strong Wolfe conditions hold.
+"""Line search: find a step along a direction that meets the strong Wolfe conditions.
 
-Symbols: phi(a) = f(x + a d) the function along the direction, slope phi'(a) = g(x + a d) . d. Wanted is a
-step a with  phi(a) <= phi(0) + c1 a phi'(0)  (the function falls enough)  and  |phi'(a)| <= c2 |phi'(0)|
-(the slope is mostly gone). Such an interval exists on any smooth function that is bounded below.
+Symbols: phi(a) = f(x + a d) is the function along the direction d, with slope phi'(a) = g(x + a d) . d. The
+conditions on the step a are  phi(a) <= phi(0) + c1 a phi'(0)  (sufficient decrease)  and
+|phi'(a)| <= c2 |phi'(0)|  (curvature). An interval of such steps exists on any smooth function that is
+bounded below.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from dnn.lbfgs.state import LBFGS
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """The function at one step along the direction, with what belongs to that point."""
+    """Value, slope and gradient of the function at one step along the direction."""
 
     step: float
     value: float
@@ -25,12 +26,12 @@ class Trial:
 
     @property
     def is_finite(self) -> bool:
-        """Whether value and slope are numbers; a NaN or infinity anywhere in the gradient shows there."""
+        """Whether value and slope are finite; NaN or infinity anywhere in the gradient affects the slope."""
         return isfinite(self.value) and isfinite(self.slope)
 
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
-    """Where the cubic through both is least; NaN if it has no minimum (Nocedal and Wright 2006, eq. 3.59)."""
+    """Return the minimiser of the cubic through both trials, NaN if none (Nocedal and Wright, eq. 3.59)."""
     if not (a.is_finite and b.is_finite) or a.step == b.step:
         return nan
     width = b.step - a.step
@@ -39,23 +40,25 @@ def cubic_minimiser(a: Trial, b: Trial) -> float:
     if not square >= 0.0:
         return nan
     d2 = copysign(sqrt(square), width)
-    below = b.slope - a.slope + 2.0 * d2
-    return b.step - width * (b.slope + d2 - d1) / below if below != 0.0 else nan
+    denominator = b.slope - a.slope + 2.0 * d2
+    return b.step - width * (b.slope + d2 - d1) / denominator if denominator != 0.0 else nan
 
 
 @dataclass(eq=False)
 class LineSearch:
-    """One search. ``rounding`` is what the value may be wrong by. Closer to the minimum than that the slopes
-    decide alone (the approximate Wolfe conditions of Hager and Zhang 2005). An interval in which the slope
-    promises a ten-thousandth of it is searched no further.
+    """One line search.
+
+    If values differ by less than ``rounding``, only the slopes decide: the approximate Wolfe conditions of
+    Hager and Zhang 2005. The search of an interval ends when its slope predicts a decrease of less than
+    1e-4 ``rounding``.
     """
 
     along: Callable[[float], Trial]  # evaluates a step
-    start: Trial  # step 0; its slope is negative
-    settings: LBFGS  # c1 and c2
-    trials_left: int  # trials that are allowed, and then those that remain
-    rounding: float
-    exhausted: bool = field(default=False, init=False)  # the result is what was there when trials ran out
+    start: Trial  # step 0, with negative slope
+    settings: LBFGS  # with c1 and c2
+    trials_left: int  # number of evaluations that are still allowed
+    rounding: float  # bound on the rounding error of a value
+    exhausted: bool = field(default=False, init=False)  # whether the search ended for lack of trials
 
     def _try(self, step: float) -> Trial:
         self.trials_left -= 1
@@ -73,16 +76,17 @@ class LineSearch:
         return abs(trial.slope) <= -self.settings.curvature * self.start.slope
 
     def run(self, step: float) -> Trial | None:
-        """The first trial found that meets both conditions, going outward from ``step``; where the trials run
-        out, the best one that falls enough; None if there is none.
-        Source: Nocedal and Wright (2006), algorithm 3.5; the factors of the extrapolation from Moré
-        and Thuente (1994), section 4.
+        """Return the first trial that meets both conditions, going outward from ``step``.
+
+        If the trials run out, return the best one with sufficient decrease; None if there is none.
+        Source: Nocedal and Wright (2006), algorithm 3.5; factors of the extrapolation from Moré and Thuente
+        (1994), section 4.
         """
         low = self.start
         ceiling = inf
         while self.trials_left > 0:
             trial = self._try(step)
-            if not trial.is_finite:  # too far: look a tenth of the way
+            if not trial.is_finite:  # too far: try a tenth of the way
                 ceiling = trial.step
                 step = low.step + 0.1 * (ceiling - low.step)
                 continue
@@ -103,22 +107,24 @@ class LineSearch:
         return self._best(low)
 
     def _best(self, low: Trial) -> Trial | None:
-        """What is left to return where no trial met both conditions."""
+        """Return the result if no trial met both conditions: the lowest trial if it is below the start."""
         self.exhausted = self.trials_left == 0
         return low if low.value < self.start.value else None
 
     def _zoom(self, low: Trial, high: Trial) -> Trial | None:
-        """Between the lowest trial so far, which falls enough, and one that brackets a minimum with it: the
-        minimum of the cubic, kept off both ends by a tenth of the interval, so that every trial shortens it;
-        the middle where there is none. Source: Nocedal and Wright (2006), algorithm 3.6.
+        """Search between ``low``, the lowest trial with sufficient decrease, and ``high``, across a minimum.
+
+        Each trial is the minimum of the cubic, at least a tenth of the interval away from both ends so that
+        the interval shrinks; or the middle if the cubic has no minimum. Source: Nocedal and Wright (2006),
+        algorithm 3.6.
         """
         while self.trials_left > 0:
-            width = high.step - low.step  # negative where high lies to the left
+            width = high.step - low.step  # negative if high is to the left
             guess = (cubic_minimiser(low, high) - low.step) / width
             share = min(max(guess, 0.1), 0.9) if isfinite(guess) else 0.5
             step = low.step + share * width
             if step in (low.step, high.step) or abs(width * low.slope) < 1e-4 * self.rounding:
-                break  # no number lies between, or none that is lower
+                break  # there is no number in between, or no lower value
             trial = self._try(step)
             if not self._falls_enough(trial) or trial.value > low.value + self.rounding:
                 high = trial

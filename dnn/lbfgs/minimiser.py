@@ -1,7 +1,7 @@
 """L-BFGS on any function of one flat vector, on any backend.
 
-An iteration: the direction from the remembered steps, a line search along it, and the step that was taken is
-remembered in the place of the oldest. Vectors stay on the device; a few numbers an iteration are read back.
+An iteration computes a direction from the stored steps, searches along it, and stores the new step in place
+of the oldest. Vectors stay on the device; a few numbers per iteration are read back.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from dnn.lbfgs.state import LBFGS, Reason, State
 from dnn.validation.settings import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
-ROUNDING_ULPS = 1000.0  # by so many ulps a sum of squares of small differences of large numbers is off
+ROUNDING_ULPS = 1000.0  # error of a sum of squares of small differences between large numbers
 PATIENCE_ITERATIONS = (
     10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
 )
@@ -29,22 +29,23 @@ class _Minimiser:
         self.settings = settings
         self.xp = backend.xp
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
-        self.rounding = ROUNDING_ULPS * self.epsilon  # of f, as a share of it
+        self.rounding = ROUNDING_ULPS * self.epsilon  # relative rounding error of f
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
+        """Return f and a copy of its gradient (n,)."""
         value, gradient = self.function(point)
         # A copy: the function may write its next gradient into the same array.
         return float(value), self.xp.asarray(gradient, copy=True)
 
     def search(self, state: State, evaluations: int) -> Trial | None:
-        """The accepted point along the direction of the remembered steps, else along -g; None: there is none,
-        or it was not found within so many evaluations.
-        Every step that is remembered was right once, but on a function with steep walls all of them
-        together can mislead: then they are forgotten, and the steepest descent is tried.
+        """Return the accepted trial along -H g, else along -g; None if there is none within ``evaluations``.
+
+        On a function with steep walls the stored steps together can give a bad direction, although each was
+        a good step. If the search along -H g fails, they are dropped and the steepest descent is tried.
         """
         settings = self.settings
         while True:
-            with np.errstate(all="ignore"):  # of steps that do not fit together; the slope shows it
+            with np.errstate(all="ignore"):  # overflow makes the slope non-finite, which is checked
                 direction = descent_direction(self.xp, state.gradient, state.pairs)
                 slope = dot(self.xp, state.gradient, direction)
             found = None
@@ -53,17 +54,18 @@ class _Minimiser:
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
-                # Without pairs d has the gradient's size, which says nothing of how far to go.
+                # Without pairs the length of d is that of the gradient, which is no good step length.
                 found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
                 evaluations -= allowed - search.trials_left
                 if search.exhausted and allowed < settings.line_search_evaluations:
-                    return None  # with more evaluations it would have found another one
+                    return None  # with more evaluations the result could differ
             if found is not None or evaluations == 0 or not state.pairs:
                 return found
             state.pairs.clear()
 
     def along(self, state: State, direction: Array, step: float) -> Trial:
-        with np.errstate(over="ignore", invalid="ignore"):  # too far out; the search turns back by itself
+        """Evaluate the function at a step along the direction."""
+        with np.errstate(over="ignore", invalid="ignore"):  # if the step is too long, the search shortens it
             point = state.point + step * direction
             value, gradient = self.evaluate(point)
             slope = dot(self.xp, gradient, direction)
@@ -71,7 +73,8 @@ class _Minimiser:
         return Trial(step, value, slope, point, gradient)
 
     def accept(self, state: State, trial: Trial) -> None:
-        with np.errstate(all="ignore"):  # a pair that overflows is none
+        """Move the state to the trial's point, and store the step."""
+        with np.errstate(all="ignore"):  # make_pair returns None after an overflow
             step = trial.point - state.point
             change = trial.gradient - state.gradient
             pair = make_pair(self.xp, step, change, self.epsilon)
@@ -85,7 +88,7 @@ class _Minimiser:
         state.record(self.xp)
 
     def stop_reason(self, state: State) -> Reason | None:
-        """The reason to stop here, from the history alone, so that a state that goes on finds the same."""
+        """Return the reason to stop, or None. It depends on the history only, so resumed runs stop alike."""
         values = state.history["loss"]
         norms = state.history["gradient_norm"]
         tolerance = self.settings.decrease_tolerance
@@ -102,11 +105,11 @@ class _Minimiser:
 
     @staticmethod
     def decrease(history: list[float], last: int) -> float:
-        """By how much the lowest of the last few entries lies below all before; inf if there are none."""
+        """Return the minimum of all but the last few entries (inf if empty) minus that of the last few."""
         return min(history[:-last], default=inf) - min(history[-last:])
 
     def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
-        """Iterate until something says stop; ``evaluations`` is how many the function may still be asked."""
+        """Iterate until there is a reason to stop; evaluate the function at most ``evaluations`` times."""
         last_iteration = state.iterations + self.settings.max_iterations
         last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
@@ -123,7 +126,7 @@ class _Minimiser:
             if trial is None:
                 if state.evaluations < last_evaluation:
                     return Reason.LINE_SEARCH
-                state.pairs = remembered  # so that going on repeats this search
+                state.pairs = remembered  # so that a resumed run repeats this search
                 return Reason.EVALUATIONS
             self.accept(state, trial)
             if watch is not None:
@@ -134,18 +137,19 @@ def minimise(
     function: Function, start: Array | State, *, backend: Backend, settings: LBFGS | None = None,
     watch: Callable[[State], object] | None = None,
 ) -> State:  # fmt: skip
-    """Look for a minimum of f by L-BFGS with a line search for the strong Wolfe conditions.
+    """Minimise f by L-BFGS with a line search for the strong Wolfe conditions.
 
     Args:
-        function: point (n,) -> (f, gradient (n,)), f a number on the host, the gradient on the
-            backend's device; the same bits for the same point. Where f or its gradient is not finite
-            the line search turns back.
-        start: (n,) in the backend's dtype, which stays as it is; or the state in which an earlier run
-            stopped, which is continued (and changed): two runs of 5 iterations are one of 10.
+        function: takes a point (n,) and returns (f, gradient (n,)): f on the host, the gradient on the
+            backend's device, with the same bits for the same point. If either is not finite, the line
+            search shortens the step.
+        start: (n,) in the backend's dtype, which is not changed; or the state of an earlier run, which is
+            continued and changed. Two runs of 5 iterations equal one of 10.
+        backend: of the vectors.
         settings: None: ``LBFGS()``.
-        watch: is called with the state after each iteration, for instance to save it.
-    Returns the state, with the reason for which it stopped.
-    Raises InputError: a start of another library, device, dtype or shape.
+        watch: called with the state after each iteration, for example to save it.
+    Returns the state; ``state.reason`` says why it stopped.
+    Raises InputError: start has another library, device, dtype or shape.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).
 

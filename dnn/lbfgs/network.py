@@ -16,12 +16,16 @@ from dnn.validation.settings import positive_integer, require_kind
 
 
 class MeanLoss:
-    """L(w) = sum_i c_i loss_i(w) / sum_i c_i, with the penalty on large weights if there is one, and its
-    gradient; c_i are the examples' weights, or 1.
+    """L(w) = sum_i c_i loss_i(w) / sum_i c_i plus the penalty, and its gradient; c_i are weights, or 1.
 
-    Chunk by chunk, so that memory does not grow with N. Their gradients are added up with a compensation
-    for what each addition rounds off (Kahan 1965), the losses on the host in float64 and in pairs: a line
-    search compares values that differ in their last digits, and the result should not depend on the chunks.
+    It is computed in chunks, so that memory does not grow with N. The gradients are added with compensated
+    summation (Kahan 1965), the losses pairwise on the host in float64: a line search compares values that
+    differ in the last digits, and the result should not depend on the chunks.
+
+    Args:
+        model: compiled.
+        examples: N validated examples.
+        chunk_size: number of examples at a time.
     """
 
     def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
@@ -39,7 +43,7 @@ class MeanLoss:
         return float(self.model.backend.xp.sum(self.examples.weights[start:stop]))
 
     def __call__(self, point: Array) -> tuple[float, Array]:
-        """(L, dL/dw (n,)) at the parameters w = point (n,), which the model has from now on."""
+        """Return (L, dL/dw (n,)) at w = point (n,), and leave these parameters in the model."""
         model = self.model
         backend = self.model.backend
         model.parameters.values[...] = point
@@ -47,7 +51,7 @@ class MeanLoss:
         compensation = backend.xp.zeros_like(point)
         for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.part(start, stop)
-            # Each chunk's gradient has the whole penalty, of which its share is taken below: together once.
+            # The gradient of each chunk contains the full penalty; the shares of the chunks sum to 1.
             self._losses[start:stop] = gradients(model, batch, y, weights)
             term = model.parameters.gradients * self._shares[start // self.chunk_size] - compensation
             larger = total + term
@@ -64,18 +68,21 @@ def fit_lbfgs(
     chunk_size: int = 1000, watch: Callable[[State], object] | None = None, sample_weight: Any = None,
 ) -> State:  # fmt: skip
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
-    Every evaluation takes all of x once, like an epoch of ``fit``: for sets small enough for hundreds.
+
+    Every evaluation uses all of x once, like an epoch of ``fit``. It suits data sets that are small enough
+    for hundreds of epochs.
 
     Args:
         model: compiled; its optimizer is not used.
-        x, y, sample_weight, settings, watch: as in ``Sequential.fit`` and ``minimise``.
-        state: in which an earlier call with the same x and y stopped (or ``load_state``): the
-            parameters are then those of the state.
-        chunk_size: examples that go through the network at a time.
-    Returns the state; its ``history`` holds loss and gradient by evaluations, its ``reason`` why it stopped.
-    The model has the last iterate's parameters, also after an interrupt.
-    Raises InputError: not compiled, an argument that does not fit, or a state of another network or of other
-    data; nothing was changed.
+        x, y, sample_weight: as in ``Sequential.fit``.
+        settings, watch: as in ``minimise``.
+        state: of an earlier call with the same x and y, or from ``load_state``; training continues from its
+            parameters.
+        chunk_size: number of examples that pass through the network at a time.
+    Returns the state: ``history`` has loss and gradient norm by evaluations, ``reason`` says why it stopped.
+    The model has the parameters of the last iterate, also after an interruption.
+    Raises InputError: not compiled, an invalid argument, or a state of another network or of other data; then
+    the model is unchanged.
 
     >>> import numpy as np
     >>> from dnn import Dense, Sequential
@@ -90,7 +97,7 @@ def fit_lbfgs(
     require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
     for layer in model.layers:
         if layer.random or layer.uses_batch_statistics:
-            expected = "none such in L-BFGS; leave it out or train with fit"
+            expected = "no such layer in L-BFGS; leave it out or train with fit"
             raise layer.input_error("makes the loss depend on more than the weights", expected)
     backend = model.backend
     values = model.parameters.values
@@ -114,22 +121,23 @@ def fit_lbfgs(
         try:
             return minimise(function, start, backend=backend, settings=settings, watch=follow)
         finally:
-            values[...] = here  # the last evaluation may have been elsewhere
+            values[...] = here  # the last evaluation may have been at another point
 
 
 def _require_same_problem(state: State, function: MeanLoss, before: Array) -> None:
-    """Refuse a state of another network, or one that was reached with other examples or another goal.
-    One evaluation tells: there the loss must be the state's, rounding on another backend allowed. Where it is
-    refused, the model keeps its parameters, which are ``before`` (n,).
+    """Raise InputError for a state of another network, of other examples or of another loss.
+
+    One evaluation at the state's point must give its loss, up to the rounding of another backend. If it does
+    not, the model gets back its parameters ``before`` (n,).
     """
     backend = function.model.backend
     backend.check("state", state.point)
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
     if got != expected:
-        raise InputError(f"state is of {got}", f"{expected}: of a network with the same layers and dtype")
+        raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
         function.model.parameters.values[...] = before
-        got = f"state has the loss {state.value:.6g} where x and y give {found:.6g}"
-        raise InputError(got, "the examples, loss and penalty that it was reached with")
+        got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
+        raise InputError(got, "the examples, loss and penalty of the state")

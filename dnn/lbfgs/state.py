@@ -1,4 +1,4 @@
-"""The settings of L-BFGS, and where a minimisation stands: what the next iteration needs, also as a file."""
+"""LBFGS: the settings. State: everything that the next iteration needs, which can be saved to a file."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,22 +24,22 @@ HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
 
 @dataclass(frozen=True)
 class LBFGS(settings.Checked):
-    """The settings of limited-memory BFGS (Liu and Nocedal 1989).
+    """Settings of limited-memory BFGS (Liu and Nocedal 1989).
 
-    Nothing is evaluated past ``max_evaluations``; a line search that it cuts short is begun again when the
-    minimisation goes on. It stops after ten iterations that together lowered f by less than the share
-    ``decrease_tolerance`` of it; after one, where that is larger than the root of the dtype's epsilon.
+    A line search that ``max_evaluations`` interrupts is repeated when the minimisation continues. The
+    minimisation stops after ten iterations that together lowered f by less than ``decrease_tolerance`` |f|;
+    after one iteration if the tolerance is larger than the square root of the dtype's epsilon.
     """
 
-    memory: Count = 10  # steps that are remembered, 3 to 20 as a rule; each costs two vectors
-    max_iterations: Count = 100  # of one call
-    max_evaluations: Count = 10_000  # of one call
-    gradient_tolerance: NotNegative = 1e-5  # it stops where no entry of the gradient is larger
-    decrease_tolerance: NotNegative = 1e-12  # 0: it does not stop for that
+    memory: Count = 10  # number of stored steps, usually 3 to 20; each needs two vectors
+    max_iterations: Count = 100  # per call
+    max_evaluations: Count = 10_000  # per call
+    gradient_tolerance: NotNegative = 1e-5  # stop if no entry of the gradient is larger
+    decrease_tolerance: NotNegative = 1e-12  # relative to f; 0: no such test
     # c1 < c2 of the Wolfe conditions.
     sufficient_decrease: Annotated[float, partial(settings.require_number, low=0.0, high=0.5)] = 1e-4
     curvature: Share = 0.9
-    line_search_evaluations: Count = 25  # after so many trials a line search takes what it has or fails
+    line_search_evaluations: Count = 25  # maximum per line search
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,8 +50,10 @@ class LBFGS(settings.Checked):
 
 
 class Reason(StrEnum):
-    """Why a minimisation stopped. Only the first says that there is a minimum. After ``rounding`` and
-    ``line_search_failed`` this dtype gives no better point as a rule, if the gradient is the function's.
+    """Why a minimisation stopped. Only GRADIENT means that a minimum was found.
+
+    After ROUNDING and LINE_SEARCH there is usually no better point in this dtype, provided that the gradient
+    is correct.
     """
 
     GRADIENT = "gradient_tolerance"  # no entry of the gradient is larger than the setting
@@ -60,40 +62,38 @@ class Reason(StrEnum):
     ITERATIONS = "max_iterations"
     EVALUATIONS = "max_evaluations"
     LINE_SEARCH = "line_search_failed"  # no lower point was found along -H g, nor along -g
-    NON_FINITE = "non_finite"  # f or its gradient at the start
+    NON_FINITE = "non_finite"  # f or its gradient is not finite at the start
 
     @property
     def converged(self) -> bool:
-        """Whether the gradient is as small as was asked for."""
+        """Whether the gradient is within ``gradient_tolerance``."""
         return self is Reason.GRADIENT
 
 
 @dataclass(eq=False)
 class State:
-    """The current iterate x and what is remembered of the ones before: states with the same bits go on to the
-    same iterates, also from a file.
-    """
+    """The current iterate x and the stored steps; equal states lead to equal iterates, also from a file."""
 
     point: Array  # x, (n,) in the backend's dtype
-    gradient: Array  # g(x), likewise
+    gradient: Array  # g(x), (n,)
     value: float  # f(x)
     pairs: list[Pair] = field(default_factory=list)  # the last few steps, oldest first
     iterations: int = 0  # steps taken so far
-    evaluations: int = 0  # calls of the function, those of failed and of interrupted line searches included
-    # An entry for the start and for each iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
+    evaluations: int = 0  # calls of the function, including failed and interrupted line searches
+    # One entry for the start and one per iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
     # the largest absolute entry of g(x).
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY_NAMES})
     reason: Reason | None = None  # why the last run stopped; None while it runs
 
     def record(self, xp: Any) -> None:
-        """Write this iterate into the history."""
+        """Append this iterate to the history."""
         largest = float(xp.max(xp.abs(self.gradient)))
         for name, number in zip(HISTORY_NAMES, (self.evaluations, self.value, largest), strict=True):
             self.history[name].append(number)
 
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:
-    """Write the state; an older file is replaced whole. Raises CheckpointError: it cannot be written."""
+    """Write the state, replacing an older file atomically. Raises CheckpointError: it cannot be written."""
     require_kind("backend", backend, Backend).check("state", require_kind("state", state, State).point)
     vectors = {"point": state.point, "gradient": state.gradient}
     for i, pair in enumerate(state.pairs):
@@ -109,8 +109,9 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
 
 
 def load_state(path: str | Path, backend: Backend) -> State:
-    """The saved state on this backend, whichever backend wrote it.
-    Raises CheckpointError: missing, altered, of another program, version or dtype, or not fitting together.
+    """Load a state onto this backend; any backend may have written it.
+
+    Raises CheckpointError: missing, corrupt, of another program, version or dtype, or inconsistent.
     """
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
@@ -126,15 +127,17 @@ def load_state(path: str | Path, backend: Backend) -> State:
 
 
 def _numbers(values: Any, *types: type) -> list[Any]:
-    """The values if they are a list of numbers of these types (TypeError: they are not)."""
+    """Return the values. Raises TypeError: they are not a list of numbers of these types."""
     if not isinstance(values, list) or any(type(value) not in types for value in values):
         raise TypeError(f"{shorten(values, 60)} is no list of numbers")
     return values
 
 
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
-    """The state from a file's parts (KeyError, TypeError, ValueError, OverflowError: they do not fit, or no
-    minimisation leaves them).
+    """Build the state from the contents of a file.
+
+    Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent, or no
+    minimisation could have written them.
     """
     rho = [float(r) for r in _numbers(about["rho"], int, float)]
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
@@ -147,20 +150,20 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     (value,) = _numbers([about["value"]], int, float)
     iterations, evaluations = _numbers([about["iterations"], about["evaluations"]], int)
     if {len(numbers) for numbers in history.values()} != {iterations + 1}:
-        raise ValueError("the history has not an entry for the start and for each iteration")
+        raise ValueError("the history does not have one entry for the start and one per iteration")
     reason = None if about["reason"] is None else Reason(about["reason"])
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = [Pair(*pair) for pair in zip(steps[::2], steps[1::2], rho, strict=True)]
     counts = _numbers([*history["evaluations"], evaluations], int)
     if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
-        raise ValueError("the evaluations do not grow from 1")
+        raise ValueError("the evaluations do not increase from 1")
     if len(rho) > iterations:
-        raise ValueError(f"{len(rho)} steps are remembered of {iterations}")
+        raise ValueError(f"{len(rho)} steps are stored of {iterations}")
     if not all(np.all(np.isfinite(array)) for name, array in arrays.items() if name != "gradient"):
         raise ValueError("a vector is not finite")
     for i, r in enumerate(rho):
         products = arrays[f"s_{i}"].astype(np.float64) * arrays[f"y_{i}"]
-        # In what rounding may make of the sum, on any backend.
+        # Bound on the rounding error of the sum on any backend.
         near = 100 * np.finfo(arrays["point"].dtype).eps * np.sum(np.abs(products))
         if not (r > 0 and abs(1 / r - np.sum(products)) <= near):
             raise ValueError(f"rho {i} is not 1 / (s . y)")

@@ -108,7 +108,7 @@ def test_a_state_of_other_examples_or_another_goal_is_refused(make_backend, back
     priced.compile(l2=0.1)
     for model, examples in ((small_model(backend), 1 - x), (small_model(backend), x[:100]), (priced, x)):
         before = weights(model)
-        with pytest.raises(InputError, match=r"state has the loss .* where x and y give"):
+        with pytest.raises(InputError, match=r"state has the loss .*, but x and y give"):
             fit_lbfgs(model, examples, y[: len(examples)], state=state)
         assert same_bits(weights(model), before)
 
@@ -147,7 +147,7 @@ def test_squares_and_uint8():
         ({"x": np.zeros((50, 5), np.float32)}, r"x has shape \(50, 5\), expected \(N, 6\)"),
         ({"y": np.full(50, 3)}, "y holds class numbers from 3 to 3"),
         ({"chunk_size": 0}, "chunk_size is 0"),
-        ({"state": WOOD}, "state is of 4 numbers of float64, expected 112 numbers of float32"),
+        ({"state": WOOD}, "state has 4 numbers of float64, expected 112 numbers of float32"),
     ],
 )
 def test_fit_refuses_and_changes_nothing(change, message):
