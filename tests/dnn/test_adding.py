@@ -361,19 +361,19 @@ def test_a_cell_that_runs_again_replaces_what_it_registered(load):
 
 @pytest.mark.parametrize("thing", [3, "dense", int, type("Nameless", (dnn.Adam,), {}), lambda y, o: o,
                                    ActivationFunction(None, None)])  # fmt: skip
-def test_what_cannot_be_registered(load, thing):
+def test_register_rejects_other_objects(load, thing):
     with pytest.raises(InputError, match=r"cannot be registered|is named|expected a function made by def"):
         dnn.register(thing)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.what)
-def test_a_table_is_public_whole(table):
+def test_public_names_include_every_table_entry(table):
     assert {cls.__name__ for cls in table.values()} <= set(dnn.__all__)
     for cls in table.values():
         for settings in cls.examples:
             cls(**settings)
 
 
-def test_what_is_public_is_there_once():
+def test_public_names_are_unique():
     assert len(set(dnn.__all__)) == len(dnn.__all__)
     assert all(hasattr(dnn, name) for name in dnn.__all__)

@@ -20,7 +20,7 @@ from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequenti
         ([Dense(2)], {"seed": -1}, "seed is -1"),
     ],
 )
-def test_build_refuses(layers, options, message):
+def test_build_rejects_invalid_models(layers, options, message):
     arguments = {"input_shape": (6,), "backend": get_backend("numpy"), **options}
     with pytest.raises(InputError, match=message):
         Sequential(layers, **arguments)
@@ -43,7 +43,7 @@ def test_a_layer_belongs_to_one_model():
         ("softmax", {"metrics": ("accu",)}, "metric is 'accu', .*accuracy"),
     ],
 )
-def test_compile_refuses(output, arguments, message):
+def test_compile_rejects_invalid_arguments(output, arguments, message):
     model = small_model(get_backend("numpy"), output=output, compiled=False)
     with pytest.raises(InputError, match=message):
         model.compile(**arguments)
@@ -61,7 +61,7 @@ def test_summary(capsys):
     assert "('batch', 8)" in lines[1]
 
 
-def test_everything_shows_what_it_was_made_with():
+def test_repr_shows_the_settings():
     model = small_model(get_backend("numpy"))
     shown = repr(model)
     assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")

@@ -74,7 +74,7 @@ def test_the_same_model_gives_the_same_file(saved, tmp_path):
         assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
-def test_every_truncation_is_refused(saved):
+def test_rejects_every_truncation(saved):
     _, path = saved
     whole = path.read_bytes()
     for length in range(0, len(whole), 37):
@@ -101,14 +101,14 @@ def test_every_truncation_is_refused(saved):
         *[({name: ABSENT}, name) for name in ("layers", "seed", "epochs_done", "loss")],
     ],
 )
-def test_what_does_not_fit_is_refused(saved, changes, word):
+def test_rejects_checkpoints_that_do_not_fit(saved, changes, word):
     _, path = saved
     with_facts(path, **changes)
     with pytest.raises(CheckpointError, match=word):
         load_model(path, get_backend("numpy"))
 
 
-def test_a_file_of_another_program_is_refused(tmp_path):
+def test_rejects_files_of_other_programs(tmp_path):
     from safetensors.numpy import save_file
 
     save_file({"W": np.zeros(3, dtype=np.float32)}, tmp_path / "other.safetensors")
@@ -148,7 +148,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 
 
 @pytest.mark.parametrize(("make", "shape"), [pytest.param(m, s, id=name) for name, m, s in samples()])
-def test_every_layer_is_saved_and_made_again(make, shape, tmp_path):
+def test_every_layer_survives_save_and_load(make, shape, tmp_path):
     backend, layer = get_backend("numpy"), make()
     begin, shape = ([], shape) if layer.n_categories else ([Reshape(shape)], (int(np.prod(shape)),))
     layers = [*begin, layer, Flatten(), Dense(3, "softmax")]

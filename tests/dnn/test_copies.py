@@ -36,7 +36,7 @@ def distance(y, outputs):
 
 
 @pytest.mark.parametrize("copied", WAYS)
-def test_a_copy_is_a_model_of_its_own(backend, copied):
+def test_a_copy_is_an_independent_model(backend, copied):
     x, y = small_data()
     model = trained(backend)
     before, parameters = model.predict(x), weights(model)
@@ -69,7 +69,7 @@ def test_pickle_keeps_the_settings_of_the_backend():
 
 
 @pytest.mark.parametrize("copied", WAYS)
-def test_a_layer_is_copied_with_its_settings_alone(copied):
+def test_a_copied_layer_has_the_settings_and_no_model(copied):
     """It is in no model then, so that it can be put into one."""
     model = small_model(get_backend("numpy"))
     layer = copied(model.layers[0])

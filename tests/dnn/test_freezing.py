@@ -117,12 +117,12 @@ def test_freezing_is_saved_and_loaded(tmp_path):
         (lambda: small_model(get_backend("numpy")), "learning_rate"),
     ],
 )
-def test_an_attribute_that_would_do_nothing_is_refused(make, name):
+def test_rejects_unknown_attributes(make, name):
     with pytest.raises(InputError, match=name):
         setattr(make(), name, 1)
 
 
-def test_settings_of_a_layer_do_not_change():
+def test_settings_of_a_layer_are_frozen():
     model = small_model(get_backend("numpy"))
     settings = (("units", 9), ("activation", "tanh"), ("name", "other"))
     for name, value in settings:

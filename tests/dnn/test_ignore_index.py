@@ -54,7 +54,7 @@ def torch_epoch(model, x, y, batch_size, **options):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("ignored", [-100, 255, 2])
 @pytest.mark.parametrize("backend_id", BACKENDS)
-def test_an_epoch_is_torchs(make_backend, backend_id, ignored, smoothing):
+def test_an_epoch_matches_torch(make_backend, backend_id, ignored, smoothing):
     """With a last batch that is shorter; history, validation and evaluate count the same examples."""
     x, y, _ = data(ignored)
     x = x.astype(np.float64)
@@ -71,7 +71,7 @@ def test_an_epoch_is_torchs(make_backend, backend_id, ignored, smoothing):
 
 @pytest.mark.parametrize("options", [{}, {"class_weight": {0: 2.0, 2: 0.5}}, {"class_weight": "balanced"},
                                      {"sample_weight": np.linspace(0.0, 2.0, N)}])  # fmt: skip
-def test_they_might_as_well_not_be_there(backend, options):
+def test_ignored_examples_have_no_effect(backend, options):
     """In one batch, with the weights that there are otherwise, and all that is measured."""
     x, y, counts = data()
     metrics = ("accuracy", "mae", "mse", "r2", label, mean_output)
@@ -121,7 +121,7 @@ def test_rows_of_probabilities_have_no_label_to_ignore(backend):
     assert same_bits(*(weights(m) for m in found))
 
 
-def test_it_is_saved(tmp_path):
+def test_ignore_index_is_saved(tmp_path):
     x, y, _ = data()
     assert CategoricalCrossentropy().settings() == {"label_smoothing": 0.0, "ignore_index": None}
     model = small(get_backend("numpy"), Sparse(ignore_index=-100))
@@ -136,12 +136,12 @@ def test_it_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [True, 1.0, "a", 2**63, (1,)])
-def test_not_a_class_number(bad):
+def test_rejects_invalid_class_numbers(bad):
     with pytest.raises(InputError, match=r"ignore_index is .*, expected an integer of 64 bits or None"):
         Sparse(ignore_index=bad)
 
 
-def test_refused():
+def test_rejects_invalid_arguments():
     x, y, _ = data()
     model = small(get_backend("numpy"), Sparse(ignore_index=-1))
     with pytest.raises(InputError, match=r"numbers from -100 to 2, expected 0 to 2 .* 3 outputs, or -1"):

@@ -49,7 +49,7 @@ def test_table(name):
     assert get_loss(loss) is loss
 
 
-def test_what_a_loss_contains():
+def test_activations_contained_in_losses():
     activations = {
         "categorical_crossentropy": "softmax",
         "sparse_categorical_crossentropy": "softmax",
@@ -108,20 +108,20 @@ def test_the_activation_of_the_loss_must_be_last(after):
     model.compile("mean_squared_error")
 
 
-def test_a_softmax_with_something_done_to_it_is_no_oversight():
+def test_accepts_a_softmax_followed_by_trained_layers():
     layers = [Dense(3, "softmax"), Activation("tanh"), Flatten()]
     Sequential(layers, input_shape=(4,), backend=get_backend("numpy")).compile()
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
-def test_hinge_wants_outputs_of_both_signs(activation):
+def test_hinge_rejects_nonnegative_outputs(activation):
     model = Sequential([Dense(3, activation)], input_shape=(4,), backend=get_backend("numpy"))
     with pytest.raises(InputError, match=f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
         model.compile("hinge")
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_ending_fits_the_loss(name):
+def test_output_activation_fits_the_loss(name):
     loss = get_loss(name)
     model = Sequential([Dense(3, loss.output_activation)], input_shape=(4,), backend=get_backend("numpy"))
     model.compile(loss)
@@ -157,13 +157,13 @@ def test_labels_that_do_not_fit(loss, y, message):
 
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
-def test_softmax_of_one_output_is_refused(loss):
+def test_rejects_softmax_of_one_output(loss):
     model = Sequential([Dense(1, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     with pytest.raises(InputError, match=r"1 output.*binary_crossentropy"):
         model.compile(loss)
 
 
-def test_the_wrong_partner_is_refused():
+def test_rejects_other_activations():
     model = small_model(get_backend("numpy"), output="softmax", compiled=False)
     with pytest.raises(InputError, match=r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
         model.compile("binary_crossentropy")
@@ -172,7 +172,7 @@ def test_the_wrong_partner_is_refused():
 # --------------------------------------------------------------------------- label smoothing
 
 
-def test_no_smoothing_is_the_kernel_itself():
+def test_without_smoothing_bind_returns_the_kernel():
     backend = get_backend("numpy")
     for form, kernel in CategoricalCrossentropy().bind(backend).items():
         assert kernel is backend.kernel("softmax_cross_entropy", form)
@@ -237,7 +237,7 @@ def test_yes_or_no_with_one_output(backend, loss, output, no, form):
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("rows", [False, True])
-def test_a_weight_for_each_output_is_torchs(make_backend, backend_id, rows):
+def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
     backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(3)
     z, targets = 30 * rng.normal(size=(9, 3)), rng.integers(0, 3, 9)
     z[0] = 800.0, -800.0, 0.0  # nothing overflows
@@ -258,7 +258,7 @@ def test_a_weight_for_each_output_is_torchs(make_backend, backend_id, rows):
     np.testing.assert_allclose(backend.to_host(gradient), leaf.grad.numpy(), rtol=1e-11, atol=1e-15)
 
 
-def test_weights_of_a_yes_are_saved_and_refused(tmp_path):
+def test_pos_weight_is_saved_and_validated(tmp_path):
     model = small_model(get_backend("numpy"), output="sigmoid", compiled=False)
     for bad in (-1.0, (1.0, np.nan, 1.0), "a", None):
         with pytest.raises(InputError, match="pos_weight is "):
@@ -274,6 +274,6 @@ def test_weights_of_a_yes_are_saved_and_refused(tmp_path):
     CategoricalCrossentropy(label_smoothing=np.float64(0.1)), BinaryCrossentropy(pos_weight=np.float64(2)),
     Adam(np.float64(0.1), beta1=np.float64(0.8)), LinearDecay(np.float64(0.1), np.int64(5)),
 ], ids=lambda made: made.name)  # fmt: skip
-def test_numbers_of_numpy_become_plain(made):
+def test_numpy_scalars_become_python_numbers(made):
     """A float64 of NumPy times an array of float32 is float64; a plain float is not."""
     assert not any(isinstance(value, np.generic) for value in vars(made).values())

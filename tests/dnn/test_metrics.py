@@ -45,7 +45,7 @@ def test_squared_error_on_class_numbers_is_still_a_classification():
     assert tuple(found) == (found.loss, found.accuracy)
 
 
-def test_targets_of_another_form_have_their_own_measures_in_the_validation():
+def test_validation_targets_of_another_form_have_their_own_metrics():
     x, y = small_data()
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
     model.compile("mean_squared_error")
@@ -56,7 +56,7 @@ def test_targets_of_another_form_have_their_own_measures_in_the_validation():
     assert history["val_mean_absolute_error"][-1] == pytest.approx(wanted, rel=1e-5)
 
 
-def test_metrics_say_what_is_measured():
+def test_metrics_argument_selects_the_metrics():
     _, y = small_data()
     backend = get_backend("numpy")
     _, found, history = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=())
@@ -76,7 +76,7 @@ def mean_output(y, outputs):
     return outputs.mean()
 
 
-def test_r2_is_scikit_learns(backend):
+def test_r2_matches_scikit_learn(backend):
     """Also where the mean is large beside the spread, and in batches of odd sizes."""
     metrics = pytest.importorskip("sklearn.metrics")
     x, _ = small_data()
@@ -95,7 +95,7 @@ def test_r2_is_scikit_learns(backend):
             assert found.mean_squared_error == pytest.approx(found.loss, rel=1e-5)
 
 
-def test_r2_of_batches_that_do_not_count_and_of_one_example():
+def test_r2_of_ignored_batches_and_of_one_example():
     metrics = pytest.importorskip("sklearn.metrics")
     rng, backend = np.random.default_rng(2), get_backend("numpy", dtype="float64")
     (t, p), kept = rng.normal(5.0, size=(2, 20, 2)), np.zeros(1 + 3 * 2)
@@ -135,7 +135,7 @@ def test_functions_of_your_own(make_backend, name):
     assert found[1] == pytest.approx(history[f"val_{worst.__name__}"][-1])
 
 
-def test_they_see_what_predict_gives(backend):
+def test_metric_functions_get_the_outputs_of_predict(backend):
     """And not the logits that the loss takes."""
     _, y = small_data()
 
@@ -149,7 +149,7 @@ def test_they_see_what_predict_gives(backend):
     assert found.mean_absolute_error == pytest.approx(np.abs(p - np.eye(3)[y]).mean(), rel=1e-5)
 
 
-def test_a_training_with_several_goes_on_with_the_same_bits(make_backend):
+def test_several_metrics_resume_with_the_same_bits(make_backend):
     x, _ = small_data()
     rows = x[:, :2] * np.float32(3)
 
@@ -175,19 +175,19 @@ def loss(y, outputs):
     ((lambda y, o: o,), "expected a function made by def"), ((loss,), "other than loss"),
     (("mae", "mean_absolute_error"), "expected different names"),
 ])  # fmt: skip
-def test_refused(metrics, words):
+def test_rejects_invalid_arguments(metrics, words):
     _, y = small_data()
     with pytest.raises(InputError, match=words):
         fitted(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
 
 
 @pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
-def test_names_that_a_history_has_or_cannot_have(name):
+def test_rejects_reserved_and_invalid_metric_names(name):
     with pytest.raises(InputError, match="a metric is named"):
         metric_of(mean_output, name)
 
 
-def test_a_function_of_a_wrong_shape_is_refused():
+def test_rejects_metric_functions_of_wrong_shape():
     def twice(y, outputs):
         return outputs
 

@@ -44,7 +44,7 @@ def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
         assert all(backend.to_host(v).ctypes.data % 64 == 0 for v in views.values())
 
 
-def test_more_than_a_memory_holds_is_refused():
+def test_rejects_too_many_parameters():
     with pytest.raises(InputError, match="has 68719476752 parameters, expected at most 68719476736"):
         Parameters(get_backend("numpy"), {"W": (2**18, 2**18), "b": (1,)})
 
@@ -64,7 +64,7 @@ def test_to_host_copies(backend):
         (lambda v: v.update({"c.W": v["c.W"].astype("f8")}), "'c.W' have dtype float64, expected"),
     ],
 )
-def test_load_refuses_and_writes_nothing(backend, change, message):
+def test_load_rejects_invalid_values_without_writing(backend, change, message):
     parameters, values = Parameters(backend, SHAPES), some_values()
     change(values)
     with pytest.raises(InputError, match=message):

@@ -58,7 +58,7 @@ def _in_a_child(name, send, made=None):
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("how", ["fork", "spawn"])
-def test_a_child_process_has_a_model_of_its_own(how):
+def test_a_child_process_has_an_independent_model(how):
     """On NumPy: what the child does to the model that it was forked with is not seen here."""
     here = model(get_backend("numpy"))
     before = here.predict(rows(20))
@@ -77,7 +77,7 @@ def test_a_child_process_has_a_model_of_its_own(how):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_a_model_that_is_gone_takes_nothing_with_it(make_backend, name):
+def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
     backend = make_backend(name)
     one, other = model(backend), model(backend)
     wanted = one.predict(rows(20))
@@ -94,7 +94,7 @@ def test_a_model_that_is_gone_takes_nothing_with_it(make_backend, name):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_a_model_that_is_gone_is_freed_at_once(make_backend, name):
+def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
     """Without the cyclic garbage collector, which counts objects and not their size."""
     backend = make_backend(name)
     gc.collect()

@@ -53,7 +53,7 @@ def test_streams_differ():
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.0, "0", None, True])
-def test_seed_refused(seed):
+def test_rejects_invalid_seeds(seed):
     with pytest.raises(InputError, match=r"seed is .*expected an integer from 0 to"):
         stream_key(seed, "weights")
 
@@ -62,7 +62,7 @@ def test_numpy_seed():
     assert stream_key(np.int64(5), "weights") == stream_key(5, "weights")
 
 
-def test_host_numbers_are_made_of_the_streams_bits():
+def test_host_numbers_use_the_bits_of_the_stream():
     drawn = [random_integers(get_backend("numpy"), KEY, step, 1000) for step in (0, 1)]
     u, v = ((bits // 2**10 + 0.5) / 2.0**53 for bits in drawn)
     assert same_bits(host_uniform(KEY, (1000,), step=1), v)

@@ -43,7 +43,7 @@ def test_seeds(backend):
     assert not same_bits(weights(a), weights(c))
 
 
-def test_seeds_and_layers_have_weights_of_their_own():
+def test_seeds_and_layers_have_different_weights():
     a, b = (small_model(get_backend("numpy"), seed) for seed in (0, 1))
     W = [m.parameters.to_host() for m in (a, b)]
     assert not np.any(W[0]["dense_1.W"] == W[1]["dense_1.W"])
@@ -85,7 +85,7 @@ def test_learns(backend):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 49, 50])
-def test_an_epoch_is_plain_sgd(backend, batch_size):
+def test_an_epoch_matches_plain_sgd(backend, batch_size):
     """Against the textbook in float64: shorter last batch, batch of one, whole data as one batch."""
     x, y = small_data()
     model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=backend)
@@ -122,7 +122,7 @@ def test_an_epoch_is_plain_sgd(backend, batch_size):
         ),
     ],
 )
-def test_fit_refuses_and_changes_nothing(options, message):
+def test_fit_rejects_invalid_arguments_without_changes(options, message):
     model = small_model(get_backend("numpy"))
     before = weights(model)
     with pytest.raises(InputError, match=message):
@@ -145,7 +145,7 @@ def test_fewer_examples_than_a_batch_are_one_batch(backend):
     assert split.epochs_done == 2
 
 
-def test_usually_an_epoch_is_of_batches_of_100_in_a_new_order():
+def test_default_batches_have_100_shuffled_examples():
     found = []
     for options in ({}, {"batch_size": 100, "epochs": 1, "shuffle": True}, {"shuffle": False}):
         model = small_model(get_backend("numpy"))
@@ -155,7 +155,7 @@ def test_usually_an_epoch_is_of_batches_of_100_in_a_new_order():
     assert not same_bits(found[0], found[2])
 
 
-def test_one_hot_is_class_numbers(backend):
+def test_one_hot_rows_equal_class_numbers(backend):
     x, y = small_data()
     rows = np.eye(3, dtype=np.float32)[y]
     for loss in ("categorical_crossentropy", "mean_squared_error"):
@@ -169,7 +169,7 @@ def test_one_hot_is_class_numbers(backend):
         assert models[0][1] == pytest.approx(models[1][1], rel=64 * EPS)
 
 
-def test_device_arrays_are_taken(backend):
+def test_accepts_device_arrays(backend):
     x, y = small_data()
     host, _ = fitted(backend, data=(x, y))
     there, _ = fitted(backend, data=(backend.from_host(x), backend.from_host(y)))
@@ -181,7 +181,7 @@ def test_device_arrays_are_taken(backend):
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_evaluate_is_the_formula(backend, loss, batch_size):
+def test_evaluate_matches_the_formula(backend, loss, batch_size):
     x, y = small_data()
     model = small_model(backend)
     model.compile(loss)
@@ -198,7 +198,7 @@ def test_evaluate_is_the_formula(backend, loss, batch_size):
     assert result.accuracy == pytest.approx((p.argmax(1) == y).mean())
 
 
-def test_predict_needs_no_compile_and_evaluate_does():
+def test_predict_works_without_compile_but_evaluate_does_not():
     model = small_model(get_backend("numpy"), compiled=False)
     x, y = small_data()
     assert model.predict(x).dtype == np.float32
@@ -208,7 +208,7 @@ def test_predict_needs_no_compile_and_evaluate_does():
 
 
 @pytest.mark.parametrize("call", ["evaluate", "predict"])
-def test_evaluate_and_predict_refuse(call):
+def test_evaluate_and_predict_reject_invalid_arguments(call):
     model = small_model(get_backend("numpy"))
     x, y = small_data()
     more = (y,) if call == "evaluate" else ()
@@ -218,7 +218,7 @@ def test_evaluate_and_predict_refuse(call):
         getattr(model, call)(x[:, :5], *more)
 
 
-def test_a_batch_that_nothing_is_reserved_for():
+def test_rejects_batches_without_reserved_buffers():
     model = small_model(get_backend("numpy"))
     with pytest.raises(InputError, match=r"no buffers are reserved for batches of 5, .*model.reserve\(5"):
         model.forward(model.backend.zeros((5, *model.input_shape)), training=False)

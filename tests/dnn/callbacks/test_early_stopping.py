@@ -66,7 +66,7 @@ def test_early_stopping(values, options, last, best, stopped):
     assert run(values, restored) == (last, best or last)
 
 
-def test_auto_mode_takes_accuracies_for_large_is_good():
+def test_auto_mode_maximises_accuracies():
     assert run([0.5, 0.6, 0.4, 0.9], EarlyStopping("val_accuracy"), "val_accuracy")[0] == 3
     signs = [Best(name).sign for name in ("accuracy", "val_r2", "loss")]
     assert [*signs, Best("val_accuracy", "min").sign] == [-1.0, -1.0, 1.0, 1.0]
@@ -85,7 +85,7 @@ WATCHED = {"monitor": "val_loss", "mode": "auto"}
         (CSVLogger, {"append": False}),
     ],
 )  # fmt: skip
-def test_what_is_not_said_is_as_in_keras(kind, documented):
+def test_defaults_match_keras(kind, documented):
     named = signature(kind).parameters.values()
     assert {each.name: each.default for each in named if each.default is not each.empty} == documented
 
@@ -95,7 +95,7 @@ def test_interrupted_training_keeps_the_best_weights():
     assert run([3, 1, 2, 2, 2], watcher, interrupt_at=4) == (4, 2)
 
 
-def test_a_second_fit_starts_afresh_and_a_callback_may_stop_by_itself():
+def test_a_second_fit_resets_and_a_callback_may_stop_it():
     model, watcher = small_model(get_backend("numpy")), EarlyStopping("loss", min_delta=100.0)
     for last in (2, 4):  # the first epoch of each fit is its best
         history = model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[watcher])
@@ -133,7 +133,7 @@ def test_checkpoint_of_every_epoch(tmp_path):
     ]  # fmt: skip
 
 
-def test_checkpoint_remembers_over_fits(tmp_path):
+def test_checkpoint_remembers_the_best_over_fits(tmp_path):
     path, model = tmp_path / "best.safetensors", small_model(get_backend("numpy"))
     watcher = ModelCheckpoint(path, save_best_only=True)
     script = Script([1, 2])
@@ -146,7 +146,7 @@ def test_checkpoint_remembers_over_fits(tmp_path):
 
 
 @pytest.mark.parametrize("make", [EarlyStopping, lambda: ModelCheckpoint("best", save_best_only=True)])
-def test_a_number_that_is_not_there(make):
+def test_rejects_monitors_that_are_not_in_the_logs(make):
     model = small_model(get_backend("numpy"))
     with pytest.raises(InputError, match=r"monitor is 'val_loss', expected one of loss.*validation_split"):
         model.fit(*small_data(), batch_size=10, callbacks=[make()])
@@ -161,12 +161,12 @@ def test_a_number_that_is_not_there(make):
         (lambda: ModelCheckpoint("x", mode="mix"), "mode is 'mix'"),
     ],
 )
-def test_settings_refused(make, message):
+def test_rejects_invalid_settings(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
 
-def test_a_path_that_cannot_be_filled_in():
+def test_rejects_paths_that_cannot_be_formatted():
     model = small_model(get_backend("numpy"))
     with pytest.raises(InputError, match=r"cannot be formatted .*epoch, loss"):
         model.fit(*small_data(), batch_size=10, callbacks=[ModelCheckpoint("{nothing}")])
@@ -200,7 +200,7 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
         ({"validation_split": 0.2, "validation_data": small_data()}, "are both given, expected one"),
     ],
 )
-def test_validation_split_refused(options, message):
+def test_rejects_invalid_validation_split(options, message):
     model = small_model(get_backend("numpy"))
     with pytest.raises(InputError, match=message):
         model.fit(*small_data(), batch_size=30, **options)

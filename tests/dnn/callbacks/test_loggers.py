@@ -34,7 +34,7 @@ def test_csv(tmp_path):
         assert [float(row[name]) for row in rows] == expected  # every digit
 
 
-def test_csv_keeps_the_columns_that_are_there(tmp_path):
+def test_csv_keeps_the_columns_of_the_file(tmp_path):
     path = tmp_path / "log.csv"
     model, _ = fit(CSVLogger(path, append=True), epochs=1)
     fit(CSVLogger(path, append=True), model, 1, validation_data=small_data())
@@ -56,7 +56,7 @@ def test_csv_does_not_append_to_another_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\x83\xff\x00", b"x" * 200_000, b'"' + b"x" * 200_000])
-def test_csv_does_not_append_to_what_is_no_text(tmp_path, content):
+def test_csv_does_not_append_to_binary_files(tmp_path, content):
     (tmp_path / "log").write_bytes(content)
     with pytest.raises(InputError, match="expected a CSVLogger's file"):
         CSVLogger(tmp_path / "log", append=True).on_train_begin(1, 1, 1)
@@ -72,7 +72,7 @@ def test_a_full_disk_costs_lines_and_not_the_training(caplog):
     assert caplog.text.count("epoch 1 cannot be logged (No space left on device)") == 1
 
 
-def test_csv_is_written_over(tmp_path):
+def test_csv_is_overwritten(tmp_path):
     path = tmp_path / "log.csv"
     logger = CSVLogger(path)
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_json_lines(tmp_path):
 
 
 @pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
-def test_each_epoch_is_there_when_training_is_interrupted(tmp_path, make):
+def test_each_epoch_is_written_before_an_interruption(tmp_path, make):
     path = tmp_path / "log"
 
     class Stop(make):
@@ -106,7 +106,7 @@ def test_each_epoch_is_there_when_training_is_interrupted(tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
-def test_a_folder_that_is_not_there(tmp_path, make):
+def test_rejects_missing_folders(tmp_path, make):
     with pytest.raises(InputError, match=r"cannot be written .*expected a file in a folder that exists"):
         fit(make(tmp_path / "none" / "log"))
 
@@ -143,7 +143,7 @@ def test_tensorboard_really_writes(tmp_path):
     assert any(path.stat().st_size > 0 for path in tmp_path.glob("events*"))
 
 
-def test_tensorboard_that_is_not_installed(monkeypatch):
+def test_tensorboard_without_its_package(monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):

@@ -16,12 +16,12 @@ def printed(capsys, **options):
     return capsys.readouterr().out
 
 
-def test_nothing_where_there_is_no_terminal(capsys):
+def test_prints_nothing_without_a_terminal(capsys):
     assert printed(capsys) == printed(capsys, verbose=0) == printed(capsys, verbose=False) == ""
 
 
 @pytest.mark.parametrize("verbose", [1, 2, True])
-def test_a_line_an_epoch(capsys, verbose):
+def test_a_line_per_epoch(capsys, verbose):
     lines = printed(capsys, verbose=verbose, validation_split=0.2).splitlines()
     assert [line[:10] for line in lines] == ["epoch 1/2 ", "epoch 2/2 "]
     assert all(words in lines[0] for words in (" loss ", " acc ", " test loss ", " test acc ", " s"))
@@ -40,7 +40,7 @@ def test_the_line_of_an_epoch():
     assert progress_bar.epoch_line(3, 10, logs) == wanted
 
 
-def test_the_bar_counts_the_updates_of_this_fit_and_looks_four_times_a_second_at_most(monkeypatch):
+def test_the_bar_counts_updates_and_reads_at_most_four_times_a_second(monkeypatch):
     """Epochs 3 and 4 of 50 updates each."""
     now, looks = [7.0], []
     monkeypatch.setattr(progress_bar, "time", SimpleNamespace(perf_counter=lambda: now[0]))
@@ -62,12 +62,12 @@ def test_the_bar_counts_the_updates_of_this_fit_and_looks_four_times_a_second_at
     assert not bar._bar.live.is_started
 
 
-def test_one_that_is_there_is_enough(capsys):
+def test_fit_adds_no_second_progress_bar(capsys):
     assert len(printed(capsys, verbose=2, callbacks=[PlainProgress()]).splitlines()) == 2
 
 
 @pytest.mark.parametrize("verbose", [3, "yes", None, -1])
-def test_refused(verbose):
+def test_rejects_invalid_arguments(verbose):
     with pytest.raises(InputError, match=r"verbose is .*expected 'auto', 0, 1 or 2"):
         small_model(get_backend("numpy")).fit(*small_data(), verbose=verbose)
 

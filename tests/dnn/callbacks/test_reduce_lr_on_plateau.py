@@ -41,7 +41,7 @@ def test_the_rate_of_each_epoch(numbers, settings, expected):
     assert rates(numbers, **settings) == pytest.approx(expected)
 
 
-def test_it_is_the_rate_that_updates_are_made_with(backend):
+def test_updates_use_the_reduced_rate(backend):
     """Two epochs at 0.1 and one at a tenth of it are fits with these rates, one after the other."""
     x, y = small_data()
     model, other = small_model(backend), small_model(backend)
@@ -54,7 +54,7 @@ def test_it_is_the_rate_that_updates_are_made_with(backend):
     assert same_bits(weights(model), weights(other))
 
 
-def test_a_resumed_training_has_the_lower_rate():
+def test_a_resumed_training_has_the_reduced_rate():
     x, y = small_data()
 
     def fit(resume=None, callbacks=()):
@@ -73,7 +73,7 @@ def test_a_resumed_training_has_the_lower_rate():
         assert same_bits(same, values)
 
 
-def test_refused():
+def test_rejects_invalid_arguments():
     for settings in ({"factor": 1.0}, {"factor": -1}, {"patience": 0}, {"cooldown": -1}, {"min_lr": -1},
                      {"mode": "most"}, {"monitor": 3}):  # fmt: skip
         with pytest.raises(InputError):

@@ -45,7 +45,7 @@ def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
         np.testing.assert_array_equal(weights(resumed), weights(model))
 
 
-def test_two_of_a_kind_hold_their_own(tmp_path):
+def test_two_callbacks_of_a_class_have_separate_states(tmp_path):
     def watchers():
         return [
             EarlyStopping("loss", patience=9, restore_best_weights=True),
@@ -58,7 +58,7 @@ def test_two_of_a_kind_hold_their_own(tmp_path):
     np.testing.assert_array_equal(weights(resumed), weights(model))
 
 
-def test_weights_that_were_not_held_are_asked_for():
+def test_rejects_states_without_the_best_weights():
     kept = Kept(every=2)
     fit([kept], epochs=4)
     with pytest.raises(StateError, match=r"no weights of the best epoch, .* that it was begun with"):
@@ -66,7 +66,7 @@ def test_weights_that_were_not_held_are_asked_for():
     fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # which needs none
 
 
-def test_other_measures_are_refused():
+def test_rejects_states_with_other_metrics():
     kept = Kept(every=2)
     fit([kept], epochs=3)
     with pytest.raises(StateError, match=r"accuracy, seconds, val_loss.*resume with the validation data"):
@@ -84,7 +84,7 @@ def test_the_best_checkpoint_stays_the_best(tmp_path):
     assert path.read_bytes() == best
 
 
-def test_log_files_are_as_those_of_an_undisturbed_training(tmp_path):
+def test_log_files_match_those_of_an_uninterrupted_training(tmp_path):
     def run(folder, resume=None, *more):
         folder.mkdir(exist_ok=True)
         fit([CSVLogger(folder / "log.csv"), JSONLogger(folder / "log.jsonl"), *more], resume, epochs=4)

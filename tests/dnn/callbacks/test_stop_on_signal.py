@@ -60,7 +60,7 @@ def test_a_second_signal_stops_at_once(make_backend, tmp_path):
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
 
 
-def test_an_epoch_that_is_done_is_validated_first_and_the_last_one_is_the_end(tmp_path):
+def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
     stopper, state = StopOnSignal(TrainingCheckpoint(tmp_path)), TrainingState(3, 0, {})
     stopper.signal_number = signal.SIGTERM
     stopper.on_train_begin(2, 3, 50)
@@ -71,7 +71,7 @@ def test_an_epoch_that_is_done_is_validated_first_and_the_last_one_is_the_end(tm
     assert latest_state(tmp_path).epoch == 3
 
 
-def test_a_loss_that_is_no_number_names_layer_and_update(backend):
+def test_a_nan_loss_names_layer_and_update(backend):
     model = model_on(backend, rate=1e6)
     with (
         np.errstate(all="ignore"),
@@ -80,7 +80,7 @@ def test_a_loss_that_is_no_number_names_layer_and_update(backend):
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[TerminateOnNaN()])
 
 
-def test_after_an_epoch_the_validation_and_the_weights_are_looked_at_too(make_backend):
+def test_checks_validation_and_weights_after_an_epoch(make_backend):
     model, watcher = model_on(make_backend("numpy")), TerminateOnNaN()
     watcher.set_model(model)
     watcher.on_progress(Progress(2, 3, 5, 9, 45, lambda: (0.5,), None))

@@ -59,7 +59,7 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
     ids=["plain", "class_weight", "sample_weight", "first batches"],
 )
 @pytest.mark.parametrize("blocks", [2, 8])
-def test_a_batch_in_blocks_has_the_gradient_and_the_numbers_of_the_whole(blocks, options):
+def test_blocks_have_the_gradient_and_the_metrics_of_the_batch(blocks, options):
     """With the masks, moves and noise of the whole batch too; in float64, up to rounding."""
     loss = CategoricalCrossentropy(ignore_index=2)
     whole, cut = (model(dtype="float64", loss=loss, l2=1e-2) for _ in range(2))
@@ -84,7 +84,7 @@ def mean_output(y, outputs):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch", "strict"])
-def test_gradients_are_those_of_each_block_added_in_the_order_of_the_tree(backend):
+def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
     """The same products of the same shapes, and the same sums: equal bits on any processor."""
     pytest.importorskip({"strict": "array_api_strict"}.get(backend, backend))
     x, y = data(16)
@@ -115,7 +115,7 @@ def test_gradients_are_those_of_each_block_added_in_the_order_of_the_tree(backen
     "settings", [{}, {"l2": 1e-2}, {"optimizer": Adam(clip_norm=0.1)}], ids=["Adam", "l2", "clipped"]
 )
 @pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", mean_output)], ids=["accuracy", "of rows"])
-def test_penalty_clipping_and_metrics_are_those_of_the_whole_batch(settings, metrics):
+def test_penalty_clipping_and_metrics_apply_to_the_batch(settings, metrics):
     found = []
     for blocks in (1, 4):
         made = Sequential(
@@ -163,7 +163,7 @@ def test_blocks_are_computed_in_one_thread(name):
     assert seen == [2, 1, 1]
 
 
-def test_containers_are_looked_into_for_layers_that_draw():
+def test_finds_random_layers_in_containers():
     made = Sequential(
         [Flatten(), Residual([Dense(36), Dropout(0.5)]), Dense(3, "softmax")],
         input_shape=(6, 6),
@@ -223,7 +223,7 @@ def test_batches_of_an_iterable_are_cut_too():
     assert_close(weights(a), weights(b), 1e-6)  # a stream's batches have weights
 
 
-def test_a_state_goes_on_with_its_blocks_and_with_no_others():
+def test_resumes_only_with_the_same_number_of_blocks():
     whole, kept = model(), Kept(2)
     settings = {"batch_size": 16, "epochs": 2, "verbose": 0}
     whole.fit(*data(), blocks=4, callbacks=[kept], **settings)
@@ -246,7 +246,7 @@ def test_a_block_of_one_example_has_no_variance():
         model(normalised=True).fit(*data(), batch_size=16, blocks=16, verbose=0)
 
 
-def test_blas_has_its_threads_again_afterwards():
+def test_restores_the_threads_of_blas():
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads(), get_backend("numpy").describe()["threads"]
     model("torch").fit(*data(), blocks=2, verbose=0)

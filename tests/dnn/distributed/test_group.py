@@ -157,7 +157,7 @@ def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
     assert max(pure) <= 1.0
 
 
-def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, monkeypatch):
+def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
     def other_seed(workers):
         return trained("numpy", seed=workers.rank // 3)(workers)
 
@@ -178,7 +178,7 @@ def test_another_seed_other_data_and_other_code_are_refused_by_all(tmp_path, mon
         assert not any("--mixed" in said for said in found)
 
 
-def test_who_does_not_come_is_named(tmp_path):
+def test_names_a_worker_that_does_not_arrive(tmp_path):
     def work(workers):
         if workers.rank == 2:
             time.sleep(5)
@@ -188,7 +188,7 @@ def test_who_does_not_come_is_named(tmp_path):
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
 
 
-def test_who_ends_before_the_first_update_is_named_within_the_timeout(tmp_path):
+def test_names_a_worker_that_ends_before_the_first_update(tmp_path):
     def work(workers):
         workers.share(lambda: None)  # all have joined
         if workers.rank == 2:
@@ -213,7 +213,7 @@ class Stop(Callback):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
+def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
     """By all the others, also by those who do not wait for it themselves."""
 
     def disturb(group):
@@ -229,7 +229,7 @@ def test_who_hangs_or_ends_is_named_within_the_timeout(number, tmp_path):
     assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
 
 
-def test_what_is_added_is_the_memory_of_the_array_itself(tmp_path):
+def test_adds_in_the_memory_of_the_array(tmp_path):
     def work(workers):
         backend, found = get_backend("numpy"), []
         for n in (10, 7):
@@ -254,7 +254,7 @@ def test_what_is_added_is_the_memory_of_the_array_itself(tmp_path):
         ),
     ],
 )
-def test_an_odd_environment_is_refused(environment, words, monkeypatch):
+def test_rejects_invalid_environments(environment, words, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=words):
@@ -270,7 +270,7 @@ def test_an_odd_environment_is_refused(environment, words, monkeypatch):
           "TORCHELASTIC_RESTART_COUNT": "5"}, [6], (6, 8, 2, 4, 5)),
     ],
 )  # fmt: skip
-def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
+def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatch):
     for name in (
         *group.ENVIRONMENT_VARIABLES,
         "LOCAL_RANK",
@@ -289,7 +289,7 @@ def test_what_torchrun_says_is_read(environment, joined, read, monkeypatch):
     assert (made.is_first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
 
 
-def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monkeypatch):
+def test_code_version_covers_both_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(group, "__file__", str(tmp_path / "dnn" / "distributed" / "group.py"))
     found = [group.code_version()]
     for place in ("dnn/workers/a.py", "backends/b.py", "dnn/c.txt", "scripts/d.py", "backends/b.py"):
@@ -301,14 +301,14 @@ def test_the_code_that_must_be_the_same_is_that_of_both_packages(tmp_path, monke
     assert [one != other for one, other in pairwise(found)] == [True, True, False, False, True, True]
 
 
-def test_one_process_alone_makes_all_itself():
+def test_a_single_process_calls_make_itself():
     assert Workers().share(lambda: 3) == 3
     made = []
     assert Workers().make_after_first(lambda: made.append(1) or 4) == 4
     assert made == [1]
 
 
-def test_a_store_that_is_not_there_is_said(monkeypatch):
+def test_names_a_missing_store(monkeypatch):
     for name, value in {
         "WORLD_SIZE": "2",
         "RANK": "1",

@@ -23,7 +23,7 @@ def tree(parts):
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 8, 100, 803])
-def test_blocks_are_the_batch_in_its_order_and_of_nearly_one_size(n):
+def test_blocks_partition_the_batch_evenly(n):
     for blocks in (1, 2, 8, 16):
         found = cuts(n, blocks)
         assert [row for first, end in found for row in range(first, end)] == list(range(n))
@@ -32,7 +32,7 @@ def test_blocks_are_the_batch_in_its_order_and_of_nearly_one_size(n):
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_add_up_is_the_tree():
+def test_add_up_follows_the_tree():
     for n in (1, 2, 8, 16):
         expected = tree(vectors(n))
         assert add_up(vectors(n), np.ndarray.__iadd__).tobytes() == expected.tobytes()
@@ -76,7 +76,7 @@ def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
         (1, 2, "blocks is 1 with 2 workers, expected a number of workers that is a power of two"),
     ],
 )
-def test_blocks_that_cannot_be_shared_are_refused(blocks, workers, words):
+def test_rejects_invalid_numbers_of_blocks(blocks, workers, words):
     with pytest.raises(InputError, match=words):
         require_blocks(blocks, workers)
     assert require_blocks(4096, 2) == 4096

@@ -10,7 +10,7 @@ import pytest
 from dnn.io.atomic_files import unfinished_files, write_atomically
 
 
-def test_replaced_whole_and_nothing_left(tmp_path):
+def test_replaces_atomically_and_leaves_no_temporary_file(tmp_path):
     path = tmp_path / "file"
     for content in (b"old", b"new", b""):
         write_atomically(path, content)
@@ -32,7 +32,7 @@ def test_a_device_is_never_replaced_and_a_link_to_one_is(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="no modes on Windows")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_the_mode_is_what_the_umask_leaves(tmp_path, umask):
+def test_the_mode_follows_the_umask(tmp_path, umask):
     before = os.umask(umask)
     try:
         write_atomically(tmp_path / "file", b"x")
@@ -75,7 +75,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch, broken)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_flushed_is_no_failed_write(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
     fsync = os.fsync
 
     def refuse(handle):
@@ -103,7 +103,7 @@ def test_many_writers_of_one_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_killed_writers_left_is_found(tmp_path):
+def test_finds_files_of_killed_writers(tmp_path):
     """A run folder removes it; tests/dnn/test_run_folder.py."""
     keep = [tmp_path / name for name in (".lock", "state-1.safetensors", "x.unfinished")]
     left = tmp_path / ".state-1.safetensors.0123.unfinished"

@@ -108,7 +108,7 @@ def assert_alone(path):
     assert [p for p in path.parents[2].rglob("*") if p.is_file()] == [path]
 
 
-def test_broken_files_are_refused(kind, whole):
+def test_rejects_broken_files(kind, whole):
     """400 of each kind."""
     path, content = whole
 
@@ -120,7 +120,7 @@ def test_broken_files_are_refused(kind, whole):
 
 
 @pytest.mark.slow
-def test_odd_headers_are_refused(kind, whole):
+def test_rejects_odd_headers(kind, whole):
     """150 of each kind: the header is valid JSON, and one to three of its values are not what they were."""
     path, content = whole
     header, numbers = parts(content)
@@ -140,7 +140,7 @@ def test_odd_headers_are_refused(kind, whole):
 
 
 @pytest.mark.slow
-def test_forged_facts_are_refused_or_kept(kind, whole):
+def test_forged_facts_are_rejected_or_preserved(kind, whole):
     """300 of each kind, with a right checksum: what is taken can be written and read again, unchanged."""
     path, _ = whole
     about, arrays = contents(kind, path)
@@ -192,7 +192,7 @@ def odd_arrays(arrays):
     return st.one_of(changed, named, more)
 
 
-def test_forged_arrays_are_refused(kind, whole):
+def test_rejects_forged_arrays(kind, whole):
     """100 of each kind, with a right checksum; a training state is compared when a training takes it."""
     path, _ = whole
     about, arrays = contents(kind, path)
@@ -236,7 +236,7 @@ def test_layers_named_like_paths_stay_names(tmp_path):
     assert_alone(path)
 
 
-def test_weights_that_are_no_numbers_are_refused_unless_they_are_asked_for(tmp_path):
+def test_rejects_non_finite_weights_unless_allowed(tmp_path):
     """60: NaN or infinity in one place."""
     path = tmp_path / "model.safetensors"
     save_model(small_model(), path)
@@ -256,7 +256,7 @@ def test_weights_that_are_no_numbers_are_refused_unless_they_are_asked_for(tmp_p
         assert all(same_bits(taken[n], broken[n]) for n in broken)
 
 
-def test_nothing_of_a_forged_size_is_made(tmp_path):
+def test_allocates_nothing_of_a_forged_size(tmp_path):
     """The weights that are there are compared with what the layers would have before any memory is taken."""
     path = tmp_path / "model.safetensors"
     save_model(small_model(), path)

@@ -42,13 +42,13 @@ class Full(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [None, Full()])
-def test_a_stderr_that_is_closed_or_full_ends_nothing(log, monkeypatch, stream, capsys):
+def test_a_closed_or_full_stderr_does_not_end_the_program(log, monkeypatch, stream, capsys):
     monkeypatch.setattr(sys, "stderr", stream)
     warn("nobody reads this")
     assert capsys.readouterr().out == ""
 
 
-def test_what_is_said_is_there_at_once_and_a_closed_stdout_is_no_trouble(monkeypatch, capsys):
+def test_say_flushes_at_once_and_ignores_a_closed_stdout(monkeypatch, capsys):
     class Pipe(io.StringIO):
         def flush(self):
             self.there = self.getvalue()
@@ -60,7 +60,7 @@ def test_what_is_said_is_there_at_once_and_a_closed_stdout_is_no_trouble(monkeyp
     assert capsys.readouterr().err == ""
 
 
-def test_a_full_stdout_is_told_once(log, monkeypatch, capsys):
+def test_a_full_stdout_warns_once(log, monkeypatch, capsys):
     full = Full()
     monkeypatch.setattr(sys, "stdout", full)
     monkeypatch.setattr("dnn.io.notices.silence", lambda stream: setattr(sys, "stdout", io.StringIO()))

@@ -26,7 +26,7 @@ ARRAYS = {
 }
 
 
-def test_the_library_reads_what_is_written(tmp_path):
+def test_safetensors_reads_our_files(tmp_path):
     path = tmp_path / "file"
     tensor_files.write(path, "kind", 3, {"a": [1, "b"]}, ARRAYS)
     found = load(path.read_bytes())
@@ -40,7 +40,7 @@ def test_the_library_reads_what_is_written(tmp_path):
             np.testing.assert_array_equal(read, array)
 
 
-def test_it_is_the_file_that_the_library_would_write(tmp_path):
+def test_our_files_equal_those_of_safetensors(tmp_path):
     """But for the words of the header."""
     plain = {name: np.array(a, dtype=a.dtype.newbyteorder("="), order="C") for name, a in ARRAYS.items()}
     path = tmp_path / "file"
@@ -65,7 +65,7 @@ def test_it_is_the_file_that_the_library_would_write(tmp_path):
 
 
 @pytest.mark.parametrize("array", [np.zeros(2, complex), np.array(["a"])])
-def test_what_the_format_does_not_hold(tmp_path, array):
+def test_rejects_dtypes_without_a_format_name(tmp_path, array):
     with pytest.raises(KeyError):
         tensor_files.write(tmp_path / "file", "kind", 1, {}, {"a": array})
     assert not (tmp_path / "file").exists()

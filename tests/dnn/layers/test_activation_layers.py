@@ -31,7 +31,7 @@ def pushed_through(layer, backend, x, dy):
 
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_usual_settings_are_the_named_activation(name, dtype):
+def test_default_settings_match_the_named_activation(name, dtype):
     """To the bit where the named one has no kernel of its own either."""
     x = np.linspace(-30, 30, 240, dtype=dtype).reshape(3, -1)
     x[0, :5] = 0.0, -0.0, np.inf, -np.inf, np.nan
@@ -45,7 +45,7 @@ def test_the_usual_settings_are_the_named_activation(name, dtype):
 
 @pytest.mark.parametrize("case", range(len(SETTINGS)))
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy"])
-def test_settings_are_torchs(make_backend, backend_id, case):
+def test_settings_match_torch(make_backend, backend_id, case):
     make, theirs = SETTINGS[case]
     x = np.concatenate([np.linspace(-12, 12, 97), [0.0, -0.0, 1e-20, -1e-20, 300.0, -300.0]])[None, :]
     dy = np.random.default_rng(1).normal(size=x.shape)
@@ -93,6 +93,6 @@ def test_exact_gelu_far_out():
         (lambda: GELU(True), "approximate is True, expected"),
     ],
 )
-def test_refused(make, message):
+def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
         make()

@@ -110,7 +110,7 @@ def test_distortions_have_the_same_bits_everywhere(backend, shape):
 
 
 @pytest.mark.parametrize("name", ["scale", "shear", "degrees", None])
-def test_a_distortion_is_what_scipy_makes_of_the_same_moves(backend, name):
+def test_distortions_match_scipy(backend, name):
     """By SciPy's map_coordinates, whose every pixel outside is 0, from moves by SciPy's Gaussian."""
     x, settings = images(6, 20, 18), {name: 0.3} if name else {}
     layer = RandomElastic(0.0 if name else 60.0, 3.0, **settings)
@@ -137,7 +137,7 @@ def test_a_distortion_is_what_scipy_makes_of_the_same_moves(backend, name):
         np.testing.assert_allclose(view, wanted, atol=2e-5)
 
 
-def test_a_gaussian_narrower_than_a_pixel_leaves_the_noise_as_it_is():
+def test_a_gaussian_narrower_than_a_pixel_does_not_smooth():
     layer = RandomElastic(2.0, 0.1)
     views(get_backend("numpy"), layer, images(3, 4, 5))
     bits, moves = layer._buffers[3].bits[:, 2:], layer._buffers[3].moves
@@ -151,7 +151,7 @@ def test_no_distortion_changes_nothing(backend):
     np.testing.assert_array_equal(got, x)
 
 
-def test_outside_training_the_image_stays(backend):
+def test_inference_does_not_change_images(backend):
     layers = [Reshape((4, 4)), RandomTranslation(1), RandomRotation(20.0), Flatten(), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(16,), backend=backend, seed=1)
     plain = Sequential([Dense(3, "softmax")], input_shape=(16,), backend=backend, seed=1)
@@ -165,7 +165,7 @@ def test_outside_training_the_image_stays(backend):
     assert np.isfinite(history["loss"]).all()
 
 
-def test_wrong_places_and_settings_are_refused(make_backend):
+def test_rejects_invalid_positions_and_settings(make_backend):
     numpy = make_backend("numpy")
     with pytest.raises(InputError, match=r"follows a trained layer"):
         Sequential([Dense(16), Reshape((4, 4)), RandomTranslation(1)], input_shape=(16,), backend=numpy)

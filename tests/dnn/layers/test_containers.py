@@ -72,7 +72,7 @@ def test_gradients_by_central_differences(make_backend, backend_id):
         assert abs((up - down) / (2 * h) - slope) <= 1e-6 * max(abs(slope), 0.01), name
 
 
-def test_what_they_compute():
+def test_outputs_of_containers():
     x, _ = small_data(7)
     model = build(Residual([Dense(6, "tanh")]), Parallel([Dense(2), [Activation("relu")]]))
     named = model.parameters.to_host()
@@ -84,7 +84,7 @@ def test_what_they_compute():
     np.testing.assert_allclose(model.predict(x), e / e.sum(axis=1, keepdims=True), rtol=1e-6)
 
 
-def test_each_dropout_draws_a_stream_of_its_own():
+def test_each_dropout_has_its_own_stream():
     layers = [Dropout(0.5), Residual([Dropout(0.5)]), Parallel([Dropout(0.5), [Dropout(0.5)]])]
     model = build(*layers, shape=(50,))
     model.reserve(20, training=True)
@@ -100,14 +100,14 @@ def test_each_dropout_draws_a_stream_of_its_own():
     assert same_bits(again.layers[1].layers[0]._buffers[20].mask, masks[1])
 
 
-def test_inner_layers_start_from_weights_of_their_own():
+def test_inner_layers_have_different_initial_weights():
     model = build(Dense(6), Residual([Dense(6), Dense(6)]), Parallel([Dense(6), Dense(6)]))
     drawn = [v for name, v in model.parameters.to_host().items() if v.shape == (6, 6)]
     assert len(drawn) == 5
     assert len({v.tobytes() for v in drawn}) == 5
 
 
-def test_the_seed_within_follows_from_the_containers_place():
+def test_the_inner_seed_depends_on_the_position_of_the_container():
     model = build(Dense(6), Parallel([Dense(6), Dense(6)]))
     high, low = stream_key(3, "Parallel", 1)
     values, draw = model.parameters.to_host(), INITIALIZERS["glorot_uniform"]
@@ -115,7 +115,7 @@ def test_the_seed_within_follows_from_the_containers_place():
         assert same_bits(values[f"{name}.W"], draw(stream_key(seed, "weights", place), (6, 6)))
 
 
-def test_branches_that_stand_first_compute_no_gradient():
+def test_first_branches_compute_no_gradient():
     model = build(Parallel([Dense(2), Dense(3)]))
     model.reserve(4, training=True)
     assert [branch._buffers[4].dx for branch in model.layers[0].branches] == [None, None]
@@ -161,7 +161,7 @@ def test_penalty_reaches_inner_weights():
     np.testing.assert_allclose(model.penalty.value()[0], 0.5 * total)
 
 
-def test_summary_shows_what_is_within(capsys):
+def test_summary_shows_inner_layers(capsys):
     build(*everything()).summary()
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[-1] == "110"
@@ -188,7 +188,7 @@ def test_to_torch_and_back_bit_by_bit(logits):
     assert names == {name for name, _, _ in convert.twin_parameters(module)}
 
 
-def test_a_module_of_the_same_name_is_not_taken_for_ours():
+def test_a_foreign_module_of_the_same_name_is_not_converted():
     mine = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
     module = torch.nn.Sequential(torch.nn.Linear(3, 3), mine([torch.nn.Sequential(torch.nn.Linear(3, 3))]))
     with pytest.raises(InputError, match="module '1' is"):
@@ -211,12 +211,12 @@ def test_a_module_of_the_same_name_is_not_taken_for_ours():
         (lambda: Parallel([]), "branches is empty"),
         (lambda: Parallel([Dense(3), []]), "layers is empty"),
         (lambda: Parallel([Dense(3)], merge="sum"), "merge is 'sum', expected one of concatenate, add"),
-        (lambda: build(Residual([Dense(5)])), r"\(Residual\) .*\(6,\), \(5,\)\], expected them equal$"),
-        (lambda: build(Parallel([Dense(5), Dense(4)], merge="add")), "expected them equal$"),
-        (lambda: build(Parallel([Reshape((2, 3)), Dense(4)])), "equal but for the last axis"),
+        (lambda: build(Residual([Dense(5)])), r"\(Residual\) .*\(6,\), \(5,\)\], expected equal shapes$"),
+        (lambda: build(Parallel([Dense(5), Dense(4)], merge="add")), "expected equal shapes$"),
+        (lambda: build(Parallel([Reshape((2, 3)), Dense(4)])), "equal except for the last axis"),
     ],
 )  # fmt: skip
-def test_refused(make, message):
+def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
@@ -238,7 +238,7 @@ def test_a_block_is_its_layers():
     assert same_bits(twin.from_torch(module, flat.backend).predict(x), flat.predict(x))
 
 
-def test_a_layer_within_belongs_to_one_model():
+def test_an_inner_layer_belongs_to_one_model():
     layer = Dense(6)
     build(Residual([layer]))
     with pytest.raises(InputError, match="is in a model"):

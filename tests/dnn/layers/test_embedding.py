@@ -27,7 +27,7 @@ def sentences(n=40, high=WORDS):
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
-def test_it_trains_as_torchs(make_backend, backend_id, fused):
+def test_training_matches_torch(make_backend, backend_id, fused):
     x, y = sentences()
     model = build(make_backend(backend_id, "float64", fused), Conv1D(4, 3, "tanh"))
     module = twin.to_torch(model, device="cpu")
@@ -42,7 +42,7 @@ def test_it_trains_as_torchs(make_backend, backend_id, fused):
     assert_close(again.parameters.to_host()["embedding_1.W"], table, 1e-12)
 
 
-def test_vectors_start_within_a_twentieth():
+def test_initial_values_are_within_0_05():
     W = build(get_backend("numpy")).parameters.to_host()["embedding_1.W"]
     assert -0.05 < W.min() < -0.0495
     assert 0.0495 < W.max() < 0.05
@@ -64,7 +64,7 @@ def test_only_rows_that_occur_have_a_gradient():
     "dtype", ["uint8", "int16", "int32", "uint16", "int64", "float32", "float64", "bool"]
 )
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
-def test_numbers_mean_themselves_in_every_dtype(make_backend, backend_id, dtype):
+def test_categories_are_not_rescaled_in_any_dtype(make_backend, backend_id, dtype):
     x, y = sentences(high=2 if dtype == "bool" else 200)
     model, usual = (build(make_backend(backend_id)) for _ in range(2))
     model.fit(x.astype(dtype), y, batch_size=8)
@@ -84,7 +84,7 @@ def test_a_file_on_the_disk_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [WORDS, -1, 0.5])
-def test_other_numbers_are_refused_at_the_door(bad):
+def test_rejects_numbers_that_are_no_categories(bad):
     x, y = sentences()
     x = x.astype(np.float64)
     x[3, 2] = bad
@@ -107,12 +107,12 @@ def test_other_numbers_are_refused_at_the_door(bad):
         ),
     ],
 )
-def test_refused(make, message):
+def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
         Sequential([*make(), Flatten(), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
 
 
-def test_torchs_own_comes_in():
+def test_imports_the_embedding_of_torch():
     module = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Flatten(), torch.nn.Linear(12, 2))
     model = twin.from_torch(module, get_backend("numpy"), input_shape=(3,))
     x = np.random.default_rng(0).integers(0, 9, (5, 3))

@@ -84,7 +84,7 @@ def test_shapes(layer, shape, expected):
         (lambda: Conv2D(4, 3, dilation=0), "dilation is 0"),
         (
             lambda: build(Conv2D(4, 3, groups=2)),
-            "1 channels and 4 filters in 2 groups, expected numbers that",
+            "1 channels and 4 filters in 2 groups, expected multiples of groups",
         ),
         (lambda: build(Conv2D(3, 3, groups=2), shape=(9, 9, 2)), "2 channels and 3 filters in 2 groups"),
         (lambda: Conv2D(4, 3, use_bias=1), "use_bias is 1, expected True or False"),
@@ -96,7 +96,7 @@ def test_shapes(layer, shape, expected):
         (lambda: Reshape((0, 3)), "target_shape is 0"),
     ],
 )
-def test_settings_refused(make, message):
+def test_rejects_invalid_settings(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
@@ -124,7 +124,7 @@ def test_settings_refused(make, message):
         ),
     ],
 )
-def test_an_order_that_cannot_work_names_the_cure(layers, shape, message):
+def test_rejects_impossible_orders_and_names_the_cure(layers, shape, message):
     with pytest.raises(InputError, match=message):
         build(*layers, shape=shape)
 
@@ -192,7 +192,7 @@ def test_padding_of_each_side_is_an_image_with_a_border(make_backend, backend_id
     assert_close(*found, 1e-13)
 
 
-def test_a_causal_convolution_sees_nothing_of_the_future():
+def test_a_causal_convolution_ignores_the_future():
     layer = Conv1D(3, 3, padding=(2, 0))
     build(layer, Flatten(), Dense(1), shape=(9, 2)).reserve(1, training=False)
     x = np.random.default_rng(0).normal(size=(1, 9, 2)).astype(np.float32)
@@ -221,7 +221,7 @@ def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, dig
     assert_close(found.astype(np.float64), expected, 1e-5 if dtype == "float32" else 1e-12)
 
 
-def test_nothing_before_the_first_trained_layer_computes_a_gradient():
+def test_no_gradient_before_the_first_trained_layer():
     model = small_network(get_backend("numpy"))
     model.reserve(4, training=True)
     assert model.layers[1]._buffers[4].dx is None

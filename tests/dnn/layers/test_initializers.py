@@ -18,7 +18,7 @@ VARIANCE = {
 }
 
 
-def test_all_are_here():
+def test_every_initializer_is_tested():
     assert VARIANCE.keys() == INITIALIZERS.keys()
 
 

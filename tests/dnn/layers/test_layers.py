@@ -27,7 +27,7 @@ def model_of(*layers, shape=(4,)):
         ((2,), {"initializer": "glorot"}, "initializer is 'glorot', expected one of"),
     ],
 )
-def test_refused(arguments, options, message):
+def test_rejects_invalid_arguments(arguments, options, message):
     with pytest.raises(InputError, match=message):
         Dense(*arguments, **options)
 
@@ -37,7 +37,7 @@ def test_initializer_follows_the_activation():
     assert {Dense(2, a).initializer for a in ("linear", "tanh")} == {"glorot_uniform"}
 
 
-def test_images_are_refused_with_the_cure():
+def test_rejects_images_and_names_the_cure():
     with pytest.raises(InputError, match=r"got examples of shape \(28, 28\).*reshape .* \(784,\)"):
         model_of(Dense(2), shape=(28, 28))
 
@@ -46,7 +46,7 @@ def test_images_are_refused_with_the_cure():
     "name",
     ["Dense", "Conv2D", "BatchNormalization", "Dropout", "Embedding", "Flatten", "MaxPooling2D", "ELU"],
 )
-def test_a_layer_outside_of_a_model_says_what_it_needs(name):
+def test_a_layer_outside_a_model_names_the_cure(name):
     settings = LAYERS[name].examples[0]
     layer = LAYERS[name](**settings)
     x = np.zeros((2, 4), np.float32)
@@ -58,7 +58,7 @@ def test_a_layer_outside_of_a_model_says_what_it_needs(name):
         layer.filter  # noqa: B018
 
 
-def test_config_makes_the_layer_again():
+def test_config_recreates_the_layer():
     layer = Dense(np.int64(3), "tanh", initializer="he_normal", name="last")
     again = LAYERS["Dense"](**layer.config())
     assert again.config() == layer.config()
@@ -93,7 +93,7 @@ def test_training_after_prediction_gets_its_buffers():
     assert model.layers[1]._buffers[4].dx.shape == (4, 3)
 
 
-def test_what_stands_first_passes_no_gradient_back():
+def test_the_first_layer_returns_no_gradient():
     """Every kind of layer, frozen ones too."""
     numpy = get_backend("numpy")
     kinds = {make.func: (make, shape) for _, make, shape in samples()}

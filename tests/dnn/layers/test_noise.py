@@ -64,13 +64,13 @@ def test_bits_are_those_of_the_stream(shape):
         assert same_bits(layer._buffers[4].bits.ravel(), wanted)
 
 
-def test_a_row_has_its_mask_whatever_the_batch():
+def test_the_mask_of_a_row_does_not_depend_on_the_batch():
     numpy = get_backend("numpy")
     assert np.array_equal(draws(numpy, NOISES[0], batch=3)[0], draws(numpy, NOISES[0], batch=4)[0][:3])
 
 
 @pytest.mark.parametrize("make", NOISES)
-def test_absent_outside_training(backend, make):
+def test_identity_in_inference(backend, make):
     x, _ = small_data()
     model = model_of(make(), backend)
     plain = Sequential([Dense(9, "relu"), Dense(3, "softmax")], input_shape=(6,), backend=backend)
@@ -110,11 +110,11 @@ def test_the_mean_is_kept():
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "half", True])
-def test_rate_refused(rate):
+def test_rejects_invalid_rates(rate):
     with pytest.raises(InputError, match="rate is"):
         Dropout(rate)
 
 
-def test_stddev_refused():
+def test_rejects_invalid_stddev():
     with pytest.raises(InputError, match="stddev is -1"):
         GaussianNoise(-1)

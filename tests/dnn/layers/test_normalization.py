@@ -21,7 +21,7 @@ def built(layer, shape, backend, batch=20):
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
-def test_running_averages_are_torchs(backend, shape):
+def test_running_averages_match_torch(backend, shape):
     layer = BatchNormalization(momentum=0.3)
     built(layer, shape, backend)
     theirs = torch.nn.BatchNorm1d(shape[-1], momentum=0.3)
@@ -39,7 +39,7 @@ def test_running_averages_are_torchs(backend, shape):
     assert all(same_bits(backend.to_host(v), before[k]) for k, v in layer.state.items())
 
 
-def test_a_training_batch_of_one_is_refused_before_anything_changes():
+def test_rejects_training_batches_of_one_without_changes():
     x, y = small_data(21)
     layers = [Dense(8), BatchNormalization(name="norm"), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(6,), backend=get_backend("numpy"))
@@ -71,14 +71,14 @@ def test_layer_normalisation_of_one_example(backend):
     assert trained.std() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_two_examples_have_a_variance_and_what_is_frozen_needs_none():
+def test_two_examples_suffice_and_frozen_layers_accept_one():
     layer = BatchNormalization()
     model = built(layer, (6,), get_backend("numpy"), batch=2)
     layer.trainable = False
     model.reserve(1, training=True)
 
 
-def test_usual_settings_are_torchs():
+def test_default_settings_match_torch():
     ours, theirs = BatchNormalization(), torch.nn.BatchNorm1d(3)
     assert (ours.momentum, ours.epsilon) == (theirs.momentum, theirs.eps)
     assert LayerNormalization().epsilon == torch.nn.LayerNorm(3).eps
@@ -94,6 +94,6 @@ def test_starts_as_the_identity_up_to_scale():
 
 
 @pytest.mark.parametrize("options", [{"momentum": 1.5}, {"momentum": -0.1}, {"epsilon": -1.0}])
-def test_settings_refused(options):
+def test_rejects_invalid_settings(options):
     with pytest.raises(InputError, match=f"{next(iter(options))} is"):
         BatchNormalization(**options)

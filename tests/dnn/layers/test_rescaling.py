@@ -23,7 +23,7 @@ def model_on(backend, *before, seed=0):
     return model
 
 
-def test_pixels_are_learned_as_shares_of_255(backend):
+def test_training_on_pixels_divided_by_255(backend):
     x, y = pixels()
     scaled, plain = model_on(backend, Rescaling(1 / 255)), model_on(backend)
     assert same_bits(weights(scaled), weights(plain))  # the layer has no place among the random streams
@@ -48,7 +48,7 @@ def test_images_stay_bytes_on_the_device(backend):
 
 
 @pytest.mark.parametrize("settings", [{"scale": -0.5, "offset": 2.0}, {"scale": 3.0}])
-def test_in_the_middle_it_is_a_layer(backend, settings):
+def test_works_after_other_layers(backend, settings):
     """As the weights behind it, which can do the same: (s x + o) W + b = x (s W) + (b + o sum W)."""
     x, y = pixels()
     x = x.astype("f4") * SCALE
@@ -70,20 +70,20 @@ def test_in_the_middle_it_is_a_layer(backend, settings):
     assert_close(moved[0], moved[1], 1e-4)  # the gradient went through the scale; differences of near numbers
 
 
-def test_an_offset_comes_first_too(backend):
+def test_works_first_with_an_offset(backend):
     x, _ = pixels()
     model, plain = model_on(backend, Rescaling(2 / 255, -1.0)), model_on(backend)
     plain.parameters.load(model.parameters.to_host())
     assert_close(model.predict(x), plain.predict(x.astype("f4") * (2 * SCALE) - 1), 64 * EPS)
 
 
-def test_alone_it_is_a_network(backend):
+def test_works_as_the_only_layer(backend):
     model = Sequential([Rescaling(2.0)], input_shape=(6,), backend=backend)
     assert same_bits(model.predict(pixels()[0]), pixels()[0].astype("f4") * 2)
 
 
 @pytest.mark.parametrize("wrong", ["x", None, float("nan"), float("inf"), True])
 @pytest.mark.parametrize("name", ["scale", "offset"])
-def test_refused(name, wrong):
+def test_rejects_invalid_arguments(name, wrong):
     with pytest.raises(InputError, match=rf"{name} is .*expected a finite number$"):
         Rescaling(**{"scale": 1.0, name: wrong})

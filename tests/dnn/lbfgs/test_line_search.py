@@ -91,7 +91,7 @@ def test_strong_wolfe_conditions_hold(name, step):
         assert finite[i] or max(calls[i + 1 :]) < calls[i]
 
 
-def test_a_step_that_is_good_is_taken_at_once():
+def test_accepts_a_good_first_step():
     found, calls, _ = search(lambda a: ((a - 1) ** 2, 2 * (a - 1)), 1.0)
     assert calls == [1.0]
     assert found.step == 1.0
@@ -112,12 +112,12 @@ def finite_where(fits, middle=1.0):
         (finite_where(lambda a: not 0.8 < a < 1.5), {}, [2.0, 1.0, 0.5, 0.75, 0.875]),  # the middle
     ],
 )  # fmt: skip
-def test_steps_are_those_of_the_algorithms(function, options, expected):
+def test_steps_match_the_algorithms(function, options, expected):
     _, calls, _ = search(function, expected[0], c2=0.01, evaluations=len(expected), **options)
     assert calls == pytest.approx(expected, rel=1e-12)
 
 
-def test_no_trials_no_step():
+def test_returns_none_without_trials():
     up = search(lambda a: (a, -1.0), 1.0, evaluations=7)  # a slope that is a lie
     assert up[0] is None
     assert len(up[1]) == 7
@@ -127,7 +127,7 @@ def test_no_trials_no_step():
     assert line.exhausted
 
 
-def test_never_a_number_is_never_a_step():
+def test_returns_none_if_no_value_is_finite():
     found, calls, _ = search(lambda a: (0.0, -1.0) if a == 0 else (nan, 1.0), 1.0, evaluations=6)
     assert found is None
     assert calls == pytest.approx([10.0**-i for i in range(6)])
@@ -135,7 +135,7 @@ def test_never_a_number_is_never_a_step():
     assert found is None
 
 
-def test_where_values_are_rounding_alone_slopes_decide():
+def test_slopes_decide_within_rounding():
     """A function so large that a rounding hides its fall: every value is one ULP above the first."""
 
     def flat(a):
@@ -148,7 +148,7 @@ def test_where_values_are_rounding_alone_slopes_decide():
 
 
 @pytest.mark.parametrize(("slope", "searched"), [(0.9e-4, False), (1.1e-4, True)])
-def test_an_interval_that_promises_less_than_rounding_is_not_searched(slope, searched):
+def test_ends_in_intervals_that_predict_less_than_rounding(slope, searched):
     _, calls, _ = search(lambda a: (9.0, 1.0) if a > 0 else (0.0, -slope), 1.0, rounding=1.0)
     assert (len(calls) > 1) == searched
 

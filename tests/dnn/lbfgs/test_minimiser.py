@@ -17,7 +17,7 @@ from dnn.lbfgs.minimiser import _Minimiser
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", ["numba", "torch", "strict:device1", "cupy", "torch:cuda"])
-def test_every_backend_takes_the_same_way(make_backend, backend_id, dtype):
+def test_every_backend_makes_the_same_iterations(make_backend, backend_id, dtype):
     problem = PROBLEMS["extended_rosenbrock"]
     values = []
     for b in (make_backend(backend_id, dtype), make_backend("numpy", dtype)):
@@ -38,7 +38,7 @@ def test_memory(memory):
     assert len(state.pairs) == min(memory, state.iterations)
 
 
-def test_the_direction_is_that_of_bfgs():
+def test_the_direction_matches_bfgs():
     """With all pairs, -H g for the H of the BFGS formula (Nocedal and Wright 2006, equation 6.17).
 
     H starts as the inverse of a diagonal that the formula for B, equation 6.19, gives pair by pair.
@@ -123,7 +123,7 @@ def test_reasons():
         ([2.0, 1.0, 0.9999], [3.0, 2.0, 1.0], 3e-4, None),
     ],
 )
-def test_verdicts(losses, norms, tolerance, reason):
+def test_stop_reasons(losses, norms, tolerance, reason):
     """Ten iterations together, in float32, whose epsilon has the root 3.5e-4."""
     settings = LBFGS(gradient_tolerance=1e-3, decrease_tolerance=tolerance)
     state = SimpleNamespace(history={"loss": losses, "gradient_norm": norms})
@@ -131,7 +131,7 @@ def test_verdicts(losses, norms, tolerance, reason):
 
 
 @pytest.mark.parametrize(("value", "slope"), [(inf, 1.0), (nan, 1.0), (1.0, inf), (1.0, nan)])
-def test_a_start_that_is_not_finite(value, slope):
+def test_stops_at_a_non_finite_start(value, slope):
     backend = get_backend("numpy", dtype="float64")
     state = minimise(lambda x: (value, np.array([1.0, slope])), np.ones(2), backend=backend)
     assert (state.reason, state.evaluations) == (Reason.NON_FINITE, 1)
@@ -153,7 +153,7 @@ def test_first_trials(scale):
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("tolerance", [0.0, 1e-12])
-def test_an_iteration_that_leaves_f_as_it_is_is_not_the_last(make_backend, backend_id, tolerance):
+def test_an_iteration_without_progress_does_not_stop(make_backend, backend_id, tolerance):
     """Wood's function in float32 lies at 7.877 for some iterations, in which only the last bits change."""
     backend = make_backend(backend_id)
     function, start, _ = on(backend, PROBLEMS["wood"])
@@ -164,7 +164,7 @@ def test_an_iteration_that_leaves_f_as_it_is_is_not_the_last(make_backend, backe
     assert state.value < 1e-9
 
 
-def test_what_only_rounds_ends_without_convergence():
+def test_rounding_ends_without_convergence():
     """f = 1e16 + x^2 from x = 1: no step changes f, and the gradient is kept from falling."""
     backend = get_backend("numpy", dtype="float64")
 
@@ -191,7 +191,7 @@ def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
     assert minimise(function, start, backend=backend).iterations == iterations
 
 
-def test_history_has_an_entry_an_iteration_and_never_rises():
+def test_history_has_an_entry_per_iteration_and_never_increases():
     state, calls = run("wood", max_iterations=40)
     history = state.history
     assert {len(numbers) for numbers in history.values()} == {41}
@@ -202,7 +202,7 @@ def test_history_has_an_entry_an_iteration_and_never_rises():
     assert history["evaluations"][-1] == len(calls)
 
 
-def test_what_is_not_finite_is_not_taken():
+def test_never_accepts_non_finite_points():
     backend = get_backend("numpy", dtype="float64")
 
     def wall(x):  # -log(1 - x) - log(x), infinite outside (0, 1)
@@ -216,7 +216,7 @@ def test_what_is_not_finite_is_not_taken():
     assert minimise(wall, np.asarray([2.0]), backend=backend).reason is Reason.NON_FINITE
 
 
-def test_a_gradient_that_lies_ends_in_a_failed_search():
+def test_a_wrong_gradient_ends_in_a_failed_search():
     backend = get_backend("numpy", dtype="float64")
     state = minimise(lambda x: (float(x @ x), -2 * x), np.ones(3), backend=backend)
     assert state.reason is Reason.LINE_SEARCH
@@ -224,7 +224,7 @@ def test_a_gradient_that_lies_ends_in_a_failed_search():
     assert state.evaluations == 26
 
 
-def test_the_start_stays_and_the_gradient_buffer_may_be_reused():
+def test_the_start_is_unchanged_and_the_gradient_array_may_be_reused():
     backend = get_backend("numpy", dtype="float64")
     buffer, problem = np.zeros(4), PROBLEMS["wood"]
 
@@ -277,6 +277,6 @@ def test_usual_settings():
         (np.ones(2, dtype=np.float32), "start has dtype float32, expected float64"),
     ],
 )
-def test_starts_that_do_not_fit(start, message):
+def test_rejects_invalid_starts(start, message):
     with pytest.raises(InputError, match=message):
         minimise(lambda x: (0.0, x), start, backend=get_backend("numpy", dtype="float64"))

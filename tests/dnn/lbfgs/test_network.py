@@ -100,7 +100,7 @@ def test_a_network_resumes_with_the_same_bits(make_backend, tmp_path, backend_id
 
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch"])
-def test_a_state_of_other_examples_or_another_goal_is_refused(make_backend, backend_id):
+def test_rejects_states_of_other_examples_or_losses(make_backend, backend_id):
     backend = make_backend(backend_id)
     x, y = small_data(200)
     state = fit_lbfgs(small_model(backend), x, y, settings=LBFGS(max_iterations=5))
@@ -150,7 +150,7 @@ def test_squares_and_uint8():
         ({"state": WOOD}, "state has 4 numbers of float64, expected 112 numbers of float32"),
     ],
 )
-def test_fit_refuses_and_changes_nothing(change, message):
+def test_fit_rejects_invalid_arguments_without_changes(change, message):
     model = small_model(get_backend("numpy"))
     before = weights(model)
     x, y = small_data()
@@ -161,7 +161,7 @@ def test_fit_refuses_and_changes_nothing(change, message):
         fit_lbfgs(small_model(get_backend("numpy"), compiled=False), x, y)
 
 
-def test_a_penalty_is_part_of_what_is_minimised(make_backend):
+def test_the_penalty_is_minimised_too(make_backend):
     backend = make_backend("numpy", "float64")
     x, y = small_data(60)
 
@@ -182,7 +182,7 @@ def test_a_penalty_is_part_of_what_is_minimised(make_backend):
 
 
 @pytest.mark.parametrize("chunk_size", [1000, 7])
-def test_a_weight_is_that_many_copies(make_backend, chunk_size):
+def test_a_weight_equals_copies_of_the_example(make_backend, chunk_size):
     backend = make_backend("numpy", "float64")
     x, y = small_data(30)
     counts = np.arange(30) % 4  # some are 0
@@ -202,7 +202,7 @@ def test_a_weight_is_that_many_copies(make_backend, chunk_size):
     [Dropout(0.5), BatchNormalization(), Residual([Dropout(0.5), Dense(4)]), Block([BatchNormalization()])],
     ids=lambda layer: type(layer).__name__,
 )
-def test_layers_that_are_no_function_of_the_weights_are_refused(make_backend, layer):
+def test_rejects_random_layers_and_batch_statistics(make_backend, layer):
     model = Sequential([layer, Dense(3, "softmax")], input_shape=(4,), backend=make_backend("numpy"))
     model.compile()
     with pytest.raises(InputError, match=f"{type(layer).__name__}.*more than the weights"):

@@ -14,7 +14,7 @@ SCIPY = {"maxcor": 10, "maxiter": 15_000, "maxfun": 15_000, "ftol": 1e-15, "gtol
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_least_squares_finds_a_minimum_that_is_known(name):
+def test_finds_known_minima_of_least_squares(name):
     """MINPACK's Levenberg-Marquardt, which is another way to the same numbers: the problems are right."""
     problem = PROBLEMS[name]
     start = np.asarray(problem.start, dtype=np.float64)
@@ -26,7 +26,7 @@ def test_least_squares_finds_a_minimum_that_is_known(name):
 
 @pytest.mark.parametrize("backend_id", others_slow(["numpy", "torch", "strict"], ["numpy"]))
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_finds_a_minimum_that_is_known(make_backend, name, backend_id):
+def test_finds_known_minima(make_backend, name, backend_id):
     problem, backend = PROBLEMS[name], make_backend(backend_id, "float64")
     function, start, values = on(backend, problem)
     state = minimise(function, start, backend=backend, settings=TIGHT)

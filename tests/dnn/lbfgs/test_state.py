@@ -43,7 +43,7 @@ def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, 
 
 
 @pytest.mark.parametrize("name", ["wood", "jennrich_sampson", "watson_6"])
-def test_a_search_cut_short_is_begun_again(name):
+def test_an_interrupted_search_is_repeated(name):
     """Any limit of evaluations leaves an iterate of the whole run, from which it goes on the same way.
 
     Few trials a search and a strict curvature: some searches fail and the memory is cleared.
@@ -72,7 +72,7 @@ def test_a_search_cut_short_is_begun_again(name):
         assert state.evaluations >= whole.evaluations
 
 
-def test_steps_that_mislead_are_forgotten():
+def test_drops_misleading_steps():
     """Pairs of another function say to go 1e9 times too far: then the steepest descent is tried."""
     backend, way = get_backend("numpy", dtype="float64"), []
 
@@ -110,7 +110,7 @@ def test_another_backend_reads_the_state(make_backend, tmp_path):
     assert final.value < 1e-12
 
 
-def test_states_that_no_minimisation_leaves_are_refused(tmp_path):
+def test_rejects_impossible_states(tmp_path):
     """Forged with a right checksum: numbers that are of another state, or of none."""
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
@@ -148,7 +148,7 @@ def test_states_that_no_minimisation_leaves_are_refused(tmp_path):
     assert same_bits(load_state(path, backend).point, state.point)
 
 
-def test_a_state_of_another_number_of_threads_says_so(tmp_path, caplog):
+def test_a_state_of_another_number_of_threads_warns(tmp_path, caplog):
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=2)
     save_state(state, path, backend)
@@ -163,7 +163,7 @@ def test_a_state_of_another_number_of_threads_says_so(tmp_path, caplog):
     assert said.count("\n") == 1
 
 
-def test_facts_that_do_not_fit_are_refused_by_name(tmp_path):
+def test_rejects_inconsistent_facts_by_name(tmp_path):
     """tests/dnn/io/test_hostile_files.py breaks the file itself."""
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)

@@ -40,7 +40,7 @@ def test_settings_out_of_range(optimizer, setting):
         assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
 
 
-def test_two_clippings_are_refused():
+def test_rejects_two_kinds_of_clipping():
     with pytest.raises(InputError, match="clip_norm and clip_value are both given"):
         Adam(clip_norm=1.0, clip_value=1.0)
 
@@ -96,7 +96,7 @@ def test_clipping_comes_before_the_step(backend, clip):
         np.testing.assert_array_equal(moves[1], np.clip(moves[0], np.float32(-0.01), np.float32(0.01)))
 
 
-def test_nothing_but_the_kernel_where_nothing_is_asked():
+def test_without_clipping_the_step_is_the_kernel():
     model = small_model(get_backend("numpy"))
     assert model.optimizer_state.step.func.__name__ == "adam"
     assert model.penalty is None
@@ -109,7 +109,7 @@ class Own(SGD):
         return super().bind(backend)
 
 
-def test_an_optimizer_that_does_more_than_its_kernel_says_so():
+def test_uses_plain_kernel_is_false_with_other_steps():
     usual, *others = Adam(), Own(), Adam(clip_norm=1.0), Adam(clip_value=1.0)
     assert usual.uses_plain_kernel
     assert not any(optimizer.uses_plain_kernel for optimizer in others)

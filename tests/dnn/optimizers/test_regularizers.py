@@ -32,7 +32,7 @@ def test_value_and_gradients_are_those_of_torch(make_backend):
             assert_close(backend.to_host(model.parameters.gradient[n]), 1.0 + added + 0 * host[n], 1e-12)
 
 
-def test_l2_is_half_of_torchs_weight_decay_and_no_part_of_the_loss(backend):
+def test_l2_is_half_of_torchs_weight_decay_and_not_in_the_loss(backend):
     x, y = small_data()
     models = []
     for l2 in (0.0, 0.05):
@@ -58,7 +58,7 @@ def test_l1_makes_weights_small():
     assert sizes[1] < 0.3 * sizes[0]
 
 
-def test_adamw_decays_what_has_no_gradient():
+def test_adamw_decays_parameters_without_gradient():
     model = small_model(get_backend("numpy"))
     model.compile(optimizer=AdamW(0.1, weight_decay=0.5))
     before = weights(model)
@@ -68,7 +68,7 @@ def test_adamw_decays_what_has_no_gradient():
 
 @pytest.mark.parametrize("setting", ["l1", "l2"])
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf"), "0.1"])
-def test_refused(setting, value):
+def test_rejects_invalid_arguments(setting, value):
     model = small_model(get_backend("numpy"), compiled=False)
     with pytest.raises(InputError, match=f"{setting} is "):
         model.compile(**{setting: value})

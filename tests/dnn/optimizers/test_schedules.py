@@ -77,7 +77,7 @@ def test_the_warm_up_of_a_cycle_ends_where_it_begins():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_optimizer_follows_its_table(backend, case):
+def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
     schedule, _ = CASES[case]
     model = small_model(backend)
     model.compile(optimizer=SGD(schedule))
@@ -116,7 +116,7 @@ def test_an_optimizer_follows_its_table(backend, case):
         ),
     ],
 )
-def test_refused(make, message):
+def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
@@ -146,7 +146,7 @@ def test_a_scaled_schedule_has_scaled_rates(case):
     assert scale_rate(0.4, 0.25) == 0.1
 
 
-def test_a_warmup_as_long_as_the_training_is_refused():
+def test_rejects_a_warmup_as_long_as_the_training():
     assert over_training("linear", 0.5, 1).rates().tolist() == [0.5, 0.0]
     with pytest.raises(InputError, match="warmup is 10, expected less than the 10 updates"):
         over_training("linear", 0.5, 10, 10)

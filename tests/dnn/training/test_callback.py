@@ -77,7 +77,7 @@ def test_last_progress_equals_the_epoch():
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
 
 
-def test_interrupted_training_ends_and_goes_on():
+def test_interrupted_training_ends_and_can_continue():
     model, recorder = small_model(get_backend("numpy")), Recorder(stop_at=2)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
@@ -86,7 +86,7 @@ def test_interrupted_training_ends_and_goes_on():
     assert model.fit(*small_data(), batch_size=10).epoch == [3]
 
 
-def test_who_was_told_of_the_begin_is_told_of_the_end_where_another_refuses(tmp_path):
+def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
     model, log, later = small_model(get_backend("numpy")), CSVLogger(tmp_path / "log"), Recorder()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with pytest.raises(InputError, match="with a schedule"):
@@ -94,7 +94,7 @@ def test_who_was_told_of_the_begin_is_told_of_the_end_where_another_refuses(tmp_
     assert (log._file, later.calls) == (None, [])
 
 
-def test_of_several_workers_the_first_alone_writes_talks_and_listens(tmp_path, capsys):
+def test_only_the_first_worker_writes_prints_and_handles_signals(tmp_path, capsys):
     second, states = Workers(), TrainingCheckpoint(tmp_path, every=1)
     second.rank, stopper, everywhere = 1, StopOnSignal(states), Recorder()
     stopper.signal_number, stopper.every = signal.SIGTERM, 1
@@ -119,7 +119,7 @@ def test_history():
         history.add(7, {"right": True})
 
 
-def test_a_callback_may_ask_for_fewer_looks_on_the_way(make_backend, monkeypatch):
+def test_a_callback_may_change_every_during_training(make_backend, monkeypatch):
     """Whoever wants the first update alone does not keep a backend from recording 25 together."""
 
     class First(Callback):

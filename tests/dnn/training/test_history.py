@@ -9,7 +9,7 @@ from backends import get_backend
 from dnn import History
 
 
-def test_a_picture_of_each_number():
+def test_plot_of_each_number():
     history = small_model(get_backend("numpy")).fit(*small_data(), epochs=3, validation_split=0.2)
     figure = history.plot("a title")
     assert figure.get_suptitle() == "a title"
@@ -25,7 +25,7 @@ def test_a_picture_of_each_number():
     assert file.getvalue()[:4] == b"\x89PNG"
 
 
-def test_a_picture_of_what_is_named():
+def test_plot_of_selected_names():
     history = History([1, 2], {"loss": [0.5, 0.25], "val_top_5": [0.5, 0.75]})
     (axes,) = history.plot(labels=("a", "b"), names=["top_5"]).axes
     assert axes.get_ylabel() == "top 5"
@@ -33,5 +33,5 @@ def test_a_picture_of_what_is_named():
 
 
 @pytest.mark.parametrize("history", [History(), History([1], {"loss": [0.5], "seconds": [1.0]})])
-def test_with_little_in_it(history):
+def test_plot_of_short_histories(history):
     history.plot().savefig(io.BytesIO())

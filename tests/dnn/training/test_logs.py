@@ -29,7 +29,7 @@ class See(Callback):
         self.seen.append(logs.get("mine"))
 
 
-def test_what_a_callback_adds_is_seen_later_and_kept(tmp_path):
+def test_numbers_added_by_a_callback_reach_later_callbacks_and_the_history(tmp_path):
     model, see = small_model(get_backend("numpy")), See()
     states = TrainingCheckpoint(tmp_path)
     history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Add(), see, states]).history
@@ -45,7 +45,7 @@ def test_what_a_callback_adds_is_seen_later_and_kept(tmp_path):
     assert resumed.epoch == [1, 2, 3, 4]
 
 
-def test_what_is_added_must_be_a_number():
+def test_added_values_must_be_numbers():
     class Text(Callback):
         def on_epoch_end(self, epoch, logs):
             logs["note"] = "good"
@@ -55,7 +55,7 @@ def test_what_is_added_must_be_a_number():
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_batch_begin", "on_test_end", "on_predict_begin"])
-def test_a_hook_that_is_never_called_is_refused_by_name(hook):
+def test_rejects_hooks_that_are_never_called(hook):
     made = type("Theirs", (Callback,), {hook: lambda self, *rest: None})
     with pytest.raises(InputError, match=f"Theirs has {hook}, which is never called"):
         small_model(get_backend("numpy")).fit(*small_data(), callbacks=[made()])

@@ -20,7 +20,7 @@ class Hold(Callback):
         assert self.go.wait(MAX_SECONDS)
 
 
-def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
+def test_rejects_a_second_training_and_the_first_continues():
     model, alone, hold = small_model(get_backend("numpy")), small_model(get_backend("numpy")), Hold()
     thread = threading.Thread(
         target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
@@ -38,7 +38,7 @@ def test_a_second_training_is_refused_and_the_first_is_not_disturbed():
     model.fit(*small_data(), batch_size=10)  # it is free again
 
 
-def test_a_training_that_fails_leaves_the_model_free():
+def test_the_model_can_train_after_a_failed_training():
     class Fail(Callback):
         def on_epoch_end(self, epoch, logs):
             raise RuntimeError("on purpose")
@@ -58,6 +58,6 @@ def test_a_training_that_fails_leaves_the_model_free():
         ({"shuffle": [1, 2]}, r"shuffle is \[1, 2\], expected True or False"),
     ],
 )
-def test_odd_arguments_are_refused_in_a_sentence(odd, words):
+def test_rejects_odd_arguments(odd, words):
     with pytest.raises(InputError, match=words):
         small_model(get_backend("numpy")).fit(*small_data(), **odd)

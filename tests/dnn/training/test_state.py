@@ -92,7 +92,7 @@ def test_watching_changes_no_bit(backend):
         ({"optimizer": Adam(0.01)}, "optimizer"),
     ],
 )
-def test_a_state_of_another_training_is_refused(make_backend, change, word):
+def test_rejects_states_of_another_training(make_backend, change, word):
     backend, kept = make_backend("numpy"), Kept()
     fit(model_on(backend), [kept])
     options = dict(change)
@@ -103,7 +103,7 @@ def test_a_state_of_another_training_is_refused(make_backend, change, word):
     np.testing.assert_array_equal(backend.to_host(other.parameters.values), before)
 
 
-def test_a_state_of_other_data_is_refused(make_backend):
+def test_rejects_states_of_other_data(make_backend):
     backend, kept = make_backend("numpy"), Kept()
     fit(model_on(backend), [kept])
     x, y = data()
@@ -128,7 +128,7 @@ def fifth(make_backend):
         ({"totals": np.zeros(4, "f4")}, r"'totals' of .* is float32 \(4,\), expected float32 \(3,\)"),
     ],
 )
-def test_arrays_of_another_form_are_refused(make_backend, fifth, changed, words):
+def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
     state, model = copy.deepcopy(fifth), model_on(make_backend("numpy"))
     state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
     before = model.parameters.values.copy()
@@ -137,7 +137,7 @@ def test_arrays_of_another_form_are_refused(make_backend, fifth, changed, words)
     np.testing.assert_array_equal(model.parameters.values, before)
 
 
-def test_a_state_may_stand_at_the_last_update_of_an_epoch_and_not_after_it(make_backend):
+def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
     class Last(Callback):
         every = 8
 
@@ -154,7 +154,7 @@ def test_a_state_may_stand_at_the_last_update_of_an_epoch_and_not_after_it(make_
         fit(model_on(make_backend("numpy")), resume=last.state)
 
 
-def test_the_digest_is_of_the_position_and_of_all_arrays_but_the_callbacks():
+def test_the_digest_covers_position_and_arrays_except_callbacks():
     def of(epoch=2, updates=5, **changed):
         arrays = {"a": np.zeros(2, "f4"), "b": np.ones(2), **changed}
         return TrainingState(epoch, updates, {}, arrays=arrays).digest
@@ -166,7 +166,7 @@ def test_the_digest_is_of_the_position_and_of_all_arrays_but_the_callbacks():
     assert len({of(), *others}) == 7
 
 
-def test_the_epochs_before_have_the_measures_of_this_training_and_what_callbacks_added():
+def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
     def before(epoch, **history):
         return previous_history(TrainingState(epoch, 0, {}, history), ["loss", "seconds"])
 
@@ -190,7 +190,7 @@ def state_file(make_backend, tmp_path):
     return path
 
 
-def test_any_flipped_bit_is_noticed(state_file):
+def test_detects_any_flipped_bit(state_file):
     content = state_file.read_bytes()
     rng = np.random.default_rng(0)
     for at in rng.integers(0, len(content), 300):
@@ -201,7 +201,7 @@ def test_any_flipped_bit_is_noticed(state_file):
             read_state(state_file)
 
 
-def test_any_truncation_is_noticed(state_file):
+def test_detects_any_truncation(state_file):
     content = state_file.read_bytes()
     for size in (0, 1, 7, 8, 100, len(content) // 2, len(content) - 1):
         state_file.write_bytes(content[:size])
@@ -209,7 +209,7 @@ def test_any_truncation_is_noticed(state_file):
             read_state(state_file)
 
 
-def test_a_newer_version_is_refused(state_file):
+def test_rejects_newer_versions(state_file):
     tensor_files.write(state_file, FORMAT, VERSION + 1, {}, {})
     with pytest.raises(StateError, match=f"version {VERSION + 1}, this release reads {VERSION}"):
         read_state(state_file)
@@ -219,7 +219,7 @@ def made_up(epoch, updates, losses=()):
     return TrainingState(epoch, updates, {}, {"val_loss": list(losses)}, {"a": np.zeros(1)})
 
 
-def test_the_last_and_the_best_are_kept(tmp_path):
+def test_keeps_the_latest_and_the_best_states(tmp_path):
     checkpoints = TrainingCheckpoint(tmp_path, every=10, max_to_keep=2)
     losses = [0.5, 0.2, 0.4, 0.3]
     for epoch in range(1, 5):
@@ -241,7 +241,7 @@ def test_the_last_and_the_best_are_kept(tmp_path):
         ({"val_loss": [], "loss": []}, None),
     ],
 )
-def test_the_best_epoch_is_the_first_with_the_least_loss(history, best):
+def test_the_best_epoch_is_the_first_with_the_lowest_loss(history, best):
     assert best_epoch(history) == best
 
 
@@ -276,7 +276,7 @@ def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp
 @pytest.mark.parametrize(
     ("number", "left"), [(errno.ENOSPC, "34"), (errno.EDQUOT, "34"), (errno.EACCES, "23")]
 )
-def test_on_a_full_disk_the_oldest_state_makes_room_if_another_stays(tmp_path, monkeypatch, number, left):
+def test_a_full_disk_removes_the_oldest_of_several_states(tmp_path, monkeypatch, number, left):
     checkpoints = TrainingCheckpoint(tmp_path)
     assert [checkpoints.save(made_up(epoch, 0)) for epoch in (2, 3)] == [True, True]
 
@@ -290,7 +290,7 @@ def test_on_a_full_disk_the_oldest_state_makes_room_if_another_stays(tmp_path, m
     assert "".join(path.name[10] for path in state_files(tmp_path)) == left
 
 
-def test_an_unreadable_newest_state_is_passed_over(tmp_path, caplog):
+def test_skips_an_unreadable_newest_state(tmp_path, caplog):
     checkpoints = TrainingCheckpoint(tmp_path)
     checkpoints.save(made_up(2, 0))
     checkpoints.save(made_up(3, 0))
@@ -301,7 +301,7 @@ def test_an_unreadable_newest_state_is_passed_over(tmp_path, caplog):
         latest_state(tmp_path / "nowhere")
 
 
-def test_what_cannot_be_written_is_told_and_training_goes_on(make_backend, tmp_path, caplog):
+def test_a_failed_write_warns_and_training_continues(make_backend, tmp_path, caplog):
     gone = tmp_path / "gone"
     model = model_on(make_backend("numpy"))
     history = fit(model, [TrainingCheckpoint(gone, every=3)])
@@ -309,7 +309,7 @@ def test_what_cannot_be_written_is_told_and_training_goes_on(make_backend, tmp_p
     assert caplog.text.count("cannot be written") == 1  # of nine that failed alike
 
 
-def test_a_full_disk_costs_no_older_state(tmp_path, monkeypatch, caplog):
+def test_a_full_disk_keeps_the_only_older_state(tmp_path, monkeypatch, caplog):
     checkpoints, full = TrainingCheckpoint(tmp_path, max_to_keep=1), OSError(28, "No space left on device")
     assert checkpoints.save(made_up(2, 0))
 
@@ -337,7 +337,7 @@ def test_a_full_disk_costs_no_older_state(tmp_path, monkeypatch, caplog):
         ({}, ""),
     ],
 )
-def test_a_resume_elsewhere_says_that_bits_are_not_promised(make_backend, caplog, made_with, words):
+def test_resuming_on_another_backend_warns_about_bits(make_backend, caplog, made_with, words):
     kept = Kept()
     fit(model_on(make_backend("numpy")), [kept])
     state = kept.states[3]

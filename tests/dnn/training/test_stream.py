@@ -42,7 +42,7 @@ def numbers(history):
     return {name: values for name, values in history.items() if name != "seconds"}
 
 
-def test_the_bits_are_those_of_arrays(backend):
+def test_streams_have_the_bits_of_arrays(backend):
     (x, y), source = small_data(), Endless()
     options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # which are all
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, **options)
@@ -55,7 +55,7 @@ def test_the_bits_are_those_of_arrays(backend):
     assert three["loss"] != one["loss"]
 
 
-def test_whatever_a_batch_holds(backend):
+def test_batches_of_all_kinds_of_arrays(backend):
     """Sizes, dtypes, forms of targets and libraries may change from batch to batch."""
     given = list(batches())
     plain, one = fitted(backend, given)
@@ -94,7 +94,7 @@ def test_a_data_loader(backend):
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_values_are_measured_as_those_of_arrays(outputs):
+def test_metrics_of_streams_match_those_of_arrays(outputs):
     """The mean absolute error and R2, in the validation too."""
     x, _ = small_data()
     y, found = x[:, :outputs] * np.float32(2), []
@@ -109,7 +109,7 @@ def test_values_are_measured_as_those_of_arrays(outputs):
         np.testing.assert_allclose(found[1][name], values, rtol=1e-5, err_msg=name)
 
 
-def test_rows_have_no_label_to_ignore_also_where_numbers_have():
+def test_rows_have_no_ignored_label():
     x, y = small_data()
     rows, found = np.eye(3, dtype="f4")[y], []
     for second in (rows, y):
@@ -121,7 +121,7 @@ def test_rows_have_no_label_to_ignore_also_where_numbers_have():
     model.fit([(x, rows)])
 
 
-def test_an_iterator_goes_on(backend):
+def test_an_iterator_continues(backend):
     model, _ = fitted(backend, iter(Endless()), steps_per_epoch=2)
     other = small_model(backend)
     other.fit(list(batches((8,) * 6)), epochs=1)
@@ -187,7 +187,7 @@ REFUSED_AT_ONCE = {
 
 
 @pytest.mark.parametrize("case", REFUSED_AT_ONCE)
-def test_refused(case):
+def test_rejects_invalid_arguments(case):
     options, message = REFUSED_AT_ONCE[case]
     model = small_model(get_backend("numpy"))
     before = weights(model)
@@ -197,7 +197,7 @@ def test_refused(case):
     assert model.epochs_done == 0
 
 
-def test_an_early_end_is_said_and_the_model_can_go_on():
+def test_an_early_end_is_an_error_and_the_model_can_continue():
     model = small_model(get_backend("numpy"))
     with pytest.raises(
         InputError,
@@ -209,7 +209,7 @@ def test_an_early_end_is_said_and_the_model_can_go_on():
     assert model.epochs_done == 2
 
 
-def test_an_iterator_is_not_resumed():
+def test_rejects_resume_with_an_iterator():
     kept = Kept()
     fitted(get_backend("numpy"), list(batches()), callbacks=[kept])
     with pytest.raises(
@@ -218,6 +218,6 @@ def test_an_iterator_is_not_resumed():
         fitted(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])
 
 
-def test_batches_have_no_balance_of_their_classes():
+def test_rejects_balanced_class_weights_of_streams():
     with pytest.raises(InputError, match="class_weight is 'balanced', expected a dict: x comes in batches"):
         fitted(get_backend("numpy"), list(batches((8, 8))), class_weight="balanced")

@@ -72,7 +72,7 @@ def variants(backend, value):
 
 
 @pytest.mark.parametrize("case", REFUSED_X)
-def test_examples_refused(backend, case):
+def test_rejects_invalid_examples(backend, case):
     value, message = REFUSED_X[case]
     for x in variants(backend, value):
         with pytest.raises(InputError, match=message):
@@ -80,7 +80,7 @@ def test_examples_refused(backend, case):
 
 
 @pytest.mark.parametrize("case", REFUSED_Y)
-def test_targets_refused(backend, case):
+def test_rejects_invalid_targets(backend, case):
     value, message = REFUSED_Y[case]
     for y in variants(backend, value):
         with pytest.raises(InputError, match=message):
@@ -88,14 +88,14 @@ def test_targets_refused(backend, case):
 
 
 @pytest.mark.parametrize("give", ["numpy", "torch", "strict"])
-def test_arrays_of_other_libraries_on_the_host_are_taken(backend, make_backend, give):
+def test_accepts_host_arrays_of_other_libraries(backend, make_backend, give):
     foreign = make_backend(give).from_host(X)
     there = inputs.validate_examples(backend, "x", foreign, (2, 3))
     assert backend.owns(there)
     assert same_bits(backend.to_host(there), X)
 
 
-def test_arrays_of_other_devices_refused(backend, make_backend):
+def test_rejects_arrays_on_other_devices(backend, make_backend):
     foreign = make_backend("strict:device2").from_host(X)
     with pytest.raises(InputError, match=r"x is a .*from_host"):
         inputs.validate_examples(backend, "x", foreign, (2, 3))
@@ -107,7 +107,7 @@ class Subclass(np.ndarray):
     """Masked arrays and matrices have other rules for the same operators."""
 
 
-def test_subclass_of_ndarray_refused_elsewhere():
+def test_rejects_subclasses_of_ndarray():
     with pytest.raises(InputError, match=r"x is a .*Subclass"):
         inputs.validate_examples(get_backend("torch"), "x", X.view(Subclass), (2, 3))
 
@@ -122,7 +122,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_examples_admitted(backend, layout):
+def test_accepts_valid_examples(backend, layout):
     x = LAYOUTS[layout].copy(order="K") * np.asarray(2, LAYOUTS[layout].dtype)
     x.flags.writeable = False
     there = inputs.validate_examples(backend, "x", x, (2, 3))
@@ -160,7 +160,7 @@ def test_class_numbers_become_int64(backend, dtype):
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, "3", None, True])
-def test_positive_integer_refused(value):
+def test_positive_integer_rejects_other_values(value):
     with pytest.raises(InputError, match=r"epochs is .*expected an integer of at least 1"):
         positive_integer("epochs", value)
 
@@ -169,7 +169,7 @@ def test_positive_integer():
     assert type(positive_integer("n", np.int32(3))) is int
 
 
-def test_one_output_takes_a_value_for_each_example(backend):
+def test_one_output_accepts_one_value_per_example(backend):
     for dtype in ("int64", "bool", "float32", "float64"):
         y = np.asarray([0, 1, 1, 0], dtype)
         for given in variants(backend, y):

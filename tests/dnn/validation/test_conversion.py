@@ -40,7 +40,7 @@ def test_a_tensor_with_a_gradient_is_detached(backend):
     assert leaf.requires_grad
 
 
-def test_a_fit_on_tensors_is_one_on_arrays(backend):
+def test_fit_on_tensors_equals_fit_on_arrays(backend):
     x, y = small_data()
     plain, tensors, lists = (small_model(backend) for _ in range(3))
     plain.fit(x, y, batch_size=8, sample_weight=np.linspace(0, 1, 50, dtype="f4"))
@@ -65,7 +65,7 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("kind", [1, 3, 11])
-def test_memory_that_the_host_reads_is_shared(make_backend, kind):
+def test_host_readable_memory_is_shared(make_backend, kind):
     """The CPU's own, and what CUDA or ROCm has pinned there: DLPack's numbers of these."""
     host = X.copy()
 
@@ -93,7 +93,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(backend, case):
+def test_rejects_invalid_arguments(backend, case):
     if backend.device_type == "cuda" and case == "on CUDA":
         pytest.skip("it is there")
     given, message = REFUSED[case]
@@ -108,7 +108,7 @@ def test_bfloat16(make_backend):
         validate_examples(make_backend("numpy"), "x", half, (3,))
 
 
-def test_a_table_whose_columns_have_no_dtypes_is_an_array():
+def test_accepts_tables_without_column_dtypes():
     """As pyarrow's."""
     table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
     assert as_array(get_backend("numpy"), "x", table) is X
@@ -139,7 +139,7 @@ def test_pandas(backend):
             validate_targets(backend, "y", frame["town"], 4, 3)
 
 
-def test_whole_numbers_mean_themselves_in_uint8(backend):
+def test_uint8_columns_are_not_rescaled(backend):
     x, y = small_data()
     x = np.arange(x.size).reshape(x.shape) % 10
     found = []

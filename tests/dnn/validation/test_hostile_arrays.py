@@ -147,7 +147,7 @@ def plain(given, use):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
-def test_arrays_are_taken_right_or_refused(name, make_backend):
+def test_arrays_are_converted_correctly_or_rejected(name, make_backend):
     """350 for each backend. What is refused leaves the model and the caller's array as they were."""
     backend = make_backend(name)
     model, start = small_model(backend), weights(small_model(backend))

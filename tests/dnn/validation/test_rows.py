@@ -42,7 +42,7 @@ def data_of(dtype):
 
 @pytest.mark.parametrize("dtype", others_slow(DTYPES, ["float32", "uint8"]))
 @pytest.mark.parametrize("form", FORMS)
-def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
+def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     x, y = data_of(dtype)
     given = FORMS[form](tmp_path / "x", x)
     plain, other = small_model(backend), small_model(backend)
@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_an_array(backend, tmp_path, form, dtype):
     assert fingerprint(backend, there) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
 
 
-def test_a_state_goes_on_from_an_array_to_a_map(tmp_path):
+def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):
     (x, y), kept = small_data(), Kept()
     whole, resumed = small_model(get_backend("numpy")), small_model(get_backend("numpy"))
     whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
@@ -65,7 +65,7 @@ def test_a_state_goes_on_from_an_array_to_a_map(tmp_path):
     assert same_bits(weights(whole), weights(resumed))
 
 
-def test_what_was_written_into_a_map_counts(tmp_path):
+def test_changes_to_a_memory_map_are_used(tmp_path):
     x, _ = small_data()
     for mode in ("r+", "c"):
         given = on_disk(tmp_path / mode, x, mode)
@@ -81,7 +81,7 @@ def test_what_was_written_into_a_map_counts(tmp_path):
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
-def test_what_is_read_at_a_time(monkeypatch, size, rows):
+def test_bytes_read_at_a_time(monkeypatch, size, rows):
     """As many rows, of 24 bytes here, as fit into a block, and one at least."""
     x, _ = small_data()
     monkeypatch.setattr("dnn.validation.rows.BLOCK_BYTES", size)
@@ -91,7 +91,7 @@ def test_what_is_read_at_a_time(monkeypatch, size, rows):
     assert len(parts[0]) == min(rows, 47)
 
 
-def test_entries_named_twice_are_added(backend):
+def test_duplicate_entries_are_added(backend):
     twice = scipy.sparse.csr_array((np.ones(2, "f4"), [1, 1], [0, 2, 2]), shape=(2, 6))
     assert validate_examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
     too_large = twice * np.float32(3e38)
@@ -108,7 +108,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("form", ["map", "csr", "csc"])
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(backend, tmp_path, form, case):
+def test_rejects_invalid_arguments(backend, tmp_path, form, case):
     value, dtype, message = REFUSED[case]
     x = np.zeros((9, 6), dtype)
     x[8, 5] = value
@@ -125,7 +125,7 @@ class OnCUDA(TorchBackend):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_map_is_moved_to_a_device_of_its_own_memory(tmp_path, dtype):
+def test_a_memory_map_is_copied_to_a_device_with_its_own_memory(tmp_path, dtype):
     cpu = get_backend("torch")
     backend = OnCUDA(**{f.name: getattr(cpu, f.name) for f in dataclasses.fields(cpu) if f.init})
     x, _ = data_of(dtype)
@@ -249,7 +249,7 @@ def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
     assert grown < (matrix if form == "csr" else 2 * matrix)  # another form is copied to CSR
 
 
-def test_a_map_of_a_single_number_is_refused(tmp_path):
+def test_rejects_memory_maps_of_a_single_number(tmp_path):
     alone = np.memmap(tmp_path / "x.bin", "f4", "w+", shape=())
     with pytest.raises(InputError, match=r"x has shape \(\), expected \(N, 3\)"):
         validate_examples(get_backend("numpy"), "x", alone, (3,))

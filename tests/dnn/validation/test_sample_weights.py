@@ -18,7 +18,7 @@ def fitted(backend, x, y, **options):
     return model, history
 
 
-def test_weights_of_one_are_no_weights(backend):
+def test_weights_of_one_change_nothing(backend):
     x, y = small_data()
     plain, losses = fitted(backend, x, y)
     for options in ({"sample_weight": np.ones(50)}, {"class_weight": {0: 1.0}}):
@@ -28,7 +28,7 @@ def test_weights_of_one_are_no_weights(backend):
         assert weighted["accuracy"] == losses["accuracy"]
 
 
-def test_a_weight_of_two_is_two_examples(backend):
+def test_a_weight_of_two_equals_two_examples(backend):
     """In one batch, since batches of twice the examples would not be the same."""
     x, y = small_data()
     twice = np.concatenate([np.arange(50), np.flatnonzero(y == 1)])
@@ -39,7 +39,7 @@ def test_a_weight_of_two_is_two_examples(backend):
 
 
 @pytest.mark.parametrize("rows", [False, True])
-def test_balanced_is_as_in_scikit_learn(backend, rows):
+def test_balanced_matches_scikit_learn(backend, rows):
     sklearn = pytest.importorskip("sklearn.utils.class_weight")
     x, y = small_data()
     kept = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 2)[:5]])  # 1 does not occur
@@ -53,7 +53,7 @@ def test_balanced_is_as_in_scikit_learn(backend, rows):
     assert losses["loss"] == again["loss"]
 
 
-def test_an_example_of_weight_zero_is_not_there(backend):
+def test_an_example_of_weight_zero_has_no_effect(backend):
     x, y = small_data()
     weight = (np.arange(50) % 25 < 20).astype("f4")  # 20 of each batch of 25 count
     kept = np.flatnonzero(weight)
@@ -63,7 +63,7 @@ def test_an_example_of_weight_zero_is_not_there(backend):
     assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
 
 
-def test_both_are_multiplied_and_rows_have_classes(backend):
+def test_sample_and_class_weights_are_multiplied(backend):
     _, y = small_data()
     sample = np.linspace(0, 2, 50)
     per_class = {0: 0.5, 2: 3.0}
@@ -126,7 +126,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused(case):
+def test_rejects_invalid_arguments(case):
     options, message = REFUSED[case]
     model = small_model(get_backend("numpy"))
     before = weights(model)
@@ -139,13 +139,13 @@ def test_refused(case):
     "weights",
     [{"class_weight": {0: 1e308}}, {"class_weight": {0: 3e38}}, {"sample_weight": np.full(50, 1e38)}],
 )
-def test_weights_that_float32_cannot_add_up_are_refused(weights):
+def test_rejects_weights_with_an_infinite_sum(weights):
     x, y = small_data()
     with pytest.raises(InputError, match="the weights add up to more than float32 holds"):
         small_model(get_backend("numpy")).fit(x, y, **weights)
 
 
-def test_weights_of_another_device_are_refused(make_backend):
+def test_rejects_weights_on_another_device(make_backend):
     model = small_model(make_backend("torch"))
     foreign = make_backend("strict:device1").from_host(np.ones(50, dtype="f4"))
     with pytest.raises(InputError, match=r"sample_weight is a .*from_host"):
