@@ -108,7 +108,7 @@ def test_the_activation_of_the_loss_must_be_last(after):
     model.compile("mean_squared_error")
 
 
-def test_accepts_a_softmax_followed_by_trained_layers():
+def test_accepts_a_softmax_followed_by_an_activation():
     layers = [Dense(3, "softmax"), Activation("tanh"), Flatten()]
     Sequential(layers, input_shape=(4,), backend=get_backend("numpy")).compile()
 
