@@ -93,7 +93,7 @@ class Loss(Checked):
         if self.activation is None:
             return
         if (last := layers[-1].activation) not in (self.activation, "linear"):
-            either = f"{self.activation!r} (or 'linear', whose outputs are then logits)"
+            either = f"{self.activation!r} (or 'linear', if the outputs are logits)"
             got = f"the last layer's activation is {last!r}"
             raise InputError(f"{got}, expected {either} with the loss {self.name!r}")
         for layer, after in reversed(list(pairwise(layers))):
@@ -171,7 +171,7 @@ class CategoricalCrossentropy(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if outputs == 1:
-            got = "the network has 1 output, whose softmax is always 1"
+            got = "the network has 1 output, and the softmax of one number is always 1"
             cure = "use 'binary_crossentropy', or Dense(2, 'softmax')"
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
 

@@ -58,7 +58,7 @@ class _File(_Log):
         with reraise(OSError, got, "a file in a folder that exists"):
             self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         if not self.append:
             for epoch, logs in history.rows():
                 self.on_epoch_end(epoch, logs)

@@ -91,18 +91,18 @@ class EarlyStopping(Callback):
         if self._improves(epoch, logs) and self.restore_best_weights:
             self._weights = self.model.parameters.to_host()
 
-    def held_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> dict[str, np.ndarray]:
         return self._weights or {}
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         for epoch, logs in history.rows():
             self._improves(epoch, logs)
         if self.restore_best_weights and self.best_epoch:
-            if not held:
+            if not arrays:
                 got = f"the training state holds no weights of the best epoch, {self.best_epoch}"
-                cure = "resume with the callbacks that it was begun with"
+                cure = "resume with the callbacks of that training"
                 raise StateError(f"{got}, for EarlyStopping to restore", cure=cure)
-            self._weights = held
+            self._weights = arrays
 
     def on_train_end(self) -> None:
         if self._weights is not None:
@@ -157,7 +157,7 @@ class ReduceLROnPlateau(Callback):
         if self._stalls(logs) and now > self.min_lr:
             rate[...] = max(now * self.factor, self.min_lr)
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         for _, logs in history.rows():
             self._stalls(logs)
 
@@ -183,7 +183,7 @@ class ModelCheckpoint(Callback):
         self.save_best_only = settings.require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         if self.save_best_only:
             for _, logs in history.rows():
                 self.best.improves(logs)

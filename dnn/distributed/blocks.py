@@ -1,13 +1,13 @@
-"""An update whose batch is cut into blocks, so that its bits do not depend on the number of workers.
+"""An update on a batch that is cut into blocks, so that its bits do not depend on the number of workers.
 
 The gradient of each block is computed as if the block were the batch, with one thread, one block after
 another. The gradients, losses and metrics of the blocks are added in the order of a balanced binary tree
 (``dnn.distributed.tree``). A worker computes one subtree of the blocks, and the sums of the workers are added
 in the order of the same tree. So one worker and eight workers do the same floating-point operations.
 
-Random layers draw for an example by its row in the whole batch. A layer that uses batch statistics, such as
-BatchNormalization, sees one block (Hoffer et al. 2017, "Train longer, generalize better", ghost batches); its
-running state becomes the mean of what the blocks made of it.
+Random layers draw for an example by its row in the batch. A layer that uses batch statistics, such as
+BatchNormalization, sees one block at a time (Hoffer et al. 2017, "Train longer, generalize better", ghost
+batches). Its running state becomes the mean of the states after each block.
 """
 
 from collections.abc import Iterable, Iterator

@@ -146,7 +146,7 @@ class Workers:
     def _wait_for_key(self, key: str, end: float) -> bool:
         """Wait until the store has the key or the time ``end``; return whether it has the key."""
         pause = 0.001  # polled, because the store's ``wait`` does not return at a signal
-        with suppress(RuntimeError):  # the store is gone
+        with suppress(RuntimeError):  # the store has ended
             while not self._store.check([key]):
                 if time.monotonic() >= end:
                     return False
@@ -264,21 +264,21 @@ class Workers:
         the store, that message is returned.
         """
         how = f"did not answer within {self.timeout:g} s" if late else "has ended"
-        said = f"worker {peer} {how}; the run ends"
+        message = f"worker {peer} {how}; the run ends"
         with suppress(RuntimeError):  # the store may have ended too
             self._store.set(f"waits {self.rank}", "")
             if late:
                 time.sleep(GRACE_SECONDS)
                 lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
-                said = f"{_format_ranks(lost)} {how}; the run ends"
+                message = f"{_format_ranks(lost)} {how}; the run ends"
             elif self._wait_for_key(
                 f"says {peer}", time.monotonic() + 2 * GRACE_SECONDS
             ):  # gloo closes before it ends
-                said = self._store.get(f"says {peer}").decode()
-            self._store.set(f"says {self.rank}", said)
+                message = self._store.get(f"says {peer}").decode()
+            self._store.set(f"says {self.rank}", message)
             if self._holds_store:
                 time.sleep(2 * GRACE_SECONDS)  # let the others read it
-        return said
+        return message
 
 
 def _format_ranks(ranks: list[int]) -> str:

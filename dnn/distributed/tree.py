@@ -70,11 +70,11 @@ def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slic
     while distance < size:
         middle = (first + end) // 2
         halves = slice(first, middle), slice(middle, end)
-        keep, send = halves if not rank & distance else halves[::-1]
-        mine[keep] += swap(rank ^ distance, send, keep)
-        rounds.append((rank ^ distance, keep, send))
-        first = keep.start
-        end = keep.stop
+        own, send = halves if not rank & distance else halves[::-1]
+        mine[own] += swap(rank ^ distance, send, own)
+        rounds.append((rank ^ distance, own, send))
+        first = own.start
+        end = own.stop
         distance = 2 * distance
-    for peer, keep, send in reversed(rounds):
-        mine[send] = swap(peer, keep, send)
+    for peer, own, send in reversed(rounds):
+        mine[send] = swap(peer, own, send)

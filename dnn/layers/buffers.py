@@ -33,7 +33,7 @@ def call_weakly(method: Make) -> Make:
 
 
 class Buffers(threading.local):
-    """Named arrays whose first axis is the batch.
+    """Named arrays with the batch as first axis.
 
     Args:
         make: function of (batch size, training) that returns the arrays. It must not own these buffers.

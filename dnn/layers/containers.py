@@ -35,8 +35,8 @@ def layer_from(description: Mapping[str, Any]) -> Layer:
     arguments = dict(description)
     layer_class = look_up("layer type", str(arguments.pop("type", None)), LAYERS)
     with reraise(TypeError, "a layer is described wrongly:"):
-        made: Layer = layer_from_config(layer_class, arguments)
-    return made
+        layer: Layer = layer_from_config(layer_class, arguments)
+    return layer
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:

@@ -54,10 +54,10 @@ class Affine(Activated):
         return {n: self._draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        made = super().make_buffers(batch, training)
+        buffers = super().make_buffers(batch, training)
         # If f' can be computed from y, f overwrites z with y.
         in_place = ACTIVATIONS[self.activation].from_output
-        return {**made, "z": made["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
+        return {**buffers, "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Store the views; without a bias the kernels get zeros for b and write db to an unused array."""

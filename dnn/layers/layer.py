@@ -101,7 +101,7 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Explain why an attribute that ``build`` makes is missing."""
+            """Raise an error that explains why an attribute set by ``build`` is missing."""
             made_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
             if made_by_build and self._backend is None:
                 raise NotInModel(self)
@@ -183,8 +183,8 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
         """
         shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
-        kept = ((name, shapes[name]) for name in self.buffers)
-        return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in kept}
+        named = ((name, shapes[name]) for name in self.buffers)
+        return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in named}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool) -> Array:

@@ -26,9 +26,8 @@ class Progress:
     # Returns the values of ``names`` over the epoch so far. It waits for the device, so call it a few times
     # a second at most.
     read: Callable[[], tuple[float, ...]]
-    take_state: Callable[
-        [], TrainingState
-    ]  # copies the whole training from the device, to go on from here later
+    # Copies the training state from the device.
+    take_state: Callable[[], TrainingState]
     names: tuple[str, ...] = ("loss", "accuracy")  # "loss", then the metrics
 
 
@@ -49,15 +48,15 @@ class Callback:
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Called before the first update of a fit, which trains the epochs first_epoch to epochs."""
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         """Restore this callback's state; called after on_train_begin if fit resumes from a training state.
 
         Args:
             history: epochs before the resume.
-            held: the arrays that ``held_arrays`` returned when the state was saved.
+            held: the arrays that ``state_arrays`` returned when the state was saved.
         """
 
-    def held_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> dict[str, np.ndarray]:
         """Return named host arrays to save in each training state, if ``on_resume`` needs any."""
         return {}
 

@@ -78,7 +78,7 @@ class Batches:
 
     @property
     def update_facts(self) -> dict[str, str]:
-        """Facts that the bits depend on: {"updates": "whole"} if the backend plans whole updates, else {}."""
+        """Facts that the bits depend on: {"updates": "whole"} if the backend plans the updates, else {}."""
         return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
@@ -164,7 +164,7 @@ class Training:
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
-            arrays |= {place + name: array for name, array in watcher.held_arrays().items()}
+            arrays |= {place + name: array for name, array in watcher.state_arrays().items()}
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -230,13 +230,13 @@ class Training:
             watchers = [(c, c.every) for c in self.watchers if c.every is not None]
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
-            made = batches.done
+            done = batches.done
             updates = batches.updates
             seen = batches.examples_done
             names = batches.totals.names
             read = partial(batches.totals.read, seen)
-            take_state = partial(self.take_state, epoch, made)
+            take_state = partial(self.take_state, epoch, done)
             for watcher, every in watchers:
-                if made % every == 0 or made == updates:
-                    watcher.on_progress(Progress(epoch, epochs, made, updates, seen, read, take_state, names))
+                if done % every == 0 or done == updates:
+                    watcher.on_progress(Progress(epoch, epochs, done, updates, seen, read, take_state, names))
         return batches.totals.read(batches.examples_done)

@@ -1,7 +1,6 @@
-"""How the updates of a training run: planned by the backend, recorded, or called one by one.
+"""Choose how to run updates: planned by the backend, recorded and replayed, or called one by one.
 
-What an update does is defined in ``dnn.training.step``. This module only chooses
-the fastest way to repeat it.
+``dnn.training.step`` defines the updates. This module only chooses the fastest way to repeat them.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ Run = Callable[[int], None]
 
 
 class Runner(NamedTuple):
-    """``run(n)`` makes n updates; ``is_planned`` says whether the backend does whole updates by itself."""
+    """``run(n)`` makes n updates; ``is_planned`` says whether the backend computes them from a plan."""
 
     run: Run
     is_planned: bool
@@ -25,7 +24,8 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
     """Return the fastest available runner.
 
     Args:
-        unroll: number of updates that a backend which records them replays at a time.
+        step: the update to repeat.
+        unroll: number of updates that a recording backend replays at a time.
     """
     backend = step.network.backend
     by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, unroll)
@@ -45,7 +45,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
 
 
 def _run_from_host(step: TrainingStep) -> Run:
-    """Pick each batch on the host; only the rest of the update may be recorded."""
+    """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
     learn = step.network.backend.capture(step.learn, 1)
 
     def run(n: int) -> None:

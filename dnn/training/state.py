@@ -101,7 +101,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
         if not fits:
             got = f"the training state has another {name}: {shorten(found)}"
-            raise StateError(got, shorten(wanted), "resume with what it was begun with")
+            raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
     here = state_arrays(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
     if here.keys() != saved:
@@ -126,6 +126,6 @@ def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
     measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
     if state.history and (measured != set(log_names) or len(epochs) != 1):
         got = f"the training state has the epochs' {shorten(', '.join(state.history))}"
-        raise StateError(got, ", ".join(log_names), "resume with the validation data that it was begun with")
+        raise StateError(got, ", ".join(log_names), "resume with the validation data of that training")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})

@@ -85,8 +85,8 @@ def validate_examples(
     x = validate_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
-        held = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(held, f"integers from 0 to {n_categories - 1} for an Embedding")
+        values = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
+        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
     return x
 
 

@@ -119,7 +119,7 @@ class InputPipeline(NamedTuple):
         with np.errstate(over="ignore"):
             total = float(backend.xp.sum(weights))
         if not isfinite(total):
-            got = f"the weights add up to more than {backend.dtype_name} holds"
+            got = f"the sum of the weights is infinite in {backend.dtype_name}"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
         if require_nonzero and float(backend.xp.max(weights)) == 0.0:
             raise InputError("the weights are all 0, expected at least one above 0")

@@ -103,8 +103,8 @@ def row_gatherer(backend: Backend, x: Array) -> Callable[[Array, Array, Array, f
     gather = backend.kernel("gather_rows")
 
     def gather_from_host(rows: Rows, index: Array, out: Array, scale: float) -> None:
-        picked = backend.from_host(rows.take(backend.to_host(index)))
-        every = backend.xp.arange(picked.shape[0], dtype=backend.xp.int64, device=backend.device)
-        gather(picked, every, out, scale)
+        batch = backend.from_host(rows.take(backend.to_host(index)))
+        every = backend.xp.arange(batch.shape[0], dtype=backend.xp.int64, device=backend.device)
+        gather(batch, every, out, scale)
 
     return gather_from_host if isinstance(x, Rows) else gather

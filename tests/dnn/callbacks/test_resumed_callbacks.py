@@ -61,7 +61,7 @@ def test_two_callbacks_of_a_class_have_separate_states(tmp_path):
 def test_rejects_states_without_the_best_weights():
     kept = Kept(every=2)
     fit([kept], epochs=4)
-    with pytest.raises(StateError, match=r"no weights of the best epoch, .* that it was begun with"):
+    with pytest.raises(StateError, match=r"no weights of the best epoch, .* callbacks of that training"):
         fit([EarlyStopping(patience=9, restore_best_weights=True)], kept.states[-1])
     fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # which needs none
 

@@ -141,7 +141,7 @@ def test_rejects_invalid_arguments(case):
 )
 def test_rejects_weights_with_an_infinite_sum(weights):
     x, y = small_data()
-    with pytest.raises(InputError, match="the weights add up to more than float32 holds"):
+    with pytest.raises(InputError, match="the sum of the weights is infinite in float32"):
         small_model(get_backend("numpy")).fit(x, y, **weights)
 
 
