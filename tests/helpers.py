@@ -1,4 +1,4 @@
-"""What several test files use and is no fixture: comparisons of host arrays, small data and models."""
+"""Helpers of several test files: comparisons of host arrays, small data and models."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def assert_same_training(one, other, history, other_history):
 
 
 def others_slow(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
-    """Values for ``parametrize``, of which all but those in ``quick`` are marked as slow."""
+    """Return values for ``parametrize``; all except those in ``quick`` are marked as slow."""
     values = list(values)
     assert set(quick) <= set(values), "a quick value does not exist any more"
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
 def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
+    """Return x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
     rng = np.random.default_rng([1, seed])
     x = rng.normal(size=(n, 6)).astype(np.float32)
     return x, np.argmax(x[:, :3] + 0.1 * rng.normal(size=(n, 3)), axis=1)
@@ -104,12 +104,12 @@ def small_model(
 
 
 def weights(model: Sequential) -> np.ndarray:
-    """All parameters of a model, one after another, on the host."""
+    """Return all parameters of a model in one vector on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
 
 
 class Kept(Callback):
-    """The states of a training: every so many updates within an epoch, and after each."""
+    """Collects training states every ``every`` updates within an epoch, and after each epoch."""
 
     def __init__(self, every: int = 1) -> None:
         self.every = every
@@ -125,7 +125,7 @@ class Kept(Callback):
 
 @contextmanager
 def no_reads_back(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> Iterator[None]:
-    """Any way to get a number of the backend's arrays to the host raises AssertionError."""
+    """Make every way to copy a number to the host raise AssertionError."""
 
     def refuse(self, *args, **options):
         raise AssertionError("a number was read back to the host")

@@ -34,7 +34,7 @@ class Problem:
     def linear(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """r (m,) and J (m, n) at x (n,), float32 or float64."""
         data = [a.astype(x.dtype) for a in self.data]
-        with np.errstate(all="ignore"):  # exp overflows where a line search looks too far
+        with np.errstate(all="ignore"):  # exp overflows at long steps of a line search
             r = self.residuals(x[:, None], *data)[:, 0]
             steps = x[:, None] + 1j * (np.eye(len(x), dtype=x.dtype) * x.dtype.type(COMPLEX_STEP))
             J = self.residuals(steps, *data).imag / x.dtype.type(COMPLEX_STEP)

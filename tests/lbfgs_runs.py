@@ -10,7 +10,7 @@ TIGHT = LBFGS(max_iterations=1000, max_evaluations=20_000, gradient_tolerance=1e
 
 
 def on(backend, problem):
-    """The problem as a function of the backend's vectors, its start, and the list of its values."""
+    """Return the problem as a function on the backend, its start, and the list of its values."""
     values = []
 
     def function(point):
@@ -23,7 +23,7 @@ def on(backend, problem):
 
 
 def run(problem, dtype="float64", settings=None, **changes):
-    """(state at the stop, values of all evaluations) of a problem by name, on NumPy."""
+    """Return (final state, values of all evaluations) of a problem by name, on NumPy."""
     backend = get_backend("numpy", dtype=dtype)
     function, start, values = on(backend, PROBLEMS[problem])
     state = minimise(function, start, backend=backend, settings=settings or LBFGS(**changes))

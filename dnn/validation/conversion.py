@@ -76,7 +76,7 @@ def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
     ]  # fmt: skip
     kinds = set()
     for name, dtype in columns:
-        kind = getattr(dtype, "kind", None)  # only pandas dtypes have it
+        kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             which = argument if name is None else f"column {name!r} of {argument}"
             raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}")

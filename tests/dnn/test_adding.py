@@ -1,4 +1,4 @@
-"""A layer, a loss and an optimizer from a module of a user's own: they train, are saved and loaded."""
+"""A layer, a loss and an optimizer in a user's module: they train, and are saved and loaded."""
 
 import copy
 import importlib.util
@@ -62,7 +62,7 @@ class Slow(Adam):
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """(name, text) -> the module; tables and sys.modules are afterwards what they were."""
+    """Return a function that imports a text as a module; afterwards tables and sys.modules are restored."""
     for table in ALL:
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
@@ -143,7 +143,7 @@ KINDS = ("Fields", "Decorated", "Written", "Below")
 @pytest.mark.parametrize("trainable", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_layer(load, tmp_path, kind, trainable):
-    """It declares its settings or writes an __init__; it is frozen, saved, copied and shown with them."""
+    """With declared settings or an __init__; both are frozen, saved, copied and shown."""
     make = getattr(load("my_gain", DECLARED), kind)
     layer = make(1.5)
     layer.trainable = trainable
@@ -167,13 +167,13 @@ def test_declared_settings_are_checked_and_frozen(load, kind):
             make(value)
     assert type(make(np.float32(2)).start) is float
     layer = make(2.0)
-    layer.mine = 3  # an attribute of its own
+    layer.mine = 3  # an additional attribute
     with pytest.raises(InputError, match=f"a {kind}'s start cannot be changed to 3.0; make a new layer"):
         layer.start = 3.0
 
 
 def test_a_layer_of_ours_as_a_base(load):
-    """Its settings need not be those of the base."""
+    """A subclass may have other settings than its base."""
     text = "from dnn import Dense\nclass Rectified(Dense):\n    def __init__(self, units):\n"
     text += "        super().__init__(2 * units, 'relu')\n        self.units = units\n"
     layer = load("my_dense", text).Rectified(3)
@@ -329,7 +329,7 @@ def test_agree_judges_what_torch_does_not_have(load, monkeypatch, capsys):
         records = [record for record in found["records"] if record["level"] == level]
         for name in names:
             backends = {r["backend"] for r in records if name in f"{r['case']} {r['tensor']}"}
-            # What the loss is does not matter to ONNX Runtime, which computes forward alone.
+            # ONNX Runtime ignores the loss, since it only computes forward.
             assert backends == {"numpy", "torch"} | (
                 {"onnxruntime"} if (level, name) == ("L2", "quartic") else set()
             )

@@ -1,4 +1,4 @@
-"""Sequential and compile: what they refuse, and the summary of what was built."""
+"""Errors of Sequential and compile, and the summary of a model."""
 
 import pytest
 from helpers import small_data, small_model

@@ -1,4 +1,4 @@
-"""Checkpoints load on any backend, and nothing broken or foreign is taken for one."""
+"""Checkpoints load on any backend; broken and foreign files are rejected."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def saved(tmp_path):
 
 
 def with_facts(path, **changes):
-    """The file with other metadata, none where it is ABSENT, and the checksum that goes with it."""
+    """Write the file with other metadata and their checksum; ABSENT removes an entry."""
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
     version = changes.pop("version", VERSION)
     facts = {name: value for name, value in {**about, **changes}.items() if value is not ABSENT}
@@ -90,7 +90,7 @@ def test_rejects_every_truncation(saved):
         ({"dtype": "float16"}, "float16"),
         ({"dtype": "float64"}, "float64"),
         ({"layers": []}, "layers"),
-        ({"layers": "none"}, "no lists"),
+        ({"layers": "none"}, "are not lists"),
         ({"layers": [{"type": "Evil", "units": 3}]}, "Evil"),
         ({"layers": [{"type": "Dense", "units": 3, "code": "1"}]}, "code"),
         ({"layers": [{"type": "Dense", "units": "3"}]}, "units"),
@@ -161,7 +161,7 @@ def test_every_layer_survives_save_and_load(make, shape, tmp_path):
     loaded = load_model(tmp_path / "model.safetensors", backend)
     assert loaded.config() == model.config()
     assert same_bits(loaded.predict(x), model.predict(x))
-    # Also what is random goes on where it was: a second epoch is the same for both.
+    # Random streams continue too: a second epoch is the same for both.
     for m in (model, loaded):
         m.compile()
         m.fit(x, np.arange(6) % 3, batch_size=3)
@@ -181,6 +181,6 @@ def test_a_model_comes_back_with_its_optimizer_schedule_and_penalty(tmp_path):
     assert (again.penalty.l1, again.penalty.l2) == (0.01, 0.02)
     assert again.metrics == ()
     assert again.epochs_done == 2
-    again.fit(x, y, batch_size=50)  # the schedule goes on from update 10
+    again.fit(x, y, batch_size=50)  # the schedule continues from update 10
     rate = backend.to_host(again.optimizer_state.control)[0]
     assert rate == np.float32(optimizer.learning_rate.rates()[10])

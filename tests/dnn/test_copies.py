@@ -1,4 +1,4 @@
-"""copy, deepcopy and pickle: a model of its own, which goes on as the first would."""
+"""copy, deepcopy and pickle: an independent model that continues as the original would."""
 
 import copy
 import pickle
@@ -70,7 +70,7 @@ def test_pickle_keeps_the_settings_of_the_backend():
 
 @pytest.mark.parametrize("copied", WAYS)
 def test_a_copied_layer_has_the_settings_and_no_model(copied):
-    """It is in no model then, so that it can be put into one."""
+    """The copy is in no model, so that it can be put into one."""
     model = small_model(get_backend("numpy"))
     layer = copied(model.layers[0])
     assert layer.config() == model.layers[0].config()

@@ -1,4 +1,4 @@
-"""Frozen layers stay as they are, to the bit; attributes that would do nothing are refused."""
+"""Frozen layers do not change by a bit; unknown attributes are rejected."""
 
 import numpy as np
 import pytest

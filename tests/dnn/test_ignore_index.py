@@ -1,4 +1,4 @@
-"""ignore_index: examples without a label have no loss, no gradient, and no part in what is measured."""
+"""ignore_index: examples without a label have no loss, no gradient and no part in metrics."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ N = 37
 
 
 def data(ignored=-100):
-    """(x, y), a third of whose labels are the ignored one, and which rows count."""
+    """Return (x, y, mask of the rows that count); a third of the labels are the ignored one."""
     x, y = small_data(N)
     if ignored not in (0, 1, 2):
         y = np.where(np.arange(N) % 3 == 1, ignored, y)
@@ -31,7 +31,7 @@ def small(backend, loss, **options):
 
 
 def torch_epoch(model, x, y, batch_size, **options):
-    """One epoch of the model's twin: (mean loss, accuracy) of the examples that count, and its weights."""
+    """Train the torch copy of the model for one epoch; return (mean loss, accuracy) and its weights."""
     module = twin.to_torch(model, device="cpu", logits=True)
     adapt, ignored = torch.optim.SGD(module.parameters(), 0.2), options["ignore_index"]
     total = right = count = 0.0
@@ -55,7 +55,7 @@ def torch_epoch(model, x, y, batch_size, **options):
 @pytest.mark.parametrize("ignored", [-100, 255, 2])
 @pytest.mark.parametrize("backend_id", BACKENDS)
 def test_an_epoch_matches_torch(make_backend, backend_id, ignored, smoothing):
-    """With a last batch that is shorter; history, validation and evaluate count the same examples."""
+    """The last batch is shorter; history, validation and evaluate count the same examples."""
     x, y, _ = data(ignored)
     x = x.astype(np.float64)
     loss = CategoricalCrossentropy(label_smoothing=smoothing, ignore_index=ignored)
@@ -72,7 +72,7 @@ def test_an_epoch_matches_torch(make_backend, backend_id, ignored, smoothing):
 @pytest.mark.parametrize("options", [{}, {"class_weight": {0: 2.0, 2: 0.5}}, {"class_weight": "balanced"},
                                      {"sample_weight": np.linspace(0.0, 2.0, N)}])  # fmt: skip
 def test_ignored_examples_have_no_effect(backend, options):
-    """In one batch, with the weights that there are otherwise, and all that is measured."""
+    """In one batch, with the usual weights and all metrics."""
     x, y, counts = data()
     metrics = ("accuracy", "mae", "mse", "r2", label, mean_output)
     model, other = (small(backend, loss, metrics=metrics) for loss in (Sparse(ignore_index=-100), Sparse()))
@@ -83,12 +83,12 @@ def test_ignored_examples_have_no_effect(backend, options):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-5, err_msg=name)
     np.testing.assert_allclose(ours["mean_output"], [1 / 3] * 3, rtol=1e-5)
     np.testing.assert_allclose(weights(model), weights(other), rtol=1e-4, atol=1e-6)
-    found = model.evaluate(x, y, batch_size=5)  # some of whose batches have few that count
+    found = model.evaluate(x, y, batch_size=5)  # some batches have few examples that count
     np.testing.assert_allclose(found, other.evaluate(x[counts], y[counts]), rtol=2e-5)
 
 
 def label(y, outputs):
-    """A number for each example, -100 for ignored ones."""
+    """One number per example, -100 for ignored ones."""
     return y
 
 

@@ -1,4 +1,4 @@
-"""Goals by name, what they refuse, label smoothing and weights; kernels are tested with the kernels."""
+"""Losses by name, their errors, label smoothing and weights; tests of kernels are elsewhere."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def test_short_names(short, name):
 def test_table(name):
     loss = LOSSES[name]()
     assert loss.name == name
-    if loss.kernel:  # else it writes ``compute``
+    if loss.kernel:  # otherwise it defines ``compute``
         assert KERNELS[loss.kernel].kinds == ("integer", "dense")
     assert get_loss(name) == loss
     assert get_loss(loss) is loss
@@ -63,7 +63,7 @@ def test_activations_contained_in_losses():
 
 @dataclass(frozen=True)
 class Squares(Loss):
-    """The squared error, by ``compute``."""
+    """The squared error, with ``compute``."""
 
     name = "squares"
 
@@ -252,7 +252,7 @@ def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
         leaf, torch.tensor(dense), pos_weight=weight, reduction="none"
     )
     each.mean().backward()
-    # With the weight 0 the loss of a yes is taken away again, which leaves the rounding of it.
+    # With weight 0 the loss of a yes is subtracted again, up to rounding.
     found = backend.to_host(losses)
     np.testing.assert_allclose(found, each.mean(1).detach().numpy(), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(backend.to_host(gradient), leaf.grad.numpy(), rtol=1e-11, atol=1e-15)
@@ -275,5 +275,5 @@ def test_pos_weight_is_saved_and_validated(tmp_path):
     Adam(np.float64(0.1), beta1=np.float64(0.8)), LinearDecay(np.float64(0.1), np.int64(5)),
 ], ids=lambda made: made.name)  # fmt: skip
 def test_numpy_scalars_become_python_numbers(made):
-    """A float64 of NumPy times an array of float32 is float64; a plain float is not."""
+    """A NumPy float64 times a float32 array is float64; a Python float times it is float32."""
     assert not any(isinstance(value, np.generic) for value in vars(made).values())

@@ -1,4 +1,4 @@
-"""Metrics beside the loss: natural for each loss, and what metrics= asks for."""
+"""Metrics: the defaults of each loss, and those of the argument metrics."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def mean_output(y, outputs):
 
 
 def test_r2_matches_scikit_learn(backend):
-    """Also where the mean is large beside the spread, and in batches of odd sizes."""
+    """Also if the mean is much larger than the spread, and in batches of odd sizes."""
     metrics = pytest.importorskip("sklearn.metrics")
     x, _ = small_data()
     for shift in (0.0, 3000.0):
@@ -136,7 +136,7 @@ def test_functions_of_your_own(make_backend, name):
 
 
 def test_metric_functions_get_the_outputs_of_predict(backend):
-    """And not the logits that the loss takes."""
+    """The functions do not get the logits."""
     _, y = small_data()
 
     def smallest(y, outputs):

@@ -1,4 +1,4 @@
-"""Implementations that nobody here wrote concur: torch, SciPy, scikit-learn, and central differences."""
+"""Comparison with independent implementations: torch, SciPy, scikit-learn and central differences."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
 )
 @pytest.mark.parametrize(("solver", "optimizer"), [("sgd", SGD(0.1)), ("sgd", SGD(0.1, 0.9, True))])
 def test_one_update_is_that_of_scikit_learn(activation, theirs, solver, optimizer, data):
-    # Adam is left out: scikit-learn's epsilon stands beside sqrt(v) before the bias correction.
+    # Not Adam: scikit-learn adds epsilon to sqrt(v) before the bias correction.
     x, y = data.x[:100].astype(np.float64), data.y[:100]
     model = Sequential(
         [Dense(9, activation), Dense(10, "softmax")],

@@ -1,4 +1,4 @@
-"""One flat vector, aligned named views into it, and a load that is all or nothing."""
+"""One flat vector, aligned named views into it, and an atomic load."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def some_values(dtype="float32"):
 def test_views_share_the_vector(backend):
     parameters = Parameters(backend, SHAPES)
     values = some_values()
-    parameters.values[...] = parameters.gradients[...] = float("nan")  # between the views too
+    parameters.values[...] = parameters.gradients[...] = float("nan")  # also the padding between views
     parameters.load(values)
     assert not backend.to_host(parameters.gradients).any()
     assert {n: v.shape for n, v in parameters.to_host().items()} == SHAPES

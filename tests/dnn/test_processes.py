@@ -1,4 +1,4 @@
-"""Models in several threads, in forked and spawned processes, and beside models that are gone."""
+"""Models in several threads, in forked and spawned processes, and after other models were deleted."""
 
 import gc
 import multiprocessing
@@ -29,7 +29,7 @@ def model(backend):
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_eight_threads_predict_the_same_bits(make_backend, name):
-    """400 predictions; 10,000 when it was measured for docs/reliability.md."""
+    """400 predictions; the measurement in docs/reliability.md made 10,000."""
     one = model(make_backend(name))
     batches = [rows(n, n) for n in (1, 3, 17, 64, 100, 5, 33, 2)]
     wanted, other = [one.predict(x) for x in batches], []
@@ -47,7 +47,7 @@ def test_eight_threads_predict_the_same_bits(make_backend, name):
 
 
 def _in_a_child(name, send, made=None):
-    """Train and predict, on the parent's model where it was handed down."""
+    """Train and predict, with the parent's model if it was inherited."""
     gc.freeze()  # what other tests threw away may wait, as it goes, for threads that are not here
     one = model(get_backend(name)) if made is None else made
     before = one.predict(rows(20))
@@ -89,7 +89,7 @@ def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
     layer = one.layers[0]
     del one
     gc.collect()
-    assert float(backend.to_host(values).sum()) != 0.0  # what was taken out of it stays whole
+    assert float(backend.to_host(values).sum()) != 0.0  # arrays of the deleted model remain valid
     assert layer.value["W"].shape == (6, 9)
 
 

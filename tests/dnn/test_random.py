@@ -24,7 +24,7 @@ def test_same_bits_on_every_backend(backend, draw, n, step):
 
 
 def test_fixed_bits():
-    """Written down once: a change of these numbers changes everybody's trained models."""
+    """Fixed numbers: a change would change all trained models."""
     key = (2031729128, 3317069133)
     assert stream_key(0, "weights") == key
     assert stream_key(2**40 + 5, "shuffle", 3) == (1286311867, 853961089)
@@ -36,7 +36,7 @@ def test_fixed_bits():
 def test_permutation(backend):
     order = host(permutation, backend, KEY, 3, 1001)
     assert np.array_equal(np.sort(order), np.arange(1001))
-    # 1001 places: a uniform order keeps one element on average.
+    # 1001 elements: a uniform permutation has one fixed point on average.
     assert np.sum(order == np.arange(1001)) < 8
     assert abs(np.corrcoef(order, np.arange(1001))[0, 1]) < 0.15
 
@@ -66,7 +66,7 @@ def test_host_numbers_use_the_bits_of_the_stream():
     drawn = [random_integers(get_backend("numpy"), KEY, step, 1000) for step in (0, 1)]
     u, v = ((bits // 2**10 + 0.5) / 2.0**53 for bits in drawn)
     assert same_bits(host_uniform(KEY, (1000,), step=1), v)
-    z = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)  # of Box and Muller's pair the first
+    z = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)  # the first number of Box and Muller's pair
     np.testing.assert_allclose(host_normal(KEY, (1000,)), z, rtol=1e-12)
 
 

@@ -13,7 +13,7 @@ EPS = float(np.finfo(np.float32).eps)
 
 
 def fitted(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **options):
-    """A small model after fits of these many epochs, and its losses."""
+    """Return a small model after fits of these numbers of epochs, and its losses."""
     model, losses = small_model(backend, seed), []
     model.compile(optimizer=optimizer)
     for epochs in parts:
@@ -99,7 +99,7 @@ def test_an_epoch_matches_plain_sgd(backend, batch_size):
         p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
         total -= np.log(p[np.arange(len(yb)), yb]).sum()
         right += int((z.argmax(1) == yb).sum())
-        assert np.min(np.diff(np.sort(z)[:, -2:])) > 1e-4  # no tie that rounding could decide
+        assert np.min(np.diff(np.sort(z)[:, -2:])) > 1e-4  # no ties that depend on rounding
         dz = (p - np.eye(3)[yb]) / len(yb)
         W, b = W - 0.05 * xb.T @ dz, b - 0.05 * dz.sum(0)
     expected = np.concatenate([W.ravel(), b]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""EarlyStopping and ModelCheckpoint: on made-up numbers as Keras decides, and in a real training."""
+"""EarlyStopping and ModelCheckpoint: Keras's decisions on invented numbers, and a real training."""
 
 from inspect import signature
 
@@ -15,7 +15,7 @@ NAN = float("nan")
 
 
 class Script(Callback):
-    """Puts made-up numbers into the logs, and each epoch's number into the weights."""
+    """Writes invented numbers into the logs, and the epoch's number into the weights."""
 
     def __init__(self, values, name="val_loss"):
         self.values, self.name = list(values), name
@@ -26,7 +26,7 @@ class Script(Callback):
 
 
 def run(values, watcher, name="val_loss", interrupt_at=None):
-    """(epochs that ran, the epoch whose weights the model has) with these numbers."""
+    """Train with these logs; return the number of epochs and the epoch of the model's weights."""
     model = small_model(get_backend("numpy"))
 
     class Interrupt(Callback):

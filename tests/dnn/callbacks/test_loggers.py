@@ -1,4 +1,4 @@
-"""What the loggers write; TensorBoard's writer is a stand-in where tensorboardX is not installed."""
+"""Output of the loggers; without tensorboardX a fake writer replaces TensorBoard's."""
 
 import builtins
 import csv

@@ -1,4 +1,4 @@
-"""What fit prints: nothing unless there is a terminal, or it was asked to."""
+"""Output of fit: nothing without a terminal, unless verbose says otherwise."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: when the rate falls, and that it does."""
+"""ReduceLROnPlateau: when the rate is reduced, and that updates use it."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_the_rate_of_each_epoch(numbers, settings, expected):
 
 
 def test_updates_use_the_reduced_rate(backend):
-    """Two epochs at 0.1 and one at a tenth of it are fits with these rates, one after the other."""
+    """Two epochs at 0.1 and one at 0.01 equal two fits with these rates."""
     x, y = small_data()
     model, other = small_model(backend), small_model(backend)
     model.compile(optimizer=SGD(0.1))

@@ -1,4 +1,4 @@
-"""Callbacks of a resumed fit end as those of an undisturbed one."""
+"""Callbacks of a resumed fit end in the same state as those of an uninterrupted one."""
 
 import json
 
@@ -15,7 +15,7 @@ EPOCHS = 12
 
 
 def fit(callbacks, resume=None, **options):
-    """A training whose validation loss is at its least somewhere in the middle."""
+    """A training with the lowest validation loss in the middle."""
     model = small_model(get_backend("numpy"), seed=3)
     model.compile(optimizer=SGD(2.0))
     settings = {"batch_size": 10, "epochs": EPOCHS, "validation_split": 0.5, **options}
@@ -36,7 +36,7 @@ def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
     model, history = fit([whole, kept])
     assert 1 < whole.best_epoch < whole.stopped_epoch < EPOCHS
     assert len(kept.states) == 2 * whole.stopped_epoch
-    for state in kept.states:  # the last one is of a training that was stopped already
+    for state in kept.states:  # the last one belongs to a training that has stopped
         again = watcher()
         resumed, told = fit([again], through_a_file(state, tmp_path))
         assert (again.best_epoch, again.stopped_epoch) == (whole.best_epoch, whole.stopped_epoch)
@@ -63,7 +63,7 @@ def test_rejects_states_without_the_best_weights():
     fit([kept], epochs=4)
     with pytest.raises(StateError, match=r"no weights of the best epoch, .* callbacks of that training"):
         fit([EarlyStopping(patience=9, restore_best_weights=True)], kept.states[-1])
-    fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # which needs none
+    fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # it needs no weights
 
 
 def test_rejects_states_with_other_metrics():
@@ -79,7 +79,7 @@ def test_the_best_checkpoint_stays_the_best(tmp_path):
     best = path.read_bytes()
     path.unlink()
     fit([ModelCheckpoint(path, save_best_only=True)], kept.states[-2])
-    assert not path.exists()  # what came after it was worse
+    assert not path.exists()  # later epochs were worse
     fit([ModelCheckpoint(path, save_best_only=True)], kept.states[0])
     assert path.read_bytes() == best
 
@@ -98,5 +98,5 @@ def test_log_files_match_those_of_an_uninterrupted_training(tmp_path):
     kept = Kept(every=2)
     run(tmp_path / "whole", None, kept)
     for state in kept.states:
-        run(tmp_path / "again", state)  # over what the one before left there
+        run(tmp_path / "again", state)  # overwrites the file of the first training
         assert rows(tmp_path / "again") == rows(tmp_path / "whole")

@@ -1,4 +1,4 @@
-"""Signals, and losses that are no numbers."""
+"""StopOnSignal and TerminateOnNaN."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def data():
 
 
 class Send(Callback):
-    """Signals to this process while it trains."""
+    """Sends signals to this process during training."""
 
     every = 10
 

@@ -1,4 +1,4 @@
-"""Batches cut into blocks: the gradient of the whole batch, added in the order of the tree."""
+"""Batches cut into blocks: the gradient of the batch, added in the order of the tree."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from dnn.training.state import StateError
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 
-N = 53  # with batches of 16 the last one has 5
+N = 53  # the last batch of 16 has 5
 
 
 def data(n=N):
@@ -60,7 +60,7 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
 )
 @pytest.mark.parametrize("blocks", [2, 8])
 def test_blocks_have_the_gradient_and_the_metrics_of_the_batch(blocks, options):
-    """With the masks, moves and noise of the whole batch too; in float64, up to rounding."""
+    """Masks, moves and noise are those of the batch too; in float64, up to rounding."""
     loss = CategoricalCrossentropy(ignore_index=2)
     whole, cut = (model(dtype="float64", loss=loss, l2=1e-2) for _ in range(2))
     settings = {"batch_size": 16, "epochs": 2, "verbose": 0, **options}
@@ -85,7 +85,7 @@ def mean_output(y, outputs):
 
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch", "strict"])
 def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
-    """The same products of the same shapes, and the same sums: equal bits on any processor."""
+    """Products have the same shapes, and sums the same order: equal bits on any processor."""
     pytest.importorskip({"strict": "array_api_strict"}.get(backend, backend))
     x, y = data(16)
     cut, whole = plain(backend), plain(backend)
@@ -133,7 +133,7 @@ def test_penalty_clipping_and_metrics_apply_to_the_batch(settings, metrics):
 
 
 def threads_now(name):
-    """The number of threads that the library would use for a product now."""
+    """Return the number of threads that the library would use for a product now."""
     if name == "torch":
         return pytest.importorskip("torch").get_num_threads()
     return numpy_blas().threads._get()
@@ -220,7 +220,7 @@ def test_batches_of_an_iterable_are_cut_too():
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
     a.fit(batches, epochs=2, blocks=4, verbose=0)
     b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
-    assert_close(weights(a), weights(b), 1e-6)  # a stream's batches have weights
+    assert_close(weights(a), weights(b), 1e-6)  # batches of a stream have weights
 
 
 def test_resumes_only_with_the_same_number_of_blocks():

@@ -1,4 +1,4 @@
-"""Groups of workers over gloo, forked: the same bits, and whom they name when one is missing or another."""
+"""Groups of forked workers over gloo: equal bits, and errors that name a missing or different worker."""
 
 import faulthandler
 import json
@@ -49,10 +49,10 @@ def model(backend="numpy", normalised=False, seed=0, dropout=0.3):
 
 
 def run(folder, work, size, **more):
-    """What ``work(workers)`` returns in each of so many processes; or its error, as text."""
+    """Call ``work(workers)`` in ``size`` processes; return each result, or its error as text."""
 
     def process():
-        faulthandler.dump_traceback_later(550, file=2)  # of a hang, which ``said`` then shows
+        faulthandler.dump_traceback_later(550, file=2)  # of a hang
         workers = None
         try:
             workers = Workers.from_environment(timeout=more.get("timeout", 300.0), mixed="mixed" in more)
@@ -90,7 +90,7 @@ def trained(backend, normalised=False, seed=0, n=53, watch=()):
 
 @pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
 def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
-    """Of weights, optimizer and history. The last batch has 5 examples: some workers have none of it."""
+    """Bits of weights, optimizer and history. The last batch has 5 examples: some workers get none."""
     pytest.importorskip(backend)
     alone = trained(backend)(Workers())
     found = [each for size in (2, 4, 8) for each in run(tmp_path, trained(backend), size)]
@@ -200,7 +200,7 @@ def test_names_a_worker_that_ends_before_the_first_update(tmp_path):
 
 
 class Stop(Callback):
-    """In one worker: ends or hangs in the middle of an epoch."""
+    """End or hang in the middle of an epoch, in one worker."""
 
     every = 1
 
@@ -214,7 +214,7 @@ class Stop(Callback):
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
-    """By all the others, also by those who do not wait for it themselves."""
+    """All other workers name it, also those that do not wait for it directly."""
 
     def disturb(group):
         begun = time.monotonic()

@@ -11,7 +11,7 @@ from dnn.distributed.tree import add_over, add_up, cuts, require_blocks
 
 
 def vectors(n, m=1000):
-    """Of very different sizes, so that each other order of additions gives other bits."""
+    """Numbers of very different sizes, so that any other order of additions gives other bits."""
     rng = np.random.default_rng(n)
     return list((rng.normal(size=(n, m)) * 10.0 ** rng.integers(-6, 7, size=(n, m))).astype(np.float32))
 
@@ -36,7 +36,7 @@ def test_add_up_follows_the_tree():
     for n in (1, 2, 8, 16):
         expected = tree(vectors(n))
         assert add_up(vectors(n), np.ndarray.__iadd__).tobytes() == expected.tobytes()
-    assert sum(vectors(8)).tobytes() != tree(vectors(8)).tobytes()  # the order is seen in the bits
+    assert sum(vectors(8)).tobytes() != tree(vectors(8)).tobytes()  # the bits depend on the order
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])

@@ -1,4 +1,4 @@
-"""Files are whole or not there, and others may read them."""
+"""Atomic writes, and the mode of the files."""
 
 import os
 import stat
@@ -43,7 +43,7 @@ def test_the_mode_follows_the_umask(tmp_path, umask):
 
 
 def test_the_order_on_the_disk(tmp_path, monkeypatch):
-    """Content before name, name before the return: a crash between any two of them loses nothing."""
+    """The content is flushed before the rename, and the rename before the return."""
     done, fsync, replace = [], os.fsync, os.replace
 
     def flushed(handle):
@@ -104,7 +104,7 @@ def test_many_writers_of_one_file(tmp_path):
 
 
 def test_finds_files_of_killed_writers(tmp_path):
-    """A run folder removes it; tests/dnn/test_run_folder.py."""
+    """A run folder removes them (tests/dnn/commands/test_run_folder.py)."""
     keep = [tmp_path / name for name in (".lock", "state-1.safetensors", "x.unfinished")]
     left = tmp_path / ".state-1.safetensors.0123.unfinished"
     for path in (*keep, left):

@@ -29,7 +29,7 @@ KEYS = {
     "L-BFGS state": ("array-api-dnn-lbfgs", 1),
 }
 BACKEND = get_backend("numpy")
-LAID_ANEW = ("loss_settings", "layers", "training", "made_with")  # whoever writes has his own words for these
+LAID_ANEW = ("loss_settings", "layers", "training", "made_with")  # other writers word these differently
 
 
 def small_model():
@@ -40,7 +40,7 @@ def small_model():
 
 
 def write(kind, path):
-    """A whole file of the kind."""
+    """Return the path of a valid file of this kind."""
     if kind == "checkpoint":
         save_model(small_model(), path)
     elif kind == "training state":
@@ -57,7 +57,7 @@ def write(kind, path):
 
 
 def read(kind, path):
-    """What reads it, and what writes again what was read."""
+    """Return the reader of the kind, and a writer for its result."""
     if kind == "checkpoint":
         model = load_model(path, BACKEND)
         return lambda to: save_model(model, to)
@@ -79,8 +79,8 @@ def kind(request):
 
 @pytest.fixture
 def whole(kind, tmp_path):
-    """(path, content) of a file of the kind, alone in its folder."""
-    (tmp_path / "a" / "b").mkdir(parents=True)  # so that ../../ is a place too
+    """Return (path, content) of a file of this kind, alone in its folder."""
+    (tmp_path / "a" / "b").mkdir(parents=True)  # so that ../../ exists
     path = tmp_path / "a" / "b" / "file.safetensors"
     write(kind, path)
     return path, path.read_bytes()
@@ -97,14 +97,14 @@ def meaning(data):
 
 
 def assert_refused_or_the_same(kind, path, content, changed):
-    """Refused, or only what means nothing was changed: the same header in other words, the same numbers."""
+    """A file is rejected, or the change has no meaning: an equivalent header and the same numbers."""
     path.write_bytes(changed)
     if not isinstance(attempt(read, kind, path), Refusal):
         assert meaning(changed) == meaning(content), "a changed file was taken for whole"
 
 
 def assert_alone(path):
-    """Nothing was made beside the file, nor above its folder."""
+    """No file was created beside the file or above its folder."""
     assert [p for p in path.parents[2].rglob("*") if p.is_file()] == [path]
 
 
@@ -129,7 +129,7 @@ def test_rejects_odd_headers(kind, whole):
         lambda other: {**header, "__metadata__": {key: json.dumps(other)}}
     )
 
-    half = json.dumps({**json.loads(text), "about": '{"\ud800": 1}'})  # of a character: no text
+    half = json.dumps({**json.loads(text), "about": '{"\ud800": 1}'})  # a lone surrogate, which is not text
 
     @for_each(150, alter_json(header) | facts | st.just({**header, "__metadata__": {key: half}}))
     def check(other):
@@ -141,7 +141,7 @@ def test_rejects_odd_headers(kind, whole):
 
 @pytest.mark.slow
 def test_forged_facts_are_rejected_or_preserved(kind, whole):
-    """300 of each kind, with a right checksum: what is taken can be written and read again, unchanged."""
+    """300 of each kind with a correct checksum: an accepted file can be written and read again unchanged."""
     path, _ = whole
     about, arrays = contents(kind, path)
     again = path.with_name("again.safetensors")
@@ -156,7 +156,7 @@ def test_forged_facts_are_rejected_or_preserved(kind, whole):
         kept, numbers = contents(kind, again)
         for name in about:
             if name in forged and name in kept and name not in LAID_ANEW:
-                # NaN is no other NaN's equal, and a state writes what JSON lacks as text.
+                # NaN is not equal to NaN, and a state writes numbers that JSON lacks as text.
                 same = kept[name] == forged[name] or repr(kept[name]).replace("'", "") == repr(
                     forged[name]
                 ).replace("'", "")
@@ -171,7 +171,7 @@ def test_forged_facts_are_rejected_or_preserved(kind, whole):
 
 
 def odd_arrays(arrays):
-    """Named arrays of which one has another dtype, shape or name, is missing or one too many."""
+    """Change the dtype, shape or name of one array, or remove or add one."""
     dtypes = ("float64", "float16", "int32", "int64", "uint8", "bool")
     changes = st.one_of(
         st.sampled_from(dtypes).map(lambda dtype: lambda a: a.astype(dtype)),
@@ -193,7 +193,7 @@ def odd_arrays(arrays):
 
 
 def test_rejects_forged_arrays(kind, whole):
-    """100 of each kind, with a right checksum; a training state is compared when a training takes it."""
+    """100 of each kind with a correct checksum; fit compares a training state when it resumes."""
     path, _ = whole
     about, arrays = contents(kind, path)
     model = small_model()
@@ -219,7 +219,7 @@ def test_rejects_forged_arrays(kind, whole):
 
 
 def test_layers_named_like_paths_stay_names(tmp_path):
-    """60: a layer may have any name; it is a name in the file and never a place on the disk."""
+    """60 names: a layer may have any name; it never becomes a path."""
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     path = folder / "model.safetensors"
@@ -237,7 +237,7 @@ def test_layers_named_like_paths_stay_names(tmp_path):
 
 
 def test_rejects_non_finite_weights_unless_allowed(tmp_path):
-    """60: NaN or infinity in one place."""
+    """60 files with NaN or infinity in one element."""
     path = tmp_path / "model.safetensors"
     save_model(small_model(), path)
     about, arrays = contents("checkpoint", path)
@@ -257,7 +257,7 @@ def test_rejects_non_finite_weights_unless_allowed(tmp_path):
 
 
 def test_allocates_nothing_of_a_forged_size(tmp_path):
-    """The weights that are there are compared with what the layers would have before any memory is taken."""
+    """The shapes of the weights are compared with those of the layers before any allocation."""
     path = tmp_path / "model.safetensors"
     save_model(small_model(), path)
     about, arrays = contents("checkpoint", path)

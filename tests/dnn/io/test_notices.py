@@ -1,4 +1,4 @@
-"""What is said to whoever looks: through the log "dnn", which the command lines print."""
+"""Warnings through the logger "dnn", which the command lines print, and standard output."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""Our writer of safetensors files against the library's reader and writer."""
+"""Our writer of safetensors files against the reader and writer of safetensors."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_safetensors_reads_our_files(tmp_path):
 
 
 def test_our_files_equal_those_of_safetensors(tmp_path):
-    """But for the words of the header."""
+    """Equal except for the wording of the header."""
     plain = {name: np.array(a, dtype=a.dtype.newbyteorder("="), order="C") for name, a in ARRAYS.items()}
     path = tmp_path / "file"
     tensor_files.write(path, "kind", 3, {}, plain)
@@ -60,7 +60,7 @@ def test_our_files_equal_those_of_safetensors(tmp_path):
     for name, entry in mine[1].items():
         a, b = (slice(*e["data_offsets"]) for e in (entry, theirs[1][name]))
         assert mine[2][a] == theirs[2][b]
-        assert a.start % plain[name].itemsize == 0  # so that it can be read where it lies
+        assert a.start % plain[name].itemsize == 0  # so that it can be memory-mapped
     assert len(mine[2]) == len(theirs[2])
 
 

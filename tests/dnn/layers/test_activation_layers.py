@@ -32,7 +32,7 @@ def pushed_through(layer, backend, x, dy):
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_default_settings_match_the_named_activation(name, dtype):
-    """To the bit where the named one has no kernel of its own either."""
+    """Bitwise if the named activation has no special kernel either."""
     x = np.linspace(-30, 30, 240, dtype=dtype).reshape(3, -1)
     x[0, :5] = 0.0, -0.0, np.inf, -np.inf, np.nan
     x[1, :2] = 1e30, -1e30
@@ -60,8 +60,8 @@ def test_settings_match_torch(make_backend, backend_id, case):
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict", "cupy"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_exact_gelu_keeps_its_digits(make_backend, backend_id, dtype):
-    """Also below 0, where torch's 1 + erf has none left; and Phi is that of math.erfc."""
-    low = -37.0 if dtype == "float64" else -12.5  # below it the smallest normal number is passed
+    """Also below 0, where torch's 1 + erf cancels; Phi is compared with math.erfc."""
+    low = -37.0 if dtype == "float64" else -12.5  # further out the result is subnormal
     drawn = np.random.default_rng(0).normal(size=300)
     x = np.concatenate([np.linspace(low, 12, 700), drawn, [1e-30, -1e-30]]).astype(dtype)[None, :]
     y, dx = pushed_through(GELU("none"), make_backend(backend_id, dtype), x, np.ones_like(x))

@@ -1,4 +1,4 @@
-"""Random views of images: equal on every backend, as far as they say, and absent outside training."""
+"""Random changes of images: equal on every backend as documented, and the identity in inference."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from dnn.random import random_integers, stream_key
 
 
 def views(backend, layer, images, times=1):
-    """The layer's pictures of host images (B, H, W[, C]) in ``times`` training steps."""
+    """Return the layer's outputs for host images (B, H, W[, C]) in ``times`` training steps."""
     layer.build(images.shape[1:], backend, "view", True, seed=3, index=0)
     state = {name: backend.from_host(a) for name, a in layer.initial_state().items()}
     layer.state.update(state)
@@ -24,7 +24,7 @@ def images(*shape):
 
 
 def drawn(layer, batch, pairs, step=0):
-    """The four numbers in [0, 1) of each image (4, B), from the stream of the layer in ``views``."""
+    """Return the four numbers in [0, 1) of each image (4, B), from the stream of the layer in ``views``."""
     key = stream_key(3, type(layer).__name__, 0)
     words = random_integers(get_backend("numpy"), key, step, batch * pairs).reshape(batch, pairs)[:, :2]
     return np.stack([words >> 32, words % 2**31], axis=2).reshape(batch, 4).T / 2.0**31
@@ -86,7 +86,7 @@ def test_rotations_agree_and_turn_about_the_middle(backend):
     assert np.abs(got - x).max() > 0.1
     ramp = np.broadcast_to(np.linspace(0, 1, 9, dtype=np.float32), (8, 9, 9)).copy()
     (turned,) = views(backend, RandomRotation(30.0), ramp)
-    # A plane stays a plane: along the turned axes its slope is cos and sin of one angle.
+    # A plane remains a plane; its slopes along the rotated axes are cos and sin of one angle.
     down, right = (turned[:, 5, 4] - turned[:, 4, 4]) * 8, (turned[:, 4, 5] - turned[:, 4, 4]) * 8
     np.testing.assert_allclose(down**2 + right**2, 1.0, atol=1e-4)
     assert np.all(np.abs(np.degrees(np.arctan2(down, right))) <= 30.001)
@@ -100,7 +100,7 @@ def test_a_rotation_by_nothing_changes_nothing(backend):
 
 @pytest.mark.parametrize("shape", [(40, 11, 9), (5, 7, 12, 3)])
 def test_distortions_have_the_same_bits_everywhere(backend, shape):
-    """Sums are of integers below 2^24; all else is +, -, *, / and floor, no product fused with a sum."""
+    """Sums are of integers below 2^24. Other operations are +, -, *, / and floor, never a fused multiply-add."""
     x = images(*shape)
     settings = {"strength": 20.0, "sigma": 3.0, "degrees": 15.0, "scale": 0.2, "shear": 0.2}
     got = views(backend, RandomElastic(**settings), x, 2)
@@ -111,7 +111,7 @@ def test_distortions_have_the_same_bits_everywhere(backend, shape):
 
 @pytest.mark.parametrize("name", ["scale", "shear", "degrees", None])
 def test_distortions_match_scipy(backend, name):
-    """By SciPy's map_coordinates, whose every pixel outside is 0, from moves by SciPy's Gaussian."""
+    """Compare with SciPy's map_coordinates (zeros outside) and SciPy's Gaussian filter for the moves."""
     x, settings = images(6, 20, 18), {name: 0.3} if name else {}
     layer = RandomElastic(0.0 if name else 60.0, 3.0, **settings)
     (got,) = views(backend, layer, x)
@@ -132,7 +132,7 @@ def test_distortions_match_scipy(backend, name):
     places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1) - middle
     for image, view, m, move in zip(x, got, matrix, moves, strict=True):
         at = np.einsum("ij,hwj->ihw", m, places) + middle[:, None, None] + move
-        padded = np.pad(image, 2)  # SciPy does not interpolate into what is outside
+        padded = np.pad(image, 2)  # SciPy does not interpolate towards pixels outside
         wanted = ndimage.map_coordinates(padded, at + 2, order=1, mode="constant")
         np.testing.assert_allclose(view, wanted, atol=2e-5)
 

@@ -1,4 +1,4 @@
-"""Buffers: one model in many threads, and memory that the largest batch decides."""
+"""Buffers: one model in many threads, and memory for the largest batch only."""
 
 import subprocess
 import sys
@@ -84,12 +84,12 @@ def test_smaller_batches_are_views_and_old_views_go():
     buffers.reserve(7, True)
     assert np.shares_memory(buffers[7].y, whole)
     assert buffers[7].dx.shape == (7, 3)
-    for n in range(20, 60):  # use shares what training has
+    for n in range(20, 60):  # inference shares the arrays of training
         buffers.reserve(n, False)
         assert np.shares_memory(buffers[n].y, whole)
     buffers.reserve(300, False)
     assert made == [(100, True), (300, False)]
-    assert buffers[100].y is whole  # what a recorded step works on stays where it is
+    assert buffers[100].y is whole  # the arrays of a recorded step are not moved
     for n in range(200, 300):
         buffers.reserve(n, False)
     assert len(buffers._views) <= MAX_CACHED_SIZES + 2
@@ -120,7 +120,7 @@ print(peak())
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_memory_does_not_grow_with_the_number_of_batch_sizes(name, step):
-    """Of up to 600 examples, each or every fourth, from the smallest to the largest."""
+    """Batch sizes up to 600 in increasing order."""
 
     def peak(step):
         command = [sys.executable, "-c", MEMORY, str(step), name]

@@ -1,4 +1,4 @@
-"""Residual and Parallel: what they compute, and that they are layers in every way: saved, frozen, random."""
+"""Residual and Parallel: outputs, gradients, saving, freezing and random numbers."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def build(*layers, shape=(6,), backend=None, seed=3):
 
 
 def everything():
-    """Nested containers that need every part of a layer's life."""
+    """Nested containers with state, random numbers and parameters."""
     return [
         Residual([Dense(8, "relu"), Dropout(0.2), Dense(6)]),
         Parallel([Dense(4, "tanh"), [BatchNormalization(), Residual([Dense(6, "gelu"), Dropout(0.3)])]]),
@@ -133,7 +133,7 @@ def test_saved_and_loaded_with_state_and_freezing(tmp_path):
     frozen = {name for name in before if name.startswith(("residual_1.block.dense_1.", "parallel_1."))}
     assert "parallel_1.residual_1.dense_2.W" not in frozen  # numbered within its own container
     for name, values in before.items():
-        steps = name.endswith(".step")  # masks are drawn all the same
+        steps = name.endswith(".step")  # masks are still drawn
         assert same_bits(after[name], values) == (name in frozen and not steps), name
     model.save(tmp_path / "model.safetensors")
     again = load_model(tmp_path / "model.safetensors", model.backend)
@@ -222,7 +222,7 @@ def test_rejects_invalid_arguments(make, message):
 
 
 def test_a_block_is_its_layers():
-    """The same numbers, the softmax left to the loss also where it is within."""
+    """The same numbers; the loss contains the softmax also if it is in an inner layer."""
     x, y = small_data()
     flat = build(Dense(5, "tanh"))
     nested = Sequential([Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])], input_shape=(6,),

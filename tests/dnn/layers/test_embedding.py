@@ -1,4 +1,4 @@
-"""Embedding: the rows that the numbers name, and what reaches them; numbers arrive as they are."""
+"""Embedding: rows, gradients, and categories that are not rescaled."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from backends import InputError, get_backend
 from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel, Sequential
 from dnn.interop import torch as twin
 
-WORDS, LONG = 300, 7  # more than uint8 holds, and than the reference adds up at a time
+WORDS, LONG = 300, 7  # more than fit into uint8, and more than the reference adds at a time
 
 
 def build(backend, *between, seed=2):
@@ -47,7 +47,7 @@ def test_initial_values_are_within_0_05():
     assert -0.05 < W.min() < -0.0495
     assert 0.0495 < W.max() < 0.05
     assert abs(W.mean()) < 0.003  # its standard error is 0.0007
-    assert Embedding(2**24, 3).n_categories == 2**24  # the most that there may be
+    assert Embedding(2**24, 3).n_categories == 2**24  # the maximum
 
 
 def test_only_rows_that_occur_have_a_gradient():

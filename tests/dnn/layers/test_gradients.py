@@ -1,4 +1,4 @@
-"""The gradients of a whole network, against central differences of its loss."""
+"""The gradients of a network against central differences of its loss."""
 
 import numpy as np
 import pytest

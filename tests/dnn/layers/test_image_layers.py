@@ -163,7 +163,7 @@ def test_a_convolutional_network_learns_the_digits(make_backend, backend_id, dig
 
 
 def test_the_last_shorter_batch_is_like_any_other(backend, digits):
-    """Views of the larger buffers give what buffers of their own give."""
+    """Views of larger buffers give the same result as separate buffers."""
     x, y = digits[0][:23], digits[1][:23]
     models = [small_network(backend) for _ in range(2)]
     models[0].reserve(20, training=True)
@@ -206,7 +206,7 @@ def test_a_causal_convolution_ignores_the_future():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
 def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, digits):
-    """21 examples in batches of 10, and a 1 x 1 kernel; after it the weights of NumPy's float64."""
+    """21 examples in batches of 10, and a 1 x 1 kernel; the weights are compared with NumPy in float64."""
     x, y = digits[0][:21], digits[1][:21]
 
     def trained(backend):

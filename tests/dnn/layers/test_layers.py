@@ -94,7 +94,7 @@ def test_training_after_prediction_gets_its_buffers():
 
 
 def test_the_first_layer_returns_no_gradient():
-    """Every kind of layer, frozen ones too."""
+    """Every kind of layer, also frozen."""
     numpy = get_backend("numpy")
     kinds = {make.func: (make, shape) for _, make, shape in samples()}
     assert set(kinds) == set(LAYERS.values())
@@ -121,4 +121,4 @@ def test_the_softmax_of_an_activation_layer_is_left_to_the_loss(backend):
         del history["seconds"]
         models.append(model)
         histories.append(history)
-    assert_same_training(*models, *histories)  # there may be a plan for the first of them only
+    assert_same_training(*models, *histories)  # a plan exists for the first network at most

@@ -1,4 +1,4 @@
-"""Dropout and GaussianNoise: random in training, equal on every backend, absent afterwards."""
+"""Dropout and GaussianNoise: random in training, equal on every backend, the identity in inference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def model_of(noise, backend, seed=0, hidden=9):
 
 
 def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
-    """y of the first n batches of ones, in training."""
+    """Return y in training for the first n batches of ones."""
     layer = make()
     layer.build(shape, backend, "noise", first=False, seed=seed, index=1)
     layer.reserve(batch, training=True)
@@ -54,7 +54,7 @@ def test_steps_seeds_and_layers_draw_differently(make):
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 4)])
 def test_bits_are_those_of_the_stream(shape):
-    """Of the layer's class and place, a word for two numbers of an example, in each step others."""
+    """Bits depend on the layer's class, position and step; there is one word per number."""
     numpy, layer = get_backend("numpy"), Dropout(0.3)
     layer.build(shape, numpy, "noise", first=False, seed=5, index=2)
     layer.reserve(4, training=True)

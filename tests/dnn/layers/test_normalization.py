@@ -14,7 +14,7 @@ EPS = float(np.finfo(np.float32).eps)
 
 
 def built(layer, shape, backend, batch=20):
-    """The layer in a model, with buffers for such a batch."""
+    """Return the layer in a model, with buffers for this batch size."""
     model = Sequential([layer, Flatten()], input_shape=shape, backend=backend)
     model.reserve(batch, training=True)
     return model

@@ -1,4 +1,4 @@
-"""Rescaling: as the first layer it is done while a batch is picked, elsewhere it is like the others."""
+"""Rescaling: folded into batch loading as the first layer, a normal layer elsewhere."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def model_on(backend, *before, seed=0):
 def test_training_on_pixels_divided_by_255(backend):
     x, y = pixels()
     scaled, plain = model_on(backend, Rescaling(1 / 255)), model_on(backend)
-    assert same_bits(weights(scaled), weights(plain))  # the layer has no place among the random streams
+    assert same_bits(weights(scaled), weights(plain))  # the layer has no random stream
     losses = [
         scaled.fit(x, y, batch_size=8, epochs=3).history["loss"],
         plain.fit(x.astype("f4") * SCALE, y, batch_size=8, epochs=3).history["loss"],
@@ -49,7 +49,7 @@ def test_images_stay_bytes_on_the_device(backend):
 
 @pytest.mark.parametrize("settings", [{"scale": -0.5, "offset": 2.0}, {"scale": 3.0}])
 def test_works_after_other_layers(backend, settings):
-    """As the weights behind it, which can do the same: (s x + o) W + b = x (s W) + (b + o sum W)."""
+    """Compare with equivalent weights: (s x + o) W + b = x (s W) + (b + o sum W)."""
     x, y = pixels()
     x = x.astype("f4") * SCALE
     model = Sequential(
@@ -67,7 +67,7 @@ def test_works_after_other_layers(backend, settings):
     for m in (model, plain):
         m.fit(x, y, batch_size=41)
     moved = [m.parameters.to_host()["dense_1.W"] - w for m, w in zip((model, plain), first, strict=True)]
-    assert_close(moved[0], moved[1], 1e-4)  # the gradient went through the scale; differences of near numbers
+    assert_close(moved[0], moved[1], 1e-4)  # the gradient contains the scale; differences of close numbers
 
 
 def test_works_first_with_an_offset(backend):

@@ -87,7 +87,7 @@ def test_strong_wolfe_conditions_hold(name, step):
     assert not line.exhausted
     assert len(calls) <= 25  # the default
     finite = [isfinite(function(a)[0]) for a in calls]
-    for i in range(len(calls)):  # nothing is tried beyond a step that gave no number
+    for i in range(len(calls)):  # no trial beyond a step with a non-finite value
         assert finite[i] or max(calls[i + 1 :]) < calls[i]
 
 
@@ -118,7 +118,7 @@ def test_steps_match_the_algorithms(function, options, expected):
 
 
 def test_returns_none_without_trials():
-    up = search(lambda a: (a, -1.0), 1.0, evaluations=7)  # a slope that is a lie
+    up = search(lambda a: (a, -1.0), 1.0, evaluations=7)  # a wrong slope
     assert up[0] is None
     assert len(up[1]) == 7
     assert up[2].exhausted
@@ -136,7 +136,7 @@ def test_returns_none_if_no_value_is_finite():
 
 
 def test_slopes_decide_within_rounding():
-    """A function so large that a rounding hides its fall: every value is one ULP above the first."""
+    """A function so large that rounding hides its decrease: every value is one ULP above the first."""
 
     def flat(a):
         return 1e16 + (2 if a > 0 else 0), 2 * (a - 1)

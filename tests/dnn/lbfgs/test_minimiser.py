@@ -1,4 +1,4 @@
-"""L-BFGS: its directions, its way on every backend, and why it stops."""
+"""L-BFGS: directions, iterations on every backend, and reasons to stop."""
 
 from math import inf, nan
 from types import SimpleNamespace
@@ -65,7 +65,7 @@ def test_the_direction_matches_bfgs():
     assert make_pair(np, 0.0 * g, g, 1e-16) is None
     assert make_pair(np, inf * g, g, 1e-16) is None
     across = [make_pair(np, np.eye(2)[0], np.array([sy, 1.0]), 1e-16) for sy in (9e-17, 2e-16)]
-    assert [pair is None for pair in across] == [True, False]  # what rounding alone may be
+    assert [pair is None for pair in across] == [True, False]  # bound on the rounding error
     assert np.all(first_diagonal(np, across[1:]) > 0.0)
     for epsilon in (0.4, 0.6):  # the cosine of the angle between s and y is a half
         assert (make_pair(np, np.ones(4), np.eye(4)[0], epsilon) is None) == (epsilon > 0.5)
@@ -74,7 +74,7 @@ def test_the_direction_matches_bfgs():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 def test_pairs_whose_squares_underflow(make_backend, backend_id, dtype):
-    """Of a step and a change of gradient below the root of the smallest number: curvature 1 all the same."""
+    """Step and change of gradient are below the root of the smallest number; the curvature is still 1."""
     backend = make_backend(backend_id, dtype)
     tiny = float(np.finfo(dtype).tiny) ** 0.6
     s, g = (backend.from_host(np.asarray(v, dtype=dtype)) for v in ([tiny, -tiny, tiny / 2], [1.0, 2.0, 3.0]))
@@ -124,7 +124,7 @@ def test_reasons():
     ],
 )
 def test_stop_reasons(losses, norms, tolerance, reason):
-    """Ten iterations together, in float32, whose epsilon has the root 3.5e-4."""
+    """Ten iterations together in float32; the root of its epsilon is 3.5e-4."""
     settings = LBFGS(gradient_tolerance=1e-3, decrease_tolerance=tolerance)
     state = SimpleNamespace(history={"loss": losses, "gradient_norm": norms})
     assert _Minimiser(None, get_backend("numpy"), settings).stop_reason(state) is reason
@@ -139,7 +139,7 @@ def test_stops_at_a_non_finite_start(value, slope):
 
 @pytest.mark.parametrize("scale", [8.0, 0.05])
 def test_first_trials(scale):
-    """Down the gradient by its length, 1 at most; then the whole of the direction, here to the minimum."""
+    """First along the gradient with length at most 1; then the full direction, here to the minimum."""
     way = []
 
     def bowl(x):
@@ -165,7 +165,7 @@ def test_an_iteration_without_progress_does_not_stop(make_backend, backend_id, t
 
 
 def test_rounding_ends_without_convergence():
-    """f = 1e16 + x^2 from x = 1: no step changes f, and the gradient is kept from falling."""
+    """f = 1e16 + x^2 from x = 1: no step changes f, and the gradient does not decrease."""
     backend = get_backend("numpy", dtype="float64")
 
     def flat(x):
@@ -181,7 +181,7 @@ def test_rounding_ends_without_convergence():
 
 @pytest.mark.parametrize(("ulps", "iterations"), [(900, 1), (1100, 0)])
 def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
-    """The slope says that the minimum is at 0; the value is larger everywhere but at the start."""
+    """The slope predicts a minimum at 0, but every value is larger than at the start."""
     backend = get_backend("numpy", dtype="float64")
     start = np.full(2, 0.1)
 

@@ -1,4 +1,4 @@
-"""L-BFGS over whole networks: chunks, backends, states, refusals."""
+"""L-BFGS on networks: chunks, backends, states, errors."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def digits_model(backend, seed=0):
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch"])
 def test_digits_better_than_gradient_descent_at_equal_cost(make_backend, backend_id):
-    """Full batches both, 60 evaluations both, gradient descent with the best of its rates."""
+    """Both use full batches and 60 evaluations; gradient descent uses its best rate."""
     data, backend = load_dataset("digits"), make_backend(backend_id)
     model = digits_model(backend)
     state = fit_lbfgs(model, data.x_train, data.y_train, settings=LBFGS(max_evaluations=60))
@@ -66,7 +66,7 @@ def test_chunks_do_not_change_the_mean_loss(make_backend, dtype, kind):
 
 
 def test_many_chunks_add_up_without_loss():
-    """A mean of equal examples is the example's own; 3000 plain additions would lose three digits."""
+    """The mean over equal examples is the loss of one; 3000 plain additions would lose three digits."""
     backend = get_backend("numpy")
     x, y = np.ones((3000, 6), np.float32), np.zeros(3000, np.int64)
     model, gradients = small_model(backend), []
@@ -125,7 +125,7 @@ def test_an_interrupt_leaves_the_last_iterate(backend):
     with pytest.raises(KeyboardInterrupt):
         fit_lbfgs(model, x, y, watch=stop_at_three)
     assert same_bits(backend.to_host(model.parameters.values), kept[-1])
-    for most in range(2, 8):  # searches that take some trials, and are cut short
+    for most in range(2, 8):  # searches with several trials, which are interrupted
         state = fit_lbfgs(model, x, y, settings=LBFGS(max_evaluations=most, curvature=0.01))
         assert same_bits(backend.to_host(model.parameters.values), backend.to_host(state.point))
 

@@ -1,4 +1,4 @@
-"""L-BFGS on problems of Moré, Garbow and Hillstrom: it finds their minima, in no more calls than SciPy."""
+"""L-BFGS finds the minima of problems of Moré, Garbow and Hillstrom, in no more evaluations than SciPy."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SCIPY = {"maxcor": 10, "maxiter": 15_000, "maxfun": 15_000, "ftol": 1e-15, "gtol
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_finds_known_minima_of_least_squares(name):
-    """MINPACK's Levenberg-Marquardt, which is another way to the same numbers: the problems are right."""
+    """MINPACK's Levenberg-Marquardt finds the same minima, so the problems are coded correctly."""
     problem = PROBLEMS[name]
     start = np.asarray(problem.start, dtype=np.float64)
     residuals, jacobian = (lambda x, part=part: problem.linear(x)[part] for part in (0, 1))
@@ -36,13 +36,13 @@ def test_finds_known_minima(make_backend, name, backend_id):
 
 
 def evaluations_needed(values, problem):
-    """Evaluations up to the first value at a minimum that is known, or None."""
+    """Return the number of evaluations up to a known minimum, or None."""
     solved = [any(abs(v - m) <= max(1e-9, 1e-6 * m) for m in problem.minima) for v in values]
     return solved.index(True) + 1 if any(solved) else None
 
 
 def test_no_more_evaluations_than_scipy():
-    """By geometric mean over what both solve; SciPy stops too early on two or three."""
+    """Geometric mean over the problems that both solve; SciPy stops too early on two or three."""
     ratios = []
     for name, problem in PROBLEMS.items():
         function, start, theirs = on(get_backend("numpy", dtype="float64"), problem)

@@ -1,4 +1,4 @@
-"""L-BFGS stopped and resumed to the bit: its states, also in files, and broken files."""
+"""L-BFGS resumes with the same bits: states, files of states, and broken files."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, 
 
 @pytest.mark.parametrize("name", ["wood", "jennrich_sampson", "watson_6"])
 def test_an_interrupted_search_is_repeated(name):
-    """Any limit of evaluations leaves an iterate of the whole run, from which it goes on the same way.
+    """Any limit of evaluations ends at an iterate of the full run, and the rest is the same.
 
     Few trials a search and a strict curvature: some searches fail and the memory is cleared.
     """
@@ -73,7 +73,7 @@ def test_an_interrupted_search_is_repeated(name):
 
 
 def test_drops_misleading_steps():
-    """Pairs of another function say to go 1e9 times too far: then the steepest descent is tried."""
+    """Pairs of another function give a step 1e9 times too long; then the steepest descent is tried."""
     backend, way = get_backend("numpy", dtype="float64"), []
 
     def bowl(x):
@@ -88,7 +88,7 @@ def test_drops_misleading_steps():
         state.pairs = [Pair(s, y, 1.0 / float(s @ y))] * 2
         way.clear()
         for most in limits:
-            assert len(state.pairs) == 2  # a search that was cut short has forgotten nothing
+            assert len(state.pairs) == 2  # an interrupted search drops no pairs
             minimise(bowl, state, backend=backend, settings=replace(settings, max_evaluations=most))
         points.append(state.point)
         pairs.append(state.pairs)
@@ -111,7 +111,7 @@ def test_another_backend_reads_the_state(make_backend, tmp_path):
 
 
 def test_rejects_impossible_states(tmp_path):
-    """Forged with a right checksum: numbers that are of another state, or of none."""
+    """Files with a correct checksum, and numbers of another state or of no possible state."""
     backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, backend)

@@ -80,7 +80,7 @@ def test_one_optimizer_serves_two_models():
 
 @pytest.mark.parametrize("clip", ["clip_norm", "clip_value"])
 def test_clipping_comes_before_the_step(backend, clip):
-    """SGD's first step shows the gradient that it got."""
+    """The first step of SGD reveals its gradient."""
     model = small_model(backend)
     moves, gradient = [], np.linspace(-1, 1, model.parameters.values.shape[0], dtype="f4")
     for options in ({}, {clip: 0.01}):
@@ -103,7 +103,7 @@ def test_without_clipping_the_step_is_the_kernel():
 
 
 class Own(SGD):
-    """Whatever it does with all parameters together."""
+    """Also with all parameters together."""
 
     def bind(self, backend):
         return super().bind(backend)

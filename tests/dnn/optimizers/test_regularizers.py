@@ -1,4 +1,4 @@
-"""L1 and L2 on the weights: value, gradient, and the update that they lead to."""
+"""L1 and L2 on the weights: value, gradient and update."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Who is told what, and when; and History."""
+"""Calls of callbacks and their order; and History."""
 
 import signal
 import time
@@ -112,7 +112,7 @@ def test_history():
         history.add(epoch, {"loss": 1.0 / epoch})
     assert history.epoch == [4, 5]
     assert history.history == {"loss": [0.25, 0.2]}
-    history.add(6, {"more": 1})  # what is missing, now or before, is NaN
+    history.add(6, {"more": 1})  # missing numbers are NaN
     assert str(history.history) == "{'loss': [0.25, 0.2, nan], 'more': [nan, nan, 1.0]}"
     assert str([*history.rows()][2]) == "(6, {'loss': nan, 'more': 1.0})"
     with pytest.raises(InputError, match="logs\\['right'\\] is True"):
@@ -120,7 +120,7 @@ def test_history():
 
 
 def test_a_callback_may_change_every_during_training(make_backend, monkeypatch):
-    """Whoever wants the first update alone does not keep a backend from recording 25 together."""
+    """A callback that needs only the first update does not prevent recording 25 updates together."""
 
     class First(Callback):
         every = 1

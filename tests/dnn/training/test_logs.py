@@ -1,4 +1,4 @@
-"""What callbacks add to an epoch's logs, and hooks that are called or refused."""
+"""Numbers that callbacks add to the logs, and methods that are never called."""
 
 import math
 

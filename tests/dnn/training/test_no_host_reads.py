@@ -1,4 +1,4 @@
-"""No step of training reads a number back to the host, whatever its optimizer, schedule and loss."""
+"""No training step reads a number back to the host, for any optimizer, schedule and loss."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
 """A training step of torch on CUDA without a GPU, on torch's device "meta": shapes and no numbers.
 
-Whatever reads a number back raises there, and the code takes the ways that it takes on a GPU.
+Reading a number back raises an error there, and the code runs the same paths as on a GPU.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from dnn.validation.examples import Examples
 
 
 class MetaBackend(TorchBackend):
-    """The overrides that hold on CUDA."""
+    """Use the overrides for CUDA."""
 
     device_type = "cuda"
 
@@ -37,7 +37,7 @@ def step_of(optimizer, loss="categorical_crossentropy", metrics=("accuracy",)):
 
 @pytest.fixture(autouse=True)
 def fused_adam(monkeypatch):
-    """torch's fused Adam has no form for meta tensors; this looks at what it is given."""
+    """Check the arguments of torch's fused Adam, which does not support meta tensors."""
 
     def check(params, grads, *rest, lr, **settings):
         tensors = [*params, *grads, *(t for group in rest for t in group), lr]

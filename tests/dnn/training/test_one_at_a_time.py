@@ -1,4 +1,4 @@
-"""One training of a model at a time, and what fit refuses beside its data."""
+"""One training of a model at a time, and errors of fit about other arguments than data."""
 
 import threading
 
@@ -10,7 +10,7 @@ from dnn import Callback
 
 
 class Hold(Callback):
-    """Stays in the first epoch's end until it is let go."""
+    """Blocks at the end of the first epoch until it is released."""
 
     def __init__(self):
         self.there, self.go = threading.Event(), threading.Event()
@@ -35,7 +35,7 @@ def test_rejects_a_second_training_and_the_first_continues():
     thread.join()
     alone.fit(*small_data(), batch_size=10, epochs=2)
     assert same_bits(weights(model), weights(alone))
-    model.fit(*small_data(), batch_size=10)  # it is free again
+    model.fit(*small_data(), batch_size=10)  # it can train again
 
 
 def test_the_model_can_train_after_a_failed_training():

@@ -1,4 +1,4 @@
-"""Of which updates a backend gets a plan, and of which none."""
+"""Updates with and without a plan."""
 
 from dataclasses import dataclass
 

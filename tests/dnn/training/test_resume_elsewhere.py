@@ -1,4 +1,4 @@
-"""A training begun on one backend and gone on with on another: the next update, and where it ends."""
+"""A training that moves from one backend to another: the next update, and the final accuracy."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ WIDTHS = (64, 40, 30, 10)
 
 
 class AfterEpoch(Callback):
-    """The state after one epoch, through a file, and the one after the next."""
+    """Return the state after one epoch, read from a file, and the state after the next."""
 
     def __init__(self, path, epoch):
         self.path, self.epoch, self.epochs, self.next = path, epoch, 0, None
@@ -87,10 +87,10 @@ def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, en
                 rate = 0.003 * (1 - before / epochs)
                 wanted = old - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
                 assert bounds.eta(value, wanted) <= bounds.update(wanted, wanted - old), (side, name)
-                # v += 0.001 (g^2 - v): the square's part, which is little beside v, and a few roundings
+                # v += 0.001 (g^2 - v): the part of the square is small compared with v; and a few roundings
                 squared = v_old + 0.001 * (found[side] ** 2 - v_old)
                 assert bounds.eta(v, squared) <= 16.0 * bounds.U, (side, name)
-            # What is taken out of the moments was rounded at their size, which is up to ten times its own.
+            # The gradient from the moments has their rounding error, at up to ten times its size.
             rounded = 2.0 * bounds.U * bounds.norm(state.arrays[f"m {name}"]) / 0.1 / bounds.norm(found["a"])
             assert bounds.eta(found["b"], found["a"]) <= allowed + rounded, name
 
@@ -98,7 +98,7 @@ def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, en
 @pytest.mark.slow
 @pytest.mark.parametrize(("begun", "ended"), PAIRS)
 def test_it_ends_within_l5(make_backend, digits, tmp_path, begun, ended):
-    """Test accuracies of trainings that changed over half-way, paired with those of the undisturbed."""
+    """Test accuracies of trainings that moved half-way, paired with those of uninterrupted ones."""
     if "strict" in (begun, ended):
         pytest.skip("strict is too slow for whole trainings, and runs the reference kernels")
     there, here = make_backend(begun), make_backend(ended)

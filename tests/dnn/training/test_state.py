@@ -1,4 +1,4 @@
-"""A training that is stopped anywhere and gone on with ends with the same bits as one that was not."""
+"""A training that is interrupted anywhere and resumed ends with the same bits as an uninterrupted one."""
 
 import copy
 import errno
@@ -255,7 +255,7 @@ def test_a_training_leaves_its_last_three_states_and_the_best_epochs(make_backen
 
 
 def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp_path):
-    """Those of another training, and what cannot be read, stay; its optimizer and library may change."""
+    """Unreadable states and those of other trainings remain; optimizer and library may differ."""
 
     def state(epoch, value=0.0, **changed):
         facts = {"seed": 1, "optimizer": "one", "made_with": {}, **changed}
@@ -306,7 +306,7 @@ def test_a_failed_write_warns_and_training_continues(make_backend, tmp_path, cap
     model = model_on(make_backend("numpy"))
     history = fit(model, [TrainingCheckpoint(gone, every=3)])
     assert len(history.epoch) == EPOCHS
-    assert caplog.text.count("cannot be written") == 1  # of nine that failed alike
+    assert caplog.text.count("cannot be written") == 1  # for nine equal failures
 
 
 def test_a_full_disk_keeps_the_only_older_state(tmp_path, monkeypatch, caplog):

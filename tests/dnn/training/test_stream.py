@@ -1,4 +1,4 @@
-"""Batches from iterables: the numbers are those of arrays, and what cannot hold is refused in a sentence."""
+"""Batches from iterables: the same numbers as from arrays, and errors for unsupported arguments."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ EPOCHS = 3
 
 
 def batches(sizes=SIZES, *more):
-    """Pieces of small_data and of what is as long."""
+    """Yield batches of small_data and of arrays of the same length."""
     stops = np.cumsum(sizes)
     for start, stop in zip(stops - sizes, stops, strict=True):
         yield tuple(a[start:stop] for a in (*small_data(), *more))
 
 
 class Endless:
-    """Begins anew, and has no end and no length."""
+    """An iterable without end and length that starts again."""
 
     begun = 0
 
@@ -44,7 +44,7 @@ def numbers(history):
 
 def test_streams_have_the_bits_of_arrays(backend):
     (x, y), source = small_data(), Endless()
-    options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # which are all
+    options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # all batches
     plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, **options)
     model, two = fitted(backend, source, **options)
     assert_same_training(plain, model, numbers(one), numbers(two))
@@ -56,7 +56,7 @@ def test_streams_have_the_bits_of_arrays(backend):
 
 
 def test_batches_of_all_kinds_of_arrays(backend):
-    """Sizes, dtypes, forms of targets and libraries may change from batch to batch."""
+    """Size, dtype, form of targets and library may differ between batches."""
     given = list(batches())
     plain, one = fitted(backend, given)
     rows = np.eye(3, dtype="f4")

@@ -1,4 +1,4 @@
-"""The model's door: everything it refuses, and what it lets in."""
+"""Validation of examples and targets: accepted and rejected arrays."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ REFUSED_Y = {
 
 
 def variants(backend, value):
-    """The host's array, and the same one already on the device."""
+    """Yield the host array, and the same array on the device."""
     yield value
     if type(value) is np.ndarray and hasattr(backend.xp, value.dtype.name):
         yield backend.from_host(value)
@@ -104,7 +104,7 @@ def test_rejects_arrays_on_other_devices(backend, make_backend):
 
 
 class Subclass(np.ndarray):
-    """Masked arrays and matrices have other rules for the same operators."""
+    """Operators of masked arrays and matrices have other semantics."""
 
 
 def test_rejects_subclasses_of_ndarray():

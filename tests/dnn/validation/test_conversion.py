@@ -1,4 +1,4 @@
-"""Arrays of other libraries at the door: shared where they lie on the device, never moved between devices."""
+"""Arrays of other libraries: shared on the device, never moved between devices."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ class Elsewhere:
 
 @pytest.mark.parametrize("kind", [1, 3, 11])
 def test_host_readable_memory_is_shared(make_backend, kind):
-    """The CPU's own, and what CUDA or ROCm has pinned there: DLPack's numbers of these."""
+    """DLPack's device types of CPU memory, and of memory pinned by CUDA or ROCm."""
     host = X.copy()
 
     class Pinned(Elsewhere):

@@ -18,7 +18,7 @@ ROWS, FEATURES, CLASSES = 12, 4, 3
 
 
 class Sub(np.ndarray):
-    """A subclass that means nothing to anybody."""
+    """A subclass without any meaning."""
 
 
 def read_only(a):
@@ -54,7 +54,7 @@ def strict_array(a):
     return backend.from_host(a.copy())
 
 
-# The same numbers in memory of another order: they must be taken.
+# The same numbers in another memory layout: must be accepted.
 LAYOUTS = {
     "Fortran order": np.asfortranarray,
     "read-only": read_only,
@@ -68,7 +68,7 @@ LAYOUTS = {
     "a row for all": lambda a: np.broadcast_to(a[:1], a.shape),
     "plain": np.array,
 }
-# The same numbers in what another library or the language holds them in: they must be taken.
+# The same numbers in objects of another library or of Python: must be accepted.
 HOLDERS = {
     "a list": np.ndarray.tolist,
     "of torch": lambda a: torch.from_numpy(a.copy()),
@@ -106,7 +106,7 @@ NEVER = {
 
 @st.composite
 def arrays(draw, wanted):
-    """(kind, array, whether it must be taken, may be, or must not), from one array or a broken copy of it."""
+    """Return (kind, array, whether it must, may or must not be accepted), from one array or a broken copy."""
     well, layout, odd, never = (st.sampled_from(sorted(names)) for names in (WELL, LAYOUTS, ODD, NEVER))
     group = draw(st.sampled_from(["layout", "layout", "odd", "odd on odd", "never", "not finite"]))
     if group == "layout":
@@ -137,7 +137,7 @@ def small_model(backend):
 
 
 def plain(given, use):
-    """The plain contiguous copy, in the dtype that the model has for it."""
+    """Return the plain contiguous copy, in the model's dtype."""
     if hasattr(given, "detach"):
         given = given.detach()
     host = np.asarray(given).copy(order="C")
@@ -148,7 +148,7 @@ def plain(given, use):
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
 def test_arrays_are_converted_correctly_or_rejected(name, make_backend):
-    """350 for each backend. What is refused leaves the model and the caller's array as they were."""
+    """350 for each backend. A rejected array leaves the model and the caller's array unchanged."""
     backend = make_backend(name)
     model, start = small_model(backend), weights(small_model(backend))
     rng = np.random.default_rng(14)
@@ -176,7 +176,7 @@ def test_arrays_are_converted_correctly_or_rejected(name, make_backend):
         "fit sample_weight": (np.linspace(0.5, 1.5, ROWS, dtype=np.float32),
                               lambda a: trained_weights(x, y, sample_weight=a)),
     }  # fmt: skip
-    if name == "numba":  # it adds in another order if x lies in plain memory (backends.plan)
+    if name == "numba":  # a plan adds in another order if x is in plain memory (backends.plan)
         uses = {use: way for use, way in uses.items() if not use.startswith("fit")}
     cases = [arrays(wanted).map(lambda case, use=use: (use, *case)) for use, (wanted, _) in uses.items()]
 

@@ -77,12 +77,12 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
         assert given[3, 0] == 7.0
         assert not isinstance(
             validate_examples(get_backend("numpy"), "x", given.copy(), (6,)), Rows
-        )  # it is no map
+        )  # a copy is not a memory map
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
 def test_bytes_read_at_a_time(monkeypatch, size, rows):
-    """As many rows, of 24 bytes here, as fit into a block, and one at least."""
+    """As many rows of 24 bytes as fit into a block, and at least one."""
     x, _ = small_data()
     monkeypatch.setattr("dnn.validation.rows.BLOCK_BYTES", size)
     places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32", 3).blocks(), strict=True)
@@ -169,7 +169,7 @@ MEASURE = """
 
 
 def measured(code, *arguments):
-    """What a process of its own prints, which begins with all that is loaded once loaded."""
+    """Return the numbers that a script prints in a new process with all imports done first."""
     code = textwrap.dedent(MEASURE) + textwrap.dedent(code)
     run = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -223,7 +223,7 @@ def test_a_gigabyte_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype, siz
 @needs_proc
 @pytest.mark.parametrize(("name", "form"), [("numpy", "csr"), ("torch", "csr"), ("numpy", "csc")])
 def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
-    """20,000 columns of which 1 % is full; what a dense copy would take is 50 times as much."""
+    """20,000 columns with 1% nonzero entries; a dense copy would need 50 times the memory."""
     matrix, grown = measured(
         """
         name, form = sys.argv[1:]
@@ -246,7 +246,7 @@ def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
         form,
     )
     assert matrix > 40
-    assert grown < (matrix if form == "csr" else 2 * matrix)  # another form is copied to CSR
+    assert grown < (matrix if form == "csr" else 2 * matrix)  # other formats are converted to CSR
 
 
 def test_rejects_memory_maps_of_a_single_number(tmp_path):

@@ -1,4 +1,4 @@
-"""sample_weight and class_weight: what they do to training and evaluation, and what is refused."""
+"""sample_weight and class_weight: effects on training and evaluation, and errors."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_weights_of_one_change_nothing(backend):
 
 
 def test_a_weight_of_two_equals_two_examples(backend):
-    """In one batch, since batches of twice the examples would not be the same."""
+    """In one batch, since twice the examples would give other batches."""
     x, y = small_data()
     twice = np.concatenate([np.arange(50), np.flatnonzero(y == 1)])
     one, loss = fitted(backend, x, y, class_weight={1: 2.0}, batch_size=50)

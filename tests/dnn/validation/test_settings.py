@@ -1,4 +1,4 @@
-"""The last values that settings take, and the first that they refuse."""
+"""The last valid value of each setting, and the first invalid one."""
 
 from functools import partial
 from math import inf, nan
