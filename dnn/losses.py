@@ -223,7 +223,7 @@ class BinaryCrossentropy(Loss):
         xp = backend.xp
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
-        def weighted(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+        def run_weighted(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernels[form](z, targets, losses, dlogits)
             t = extra * as_dense(xp, form, targets, z)
             e = xp.exp(-xp.abs(z))
@@ -232,7 +232,11 @@ class BinaryCrossentropy(Loss):
             losses[...] = losses + xp.mean(t * softplus, axis=1)
             dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
 
-        return kernels if self.pos_weight == 1.0 else {form: partial(weighted, form) for form in TARGET_FORMS}
+        return (
+            kernels
+            if self.pos_weight == 1.0
+            else {form: partial(run_weighted, form) for form in TARGET_FORMS}
+        )
 
 
 @dataclass(frozen=True)

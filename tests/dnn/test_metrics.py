@@ -9,7 +9,7 @@ from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError, Sequent
 from dnn.metrics import METRICS, metric_of
 
 
-def fitted(outputs, last, loss, y, backend, **options):
+def fit_model(outputs, last, loss, y, backend, **options):
     model = Sequential([Dense(outputs, last)], input_shape=(6,), backend=backend, seed=1)
     model.compile(loss, SGD(0.1), **options)
     x, _ = small_data()
@@ -20,7 +20,7 @@ def fitted(outputs, last, loss, y, backend, **options):
 def test_a_multi_label_model_is_judged_output_by_output(backend):
     x, _ = small_data()
     y = (x[:, :4] > 0).astype(np.float32)
-    p, found, history = fitted(4, "sigmoid", "binary_crossentropy", y, backend)
+    p, found, history = fit_model(4, "sigmoid", "binary_crossentropy", y, backend)
     assert found.accuracy == pytest.approx(np.mean((p > 0.5) == (y > 0.5)), rel=1e-6)
     assert history["val_accuracy"][-1] == pytest.approx(found.accuracy)
     assert found.accuracy != pytest.approx(np.mean(p.argmax(1) == y.argmax(1)), abs=1e-3)
@@ -29,7 +29,7 @@ def test_a_multi_label_model_is_judged_output_by_output(backend):
 def test_a_regression_reports_the_mean_absolute_error_and_no_accuracy(backend):
     x, _ = small_data()
     y = x[:, :2] * np.float32(3)
-    p, found, history = fitted(2, "linear", "mean_squared_error", y, backend)
+    p, found, history = fit_model(2, "linear", "mean_squared_error", y, backend)
     names = {"loss", "mean_absolute_error", "r2"}
     assert set(history) == {"seconds", *names, *(f"val_{name}" for name in names)}
     assert found.mean_absolute_error == pytest.approx(np.mean(np.abs(p - y)), rel=1e-5)
@@ -40,7 +40,7 @@ def test_a_regression_reports_the_mean_absolute_error_and_no_accuracy(backend):
 
 def test_squared_error_on_class_numbers_is_still_a_classification():
     _, y = small_data()
-    _, found, history = fitted(3, "softmax", "mean_squared_error", y, get_backend("numpy"))
+    _, found, history = fit_model(3, "softmax", "mean_squared_error", y, get_backend("numpy"))
     assert "accuracy" in history
     assert tuple(found) == (found.loss, found.accuracy)
 
@@ -59,11 +59,11 @@ def test_validation_targets_of_another_form_have_their_own_metrics():
 def test_metrics_argument_selects_the_metrics():
     _, y = small_data()
     backend = get_backend("numpy")
-    _, found, history = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=())
+    _, found, history = fit_model(3, "softmax", "categorical_crossentropy", y, backend, metrics=())
     assert set(history) == {"loss", "val_loss", "seconds"}
     assert len(found) == 1
     x, _ = small_data()
-    _, found, _ = fitted(1, "linear", "mean_squared_error", x[:, 0], backend, metrics=("accuracy",))
+    _, found, _ = fit_model(1, "linear", "mean_squared_error", x[:, 0], backend, metrics=("accuracy",))
     assert 0 <= found.accuracy <= 1
 
 
@@ -125,7 +125,7 @@ def test_functions_of_your_own(make_backend, name):
     else:
         worst = furthest
     asked = [worst, "mae", mean_output]
-    p, found, history = fitted(2, "linear", "mse", y, make_backend(name), metrics=asked)
+    p, found, history = fit_model(2, "linear", "mse", y, make_backend(name), metrics=asked)
     assert list(history) == [
         "loss", worst.__name__, "mean_absolute_error", "mean_output", "seconds",
         *(f"val_{n}" for n in ("loss", worst.__name__, "mean_absolute_error", "mean_output")),
@@ -142,10 +142,10 @@ def test_metric_functions_get_the_outputs_of_predict(backend):
     def smallest(y, outputs):
         return outputs[:, 0]
 
-    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=[smallest, "acc"])
+    p, found, _ = fit_model(3, "softmax", "categorical_crossentropy", y, backend, metrics=[smallest, "acc"])
     assert found.smallest == pytest.approx(p[:, 0].mean(), rel=1e-5)
     assert found.accuracy == pytest.approx(np.mean(p.argmax(1) == y))
-    p, found, _ = fitted(3, "softmax", "categorical_crossentropy", y, backend, metrics=["mae"])
+    p, found, _ = fit_model(3, "softmax", "categorical_crossentropy", y, backend, metrics=["mae"])
     assert found.mean_absolute_error == pytest.approx(np.abs(p - np.eye(3)[y]).mean(), rel=1e-5)
 
 
@@ -178,7 +178,7 @@ def loss(y, outputs):
 def test_rejects_invalid_arguments(metrics, words):
     _, y = small_data()
     with pytest.raises(InputError, match=words):
-        fitted(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
+        fit_model(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
 
 
 @pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
@@ -192,7 +192,7 @@ def test_rejects_metric_functions_of_wrong_shape():
         return outputs
 
     with pytest.raises(InputError, match=r"metric twice returned shape \(10, 3\), expected \(10,\)"):
-        fitted(3, "softmax", "mse", small_data()[1], get_backend("numpy"), metrics=[twice])
+        fit_model(3, "softmax", "mse", small_data()[1], get_backend("numpy"), metrics=[twice])
 
 
 def test_count_correct(backend):

@@ -12,7 +12,7 @@ from dnn.validation.examples import Examples
 EPS = float(np.finfo(np.float32).eps)
 
 
-def fitted(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **options):
+def fit_model(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **options):
     """Return a small model after fits of these numbers of epochs, and its losses."""
     model, losses = small_model(backend, seed), []
     model.compile(optimizer=optimizer)
@@ -29,15 +29,15 @@ def fitted(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **option
     "optimizer", [Adam(0.01), SGD(0.1, momentum=0.9, nesterov=True), AdamW(OneCycle(0.01, 15), clip_norm=0.1)]
 )
 def test_fit_twice_is_one_longer_fit(backend, optimizer):
-    one, losses = fitted(backend, parts=(3,), optimizer=optimizer)
-    two, pieces = fitted(backend, parts=(1, 2), optimizer=optimizer)
+    one, losses = fit_model(backend, parts=(3,), optimizer=optimizer)
+    two, pieces = fit_model(backend, parts=(1, 2), optimizer=optimizer)
     assert same_bits(weights(one), weights(two))
     assert losses == pieces
     assert one.epochs_done == two.epochs_done == 3
 
 
 def test_seeds(backend):
-    (a, losses), (b, again), (c, _) = (fitted(backend, seed=seed) for seed in (7, 7, 8))
+    (a, losses), (b, again), (c, _) = (fit_model(backend, seed=seed) for seed in (7, 7, 8))
     assert same_bits(weights(a), weights(b))
     assert losses == again
     assert not same_bits(weights(a), weights(c))
@@ -67,8 +67,8 @@ def test_same_start_on_every_backend(backend, make_backend):
     assert not np.array_equal(orders[0], np.arange(50))
     # All 50 examples in one batch: the epoch's loss is that of the first update. Sums of 50 losses,
     # each from a dozen roundings.
-    _, here = fitted(backend, seed=3, parts=(1,), batch_size=50)
-    _, there = fitted(numpy, seed=3, parts=(1,), batch_size=50)
+    _, here = fit_model(backend, seed=3, parts=(1,), batch_size=50)
+    _, there = fit_model(numpy, seed=3, parts=(1,), batch_size=50)
     assert here == pytest.approx(there, rel=16 * EPS)
 
 
@@ -171,8 +171,8 @@ def test_one_hot_rows_equal_class_numbers(backend):
 
 def test_accepts_device_arrays(backend):
     x, y = small_data()
-    host, _ = fitted(backend, data=(x, y))
-    there, _ = fitted(backend, data=(backend.from_host(x), backend.from_host(y)))
+    host, _ = fit_model(backend, data=(x, y))
+    there, _ = fit_model(backend, data=(backend.from_host(x), backend.from_host(y)))
     assert same_bits(weights(host), weights(there))
 
 
@@ -225,7 +225,7 @@ def test_rejects_batches_without_reserved_buffers():
 
 
 def test_evaluating_between_fits_changes_nothing():
-    plain, _ = fitted(get_backend("numpy"), parts=(1, 1))
+    plain, _ = fit_model(get_backend("numpy"), parts=(1, 1))
     model = small_model(get_backend("numpy"))
     for _ in range(2):
         model.evaluate(*small_data(), batch_size=13)

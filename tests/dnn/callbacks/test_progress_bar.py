@@ -10,28 +10,28 @@ from backends import InputError, get_backend
 from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
 
 
-def printed(capsys, **options):
+def capture_fit(capsys, **options):
     model = small_model(get_backend("numpy"))
     model.fit(*small_data(), batch_size=10, epochs=2, **options)
     return capsys.readouterr().out
 
 
 def test_prints_nothing_without_a_terminal(capsys):
-    assert printed(capsys) == printed(capsys, verbose=0) == printed(capsys, verbose=False) == ""
+    assert capture_fit(capsys) == capture_fit(capsys, verbose=0) == capture_fit(capsys, verbose=False) == ""
 
 
 @pytest.mark.parametrize("verbose", [1, 2, True])
 def test_a_line_per_epoch(capsys, verbose):
-    lines = printed(capsys, verbose=verbose, validation_split=0.2).splitlines()
+    lines = capture_fit(capsys, verbose=verbose, validation_split=0.2).splitlines()
     assert [line[:10] for line in lines] == ["epoch 1/2 ", "epoch 2/2 "]
     assert all(words in lines[0] for words in (" loss ", " acc ", " test loss ", " test acc ", " s"))
 
 
 def test_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert "epoch 2/2" in printed(capsys)
-    assert printed(capsys, verbose=0) == ""
-    assert len(printed(capsys, verbose=2).splitlines()) == 2
+    assert "epoch 2/2" in capture_fit(capsys)
+    assert capture_fit(capsys, verbose=0) == ""
+    assert len(capture_fit(capsys, verbose=2).splitlines()) == 2
 
 
 def test_the_line_of_an_epoch():
@@ -63,7 +63,7 @@ def test_the_bar_counts_updates_and_reads_at_most_four_times_a_second(monkeypatc
 
 
 def test_fit_adds_no_second_progress_bar(capsys):
-    assert len(printed(capsys, verbose=2, callbacks=[PlainProgress()]).splitlines()) == 2
+    assert len(capture_fit(capsys, verbose=2, callbacks=[PlainProgress()]).splitlines()) == 2
 
 
 @pytest.mark.parametrize("verbose", [3, "yes", None, -1])

@@ -146,11 +146,11 @@ def test_blocks_are_computed_in_one_thread(name):
     seen = []
 
     def watch(kernel_name, kind, kernel):
-        def watched(*arrays):
+        def record_threads(*arrays):
             seen.append(threads_now(name))
             return kernel(*arrays)
 
-        return watched if kernel_name == "dense" else kernel
+        return record_threads if kernel_name == "dense" else kernel
 
     made = Sequential(
         [Flatten(), Dense(3, "softmax")], input_shape=(6, 6), backend=backend.with_wrapper(watch)

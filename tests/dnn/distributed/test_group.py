@@ -74,7 +74,7 @@ def run(folder, work, size, **more):
     return found
 
 
-def trained(backend, normalised=False, seed=0, n=53, watch=()):
+def train_model(backend, normalised=False, seed=0, n=53, watch=()):
     def work(workers):
         made = model(backend(workers.rank) if callable(backend) else backend, normalised, seed)
         made.compile(metrics=["accuracy", "r2"])
@@ -92,30 +92,30 @@ def trained(backend, normalised=False, seed=0, n=53, watch=()):
 def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
     """Bits of weights, optimizer and history. The last batch has 5 examples: some workers get none."""
     pytest.importorskip(backend)
-    alone = trained(backend)(Workers())
-    found = [each for size in (2, 4, 8) for each in run(tmp_path, trained(backend), size)]
+    alone = train_model(backend)(Workers())
+    found = [each for size in (2, 4, 8) for each in run(tmp_path, train_model(backend), size)]
     assert {json.dumps(each) for each in found} == {json.dumps(alone)}
 
 
 def test_normalised_over_blocks_too(tmp_path):
-    work = trained("numpy", normalised=True, n=48)
+    work = train_model("numpy", normalised=True, n=48)
     alone = work(Workers())
     assert {json.dumps(each) for each in run(tmp_path, work, 4)} == {json.dumps(alone)}
 
 
 def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
-    work = trained(lambda rank: ("numpy", "torch")[rank])
+    work = train_model(lambda rank: ("numpy", "torch")[rank])
     for said in run(tmp_path, work, 2):
         assert said.startswith("WorkerError: worker 1 has another ")
         assert "(or --mixed)" in said
-    alone = trained("numpy")(Workers())
+    alone = train_model("numpy")(Workers())
     for bits, history in run(tmp_path, work, 2, mixed=True):
         a, b = (np.frombuffer(bytes.fromhex(text), np.float32) for text in (bits, alone[0]))
         assert_close(a, b, 1e-5)
         np.testing.assert_allclose(history["loss"], alone[1]["loss"], rtol=1e-5)
 
 
-def synchronised(workers, backend):
+def train_synchronised(workers, backend):
     """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
     made, truth = (
         model(b, dropout=0.0) for b in (get_backend(backend), get_backend("numpy", dtype="float64"))
@@ -150,8 +150,8 @@ def synchronised(workers, backend):
 
 
 def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
-    pure = synchronised(Workers(), "numpy")
-    for found in run(tmp_path, lambda w: synchronised(w, ("numpy", "torch")[w.rank]), 2, mixed=True):
+    pure = train_synchronised(Workers(), "numpy")
+    for found in run(tmp_path, lambda w: train_synchronised(w, ("numpy", "torch")[w.rank]), 2, mixed=True):
         assert 0.0 < max(found) <= 1.0
         assert len(found) == len(pure) == 8
     assert max(pure) <= 1.0
@@ -159,14 +159,14 @@ def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
 
 def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
     def other_seed(workers):
-        return trained("numpy", seed=workers.rank // 3)(workers)
+        return train_model("numpy", seed=workers.rank // 3)(workers)
 
     def other_data(workers):
-        return trained("numpy", n=53 - workers.rank)(workers)
+        return train_model("numpy", n=53 - workers.rank)(workers)
 
     def other_code(workers):
         monkeypatch.setattr("dnn.distributed.group.code_version", lambda: f"version {workers.rank}")
-        return trained("numpy")(workers)
+        return train_model("numpy")(workers)
 
     for size, work, words in [
         (4, other_seed, "WorkerError: worker 3 has another seed: 1, expected that of worker 0, 0"),
@@ -182,7 +182,7 @@ def test_names_a_worker_that_does_not_arrive(tmp_path):
     def work(workers):
         if workers.rank == 2:
             time.sleep(5)
-        return trained("numpy")(workers)
+        return train_model("numpy")(workers)
 
     found = run(tmp_path, work, 4, timeout=2.0)
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
@@ -193,7 +193,7 @@ def test_names_a_worker_that_ends_before_the_first_update(tmp_path):
         workers.share(lambda: None)  # all have joined
         if workers.rank == 2:
             os._exit(1)
-        return trained("numpy")(workers)
+        return train_model("numpy")(workers)
 
     found = run(tmp_path, work, 4, timeout=3.0, whole=False)
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 3 s; the run ends"] * 3
@@ -223,7 +223,7 @@ def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
             time.sleep(0.01)
         group.signal(3, signal.SIGKILL)
 
-    work = trained("numpy", watch=[Stop(number)])
+    work = train_model("numpy", watch=[Stop(number)])
     found = run(tmp_path, work, 4, timeout=3.0, disturb=disturb, whole=False)
     how = "did not answer within 3 s" if number == signal.SIGSTOP else "has ended"
     assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]

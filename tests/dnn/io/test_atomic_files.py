@@ -46,16 +46,16 @@ def test_the_order_on_the_disk(tmp_path, monkeypatch):
     """The content is flushed before the rename, and the rename before the return."""
     done, fsync, replace = [], os.fsync, os.replace
 
-    def flushed(handle):
+    def record_flush(handle):
         done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
         fsync(handle)
 
-    def renamed(*names):
+    def record_rename(*names):
         done.append("rename")
         replace(*names)
 
-    monkeypatch.setattr(os, "fsync", flushed)
-    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(os, "fsync", record_flush)
+    monkeypatch.setattr(os, "replace", record_rename)
     write_atomically(tmp_path / "file", b"x")
     assert done == ["file", "rename", "folder"]
 

@@ -23,7 +23,7 @@ def images(*shape):
     return np.random.default_rng(0).random(shape, dtype=np.float32)
 
 
-def drawn(layer, batch, pairs, step=0):
+def draw_numbers(layer, batch, pairs, step=0):
     """Return the four numbers in [0, 1) of each image (4, B), from the stream of the layer in ``views``."""
     key = stream_key(3, type(layer).__name__, 0)
     words = random_integers(get_backend("numpy"), key, step, batch * pairs).reshape(batch, pairs)[:, :2]
@@ -61,17 +61,17 @@ def test_moves_angles_scales_and_slants_are_those_of_the_stream():
     backend, x = get_backend("numpy", dtype="float64"), images(40, 5, 6).astype(np.float64)
     layer = RandomTranslation(2)
     for step, got in enumerate(views(backend, layer, x, 2)):
-        moves = np.floor(5 * drawn(layer, 40, 2, step)[:2].T).astype(int) - 2
+        moves = np.floor(5 * draw_numbers(layer, 40, 2, step)[:2].T).astype(int) - 2
         wide = np.pad(x, [(0, 0), (2, 2), (2, 2)])
         for image, view, (down, right) in zip(wide, got, moves, strict=True):
             np.testing.assert_array_equal(view, image[2 - down : 7 - down, 2 - right : 8 - right])
     layer = RandomRotation(30.0)
     views(backend, layer, x)
-    wanted = turns(np.radians(30.0) * (2 * drawn(layer, 40, 2)[2] - 1))
+    wanted = turns(np.radians(30.0) * (2 * draw_numbers(layer, 40, 2)[2] - 1))
     np.testing.assert_allclose(layer._buffers[40].matrix, wanted, rtol=1e-13, atol=1e-15)
     layer = RandomElastic(0.0, degrees=40.0, scale=0.3, shear=0.2)
     views(backend, layer, x)
-    t, high, wide, slant = 2 * drawn(layer, 40, 2 + 9) - 1  # 60 bytes of noise are in 9 words
+    t, high, wide, slant = 2 * draw_numbers(layer, 40, 2 + 9) - 1  # 60 bytes of noise are in 9 words
     stretch = np.moveaxis(np.array([[1 + 0.3 * high, 0 * t], [0.2 * slant, 1 + 0.3 * wide]]), -1, 0)
     wanted = turns(2 * np.arctan(t * np.tan(np.radians(20.0)))) @ stretch
     np.testing.assert_allclose(layer._buffers[40].matrix, wanted, rtol=1e-13, atol=1e-15)
@@ -100,7 +100,7 @@ def test_a_rotation_by_nothing_changes_nothing(backend):
 
 @pytest.mark.parametrize("shape", [(40, 11, 9), (5, 7, 12, 3)])
 def test_distortions_have_the_same_bits_everywhere(backend, shape):
-    """Sums are of integers below 2^24. Other operations are +, -, *, / and floor, never a fused multiply-add."""
+    """Sums are of integers below 2^24; other operations are +, -, *, / and floor, never fused."""
     x = images(*shape)
     settings = {"strength": 20.0, "sigma": 3.0, "degrees": 15.0, "scale": 0.2, "shear": 0.2}
     got = views(backend, RandomElastic(**settings), x, 2)
@@ -111,7 +111,7 @@ def test_distortions_have_the_same_bits_everywhere(backend, shape):
 
 @pytest.mark.parametrize("name", ["scale", "shear", "degrees", None])
 def test_distortions_match_scipy(backend, name):
-    """Compare with SciPy's map_coordinates (zeros outside) and SciPy's Gaussian filter for the moves."""
+    """Compare with SciPy's map_coordinates (zeros outside), and its Gaussian filter for the moves."""
     x, settings = images(6, 20, 18), {name: 0.3} if name else {}
     layer = RandomElastic(0.0 if name else 60.0, 3.0, **settings)
     (got,) = views(backend, layer, x)

@@ -13,7 +13,7 @@ from dnn import BatchNormalization, Dense, Flatten, LayerNormalization, Sequenti
 EPS = float(np.finfo(np.float32).eps)
 
 
-def built(layer, shape, backend, batch=20):
+def build_in_model(layer, shape, backend, batch=20):
     """Return the layer in a model, with buffers for this batch size."""
     model = Sequential([layer, Flatten()], input_shape=shape, backend=backend)
     model.reserve(batch, training=True)
@@ -23,7 +23,7 @@ def built(layer, shape, backend, batch=20):
 @pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
 def test_running_averages_match_torch(backend, shape):
     layer = BatchNormalization(momentum=0.3)
-    built(layer, shape, backend)
+    build_in_model(layer, shape, backend)
     theirs = torch.nn.BatchNorm1d(shape[-1], momentum=0.3)
     rng = np.random.default_rng(2)
     for _ in range(3):
@@ -53,7 +53,7 @@ def test_rejects_training_batches_of_one_without_changes():
 
 def test_one_image_has_a_variance(backend):
     layer = BatchNormalization()
-    built(layer, (3, 4, 2), backend, batch=1)
+    build_in_model(layer, (3, 4, 2), backend, batch=1)
     x = np.random.default_rng(1).normal(size=(1, 3, 4, 2)).astype(np.float32)
     y = backend.to_host(layer.forward(backend.from_host(x), training=True))
     assert np.abs(y.mean((0, 1, 2))).max() < 1e-6
@@ -61,7 +61,7 @@ def test_one_image_has_a_variance(backend):
 
 def test_layer_normalisation_of_one_example(backend):
     layer = LayerNormalization()
-    built(layer, (6,), backend, batch=1)
+    build_in_model(layer, (6,), backend, batch=1)
     x = np.random.default_rng(1).normal(3.0, 2.0, (1, 6)).astype(np.float32)
     trained, used = (
         backend.to_host(layer.forward(backend.from_host(x), training=t)).copy() for t in (True, False)
@@ -73,7 +73,7 @@ def test_layer_normalisation_of_one_example(backend):
 
 def test_two_examples_suffice_and_frozen_layers_accept_one():
     layer = BatchNormalization()
-    model = built(layer, (6,), get_backend("numpy"), batch=2)
+    model = build_in_model(layer, (6,), get_backend("numpy"), batch=2)
     layer.trainable = False
     model.reserve(1, training=True)
 
@@ -85,7 +85,7 @@ def test_default_settings_match_torch():
 
 
 def test_starts_as_the_identity_up_to_scale():
-    model = built(BatchNormalization(), (6,), get_backend("numpy"))
+    model = build_in_model(BatchNormalization(), (6,), get_backend("numpy"))
     values = model.parameters.to_host()
     assert values["batch_normalization_1.gamma"].tolist() == [1.0] * 6
     assert values["batch_normalization_1.running_variance"].tolist() == [1.0] * 6

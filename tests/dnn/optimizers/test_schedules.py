@@ -83,11 +83,11 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
     model.compile(optimizer=SGD(schedule))
     seen, step = [], model.optimizer_state.step
 
-    def watched():
+    def record_rates():
         step()
         seen.append(float(backend.to_host(model.optimizer_state.control)[0]))
 
-    model.optimizer_state.step = watched
+    model.optimizer_state.step = record_rates
     model.fit(*small_data(), batch_size=10, epochs=5)
     table = schedule.rates()
     expected = np.concatenate([table, np.full(25, table[-1])])[:25]  # past the end its last rate

@@ -33,7 +33,7 @@ class Endless:
             yield from batches((8, 8, 8, 8, 8, 8, 2))
 
 
-def fitted(backend, x, y=None, **options):
+def fit_model(backend, x, y=None, **options):
     model = small_model(backend)
     return model, model.fit(x, y, epochs=EPOCHS, **options).history
 
@@ -45,12 +45,12 @@ def numbers(history):
 def test_streams_have_the_bits_of_arrays(backend):
     (x, y), source = small_data(), Endless()
     options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # all batches
-    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, **options)
-    model, two = fitted(backend, source, **options)
+    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, **options)
+    model, two = fit_model(backend, source, **options)
     assert_same_training(plain, model, numbers(one), numbers(two))
     assert source.begun == EPOCHS
-    short, three = fitted(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
-    model, four = fitted(backend, source, steps_per_epoch=4)
+    short, three = fit_model(backend, x, y, batch_size=8, shuffle=False, steps_per_epoch=4)
+    model, four = fit_model(backend, source, steps_per_epoch=4)
     assert_same_training(short, model, numbers(three), numbers(four))
     assert three["loss"] != one["loss"]
 
@@ -58,7 +58,7 @@ def test_streams_have_the_bits_of_arrays(backend):
 def test_batches_of_all_kinds_of_arrays(backend):
     """Size, dtype, form of targets and library may differ between batches."""
     given = list(batches())
-    plain, one = fitted(backend, given)
+    plain, one = fit_model(backend, given)
     rows = np.eye(3, dtype="f4")
     mixed = [
         (torch.from_numpy(given[0][0]), torch.from_numpy(given[0][1])),
@@ -68,7 +68,7 @@ def test_batches_of_all_kinds_of_arrays(backend):
         (backend.from_host(given[4][0]), given[4][1], np.ones(8)),
         (given[5][0], rows[given[5][1]]),
     ]
-    model, two = fitted(backend, mixed)
+    model, two = fit_model(backend, mixed)
     np.testing.assert_allclose(weights(plain), weights(model), rtol=1e-6)
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
 
@@ -77,8 +77,8 @@ def test_weights_of_examples_and_of_classes(backend):
     (x, y), weight = small_data(), np.linspace(0, 2, 50, dtype="f4")
     weight[8:16] = 0.0  # a batch that does not count
     options = {"class_weight": {1: 3.0}}
-    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
-    model, two = fitted(backend, list(batches((8,) * 6 + (2,), weight)), **options)
+    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
+    model, two = fit_model(backend, list(batches((8,) * 6 + (2,), weight)), **options)
     assert same_bits(weights(plain), weights(model))
     assert numbers(one) == numbers(two)
 
@@ -86,10 +86,10 @@ def test_weights_of_examples_and_of_classes(backend):
 def test_a_data_loader(backend):
     x, y = small_data()
     data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    plain, one = fitted(backend, x, y, batch_size=8, shuffle=False)
-    model, two = fitted(backend, torch.utils.data.DataLoader(data, batch_size=8))
+    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False)
+    model, two = fit_model(backend, torch.utils.data.DataLoader(data, batch_size=8))
     assert_same_training(plain, model, numbers(one), numbers(two))
-    model, history = fitted(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
+    model, history = fit_model(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
     assert len(history["loss"]) == EPOCHS
 
 
@@ -122,7 +122,7 @@ def test_rows_have_no_ignored_label():
 
 
 def test_an_iterator_continues(backend):
-    model, _ = fitted(backend, iter(Endless()), steps_per_epoch=2)
+    model, _ = fit_model(backend, iter(Endless()), steps_per_epoch=2)
     other = small_model(backend)
     other.fit(list(batches((8,) * 6)), epochs=1)
     assert same_bits(weights(model), weights(other))
@@ -130,19 +130,19 @@ def test_an_iterator_continues(backend):
 
 def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
     kept, source = Kept(), list(batches())
-    whole, history = fitted(backend, source, callbacks=[kept])
+    whole, history = fit_model(backend, source, callbacks=[kept])
     assert len(kept.states) == EPOCHS * len(SIZES)
     for i in (0, 3, 6, 11, 17):
         write_state(kept.states[i], tmp_path / "state")
-        resumed, again = fitted(backend, source, resume=read_state(tmp_path / "state"))
+        resumed, again = fit_model(backend, source, resume=read_state(tmp_path / "state"))
         assert same_bits(weights(whole), weights(resumed))
         assert numbers(again) == numbers(history)
     said = {name: kept.states[0].facts[name] for name in ("data", "batch_size", "shuffle", "steps_per_epoch")}
     assert [*said.values()] == ["batches of an iterable", None, False, 6]
     with pytest.raises(StateError, match="has another data: batches of an iterable"):
-        fitted(backend, *small_data(), resume=kept.states[0])
+        fit_model(backend, *small_data(), resume=kept.states[0])
     with pytest.raises(StateError, match="has another steps_per_epoch"):
-        fitted(backend, source, resume=kept.states[0], steps_per_epoch=5)
+        fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
 
 
 def test_progress_counts_the_examples(make_backend):
@@ -211,13 +211,13 @@ def test_an_early_end_is_an_error_and_the_model_can_continue():
 
 def test_rejects_resume_with_an_iterator():
     kept = Kept()
-    fitted(get_backend("numpy"), list(batches()), callbacks=[kept])
+    fit_model(get_backend("numpy"), list(batches()), callbacks=[kept])
     with pytest.raises(
         InputError, match="x is an iterator, expected with resume an iterable that starts again"
     ):
-        fitted(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])
+        fit_model(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])
 
 
 def test_rejects_balanced_class_weights_of_streams():
     with pytest.raises(InputError, match="class_weight is 'balanced', expected a dict: x comes in batches"):
-        fitted(get_backend("numpy"), list(batches((8, 8))), class_weight="balanced")
+        fit_model(get_backend("numpy"), list(batches((8, 8))), class_weight="balanced")

@@ -27,7 +27,7 @@ def read_only(a):
     return a
 
 
-def unaligned(a):
+def make_unaligned(a):
     memory = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
     memory[...] = a
     return memory
@@ -63,7 +63,7 @@ LAYOUTS = {
     "every second": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
     "every second row": lambda a: np.repeat(a, 2, axis=0)[::2],
     "transposed": lambda a: a.T.copy().T,
-    "unaligned": unaligned,
+    "unaligned": make_unaligned,
     "on the disk": on_disk,
     "a row for all": lambda a: np.broadcast_to(a[:1], a.shape),
     "plain": np.array,

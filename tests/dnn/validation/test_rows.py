@@ -168,7 +168,7 @@ MEASURE = """
 """
 
 
-def measured(code, *arguments):
+def run_script(code, *arguments):
     """Return the numbers that a script prints in a new process with all imports done first."""
     code = textwrap.dedent(MEASURE) + textwrap.dedent(code)
     run = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
@@ -190,7 +190,7 @@ def test_a_gigabyte_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype, siz
     path = tmp_path / "zeros"
     path.touch()
     os.truncate(path, size)
-    found = measured(
+    found = run_script(
         """
         name, dtype, path = sys.argv[1:]
         BACKEND = get_backend(name)
@@ -224,7 +224,7 @@ def test_a_gigabyte_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype, siz
 @pytest.mark.parametrize(("name", "form"), [("numpy", "csr"), ("torch", "csr"), ("numpy", "csc")])
 def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
     """20,000 columns with 1% nonzero entries; a dense copy would need 50 times the memory."""
-    matrix, grown = measured(
+    matrix, grown = run_script(
         """
         name, form = sys.argv[1:]
         BACKEND = get_backend(name)

@@ -11,7 +11,7 @@ from dnn.validation.examples import InputPipeline
 EPS = float(np.finfo(np.float32).eps)
 
 
-def fitted(backend, x, y, **options):
+def fit_model(backend, x, y, **options):
     model = small_model(backend)
     model.compile(optimizer=SGD(0.1))
     history = model.fit(x, y, **{"batch_size": 25, "shuffle": False, **options}).history
@@ -20,9 +20,9 @@ def fitted(backend, x, y, **options):
 
 def test_weights_of_one_change_nothing(backend):
     x, y = small_data()
-    plain, losses = fitted(backend, x, y)
+    plain, losses = fit_model(backend, x, y)
     for options in ({"sample_weight": np.ones(50)}, {"class_weight": {0: 1.0}}):
-        model, weighted = fitted(backend, x, y, **options)
+        model, weighted = fit_model(backend, x, y, **options)
         assert_close(weights(model), weights(plain), 64 * EPS)
         assert weighted["loss"] == pytest.approx(losses["loss"], rel=64 * EPS)
         assert weighted["accuracy"] == losses["accuracy"]
@@ -32,8 +32,8 @@ def test_a_weight_of_two_equals_two_examples(backend):
     """In one batch, since twice the examples would give other batches."""
     x, y = small_data()
     twice = np.concatenate([np.arange(50), np.flatnonzero(y == 1)])
-    one, loss = fitted(backend, x, y, class_weight={1: 2.0}, batch_size=50)
-    two, again = fitted(backend, x[twice], y[twice], batch_size=len(twice))
+    one, loss = fit_model(backend, x, y, class_weight={1: 2.0}, batch_size=50)
+    two, again = fit_model(backend, x[twice], y[twice], batch_size=len(twice))
     assert_close(weights(one), weights(two), 64 * EPS)
     assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
 
@@ -46,8 +46,8 @@ def test_balanced_matches_scikit_learn(backend, rows):
     x, y = x[kept], y[kept]
     counted = sklearn.compute_class_weight("balanced", classes=np.array([0, 2]), y=y)
     given = np.eye(3, dtype="f4")[y] if rows else y
-    one, losses = fitted(backend, x, given, class_weight="balanced")
-    two, again = fitted(backend, x, given, class_weight={0: counted[0], 2: counted[1]})
+    one, losses = fit_model(backend, x, given, class_weight="balanced")
+    two, again = fit_model(backend, x, given, class_weight={0: counted[0], 2: counted[1]})
     assert counted[1] > 1.0 > counted[0]
     assert same_bits(weights(one), weights(two))
     assert losses["loss"] == again["loss"]
@@ -57,8 +57,8 @@ def test_an_example_of_weight_zero_has_no_effect(backend):
     x, y = small_data()
     weight = (np.arange(50) % 25 < 20).astype("f4")  # 20 of each batch of 25 count
     kept = np.flatnonzero(weight)
-    one, loss = fitted(backend, x, y, sample_weight=backend.from_host(weight))
-    two, again = fitted(backend, x[kept], y[kept], batch_size=20)
+    one, loss = fit_model(backend, x, y, sample_weight=backend.from_host(weight))
+    two, again = fit_model(backend, x[kept], y[kept], batch_size=20)
     assert_close(weights(one), weights(two), 64 * EPS)
     assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
 
