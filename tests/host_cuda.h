@@ -1,6 +1,6 @@
 // Enough of CUDA to run a kernel on the host: one block after the other, its threads as coroutines in lockstep.
 //
-// A thread gives way at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so that when one goes
+// A thread yields at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so that when one goes
 // on all others have come as far. That holds for kernels whose threads of a block (or warp) meet the same
 // barriers, as CUDA demands. CUDA promises no order between two barriers: tests turn it round, and start one
 // block alone, by the variables at the end.

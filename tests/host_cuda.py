@@ -1,4 +1,4 @@
-"""The CUDA kernels compiled for the host: the same text, so that everything but the GPU itself is tested.
+"""The CUDA kernels compiled for the host from the same text: tests everything except the GPU.
 
 ``Elementwise`` and ``raw`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
 """
@@ -91,7 +91,7 @@ def _raw_symbol(name, real, pixel):
 
 @cache
 def library():
-    """All kernels in one shared library, compiled once a session."""
+    """All kernels in one shared library, compiled once per session."""
     import tempfile
 
     assert COMPILER is not None
@@ -126,7 +126,7 @@ def library():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = ctypes.CDLL(str(target))
-    shutil.rmtree(folder)  # it is mapped by now
+    shutil.rmtree(folder)  # the library is loaded by now
     return found
 
 
@@ -157,7 +157,9 @@ class Elementwise:
                 assert value.dtype == dtype, f"{self.name}: {value.dtype} for {dtype}"
             array = np.asarray(value, dtype=dtype)
             arrays.append(np.ascontiguousarray(array if raw else np.broadcast_to(array, shape)))
-        copies = {id(out): np.ascontiguousarray(out) for out in given}  # an array given twice is one array
+        copies = {
+            id(out): np.ascontiguousarray(out) for out in given
+        }  # an array passed twice stays one array
         pointers = [_pointer(a) for a in (*arrays, *(copies[id(out)] for out in given))]
         getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(given[0].size), *pointers)
         for out in given:
@@ -189,7 +191,7 @@ def raw(name, real, pixel):
 
 
 def install(monkeypatch):
-    """From now on the CuPy overrides run these kernels."""
+    """Make the CuPy overrides run these kernels."""
     monkeypatch.setattr(compilation, "elementwise", Elementwise)
     monkeypatch.setattr(compilation, "raw_kernel", raw)
 

@@ -1,7 +1,7 @@
 """Cases of every kernel: its arguments by name, in order, host arrays and plain values.
 
-They are found by name: see ``cases``. Those of convolution, pooling, normalisation, noise and warping
-are in layer_cases.py.
+``cases`` finds them by name. Cases of convolution, pooling, normalization, noise and warping are in
+layer_cases.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Case = dict[str, Any]
 
 
 class Numbers:
-    """A case's numbers: normal, or with NaN and infinities among them."""
+    """Random numbers for cases: normal, optionally with NaN and infinities."""
 
     def __init__(self, seed, dtype, special):
         self.rng, self.dtype, self.special = np.random.default_rng(seed), dtype, special
@@ -40,7 +40,7 @@ class Numbers:
         return self.rng.normal(size=shape).astype(self.dtype)
 
     def garbage(self, *shape):
-        """What an array that is only written holds beforehand: a kernel that reads it shows NaN."""
+        """Return the initial values of an output array, NaN: a kernel that reads it gives NaN."""
         return np.full(shape, np.nan, dtype=self.dtype)
 
 
@@ -104,7 +104,7 @@ def dense_backward_cases(num, kind):
             z[:1, :1] = 0.0
             for first in (False, True):
                 yield {
-                    # Mostly positive: where a column's sum cancels, eta measures that and no kernel.
+                    # Mostly positive: if a column's sum cancels, eta measures that instead of the kernel.
                     "dy": num.normal(batch, n) + 2,
                     "x": num.normal(batch, n_in) + 2,
                     "y": activation_of(kind, z),
@@ -119,9 +119,9 @@ def dense_backward_cases(num, kind):
 
 
 def loss_cases(num, kind, name):
-    """Of every kernel with the signature of a loss."""
+    """Yield cases for every kernel with the signature of a loss."""
     output, _, _, gradient = parameters(name)
-    for batch in BATCHES[1:]:  # the mean of no losses is not defined
+    for batch in BATCHES[1:]:  # the mean of zero losses is undefined
         for n in WIDTHS:
             targets = num.rng.integers(0, n, batch)
             if kind == "dense":
@@ -146,7 +146,7 @@ def settings_of(name):
 
 
 def optimizer_cases(num, kind, name):
-    """Of every kernel with the signature of an optimizer: a fresh start, and a state after 4 updates."""
+    """Yield cases for every kernel with the signature of an optimizer: new state, and after 4 updates."""
     for settings, slots in settings_of(name).items():
         for n in SIZES:
             for updates in (0, 4):
@@ -174,7 +174,7 @@ def penalty_cases(num, kind):
 
 def clip_norm_cases(num, kind):
     for n in SIZES:
-        for limit in (0.5, 1e3):  # shortened, and left as it is
+        for limit in (0.5, 1e3):  # clipped, and unchanged
             yield {"g": num.normal(n), "limit": limit}
     yield {"g": np.zeros(3, dtype=num.dtype), "limit": 0.5}
 
@@ -194,7 +194,7 @@ def threefry_cases(num, kind):
 
 
 def parameters(name):
-    """Names of a kernel's arguments, without xp and kind."""
+    """Return the names of a kernel's arguments, without xp and kind."""
     names = list(inspect.signature(KERNELS[name].function).parameters)
     return names[1:] if KERNELS[name].kinds == (None,) else names[2:]
 

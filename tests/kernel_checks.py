@@ -1,4 +1,4 @@
-"""A kernel's function against its reference, over all its cases."""
+"""Compare a kernel's function with its reference on all cases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backends.reference import KERNELS
 
 
 def flat(case):
-    """The case with groups of arrays taken apart: slots becomes "slots[0]", "slots[1]"."""
+    """Return the case with tuples of arrays unpacked: slots becomes "slots[0]", "slots[1]"."""
     found: Case = {}
     for argument, value in case.items():
         group = isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value)
@@ -22,7 +22,7 @@ def flat(case):
 
 
 def grouped(parts):
-    """The arguments of a call, from what ``flat`` took apart."""
+    """Return the arguments of a call from a case that ``flat`` unpacked."""
     found: Case = {}
     for argument, value in parts.items():
         name, index = re.fullmatch(r"(\w+)(?:\[(\d)\])?", argument).groups()
@@ -31,7 +31,7 @@ def grouped(parts):
 
 
 def on_device(backend, name, case, variant):
-    """The case's arrays, flat, as new arrays of the backend."""
+    """Return the case's arrays, unpacked, as new arrays of the backend."""
     declared, args = KERNELS[name], flat(case)
     for argument, value in args.items():
         if isinstance(value, np.ndarray):
@@ -52,7 +52,7 @@ def on_device(backend, name, case, variant):
 
 
 def ulp_bound(name, kind):
-    """ULP allowed for each element, where the two do the same few roundings; None: eta instead."""
+    """Return the ULP allowed per element if both make the same few roundings; None: use eta."""
     if name in ("gather_rows", "threefry", "clip_value", "max_pool2d", "smooth_moves", "warp_images") or (
         name in ("activation", "activation_backward") and kind in ("linear", "relu")
     ):
@@ -74,7 +74,7 @@ def eta_bound(case, dtype):
 
 
 def assert_equals_reference(backend, name, kind, variant="plain", function=None):
-    """The function (None: the backend's own) writes what the reference writes, and nothing else.
+    """Check that the function (None: the backend's) writes what the reference writes, and nothing else.
 
     Args:
         variant: "plain", "strided" or "turned" inputs, "special" numbers, or "alias": all aliases that are

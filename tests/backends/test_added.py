@@ -1,4 +1,4 @@
-"""What is added to the tables from outside works on every backend, also on one that was made before."""
+"""Activations and kernels added from outside work on every backend, also on existing ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODULE = types.SimpleNamespace(
 
 @pytest.fixture(params=["added_silu", "arctan"])
 def added(request, monkeypatch):
-    """The name of an activation that has a reference only."""
+    """The name of an added activation without overrides."""
     monkeypatch.setattr(ACTIVATIONS, "_entries", dict(ACTIVATIONS.items()))
     ACTIVATIONS.add(request.param, getattr(MODULE, request.param))
     return request.param

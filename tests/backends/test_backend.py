@@ -1,4 +1,4 @@
-"""A backend's facts, its arrays and the door for them, captured steps, and the dispatcher of kernels."""
+"""Backend: description, arrays and their check, captured steps, kernel dispatch."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_check_rejects_foreign_arrays(taker, giver):
 @pytest.mark.parametrize("dtype", [None, "uint8", "int64"])
 def test_zeros_are_aligned(name, shape, dtype):
     backend = get_backend(name)
-    # Several at a time: one alone may be aligned by luck.
+    # Several arrays: a single one may be aligned by chance.
     arrays = [backend.zeros(shape, dtype and getattr(backend.xp, dtype)) for _ in range(8)]
     for array in arrays:
         host = backend.to_host(array)
@@ -134,7 +134,7 @@ def test_capture_of_in_place_updates(backend):
 
     backend.capture(step)(5)
     backend.synchronize()
-    # A replaced buffer would be written by no replay.
+    # A replay would not write to a replaced buffer.
     assert total is buffers[0]
     assert position is buffers[1]
     assert backend.to_host(total).tolist() == [10.0, 10.0]

@@ -1,4 +1,4 @@
-"""Sentences that say no: their parts, and how they are cut to one line; and what a table refuses."""
+"""Error messages: their parts, and shortening to one line; names that a table rejects."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_long_texts_are_cut():
     assert one_line("a" * 800 + "b" * 101 + "c" * 300) == "a" * 800 + " ... " + "c" * 300
     assert shorten("x" * 160) == "x" * 160
     assert shorten("x" * 161) == "x" * 157 + "..."
-    assert (shorten("\udc80 a"), one_line("\udc80 a")) == ("\\udc80 a",) * 2  # of a file's name
+    assert (shorten("\udc80 a"), one_line("\udc80 a")) == ("\\udc80 a",) * 2  # as in a file name
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Activations and losses where exp under- or overflows and where squares do, against Python's floats.
 
-For a finite input nothing is NaN, and at infinity there is the limit.
+A finite input never gives NaN; an infinite one gives the limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def sigmoid(z):
 
 
 def gelu(z):
-    z = min(max(z, -1e3), 1e3)  # where it is 0 or z, and sigmoid 0 or 1
+    z = min(max(z, -1e3), 1e3)  # beyond, gelu is 0 or z and sigmoid 0 or 1
     v = 2 * sqrt(2 / pi) * (z + 0.044715 * z**3)
     bell = sigmoid(v) * sigmoid(-v) * 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * z * z)
     return sigmoid(v), sigmoid(v) + z * bell
@@ -47,7 +47,7 @@ EXACT = {
 
 
 def numbers(dtype):
-    """Both signs of all that the dtype holds, rounded to it, and the infinities."""
+    """Return numbers of all magnitudes of the dtype, with both signs, and the infinities."""
     held = np.asarray([z for z in Z if z < float(np.finfo(dtype).max)] + [inf], dtype=dtype)
     return np.concatenate([held, -held])
 
@@ -57,7 +57,7 @@ def numbers(dtype):
 @pytest.mark.parametrize("kind", EXACT)
 def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
-    for copies in (1, 16):  # the plain code and the vectorised
+    for copies in (1, 16):  # scalar and vectorized code
         x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
         y, dz = backend.from_host(np.empty(x.shape, dtype)), backend.from_host(np.empty(x.shape, dtype))
         with np.errstate(all="ignore"):
@@ -81,7 +81,7 @@ def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id,
 
 
 def softmax_cross_entropy(z, other, hit):
-    """Of the logits (z, other): the loss, and the slope by z, where class 0 is right or wrong."""
+    """Return (loss, derivative by z) for logits (z, other), with class 0 or class 1 as the target."""
     wrong = other - z if hit else z - other
     return max(wrong, 0.0) + log1p(exp(-abs(wrong))), sigmoid(z - other) - hit
 
@@ -116,7 +116,7 @@ LOSSES = {
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype):
-    """Of one output, at targets 0 and 1."""
+    """One output, with targets 0 and 1."""
     backend, bound, z = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps), numbers(dtype)
     for target in (0.0, 1.0):
         y, t = (backend.from_host(a[:, None].copy()) for a in (z, np.full_like(z, target)))

@@ -1,4 +1,4 @@
-"""Which extra fits the driver and the cards, as a made-up nvidia-smi reports them; make asks the same."""
+"""The extra that fits driver and GPUs, as a mock nvidia-smi reports them; also in the Makefile."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ CASES = {
 
 @pytest.fixture
 def smi(monkeypatch, tmp_path):
-    """Puts an nvidia-smi in front of all others that prints this."""
+    """Return a function that puts a mock nvidia-smi with this output first on PATH."""
 
     def install(text):
         program = tmp_path / "nvidia-smi"

@@ -22,7 +22,7 @@ from backends.torch.backend import TorchBackend
 
 
 def overrides() -> Iterator[Any]:
-    """(backend, dtype, kernel, variant) for every override; one entry for what cannot run here."""
+    """(backend, dtype, kernel, variant) for every override; one entry for each backend that cannot run."""
     for backend_id in (*BACKENDS, CUPY_ON_NUMPY):
         for dtype in ("float32", "float64"):
             try:
@@ -61,7 +61,7 @@ def test_override_equals_reference(make_backend, backend_id, dtype, key, variant
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_torch_overrides_per_device_type(make_backend, device):
-    """Their overrides on CPU tensors: the arithmetic, if not the device."""
+    """Run the overrides of other devices on CPU tensors: this tests their arithmetic."""
     backend, found = make_backend("torch"), usable_overrides(TorchBackend.OVERRIDES, device)
     # torch's fused code for CUDA reads its scalars as float32.
     steps = [name for name in KERNELS if parameters(name) == STEP]
@@ -94,7 +94,7 @@ def test_missing_cases_name_the_file(monkeypatch):
         cases("warp", Numbers(1, "float32", False), None)
 
 
-# Optimizers whose every slot is used: (name, settings, whether each slot can be negative).
+# Optimizers that use every slot: (name, settings, whether each slot can be negative).
 def moments() -> Iterator[Any]:
     for name in KERNELS:
         for settings, n in settings_of(name).items() if parameters(name) == STEP else ():
@@ -121,7 +121,7 @@ def test_moments_below_the_floor_become_zero_and_nan_stays(
         backend.kernel(name)(p, g, tuple(states), control, settings)
         for state in states:
             after = backend.to_host(state)
-            if backend_id != "torch:cuda":  # where denormal numbers cost nothing, and none are looked for
+            if backend_id != "torch:cuda":  # denormal numbers are fast there, so none are flushed
                 assert (after[:2] == 0.0).tolist() == [flushed, flushed]
             assert np.isnan(after[2])
             assert 0.4 < after[3] <= 1.0

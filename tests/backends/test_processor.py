@@ -1,4 +1,4 @@
-"""What is found out about the processor and the GPU's driver, on systems of every kind."""
+"""Detection of the processor and the GPU driver on different systems."""
 
 import ctypes
 
@@ -19,7 +19,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd\n"
 
 @pytest.fixture(autouse=True)
 def anew():
-    """What is found out once for the process is found out in each test."""
+    """Clear the process-wide caches before each test."""
     for function in (this_processor, has_gpu_driver):
         function.cache_clear()
     yield
@@ -54,7 +54,7 @@ def test_reads_the_processor_from_cpuinfo(monkeypatch, tmp_path, text, expected)
 )
 @pytest.mark.parametrize("system", ["Windows", "Darwin", "Linux"])
 def test_falls_back_to_numpys_features(monkeypatch, system, features, expected):
-    """And on a Linux whose /proc cannot be read."""
+    """Also on Linux without a readable /proc."""
     read = processor._cpuinfo
     monkeypatch.setattr(processor, "_cpuinfo", lambda: read("/nowhere/cpuinfo"))
     monkeypatch.setattr(processor, "_numpy_features", lambda: features)

@@ -1,4 +1,4 @@
-"""Backends by name: devices, dtypes, refusals, what third parties register; and imports that stay light."""
+"""Backends by name: devices, dtypes, errors, registered backends; light imports."""
 
 from __future__ import annotations
 

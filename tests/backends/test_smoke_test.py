@@ -1,4 +1,4 @@
-"""A backend is tried out before it is handed out: what cannot be written in place, or fails on its device."""
+"""The smoke test rejects backends without in-place writes, and those that fail on their device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backends.torch import backend as torch_backend
 
 
 class Immutable(NumpyBackend):
-    """As JAX: an array cannot be assigned to."""
+    """As JAX: arrays do not support assignment."""
 
     def zeros(self, shape, dtype=None):
         array = super().zeros(shape, dtype)
@@ -25,14 +25,14 @@ class Immutable(NumpyBackend):
 
 
 class Copying(NumpyBackend):
-    """As dask: what is written into a view is in the view alone."""
+    """As dask: views are copies, so writes do not reach the array."""
 
     def view(self, array, shape):
         return super().view(array, shape).copy()
 
 
 class Wrong(NumpyBackend):
-    """Its product is off."""
+    """Its matrix product is wrong."""
 
     def kernel(self, name, kind=None):
         return lambda x, W, b, y: y.fill(7.0)
@@ -40,7 +40,7 @@ class Wrong(NumpyBackend):
 
 @pytest.fixture
 def register(monkeypatch):
-    """``register(class)``: other packages offer it as "mine"."""
+    """Return ``register(class)``, which registers a backend "mine" as another package would."""
 
     def add(kind):
         def make(device, dtype, fused):
@@ -80,7 +80,7 @@ def test_working_backends_pass(backend, fused):
 
 
 def card(monkeypatch):
-    """torch believes that there is a CUDA device; what runs there fails, as on a card that is too old."""
+    """Mock a CUDA device of torch that fails, as an old GPU does."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
@@ -103,7 +103,7 @@ def test_rejects_torch_that_fails_on_its_gpu(monkeypatch):
 
 
 def test_auto_falls_back_and_gives_the_reason(monkeypatch):
-    """What fails on a card is passed over; test_registry.py has the order and the words."""
+    """ "auto" skips backends that fail on a GPU; test_registry.py tests order and messages."""
     card(monkeypatch)
     monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)
     monkeypatch.setitem(sys.modules, "backends.cupy.backend", None)  # import raises

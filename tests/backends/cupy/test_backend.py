@@ -1,4 +1,4 @@
-"""CuPy's backend over a CuPy made of NumPy: it is tried out when made, and refuses what a card cannot do."""
+"""The CuPy backend on a mock of CuPy made of NumPy: its smoke test, and errors for unsupported settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compi
 
 
 class Card:
-    """CuPy's namespace: NumPy's, which notes each call and fails where it is told to."""
+    """A mock of CuPy's namespace: NumPy's, with recorded calls and errors on request."""
 
     def __init__(self) -> None:
         self.called = set()

@@ -1,4 +1,4 @@
-"""What a user is told when CuPy cannot run: each cause in turn, with a CuPy made up for it."""
+"""Error messages when CuPy cannot run: each cause, with a mock of CuPy."""
 
 import sys
 import types
@@ -18,7 +18,7 @@ class CUDARuntimeError(RuntimeError):
 
 @pytest.fixture
 def cupy(monkeypatch):
-    """Sets up a CuPy, and what nvidia-smi reports."""
+    """Return a function that installs a mock of CuPy and of nvidia-smi's report."""
 
     def make(driver=12080, built_for=12090, devices=1, wheels=("cupy-cuda12x",), capability="90", cards=()):
         def count():
@@ -49,7 +49,7 @@ def cupy(monkeypatch):
     ("setting", "words"),
     [
         ({"driver": 0}, ("no NVIDIA driver is loaded", "nvidia-smi")),
-        ({"driver": None}, ("no NVIDIA driver is loaded", "nvidia-smi")),  # that cannot be told
+        ({"driver": None}, ("no NVIDIA driver is loaded", "nvidia-smi")),  # unknown driver version
         ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
         (
             {"driver": 12040, "built_for": 13000, "cards": [Card(550, (9, 0))]},

@@ -27,7 +27,7 @@ if host_cuda.COMPILER is None:
 
 
 class Namespace:
-    """NumPy's, of any device."""
+    """NumPy's namespace, which accepts any device."""
 
     def __init__(self, matmul):
         self.matmul = matmul
@@ -45,7 +45,7 @@ PLANNED = {
 
 
 class Card:
-    """While a stream captures, kernels are kept and not run; a graph runs them; cuBLAS cannot be kept."""
+    """A mock GPU: a capturing stream records kernels without running them; cuBLAS cannot be captured."""
 
     def __init__(self) -> None:
         card = self
@@ -54,7 +54,7 @@ class Card:
         self.started: list[str] = []
         self.error: Exception | None = None  # of the compiler
         self.fails = False
-        self.idle = False  # whether kernels of a planned update do nothing
+        self.idle = False  # True: kernels of a planned update have no effect
 
         class Stream(contextlib.AbstractContextManager):
             def __init__(self, non_blocking):
@@ -137,7 +137,7 @@ def test_replayed_updates_give_the_same_bits(card, monkeypatch):
     assert card.replays.count(25 * 5) == 3  # one of 25 updates in each epoch of 42
     assert sum(card.replays) == 5 * (
         3 * 42 - WARM_UP_STEPS
-    )  # all but these; the epochs' last batches go alone
+    )  # without the warm-up; the epochs' last batches run eagerly
     card.fails = True
     with pytest.warns(UserWarning, match=r"graphs do not work here \(cudaErrorStreamCaptureUnsupported"):
         eager = trained(card.backend())
@@ -157,7 +157,7 @@ def test_records_nothing_without_graphs(card):
 
 
 class CompileException(Exception):
-    """CuPy's own is no RuntimeError either."""
+    """As CuPy's: not a RuntimeError."""
 
 
 @pytest.mark.parametrize(

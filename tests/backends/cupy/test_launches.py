@@ -1,4 +1,4 @@
-"""Kernels with pointers, which know no dtype: a wrong array is refused, never read as another."""
+"""Kernels with pointers do not know dtypes: launches with wrong arrays are rejected."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PLACES = [(name, i) for name, kinds in KERNELS.items() for i in range(len(kinds)
 
 
 def arguments_of(name, real="float32", pixel="uint8"):
-    """Arguments of a kernel as it wants them."""
+    """Return valid arguments of a kernel."""
     dtypes = {"REAL*": real, "PIXEL*": pixel, "long long*": "int64"}
     return [2**31 - 1 if kind == "int" else np.zeros((3, 4), dtypes[kind]) for kind in KERNELS[name]]
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """(name, (real, pixel), arguments) of what was started."""
+    """(name, (real, pixel), arguments) of each launch."""
     calls = []
 
     def raw_kernel(name, *types):

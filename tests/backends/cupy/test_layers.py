@@ -1,4 +1,4 @@
-"""CuPy's convolution in blocks of images; test_overrides.py has what the others compute."""
+"""CuPy's convolution in blocks of images; test_overrides.py tests the other kernels."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ needs_cupy = pytest.mark.skipif(not HAS_CUPY, reason="CuPy is not installed")
 
 @cache
 def nvrtc() -> ctypes.CDLL | None:
-    """The runtime compiler of the pip wheel nvidia-cuda-nvrtc, if it is there."""
+    """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
     found = importlib.util.find_spec("nvidia")
     for root in found.submodule_search_locations or () if found else ():
         for path in sorted(Path(root).glob("*/lib/libnvrtc.so*")):
@@ -54,7 +54,7 @@ def nvrtc() -> ctypes.CDLL | None:
 
 
 def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> str | None:
-    """None, or what the compiler says against the source."""
+    """Compile with NVRTC; return its error log, or None."""
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
     words = [option.encode() for option in options]
@@ -93,7 +93,7 @@ def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tupl
 
 @cache
 def nvcc_architectures(nvcc: str) -> list[str]:
-    """Such as "sm_90"."""
+    """Return nvcc's architectures, such as "sm_90"."""
     return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()
 
 
@@ -107,7 +107,7 @@ NEEDS = re.compile(
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("real", "pixel"), TYPES)
 def test_raw_kernels_compile(architecture, real, pixel, tmp_path):
-    """And fit: 65,536 registers for the threads of a block, 48 KB of shared memory, nothing spilled."""
+    """They fit too: 65,536 registers per block, 48 KB of shared memory, no register spills."""
     report = compile_for_gpu(cuda.module(cuda.kernels(), real, pixel), architecture, tmp_path)
     needs = NEEDS.findall(re.sub(r"\n(?!ptxas info *: Compiling)", " ", report))
     assert {name for name, *_ in needs} == (set(cuda.kernels()) if report else set())
@@ -119,7 +119,7 @@ def test_raw_kernels_compile(architecture, real, pixel, tmp_path):
 
 
 def plain_kernel(name: str, types: dict[str, str]) -> str:
-    """An element-wise kernel as CUDA would have it without CuPy's array classes."""
+    """Return an elementwise kernel as plain CUDA, without CuPy's array classes."""
     loop = host_cuda._loop(name, types).replace('extern "C" void', 'extern "C" __global__ void')
     return loop
 
@@ -132,20 +132,20 @@ def test_elementwise_arithmetic_compiles(architecture, tmp_path):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_text_for_torch_compiles(architecture, tmp_path):
-    text = cuda.function("threefry").replace("\nT ", "\n__device__ T ")  # torch says so by an option
+    text = cuda.function("threefry").replace("\nT ", "\n__device__ T ")  # torch sets this by an option
     kernel = "__global__ void one(long long* out) { *out = threefry<long long>(*out, 1, 2, 3); }"
     compile_for_gpu(text + kernel, architecture, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def cupy() -> Any:
-    """CuPy as it is imported on a machine without a GPU."""
+    """CuPy, imported on a machine without a GPU."""
     module = pytest.importorskip("cupy", reason="CuPy is not installed")
     return module
 
 
 def code_of_cupy(cupy: Any, name: str, types: dict[str, str], ndim: int, contiguous: bool) -> str:
-    """The text that CuPy would compile for a call of this kernel; private, so skipped where it has moved."""
+    """Return the code that CuPy generates for this kernel; uses private API, skips if it is missing."""
     from cupy._core import _carray, _kernel, _scalar
 
     made = cuda.ELEMENTWISE[name]
@@ -188,7 +188,7 @@ def test_code_that_cupy_generates_compiles(cupy, architecture, tmp_path):
 
 
 class Recorder:
-    """NumPy's namespace; each call is held against the signature of CuPy's function of that name."""
+    """NumPy's namespace; each call is checked against the signature of CuPy's function."""
 
     def __init__(self, cupy: Any) -> None:
         self.cupy, self.seen = cupy, set()
@@ -203,7 +203,7 @@ class Recorder:
             self.seen.add(name)
             try:
                 signature = inspect.signature(theirs)
-            except (TypeError, ValueError):  # compiled: it says nothing
+            except (TypeError, ValueError):  # compiled functions have no signature
                 signature = None
             if signature is not None:
                 signature.bind(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Planned updates by the CUDA kernels, on the host: they leave what the layers leave, in few launches."""
+"""Planned updates by the CUDA kernels, run on the host: same results as layers, in few launches."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def on_the_host(monkeypatch):
 
 
 def trained(case, *, planned=True, dtype="float32", **settings):
-    """By plans, or by layers."""
+    """Train by plans, or layer by layer."""
     layers, x, optimizer, batch = case
     case = layers, x if x.dtype == np.uint8 else x.astype(dtype), optimizer, batch
     return planned_runs.trained(case, make_backend(dtype), planned, LABELS[: len(x)], **settings)
@@ -79,7 +79,7 @@ def test_a_plan_gives_the_results_of_the_layers(name, dtype):
     layers, _ = trained(CASES[name], planned=False, dtype=dtype)
     for what, expected in layers.items():
         bound = 3e-6 if dtype == "float32" else 1e-14
-        if what == "accuracy":  # an example with two logits equal to rounding may count or not
+        if what == "accuracy":  # two logits that are equal up to rounding may change it
             bound = 1.5 / len(x) / np.linalg.norm(expected)
         assert_close(plan[what], expected, bound, what)
 
@@ -100,7 +100,7 @@ def test_nonfinite_weights_spread_as_in_layers(value):
 
 
 def a_plan(classes=2, activation="linear"):
-    """Of one layer of 3 inputs."""
+    """Return a plan of one layer with 3 inputs."""
     W, b = np.zeros((3, classes), np.float32), np.zeros(classes, np.float32)
     layer = PlannedLayer(activation, W, b, W, b, ((W.copy(), b.copy()),))
     x, y, order = np.zeros((4, 3), np.float32), np.zeros(4, np.int64), np.zeros((2, 2), np.int64)
@@ -112,7 +112,7 @@ def a_plan(classes=2, activation="linear"):
 
 
 def of_length(n, dtype=np.float32):
-    """As far as a shape tells."""
+    """An array without memory: only its shape counts."""
     return np.broadcast_to(dtype(0), (n,))
 
 
@@ -121,7 +121,7 @@ def is_planned(plan, **settings):
 
 
 def of_size(n_in, n_out):
-    """A plan of one layer of n_in inputs, as far as shapes tell."""
+    """Return a plan of one layer with n_in inputs, without memory."""
     W = np.broadcast_to(np.float32(0), (n_in, n_out))
     return replace(a_plan(), layers=(replace(a_plan().layers[0], W=W),))
 
@@ -184,7 +184,7 @@ def test_an_update_keeps_its_arrays_alive(monkeypatch):
 
 
 def count_launches(monkeypatch):
-    """The names of the kernels that are started from now on, as a GPU would see them."""
+    """Record the names of all kernels launched from now on."""
     started = []
 
     def noting(make):
@@ -229,10 +229,10 @@ def test_an_update_of_the_lecture_network_takes_7_launches(monkeypatch):
 
 
 class Watched:
-    """A kernel of which each block is also started alone: no two may write into one place."""
+    """A kernel that also runs each block alone: no two blocks may write the same place."""
 
     writes: dict[str, int] = {}  # noqa: RUF012  # kernel -> places seen written
-    behind: list[np.ndarray] = []  # noqa: RUF012  # of which addresses are in tables
+    behind: list[np.ndarray] = []  # noqa: RUF012  # arrays with addresses in tables
 
     def __init__(self, name, real, pixel):
         self.name, self.kernel = name, host_cuda.raw(name, real, pixel)

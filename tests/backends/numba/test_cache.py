@@ -1,4 +1,4 @@
-"""Numba without a folder that it can write: the loops are compiled all the same, with one warning."""
+"""Numba without a writable cache folder: loops are compiled anyway, with one warning."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def package(tmp_path):
 
 
 def run(package, **settings):
-    """(what the program said on stderr); it trains in any case."""
+    """Train in a subprocess, which must succeed; return its stderr."""
     given = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     given |= {"PYTHONPATH": str(package), **settings}
     command = [sys.executable, "-c", PROGRAM]

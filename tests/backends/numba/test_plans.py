@@ -1,4 +1,4 @@
-"""Whole updates by Numba's workers: what they leave is what the layers leave, and the same bits each time."""
+"""Updates by Numba's workers: same results as layers, and the same bits each time."""
 
 import gc
 import os
@@ -96,7 +96,7 @@ CASES = {
 
 @pytest.fixture(params=[1, 2, 3])
 def workers(request, monkeypatch):
-    """So many of them, whatever the machine has."""
+    """Set the number of workers, independent of the machine."""
     use(request.param, monkeypatch)
     return request.param
 
@@ -121,9 +121,9 @@ def test_a_plan_gives_the_results_of_the_layers(name, workers):
     assert all(seen)
     layers, _ = trained(CASES[name], whole=False)
     for what, expected in layers.items():
-        # Where z is up to a thousand, so is what rounding changes.
+        # If z is up to 1000, rounding errors are larger by as much.
         bound = 1e-4 if name == "saturated" else 3e-6
-        if what == "accuracy":  # an example with two logits equal to rounding may count or not
+        if what == "accuracy":  # two logits that are equal up to rounding may change it
             bound = 1.5 / len(LABELS) / np.linalg.norm(expected)
         assert_close(plan[what], expected, bound, what)
 
@@ -139,7 +139,7 @@ def test_repeated_runs_give_the_same_bits(name, workers):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["sparse", "dense"])
 def test_nonfinite_weights_spread_as_in_layers(name, value, workers):
-    """Also where its input is 0 in each example: 0 times infinity is NaN."""
+    """Also if its input is 0 in every example: 0 times infinity is NaN."""
     case = list(CASES[name])
     case[1] = case[1].copy()
     case[1][:, 3] = 0
@@ -177,7 +177,7 @@ def test_an_infinite_weight_affects_the_next_update(name, workers):
 
 
 def test_slices_of_a_csr_matrix(workers):
-    """The first rows are for validation or not: what is learned is what the rest alone teaches."""
+    """Training on a slice gives the same weights as training on a copy of these rows."""
     layers, x, optimizer, batch = CASES["compressed"]
     case = layers, x[:161], optimizer, batch
     left, seen = trained((layers, x, optimizer, batch), validation_split=0.3, labels=LABELS)
@@ -187,7 +187,7 @@ def test_slices_of_a_csr_matrix(workers):
 
 
 def test_workers_do_not_read_invalid_csr_rows():
-    """A matrix that SciPy would not have made: its rows reach beyond its numbers."""
+    """SciPy would not create this matrix: its rows extend beyond its values."""
     columns, values = np.array([5, 2], np.int32), np.ones(2, np.float32)
     rows = Rows(scipy.sparse.csr_matrix((values, columns, np.array([0, 1, 2], np.int32)), (2, 60)), "float32")
     assert rows.as_compressed() is not None
@@ -205,7 +205,7 @@ def test_unsorted_csr_runs_layer_by_layer():
 
 
 class Freeze(Callback):
-    """The first layer learns in the first epoch alone."""
+    """Freeze the first layer after the first epoch."""
 
     def on_epoch_end(self, epoch, logs):
         self.model.layers[0].trainable = False
@@ -220,7 +220,7 @@ def test_a_layer_frozen_during_training_stays_unchanged(workers):
 
 
 def test_unreadable_inputs_run_layer_by_layer():
-    """A matrix that is compressed and yet full, numbers of 64 bits, another activation or optimizer."""
+    """A dense matrix in CSR format, 64-bit numbers, another activation or optimizer."""
     layers, x, *rest = CASES["one layer"]
     found, seen = trained((layers, scipy.sparse.csr_matrix(x), *rest))
     assert seen == [False, False]
@@ -233,7 +233,7 @@ def test_unreadable_inputs_run_layer_by_layer():
 
 
 def test_plans_respect_wrapped_and_reference_kernels():
-    """The references, and those that somebody watches."""
+    """Reference kernels (fused=False) and wrapped kernels."""
     watched = get_backend("numba").with_wrapper(lambda name, kind, kernel: kernel)
     for backend in (get_backend("numba", fused=False), watched):
         assert not any(planned_runs.trained(CASES["one layer"], backend, True, LABELS)[1])
@@ -300,7 +300,7 @@ def test_a_fork_has_its_own_workers(monkeypatch):
     expected = fit(CASES["dense"])
     child = os.fork()
     if child == 0:
-        gc.freeze()  # what other tests threw away may wait, as it goes, for threads that are not here
+        gc.freeze()  # finalizers of other tests' garbage may wait for threads that the child lacks
         os._exit(0 if np.array_equal(fit(CASES["dense"]), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -1,4 +1,4 @@
-"""The number of BLAS threads: sections of one number run together, others wait, and it is restored."""
+"""The number of BLAS threads: sections with the same number overlap, others wait; it is restored."""
 
 import os
 import threading
@@ -14,7 +14,7 @@ from backends.numpy.thread_count import ThreadCount
 
 
 class Library:
-    """Stands for a BLAS: it has one number."""
+    """A mock BLAS with one number of threads."""
 
     def __init__(self, n=4):
         self.n = n
@@ -55,7 +55,7 @@ def test_sections_with_the_same_number_overlap():
 
     def work():
         with library.count.section(1):
-            both.wait(MAX_SECONDS)  # passes only while the other is inside too
+            both.wait(MAX_SECONDS)  # passes only if the other thread is inside too
             return library.n
 
     with ThreadPoolExecutor(2) as pool:
@@ -164,7 +164,7 @@ def test_product_threads_depend_on_the_shape_alone():
 
 
 def counted(monkeypatch, limit=1000):
-    """A BLAS that counts, in place of NumPy's; larger products than ``limit`` have all threads."""
+    """Replace NumPy's BLAS by a mock; products above ``limit`` get all threads."""
     library, seen = Library(), []
     monkeypatch.setattr(products, "numpy_blas", lambda: blas.Blas("counts", library.count))
     monkeypatch.setattr(products, "SINGLE_THREAD_LIMIT", limit)

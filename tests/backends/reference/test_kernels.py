@@ -53,7 +53,7 @@ TORCH_LOSSES = {
     "sigmoid_cross_entropy": F.binary_cross_entropy_with_logits,
     "mean_squared_error": F.mse_loss,
     "mean_absolute_error": F.l1_loss,
-    # torch.clamp has the gradient 1 at the kink, where ours is 0; no number here is there.
+    # At the kink torch.clamp has the gradient 1, ours is 0; no number here is at the kink.
     "hinge": lambda y, t, reduction: (1 - torch.where(t > 0, y, -y)).clamp_min(0),
 }
 

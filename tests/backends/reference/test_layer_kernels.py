@@ -23,7 +23,7 @@ F = torch.nn.functional
 
 
 def run(name, case):
-    """The case's arrays after the reference."""
+    """Return the case's arrays after running the reference."""
     KERNELS[name].function(npx, *case.values())
     return case
 
@@ -35,7 +35,7 @@ def cases(name):
 
 
 def first(images):
-    """(B, C, H, W)."""
+    """Return images (B, C, H, W)."""
     return T(images).permute(0, 3, 1, 2)
 
 
@@ -53,7 +53,7 @@ def test_convolution():
         dW_, db_, dx_ = case["gradients"]
         if dx_ is None:
             continue
-        # contiguous: of one filter torch's own backward refuses the view
+        # contiguous(): torch's backward fails on the view of a single filter
         x, W = first(case["x"]), T(case["W"]).permute(3, 2, 0, 1).contiguous()
         b = torch.ones(db_.shape[0]).double()
         leaves = [t.requires_grad_() for t in (x, W, b)]
@@ -130,7 +130,7 @@ def test_normalization(name):
         made = [np.empty_like(case[k]) for k in ("gamma", "beta", "x")]
         KERNELS[f"{name}_backward"].function(npx, dy, case["x"], case["stats"], case["gamma"], made)
         for actual, leaf in zip(made, (leaves[1], leaves[2], leaves[0]), strict=True):
-            # Of two rows x^ is -1 and 1, and dx is a difference of equal numbers: measured beside dy.
+            # With two rows x^ is -1 and 1, and dx a difference of equal numbers: compare relative to dy.
             desired = leaf.grad.numpy()
             assert np.linalg.norm(actual - desired) <= TIGHT * max(np.linalg.norm(desired), 1.0)
 
@@ -165,7 +165,7 @@ def test_dropout_masks_are_equal_in_both_dtypes():
 
 
 def test_dropout_at_words_around_the_rate():
-    """Of 2^31 words the first 3 are left out."""
+    """A rate of 3 / 2^31 drops the words 0 to 2."""
     bits, x = np.asarray([[2 << 32 | 3, 3 << 32 | 2, 0]]), np.ones((1, 6))
     for left_out, expected in ((3, [0, 1, 0, 1, 0, 0]), (0, [1] * 6)):
         mask = np.empty_like(x)

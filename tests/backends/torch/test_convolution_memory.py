@@ -1,4 +1,4 @@
-"""Shapes of convolutions with which oneDNN writes outside its memory do not reach it."""
+"""Convolutions never pass oneDNN the shapes for which it writes outside its memory."""
 
 from __future__ import annotations
 

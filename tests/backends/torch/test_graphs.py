@@ -1,4 +1,4 @@
-"""CUDA graphs of torch without a GPU: the counting of steps is held against a made-up torch.cuda."""
+"""CUDA graphs of torch without a GPU: the number of steps, with a mock of torch.cuda."""
 
 import contextlib
 import types
@@ -15,14 +15,14 @@ from dnn import Dense, Sequential
 
 
 class Card:
-    """What torch.cuda would do: while a graph is recorded steps do not run, and a replay runs them all."""
+    """A mock of torch.cuda: recorded steps do not run, and a replay runs them all."""
 
     def __init__(self, fails: bool = False) -> None:
         self.fails = fails
         self.recording = None
         self.done = 0
         self.replays = []
-        self.current = None  # the device that torch.cuda works on
+        self.current = None  # torch.cuda's current device
         self.worked_on = set()
 
     def step(self) -> None:

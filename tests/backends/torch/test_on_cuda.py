@@ -1,4 +1,4 @@
-"""What torch does on CUDA alone, as far as it can be told without a GPU."""
+"""torch's CUDA-only behaviour, as far as it can be tested without a GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "
 
 
 class Calls(TorchDispatchMode):
-    """Counts torch's calls."""
+    """Count torch's calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Calls(TorchDispatchMode):
 
 
 class MetaBackend(TorchBackend):
-    """The overrides that hold on CUDA, on arrays without numbers."""
+    """The overrides for CUDA, on meta tensors."""
 
     device_type = "cuda"
 
@@ -45,7 +45,7 @@ def on_meta():
 
 @pytest.fixture
 def cards(monkeypatch):
-    """torch believes that there are two, the second of which is the current one."""
+    """Mock two CUDA devices of torch; the second is current."""
     for name, value in (("is_available", True), ("device_count", 2), ("current_device", 1)):
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
 
@@ -128,7 +128,7 @@ def test_a_large_product_is_one_cuda_call(monkeypatch):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_cuda_launches_no_kernel_for_tiny_moments(name, monkeypatch):
-    monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # has no form for "meta"
+    monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # not implemented for "meta"
     backend = on_meta()
     p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
     with Calls() as calls:
@@ -137,7 +137,7 @@ def test_cuda_launches_no_kernel_for_tiny_moments(name, monkeypatch):
 
 
 def test_tiny_moments_do_not_change_weights():
-    """They may stay where no denormal number is slow: the bound of a slot allows either."""
+    """A GPU need not flush them: the bound of a slot allows both."""
     ended = []
     for flushes in (True, False):
         with pytest.MonkeyPatch.context() as patched:
@@ -174,7 +174,7 @@ def test_torch_parses_the_generators_text():
 
 
 def call(high, low, key0, key1):
-    """What torch would make of the text, by the reference."""
+    """Stand in for the compiled generator: the reference."""
     out = torch.zeros_like(low)
     KERNELS["threefry"].function(torch, (key0, key1), high, low, out)
     return out

@@ -1,4 +1,4 @@
-"""torch's private calls, taken away one by one: the backend still agrees with the reference."""
+"""Without any one of torch's private calls the backend still agrees with the reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backends.torch import dense
 
 
 class Without:
-    """A namespace of torch's operators that lacks one."""
+    """torch's operators without one of them."""
 
     def __init__(self, namespace, name):
         self._namespace, self._name = namespace, name
@@ -24,7 +24,7 @@ class Without:
 
 @pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "softmax"])
 def gone(request, monkeypatch):
-    """The kernels that made use of what is gone, as (name, kind)."""
+    """(name, kind) of the kernels that used the missing call."""
     if request.param == "softmax":
         monkeypatch.setattr(dense, "aten", Without(torch.ops.aten, "_softmax_backward_data"))
         return [("activation_backward", "softmax"), ("dense_backward", "softmax")]
