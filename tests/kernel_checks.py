@@ -12,7 +12,7 @@ from backends.dispatch import bind
 from backends.reference import KERNELS
 
 
-def flat(case):
+def unpack_case(case):
     """Return the case with tuples of arrays unpacked: slots becomes "slots[0]", "slots[1]"."""
     found: Case = {}
     for argument, value in case.items():
@@ -21,8 +21,8 @@ def flat(case):
     return found
 
 
-def grouped(parts):
-    """Return the arguments of a call from a case that ``flat`` unpacked."""
+def pack_arguments(parts):
+    """Return the arguments of a call from a case that ``unpack_case`` unpacked."""
     found: Case = {}
     for argument, value in parts.items():
         name, index = re.fullmatch(r"(\w+)(?:\[(\d)\])?", argument).groups()
@@ -32,7 +32,7 @@ def grouped(parts):
 
 def on_device(backend, name, case, variant):
     """Return the case's arrays, unpacked, as new arrays of the backend."""
-    declared, args = KERNELS[name], flat(case)
+    declared, args = KERNELS[name], unpack_case(case)
     for argument, value in args.items():
         if isinstance(value, np.ndarray):
             if variant == "strided" and argument.partition("[")[0] not in declared.writes:
@@ -67,7 +67,7 @@ def eta_bound(case, dtype):
     K of a gradient is the number of rows, which may be thousands. A sum of K numbers of random sign in one
     lane errs by sqrt(K / 6) eps / 2 of its size, so two of them differ by 0.3 sqrt(K) eps; twice that.
     """
-    arrays = [a for a in flat(case).values() if hasattr(a, "shape")]
+    arrays = [a for a in unpack_case(case).values() if hasattr(a, "shape")]
     longest = max((max(a.shape, default=1) for a in arrays), default=1)
     rows = max((a.size // a.shape[-1] for a in arrays if a.ndim > 1 and a.size), default=0)
     return (12.0 + 2.0 * min(longest, 100) ** 0.5 + 0.6 * rows**0.5) * float(np.finfo(dtype).eps)
@@ -92,12 +92,12 @@ def assert_equals_reference(backend, name, kind, variant="plain", function=None)
         # NumPy warns of each NaN that it makes; here they are wanted.
         with np.errstate(all="ignore"):
             for _ in range(steps):
-                assert kernel(*grouped(got)) is None
-                standard(*grouped(want))
+                assert kernel(*pack_arguments(got)) is None
+                standard(*pack_arguments(want))
         written = set(declared.writes)
         if variant == "alias":
             written |= {read for read, _ in declared.aliases}
-        host = {k: v for k, v in flat(case).items() if isinstance(v, np.ndarray)}
+        host = {k: v for k, v in unpack_case(case).items() if isinstance(v, np.ndarray)}
         for argument, before in host.items():
             what = f"{name}({kind}) {argument} for { {k: v.shape for k, v in host.items()} }"
             after, desired = (backend.to_host(a[argument]) for a in (got, want))

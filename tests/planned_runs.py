@@ -1,4 +1,4 @@
-"""A training whose updates go as a plan or layer by layer, and what it leaves; for the tests of plans."""
+"""Run a training with plans or layer by layer, and return its results; for the tests of plans."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ SMOOTH = 1e-3
 near 0, which depends on the processor, becomes a step of full size."""
 
 
-def trained(case, backend, whole, labels, *, epochs=2, start=None, **settings):
-    """What a training of a case (layers, x, optimizer, batch size) leaves: name -> array in the backend's
-    dtype; and whether each kind of batch had a plan. Not ``whole``: layer by layer.
+def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, **settings):
+    """Train a case (layers, x, optimizer, batch size); return name -> array in the backend's
+    dtype, and whether each kind of batch had a plan. Without ``with_plans`` it runs layer by layer.
     """
     layers, x, optimizer, batch = case
     seen, original = [], dnn.training.runners.plan_updates
 
-    def planned(step, *rest):
-        run = original(step, *rest) if whole else None
+    def record_plan(step, *rest):
+        run = original(step, *rest) if with_plans else None
         seen.append(run is not None)
         return run
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dnn.training.runners, "plan_updates", planned)
+        patched.setattr(dnn.training.runners, "plan_updates", record_plan)
         made = [type(layer)(**layer.config()) for layer in layers]
         model = Sequential(made, input_shape=x.shape[1:], backend=backend, seed=4)
         model.compile(optimizer=optimizer)

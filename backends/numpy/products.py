@@ -26,7 +26,7 @@ def product_threads(multiply_adds: int, available: int) -> int:
 def blas_threads(multiply_adds: int) -> Iterator[None]:
     """Set the BLAS threads for one product, unless a section is open or a number was set explicitly."""
     blas = None if multiply_adds <= UNSHARED_LIMIT else numpy_blas()
-    if blas is None or blas.threads.held:
+    if blas is None or blas.threads.section_threads:
         yield
         return
     available = blas.threads.outside

@@ -37,11 +37,11 @@ class ThreadCount:
     def _after_fork(self) -> None:
         """Reset in a forked child: it has only the forking thread, so only that thread's section is open."""
         outside = self.outside
-        held = self.held
+        threads = self.section_threads
         self._reset()
-        if held:
+        if threads:
             self._open = 1
-            self._present = held
+            self._present = threads
             self._outside = outside
         elif self._get() != outside:
             self._set(outside)
@@ -52,10 +52,10 @@ class ThreadCount:
         return self._outside if self._open else self._get()
 
     @property
-    def held(self) -> int:
+    def section_threads(self) -> int:
         """The number of BLAS threads of this Python thread's section; 0 outside of sections."""
-        held: int = getattr(self._local, "held", 0)
-        return held
+        threads: int = getattr(self._local, "section_threads", 0)
+        return threads
 
     def change(self, n: int) -> None:
         """Set the number outside of sections to n; waits until no section is open."""
@@ -67,7 +67,7 @@ class ThreadCount:
     @contextmanager
     def section(self, n: int) -> Iterator[None]:
         """Use n BLAS threads in this context; a nested section replaces the outer one until it ends."""
-        around = self.held
+        around = self.section_threads
         if around == n:
             yield
             return
@@ -92,10 +92,10 @@ class ThreadCount:
                     self._set(n)
             self._open += 1
             self._present = n
-        self._local.held = n
+        self._local.section_threads = n
 
     def _close(self) -> None:
-        self._local.held = 0
+        self._local.section_threads = 0
         with self._changed:
             self._open -= 1
             if not self._open:

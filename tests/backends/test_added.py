@@ -36,7 +36,7 @@ MODULE = types.SimpleNamespace(
 
 
 @pytest.fixture(params=["added_silu", "arctan"])
-def added(request, monkeypatch):
+def added_activation(request, monkeypatch):
     """The name of an added activation without overrides."""
     monkeypatch.setattr(ACTIVATIONS, "_entries", dict(ACTIVATIONS.items()))
     ACTIVATIONS.add(request.param, getattr(MODULE, request.param))
@@ -45,24 +45,24 @@ def added(request, monkeypatch):
 
 @pytest.mark.parametrize("variant", ["plain", "strided", "special", "alias"])
 @pytest.mark.parametrize("backend_id", [*BACKENDS, CUPY_ON_NUMPY])
-def test_an_activation_without_overrides(make_backend, backend_id, added, variant, monkeypatch):
+def test_an_activation_without_overrides(make_backend, backend_id, added_activation, variant, monkeypatch):
     host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, "float32")
-    kernels = [name for name, kind in kernel_keys() if kind == added]
-    dense = ["dense", "dense_backward"] if ACTIVATIONS[added].from_output else []
+    kernels = [name for name, kind in kernel_keys() if kind == added_activation]
+    dense = ["dense", "dense_backward"] if ACTIVATIONS[added_activation].from_output else []
     assert kernels == ["activation", "activation_backward", *dense]
     for name in kernels:
-        assert (name, added) not in backend.overridden_kernels
+        assert (name, added_activation) not in backend.overridden_kernels
         if variant != "alias" or KERNELS[name].aliases:
-            assert_equals_reference(backend, name, added, variant)
+            assert_equals_reference(backend, name, added_activation, variant)
 
 
 @pytest.mark.parametrize("backend_id", BACKENDS)
-def test_a_network_trains_with_an_added_activation(make_backend, backend_id, added):
+def test_a_network_trains_with_an_added_activation(make_backend, backend_id, added_activation):
     x, y = small_data(40)
     losses = []
     for backend in (make_backend(backend_id), get_backend("numpy", dtype="float64", fused=False)):
-        layers = [Conv2D(2, 2, added), Flatten(), Dense(8, added), Dense(3, "softmax")]
+        layers = [Conv2D(2, 2, added_activation), Flatten(), Dense(8, added_activation), Dense(3, "softmax")]
         model = Sequential(layers, input_shape=(2, 3, 1), backend=backend, seed=3)
         model.compile(optimizer="sgd")
         images = x.reshape(-1, 2, 3, 1).astype(backend.dtype_name)

@@ -18,7 +18,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd\n"
 
 
 @pytest.fixture(autouse=True)
-def anew():
+def clear_caches():
     """Clear the process-wide caches before each test."""
     for function in (this_processor, has_gpu_driver):
         function.cache_clear()

@@ -124,7 +124,7 @@ RNG = np.random.default_rng(3)
 X, Y = RNG.standard_normal((85, 9)).astype(np.float32), RNG.integers(0, 3, 85)
 
 
-def trained(backend, *layers, **settings):
+def run_training(backend, *layers, **settings):
     layers = [*layers, Dense(7, "relu"), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(9,), backend=backend, seed=2)
     model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
@@ -133,14 +133,14 @@ def trained(backend, *layers, **settings):
 
 
 def test_replayed_updates_give_the_same_bits(card, monkeypatch):
-    recorded = trained(card.backend())
+    recorded = run_training(card.backend())
     assert card.replays.count(25 * 5) == 3  # one of 25 updates in each epoch of 42
     assert sum(card.replays) == 5 * (
         3 * 42 - WARM_UP_STEPS
     )  # without the warm-up; the epochs' last batches run eagerly
     card.fails = True
     with pytest.warns(UserWarning, match=r"graphs do not work here \(cudaErrorStreamCaptureUnsupported"):
-        eager = trained(card.backend())
+        eager = run_training(card.backend())
     np.testing.assert_array_equal(recorded[0], eager[0])
     assert recorded[1:] == eager[1:]
 
@@ -148,10 +148,10 @@ def test_replayed_updates_give_the_same_bits(card, monkeypatch):
 def test_records_nothing_without_graphs(card):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plain = trained(card.backend(graphs=False))
+        plain = run_training(card.backend(graphs=False))
     assert card.replays == []
     assert PLANNED - {"forward_hidden"} == set(card.started)  # one hidden layer
-    recorded = trained(card.backend())
+    recorded = run_training(card.backend())
     np.testing.assert_array_equal(recorded[0], plain[0])
     assert recorded[1:] == plain[1:]
 
@@ -172,14 +172,14 @@ class CompileException(Exception):
 @pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
 @pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
 def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, graphs):
-    expected = trained(
+    expected = run_training(
         card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5
     )
     assert not PLANNED & set(card.started)
     card.error = error
     card.idle = error is None
     with pytest.warns(UserWarning, match="updates run layer by layer") as caught:
-        found = trained(card.backend(graphs=graphs), batch_size=5)
+        found = run_training(card.backend(graphs=graphs), batch_size=5)
     told = [str(w.message) for w in caught if "whole update" in str(w.message)]
     assert len(told) == 1
     assert words in told[0]
@@ -192,5 +192,5 @@ def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, gr
 def test_warns_about_steps_that_cannot_be_recorded(card, case):
     settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
     with pytest.warns(UserWarning, match=r"CuPy records as CUDA graphs only .* run one by one"):
-        trained(card.backend(**settings), *layers, batch_size=5)
+        run_training(card.backend(**settings), *layers, batch_size=5)
     assert card.replays == []

@@ -26,7 +26,7 @@ def arguments_of(name, real="float32", pixel="uint8"):
 
 
 @pytest.fixture
-def started(monkeypatch):
+def launches(monkeypatch):
     """(name, (real, pixel), arguments) of each launch."""
     calls = []
 
@@ -40,10 +40,10 @@ def started(monkeypatch):
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("real", ["float32", "float64"])
 @pytest.mark.parametrize("picks_bytes", [False, True])
-def test_passes_on_correct_arguments(started, name, real, picks_bytes):
+def test_passes_on_correct_arguments(launches, name, real, picks_bytes):
     given = arguments_of(name, real, "uint8" if picks_bytes else real)
     compilation.launch(name, (1,), (32, 4), *given)
-    ((_, types, passed),) = started
+    ((_, types, passed),) = launches
     real = sources.CTYPES[real]
     assert types == (real, "unsigned char" if picks_bytes and "PIXEL*" in KERNELS[name] else real)
     for there, here in zip(passed, given, strict=True):
@@ -51,7 +51,7 @@ def test_passes_on_correct_arguments(started, name, real, picks_bytes):
 
 
 @pytest.mark.parametrize(("name", "which"), PLACES)
-def test_rejects_wrong_arguments(started, name, which):
+def test_rejects_wrong_arguments(launches, name, which):
     right = arguments_of(name)
     if KERNELS[name][which] == "int":
         wrong = [2**31, -1, 2.0, np.zeros(1, np.int32)]
@@ -64,7 +64,7 @@ def test_rejects_wrong_arguments(started, name, which):
     for argument in wrong:
         with pytest.raises(TypeError, match=f"{name} got .*, expected "):
             compilation.launch(name, (1,), (32, 4), *right[:which], argument, *right[which + 1 :])
-    assert started == []
+    assert launches == []
 
 
 def test_looks_up_each_kernel_once(monkeypatch):
@@ -90,10 +90,10 @@ def test_looks_up_each_kernel_once(monkeypatch):
 
 @pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 def test_strided_results_use_kernels_without_pointers(monkeypatch):
-    started, made, rng = [], [], np.random.default_rng(3)
+    launches, made, rng = [], [], np.random.default_rng(3)
     host_cuda.install(monkeypatch)
     monkeypatch.setattr(
-        compilation, "raw_kernel", lambda *what: started.append(what[0]) or host_cuda.raw(*what)
+        compilation, "raw_kernel", lambda *what: launches.append(what[0]) or host_cuda.raw(*what)
     )
     x, dy, y, W = (rng.random(shape, np.float32) for shape in ((4, 2), (4, 3), (4, 3), (2, 3)))
     for step in (1, 2):
@@ -102,7 +102,7 @@ def test_strided_results_use_kernels_without_pointers(monkeypatch):
         dense.softmax_cross_entropy(npx, "integer", y, np.arange(4) % 3, losses, dlogits)
         dense.dense_backward(npx, "relu", dy, x, y, W, dz, (dW, db, dx))
         made.append((losses, dlogits, dz, dW, db, dx))
-    assert started == ["softmax_cross_entropy_integer", "backward_and_sums"]
+    assert launches == ["softmax_cross_entropy_integer", "backward_and_sums"]
     for dense_array, gaps in zip(*made, strict=True):
         assert_close(gaps, dense_array, 1e-6)
 

@@ -63,20 +63,20 @@ def on_the_host(monkeypatch):
     host_cuda.install(monkeypatch)
 
 
-def trained(case, *, planned=True, dtype="float32", **settings):
+def run_training(case, *, planned=True, dtype="float32", **settings):
     """Train by plans, or layer by layer."""
     layers, x, optimizer, batch = case
     case = layers, x if x.dtype == np.uint8 else x.astype(dtype), optimizer, batch
-    return planned_runs.trained(case, make_backend(dtype), planned, LABELS[: len(x)], **settings)
+    return planned_runs.run_training(case, make_backend(dtype), planned, LABELS[: len(x)], **settings)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_gives_the_results_of_the_layers(name, dtype):
     _, x, *_ = CASES[name]
-    plan, seen = trained(CASES[name], dtype=dtype)
+    plan, seen = run_training(CASES[name], dtype=dtype)
     assert all(seen)
-    layers, _ = trained(CASES[name], planned=False, dtype=dtype)
+    layers, _ = run_training(CASES[name], planned=False, dtype=dtype)
     for what, expected in layers.items():
         bound = 3e-6 if dtype == "float32" else 1e-14
         if what == "accuracy":  # two logits that are equal up to rounding may change it
@@ -90,8 +90,8 @@ def test_nonfinite_weights_spread_as_in_layers(value):
         parameters["dense_1.W"][3, 2] = value
 
     with np.errstate(all="ignore"):
-        plan, _ = trained(CASES["a short last batch"], epochs=1, start=start)
-        layers, _ = trained(CASES["a short last batch"], planned=False, epochs=1, start=start)
+        plan, _ = run_training(CASES["a short last batch"], epochs=1, start=start)
+        layers, _ = run_training(CASES["a short last batch"], planned=False, epochs=1, start=start)
     np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
     np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
 
@@ -99,7 +99,7 @@ def test_nonfinite_weights_spread_as_in_layers(value):
 # --------------------------------------------------------------------------- which plans
 
 
-def a_plan(classes=2, activation="linear"):
+def make_plan(classes=2, activation="linear"):
     """Return a plan of one layer with 3 inputs."""
     W, b = np.zeros((3, classes), np.float32), np.zeros(classes, np.float32)
     layer = PlannedLayer(activation, W, b, W, b, ((W.copy(), b.copy()),))
@@ -123,16 +123,16 @@ def is_planned(plan, **settings):
 def of_size(n_in, n_out):
     """Return a plan of one layer with n_in inputs, without memory."""
     W = np.broadcast_to(np.float32(0), (n_in, n_out))
-    return replace(a_plan(), layers=(replace(a_plan().layers[0], W=W),))
+    return replace(make_plan(), layers=(replace(make_plan().layers[0], W=W),))
 
 
 def test_plans_supported_networks():
-    plan = a_plan()
+    plan = make_plan()
     assert is_planned(plan)
     assert is_planned(replace(plan, x=np.zeros((4, 3), np.uint8)))
     assert is_planned(replace(plan, order=np.zeros((1, 65535), np.int64)))
     assert is_planned(replace(plan, vectors=(of_length(2**31 - 1), *plan.vectors[1:])))
-    assert is_planned(a_plan(128))
+    assert is_planned(make_plan(128))
     assert is_planned(of_size(2**20, 64))  # times 2 examples
 
 
@@ -141,27 +141,27 @@ OTHERS = {
     "another dtype": {"x": np.zeros((4, 3))},
     "gaps in x": {"x": np.zeros((4, 6), np.float32)[:, ::2]},
     "gaps in y": {"y": np.zeros(8, np.int64)[::2]},
-    "many classes": {"layers": a_plan(129).layers},
+    "many classes": {"layers": make_plan(129).layers},
     "large products, which cuBLAS does faster": {"layers": of_size(2**20, 65).layers},
     "another optimizer": {"optimizer": "adam_amsgrad"},
-    "another activation": {"layers": a_plan(activation="gelu").layers},
+    "another activation": {"layers": make_plan(activation="gelu").layers},
     "empty batches": {"order": np.zeros((2, 0), np.int64)},
     "large batches": {"order": np.zeros((1, 65536), np.int64)},
     "many batches": {"order": of_length(2**31, np.int64)[:, None]},
-    "many parameters": {"vectors": (of_length(2**31), *a_plan().vectors[1:])},
+    "many parameters": {"vectors": (of_length(2**31), *make_plan().vectors[1:])},
 }
 
 
 @pytest.mark.parametrize("changed", OTHERS)
 def test_does_not_plan_unsupported_networks(changed):
-    assert not is_planned(replace(a_plan(), **OTHERS[changed]))
+    assert not is_planned(replace(make_plan(), **OTHERS[changed]))
 
 
 @pytest.mark.parametrize(
     "settings", [{"fused": False}, {"wrap": lambda name, kind, kernel: kernel}, {"precision": "tf32"}]
 )
 def test_wrapped_kernels_disable_plans(settings):
-    assert not is_planned(a_plan(), **settings)
+    assert not is_planned(make_plan(), **settings)
 
 
 def test_an_update_keeps_its_arrays_alive(monkeypatch):
@@ -173,7 +173,7 @@ def test_an_update_keeps_its_arrays_alive(monkeypatch):
     reached = []
     original = update.address
     monkeypatch.setattr(update, "address", address)
-    run = make_backend().compile_plan(a_plan())
+    run = make_backend().compile_plan(make_plan())
     gc.collect()
     assert run is not None
     assert len(reached) == 1 + 3 + 3  # dz, W with two slots, b with two
@@ -270,12 +270,12 @@ def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
         return original(array)
 
     original = update.address
-    plain, _ = trained(CASES[name], epochs=1)
+    plain, _ = run_training(CASES[name], epochs=1)
     Watched.writes.clear()
     Watched.behind.clear()
     monkeypatch.setattr(compilation, "raw_kernel", Watched)
     monkeypatch.setattr(update, "address", address)
-    watched, seen = trained(CASES[name], epochs=1)
+    watched, seen = run_training(CASES[name], epochs=1)
     assert all(seen)
     assert len(Watched.writes) >= 5
     assert all(Watched.writes.values())

@@ -111,15 +111,15 @@ def copies(layers):
     return [type(layer)(**layer.config()) for layer in layers]
 
 
-def trained(case, whole=True, *, labels=LABELS, **settings):
-    return planned_runs.trained(case, get_backend("numba"), whole, labels, **settings)
+def run_training(case, with_plans=True, *, labels=LABELS, **settings):
+    return planned_runs.run_training(case, get_backend("numba"), with_plans, labels, **settings)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_gives_the_results_of_the_layers(name, workers):
-    plan, seen = trained(CASES[name])
+    plan, seen = run_training(CASES[name])
     assert all(seen)
-    layers, _ = trained(CASES[name], whole=False)
+    layers, _ = run_training(CASES[name], with_plans=False)
     for what, expected in layers.items():
         # If z is up to 1000, rounding errors are larger by as much.
         bound = 1e-4 if name == "saturated" else 3e-6
@@ -130,9 +130,9 @@ def test_a_plan_gives_the_results_of_the_layers(name, workers):
 
 @pytest.mark.parametrize("name", ["sparse", "dense", "one layer"])
 def test_repeated_runs_give_the_same_bits(name, workers):
-    first, _ = trained(CASES[name])
+    first, _ = run_training(CASES[name])
     for _ in range(6):
-        for what, array in trained(CASES[name])[0].items():
+        for what, array in run_training(CASES[name])[0].items():
             np.testing.assert_array_equal(array, first[what], err_msg=what)
 
 
@@ -148,8 +148,8 @@ def test_nonfinite_weights_spread_as_in_layers(name, value, workers):
         parameters["dense_1.W"][3, 2] = value
 
     with np.errstate(all="ignore"):
-        plan, _ = trained(case, epochs=1, start=start)
-        layers, _ = trained(case, whole=False, epochs=1, start=start)
+        plan, _ = run_training(case, epochs=1, start=start)
+        layers, _ = run_training(case, with_plans=False, epochs=1, start=start)
     assert np.isnan(plan["values"]).any()
     np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
     np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
@@ -167,9 +167,9 @@ def test_an_infinite_weight_affects_the_next_update(name, workers):
         parameters["dense_1.W"][3, 2] = 3e38
 
     with np.errstate(all="ignore"):
-        one, _ = trained(case, epochs=1, start=start, steps_per_epoch=1)
-        two, _ = trained(case, epochs=1, start=start, steps_per_epoch=2)
-        layers, _ = trained(case, whole=False, epochs=1, start=start, steps_per_epoch=2)
+        one, _ = run_training(case, epochs=1, start=start, steps_per_epoch=1)
+        two, _ = run_training(case, epochs=1, start=start, steps_per_epoch=2)
+        layers, _ = run_training(case, with_plans=False, epochs=1, start=start, steps_per_epoch=2)
     assert np.isinf(one["values"]).sum() == 1
     assert np.isfinite(one["loss"]).all()
     assert np.isnan(two["loss"]).all()
@@ -180,9 +180,9 @@ def test_slices_of_a_csr_matrix(workers):
     """Training on a slice gives the same weights as training on a copy of these rows."""
     layers, x, optimizer, batch = CASES["compressed"]
     case = layers, x[:161], optimizer, batch
-    left, seen = trained((layers, x, optimizer, batch), validation_split=0.3, labels=LABELS)
+    left, seen = run_training((layers, x, optimizer, batch), validation_split=0.3, labels=LABELS)
     assert all(seen)
-    alone, _ = trained(case, labels=LABELS[:161])
+    alone, _ = run_training(case, labels=LABELS[:161])
     np.testing.assert_array_equal(left["values"], alone["values"])
 
 
@@ -201,7 +201,7 @@ def test_unsorted_csr_runs_layer_by_layer():
     layers, x, optimizer, batch = CASES["compressed"]
     columns, starts = np.array([5, 5, 2], np.int32), np.array([0] + 230 * [3], np.int32)
     twice = scipy.sparse.csr_matrix((np.ones(3, np.float32), columns, starts), x.shape)
-    assert not any(trained((layers, twice, optimizer, batch))[1])
+    assert not any(run_training((layers, twice, optimizer, batch))[1])
 
 
 class Freeze(Callback):
@@ -212,9 +212,9 @@ class Freeze(Callback):
 
 
 def test_a_layer_frozen_during_training_stays_unchanged(workers):
-    plan, seen = trained(CASES["sparse"], epochs=3, callbacks=[Freeze()])
+    plan, seen = run_training(CASES["sparse"], epochs=3, callbacks=[Freeze()])
     assert all(seen)
-    layers, _ = trained(CASES["sparse"], whole=False, epochs=3, callbacks=[Freeze()])
+    layers, _ = run_training(CASES["sparse"], with_plans=False, epochs=3, callbacks=[Freeze()])
     for what in layers:
         assert_close(plan[what], layers[what], 3e-6, what)
 
@@ -222,28 +222,28 @@ def test_a_layer_frozen_during_training_stays_unchanged(workers):
 def test_unreadable_inputs_run_layer_by_layer():
     """A dense matrix in CSR format, 64-bit numbers, another activation or optimizer."""
     layers, x, *rest = CASES["one layer"]
-    found, seen = trained((layers, scipy.sparse.csr_matrix(x), *rest))
+    found, seen = run_training((layers, scipy.sparse.csr_matrix(x), *rest))
     assert seen == [False, False]
-    assert_close(found["values"], trained(CASES["one layer"], whole=False)[0]["values"], 3e-6)
-    assert not any(trained(([Dense(3, "tanh"), *layers], x, *rest))[1])
+    assert_close(found["values"], run_training(CASES["one layer"], with_plans=False)[0]["values"], 3e-6)
+    assert not any(run_training(([Dense(3, "tanh"), *layers], x, *rest))[1])
     for optimizer in (SGD(0.1), Adam(amsgrad=True)):
-        assert not any(trained((layers, x, optimizer, rest[1]))[1])
+        assert not any(run_training((layers, x, optimizer, rest[1]))[1])
     doubles = get_backend("numba", dtype="float64")
-    assert not any(planned_runs.trained(CASES["bytes"], doubles, True, LABELS)[1])
+    assert not any(planned_runs.run_training(CASES["bytes"], doubles, True, LABELS)[1])
 
 
 def test_plans_respect_wrapped_and_reference_kernels():
     """Reference kernels (fused=False) and wrapped kernels."""
     watched = get_backend("numba").with_wrapper(lambda name, kind, kernel: kernel)
     for backend in (get_backend("numba", fused=False), watched):
-        assert not any(planned_runs.trained(CASES["one layer"], backend, True, LABELS)[1])
+        assert not any(planned_runs.run_training(CASES["one layer"], backend, True, LABELS)[1])
 
 
 def test_equal_logits_predict_the_first_class(workers):
     def start(parameters):
         parameters["dense_1.W"][...] = 0
 
-    plan, seen = trained(CASES["one layer"], epochs=1, steps_per_epoch=1, start=start, shuffle=False)
+    plan, seen = run_training(CASES["one layer"], epochs=1, steps_per_epoch=1, start=start, shuffle=False)
     assert all(seen)
     np.testing.assert_allclose(plan["accuracy"], np.mean(LABELS[:50] == 0), rtol=1e-6)
 
@@ -260,14 +260,14 @@ def test_rejects_more_updates_than_batches(monkeypatch):
 
 def test_runs_layer_by_layer_without_a_known_blas(monkeypatch):
     monkeypatch.setattr("backends.numba.plans.worker_pool", lambda: None)
-    assert trained(CASES["dense"])[1] == [False, False]
+    assert run_training(CASES["dense"])[1] == [False, False]
     monkeypatch.setattr("backends.numba.backend.worker_pool", lambda: None)
     assert "workers" not in get_backend("numba").describe()
 
 
 def test_concurrent_trainings_do_not_affect_each_other(workers):
     names = ["sparse", "dense"]
-    alone = {name: trained(CASES[name])[0] for name in names}
+    alone = {name: run_training(CASES[name])[0] for name in names}
     together = {}
     threads = [threading.Thread(target=lambda n=n: together.update({n: fit(CASES[n])})) for n in names]
     for thread in threads:
@@ -288,10 +288,10 @@ def fit(case):
 
 def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):
     kept = Kept()
-    trained(CASES["dense"], callbacks=[kept])
-    trained(CASES["dense"], resume=kept.states[5])
+    run_training(CASES["dense"], callbacks=[kept])
+    run_training(CASES["dense"], resume=kept.states[5])
     assert "not promised" not in caplog.text
-    trained(CASES["dense"], whole=False, resume=kept.states[5])
+    run_training(CASES["dense"], with_plans=False, resume=kept.states[5])
     assert "was made with updates whole, here it is updates None; the same bits are not" in caplog.text
 
 

@@ -29,19 +29,19 @@ class Library:
 def test_a_section_sets_and_restores_the_number():
     library = Library()
     with library.count.section(1):
-        assert (library.n, library.count.held, library.count.outside) == (1, 1, 4)
-    assert (library.n, library.count.held, library.count.outside) == (4, 0, 4)
+        assert (library.n, library.count.section_threads, library.count.outside) == (1, 1, 4)
+    assert (library.n, library.count.section_threads, library.count.outside) == (4, 0, 4)
     with pytest.raises(ZeroDivisionError), library.count.section(2):
         raise ZeroDivisionError
-    assert (library.n, library.count.held) == (4, 0)
+    assert (library.n, library.count.section_threads) == (4, 0)
 
 
 def test_a_nested_section_replaces_the_outer_one():
     library, seen = Library(), []
     with library.count.section(1):
         with library.count.section(3):
-            seen.append((library.n, library.count.held, library.count.outside))
-        seen.append((library.n, library.count.held))
+            seen.append((library.n, library.count.section_threads, library.count.outside))
+        seen.append((library.n, library.count.section_threads))
         changes = library.changes
         with library.count.section(1):
             seen.append(library.n)
@@ -163,7 +163,7 @@ def test_product_threads_depend_on_the_shape_alone():
     assert products.product_threads(100 * 784 * 500, 8) == 1  # the largest of the lecture's network
 
 
-def counted(monkeypatch, limit=1000):
+def counting_blas(monkeypatch, limit=1000):
     """Replace NumPy's BLAS by a mock; products above ``limit`` get all threads."""
     library, seen = Library(), []
     monkeypatch.setattr(products, "numpy_blas", lambda: blas.Blas("counts", library.count))
@@ -175,7 +175,7 @@ def counted(monkeypatch, limit=1000):
 
 
 def test_products_use_product_threads(monkeypatch):
-    library, seen = counted(monkeypatch)
+    library, seen = counting_blas(monkeypatch)
     a = np.ones((10, 10), np.float32)
     products.product(a, a)  # 1,000 multiply-adds
     products.product(a, np.ones((10, 11), np.float32))
@@ -190,7 +190,7 @@ def test_products_use_product_threads(monkeypatch):
 
 
 def test_layer_kernels_use_product_threads(monkeypatch):
-    _, seen = counted(monkeypatch)
+    _, seen = counting_blas(monkeypatch)
     backend = get_backend("numpy")
     x, W, b, y = (backend.zeros(shape) for shape in ((20, 30), (30, 40), (40,), (20, 40)))
     backend.kernel("dense", "relu")(x, W, b, y)

@@ -13,7 +13,7 @@ import scipy.stats
 import torch
 from helpers import assert_close, same_bits
 from kernel_cases import Numbers
-from kernel_checks import flat
+from kernel_checks import unpack_case
 from oracles import TIGHT, T
 
 from backends.numpy.layers import MAX_UNFOLDED_NUMBERS
@@ -30,7 +30,7 @@ def run(name, case):
 
 def cases(name):
     for case in kernel_cases.cases(name, Numbers(9, "float64", False), None):
-        if all(a.shape[0] for a in flat(case).values() if isinstance(a, np.ndarray)):
+        if all(a.shape[0] for a in unpack_case(case).values() if isinstance(a, np.ndarray)):
             yield case
 
 
@@ -43,7 +43,7 @@ def last(images):
     return images.detach().permute(0, 2, 3, 1).numpy()
 
 
-def padded(x, padding, value):
+def pad_case(x, padding, value):
     (top, bottom), (left, right) = padding
     return F.pad(x, (left, right, top, bottom), value=value)
 
@@ -57,7 +57,7 @@ def test_convolution():
         x, W = first(case["x"]), T(case["W"]).permute(3, 2, 0, 1).contiguous()
         b = torch.ones(db_.shape[0]).double()
         leaves = [t.requires_grad_() for t in (x, W, b)]
-        z = F.conv2d(padded(x, case["padding"], 0.0), W, b, case["strides"])
+        z = F.conv2d(pad_case(x, case["padding"], 0.0), W, b, case["strides"])
         z.backward(first(case["dz"]))
         names = ("x", "W", "strides", "padding")
         forward = {"x": case["x"], "W": case["W"], "b": np.ones(db_.shape)}
@@ -73,7 +73,7 @@ def test_convolution():
 def test_max_pooling():
     for case in cases("max_pool2d"):
         x = first(case["x"]).requires_grad_()
-        y = F.max_pool2d(padded(x, case["padding"], -np.inf), case["size"], case["strides"])
+        y = F.max_pool2d(pad_case(x, case["padding"], -np.inf), case["size"], case["strides"])
         run("max_pool2d", case)
         assert same_bits(case["y"], last(y).copy())
         batch, *_, channels = case["x"].shape
@@ -99,7 +99,7 @@ def test_average_pooling_ignores_the_border():
         x = first(case["x"]).requires_grad_()
         ones = torch.ones_like(x.detach())
         sums, counts = (
-            F.avg_pool2d(padded(t, case["padding"], 0.0), case["size"], case["strides"]) for t in (x, ones)
+            F.avg_pool2d(pad_case(t, case["padding"], 0.0), case["size"], case["strides"]) for t in (x, ones)
         )
         y = sums / counts
         run("average_pool2d", case)

@@ -23,7 +23,7 @@ class Without:
 
 
 @pytest.fixture(params=["_fused_adam_", "_fused_adamw_", "softmax"])
-def gone(request, monkeypatch):
+def affected_kernels(request, monkeypatch):
     """(name, kind) of the kernels that used the missing call."""
     if request.param == "softmax":
         monkeypatch.setattr(dense, "aten", Without(torch.ops.aten, "_softmax_backward_data"))
@@ -34,7 +34,7 @@ def gone(request, monkeypatch):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("variant", ["plain", "strided", "special"])
-def test_without_a_private_call_the_backend_agrees_with_the_reference(gone, dtype, variant):
+def test_without_a_private_call_the_backend_agrees_with_the_reference(affected_kernels, dtype, variant):
     backend = get_backend("torch", dtype=dtype)
-    for name, kind in gone:
+    for name, kind in affected_kernels:
         assert_equals_reference(backend, name, kind, variant)
