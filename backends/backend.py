@@ -110,7 +110,7 @@ class Backend(Threads):
         return self.xp.asarray(array, dtype=dtype, device=self.device)
 
     def to_host(self, array: Array) -> np.ndarray:
-        """Copy one of this backend's arrays to a NumPy array on the host."""
+        """Return the values of one of this backend's arrays as a NumPy array on the host."""
         return np.asarray(array)
 
     def view(self, array: Array, shape: tuple[int, ...]) -> Array:

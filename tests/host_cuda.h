@@ -1,9 +1,9 @@
-// Enough of CUDA to run a kernel on the host: one block after the other, its threads as coroutines in lockstep.
+// Emulates enough of CUDA to run a kernel on the host: block after block, with its threads as coroutines in lockstep.
 //
-// A thread yields at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so that when one goes
-// on all others have come as far. That holds for kernels whose threads of a block (or warp) meet the same
-// barriers, as CUDA demands. CUDA promises no order between two barriers: tests turn it round, and start one
-// block alone, by the variables at the end.
+// A thread yields at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so one continues only
+// after all others have reached the same point. This requires that all threads of a block (or warp) meet the same
+// barriers, as CUDA does. CUDA defines no order between two barriers, so tests reverse it or run a single block, by
+// host_order.
 #include <setjmp.h>
 #include <ucontext.h>
 
@@ -24,8 +24,8 @@ static Index blockIdx, blockDim, threadIdx;
 
 namespace host {
 
-static int backwards = 0;    // whether the last block, and in each the last thread, goes first
-static int only_block = -1;  // the one that is started; -1: all
+static int backwards = 0;    // 1: start with the last block, and with its last thread
+static int only_block = -1;  // the only block to run; -1: all
 
 struct Thread {
     ucontext_t context;
@@ -40,7 +40,7 @@ static jmp_buf scheduler;
 static Thread* running = nullptr;
 static std::function<void()> body;
 
-// Jumps, since swapcontext asks the system about signals each time.
+// setjmp and longjmp are faster than swapcontext, which makes a system call for signals.
 static void give_way() {
     if (_setjmp(running->place) == 0) _longjmp(scheduler, 1);
 }
@@ -104,9 +104,9 @@ static T __shfl_xor_sync(unsigned int, T value, int mask) {
     static T slots[32][32];
     const Index me = threadIdx;
     slots[me.y][me.x] = value;
-    host::give_way();  // all have written
+    host::give_way();  // until all have written
     const T other = slots[me.y][me.x ^ mask];
-    host::give_way();  // all have read
+    host::give_way();  // until all have read
     return other;
 }
 

@@ -56,16 +56,17 @@ def ulp_bound(name, kind):
     if name in ("gather_rows", "threefry", "clip_value", "max_pool2d", "smooth_moves", "warp_images") or (
         name in ("activation", "activation_backward") and kind in ("linear", "relu")
     ):
-        return 0  # copies, choices, and one rounding
+        return 0  # they copy, select, or round once
     return None
 
 
 def eta_bound(case, dtype):
-    """A dozen roundings (exp, tanh and division take up to 4 ULP in vectorised libraries; a
-    cancellation may double them), and for a sum of K products in another order sqrt(K) more.
+    """Return the allowed error by eta: a dozen roundings, and about sqrt(K) more for a sum of K products.
 
-    K of a gradient is the number of rows, which may be thousands. A sum of K numbers of random sign in one
-    lane errs by sqrt(K / 6) eps / 2 of its size, so two of them differ by 0.3 sqrt(K) eps; twice that.
+    exp, tanh and division have errors of up to 4 ULP in vectorized libraries, and cancellation may double
+    them. For a gradient, K is the number of rows, which may be thousands. A sum of K numbers of random sign
+    in one lane has a relative error of sqrt(K / 6) eps / 2. So two such sums differ by 0.3 sqrt(K) eps; the
+    bound is twice that.
     """
     arrays = [a for a in unpack_case(case).values() if hasattr(a, "shape")]
     longest = max((max(a.shape, default=1) for a in arrays), default=1)

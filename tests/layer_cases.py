@@ -1,4 +1,4 @@
-"""Cases of the kernels of layers for kernel_cases.py: convolution, pooling, normalisation, noise, warping."""
+"""Cases of the kernels of layers for kernel_cases.py: convolution, pooling, normalization, noise, warping."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backends.reference import KERNELS
 Case = dict[str, Any]
 BATCHES = (0, 1, 3)
 EVEN, ODD = ((0, 0), (0, 0)), ((1, 1), (1, 1))
-# (H, W), window, strides, padding: odd sizes, rows left over, more padding on one side, strides above the
-# window, a window as large as the image, a window of one pixel.
+# (H, W), window, strides, padding: odd sizes, unused rows, asymmetric padding, strides above the window, a
+# window as large as the image, a window of one pixel.
 GEOMETRIES = [
     ((5, 6), (3, 2), (1, 1), EVEN),
     ((7, 5), (3, 3), (2, 1), ODD),
@@ -23,10 +23,10 @@ GEOMETRIES = [
     ((4, 4), (4, 4), (1, 1), EVEN),
     ((3, 4), (1, 1), (2, 1), EVEN),
 ]
-CHANNELS = ((1, 4), (3, 2), (2, 1), (1, 1))  # into the layer and out of it; one filter
+CHANNELS = ((1, 4), (3, 2), (2, 1), (1, 1))  # (n_in, n_out); also a single filter
 
 
-# 1x1 filters with strides, with rows and columns left over, also in a border; and one window along an axis.
+# Strided 1x1 filters with unused rows and columns, also with padding; and a single window along an axis.
 STRIDED_GEOMETRIES = [
     ((7, 6), (1, 1), (2, 4), EVEN),
     ((8, 5), (1, 1), (3, 1), EVEN),
@@ -35,7 +35,7 @@ STRIDED_GEOMETRIES = [
     ((7, 8), (2, 3), (1, 6), EVEN),
 ]
 STRIDED_CHANNELS = (1, 3, 4, 7, 8, 9)
-# A border in which whole windows lie.
+# Entire windows lie in the border.
 WIDE_BORDER = ((4, 1), (5, 3), (3, 2), ((9, 9), (9, 9)))
 
 
@@ -54,10 +54,10 @@ def conv2d_cases(num, kind):
         *product(BATCHES, GEOMETRIES, CHANNELS), large, *strided, *border
     ):  # fmt: skip
         image, size, strides, padding = geometry
-        lift = 2.0 if n_out == 1 else 0.0  # of few outputs one sum that cancels would be all that eta sees
+        lift = 2.0 if n_out == 1 else 0.0  # with few outputs a single cancelling sum would determine eta
         yield {
             "x": num.normal(batch, *image, n_in) + lift,
-            "W": num.finite(*size, n_in, n_out) + lift,  # inf times a pixel of padding is not defined
+            "W": num.finite(*size, n_in, n_out) + lift,  # inf times padding is undefined
             "b": num.finite(n_out),
             "strides": strides,
             "padding": padding,
@@ -98,7 +98,7 @@ def _conv_backward_cases(num, forwards):
     for forward in forwards:
         for first in (False, True):
             yield {
-                # Mostly positive: where a sum cancels, eta measures that and no kernel.
+                # Mostly positive: if a sum cancels, eta measures that instead of the kernel.
                 "dz": num.finite(*forward["z"].shape) + 2,
                 "x": forward["x"] + 2,
                 "W": forward["W"],
@@ -115,7 +115,7 @@ def max_pool2d_cases(num, kind):
     for batch in BATCHES:
         for image, size, strides, padding in GEOMETRIES:
             x = num.normal(batch, *image, 3)
-            for pixels in (x, np.round(x), x[..., :1].copy()):  # with equal ones; of one channel
+            for pixels in (x, np.round(x), x[..., :1].copy()):  # np.round: equal pixels; last: one channel
                 shape = (batch, *windows_of(image, size, strides, padding), pixels.shape[3])
                 geometry = {"size": size, "strides": strides, "padding": padding}
                 yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
@@ -151,7 +151,7 @@ def batch_norm_cases(num, kind):
     for rows in (2, 3, 7, 100):  # one row has no variance
         for n in (1, 5, 33):
             yield {
-                # Finite: whether the mean of a column with infinity is that or NaN is not defined.
+                # Finite: the mean of a column with infinity may be infinity or NaN.
                 "x": 2 * num.finite(rows, n) + 1,
                 **_scales(num, n),
                 "running": (num.finite(n), num.finite(n) ** 2),
@@ -178,7 +178,7 @@ def _norm_backward_cases(num, forward, kernel):
         KERNELS[kernel].function(npx, *case.values())
         rows, n = case["x"].shape
         if (rows if kernel == "batch_norm" else n) < 5:
-            continue  # of two numbers x^ is -1 and 1, and dx is 0 but for rounding
+            continue  # with two numbers x^ is -1 and 1, and dx is 0 except for rounding
         for first in (False, True):
             dx = None if first else num.garbage(*case["x"].shape)
             yield {

@@ -1,4 +1,4 @@
-"""Layers of odd sizes, strides, padding and settings, as (function that makes one, shape of an example)."""
+"""Layers with odd sizes, strides, padding and settings, as (function that creates one, input shape)."""
 
 from dnn import (
     AveragePooling2D,
@@ -12,7 +12,7 @@ from dnn import (
 
 EDGES = [
     (lambda: Conv2D(2, (3, 2), "tanh", strides=(2, 3), padding=(1, 0)), (7, 6, 2)),
-    (lambda: Conv2D(24, 1), (1, 1, 3)),  # of two numbers both may cancel
+    (lambda: Conv2D(24, 1), (1, 1, 3)),  # of two outputs both may cancel
     (lambda: Conv2D(3, (4, 5), "elu"), (4, 5, 1)),
     (lambda: Conv2D(2, 5, padding="same"), (3, 3, 1)),
     (lambda: Conv2D(2, 3, "tanh", use_bias=False), (5, 6, 2)),

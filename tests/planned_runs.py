@@ -9,8 +9,8 @@ import dnn.training.runners
 from dnn import Sequential
 
 SMOOTH = 1e-3
-"""Epsilon of adaptive optimizers whose trainings are compared. With a tiny one the rounding of a gradient
-near 0, which depends on the processor, becomes a step of full size."""
+"""Epsilon of adaptive optimizers in comparisons. With a tiny epsilon, the rounding error of a gradient near 0
+causes a full-size step, and rounding depends on the processor."""
 
 
 def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, **settings):

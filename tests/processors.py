@@ -1,4 +1,4 @@
-"""Run Python as if on an older x86-64 processor: each library is told to use fewer instructions.
+"""Run Python as if on an older x86-64 processor: each library is limited to fewer instruction sets.
 
 ``python tests/processors.py avx2 -m pytest tests/dnn`` runs ``python -m pytest tests/dnn`` where NumPy, its
 OpenBLAS, torch with MKL and oneDNN, Numba and the C library choose the code that they would choose on a
@@ -27,10 +27,10 @@ VARIABLES = {
     "ONEDNN_MAX_CPU_ISA": ("AVX2", "SSE41"),
     "NUMBA_CPU_NAME": ("haswell", "nehalem"),
 }
-# What glibc's libm chooses by; it ignores what the processor lacks.
+# CPU features of glibc's libm; it ignores those that the processor lacks.
 GLIBC_AVX512 = ("AVX512F", "AVX512VL", "AVX512BW", "AVX512DQ", "AVX512CD")
 GLIBC_AVX2 = ("AVX2", "FMA", "FMA4", "AVX", "BMI1", "BMI2")
-# Beginnings of the names that LLVM and NumPy give to instructions beyond AVX2 and beyond SSE 4.2.
+# Prefixes of LLVM's and NumPy's names of features beyond AVX2 and beyond SSE 4.2.
 LLVM_BEYOND_AVX2 = ("avx512", "avx10", "evex", "amx", "avxifma", "avxvnni", "avxneconvert")
 LLVM_BEYOND_SSE42 = (*LLVM_BEYOND_AVX2, "avx", "fma", "f16c", "bmi", "vaes", "vpclmulqdq", "lzcnt", "movbe")
 NUMPY_BEYOND_AVX2 = ("X86_V4", "AVX512")
@@ -73,13 +73,13 @@ def environment(processor: str) -> dict[str, str]:
 
 
 def _numpy_features(modern: bool) -> list[str]:
-    """Names of the features that NumPy is to leave out; it warns of those that the host lacks."""
+    """Return the features to disable in NumPy, without those the host lacks: NumPy warns about these."""
     beyond = NUMPY_BEYOND_AVX2 if modern else NUMPY_BEYOND_SSE42
     return [name for name in _ask(ASK_NUMPY).split() if name.startswith(beyond)]
 
 
 def _without(features: str, beyond: tuple[str, ...]) -> str:
-    """LLVM's list of features "+sse2,+avx,..." with those that begin with a name of ``beyond`` turned off."""
+    """Return LLVM's features "+sse2,+avx,..." with those that start with a name of ``beyond`` disabled."""
     return ",".join(f"-{f[1:]}" if f[1:].startswith(beyond) else f for f in features.split(","))
 
 
@@ -89,7 +89,7 @@ def _ask(question: str) -> str:
 
 
 def main(processor: str, *arguments: str) -> int:
-    """Run Python with these arguments on this processor; returns its exit code."""
+    """Run Python with these arguments on this processor; return its exit code."""
     try:
         variables = environment(processor)
     except ValueError as error:

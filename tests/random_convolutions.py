@@ -1,4 +1,4 @@
-"""Trainings of random convolutional networks on torch beside numpy; for tests that look for memory errors.
+"""Train random convolutional networks on torch and numpy, for tests that detect memory errors.
 
 A memory error in a library ends, hangs or corrupts the process, so the trainings run in processes of their
 own: ``python random_convolutions.py SEED FIRST LAST`` runs some, and ``run_trainings`` starts it.
@@ -23,8 +23,8 @@ random order is off by about u sqrt(K / 2) = 7e-6 of its value, and three update
 errors up: at most 3.1e-5 in 2,000 networks. Overwritten or uninitialised numbers are off by more."""
 GUARD = 0.5
 GUARD_SIZES = (16, 200, 1000, 5000, 30_000)
-# Has glibc's allocator check the ends of a block when it is freed, and fill new blocks with garbage; without
-# effect elsewhere.
+# Makes glibc's allocator check the ends of freed blocks and fill new blocks with garbage; other systems
+# ignore it.
 CHECKED_MALLOC = {
     "LD_PRELOAD": "libc_malloc_debug.so.0",
     "GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.perturb=165",
@@ -51,11 +51,11 @@ FAULTY = (
     *(Network((("Conv2D", _STRIDED), *_ENDS), (28, 28, n), 32, 2) for n in (1, 3, 4, 7, 8, 9, 15)),
     Network((("Conv2D", _ONE_COLUMN), *_ENDS), (6, 3, 1), 33, 2),
 )
-"""Networks whose training ends the process, or goes wrong, where oneDNN 3.12 gets their strides."""
+"""Networks that crash or compute wrong results if oneDNN 3.12 gets their strides."""
 
 
 def _draw_filters(rng: random.Random, channels: int, shape: tuple[int, int]) -> dict[str, Any]:
-    """Settings of a Conv2D that fits images of this shape."""
+    """Return random settings of a Conv2D for images of this shape."""
     groups = rng.choice([g for g in (1, 1, 1, 2, 3, channels) if channels % g == 0])
     dilation = rng.choice([(1, 1), (1, 1), (rng.randint(1, 3), rng.randint(1, 3))])
     size = rng.choice([(1, 1), (1, 1), (1, 1), (3, 3), (1, rng.randint(1, 5)), (rng.randint(1, 5), 1)])
@@ -80,7 +80,7 @@ def _draw_filters(rng: random.Random, channels: int, shape: tuple[int, int]) -> 
 
 
 def draw_network(seed: int, number: int) -> Network:
-    """A random network of one to three convolutions, with pooling and normalisation between some."""
+    """Return a random network of one to three convolutions, some with pooling or normalization between."""
     from dnn import Conv2D
 
     rng = random.Random(f"{seed} {number}")
@@ -103,11 +103,11 @@ def draw_network(seed: int, number: int) -> Network:
         settings = _draw_filters(rng, shape[2], shape[:2])
         layers.append(("Conv2D", settings))
         shape = Conv2D(**settings).shape_after(shape)
-        # Where the mean is large beside the deviation, normalisation multiplies rounding errors by the ratio.
+        # If the mean is large beside the deviation, normalization multiplies rounding errors by the ratio.
         centred = centred and settings["activation"] in ("tanh", "linear")
         if centred and batch * shape[0] * shape[1] > 60:
             layers += [("BatchNormalization", {})] * (rng.random() < 0.4)
-    # The average of normalised channels is constant, so its gradient would be rounding errors alone.
+    # The average of normalized channels is constant, so its gradient would be rounding errors only.
     normalised = layers[-1][0] == "BatchNormalization"
     flat, dense = _ENDS
     average = ("GlobalAveragePooling2D", {})
@@ -116,7 +116,7 @@ def draw_network(seed: int, number: int) -> Network:
 
 
 def _train(network: Network, backend: Any, data: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-    """All parameters before the first update and after the last."""
+    """Return all parameters before the first and after the last update."""
     from helpers import weights
 
     import dnn
@@ -130,7 +130,7 @@ def _train(network: Network, backend: Any, data: tuple[np.ndarray, np.ndarray]) 
 
 
 def measure_distance(network: Network, backends: Any, seed: int) -> float:
-    """Train on both backends; return how far the second's update is from the first's, relative to its norm.
+    """Train on both backends; return the distance of their updates, relative to the norm of the first.
 
     Raises AssertionError: an array that has nothing to do with the training was written.
     """
@@ -147,7 +147,7 @@ def measure_distance(network: Network, backends: Any, seed: int) -> float:
 
 
 def main(seed: int, first: int, last: int) -> None:
-    """Train FAULTY and the random networks first to last - 1; print each and then its distance."""
+    """Train FAULTY and the random networks first to last - 1; print each and its distance."""
     import torch
 
     from backends import get_backend
@@ -162,7 +162,7 @@ def main(seed: int, first: int, last: int) -> None:
 def run_trainings(
     seed: int, first: int, last: int, environment: dict[str, str] | None = None, timeout: float = 300.0
 ) -> list[float]:
-    """Return the distances of ``main`` in a process of its own, where glibc checks the memory if it can.
+    """Return the distances of ``main`` in a separate process, in which glibc checks the memory if possible.
 
     Raises AssertionError: the process crashed, hung, or wrote outside its arrays; with the network.
     """

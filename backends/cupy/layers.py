@@ -9,7 +9,8 @@ from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair
 
 MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
-MAX_SUM_PARTS = 64  # of the rows, summed separately, so that few columns also occupy the GPU
+# Rows are summed in up to this many parts in parallel: few columns alone would not occupy the GPU.
+MAX_SUM_PARTS = 64
 
 
 def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:

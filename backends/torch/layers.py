@@ -98,8 +98,8 @@ def grouped_conv2d_backward(
             dx.copy_(crop_border(d_wide, padding))
         return
     images, border = _add_border(x, W, padding, dilation)
-    # contiguous(): torch takes the view of a single filter for channels_last, dW would be so too, and torch's
-    # plain CPU code (float64, batches of 1) fails to write such a dW.
+    # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
+    # format, which its plain CPU code (float64, batches of 1) cannot write.
     images_ = dz.movedim(3, 1), images, W.permute(3, 2, 0, 1).contiguous()
     geometry = list(db.shape), strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
     d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _output_mask(gradients))

@@ -1,5 +1,6 @@
-"""Planned updates of CuPy without a GPU, by themselves and in CUDA graphs: a made-up stream records what is
-started, and the bits stay the same; what fails ends in one warning and layers.
+"""CuPy's planned updates without a GPU, eagerly and as CUDA graphs, with a mock stream.
+
+Graphs give the same bits. Failures cause one warning, and updates run layer by layer.
 """
 
 from __future__ import annotations
