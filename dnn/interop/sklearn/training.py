@@ -36,7 +36,7 @@ SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = (
     "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
 )
-SGD_MOMENTUM = 0.9  # of SGD, Nesterov's; scikit-learn's usual settings
+SGD_MOMENTUM = 0.9  # Nesterov momentum of SGD, scikit-learn's default
 
 
 class Goal(NamedTuple):
