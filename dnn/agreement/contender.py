@@ -196,7 +196,7 @@ class Contender(ABC):
     def open(self, case: Case) -> Network:
         """Build the case's network with its weights."""
 
-    def refuse(self) -> NoReturn:
+    def raise_no_twin(self) -> NoReturn:
         """Raise NoTwin: this contender does not compute the requested operation."""
         raise NoTwin(
             f"{self.name} {'does not compute this' if self.trains else 'computes only the forward pass'}"
@@ -204,18 +204,18 @@ class Contender(ABC):
 
     def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
-        self.refuse()
+        self.raise_no_twin()
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         """Call a kernel on copies of host arrays, floats cast to the dtype, and return its array arguments as
         they are after the call.
         """
-        self.refuse()
+        self.raise_no_twin()
 
     def fit(self, case: FitCase) -> Named:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
-        self.refuse()
+        self.raise_no_twin()
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         """Train in float32 and return the test accuracy, from 0 to 1."""
-        self.refuse()
+        self.raise_no_twin()

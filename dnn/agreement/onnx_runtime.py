@@ -56,7 +56,7 @@ class Session:
 class OnnxNetwork(Network):
     """The case's model as two files: the usual one, and one that also outputs z of each layer."""
 
-    load = state = repeat = step = Contender.refuse  # type: ignore[assignment]
+    load = state = repeat = step = Contender.raise_no_twin  # type: ignore[assignment]
 
     def __init__(self, owner: Contender, case: Case) -> None:
         super().__init__(owner, case)

@@ -1,4 +1,4 @@
-"""The agreement check itself: all that is right passes, all that is wrong fails, and outsiders concur."""
+"""The agreement check: correct backends pass at every level, and wrong ones fail."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def broken_records(records):
 
 @pytest.fixture(scope="module")
 def level(request, data):
-    """A level and its records, of all contenders at once: they share the oracle, which takes longest."""
+    """A level and the records of all contenders, checked together because the oracle takes most of the
+    time.
+    """
     return request.param, check(available_contenders()[0], data, levels=[request.param], sizes=QUICK)
 
 
@@ -74,7 +76,7 @@ def test_levels_cover_every_registered_part(data):
     cases = {level: " ".join(f"{r.case} {r.tensor}" for r in records if r.level == level) for level in LEVELS}
     for kind in ACTIVATIONS:
         assert all(kind in cases[level] for level in ("L0", "L1", "L2", "L4"))
-    # Those pass no gradient back; test_augmentation.py and test_embedding.py compare what they do.
+    # Layers before trained ones have no dx; test_augmentation.py and test_embedding.py compare them.
     assert all(name in cases["L1"] for name, kind in LAYERS.items() if not kind.must_precede_trained)
     named = {r.case for r in records if r.level == "L1"}
     for name, loss in loss_variants():
@@ -163,17 +165,17 @@ def test_available_contenders_lists_unavailable_ones():
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activations_propagate_variances(kind):
-    """Those of f(z) and f'(z) dy are what errors of z and dy with these variances make of them."""
+    """The propagated variances of f(z) and f'(z) dy equal those of a simulation with noise in z and dy."""
     stream = np.random.default_rng(0)
     z, dy, var_z, var_dy = stream.uniform(0.1, 2.0, (4, 1, 6))
     f, small = Function(kind, z, var_z), 1e-4
     noise = small * stream.standard_normal((2, 40_000, 6)) * np.sqrt([var_z, var_dy])
     moved = Function(kind, z + noise[0])
     for (exact, var), got in [(f.forward(), moved.y), (f.backward(dy, var_dy), moved.slope(dy + noise[1]))]:
-        # Its own has the size of the result, or of dy, of which the slope may be a difference.
+        # f's own rounding has the size of the result, or of dy if the derivative may be a difference.
         own = f.own * (exact**2 if exact is f.y or f.own < 1 else dy**2)
         found = np.mean((got - exact) ** 2, axis=0) / small**2
-        if exact is f.y or kind != "softmax":  # the other is in test_bounds.py
+        if exact is f.y or kind != "softmax":  # softmax's backward is in test_bounds.py
             np.testing.assert_allclose(found, (var - own)[0], rtol=0.05, atol=1e-9)
 
 

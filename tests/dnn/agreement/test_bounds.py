@@ -1,4 +1,6 @@
-"""Bounds by hand, from the formulas of docs/agreement.md, and the units in which errors are measured."""
+"""Bounds equal the formulas of docs/agreement.md by hand calculation, and errors have the documented
+units.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ def test_bounds_equal_their_formulas(name):
 
 
 def test_bounds_of_activations():
-    """Exact ones 0, those of one operation 4 ULP, others 8; softmax more, by its spread and its width."""
+    """Exact functions 0, single operations 4 ULP, others 8; softmax more, by its spread and width."""
     of = setup("L0", make_oracle(), sizes=Sizes(sweep=200))
     z = activations.make_sweep(of, "softmax")
     own = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
@@ -108,7 +110,7 @@ def test_bounds_of_activations():
     ],
 )
 def test_units_of_activation_errors(kind, level, expected, monkeypatch):
-    """Of f's value; of dy for the slope, of softmax the largest in a row; of z where it is a factor."""
+    """Units are ULPs of f(z), for dx of dy (softmax: the largest dy in a row), for gated activations of z."""
     z, dy = np.asarray([[2, -8, 1, 0.25], [2, np.inf, 0, 3]]), np.asarray([[2, 4, -8, 0.5], [2, 4, 8, 0.5]])
     if kind == "gelu":
         z[:, 2:], z[0, 3], dy[:, 3] = -2.0, -0.5, 2.0
@@ -116,7 +118,7 @@ def test_units_of_activation_errors(kind, level, expected, monkeypatch):
     right = {"y": zeros + (kind != "gelu"), "dx": zeros, "y in evaluation": zeros}
     off = {"y": right["y"] + 2.0**-20, "dx": zeros + 2.0**-20, "y in evaluation": zeros}
     right["y"][1, 1] = off["y"][1, 1] = np.inf
-    off["dx"][1, 1] = 1.0  # which is not judged
+    off["dx"][1, 1] = 1.0  # not compared, since z is infinite
     asked = SimpleNamespace(name="off", unit=U, trains=True, use=lambda *_: off)
     given = SimpleNamespace(use=lambda *_: right)
     of = replace(setup(level, asked), oracle=given)
@@ -157,13 +159,13 @@ def test_conditions():
     assert condition(build_layer(Dense(2, "softmax"), (2,)), x) == 2.0
     assert condition(build_layer(RandomRotation(5.0), (6, 4)), x) == 5.0
     running = {"running_mean": np.asarray([10.0, 1.0]), "running_variance": np.asarray([3.0, 0.0])}
-    of_mean, of_x = evaluation_conditions(batch, x, running)  # roots 2 and 1: 1/2, 1/2, 1, 1 are left
+    of_mean, of_x = evaluation_conditions(batch, x, running)  # roots 2 and 1, so x^ is 1/2, 1/2, 1, 1
     assert of_mean == pytest.approx((2 * 25 + 2 * 1) ** 0.5 / 2.5**0.5)
     assert of_x == pytest.approx((20.25 + 30.25 + 4) ** 0.5 / 2.5**0.5)
 
 
 def test_bounds_of_a_layer():
-    """y and dx in the order of their sums; the second and the last batch have sums of their own."""
+    """Bounds use the sum length of each tensor and batch; "y in evaluation" uses the last batch."""
     batches = [(np.ones((n, 5)), np.ones((n, 3))) for n in (26, 10)]
     bound = single_layers._layer_bound(build_layer(Dense(3), (5,)), batches, {}, 0.5)
     names = ["y", "dx", "dW", "db", "dW 2", "y in evaluation"]
@@ -172,7 +174,7 @@ def test_bounds_of_a_layer():
 
 
 def test_bounds_of_an_activation_inside_a_layer(monkeypatch):
-    """norm(f'(z) z) / norm(f(z)) of z's error is left in y, all of it where there is no f."""
+    """The bound of y contains the factor norm(f'(z) z) / norm(f(z)), or 1 without an activation."""
     for activation in ("tanh", "linear", "softmax"):
         sample = ("Dense", partial(Dense, 3, activation), (5,))
         monkeypatch.setattr(single_layers, "samples", lambda sample=sample: iter([sample]))
@@ -242,7 +244,7 @@ def test_bounds_of_normalisations():
 
 
 def test_variance_of_a_product():
-    """Of both factors, and k / 9 (r^2 + 3/2 sum t^2) of its own."""
+    """It adds the variances of both factors and k / 9 (r^2 + 3/2 sum t^2) for rounding."""
     r, var = product(
         (np.asarray([[1.0, 2.0]]), np.asarray([[0.5, 0.25]])),
         (np.asarray([[3.0], [4.0]]), np.asarray([[0.1], [0.2]])),
@@ -252,7 +254,7 @@ def test_variance_of_a_product():
 
 
 def test_variance_of_the_softmax_derivative():
-    """Of dy; of z, whose error reaches dz_i by dz_i (i = k), dz_i y_k and y_i dz_k; and its own."""
+    """It adds the variances from dy, from z (by dz_i [i = k] - dz_i y_k - y_i dz_k), and from rounding."""
     z, dy, var, var_dy = np.random.default_rng(0).uniform(0.1, 1.0, (4, 1, 5))
     f = Function("softmax", z, var)
     y = softmax(z[0])
@@ -292,7 +294,7 @@ def test_error_limits_of_a_network():
 
 @pytest.mark.parametrize(("loss", "own"), [("mean_squared_error", 1 / 3), ("categorical_crossentropy", 3.0)])
 def test_variance_of_a_loss_gradient(loss, own):
-    """Of P, scaled as d is, and two roundings of d."""
+    """It adds the variance of P, scaled like d, and two roundings of d."""
     loss, z, var = get_loss(loss), np.asarray([[0.5, -1.0, 0.25]]), np.asarray([[0.1, 0.2, 0.3]])
     p = np.exp(z) / np.exp(z).sum() if loss.activation else z
     jacobian = np.diag(p[0]) - np.outer(p, p) if loss.activation else np.eye(3)
@@ -310,7 +312,7 @@ def test_variance_of_a_loss_gradient(loss, own):
 @pytest.mark.parametrize(("optimizer", "own"), [(Adam(), 1), (AdamW(), 3)])
 @pytest.mark.parametrize("n", [1, 2])
 def test_bounds_of_updates(optimizer, own, n):
-    """n times those of one; a count of updates is exact."""
+    """The bounds of n updates are n times those of one; the update count is exact."""
     before = State({"w": np.asarray([3.0, 4.0])}, {"m": {"w": np.zeros(2)}}, np.asarray([0, 0, 0, 7.0]))
     after = State({"w": np.asarray([3.0, 5.0])}, {"m": {"w": np.ones(2)}}, np.asarray([0, 0, 0, 8.0]))
     asked = []
@@ -326,7 +328,7 @@ def test_bounds_of_updates(optimizer, own, n):
 
 
 def test_bound_of_a_short_fit():
-    """2 T times what a gradient may be off; for parameters also a rounding of them."""
+    """It is 2 T times the bound of a gradient, plus a rounding of the parameters."""
     image = np.zeros((17, 9), np.uint8)
     case = FitCase("c", 9, (16,), 36, "tanh", "hinge", SGD(), 0, images=image, labels=image[:, 0], epochs=3)
     start, after = {"w": np.asarray([3.0, 4.0])}, {"w": np.asarray([3.0, 6.0])}

@@ -1,4 +1,4 @@
-"""What is compared: networks, weights, rows and random numbers, and where the oracle is beyond doubt."""
+"""The inputs of the comparisons: networks, weights, rows, random numbers, and rows away from kinks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_dash_puts_the_widths_into_a_case_name():
 
 @pytest.mark.parametrize(("activation", "limit"), [("relu", 6 / 40), ("tanh", 6 / 70)])
 def test_weights_follow_he_or_glorot(activation, limit):
-    """He's or Glorot's uniform ones; biases are random too, and every layer, seed and array has its own."""
+    """Weights follow He's or Glorot's uniform distribution, biases are random, and all draws differ."""
 
     def draw_weights(seed):
         return Case("c", 40, (30, 40, 30, 40), 3, activation, "hinge", SGD(), seed).weights()
@@ -74,7 +74,7 @@ def test_fit_cases_start_with_zero_weights_and_ties():
     assert abs(beta.mean()) < 0.3
     assert 0.1 < min(gamma.std(), beta.std()) < 0.4
     assert not np.allclose(gamma - 1, beta)
-    assert case.weights()["dense_1.W"][1:].all()  # what was drawn is as it was
+    assert case.weights()["dense_1.W"][1:].all()  # the second call returns the same weights
     assert {k: v for k, v in vars(case).items() if k in ("l1", "l2", "seed")} == {
         "l1": 0.0,
         "l2": 0.0,
@@ -83,7 +83,7 @@ def test_fit_cases_start_with_zero_weights_and_ties():
 
 
 def test_unusual_settings_differ_from_every_example():
-    """By a fifth of what is left to 1, three times as much, or where it is tiny ten thousand times."""
+    """Settings from 0.5 move a fifth of the way to 1, smaller ones are tripled, tiny ones times 10^4."""
 
     def other(v):
         return 1 - 0.8 * (1 - v) if v >= 0.5 else v * (1e4 if v < 1e-6 else 3)
@@ -97,7 +97,7 @@ def test_unusual_settings_differ_from_every_example():
 
 
 def test_each_stream_has_its_own_random_numbers():
-    """The first of a longer draw are the shorter one's; each seed, purpose and layer has its own."""
+    """A longer draw starts with the shorter one; each seed, purpose and layer has its own stream."""
     one = normal(1, "z", (2, 3))
     np.testing.assert_array_equal(normal(1, "z", (7,))[:6], one.ravel())
     others = [normal(*of, (6,), layer) for *of, layer in ((2, "z", 0), (1, "y", 0), (1, "z", 3))]
@@ -105,7 +105,7 @@ def test_each_stream_has_its_own_random_numbers():
 
 
 def test_network_cases_cover_activations_and_losses():
-    """L2: every activation with two losses, every loss with relu, the large one once."""
+    """L2 has every activation with two losses, every loss with relu, and the large network once."""
     dense = list(networks.network_cases(DATA, Sizes(hidden=(9,), small=(5,)), 3))
     expected = [(a, loss) for a in ACTIVATIONS for loss in ("categorical_crossentropy", "mean_squared_error")]
     expected += [("relu", loss) for loss in LOSSES if ("relu", loss) not in expected]
@@ -136,7 +136,7 @@ class FixedNetwork:
     ],
 )
 def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
-    """Nearer than 4 times the error of z, which is (3 + 10) u there and (3 + 4 + 10) u in the last layer."""
+    """A row is left out within 4 times the error of z: (3 + 10) u, or (3 + 4 + 10) u in the last layer."""
     hidden, last = np.ones((5, 2)), np.full((5, 2), 1.5)
     hidden[1, 0], hidden[2, 1], last[1] = 51 * U * 0.8**0.5, -53 * U * 0.8**0.5, 9.5
     y = np.asarray([0, 1, 0, 1, 0])
@@ -149,7 +149,7 @@ def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
 
 
 def test_state_scales_put_small_moments_before_a_flush():
-    """The first of two updates after 31, 63, ... others."""
+    """The next update after 31, 63, ... others flushes tiny moments."""
     usual = ((0.1, 1.0), (0.1, 1e-3))
     assert [updates.state_scales(done) for done in (0, 30, 31, 32, 63)] == [
         usual, usual, ((0.1, 1.0), (1e-12, 1e-3)), usual, ((0.1, 1.0), (1e-12, 1e-3)),
@@ -164,7 +164,7 @@ def test_state_scales_put_small_moments_before_a_flush():
 
 
 def test_fit_cases_run_past_the_end_of_their_schedules():
-    """With a short last batch; one of more than a thousand updates; one batch in which nothing counts."""
+    """They have a short last batch, a training of over 1000 updates, and a batch with all weights 0."""
     cases = list(fits.fit_cases(DATA, 3))
     assert [dtype for dtype, _ in cases] == ["float64"] * 4 + ["float32"] * 2
     counts = [case.epochs * -(-len(case.labels) // case.batch_size) for _, case in cases]

@@ -1,9 +1,8 @@
-"""The bounds of L0 to L2 beside those that ``backends.testing`` derives for anybody's function.
+"""The bounds of L0 to L2 are near those that ``backends.testing`` derives for any function.
 
-The reference kernels run in float64 over a namespace whose every call is disturbed by what float32 may
-round. Each disturbed run is a contender, so every comparison of these levels says how far it is from the
-oracle. The derived bound is the mean of these errors plus Student's quantile times their standard deviation,
-and at least one rounding.
+The reference kernels run in float64 over a namespace that perturbs every call by random float32 roundings.
+Each perturbed run is a contender, so each comparison measures its error. The derived bound is the mean of
+these errors plus Student's quantile times their standard deviation, and at least one rounding.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from dnn.agreement.sizes import Sizes
 from dnn.layers import Activation
 
 MAX_FACTOR = 10.0
-"""How far the two bounds may be apart."""
+"""Largest allowed ratio of the two bounds, in either direction."""
 
 
 class RandomWalk(Rounding):
-    """The terms of a sum come here in random order. Its partial sums do not grow to sum|x|, which they may in
-    anybody's function, but walk at random, with a drift to the result r: u sqrt(k / 3 (r^2 + 1.5 sum x^2)).
+    """Rounding for sums with terms in random order. In general partial sums may grow to sum|x|; here they are
+    a random walk with drift to the result r: u sqrt(k / 3 (r^2 + 1.5 sum x^2)).
     """
 
     def sum_size(self, call, r):
@@ -48,14 +47,14 @@ class RandomWalk(Rounding):
 
 
 class DisturbedBackend(Backend):
-    """The reference over a watched namespace; the host gets all digits."""
+    """The reference kernels over a watched namespace; ``to_host`` keeps float64."""
 
     def to_host(self, array):
         return np.asarray(held(array))
 
 
 def disturbed_run(seed, number):
-    """One disturbed run, with random numbers of its own."""
+    """Return a contender with its own random perturbations."""
 
     def open_backend(dtype):
         space = Watched(wide=True)
@@ -66,30 +65,30 @@ def disturbed_run(seed, number):
 
 
 def bound_pairs(records):
-    """(level, case, tensor) -> (analytic bound, derived bound), from the records of disturbed runs."""
+    """Return (level, case, tensor) -> (our bound, derived bound), from the records of perturbed runs."""
     largest = {}
     groups = {}
     for r in records:
-        # In these extremes z is x to the last bit, as W is 1, which a model of products cannot know. L0 has
-        # the functions.
+        # W is the identity in these cases, so z equals x exactly, but the model perturbs products. L0 has
+        # the same functions.
         if not r.case.startswith("Dense extremes"):
             groups.setdefault((r.level, r.case, r.tensor, r.note), []).append(r)
     for (level, case, tensor, _), group in groups.items():
         errors = np.asarray([r.measured for r in group])
         analytic = max(r.bound for r in group)
-        least = U if analytic < 0.1 else 0.5  # which is measured in ULP
+        least = U if analytic < 0.1 else 0.5  # errors in ULPs
         if not analytic and not errors.any():
             least = 0.0
         spread = student(len(errors), FALSE_ALARM) * float(np.std(errors, ddof=1))
         pair = analytic, max(least, float(np.mean(errors)) + spread)
-        # One bound for examples that are large, small, or exact: the largest is its like.
+        # One bound covers large, small and exact examples, so compare it with the largest derived one.
         key = level, case, re.sub("[0-9]+", "", tensor) if case.endswith("extremes") else tensor
         largest[key] = max(pair, largest.get(key, pair), key=lambda pair: pair[1])
     return largest
 
 
 def distant_pairs(pairs):
-    """Those that are not within MAX_FACTOR of each other; both 0: it is exact."""
+    """Return the pairs with a ratio beyond MAX_FACTOR. Two bounds of 0 are equal."""
     return {
         key: (analytic, derived)
         for key, (analytic, derived) in pairs.items()
@@ -122,7 +121,7 @@ def make_records(case, tensor, bound, *errors, note=""):
 
 
 def test_derived_bound_is_mean_plus_student_quantile():
-    """At least one rounding; of extremes the largest, as one bound is for all; 0 where nothing differs."""
+    """It is at least one rounding, for extremes the largest of all examples, and 0 if nothing differs."""
     t = student(3, 1e-6)
     records = [
         *make_records("c", "z", 3 * U, U, 2 * U, 3 * U), *make_records("c", "a", 4.0, 0.1, 0.1, 0.1),
@@ -149,7 +148,9 @@ def test_distant_pairs_differ_by_more_than_a_factor_of_10():
 
 @pytest.mark.parametrize("name", ["sum", "mean"])
 def test_random_walk_size_of_sums(name):
-    """u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), of a mean divided by k; never more than a sum of sizes."""
+    """The size is u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), divided by k for a mean, at most that of
+    sum|x|.
+    """
     space = Watched(wide=True)
     for x, most in ((np.asarray([0.5, -1.25, 2.5]), False), (np.asarray([0.5, 0.0, 0.0]), True)):
         call = Call(name, getattr(np, name), (space.asarray(x),), {}, True)

@@ -1,4 +1,4 @@
-"""Levels with contenders that are wrong by a known amount: what is asked, and what errors are relative to."""
+"""Levels with contenders that have a known error: inputs, units and bounds of the comparisons."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def setup(level, *contenders, sizes=SIZES, seed=0):
 
 
 def make_mutant(functions, *changes):
-    """NumPy with these kernels changed."""
+    """Return a NumPy contender with changed kernels."""
     return MutantContender(Mutant("planted", "", "", functions, *changes))
 
 
 class FixedAccuracies:
-    """A contender with these accuracies, one for each seed."""
+    """A contender with given accuracies, one for each seed."""
 
     trains = True
 
@@ -85,7 +85,7 @@ def test_accuracy_level_trains_with_the_documented_defaults():
 
 
 def test_bitwise_level_counts_different_numbers(monkeypatch):
-    """Also in what a kernel only reads; what it writes is equal, but for the two that round."""
+    """It counts in inputs, too. Outputs must be equal, except in the two cases with rounding."""
     rows, index, g = (
         np.arange(12, dtype=np.uint8).reshape(6, 2),
         np.asarray([5, 0, 5]),
@@ -141,7 +141,7 @@ def make_batches(seed):
 
 
 def test_a_layer_gets_four_batches():
-    """Two are equally long, and no two are equal."""
+    """Two have the same size, but all differ."""
     batches = make_batches(0)
     assert [(len(x), len(dy)) for x, dy in batches] == [(n, n) for n in (100, 37, 5, 37)]
     assert not np.array_equal(batches[1][0], batches[3][0])
@@ -168,7 +168,7 @@ def test_inputs_contain_special_values():
 
 
 def test_only_the_kink_itself_is_excused():
-    """A contender that may choose there is compared everywhere else."""
+    """A contender with its own gradient at kinks is compared everywhere else."""
 
     doubled = edit_after(lambda y, t, losses, dy: np.multiply(dy, 2, out=dy))
     never_0 = edit_after(lambda y, t, losses, dy: np.copyto(dy, 1 / dy.size, where=dy == 0))
@@ -184,7 +184,7 @@ def test_only_the_kink_itself_is_excused():
     [("categorical_crossentropy", 11**0.5 + 10, 11**0.5 + 10), ("hinge", 11**0.5 + 10, 4)],
 )
 def test_errors_of_extreme_losses_are_relative(name, of_value, of_gradient):
-    """1 and the number itself; 1 / C in the gradient of a mean over C numbers."""
+    """Errors are relative to 1 + abs(value), or 1 / C + abs(value) in the gradient of a mean over C."""
 
     def off(y, targets, losses, dy):
         losses += 2.0**-15 * (1 + np.abs(losses))
@@ -205,7 +205,7 @@ def test_errors_of_extreme_losses_are_relative(name, of_value, of_gradient):
 
 
 class FrozenNetwork(OurNetwork):
-    """It never learns."""
+    """A network that never updates."""
 
     def step(self, x, y):
         pass
@@ -220,7 +220,7 @@ FROZEN = FrozenContender("still", lambda dtype: get_backend("numpy", dtype=dtype
 
 
 def test_trajectory_errors_are_relative_to_the_oracles_path(monkeypatch):
-    """Who stands still is as far from it as it went."""
+    """A contender that never moves has the error 1."""
     optimizers, losses = (
         [("a", Adam()), ("b", SGD())],
         [(n, get_loss(n)) for n in ("hinge", trajectories.MAIN_PAIR[1])],
@@ -241,7 +241,7 @@ def test_trajectory_errors_are_relative_to_the_oracles_path(monkeypatch):
 
 
 def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
-    """In float32 accuracies are not compared; what is known exactly has a few roundings."""
+    """Float32 fits have no accuracy record; exactly known values have bounds of a few roundings."""
     case = FitCase(
         "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, batch_size=7, epochs=2,
         images=(255 * DATA.x[:14]).astype(np.uint8), labels=DATA.y[:14],
@@ -264,7 +264,7 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
 
 @pytest.mark.parametrize("kernel", ["clip_norm", "clip_value"])
 def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
-    """Who clips nothing is found out."""
+    """A contender without clipping is rejected."""
     variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
     monkeypatch.setattr(updates, "optimizer_variants", lambda: iter(variant))
     sizes = replace(Sizes(small=(8, 8)), batch=10, candidates=30, resynchronised=1)

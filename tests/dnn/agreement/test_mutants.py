@@ -1,4 +1,4 @@
-"""Mutants: each is rejected by its level, is wrong in the one way that it says, and right in all others."""
+"""Mutants: each is first rejected at its level, makes the mistake it describes, and no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dnn.layers import Activation
 LOW_RATIOS = {"epsilon-twice-in-evaluation": 10}
 """Mutants that are rejected by less than 100 times a bound."""
 REJECTED_EARLIER = {"statistics-of-the-batch-in-evaluation"}
-"""The oracle of L1 shares the mistake, so that L1's bounds are of another layer."""
+"""L1's oracle shares this mistake, so L1 rejects it by the bounds of another layer."""
 QUICK_MUTANTS = [
     *(name for name, mutant in MUTANTS.items() if mutant.level == "L0"), "tf32", "dropped-mean",
     "flipped-kernel", "swapped-label",
@@ -35,7 +35,7 @@ def test_each_mutant_is_first_rejected_at_its_level(name):
     level = MUTANTS[name].level
     earlier = [other for other in LEVELS if other < level and name not in REJECTED_EARLIER]
     assert all(r.holds for r in check([get_mutant(name)], data, levels=earlier, sizes=QUICK))
-    # Not by a hair: the clearest violation is far beyond the bound, on every run.
+    # The worst violation is far beyond the bound, so rejection does not depend on rounding.
     records = check([get_mutant(name)], data, levels=[level], sizes=QUICK)
     assert worst_record(records).ratio > LOW_RATIOS.get(name, 100)
 
@@ -104,14 +104,14 @@ RNG = np.random.default_rng(0)
 
 
 def list_arrays(tree):
-    """Those in nested tuples."""
+    """Return all arrays in nested tuples."""
     if isinstance(tree, tuple):
         return [a for part in tree for a in list_arrays(part)]
     return [tree] if isinstance(tree, np.ndarray) else []
 
 
 def call_kernel(kernel, arguments, mutant=None):
-    """All arrays after a call of "KERNEL[ KIND]", or a mutant's, with copies of the arguments."""
+    """Call "KERNEL[ KIND]", or a mutant's, with copies of the arguments, and return all arrays."""
     backend = EXACT if mutant is None else MUTANTS[mutant].mutate(EXACT)
     arguments = copy.deepcopy(arguments)
     with np.errstate(all="ignore"):
@@ -120,7 +120,7 @@ def call_kernel(kernel, arguments, mutant=None):
 
 
 def assert_equal(found, expected):
-    """These arrays, to a few roundings."""
+    """Assert that arrays are equal up to a few roundings."""
     for got, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(got, right, rtol=1e-9, atol=1e-12)
 
@@ -143,7 +143,7 @@ def centered_rmsprop(variance):
 
 
 def round_tf32(a):
-    """10 bits behind the point, to nearest even."""
+    """Round to 10 bits of mantissa, ties to even."""
     mantissa, exponent = np.frexp(np.float32(a))
     return np.ldexp(np.rint(mantissa * 2.0**11), exponent - 11).astype(np.float64)
 
@@ -238,7 +238,7 @@ OTHER = [
     ("mutant", "kernel", "given", "other"), OTHER, ids=[f"{m} {k}" for m, k, *_ in OTHER]
 )
 def test_a_mutant_equals_the_kernel_of_changed_arguments(mutant, kernel, given, other):
-    """What is written is that kernel's, and what is only read stays as it was given."""
+    """Outputs are those of the right kernel with the other arguments; inputs stay unchanged."""
     found = call_kernel(kernel, given, mutant)
     expected = call_kernel(kernel, other)
     read = list_arrays(given)

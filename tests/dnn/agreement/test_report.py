@@ -1,4 +1,4 @@
-"""What a person is told: the verdict and the table; and what a program reads."""
+"""Reports: the verdict, the table and the JSON."""
 
 from __future__ import annotations
 

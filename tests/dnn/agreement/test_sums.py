@@ -1,4 +1,4 @@
-"""Bounds hold in whatever order a library adds numbers up: in many lanes, in few, in one."""
+"""Bounds hold for any order of summation: in many lanes, few lanes, or one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def contender(request):
 
 
 def test_sequential_sums_add_one_after_another():
-    """2^-24 is lost beside 1, twice in a row as well, and two of them together are not."""
+    """Adding 2^-24 to 1 changes nothing, even twice; adding the sum of two does."""
     x = np.asarray([[1.0, 2.0**-24], [2.0**-24, 2.0**-24], [2.0**-24, 1.0]], np.float32)
     xp, more = SequentialSums(), 1 + 2.0**-23
     assert xp.sum(x, axis=0).tolist() == [1.0, more]
@@ -85,7 +85,7 @@ def test_sums_in_one_lane_are_within_every_bound():
 
 
 def test_softmax_over_many_columns(contender):
-    """Three quarters of 100,003 numbers are too small for their sum: 8 lanes lose 400 ULP of it, one 2700."""
+    """Three quarters of 100,003 terms may be lost in the sum: 400 ULP with 8 lanes, 2700 with one."""
     stream = np.random.default_rng(0)
     z, dy = (stream.standard_normal((3, 100_003)).astype(np.float32) for _ in range(2))
     z *= 4
@@ -101,7 +101,7 @@ def test_softmax_over_many_columns(contender):
 
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
 def test_normalisation_far_from_zero(contender, layer_class):
-    """Mean 100, standard deviation 1: who rounds the mean loses two digits, which is nobody's mistake."""
+    """With mean 100 and standard deviation 1, rounding the mean loses two digits in every library."""
     stream = np.random.default_rng(0)
     x = (100 + stream.standard_normal((100, 24))).astype(np.float32)
     dy = stream.standard_normal(x.shape).astype(np.float32)
@@ -113,7 +113,7 @@ def test_normalisation_far_from_zero(contender, layer_class):
 
 
 def test_normalisation_bound_needs_its_condition():
-    """Rounding the mean of the columns is enough to break the bound without it."""
+    """Rounding the means of columns to float32 breaks the bound without the condition."""
     x = (100 + np.random.default_rng(0).standard_normal((100, 24))).astype(np.float32).astype(np.float64)
     mean = x.mean(axis=0)
     right, rounded = ((x - m) / x.std(axis=0) for m in (mean, mean.astype(np.float32).astype(np.float64)))

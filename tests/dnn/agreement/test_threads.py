@@ -1,4 +1,4 @@
-"""Two models train_model at once in two threads of one process: the bits are those of each alone."""
+"""Two models trained concurrently in two threads give the same bits as each alone."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +10,7 @@ from dnn import Adam, Dense, Dropout, Sequential
 
 
 def train_model(name, seed):
-    """The weights after a short training, and what the history says."""
+    """Return the weights and losses of a short training."""
     rng = np.random.default_rng(seed)
     x, y = rng.random((400, 20), dtype=np.float32), rng.integers(0, 3, 400)
     layers = [Dense(30, "relu"), Dropout(0.2), Dense(3, "softmax")]

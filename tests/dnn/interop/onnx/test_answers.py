@@ -1,6 +1,6 @@
-"""What onnxruntime makes of our files, beside the float64 oracle: every layer, activation, preset and input.
+"""onnxruntime's results for our files against the float64 oracle: layers, activations, presets, inputs.
 
-DNN_ONNX_LONG=1 takes 20 seeds where one is usual, the whole levels L0 to L2 and all of MNIST's test images.
+DNN_ONNX_LONG=1 uses 20 seeds instead of one, the full levels L0 to L2 and all MNIST test images.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ CONTAINER_CASES = [
 
 
 def build_random_layer(make, shape, backend, seed):
-    """A layer of these random numbers, running averages too."""
+    """Return a built layer with random parameters and running averages."""
     layer, stream = make(), np.random.default_rng(seed)
     layer.build(shape, BACKEND, "layer", first=False)
     values = {k: stream.standard_normal(s) / np.sqrt(s[0]) for k, s in layer.parameter_shapes().items()}
@@ -86,7 +86,7 @@ def build_random_layer(make, shape, backend, seed):
 
 
 def error_magnification(layer, x):
-    """What the layer makes of a rounding; batch normalisation subtracts running averages here."""
+    """Return the factor by which a layer magnifies rounding; batch normalisation uses running averages."""
     if not isinstance(layer, BatchNormalization):
         return condition(layer, x)
     mean = layer.state["running_mean"]
@@ -94,7 +94,7 @@ def error_magnification(layer, x):
 
 
 def worst_ratio(make, shape, seed, batch):
-    """Error / bound of L1 for one layer's forward in evaluation, and its file's nodes."""
+    """Return error / bound of L1 for a layer's exported forward pass in evaluation."""
     ours, exact = (build_random_layer(make, shape, backend, seed) for backend in (BACKEND, FLOAT64_BACKEND))
     made = network_graph([ours], shape).as_model({})
     onnx.checker.check_model(made, full_check=True)
@@ -170,7 +170,7 @@ def random_images(n, side=28, seed=0):
 
 @pytest.fixture(scope="module", params=PRESETS)
 def preset(request):
-    """A preset's network after a few updates, so that its running averages are of its images."""
+    """A preset's network after a few updates, so that its running averages fit the images."""
     recipe = PRESETS[request.param]
     model = Sequential(recipe.layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
     model.compile(recipe.loss, recipe.optimizer(6))
@@ -190,7 +190,7 @@ def make_float64_twin(model):
 
 
 def logits_of(model, x):
-    """Logits, and what the normalisations before them make of a rounding."""
+    """Return the logits and the factor by which normalisations magnify rounding."""
     x = x.astype(np.float64) * model.layers[0].scale
     magnifies = 1.0
     model.reserve(len(x), training=False)
@@ -216,14 +216,14 @@ def test_every_preset(preset):
             bound = bounds.forward(inner, len(inner) - 1) * magnifies
             ratio = eta(logits(x)[0], expected) / bound
             assert ratio <= 1.0
-            # Softmax turns an error of a logit into a relative one.
+            # Softmax turns an absolute error of a logit into a relative error.
             assert eta(probabilities(x)[0], exact.predict(x)) <= bound * (1.0 + np.abs(expected).max())
         print(f"batch {batch}: {ratio:.3f} of the bound")
 
 
 @pytest.mark.parametrize("name", ["lecture", "cnn"])
 def test_mnist_accuracy_is_equal(name, mnist_dir):
-    """In the long form of all test images, after an epoch of more."""
+    """With DNN_ONNX_LONG on all test images, after an epoch on more examples."""
     data = load_dataset("mnist", mnist_dir)
     n_train, n_test = (10_000 if RUN_LONG else 500), (10_000 if RUN_LONG else 500)
     model = Sequential(PRESETS[name].layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
@@ -236,7 +236,8 @@ def test_mnist_accuracy_is_equal(name, mnist_dir):
     )
     accuracy = float(model.evaluate(x, y).accuracy)
     print(f"{name}: {accuracy} of {n_test}, onnxruntime {right / n_test}")
-    assert accuracy == pytest.approx(right / n_test, abs=1.5 / n_test)  # one may have two equal outputs
+    assert accuracy == pytest.approx(right / n_test, abs=1.5 / n_test)  # one example may have two equal
+    outputs
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])

@@ -1,4 +1,4 @@
-"""What is in our ONNX files: nodes, names, metadata."""
+"""Contents of ONNX files: nodes, names, metadata."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ BACKEND = get_backend("numpy")
 
 
 def network(layers, shape):
-    """With running averages of its own."""
+    """Return a model with random running averages."""
     model = Sequential(layers, input_shape=shape, backend=BACKEND, seed=3)
     stream = np.random.default_rng(0)
     values = model.parameters.to_host()

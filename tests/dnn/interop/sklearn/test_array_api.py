@@ -1,4 +1,4 @@
-"""Tensors stay tensors: through pipelines and grid searches, and nothing of them is copied to the host."""
+"""Tensors stay in their library through pipelines and grid searches, without copies to the host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N_EXAMPLES = 16
-"""Numbers that may be read at a time: sums over an epoch, counts of classes, scores."""
+"""Largest number of elements that may be copied to the host at once: epoch sums, class counts, scores."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def dispatching(monkeypatch):
 
 @contextmanager
 def no_copies(monkeypatch):
-    """Any way of more than a few numbers from a tensor to the host raises AssertionError."""
+    """Raise AssertionError if more than N_EXAMPLES elements of a tensor are copied to the host."""
 
     def guard_method(name):
         original = getattr(torch.Tensor, name)
@@ -78,7 +78,7 @@ def test_a_pipeline_copies_nothing(made, load, settings, monkeypatch):
 
 
 def test_a_grid_search_copies_nothing(monkeypatch):
-    """With folds that do not look at y: StratifiedKFold copies it, whatever the estimator."""
+    """Folds ignore y, since StratifiedKFold copies y to the host for any estimator."""
     X, y = tensors(load_wine)
     pipeline = make_pipeline(StandardScaler(), DNNClassifier(8, max_iter=2, random_state=0))
     grid = {"dnnclassifier__alpha": [1e-4, 1.0]}

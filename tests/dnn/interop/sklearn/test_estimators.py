@@ -1,4 +1,4 @@
-"""DNNClassifier and DNNRegressor: MLPClassifier's arithmetic, labels, weights, going on, refusals."""
+"""DNNClassifier and DNNRegressor: MLPClassifier's arithmetic, labels, weights, warm start, bad input."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLASSES, LABELS = SUMS.argmax(axis=1), (SUMS > 0).astype(np.int64)
 
 
 def make_sklearn_counterpart(kind, ours):
-    """MLPClassifier or MLPRegressor that begins with the weights with which ours began."""
+    """Return an MLPClassifier or MLPRegressor class that starts from our initial weights."""
     start = iter(list(ours.model_.parameters.to_host().values()))
 
     class Same(kind):
@@ -51,7 +51,7 @@ SKLEARN_COUNTERPARTS = [
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 @pytest.mark.parametrize(("made", "theirs", "y"), SKLEARN_COUNTERPARTS)
 def test_updates_equal_scikit_learn(made, theirs, y, alpha, solver):
-    """The same loss after each of 15 epochs of 4 updates, from the same weights and on the same batches."""
+    """Losses of 15 epochs with 4 updates are equal, from the same weights and batches."""
     settings = {"activation": "tanh", "solver": solver, "alpha": alpha, "batch_size": 10, "shuffle": False}
     settings |= {"learning_rate_init": 0.02, "tol": 0.0, "hidden_layer_sizes": (7, 6)}
     nothing = made(**{**settings, "learning_rate_init": 1e-300, "solver": "sgd"}, max_iter=1, random_state=0)
@@ -60,7 +60,7 @@ def test_updates_equal_scikit_learn(made, theirs, y, alpha, solver):
     other = same(**settings, max_iter=15, **({"epsilon": 1e-12} if solver == "adam" else {}))
     ours = made(**settings, max_iter=15, random_state=0).fit(X, y, sample_weight=weights)
     other.fit(X, y, sample_weight=weights)
-    rtol = 1e-9 if solver == "sgd" else 1e-4  # Adam's epsilon stands elsewhere there
+    rtol = 1e-9 if solver == "sgd" else 1e-4  # scikit-learn adds Adam's epsilon before the bias correction
     predict = "predict" if made is DNNRegressor else "predict_proba"
     found, expected = getattr(ours, predict)(X), getattr(other, predict)(X)
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
@@ -81,7 +81,7 @@ def test_training_stops_as_in_scikit_learn(made, theirs, y):
 
 
 def test_lbfgs_finds_the_minimum_of_the_linear_model():
-    """Ridge's normal equations; a weight is that many copies."""
+    """Compare with ridge regression's normal equations; a sample weight of n equals n copies."""
     y = SUMS[:, :2] + 3.0
     counts = np.arange(40) % 3
     ours = DNNRegressor((), solver="lbfgs", alpha=2.0, tol=1e-9, max_iter=500).fit(X, y, sample_weight=counts)
@@ -134,14 +134,14 @@ def test_class_weights_multiply_sample_weights():
     both = DNNClassifier(class_weight={1: 4.0}, **settings).fit(X, CLASSES, given)
     other = DNNClassifier(**settings).fit(X, CLASSES, given * np.where(CLASSES == 1, 4.0, 1.0))
     np.testing.assert_allclose(both.predict_proba(X), other.predict_proba(X))
-    for seed in range(3):  # before it has learnt anything
+    for seed in range(3):  # the untrained model
         one = DNNClassifier(learning_rate_init=1e-9, max_iter=1, random_state=seed).fit(X, np.full(40, 7))
         assert set(one.predict(X)) == {7}
         assert np.all(one.predict_proba(X) == np.ones((40, 1)))
 
 
 def test_partial_fits_equal_one_fit():
-    """The optimizer goes on: ten calls on all of X are ten epochs."""
+    """The optimizer's state is kept: ten calls on all of X equal ten epochs."""
     whole = DNNClassifier(max_iter=10, batch_size=10, random_state=0).fit(X, CLASSES)
     parts = DNNClassifier(batch_size=10, random_state=0)
     for _ in range(10):
@@ -163,7 +163,7 @@ def test_warm_start_continues_training():
 
 def test_early_stopping_restores_the_best_epoch():
     X, y = load_wine(return_X_y=True)
-    X = scale(X) + 2.0 * np.random.default_rng(0).normal(size=X.shape)  # scores go up and down
+    X = scale(X) + 2.0 * np.random.default_rng(0).normal(size=X.shape)  # noise makes the scores fluctuate
     settings = {"early_stopping": True, "validation_fraction": 0.3, "learning_rate_init": 0.2}
     model = DNNClassifier((8,), n_iter_no_change=4, random_state=3, **settings).fit(X, y)
     _, held = split_rows(X, y, 0.3, seed=np.random.RandomState(3).randint(2**31 - 1))
@@ -248,7 +248,9 @@ def test_batch_sizes(settings, sizes):
 
 @pytest.mark.parametrize(("n", "fraction", "count"), [(4, 0.5, 2), (4, 0.3, 2), (10, 0.31, 4), (10, 0.8, 8)])
 def test_split_rows(n, fraction, count):
-    """Rounded up; together they are all rows, each ascending; and another seed takes others."""
+    """The count is rounded up, both parts are sorted and cover all rows, and another seed splits
+    differently.
+    """
     rows = np.arange(n)
     train, held = split_rows(rows, None, fraction, 0)
     assert (len(held), sorted([*train, *held])) == (count, rows.tolist())
@@ -258,7 +260,9 @@ def test_split_rows(n, fraction, count):
 
 
 def test_penalty_is_divided_by_the_batch_weight(capsys):
-    """alpha / 2 by the examples, by their weights, and by outputs where losses are sums over them."""
+    """alpha / 2 is divided by the total weight of a batch, and by the outputs if the loss is a sum over
+    them.
+    """
     model = DNNClassifier(alpha=0.5, max_iter=1, verbose=True)
     for n, weight in ((40, 1.0), (20, 1.0), (20, 3.0)):
         model.partial_fit(X[:n], CLASSES[:n], np.full(n, weight), classes=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""Against MLPClassifier and MLPRegressor, with equal settings, on scikit-learn's five data sets.
+"""Accuracy against MLPClassifier and MLPRegressor with equal settings on scikit-learn's five data sets.
 
 DNN_SKLEARN_RACE=1 runs all solvers with ten seeds and prints the table of docs/guide/scikit-learn.md; without
 it a few seeds on two sets are run.
@@ -32,7 +32,7 @@ RACES = (
 
 
 def compare_accuracies(name: str, solver: str, seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """(seeds, 2) scores on a quarter that was held out, and processor seconds of fit: ours, theirs."""
+    """Return scores on a held-out quarter and CPU seconds of fit, each (seeds, 2): ours, scikit-learn's."""
     X, y = DATASETS[name](return_X_y=True)
     pair = (DNNRegressor, MLPRegressor) if name == "diabetes" else (DNNClassifier, MLPClassifier)
     X, y = scale(X), scale(y) if name == "diabetes" else y

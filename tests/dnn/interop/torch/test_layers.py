@@ -1,4 +1,4 @@
-"""Every layer beside its torch.nn twin in float64: one forward and backward, and whole networks."""
+"""Every layer against its torch.nn twin in float64: forward, backward, and networks."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ LAYERS_WITHOUT_TWIN = {
     "Dropout", "GaussianNoise", "MaxPooling2D 3 2 same", "Reshape", "Conv1D softplus 4 2 same",
     "Conv2D softplus ((2, 0), (0, 1)) False",
 }  # fmt: skip
-"""Samples that native PyTorch does not measure: random ones, and a border wider on one side."""
+"""Samples without a twin: random layers, and asymmetric padding."""
 
 
 def run_both(backend_name, make, shape, batch, mean=0.0):
-    """One forward and backward, ours and torch's; and what the layer makes of a rounding of its input."""
+    """Return our tensors and torch's from forward and backward, and the layer's condition."""
     stream, probe = np.random.default_rng(3), make()
     probe.build(shape, get_backend("numpy"), "layer", first=False)
     values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
@@ -91,7 +91,7 @@ def test_odd_sizes_strides_and_padding(backend_name, batch):
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
 def test_normalisation_far_from_zero(backend_name, layer_class):
-    """Mean 1e5, standard deviation 1: the rounding of the mean is 1e5 times that of what is left."""
+    """With mean 1e5 and standard deviation 1 the rounding of the mean is magnified by 1e5."""
     assert_close(*run_both(backend_name, layer_class, (24,), 100, mean=1e5))
 
 
@@ -126,7 +126,7 @@ def image_data(n=30):
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
 def test_network_of_all_layers_trains_as_in_torch(backend_name):
-    """Also evaluation, with running averages, after each epoch."""
+    """It covers evaluation with running averages after each epoch."""
     x, y = image_data()
     model = image_model(backend_name)
     module = twin.to_torch(model)
@@ -147,7 +147,7 @@ def test_round_trip_of_images_is_bit_identical():
     assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
     before, after = model.parameters.to_host(), again.parameters.to_host()
-    del before["dropout_1.step"], after["dropout_1.step"]  # torch keeps no such number
+    del before["dropout_1.step"], after["dropout_1.step"]  # torch has no such buffer
     for name, values in before.items():
         assert values.tobytes() == after[name].tobytes(), name
     x, _ = image_data()
@@ -157,7 +157,7 @@ def test_round_trip_of_images_is_bit_identical():
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_predict_the_same_in_torch(preset):
-    """Also "augmented" and "cnn": an augmentation is the identity there, under its name."""
+    """Presets with augmentation, too, which becomes an identity with its name."""
     layers = PRESETS[preset].layers((28, 28), 10)
     backend = get_backend("numpy", dtype="float64")
     model = Sequential(layers, input_shape=(784,), backend=backend, seed=1)
@@ -172,7 +172,7 @@ def test_presets_predict_the_same_in_torch(preset):
 
 @pytest.mark.parametrize("logits", [True, None])
 def test_from_torch_restores_the_last_activation(logits):
-    """With None the loss decides."""
+    """With None the compiled loss decides."""
     layers = [Dense(3), BatchNormalization(), Activation("softmax")]
     model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
     model.compile()
@@ -288,7 +288,7 @@ def test_from_torch_accepts_channels_last_modules():
 
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 def test_same_padding_equals_torch_for_strides_of_one():
-    """Of even windows the larger half is below and right."""
+    """For even windows the larger padding is below and right."""
     conv = torch.nn.Conv2d(1, 2, (2, 4), padding="same").double()
     module = torch.nn.Sequential(ChannelsLast(conv), torch.nn.Flatten(), torch.nn.Linear(60, 2).double())
     backend = get_backend("numpy", dtype="float64")

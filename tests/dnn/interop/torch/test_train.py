@@ -1,4 +1,4 @@
-"""The native PyTorch twin: carried over bit by bit, trained on the same batches, equal in float64."""
+"""The native PyTorch twin: bit-identical conversion, and equal training in float64."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_data(dtype="float64"):
 
 
 NOT_IN_TORCH = {"GaussianNoise"}
-"""Layers, activations, losses and optimizers that torch does not have."""
+"""Names of layers, activations, losses and optimizers without a counterpart in torch."""
 
 
 def test_tables_list_every_registered_part():
@@ -125,7 +125,7 @@ def test_from_torch_accepts_plain_modules():
 
 
 class Branches(torch.nn.Sequential):
-    """Holds its parts in a row, and joins them in another way."""
+    """An nn.Sequential with another forward method."""
 
     def forward(self, x):
         return x + super().forward(x)
@@ -192,21 +192,21 @@ def test_evaluate_works_in_batches_and_restores_the_mode():
 
 @pytest.mark.parametrize(("loss", "bias"), [("hinge", 0.0), ("mean_squared_error", 0.5)])
 def test_output_at_the_boundary_counts_as_negative(loss, bias):
-    """With us and in torch, in evaluation and before the first update."""
+    """In Sequential and in torch, in evaluation and before the first update."""
     x, y = np.zeros((6, N_IN)), np.asarray([0, 1, 1, 1, 1, 1])
     model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
     model.compile(loss, metrics=("accuracy",))
     model.parameters.load({"dense_1.W": np.zeros((N_IN, 1)), "dense_1.b": np.full(1, bias)})
     module, of_torch = twin.to_torch(model), losses_and_optimizers.torch_loss(loss)
     tensors = torch.from_numpy(x), torch.from_numpy(y[:, None]).double()
-    boundary = {"boundary": 0.0} if loss == "hinge" else {}  # else it is 0.5
+    boundary = {"boundary": 0.0} if loss == "hinge" else {}  # default: 0.5
     evaluated = twin.evaluate(module, *tensors, of_torch, **boundary)[1]
     trained = twin.fit(module, x, y, loss=loss).history["accuracy"][0]
     assert (model.evaluate(x, y).accuracy, evaluated, trained) == pytest.approx((1 / 6,) * 3)
 
 
 def test_defaults_equal_sequential_fit():
-    """Batches of 100 in an epoch, Adam, cross-entropy, and the seed 0."""
+    """The defaults are batches of 100, one epoch, Adam, cross-entropy and seed 0."""
     x, y = (np.concatenate([a, a, a]) for a in make_data())
     backend = get_backend("numpy", dtype="float64")
     layers = [Dense(8, "tanh"), Dense(CLASSES, "softmax")]
