@@ -236,8 +236,8 @@ def test_mnist_accuracy_is_equal(name, mnist_dir):
     )
     accuracy = float(model.evaluate(x, y).accuracy)
     print(f"{name}: {accuracy} of {n_test}, onnxruntime {right / n_test}")
-    assert accuracy == pytest.approx(right / n_test, abs=1.5 / n_test)  # one example may have two equal
-    outputs
+    # One example may have two equal outputs.
+    assert accuracy == pytest.approx(right / n_test, abs=1.5 / n_test)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
