@@ -24,8 +24,8 @@ Found = dict[str, str]  # normalised package name -> version
 
 def user_environment() -> dict[str, str]:
     """Return the environment without this machine's pip and uv settings."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
-    return {**kept, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+    variables = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
+    return {**variables, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -104,20 +104,20 @@ def main(folder: Path) -> int:
     run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", "pip", "uv")
     today, _ = resolve_with_pip(python, ".", fresh=True)
     bad = False
-    for kept in (False, True):
-        before = pretend_installed(python, today) if kept else {}
+    for over_today in (False, True):
+        before = pretend_installed(python, today) if over_today else {}
         for extra in EXTRA_CUDA_VERSIONS:
-            by_pip, output = resolve_with_pip(python, f".[{extra}]", fresh=not kept)
+            by_pip, output = resolve_with_pip(python, f".[{extra}]", fresh=not over_today)
             named = {normalise_name(str(facts["name"])): str(facts["version"]) for facts in by_pip}
             for tool, (found, words) in (
                 ("pip", (named, output)),
-                ("uv", resolve_with_uv(python, f".[{extra}]", fresh=not kept)),
+                ("uv", resolve_with_uv(python, f".[{extra}]", fresh=not over_today)),
             ):
                 problems = find_faults(extra, found, words, before)
                 after = {**before, **found}
                 names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
                 short = ", ".join(f"{n} {after[n]}" for n in names if n in after)
-                print(f"{extra}, {'over today' if kept else 'fresh'}, {tool}: {short}")
+                print(f"{extra}, {'over today' if over_today else 'fresh'}, {tool}: {short}")
                 for line in problems:
                     print(f"    WRONG: {line}")
                 bad = bad or bool(problems)

@@ -195,7 +195,7 @@ def alter_json(draw: Callable[..., Any], tree: Any) -> Any:
             inner = place[last]
         if place is None:
             break
-        how = draw(st.sampled_from(["another", "another", "another", "gone", "renamed"]))
+        how = draw(st.sampled_from(["another", "another", "another", "removed", "renamed"]))
         if how == "another":
             # A copy, because the next alteration may change it.
             place[last] = copy.deepcopy(draw(st.sampled_from(TRIP_VALUES) | json_values()))

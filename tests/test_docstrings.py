@@ -21,7 +21,7 @@ MODULES = {
 
 @pytest.mark.parametrize("name", sorted(MODULES - SLOW))
 def test_examples(name, monkeypatch):
-    for table in TABLES:  # what an example registers is gone afterwards
+    for table in TABLES:  # restored after each example
         monkeypatch.setattr(table, "_entries", dict(table._entries))
     found = doctest.testmod(importlib.import_module(name))
     assert found.failed == 0 < found.attempted

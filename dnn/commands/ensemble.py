@@ -42,8 +42,8 @@ class Ensemble:
             loss, accuracy = self.models[0].evaluate(x, y)
             return float(loss), float(accuracy)
         p = self.predict(x)
-        picked = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
-        return float(-np.mean(np.log(picked))), float(np.mean(p.argmax(axis=1) == y))
+        p_true = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
+        return float(-np.mean(np.log(p_true))), float(np.mean(p.argmax(axis=1) == y))
 
     def held_out(self, data: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
         """Return (x, y) of the training images that no model was trained on, or None."""

@@ -189,10 +189,10 @@ def _otsu_threshold(ink: Floats) -> int:
     N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
     """
     share = np.bincount(ink.astype(np.uint8).ravel(), minlength=256) / ink.size
-    below = share.cumsum()
+    cumulative = share.cumsum()
     mean = (share * np.arange(256)).cumsum()
-    spread = below * (1 - below)
-    between = np.divide((mean[-1] * below - mean) ** 2, spread, out=np.zeros(256), where=spread > 1e-12)
+    spread = cumulative * (1 - cumulative)
+    between = np.divide((mean[-1] * cumulative - mean) ** 2, spread, out=np.zeros(256), where=spread > 1e-12)
     return int(between.argmax())
 
 

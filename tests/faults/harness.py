@@ -135,21 +135,21 @@ class Harness:
 
     def _check_newest_state(self, seen):
         """Read the newest state that the harness did not damage; return whether there is one."""
-        whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
-        if not whole:
+        undamaged = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
+        if not undamaged:
             self.tally.lost += seen
             return False
         try:
-            read_state(whole[-1])
+            read_state(undamaged[-1])
         except StateError:
             self.tally.unreadable += 1
         return True
 
     def _damage(self):
         """Damage the newest state with probability 0.2, if there is another one."""
-        whole = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
-        if len(whole) > 1 and self.chance.random() < 0.2:
-            self.damaged[whole[-1]] = damage(whole[-1], self.chance)
+        undamaged = [path for path in state_files(self.run) if path.read_bytes() != self.damaged.get(path)]
+        if len(undamaged) > 1 and self.chance.random() < 0.2:
+            self.damaged[undamaged[-1]] = damage(undamaged[-1], self.chance)
             self.tally.damaged += 1
 
     def _run_disturbed(self, troubles, max_disturbances, damaging):

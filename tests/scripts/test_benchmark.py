@@ -214,22 +214,22 @@ def test_missing_packages_are_reported(monkeypatch):
 
 
 def test_slices_are_timed_one_by_one(monkeypatch):
-    clock, kept = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
+    clock, cores_set = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
     monkeypatch.setattr(worker, "other_core_seconds", lambda: next(clock))
     monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1, 2}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: kept.append(cores), raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: cores_set.append(cores), raising=False)
     settings = Settings(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
     first, second, last = islice(worker.measure("numpy", settings), 3)
     assert first["other"] > 0
     assert [second["other"], last["other"]] == [None, 0.0]
     assert [found["trained"] for found in (first, second, last)] == [8, 10, 12]  # an epoch is six
     assert all(found["ms"] > 0 and 0 <= found["test_accuracy"] <= 1 for found in (first, second, last))
-    assert kept == []
+    assert cores_set == []
     monkeypatch.setitem(CONTENDERS, "jax", CONTENDERS["numpy"])  # XLA is limited to this number of cores
     clock = iter([1.0, 2.0])
     next(worker.measure("jax", settings))
-    assert kept == [[1, 2]]
+    assert cores_set == [[1, 2]]
 
 
 def test_a_task_has_full_batches():

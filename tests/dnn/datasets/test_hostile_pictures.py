@@ -98,7 +98,7 @@ def test_broken_pictures_are_rejected(tmp_path):
     """800 cases, three quarters of them with a damaged file."""
     path, read = tmp_path / "digit", []
 
-    @for_each(800, pictures().flatmap(lambda whole: st.one_of(st.just(whole), *[broken_bytes(whole)] * 3)))
+    @for_each(800, pictures().flatmap(lambda valid: st.one_of(st.just(valid), *[broken_bytes(valid)] * 3)))
     def check(content):
         path.write_bytes(content)
         read.append(assert_read_or_refused(path))
