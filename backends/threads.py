@@ -21,7 +21,7 @@ class Threads:
         return 1
 
     def set_threads(self, n: int) -> None:
-        """Use n threads for products from now on, in the whole process.
+        """Use n threads for products from now on, process-wide.
 
         Raises InputError: the library cannot do that; the message has the cure.
         """

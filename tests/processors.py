@@ -19,7 +19,7 @@ from pathlib import Path
 PROCESSORS = ("plain", "avx2", "sse42")
 CACHES = Path(__file__).parent.parent / "build"
 
-# Variables whose values do not depend on the host: (avx2, sse42).
+# Variable: (value for avx2, value for sse42); these values do not depend on the host.
 VARIABLES = {
     "OPENBLAS_CORETYPE": ("Haswell", "Nehalem"),
     "ATEN_CPU_CAPABILITY": ("avx2", "default"),

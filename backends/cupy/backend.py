@@ -71,7 +71,7 @@ class CupyBackend(Backend):
                 update.check()
         except Exception as error:  # CuPy's CompileException is not a RuntimeError
             why = shorten(f"{type(error).__name__}: {error}", limit=300)
-            skipped = f"CuPy cannot run the kernels of a whole update ({why})"
+            skipped = f"CuPy cannot run the kernels of a planned update ({why})"
             warnings.warn(f"{skipped}; updates run layer by layer", stacklevel=2)
             return None
         if update is None:

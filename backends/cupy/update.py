@@ -35,7 +35,7 @@ def _tiles(columns: int, rows: int) -> tuple[int, int]:
 
 
 class Update:
-    """Calling it makes one update of the plan. It keeps the arrays alive whose addresses its kernels use."""
+    """Calling it makes one update of the plan. It keeps all arrays alive that its kernels use by address."""
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan

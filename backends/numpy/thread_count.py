@@ -1,4 +1,4 @@
-"""The number of threads of a BLAS, which a whole process shares."""
+"""The number of threads of a BLAS, shared by the entire process."""
 
 import os
 import threading

@@ -92,7 +92,7 @@ def binary_cross_entropy(z, hit):
 
 
 def square(y, t):
-    return (y - t) * (y - t), y - t  # half its slope, whose double may be infinite
+    return (y - t) * (y - t), y - t  # half the derivative: its double may be infinite
 
 
 def distance(y, t):

@@ -223,7 +223,7 @@ class HostSettings:
                 if run is None or trouble == "a plan is refused":
                     return None
                 if trouble == "a kernel does not compile":
-                    warnings.warn("CuPy cannot run the kernels of a whole update (no)", stacklevel=2)
+                    warnings.warn("CuPy cannot run the kernels of a planned update (no)", stacklevel=2)
                     return None
                 return Graphs(lambda: run(1), plan.unroll, self.update_forms) if graphs else run
 

@@ -50,7 +50,7 @@ class Card:
 
     def __init__(self) -> None:
         card = self
-        self.kept: list | None = None
+        self.captured: list | None = None
         self.replays: list[int] = []
         self.started: list[str] = []
         self.error: Exception | None = None  # of the compiler
@@ -67,16 +67,16 @@ class Card:
             def begin_capture(self):
                 if card.fails:
                     raise RuntimeError("cudaErrorStreamCaptureUnsupported: not here\nmore")
-                card.kept = []
+                card.captured = []
 
             def end_capture(self):
-                kept, card.kept = card.kept, None
-                if kept is None:
+                captured, card.captured = card.captured, None
+                if captured is None:
                     raise RuntimeError("cudaErrorIllegalState: not capturing")
 
                 def launch(stream=None):
-                    card.replays.append(len(kept))
-                    for kernel, arguments in kept:
+                    card.replays.append(len(captured))
+                    for kernel, arguments in captured:
                         kernel(*arguments)
 
                 return types.SimpleNamespace(launch=launch)
@@ -86,7 +86,7 @@ class Card:
         self.xp = Namespace(self.matmul)
 
     def matmul(self, *arguments, **options):
-        assert self.kept is None, "cuBLAS was called while a stream captures"
+        assert self.captured is None, "cuBLAS was called while a stream captures"
         return np.matmul(*arguments, **options)
 
     def raw_kernel(self, name, *types):
@@ -98,10 +98,10 @@ class Card:
             self.started.append(name)
             if self.idle and name in PLANNED:
                 return
-            if self.kept is None:
+            if self.captured is None:
                 kernel(*arguments)
             else:
-                self.kept.append((kernel, arguments))
+                self.captured.append((kernel, arguments))
 
         return start
 
@@ -181,7 +181,7 @@ def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, gr
     card.idle = error is None
     with pytest.warns(UserWarning, match="updates run layer by layer") as caught:
         found = run_training(card.backend(graphs=graphs), batch_size=5)
-    told = [str(w.message) for w in caught if "whole update" in str(w.message)]
+    told = [str(w.message) for w in caught if "planned update" in str(w.message)]
     assert len(told) == 1
     assert words in told[0]
     assert card.replays == []

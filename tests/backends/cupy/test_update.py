@@ -241,16 +241,18 @@ class Watched:
         arrays = [a for a in arguments if isinstance(a, np.ndarray)]
         arrays += self.behind if self.name == "step" else []
         before = [a.copy() for a in arrays]
-        taken = [np.zeros(a.shape, int) for a in arrays]
+        write_counts = [np.zeros(a.shape, int) for a in arrays]
         for one in range(int(np.prod(grid))):
             host_cuda.library().host_order(0, one)
             self.kernel(grid, block, arguments)
-            for a, b, count in zip(arrays, before, taken, strict=True):
+            for a, b, count in zip(arrays, before, write_counts, strict=True):
                 bits = f"u{a.dtype.itemsize}"
                 count += np.ascontiguousarray(a).view(bits) != b.view(bits)
                 a[...] = b
         host_cuda.library().host_order(0, -1)
-        assert all(count.max(initial=0) <= 1 for count in taken), f"{self.name}: two blocks write one place"
+        assert all(count.max(initial=0) <= 1 for count in write_counts), (
+            f"{self.name}: two blocks write one place"
+        )
         self.kernel(grid, block, arguments)
         after = [a.copy() for a in arrays]
         for a, b in zip(arrays, before, strict=True):
@@ -260,7 +262,7 @@ class Watched:
         host_cuda.library().host_order(0, -1)
         for a, b in zip(arrays, after, strict=True):
             assert a.tobytes() == b.tobytes(), f"{self.name}: what it leaves depends on the order"
-        Watched.writes[self.name] = Watched.writes.get(self.name, 0) + sum(int(c.sum()) for c in taken)
+        Watched.writes[self.name] = Watched.writes.get(self.name, 0) + sum(int(c.sum()) for c in write_counts)
 
 
 @pytest.mark.parametrize("name", ["a short last batch", "bytes", "many classes", "momentum"])

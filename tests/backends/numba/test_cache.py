@@ -54,9 +54,9 @@ def test_unwritable_package_and_home(package, folder):
 def test_damaged_cache_files(package, tmp_path):
     folder = tmp_path / "cache"
     assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
-    kept = list(folder.rglob("*.nb?"))
-    assert kept
-    for path in kept:
+    cache_files = list(folder.rglob("*.nb?"))
+    assert cache_files
+    for path in cache_files:
         path.write_bytes(path.read_bytes()[:20])
     assert run(package, NUMBA_CACHE_DIR=str(folder)).count("RuntimeWarning") == 1
 
