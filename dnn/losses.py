@@ -51,8 +51,8 @@ class Loss(Checked):
     @property
     def ignored_class(self) -> int | None:
         """Class number of the examples that loss and metrics ignore; None: there are none."""
-        number: int | None = getattr(self, "ignore_index", None)
-        return number
+        index: int | None = getattr(self, "ignore_index", None)
+        return index
 
     @property
     def output_activation(self) -> str:
@@ -62,8 +62,7 @@ class Loss(Checked):
     def bind(self, backend: Backend) -> dict[str, Kernel]:
         """Return the kernel for each form of targets, class numbers or rows.
 
-        Its arguments are the outputs or logits (B, C), the targets, and two arrays to write: the losses (B,)
-        and the gradient of their mean (B, C).
+        It reads outputs or logits (B, C) and targets, and writes losses (B,) and the gradient (B, C).
         """
         if self.kernel:
             return {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
@@ -78,17 +77,15 @@ class Loss(Checked):
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """Return the loss of each example (B,) and its gradient (B, C); override it in a loss without kernel.
 
-        Args:
-            xp: array API namespace.
-            outputs, targets: (B, C).
+        ``xp`` is the array API namespace; outputs and targets are (B, C).
         """
         raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        """Check that the last layer fits the loss.
+        """Check that the last layers fit the loss.
 
         Raises InputError: the last activation is neither "linear" nor the one that the loss contains, or the
-        latter is followed by layers that do not change it, so that it would be applied twice.
+        latter comes earlier, so that it would be applied twice.
         """
         if self.activation is None:
             return
@@ -153,20 +150,16 @@ class CategoricalCrossentropy(Loss):
         kernels = super().bind(backend)
         xp = backend.xp
         e = float(self.label_smoothing)
-        ignored_class = self.ignored_class
+        ignored = self.ignored_class
 
         def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            if ignored_class is not None and form == "integer":  # any valid class: the weight is 0
-                targets = xp.where(targets == ignored_class, xp.zeros_like(targets), targets)
+            if ignored is not None and form == "integer":  # any valid class: the weight is 0
+                targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
             if e:
                 targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
             kernels["dense" if e else form](logits, targets, losses, dlogits)
 
-        return (
-            kernels
-            if e == 0 and ignored_class is None
-            else {form: partial(run, form) for form in TARGET_FORMS}
-        )
+        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGET_FORMS}
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -215,15 +208,12 @@ class BinaryCrossentropy(Loss):
             raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
     def bind(self, backend: Backend) -> dict[str, Kernel]:
-        """Return the kernels. With ``pos_weight`` they add (pos_weight - 1) t log(1 + e^-z).
-
-        The derivative of log(1 + e^-z) is p - 1.
-        """
+        """Return kernels that add (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
         kernels = super().bind(backend)
         xp = backend.xp
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
-        def run_weighted(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+        def run(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernels[form](z, targets, losses, dlogits)
             t = extra * as_dense(xp, form, targets, z)
             e = xp.exp(-xp.abs(z))
@@ -232,11 +222,7 @@ class BinaryCrossentropy(Loss):
             losses[...] = losses + xp.mean(t * softplus, axis=1)
             dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
 
-        return (
-            kernels
-            if self.pos_weight == 1.0
-            else {form: partial(run_weighted, form) for form in TARGET_FORMS}
-        )
+        return kernels if self.pos_weight == 1.0 else {form: partial(run, form) for form in TARGET_FORMS}
 
 
 @dataclass(frozen=True)
@@ -266,9 +252,8 @@ class MeanAbsoluteError(Regression):
 class Hinge(Loss):
     """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
 
-    Keras's Hinge: each class against the rest. The last layer must be linear or tanh. Targets are class
-    numbers, rows of 0 and 1, or rows of -1 and 1. torch.nn.MultiMarginLoss differs: it compares the class
-    with each other class.
+    Keras's Hinge: each class against the rest, with a linear (or tanh) last layer. Targets are class numbers
+    or rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss compares the class with each other class.)
     """
 
     name = kernel = "hinge"

@@ -197,10 +197,9 @@ class Network(Copyable):
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
-        buffers = self._loss_buffers[x.shape[0]]
-        kernel = self._loss_kernels["integer" if y.ndim == 1 else "dense"]
-        kernel(outputs, y, buffers.losses, buffers.gradient)
-        return outputs, buffers.losses, buffers.gradient
+        loss = self._loss_buffers[x.shape[0]]
+        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, loss.losses, loss.gradient)
+        return outputs, loss.losses, loss.gradient
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten."""

@@ -136,8 +136,8 @@ class Sequential(Network):
             examples, validation = self.input_pipeline.validate_training(*given)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), make_steps(self, blocks, workers) as make_step:
-            training = Training(self, batches(make_step=make_step), validation, callbacks, workers)
-            return training.run(epochs, resume)
+            epoch_batches = batches(make_step=make_step)
+            return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
 
     def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
         """Return mean loss and metrics. Arguments and errors are those of ``fit``."""

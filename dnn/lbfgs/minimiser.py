@@ -94,10 +94,7 @@ class _Minimiser:
         tolerance = self.settings.decrease_tolerance
         if norms[-1] <= self.settings.gradient_tolerance:
             return Reason.GRADIENT
-        if (
-            self.decrease(norms, PATIENCE_ITERATIONS) <= 0.0
-            and self.decrease(values, PATIENCE_ITERATIONS) <= 0.0
-        ):
+        if all(self.decrease(numbers, PATIENCE_ITERATIONS) <= 0.0 for numbers in (norms, values)):
             return Reason.ROUNDING
         last = 1 if tolerance > sqrt(self.epsilon) else PATIENCE_ITERATIONS
         stalled = self.decrease(values, last) < tolerance * abs(values[-1])

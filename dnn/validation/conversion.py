@@ -57,9 +57,7 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
             if place[0] in HOST_DEVICE_TYPES:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
-        got = (
-            f"{argument} cannot be read through DLPack ({shorten(error)}), expected a dense array of numbers"
-        )
+        got = f"{argument} cannot be read through DLPack ({shorten(error)}), expected a dense numeric array"
         raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
     kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
     place = f"device {backend.device} or on the host"
