@@ -444,7 +444,7 @@ OPTION = [
     Addition(
         "dnn/commands/train.py",
         '    add("--remark", default="", metavar="TEXT", help="kept in config.json")\n',
-        before='    add("--limit", type=int, metavar="N", help="only the first N training images")\n',
+        before='    add("--limit", type=int, metavar="N", help="train on the first N images only")\n',
     ),
     Addition(
         "tests/scripts/test_hostile_values.py",
