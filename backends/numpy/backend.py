@@ -10,7 +10,7 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, short_repr
-from backends.numpy import blas, dense, layers, optimizers
+from backends.numpy import blas, dense, layers, optimizers, random
 from backends.processor import numpy_dispatch
 
 Array = np.ndarray
@@ -20,7 +20,10 @@ Array = np.ndarray
 class NumpyBackend(Backend):
     """NumPy. Arrays are aligned to 64 bytes, so that results do not depend on their addresses."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*dense.ACTIVATIONS, *overrides_in(dense, layers, optimizers))
+    OVERRIDES: ClassVar[Sequence[Override]] = (
+        *dense.ACTIVATIONS,
+        *overrides_in(dense, layers, optimizers, random),
+    )
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
         return aligned_zeros(shape, dtype or self.dtype)

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from backends.cupy import sources
 from backends.dispatch import by_kind, override
+from backends.numpy import random as numpy_random
 from backends.reference import random as reference_random
 from backends.reference.activations import LEAKY_SLOPE, SATURATION_BOUND
 from backends.reference.signatures import Arrays
@@ -107,6 +109,12 @@ def softmax_cross_entropy(
     torch.exp(log_p, out=dlogits)
     dlogits.scatter_(1, column, -1.0, reduce="add")
     dlogits.mul_(1.0 / batch)
+
+
+@override(devices=("cpu",))
+def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    """Use NumPy's kernel in the memory of the tensors: torch has no 32-bit words that wrap around."""
+    numpy_random.threefry(np, key, high.numpy(), low.numpy(), out.numpy())
 
 
 @cache
