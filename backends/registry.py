@@ -1,4 +1,4 @@
-"""Backends by name: built-in ones, and those that other packages register."""
+"""Backends by name: built in, or registered by other packages."""
 
 import importlib
 import inspect

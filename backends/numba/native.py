@@ -35,14 +35,14 @@ def emit_call(result: Any, *argument_types: Any) -> Callable[[Callable[..., Any]
 
     def declare(emit: Callable[..., Any]) -> Any:
         @wraps(emit)  # Numba asks for the arguments' names
-        def typed(typing_context, *kinds):  # type: ignore[no-untyped-def]
+        def add_types(typing_context, *kinds):  # type: ignore[no-untyped-def]
             def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
                 value = emit(builder, *arguments)
                 return context.get_dummy_value() if result is types.none else value
 
             return result(*argument_types), code
 
-        return intrinsic(typed)
+        return intrinsic(add_types)
 
     return declare
 

@@ -1,7 +1,7 @@
 """torch overrides for dense networks: fused calls that write into existing tensors.
 
-The backward calls are those that autograd makes. On the CPU the products are MKL's, since they write into
-existing tensors; oneDNN fuses bias and activation, but allocates its result.
+The backward functions make the calls that autograd makes. On the CPU the products are MKL's, since they write
+into existing tensors; oneDNN fuses bias and activation, but allocates its result.
 """
 
 from collections.abc import Callable

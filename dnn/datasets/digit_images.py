@@ -1,4 +1,4 @@
-"""Convert any picture of one digit into an image like those that the network was trained on.
+"""Convert any picture of one digit into an image like the network's training images.
 
 MNIST's images are bright ink on black. The ink is scaled to 20x20 pixels and its centre of mass is at the
 centre of 28x28 pixels (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"). Steps:

@@ -55,7 +55,7 @@ Source = Callable[[str, list[str], Path], None]
 
 
 def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Path:
-    """Verify a data set's four raw files, and download those that are missing.
+    """Verify a data set's four raw files, and download the missing ones.
 
     Two processes may run this at once: each verifies its own download, and the renames are atomic.
 

@@ -74,7 +74,7 @@ def backend_facts(backend: Backend) -> dict[str, Any]:
 
 
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Log a warning if library, version or number of threads differ from those that wrote a state."""
+    """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; the same bits are "

@@ -14,5 +14,5 @@ x may also be an iterable of batches, with y None: a list, a torch DataLoader or
 (x, y, weight), each as above. Each epoch iterates over it again; an iterator continues instead. The iterable
 determines order and size of the batches: batch_size and shuffle have no effect, and validation_split and
 sample_weight are errors. An invalid batch ends the training at once. A training state does not contain the
-contents of batches; resume skips those that were used.
+contents of batches; resume skips the used ones.
 """

@@ -108,7 +108,7 @@ def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, 
     """Return (names that may run here, {other name: reason}).
 
     Args:
-        names: None: all contenders except those that need a GPU, which CPU times should not be compared with.
+        names: None: all contenders that run on the CPU; GPU times should not be compared with them.
     """
     if names is None:
         names = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]

@@ -1,0 +1,88 @@
+"""Names and sentences that need a second reading: participles as functions, vague constants, riddles."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from documents import ROOT
+
+SOURCES = sorted(path for folder in ("backends", "dnn", "scripts") for path in (ROOT / folder).rglob("*.py"))
+PARTICIPLE = re.compile(r"_*[a-z]+ed_*$")
+IRREGULAR = {
+    "begun", "built", "drawn", "done", "fallen", "found", "given", "gone", "held", "hidden", "kept",
+    "known", "left", "made", "meant", "parted", "ran", "said", "seen", "sent", "shown", "taken",
+    "told", "turned", "written",
+}  # fmt: skip
+NOT_PARTICIPLES = {"embed", "feed", "need", "proceed", "seed", "speed"}
+PROPERTIES = {"converged", "frozen", "trained"}
+"""Boolean properties, which read as "if state.converged"."""
+VAGUE_CONSTANTS = {
+    "BIG", "FAR", "FEW", "GAIN", "GOOD", "HERE", "LARGE", "LEAST", "LITTLE", "LONG", "LOW", "MANY",
+    "MORE", "MOST", "MUCH", "NEAR", "ODD", "SHORT", "SMALL", "THIN", "TIGHT", "TINY", "USUAL", "WIDE",
+}  # fmt: skip
+RIDDLES = [
+    r"\bwhat is none\b", r"\bthose that\b", r"\bof which\b", r"\bthat is no choice\b",
+    r"\bgone on with\b", r"\bfor what is said\b", r"\bwhat is told\b", r"\bis told\b",
+    r"\bwhat was taken\b", r"\bthat are there\b", r"\bwhere nobody\b", r"\bnone of these\b",
+    r"\bas older files\b", r"\bwhat comes of\b",
+]  # fmt: skip
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def is_participle(name: str) -> bool:
+    word = name.strip("_")
+    regular = PARTICIPLE.fullmatch(name) is not None and word not in NOT_PARTICIPLES
+    return (regular or word in IRREGULAR) and word not in PROPERTIES
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each comment and docstring."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring:
+                yield node.body[0].lineno, docstring
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_and_sentences(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    found = [
+        f"{node.lineno}: function {node.name} is a participle, expected a verb or the noun that it returns"
+        for node in functions(tree)
+        if is_participle(node.name)
+    ]
+    found += [
+        f"{node.lineno}: constant {target.id} is vague, expected a noun with its bound or unit"
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.strip("_") in VAGUE_CONSTANTS
+    ]
+    for line, sentence in prose(text):
+        words = " ".join(sentence.split())
+        found += [
+            f"{line}: {riddle} needs a second reading" for riddle in RIDDLES if re.search(riddle, words)
+        ]
+    assert not found, "\n".join([str(path), *found])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("made", True), ("_flushed", True), ("resolve", False), ("seed", False), ("frozen", False)],
+)
+def test_participles_are_recognised(name: str, expected: bool) -> None:
+    assert is_participle(name) == expected
