@@ -13,7 +13,7 @@ import numba
 from llvmlite import binding
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import optimizers, plans, random
+from backends.numba import optimizers, plans, random, warping
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
@@ -24,7 +24,10 @@ from backends.plan import Plan
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops; kernels without one use NumPy's overrides."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(optimizers, random), *NumpyBackend.OVERRIDES)
+    OVERRIDES: ClassVar[Sequence[Override]] = (
+        *overrides_in(optimizers, random, warping),
+        *NumpyBackend.OVERRIDES,
+    )
 
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
         return plans.compile_plan(plan) if self.fused and self.wrap is None else None

@@ -1,7 +1,7 @@
 """Numba's compiler with the options of this backend: compile at the first call, cache on disk if possible."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         _warn_on_failure(super().save_overload, *arguments)
 
 
-def jit_cached(function: Callable[..., None]) -> Any:
+def jit_cached(function: Callable[..., None], fastmath: Collection[str] = FASTMATH_FLAGS) -> Any:
     """Compile a function at its first call, for this machine's processor and for each dtype."""
-    dispatcher = numba.njit(function, fastmath=FASTMATH_FLAGS, **JIT_OPTIONS)
+    dispatcher = numba.njit(function, fastmath=set(fastmath), **JIT_OPTIONS)
     disk_cache = _warn_on_failure(_Cache, function)
     if disk_cache is not None:
         dispatcher._cache = disk_cache  # as Numba's enable_caching does
