@@ -69,6 +69,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.layers.buffers": "arrays that are made once",
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
     "dnn.layers.initializers": "the weights at the start",
+    "dnn.layers.model_part": "the error of a layer without a model",
     "dnn.losses": "a loss's kernel and the activation in it",
     "dnn.metrics": "counts right predictions",
     "dnn.optimizers": "gives its names only",

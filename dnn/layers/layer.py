@@ -3,12 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
 from dnn.layers.buffers import Buffers, call_weakly
+from dnn.layers.model_part import ModelPart
 from dnn.random import Key
 from dnn.validation.objects import SettingsMeta, SettingsObject
 from dnn.validation.settings import Flag, assign, is_text, require
@@ -22,14 +23,7 @@ def _check_text(argument: str, value: Any) -> str:
     return value or ""
 
 
-class NotInModel(InputError, AttributeError):
-    """A layer was used before it was part of a model."""
-
-    def __init__(self, layer: "Layer") -> None:
-        super().__init__(f"a {type(layer).__name__} layer is in no model yet", "Sequential([...]) around it")
-
-
-class Layer(SettingsObject, metaclass=SettingsMeta):
+class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
     """One step of a network: a frozen dataclass of settings, from which a model builds the layer.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a
@@ -79,7 +73,6 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
     value: ClassVar[Mapping[str, Array]] = {}
     gradient: ClassVar[Mapping[str, Array]] = {}
     state: ClassVar[Mapping[str, Array]] = {}
-    _backend: ClassVar[Backend | None] = None
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         """Initialise a subclass that has an ``__init__``; for other subclasses both are keyword arguments."""
@@ -90,22 +83,6 @@ class Layer(SettingsObject, metaclass=SettingsMeta):
     def frozen_values(self) -> Mapping[str, Array]:
         """Parameters that training does not change, by short name."""
         return {} if self.trainable else self.value
-
-    @property
-    def backend(self) -> Backend:
-        """Backend of the model. Raises InputError: the layer is in no model."""
-        if self._backend is None:
-            raise NotInModel(self)
-        return self._backend
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise an error that explains why an attribute set by ``build`` is missing."""
-            made_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
-            if made_by_build and self._backend is None:
-                raise NotInModel(self)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def build(
         self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0

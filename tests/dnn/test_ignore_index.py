@@ -148,7 +148,7 @@ def test_rejects_invalid_arguments():
         model.fit(x, y)
     nothing = np.full(N, -1)
     for call in (lambda: model.fit(x, nothing), lambda: model.evaluate(x, nothing)):
-        with pytest.raises(InputError, match="the weights are all 0, expected at least one example"):
+        with pytest.raises(InputError, match="the weights are all 0, expected at least one above 0"):
             call()
     ignoring = np.where(y == -100, -1, y)
     with pytest.raises(InputError, match="the loss has ignore_index, expected none in L-BFGS"):

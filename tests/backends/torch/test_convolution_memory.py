@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from kernel_cases import Numbers, cases
-from kernel_checks import grouped, on_device
+from kernel_checks import on_device, pack_arguments
 from random_convolutions import BOUND, run_trainings
 
 PROCESSORS = {
@@ -56,6 +56,6 @@ def test_torch_never_gets_shapes_with_known_defects(make_backend, monkeypatch, n
     count = 0
     for kernel in (name, f"{name}_backward"):
         for case in cases(kernel, Numbers(1, "float32", False), None):
-            backend.kernel(kernel)(*grouped(on_device(backend, kernel, case, "plain")))
+            backend.kernel(kernel)(*pack_arguments(on_device(backend, kernel, case, "plain")))
             count += 1
     assert len(calls) == count
