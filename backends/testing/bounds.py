@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.testing.rounding import TINY, U
+from backends.testing.rounding import MIN_NORMAL, U
 
 FALSE_ALARM = 1e-6  # the chance that rounding as in the model breaks the bound of one output anywhere
 
@@ -56,7 +56,7 @@ class Bound:
             same = [_same(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = student(len(runs), FALSE_ALARM / max(self.exact.size, 1))
-            bound = np.where(finite, np.maximum(t * spread, U * np.abs(self.exact)) + TINY, 0.0)
+            bound = np.where(finite, np.maximum(t * spread, U * np.abs(self.exact)) + MIN_NORMAL, 0.0)
             self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
 
     def judge(self, backend: str, value: Any) -> Verdict:

@@ -14,7 +14,7 @@ from backends.testing.bounds import Verdict
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle, default_dtype
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Call, narrowed, tree_map
+from backends.testing.watched import Call, tree_map, unwrap_narrow
 
 
 class Replay(Rounding):
@@ -36,7 +36,9 @@ class Replay(Rounding):
 
     def judge(self, call: Call) -> list[Verdict]:
         """As of a function that is this call."""
-        oracle = Oracle(partial(elsewhere, call), [np.asarray(narrowed(x)) for x in call.arrays()], self.runs)
+        oracle = Oracle(
+            partial(elsewhere, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
+        )
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # the gradient of integers

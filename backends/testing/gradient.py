@@ -16,12 +16,12 @@ from backends.backend import Backend
 from backends.errors import InputError, shorten
 from backends.testing.bounds import Bound, Verdict
 from backends.testing.oracle import Oracle, default_dtype, to_numpy
-from backends.testing.rounding import DOTS, EXACT, ROUNDED_ONCE, SUMS, Rounding, U, terms
-from backends.testing.watched import WIDE, Array, Call, leaves, tree_map
+from backends.testing.rounding import DOTS, EXACT_CALLS, ROUNDED_ONCE, SUMS, Rounding, U, n_terms
+from backends.testing.watched import WIDER_DTYPES, Array, Call, leaves, tree_map
 
-DIRECTIONS = 16
+MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)
-SHORT = 3  # the step of disturbed runs
+PERTURBED_STEP = 3  # the step of disturbed runs
 
 
 class Backward(Rounding):
@@ -30,7 +30,7 @@ class Backward(Rounding):
     ``begin`` starts each run; the first is at the point itself.
     """
 
-    forward = (ROUNDED_ONCE | SUMS | DOTS) - {"var", "std"}
+    perturbed_results = (ROUNDED_ONCE | SUMS | DOTS) - {"var", "std"}
 
     def __init__(self, *seed: int):
         self.seed = seed
@@ -41,33 +41,33 @@ class Backward(Rounding):
         self.at = 0
         return self
 
-    def kept(self, value: Any) -> Any:
+    def first_value(self, value: Any) -> Any:
         if self.at == len(self.first):
             self.first.append(np.array(value))
         self.at += 1
         first = self.first[self.at - 1]
         return first if first.shape == np.shape(value) else value  # on another path through f nothing fits
 
-    def off(self, size: Any, x: Any) -> Any:
+    def perturbation(self, size: Any, x: Any) -> Any:
         """How far x has moved, times an error."""
-        return U * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.kept(x))
+        return U * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
 
     def __call__(self, call: Call) -> Any:
-        arrays = [x for x in call.arrays() if x.dtype in WIDE]
-        if not arrays or not WIDE.keys() & set(leaves(call.dtypes)):
+        arrays = [x for x in call.arrays() if x.dtype in WIDER_DTYPES]
+        if not arrays or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
             return super().__call__(call)
 
-        def derived(r: Any) -> Any:
-            k = terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
+        def perturb_derivative(r: Any) -> Any:
+            k = n_terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
             fan = max(1.0, np.size(r) * k / max(min(x.size for x in arrays), 1))
-            exact = call.name in EXACT and fan == 1
-            return r if exact or np.asarray(r).dtype.kind not in "fc" else r + self.off(fan + 3, r)
+            exact = call.name in EXACT_CALLS and fan == 1
+            return r if exact or np.asarray(r).dtype.kind not in "fc" else r + self.perturbation(fan + 3, r)
 
-        result = tree_map(derived, super().__call__(replace(call)))
+        result = tree_map(perturb_derivative, super().__call__(replace(call)))
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
         if not from_result or len(arrays) > 1:
             return result
-        return result + self.off(4 * np.abs(self.kept(result)), arrays[0].held)
+        return result + self.perturbation(4 * np.abs(self.first_value(result)), arrays[0].value)
 
 
 class Gradient:
@@ -79,7 +79,7 @@ class Gradient:
         self.floats = [x for x in oracle.arrays if _is_float(x)]
         if not self.floats:
             raise InputError("no argument is an array of real numbers, expected one for gradient=True")
-        each = max(1, DIRECTIONS // len(self.floats))
+        each = max(1, MAX_DIRECTIONS // len(self.floats))
         groups = np.concatenate([i * each + np.arange(x.size) % each for i, x in enumerate(self.floats)])
         self.groups = np.unique(groups, return_inverse=True)[1]
         self.point = x = np.concatenate([x.ravel() for x in self.floats], dtype=np.float64)
@@ -92,7 +92,9 @@ class Gradient:
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
         found, _ = self.oracle.watched(hook, default, arrays)
-        values = {name: x.held for name, x in found.items() if isinstance(x, Array) and x.held.dtype == float}
+        values = {
+            name: x.value for name, x in found.items() if isinstance(x, Array) and x.value.dtype == float
+        }
         for name in [name for name in values if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=values[name].shape))
         if not self.weights:
@@ -115,9 +117,9 @@ class Gradient:
             jumps = np.abs(right - left)
             change = np.abs(np.diff(slopes))  # from one step to the next, which is 8 times shorter
             best = np.argmin(np.where(np.isnan(change), np.inf, change))
-            kink = jumps[SHORT] if jumps[SHORT] > jumps[SHORT - 1] / 2 else 0.0
-            moved = [self._sums(h.begin(), default, move * STEPS[SHORT]) for h in hooks]
-            spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[SHORT] - right[SHORT]
+            kink = jumps[PERTURBED_STEP] if jumps[PERTURBED_STEP] > jumps[PERTURBED_STEP - 1] / 2 else 0.0
+            moved = [self._sums(h.begin(), default, move * STEPS[PERTURBED_STEP]) for h in hooks]
+            spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[PERTURBED_STEP] - right[PERTURBED_STEP]
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)
         bound = Bound("gradient", exact, runs, np.float64)

@@ -8,97 +8,102 @@ import numpy as np
 
 from backends.backend import Backend
 from backends.testing.oracle import Oracle, to_numpy
-from backends.testing.rounding import DOTS, FUNCTIONS, ROUNDED_ONCE, SUMS, words
-from backends.testing.watched import Call, Watched, held
+from backends.testing.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS, words
+from backends.testing.watched import Call, WatchedNamespace, unwrap
 
-ORDERED = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
-FOLDED = words("sum mean prod matmul max min all any")
+NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
+REDUCTIONS = words("sum mean prod matmul max min all any")
 OUTCOMES = ("noticed", "survived", "equivalent")
-EXACT_TOO = ("axis off by one", "dropped term", "swapped arguments")  # for other results than float32 as well
+ANY_DTYPE_MISTAKES = ("axis off by one", "dropped term", "swapped arguments")
 
 
-def _half(x: Any) -> Any:
-    return held(x).astype(np.float16) if getattr(x, "dtype", None) == np.float32 else held(x)
+def _to_float16(x: Any) -> Any:
+    return unwrap(x).astype(np.float16) if getattr(x, "dtype", None) == np.float32 else unwrap(x)
 
 
-def _tf32(x: Any) -> Any:
+def _to_tf32(x: Any) -> Any:
     """10 bits of the mantissa."""
     if getattr(x, "dtype", None) != np.float32:
-        return held(x)
-    return ((held(x).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view("f4")
+        return unwrap(x)
+    return ((unwrap(x).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view("f4")
 
 
-def _shorter(c: Call) -> Any:
-    x, *others = (a.held for a in c.arrays())
+def _drop_last_term(c: Call) -> Any:
+    x, *others = (a.value for a in c.arrays())
     if others:
         return x[..., :-1] @ (others[0][:-1] if others[0].ndim == 1 else others[0][..., :-1, :])
     axis = c.kwargs.get("axis")
     return c.function(x.reshape(-1)[:-1] if axis is None else np.delete(x, -1, axis), **c.kwargs)
 
 
-def _with(c: Call, **kwargs: Any) -> Any:
-    return replace(c, kwargs={**c.kwargs, **kwargs}).held()
+def _call_with(c: Call, **kwargs: Any) -> Any:
+    return replace(c, kwargs={**c.kwargs, **kwargs}).compute()
 
 
 # Which calls a mistake fits, and their wrong result.
 MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
-    "float16 accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: np.float32(c.held(_half))),
-    "float16 result": (lambda c: c.name in ROUNDED_ONCE | FUNCTIONS or "special." in c.name,
-                       lambda c: np.float32(_half(c.held()))),
-    "TF32 factors": (lambda c: c.name in DOTS, lambda c: c.held(_tf32)),
-    "float64 result": (lambda c: True, lambda c: np.float64(c.held())),
+    "float16 accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: np.float32(c.compute(_to_float16))),
+    "float16 result": (lambda c: c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name,
+                       lambda c: np.float32(_to_float16(c.compute()))),
+    "TF32 factors": (lambda c: c.name in DOTS, lambda c: c.compute(_to_tf32)),
+    "float64 result": (lambda c: True, lambda c: np.float64(c.compute())),
     "ddof": (lambda c: c.name in ("var", "std"),
-             lambda c: _with(c, correction=c.kwargs.get("correction", 0) + 1)),
+             lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
     "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays() and c.arrays()[0].ndim > 1,
-                        lambda c: _with(c, axis=(c.kwargs["axis"] + 1) % c.arrays()[0].ndim)),
-    "dropped term": (lambda c: c.name in FOLDED, _shorter),
-    "swapped arguments": (lambda c: c.name in ORDERED,
-                          lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).held()),
+                        lambda c: _call_with(c, axis=(c.kwargs["axis"] + 1) % c.arrays()[0].ndim)),
+    "dropped term": (lambda c: c.name in REDUCTIONS, _drop_last_term),
+    "swapped arguments": (lambda c: c.name in NONCOMMUTATIVE,
+                          lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()),
 }  # fmt: skip
 
 
-class Planted:
-    """A hook for a narrow namespace: one operation makes one mistake; ``fitting``: all that could be."""
+class PlantedMistake:
+    """A hook for a narrow namespace: one operation makes one mistake; ``candidates``: all that could be."""
 
     def __init__(self, operation: str = "", mistake: str = ""):
-        self.wrong = (operation, mistake)
-        self.fitting = set[tuple[str, str]]()
+        self.mutant = (operation, mistake)
+        self.candidates = set[tuple[str, str]]()
         self.first = dict[Any, Any]()
 
     def __call__(self, call: Call) -> Any:
-        result = call.held()
+        result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        here = [m for m in MISTAKES if call.dtypes == np.float32 or m in EXACT_TOO if MISTAKES[m][0](call)]
+        possible = [
+            m
+            for m in MISTAKES
+            if call.dtypes == np.float32 or m in ANY_DTYPE_MISTAKES
+            if MISTAKES[m][0](call)
+        ]
         key = (call.name, np.shape(result), call.dtypes)
-        here += ["stale buffer"] if key in self.first else []
-        self.fitting |= {(call.name, mistake) for mistake in here}
+        possible += ["stale buffer"] if key in self.first else []
+        self.candidates |= {(call.name, mistake) for mistake in possible}
         old = self.first.setdefault(key, result)
-        if call.name == self.wrong[0] and self.wrong[1] in here:
-            result = old if self.wrong[1] == "stale buffer" else MISTAKES[self.wrong[1]][1](call)
+        if call.name == self.mutant[0] and self.mutant[1] in possible:
+            result = old if self.mutant[1] == "stale buffer" else MISTAKES[self.mutant[1]][1](call)
             call.dtypes = np.asarray(result).dtype
         return result
 
     def backend(self) -> Backend:
-        space = Watched(wide=False)
+        space = WatchedNamespace(wide=False)
         space.hook = self
-        return Backend("numpy with {1} in {0}".format(*self.wrong), space, "cpu", "float32", fused=False)
+        return Backend("numpy with {1} in {0}".format(*self.mutant), space, "cpu", "float32", fused=False)
 
 
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     """(operation, mistake) -> one of OUTCOMES; equivalent: no output changes, or they get more exact (float64
     where no output's dtype shows it)."""
 
-    def values(planted: Planted) -> list[bytes]:
+    def values(planted: PlantedMistake) -> list[bytes]:
         backend = planted.backend()
         return [to_numpy(backend, x).tobytes() for x in oracle.run(backend.xp, backend.from_host).values()]
 
-    def outcome(*wrong: str) -> str:
-        if not all(verdict.agrees for verdict in oracle.judge(Planted(*wrong).backend())):
+    def outcome(*mutant: str) -> str:
+        if not all(verdict.agrees for verdict in oracle.judge(PlantedMistake(*mutant).backend())):
             return "noticed"
-        same = wrong[1] == "float64 result" or values(Planted(*wrong)) == right
+        same = mutant[1] == "float64 result" or values(PlantedMistake(*mutant)) == right
         return "equivalent" if same else "survived"
 
-    healthy = Planted()
+    healthy = PlantedMistake()
     right = values(healthy)
-    return {wrong: outcome(*wrong) for wrong in sorted(healthy.fitting)}
+    return {mutant: outcome(*mutant) for mutant in sorted(healthy.candidates)}

@@ -11,7 +11,7 @@ from backends.backend import Backend
 from backends.errors import InputError, shorten
 from backends.testing.bounds import Bound, Verdict
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Array, Watched, held
+from backends.testing.watched import Array, WatchedNamespace, unwrap
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
@@ -47,7 +47,7 @@ class Oracle:
         self.runs = runs
         self.seed = seed
         self._bounds = dict[str, dict[str, Bound]]()
-        self._spaces = dict[str, Watched]()
+        self._spaces = dict[str, WatchedNamespace]()
 
     def run(self, xp: Any, put: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
         """f's outputs in this namespace; ``put`` makes one of its arrays of a NumPy array."""
@@ -55,9 +55,9 @@ class Oracle:
         with np.errstate(all="ignore"):
             return dict(outputs(self.f(xp, *arrays)))
 
-    def watched(self, hook: Any, default: str, arrays: Any = None) -> tuple[dict[str, Any], Watched]:
+    def watched(self, hook: Any, default: str, arrays: Any = None) -> tuple[dict[str, Any], WatchedNamespace]:
         """f's outputs, and the namespace; float64 among other ``arrays`` is float32 that has been moved."""
-        space = self._spaces.setdefault(default, Watched(wide=True, default=default))
+        space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
         moved = np.dtype("float64")
         dtype = np.dtype("float32")
@@ -76,8 +76,8 @@ class Oracle:
             runs = [self.watched(Rounding(rng), default)[0] for rng in streams]
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
-                    others = [held(run.get(name, np.nan)) for run in runs]
-                    bound = Bound(name, held(x), others, getattr(x, "dtype", None))
+                    others = [unwrap(run.get(name, np.nan)) for run in runs]
+                    bound = Bound(name, unwrap(x), others, getattr(x, "dtype", None))
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
 

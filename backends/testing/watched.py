@@ -16,10 +16,10 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-WIDE = {np.dtype("float32"): np.dtype("float64"), np.dtype("complex64"): np.dtype("complex128")}
-NARROW = {wide: narrow for narrow, wide in WIDE.items()}
-QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
-UFUNCS = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
+WIDER_DTYPES = {np.dtype("float32"): np.dtype("float64"), np.dtype("complex64"): np.dtype("complex128")}
+NARROWER_DTYPES = {wide: narrow for narrow, wide in WIDER_DTYPES.items()}
+DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
+STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -34,17 +34,17 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else [tree]
 
 
-def held(x: Any) -> Any:
+def unwrap(x: Any) -> Any:
     """What a watched array holds; anything else as it is."""
-    return x.held if isinstance(x, Array) else x
+    return x.value if isinstance(x, Array) else x
 
 
-def narrowed(x: Any) -> Any:
+def unwrap_narrow(x: Any) -> Any:
     """A watched array as NumPy's, in the dtype that it says; anything else as it is."""
-    return x.held.astype(x.dtype, copy=False) if isinstance(x, Array) else x
+    return x.value.astype(x.dtype, copy=False) if isinstance(x, Array) else x
 
 
-def _kind(x: Any) -> Any:
+def _dtype_or_type(x: Any) -> Any:
     """What a result's dtype may depend on: the dtype of an array or scalar, a dtype, a word, a type."""
     if isinstance(x, Array | np.ndarray | np.generic):
         return x.dtype
@@ -67,46 +67,46 @@ class Call:
         """The call with ``array(x)`` for each argument x, or ``dtype(d)`` where it is a dtype."""
 
         def leaf(x: Any) -> Any:
-            is_dtype = isinstance(x, type | np.dtype) and isinstance(_kind(x), np.dtype)
+            is_dtype = isinstance(x, type | np.dtype) and isinstance(_dtype_or_type(x), np.dtype)
             return dtype(np.dtype(x)) if is_dtype else array(x)
 
         kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
         return self.function(*tree_map(leaf, tuple(self.args)), **kwargs)
 
-    def held(self, array: Callable[[Any], Any] = held) -> Any:
+    def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
         """As NumPy computes it from what the arrays hold, or from ``array(a)``."""
-        return self.run(array, lambda dtype: WIDE.get(dtype, dtype) if self.wide else dtype)
+        return self.run(array, lambda dtype: WIDER_DTYPES.get(dtype, dtype) if self.wide else dtype)
 
     def arrays(self) -> list["Array"]:
         return [x for x in leaves([self.args, list(self.kwargs.values())]) if isinstance(x, Array)]
 
 
-class Watched:
+class WatchedNamespace:
     """The namespace. ``hook`` may be exchanged between two runs; ``default`` is the default dtype."""
 
-    def __init__(self, wide: bool, default: str = "float64", within: Any = None, base: Any = numpy_xp):
+    def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_used = False
         self._base = base
-        self._root = within or self
-        self._path = base.__name__.rpartition(".")[2] + "." if within else ""
+        self._root = root or self
+        self._path = base.__name__.rpartition(".")[2] + "." if root else ""
         self.__name__ = f"{__name__}.{self._path}"
         self._dtypes = dict[Any, Any]()
-        self.hook: Callable[[Call], Any] = Call.held
+        self.hook: Callable[[Call], Any] = Call.compute
 
     def __getattr__(self, name: str) -> Any:
         special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
         value = special or getattr(self._base, name)
         if isinstance(value, ModuleType):
-            value = Watched(self.wide, self.default, self._root, value)
+            value = WatchedNamespace(self.wide, self.default, self._root, value)
         elif callable(value) and not isinstance(value, type) and not name.startswith("__"):
             value = partial(self._call, name, value)
         setattr(self, name, value)
         return value
 
     def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        if name in QUERIES:
+        if name in DTYPE_QUERIES:
             return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
         return self._root.apply(self._path + name, function, args, kwargs)
 
@@ -119,34 +119,36 @@ class Watched:
     def apply(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         """A call through the hook. Its results say the dtypes that NumPy gives it without widening."""
         call = Call(name, function, args, kwargs, self.wide)
-        kinds = tuple(map(_kind, leaves([name, args, sorted(kwargs.items())])))
-        if kinds not in self._dtypes:
-            said = call.run(narrowed)
-            dtypes = tree_map(lambda x: self._said(getattr(x, "dtype", None), kinds), said)
-            self._dtypes[kinds] = getattr(said, "_make", type(said)), dtypes
-        make, call.dtypes = self._dtypes[kinds]
+        key = tuple(map(_dtype_or_type, leaves([name, args, sorted(kwargs.items())])))
+        if key not in self._dtypes:
+            declared = call.run(unwrap_narrow)
+            dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
+            self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes
+        make, call.dtypes = self._dtypes[key]
         result = self.hook(call)
         wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x), d)  # noqa: E731
         several = isinstance(call.dtypes, tuple | list)
         return make(map(wrap, result, call.dtypes)) if several else wrap(result, call.dtypes)
 
-    def _said(self, dtype: Any, kinds: Any) -> Any:
+    def _declared_dtype(self, dtype: Any, key: Any) -> Any:
         """float64 that nothing asked for is the library's default dtype, which may be float32."""
-        asked = {kind for kind in leaves(kinds) if isinstance(kind, np.dtype)}
-        if not self.wide or dtype not in NARROW or asked & NARROW.keys():
+        asked = {kind for kind in leaves(key) if isinstance(kind, np.dtype)}
+        if not self.wide or dtype not in NARROWER_DTYPES or asked & NARROWER_DTYPES.keys():
             return dtype
         self.default_used = True
-        return NARROW[dtype] if self.default == "float32" else dtype
+        return NARROWER_DTYPES[dtype] if self.default == "float32" else dtype
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Numbers from outside are rounded to the dtype that they are given."""
         if isinstance(x, Array):
             return self.astype(x, dtype or x.dtype, copy=bool(copy))
-        inner = tree_map(narrowed, x)
+        inner = tree_map(unwrap_narrow, x)
         narrow = np.array(inner, dtype=dtype, copy=copy)
-        said = self._root._said(narrow.dtype, [tree_map(_kind, inner), dtype and np.dtype(dtype)])
-        wide = WIDE.get(said, said) if self.wide else said
-        return Array(self._root, narrow.astype(said, copy=False).astype(wide, copy=False), said)
+        declared = self._root._declared_dtype(
+            narrow.dtype, [tree_map(_dtype_or_type, inner), dtype and np.dtype(dtype)]
+        )
+        wide = WIDER_DTYPES.get(declared, declared) if self.wide else declared
+        return Array(self._root, narrow.astype(declared, copy=False).astype(wide, copy=False), declared)
 
     from_dlpack = asarray
 
@@ -156,40 +158,40 @@ class Array(NDArrayOperatorsMixin):
 
     device = "cpu"
 
-    def __init__(self, space: Watched, held: Any, dtype: Any):
+    def __init__(self, space: WatchedNamespace, value: Any, dtype: Any):
         self.space = space
-        self.held = held
+        self.value = value
         self.dtype = dtype
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("shape", "ndim", "size", "T", "mT"):
             raise AttributeError(f"array has no {name}, expected what the array API standard has")
-        value = getattr(self.held, name)
+        value = getattr(self.value, name)
         return Array(self.space, value, self.dtype) if isinstance(value, np.ndarray) else value
 
-    def __array_namespace__(self, api_version: str | None = None) -> Watched:
+    def __array_namespace__(self, api_version: str | None = None) -> WatchedNamespace:
         return self.space
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """What the operators, and NumPy's and SciPy's element-wise functions, come down to."""
-        result = self.space.apply(UFUNCS.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
+        result = self.space.apply(STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
         if out:
             self[...] = result
         return self if out else result
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(narrowed(self), dtype=dtype)
+        return np.array(unwrap_narrow(self), dtype=dtype)
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
         return self
 
     def __getitem__(self, key: Any) -> "Array":
-        return Array(self.space, np.asarray(self.held[tree_map(held, key)]), self.dtype)
+        return Array(self.space, np.asarray(self.value[tree_map(unwrap, key)]), self.dtype)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         value = value if isinstance(value, Array) else np.asarray(value, dtype=self.dtype)
-        self.held[tree_map(held, key)] = held(value)
+        self.value[tree_map(unwrap, key)] = unwrap(value)
 
 
 for _dunder in ("bool", "int", "float", "complex", "index", "len"):
-    setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.held, f"__{d}__")())
+    setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.value, f"__{d}__")())

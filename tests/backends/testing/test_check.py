@@ -8,7 +8,7 @@ from array_api_compat import array_namespace
 
 from backends import InputError
 from backends.testing import Disagreement, check_agreement
-from backends.testing.mutants import Planted
+from backends.testing.mutants import PlantedMistake
 from backends.testing.oracle import Oracle
 
 ALL = ("numpy", "torch", "strict")
@@ -53,7 +53,7 @@ def test_a_backend_that_computes_it_badly_is(name, operation):
     f, x = ILL_CONDITIONED[name]
     mistake = "float16 result" if operation == "divide" else "float16 accumulation"
     with pytest.raises(Disagreement, match="numpy with float16") as caught:
-        check_agreement(f, x, backends=["numpy", Planted(operation, mistake).backend()])
+        check_agreement(f, x, backends=["numpy", PlantedMistake(operation, mistake).backend()])
     healthy, planted = caught.value.args[0].verdicts
     assert healthy.agrees
     assert not planted.agrees

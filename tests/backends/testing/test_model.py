@@ -7,10 +7,10 @@ import pytest
 
 from backends.testing.bounds import Bound, student
 from backends.testing.gradient import Gradient
-from backends.testing.mutants import Planted, mutants
+from backends.testing.mutants import PlantedMistake, mutants
 from backends.testing.oracle import Oracle, outputs
-from backends.testing.rounding import TINY, Rounding
-from backends.testing.watched import Watched
+from backends.testing.rounding import MIN_NORMAL, Rounding
+from backends.testing.watched import WatchedNamespace
 
 U = 2.0**-24
 X = np.random.default_rng(1).uniform(0.5, 2.0, (4000, 6)).astype(np.float32)
@@ -42,11 +42,11 @@ ONCE_MORE = 6 * U / (8 / 3) ** 0.5  # the mean's own error, squared
 def test_what_a_call_may_lose(name):
     """From -e to e, and near to both."""
     array, f, size = SIZES[name]
-    space, values = Watched(wide=True), []
+    space, values = WatchedNamespace(wide=True), []
     for seed in range(40 if name.startswith("cumulative") else 1):
         for hook in (Rounding(), Rounding(np.random.default_rng(seed))):
             space.hook = hook
-            values.append(f(space, space.asarray(array)).held)
+            values.append(f(space, space.asarray(array)).value)
     exact, off = np.asarray(values[::2]), np.asarray(values[1::2])
     root = (8 / 3) ** 0.5 if name in SUMMED else 1.0
     share = (off - exact) / (U * root * size(array.astype(np.float64), exact[0]))
@@ -58,16 +58,16 @@ def test_what_a_call_may_lose(name):
 @np.errstate(all="ignore")
 def test_numbers_end_where_float32s_do():
     """Infinite beyond the largest; below the smallest normal one some backends say 0."""
-    space = Watched(wide=True)
+    space = WatchedNamespace(wide=True)
     space.hook = Rounding()
     large = space.asarray(np.asarray([-2e38, 2e38], np.float32))
-    assert (large * 2).held.tolist() == [-np.inf, np.inf]
-    assert np.isfinite((large * 1.5).held).all()
+    assert (large * 2).value.tolist() == [-np.inf, np.inf]
+    assert np.isfinite((large * 1.5).value).all()
     tiny = space.asarray(np.full(1000, 1.5e-38, np.float32))
-    assert (tiny / 2).held.all()
+    assert (tiny / 2).value.all()
     space.hook = Rounding(np.random.default_rng(0))
-    assert 400 < np.count_nonzero((tiny / 2).held) < 600
-    assert (tiny / 1.2).held.all()
+    assert 400 < np.count_nonzero((tiny / 2).value) < 600
+    assert (tiny / 1.2).value.all()
 
 
 @np.errstate(all="ignore")
@@ -77,7 +77,9 @@ def test_a_bound_is_students_quantile_times_the_spread():
     runs = [exact + d for d in ([1e-5, 0, 0, 0, np.inf, 0], [-1e-5, 0, 0, 0, 0, np.nan])]
     bound = Bound("x", exact, runs, np.float32).bound
     t = student(2, 1e-6 / 6)
-    np.testing.assert_allclose(bound, [1e-5 * t + TINY, 2 * U + TINY, 0, 0, np.nan, np.nan], rtol=1e-9)
+    np.testing.assert_allclose(
+        bound, [1e-5 * t + MIN_NORMAL, 2 * U + MIN_NORMAL, 0, 0, np.nan, np.nan], rtol=1e-9
+    )
     places = Bound("i", np.asarray([1, 2]), [np.asarray([1, 2]), np.asarray([1, 3])], np.int64)
     np.testing.assert_array_equal(places.bound, [0, np.nan])
     assert np.isnan(Bound("x", exact, [exact, exact[:5]], np.float32).bound).all()
@@ -110,10 +112,14 @@ MISTAKES = [
 @pytest.mark.parametrize(("operation", "mistake", "f", "wrong"), MISTAKES)
 def test_a_mistake_is_what_it_says(operation, mistake, f, wrong):
     found = []
-    for planted in (Planted(operation, mistake), Planted("floor", mistake), Planted(operation, "")):
+    for planted in (
+        PlantedMistake(operation, mistake),
+        PlantedMistake("floor", mistake),
+        PlantedMistake(operation, ""),
+    ):
         backend = planted.backend()
         found.append(backend.to_host(f(backend.xp, backend.from_host(NARROW))))
-        assert (operation, mistake) in planted.fitting
+        assert (operation, mistake) in planted.candidates
     np.testing.assert_allclose(found[0], wrong, rtol=1e-7)
     assert found[0].dtype == np.float32
     assert np.abs(found[1] - wrong).max() > 1e-5

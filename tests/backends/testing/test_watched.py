@@ -8,12 +8,12 @@ from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespa
 
 from backends.testing.bounds import student
 from backends.testing.rounding import Rounding
-from backends.testing.watched import Watched
+from backends.testing.watched import WatchedNamespace
 
 
 @pytest.fixture
-def xp() -> Watched:
-    return Watched(wide=True)
+def xp() -> WatchedNamespace:
+    return WatchedNamespace(wide=True)
 
 
 def test_it_is_found(xp):
@@ -26,18 +26,18 @@ def test_it_is_found(xp):
 def test_says_float32_and_holds_float64(xp):
     x = xp.asarray(np.asarray([1.0, 3.0], dtype=np.float32))
     y = x / 3
-    assert (y.dtype, y.held.dtype) == (np.float32, np.float64)
-    assert y.held[0] == 1 / 3
+    assert (y.dtype, y.value.dtype) == (np.float32, np.float64)
+    assert y.value[0] == 1 / 3
     assert xp.finfo(y.dtype).eps == np.finfo(np.float32).eps
     assert xp.result_type(x, xp.float32) == np.float32
     assert xp.astype(x, xp.float64).dtype == np.float64
     assert xp.argmax(x).dtype == np.int64
     assert xp.zeros(3, dtype=xp.float32).dtype == np.float32
-    assert xp.asarray(0.1, dtype=xp.float32).held == np.float32(0.1)
+    assert xp.asarray(0.1, dtype=xp.float32).value == np.float32(0.1)
 
 
 def test_the_default_dtype_can_be_float32():
-    xp = Watched(wide=True, default="float32")
+    xp = WatchedNamespace(wide=True, default="float32")
     assert xp.ones(2).dtype == xp.asarray(0.5).dtype == (xp.asarray([1, 2]) / 2).dtype == np.float32
     assert xp.ones(2, dtype=xp.float64).dtype == np.float64
     assert xp.__array_namespace_info__().default_dtypes()["real floating"] == np.float32
@@ -49,7 +49,7 @@ def test_writes_go_through_views(xp):
     xp.reshape(x, (4,))[1:3] = 5.0
     x += 1
     x[x > 5] = 0.5
-    assert y.held.tolist() == [[1.0, 0.5], [0.5, 1.0]]
+    assert y.value.tolist() == [[1.0, 0.5], [0.5, 1.0]]
 
 
 @pytest.mark.parametrize(
@@ -68,16 +68,16 @@ def test_undisturbed_it_is_numpy(xp, f):
     xp.hook = Rounding()
     x = np.asarray([1.0, 2.0, 0.5])
     got = f(xp, xp.asarray(x.astype(np.float32)))
-    np.testing.assert_allclose(np.asarray(getattr(got, "held", got)), f(numpy, x), rtol=1e-15)
+    np.testing.assert_allclose(np.asarray(getattr(got, "value", got)), f(numpy, x), rtol=1e-15)
 
 
 def test_errors_of_one_operation_have_the_size_of_the_model(xp):
     xp.hook = Rounding(np.random.default_rng(0))
     x = xp.asarray(np.random.default_rng(1).normal(size=10000).astype(np.float32))
-    error = np.abs((x / 3).held / (x.held / 3) - 1) * 2**24
+    error = np.abs((x / 3).value / (x.value / 3) - 1) * 2**24
     assert 0.95 < error.max() <= 1.001
-    assert np.all((x * 2).held == x.held * 2)  # exact in float32
-    assert xp.sum(xp.asarray(np.ones(10000, dtype=np.float32))).held == 10000
+    assert np.all((x * 2).value == x.value * 2)  # exact in float32
+    assert xp.sum(xp.asarray(np.ones(10000, dtype=np.float32))).value == 10000
 
 
 @pytest.mark.parametrize("n", [8, 16, 32])

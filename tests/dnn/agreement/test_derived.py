@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 
 from backends import Backend
 from backends.testing.bounds import FALSE_ALARM, student
-from backends.testing.rounding import TINY, Rounding
-from backends.testing.watched import Array, Call, Watched, held
+from backends.testing.rounding import MIN_NORMAL, Rounding
+from backends.testing.watched import Array, Call, WatchedNamespace, unwrap
 from dnn.agreement import QUICK, Data, Record, check
 from dnn.agreement.bounds import U
 from dnn.agreement.ours import BackendContender
@@ -33,31 +33,31 @@ class RandomWalk(Rounding):
     a random walk with drift to the result r: u sqrt(k / 3 (r^2 + 1.5 sum x^2)).
     """
 
-    def sum_size(self, call, r):
-        most = super().sum_size(call, r)
+    def sum_error(self, call, r):
+        most = super().sum_error(call, r)
         if call.name in ("var", "std"):
             return most
 
         def total(power):  # sum |x|^power
-            return call.held(lambda a: np.abs(a.held) ** power if isinstance(a, Array) else a)
+            return call.compute(lambda a: np.abs(a.value) ** power if isinstance(a, Array) else a)
 
         k = call.arrays()[0].size / np.size(r) if call.name == "mean" else 1.0
         walk = np.sqrt(r * r + 1.5 * total(2) / k)
-        return most * np.minimum(1.0, walk / np.maximum(total(1), TINY))
+        return most * np.minimum(1.0, walk / np.maximum(total(1), MIN_NORMAL))
 
 
 class DisturbedBackend(Backend):
     """The reference kernels over a watched namespace; ``to_host`` keeps float64."""
 
     def to_host(self, array):
-        return np.asarray(held(array))
+        return np.asarray(unwrap(array))
 
 
 def disturbed_run(seed, number):
     """Return a contender with its own random perturbations."""
 
     def open_backend(dtype):
-        space = Watched(wide=True)
+        space = WatchedNamespace(wide=True)
         space.hook = RandomWalk(np.random.default_rng([seed, number]))
         return DisturbedBackend("disturbed", space, "cpu", dtype, fused=False)
 
@@ -151,12 +151,12 @@ def test_random_walk_size_of_sums(name):
     """The size is u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), divided by k for a mean, at most that of
     sum|x|.
     """
-    space = Watched(wide=True)
+    space = WatchedNamespace(wide=True)
     for x, most in ((np.asarray([0.5, -1.25, 2.5]), False), (np.asarray([0.5, 0.0, 0.0]), True)):
         call = Call(name, getattr(np, name), (space.asarray(x),), {}, True)
         size = np.abs(x).sum() if most else (x.sum() ** 2 + 1.5 * (x**2).sum()) ** 0.5
         expected = (5 / 3) ** 0.5 * size / (3 if name == "mean" else 1)
-        assert RandomWalk().sum_size(call, getattr(x, name)()) == pytest.approx(expected)
+        assert RandomWalk().sum_error(call, getattr(x, name)()) == pytest.approx(expected)
 
 
 def test_disturbed_runs_differ():
