@@ -1,4 +1,7 @@
-"""Power: is a backend with one wrong operation noticed? NumPy in float32, one mistake at a time."""
+"""Mutation testing: insert one mistake at a time into NumPy's float32 operations and see if it is detected.
+
+The share of detected mutants is the power of a test.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +17,9 @@ from backends.testing.watched import Call, WatchedNamespace, unwrap
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
 REDUCTIONS = words("sum mean prod matmul max min all any")
 OUTCOMES = ("noticed", "survived", "equivalent")
+"""The outcome of several tests is the first that any of them has."""
 ANY_DTYPE_MISTAKES = ("axis off by one", "dropped term", "swapped arguments")
+"""Mistakes for results of any dtype; all others need a float32 result."""
 
 
 def _to_float16(x: Any) -> Any:
@@ -22,13 +27,14 @@ def _to_float16(x: Any) -> Any:
 
 
 def _to_tf32(x: Any) -> Any:
-    """10 bits of the mantissa."""
+    """Round float32 to the 10 mantissa bits of TF32, ties upwards in magnitude."""
     if getattr(x, "dtype", None) != np.float32:
         return unwrap(x)
     return ((unwrap(x).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view("f4")
 
 
 def _drop_last_term(c: Call) -> Any:
+    """Compute a reduction without the last element of its axis, or a matrix product without the last term."""
     x, *others = (a.value for a in c.arrays())
     if others:
         return x[..., :-1] @ (others[0][:-1] if others[0].ndim == 1 else others[0][..., :-1, :])
@@ -40,7 +46,6 @@ def _call_with(c: Call, **kwargs: Any) -> Any:
     return replace(c, kwargs={**c.kwargs, **kwargs}).compute()
 
 
-# Which calls a mistake fits, and their wrong result.
 MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
     "float16 accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: np.float32(c.compute(_to_float16))),
     "float16 result": (lambda c: c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name,
@@ -55,10 +60,15 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
     "swapped arguments": (lambda c: c.name in NONCOMMUTATIVE,
                           lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()),
 }  # fmt: skip
+"""For each mistake: which calls can make it, and a function that returns the wrong result."""
 
 
 class PlantedMistake:
-    """A hook for a narrow namespace: one operation makes one mistake; ``candidates``: all that could be."""
+    """A hook for a narrow namespace: each call of ``operation`` makes ``mistake``.
+
+    The mistake is one of MISTAKES or "stale buffer": return the first result of the same operation, shape and
+    dtype. ``candidates`` collects every (operation, mistake) that the calls of a run allow.
+    """
 
     def __init__(self, operation: str = "", mistake: str = ""):
         self.mutant = (operation, mistake)
@@ -69,12 +79,8 @@ class PlantedMistake:
         result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        possible = [
-            m
-            for m in MISTAKES
-            if call.dtypes == np.float32 or m in ANY_DTYPE_MISTAKES
-            if MISTAKES[m][0](call)
-        ]
+        allowed = MISTAKES if call.dtypes == np.float32 else ANY_DTYPE_MISTAKES
+        possible = [mistake for mistake in allowed if MISTAKES[mistake][0](call)]
         key = (call.name, np.shape(result), call.dtypes)
         possible += ["stale buffer"] if key in self.first else []
         self.candidates |= {(call.name, mistake) for mistake in possible}
@@ -85,14 +91,19 @@ class PlantedMistake:
         return result
 
     def backend(self) -> Backend:
+        """Return a NumPy backend in float32 that makes the mistake."""
         space = WatchedNamespace(wide=False)
         space.hook = self
         return Backend("numpy with {1} in {0}".format(*self.mutant), space, "cpu", "float32", fused=False)
 
 
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
-    """(operation, mistake) -> one of OUTCOMES; equivalent: no output changes, or they get more exact (float64
-    where no output's dtype shows it)."""
+    """Insert each possible mistake and judge the outputs.
+
+    Returns:
+        One of OUTCOMES for each (operation, mistake). "equivalent" means that no output changes, or that
+        float64 results only made the outputs more exact without a change of their dtypes.
+    """
 
     def values(planted: PlantedMistake) -> list[bytes]:
         backend = planted.backend()

@@ -1,8 +1,8 @@
-"""A namespace that watches: each call of the array API goes through one function, the hook.
+"""An array API namespace that passes every call to one function, the hook.
 
-Its arrays carry ``__array_namespace__``: array-api-compat finds it, and so do SciPy, scikit-learn and
-array-api-extra. In a *wide* one an array says float32 and holds float64, so that code which asks for a
-dtype or its eps does what it does in float32.
+The arrays have ``__array_namespace__``, so array-api-compat, SciPy, scikit-learn and array-api-extra find the
+namespace. In a *wide* namespace an array declares float32 and stores float64, so code that reads its dtype or
+the eps of its dtype behaves as in float32.
 """
 
 import sys
@@ -19,33 +19,35 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 WIDER_DTYPES = {np.dtype("float32"): np.dtype("float64"), np.dtype("complex64"): np.dtype("complex128")}
 NARROWER_DTYPES = {wide: narrow for narrow, wide in WIDER_DTYPES.items()}
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
+"""Calls without an array result, which bypass the hook."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
+"""Names in the array API standard of ufuncs with another name in NumPy."""
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
-    """``function`` of every leaf of nested tuples and lists; named tuples become plain ones."""
+    """Apply ``function`` to every leaf of nested tuples and lists. Named tuples become plain tuples."""
     if isinstance(tree, tuple | list):
         return (list if isinstance(tree, list) else tuple)(tree_map(function, leaf) for leaf in tree)
     return function(tree)
 
 
 def leaves(tree: Any) -> list[Any]:
-    """What is in nested tuples and lists."""
+    """Return the leaves of nested tuples and lists, in order."""
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else [tree]
 
 
 def unwrap(x: Any) -> Any:
-    """What a watched array holds; anything else as it is."""
+    """Return the stored value of an ``Array``; return other objects unchanged."""
     return x.value if isinstance(x, Array) else x
 
 
 def unwrap_narrow(x: Any) -> Any:
-    """A watched array as NumPy's, in the dtype that it says; anything else as it is."""
+    """Convert an ``Array`` to NumPy in its declared dtype; return other objects unchanged."""
     return x.value.astype(x.dtype, copy=False) if isinstance(x, Array) else x
 
 
 def _dtype_or_type(x: Any) -> Any:
-    """What a result's dtype may depend on: the dtype of an array or scalar, a dtype, a word, a type."""
+    """Return what can decide a result's dtype: the dtype of an argument, a string itself, else the type."""
     if isinstance(x, Array | np.ndarray | np.generic):
         return x.dtype
     scalar_type = isinstance(x, type) and issubclass(x, np.generic)
@@ -54,7 +56,16 @@ def _dtype_or_type(x: Any) -> Any:
 
 @dataclass
 class Call:
-    """One call: its name in the standard, what computes it, its arguments, the dtypes its results say."""
+    """One call of the array API.
+
+    Args:
+        name: as in the standard, with its extension: "sum", "linalg.solve".
+        function: the implementation on NumPy arrays.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        wide: compute in float64 where float32 is declared.
+        dtypes: declared dtype of the result, nested like the result; None for results that are not arrays.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -64,7 +75,7 @@ class Call:
     dtypes: Any = None
 
     def run(self, array: Callable[[Any], Any], dtype: Callable[[Any], Any] = lambda d: d) -> Any:
-        """The call with ``array(x)`` for each argument x, or ``dtype(d)`` where it is a dtype."""
+        """Call the function with ``dtype(d)`` for each dtype d and ``array(x)`` for all other arguments."""
 
         def leaf(x: Any) -> Any:
             is_dtype = isinstance(x, type | np.dtype) and isinstance(_dtype_or_type(x), np.dtype)
@@ -74,15 +85,27 @@ class Call:
         return self.function(*tree_map(leaf, tuple(self.args)), **kwargs)
 
     def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
-        """As NumPy computes it from what the arrays hold, or from ``array(a)``."""
+        """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value."""
         return self.run(array, lambda dtype: WIDER_DTYPES.get(dtype, dtype) if self.wide else dtype)
 
     def arrays(self) -> list["Array"]:
+        """Return the array arguments, positional ones first."""
         return [x for x in leaves([self.args, list(self.kwargs.values())]) if isinstance(x, Array)]
 
 
 class WatchedNamespace:
-    """The namespace. ``hook`` may be exchanged between two runs; ``default`` is the default dtype."""
+    """An array API namespace over ``base``. Callers may replace ``hook`` between runs.
+
+    Args:
+        wide: store float64 and complex128 where arrays declare float32 and complex64.
+        default: name of the default floating-point dtype.
+        root: the main namespace, if this one is an extension such as ``linalg``.
+        base: the namespace that implements the calls.
+
+    Attributes:
+        hook: maps a ``Call`` to its result; ``Call.compute`` at first.
+        default_used: True once a result depended on the default dtype.
+    """
 
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
@@ -96,6 +119,7 @@ class WatchedNamespace:
         self.hook: Callable[[Call], Any] = Call.compute
 
     def __getattr__(self, name: str) -> Any:
+        """Return a function or extension of ``base`` under the hook. An imported scipy.special is one as well."""
         special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
         value = special or getattr(self._base, name)
         if isinstance(value, ModuleType):
@@ -111,13 +135,17 @@ class WatchedNamespace:
         return self._root.apply(self._path + name, function, args, kwargs)
 
     def __array_namespace_info__(self) -> Any:
-        info, self._root.default_used = self._base.__array_namespace_info__(), True
+        info = self._base.__array_namespace_info__()
+        self._root.default_used = True
         defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
         info.default_dtypes = lambda *, device=None: defaults
         return info
 
     def apply(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        """A call through the hook. Its results say the dtypes that NumPy gives it without widening."""
+        """Pass a call to the hook and wrap its results.
+
+        They declare the dtypes that NumPy returns for the same call in the declared dtypes of its arguments.
+        """
         call = Call(name, function, args, kwargs, self.wide)
         key = tuple(map(_dtype_or_type, leaves([name, args, sorted(kwargs.items())])))
         if key not in self._dtypes:
@@ -130,16 +158,19 @@ class WatchedNamespace:
         several = isinstance(call.dtypes, tuple | list)
         return make(map(wrap, result, call.dtypes)) if several else wrap(result, call.dtypes)
 
-    def _declared_dtype(self, dtype: Any, key: Any) -> Any:
-        """float64 that nothing asked for is the library's default dtype, which may be float32."""
-        asked = {kind for kind in leaves(key) if isinstance(kind, np.dtype)}
-        if not self.wide or dtype not in NARROWER_DTYPES or asked & NARROWER_DTYPES.keys():
+    def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
+        """Return the dtype that a result of NumPy's ``dtype`` declares.
+
+        Float64 without a float64 among the arguments, as in ``zeros(3)``, is the default dtype.
+        """
+        requested = {x for x in leaves(arguments) if isinstance(x, np.dtype)}
+        if not self.wide or dtype not in NARROWER_DTYPES or requested & NARROWER_DTYPES.keys():
             return dtype
         self.default_used = True
         return NARROWER_DTYPES[dtype] if self.default == "float32" else dtype
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-        """Numbers from outside are rounded to the dtype that they are given."""
+        """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
         if isinstance(x, Array):
             return self.astype(x, dtype or x.dtype, copy=bool(copy))
         inner = tree_map(unwrap_narrow, x)
@@ -154,7 +185,7 @@ class WatchedNamespace:
 
 
 class Array(NDArrayOperatorsMixin):
-    """What ``held`` holds, under the name of ``dtype``."""
+    """An array with the stored NumPy array ``value`` and the declared ``dtype``, which may be narrower."""
 
     device = "cpu"
 
@@ -165,7 +196,7 @@ class Array(NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("shape", "ndim", "size", "T", "mT"):
-            raise AttributeError(f"array has no {name}, expected what the array API standard has")
+            raise AttributeError(f"array has no attribute {name}, expected one of the array API standard")
         value = getattr(self.value, name)
         return Array(self.space, value, self.dtype) if isinstance(value, np.ndarray) else value
 
@@ -173,7 +204,7 @@ class Array(NDArrayOperatorsMixin):
         return self.space
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        """What the operators, and NumPy's and SciPy's element-wise functions, come down to."""
+        """Pass operators and the element-wise functions of NumPy and SciPy, all of them ufuncs, to the hook."""
         result = self.space.apply(STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
         if out:
             self[...] = result

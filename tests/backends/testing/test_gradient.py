@@ -1,4 +1,4 @@
-"""Gradients: a wrong one is blamed on its backend, and one that is only badly conditioned is not."""
+"""Comparison of gradients: wrong ones are reported, ill-conditioned but correct ones are not."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ def solve(xp, b):
     return xp.linalg.solve(1 / (i[:, None] + i[None, :] + 1), b[:, None])
 
 
-def standard(xp, x):
+def standardise(xp, x):
     return (x - xp.mean(x, axis=0)) / xp.std(x, axis=0)
 
 
-def layers(xp, x, w, b):
+def two_layers(xp, x, w, b):
     return xp.tanh(xp.tanh(x @ w + b) @ w + b)
 
 
-RIGHT = {
+CORRECT_GRADIENTS = {
     "softmax": (softmax, normal(6, 5)),
     "saturated": (lambda xp, x: (xp.tanh(x), xp.expm1(x)), 8 * normal(16)),
     "near a singularity": (lambda xp, x: xp.asin(x), 1 - 1e-3 * np.abs(normal(16)) - 1e-4),
     "naive variance": (lambda xp, x: xp.mean(x * x, axis=0) - xp.mean(x, axis=0) ** 2, normal(20, 3) + 300),
     "variance": (lambda xp, x: xp.var(x, axis=0), normal(50, 3) + 300),
-    "standard": (standard, normal(10, 3) + 10),
+    "standardised": (standardise, normal(10, 3) + 10),
     "hilbert": (solve, normal(4)),
-    "layers": (layers, normal(40, 5), normal(5, 5), normal(5)),
+    "layers": (two_layers, normal(40, 5), normal(5, 5), normal(5)),
     "cancellation": (lambda xp, x, w: (x + 99) @ w - 99 * xp.sum(w, axis=0), normal(5, 30), normal(30, 4)),
     "cumulative": (lambda xp, x: xp.cumulative_sum(x, axis=0) ** 3, normal(30, 2)),
-    "written in place": (lambda xp, x: written(xp, x) ** 2, normal(4, 4)),
+    "written in place": (lambda xp, x: write_row(xp, x) ** 2, normal(4, 4)),
     "integers as well": (lambda xp, x: (xp.sort(x * x), xp.argsort(x)), normal(9)),
 }  # fmt: skip
 
 
-def written(xp, x):
+def write_row(xp, x):
     x[0, :] = 3 * x[1, :]
     return x
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_right_gradients_are_not_blamed(name):
-    f, *arrays = RIGHT[name]
+@pytest.mark.parametrize("name", CORRECT_GRADIENTS)
+def test_correct_gradients_agree(name):
+    f, *arrays = CORRECT_GRADIENTS[name]
     agreement = check_agreement(f, *arrays, backends=["numpy", "torch"], gradient=True)
     gradients = [v for v in agreement.verdicts if v.output.startswith("gradient")]
     assert [v.backend for v in gradients] == ["torch"]
@@ -68,8 +68,8 @@ def test_right_gradients_are_not_blamed(name):
     assert "autograd" in agreement.skipped["the gradient on numpy"]
 
 
-class Wrong(torch.autograd.Function):
-    """tanh, with a mistake in its derivative."""
+class TanhWithMistake(torch.autograd.Function):
+    """tanh with a wrong derivative: ``mistake`` maps dy and y to dx."""
 
     @staticmethod
     def forward(x, mistake):
@@ -97,31 +97,31 @@ MISTAKES = {
 }
 
 
-class Mistaken:
-    """torch's namespace with a wrong derivative of tanh."""
+class TorchWithMistake:
+    """The namespace of torch with a wrong derivative of tanh."""
 
     __name__ = torch_xp.__name__
 
     def __init__(self, mistake):
-        self.tanh = lambda x: Wrong.apply(x, mistake)
+        self.tanh = lambda x: TanhWithMistake.apply(x, mistake)
 
     def __getattr__(self, name):
         return getattr(torch_xp, name)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_wrong_gradients_are_named(name):
-    wrong = replace(get_backend("torch"), name="mistaken", xp=Mistaken(MISTAKES[name]))
+def test_reports_wrong_gradients(name):
+    wrong = replace(get_backend("torch"), name="mistaken", xp=TorchWithMistake(MISTAKES[name]))
     arrays = normal(6, 4), normal(4, 4), normal(4)
-    with pytest.raises(Disagreement, match="mistaken, gradient") as caught:
-        check_agreement(layers, *arrays, backends=["torch", wrong], gradient=True)
-    broken = [v for v in caught.value.args[0].verdicts if not v.agrees]
-    assert {v.backend for v in broken} == {"mistaken"}
-    line = layers.__code__.co_firstlineno + 1
-    assert f"first wrong derivative: {__file__}:{line}, tanh: error / bound" in broken[0].note
+    with pytest.raises(Disagreement, match="mistaken, gradient") as error:
+        check_agreement(two_layers, *arrays, backends=["torch", wrong], gradient=True)
+    wrong_verdicts = [v for v in error.value.args[0].verdicts if not v.agrees]
+    assert {v.backend for v in wrong_verdicts} == {"mistaken"}
+    line = two_layers.__code__.co_firstlineno + 1
+    assert f"first wrong derivative: {__file__}:{line}, tanh: error / bound" in wrong_verdicts[0].note
 
 
-def test_a_gradient_that_is_cut_off_is_named():
+def test_reports_detached_gradients():
     def f(xp, x):
         return x * (x.detach() if hasattr(x, "detach") else x)
 
@@ -130,40 +130,40 @@ def test_a_gradient_that_is_cut_off_is_named():
         check_agreement(f, normal(9), backends=["torch"], gradient=True)
 
 
-def test_a_call_without_a_derivative_is_named():
+def test_reports_calls_with_zero_derivative():
     def f(xp, i, x):
         a, b = xp.unstack(xp.stack([x, 2 * x + xp.astype(i, x.dtype)]))
         return xp.where(i < 3, xp.sum(xp.floor(a) ** 2) + xp.clip(b, max=2.5), xp.matmul(x, x))
 
-    def stops(xp, i, x):
+    def with_tanh(xp, i, x):
         return f(xp, i, xp.tanh(x))
 
     check_agreement(f, np.arange(9), normal(9), backends=["torch"], gradient=True)
-    wrong = replace(get_backend("torch"), xp=Mistaken(MISTAKES["none"]))
+    wrong = replace(get_backend("torch"), xp=TorchWithMistake(MISTAKES["none"]))
     with pytest.raises(Disagreement, match=r"first wrong derivative: .*, tanh: error / bound = "):
-        check_agreement(stops, np.arange(9), normal(9), backends=[wrong], gradient=True)
+        check_agreement(with_tanh, np.arange(9), normal(9), backends=[wrong], gradient=True)
 
 
 def test_kinks_are_not_judged():
-    """|x| at 0, and ties of a maximum: libraries choose."""
+    """Libraries define different derivatives of |x| at 0 and of a maximum with ties."""
     x = np.asarray([0.0, 1.0, -2.0, 1.0])
     for f, unjudged in [(lambda xp, x: xp.abs(x), 1), (lambda xp, x: xp.max(x), 2)]:
         verdicts = check_agreement(f, x, backends=["torch"], gradient=True).verdicts
         assert verdicts[1].unjudged == unjudged
 
 
-def test_what_has_no_gradient_is_refused():
+def test_rejects_functions_without_gradient():
     with pytest.raises(InputError, match="no argument is an array of real numbers"):
         check_agreement(lambda xp, i: i / 2, np.arange(3), gradient=True)
     with pytest.raises(InputError, match="f returns no floating-point array"):
         check_agreement(lambda xp, x: xp.argsort(x), normal(3), backends=["torch"], gradient=True)
 
 
-def test_jax():
+def test_gradients_on_jax():
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
         for name in ("softmax", "saturated", "layers"):
-            f, *arrays = RIGHT[name]
+            f, *arrays = CORRECT_GRADIENTS[name]
             verdicts = check_agreement(f, *arrays, backends=["jax"], gradient=True).verdicts
             assert any(0 < v.ratio <= 1 for v in verdicts if v.output == "gradient")
         xp = jax.numpy

@@ -1,4 +1,4 @@
-"""The watching namespace: found by those who ask, honest about dtypes, and with NumPy's values."""
+"""The watched namespace: array_namespace finds it; it has float32's dtypes and NumPy's values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def xp() -> WatchedNamespace:
     return WatchedNamespace(wide=True)
 
 
-def test_it_is_found(xp):
+def test_array_namespace_finds_it(xp):
     x = xp.asarray([1.0, 2.0])
     assert array_namespace(x, x) is xp
     assert is_array_api_obj(x)
     assert not is_numpy_namespace(xp)
 
 
-def test_says_float32_and_holds_float64(xp):
+def test_declares_float32_and_stores_float64(xp):
     x = xp.asarray(np.asarray([1.0, 3.0], dtype=np.float32))
     y = x / 3
     assert (y.dtype, y.value.dtype) == (np.float32, np.float64)
@@ -62,7 +62,7 @@ def test_writes_go_through_views(xp):
         lambda xp, x: xp.broadcast_arrays(x, x)[1], lambda xp, x: xp.stack([x, x]),
     ],
 )  # fmt: skip
-def test_undisturbed_it_is_numpy(xp, f):
+def test_unperturbed_values_are_those_of_numpy(xp, f):
     import array_api_compat.numpy as numpy
 
     xp.hook = Rounding()
@@ -71,7 +71,7 @@ def test_undisturbed_it_is_numpy(xp, f):
     np.testing.assert_allclose(np.asarray(getattr(got, "value", got)), f(numpy, x), rtol=1e-15)
 
 
-def test_errors_of_one_operation_have_the_size_of_the_model(xp):
+def test_size_of_the_error_of_one_operation(xp):
     xp.hook = Rounding(np.random.default_rng(0))
     x = xp.asarray(np.random.default_rng(1).normal(size=10000).astype(np.float32))
     error = np.abs((x / 3).value / (x.value / 3) - 1) * 2**24
@@ -82,6 +82,6 @@ def test_errors_of_one_operation_have_the_size_of_the_model(xp):
 
 @pytest.mark.parametrize("n", [8, 16, 32])
 @pytest.mark.parametrize("chance", [1e-3, 1e-6, 1e-8])
-def test_students_quantile(n, chance):
+def test_student_quantile(n, chance):
     stats = pytest.importorskip("scipy.stats")
-    assert student(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)  # and above it
+    assert student(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)
