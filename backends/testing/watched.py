@@ -119,7 +119,7 @@ class WatchedNamespace:
         self.hook: Callable[[Call], Any] = Call.compute
 
     def __getattr__(self, name: str) -> Any:
-        """Return a function or extension of ``base`` under the hook. An imported scipy.special is one as well."""
+        """Return a function or extension of ``base`` under the hook; also scipy.special if it is imported."""
         special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
         value = special or getattr(self._base, name)
         if isinstance(value, ModuleType):
@@ -204,7 +204,7 @@ class Array(NDArrayOperatorsMixin):
         return self.space
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        """Pass operators and the element-wise functions of NumPy and SciPy, all of them ufuncs, to the hook."""
+        """Pass operators and element-wise functions of NumPy and SciPy, which are all ufuncs, to the hook."""
         result = self.space.apply(STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
         if out:
             self[...] = result
