@@ -39,21 +39,23 @@ class Backward(Rounding):
         self.first = list[Any]()
 
     def begin(self) -> "Backward":
-        """Start a run: reset the random errors to those of the first run."""
+        """Start a run. Each run draws the same random errors."""
         self.rng, self.errors = np.random.default_rng(self.seed), np.random.default_rng((*self.seed, 1))
         self.position = 0
         return self
 
     def first_value(self, value: Any) -> Any:
-        """Return the value at the same place of the first run; record it during the first run."""
+        """Return the value that the first run had at the same position; in the first run, record it."""
         if self.position == len(self.first):
             self.first.append(np.array(value))
         self.position += 1
         first = self.first[self.position - 1]
-        return first if first.shape == np.shape(value) else value  # another branch of f: no recorded value
+        return (
+            first if first.shape == np.shape(value) else value
+        )  # f took another branch than in the first run
 
     def perturbation(self, size: Any, x: Any) -> Any:
-        """Return u ``size`` times a fixed error in [-1, 1] times the distance of x from its first value."""
+        """Return u size xi (x - x0), with x0 from the first run and xi in [-1, 1] the same in each run."""
         return U * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
 
     def __call__(self, call: Call) -> Any:
@@ -63,7 +65,7 @@ class Backward(Rounding):
 
         def perturb_derivative(r: Any) -> Any:
             k = n_terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
-            # results that each argument affects: a backward pass sums as many numbers
+            # results that one argument affects: its derivative is a sum of as many numbers
             n_affected = max(1.0, np.size(r) * k / max(min(x.size for x in arrays), 1))
             exact = call.name in EXACT_CALLS and n_affected == 1
             if exact or np.asarray(r).dtype.kind not in "fc":

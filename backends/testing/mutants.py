@@ -1,4 +1,4 @@
-"""Mutation testing: insert one mistake at a time into NumPy's float32 operations and see if it is detected.
+"""Mutation testing: insert one mistake at a time into NumPy's float32 operations and judge the outputs.
 
 The share of detected mutants is the power of a test.
 """
@@ -17,7 +17,7 @@ from backends.testing.watched import Call, WatchedNamespace, unwrap
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
 REDUCTIONS = words("sum mean prod matmul max min all any")
 OUTCOMES = ("noticed", "survived", "equivalent")
-"""The outcome of several tests is the first that any of them has."""
+"""Outcomes of a mutant by rank: if tests differ, the first one counts."""
 ANY_DTYPE_MISTAKES = ("axis off by one", "dropped term", "swapped arguments")
 """Mistakes for results of any dtype; all others need a float32 result."""
 
@@ -66,8 +66,9 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
 class PlantedMistake:
     """A hook for a narrow namespace: each call of ``operation`` makes ``mistake``.
 
-    The mistake is one of MISTAKES or "stale buffer": return the first result of the same operation, shape and
-    dtype. ``candidates`` collects every (operation, mistake) that the calls of a run allow.
+    The mistake is one of MISTAKES or "stale buffer". A stale buffer holds the first result of the same
+    operation, shape and dtype. ``candidates`` collects every (operation, mistake) that the calls of a run
+    allow.
     """
 
     def __init__(self, operation: str = "", mistake: str = ""):

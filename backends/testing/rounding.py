@@ -61,7 +61,7 @@ def n_terms(call: Call, r: Any) -> int:
 
 
 class Rounding:
-    """A hook for a wide namespace: the oracle without ``rng``, a perturbed run with it.
+    """A hook for a wide namespace: adds random float32 errors drawn from ``rng``, or none if it is None.
 
     Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra,
     also get errors of their arguments, as in the analysis of backward stable algorithms.
@@ -94,7 +94,7 @@ class Rounding:
         return perturb(r, U * self.first_value(size), self.rng)
 
     def first_value(self, value: Any) -> Any:
-        """Return ``value``. ``Backward`` overrides this with the value at the same place of its first run."""
+        """Return ``value``. ``Backward`` overrides this method to reuse the values of its first run."""
         return value
 
     def _perturb_constant(self, x: float) -> float:

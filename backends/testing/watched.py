@@ -21,7 +21,7 @@ NARROWER_DTYPES = {wide: narrow for narrow, wide in WIDER_DTYPES.items()}
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
-"""Names in the array API standard of ufuncs with another name in NumPy."""
+"""From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -47,7 +47,7 @@ def unwrap_narrow(x: Any) -> Any:
 
 
 def _dtype_or_type(x: Any) -> Any:
-    """Return what can decide a result's dtype: the dtype of an argument, a string itself, else the type."""
+    """Return the part of an argument that decides dtypes: its dtype, the string itself, or its type."""
     if isinstance(x, Array | np.ndarray | np.generic):
         return x.dtype
     scalar_type = isinstance(x, type) and issubclass(x, np.generic)
@@ -119,7 +119,7 @@ class WatchedNamespace:
         self.hook: Callable[[Call], Any] = Call.compute
 
     def __getattr__(self, name: str) -> Any:
-        """Return a function or extension of ``base`` under the hook; also scipy.special if it is imported."""
+        """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
         special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
         value = special or getattr(self._base, name)
         if isinstance(value, ModuleType):
