@@ -8,15 +8,16 @@ import numpy as np
 
 from backends.testing.rounding import MIN_NORMAL, U
 
-FALSE_ALARM = 1e-6  # the chance that rounding as in the model breaks the bound of one output anywhere
+FALSE_ALARM_PROBABILITY = 1e-6
+"""Probability that an output breaks its bound in any element, although it rounds as in the model."""
 
 
-def student(n: int, chance: float) -> float:
+def t_quantile(n: int, probability: float) -> float:
     """How many standard deviations, estimated from n numbers, are exceeded by this chance, on either side.
 
     Wallace 1959, Bounds on normal approximations to Student's and the chi-square distributions.
     """
-    z = NormalDist().inv_cdf(1 - chance / 2)
+    z = NormalDist().inv_cdf(1 - probability / 2)
     return float(np.sqrt(n * np.expm1((z * (8 * n + 3) / (8 * n + 1)) ** 2 / n)))
 
 
@@ -53,9 +54,9 @@ class Bound:
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
             finite = np.isfinite(self.exact)
-            same = [_same(run, self.exact) for run in runs]
+            same = [_equal_or_nan(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
-            t = student(len(runs), FALSE_ALARM / max(self.exact.size, 1))
+            t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.where(finite, np.maximum(t * spread, U * np.abs(self.exact)) + MIN_NORMAL, 0.0)
             self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
 
@@ -67,10 +68,10 @@ class Bound:
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(self.exact, np.float64)))
         ratio = np.where(np.isfinite(error), error / self.bound, np.inf)
-        ratio = np.where(np.isnan(self.bound) | _same(value, self.exact), 0.0, ratio)
+        ratio = np.where(np.isnan(self.bound) | _equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
         return Verdict(backend, self.name, float(np.max(ratio, initial=0)), unjudged=unjudged)
 
 
-def _same(a: Any, b: Any) -> Any:
+def _equal_or_nan(a: Any, b: Any) -> Any:
     return (a == b) | ((a != a) & (b != b))

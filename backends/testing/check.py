@@ -9,12 +9,12 @@ from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError
 from backends.registry import get_backend
 from backends.testing.bounds import Verdict
-from backends.testing.culprit import culprit
+from backends.testing.culprit import describe_first_error
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 
 Function = Callable[..., Any]
-BACKENDS = ("numpy", "torch", "strict")
+DEFAULT_BACKENDS = ("numpy", "torch", "strict")
 
 
 class Disagreement(AssertionError):
@@ -34,7 +34,7 @@ class Agreement:
         return "\n".join([self.function, *map(str, self.verdicts), *skipped])
 
 
-def find(name: Any) -> Backend:
+def find_backend(name: Any) -> Backend:
     """The Backend for a name[:device]; a namespace that can be imported, such as "jax", becomes one."""
     try:
         return name if isinstance(name, Backend) else get_backend(*name.split(":", 1))
@@ -47,7 +47,12 @@ def find(name: Any) -> Backend:
 
 
 def check_agreement(
-    f: Function, *arrays: Any, backends: Any = BACKENDS, runs: int = 16, seed: int = 0, gradient: bool = False
+    f: Function,
+    *arrays: Any,
+    backends: Any = DEFAULT_BACKENDS,
+    runs: int = 16,
+    seed: int = 0,
+    gradient: bool = False,
 ) -> Agreement:
     """Whether backends compute f as float64 NumPy does, up to what float32 may lose in f.
 
@@ -70,7 +75,7 @@ def check_agreement(
     differences = Gradient(oracle) if gradient else None
     for name in backends:
         try:
-            backend = find(name)
+            backend = find_backend(name)
         except BackendUnavailable as error:
             agreement.skipped[str(name)] = str(error)
             continue
@@ -79,7 +84,8 @@ def check_agreement(
             agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
         for derivative, verdicts in enumerate((oracle.judge(backend), slopes or [])):
             if broken := [verdict for verdict in verdicts if not verdict.agrees]:
-                broken[0].note += f"{broken[0].note and '; '}{culprit(oracle, backend, bool(derivative))}"
+                first = describe_first_error(oracle, backend, bool(derivative))
+                broken[0].note += f"{broken[0].note and '; '}{first}"
             agreement.verdicts += verdicts
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)

@@ -37,16 +37,16 @@ class Replay(Rounding):
     def judge(self, call: Call) -> list[Verdict]:
         """As of a function that is this call."""
         oracle = Oracle(
-            partial(elsewhere, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
+            partial(call_in, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
         )
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # the gradient of integers
             return []
-        return [replace(verdict, backend=place(), output=call.name) for verdict in found or []]
+        return [replace(verdict, backend=caller_location(), output=call.name) for verdict in found or []]
 
 
-def elsewhere(call: Call, xp: Any, *arrays: Any) -> Any:
+def call_in(call: Call, xp: Any, *arrays: Any) -> Any:
     """A call in another namespace, with these arrays for its own."""
     others = dict(zip(map(id, call.arrays()), arrays, strict=True))
 
@@ -61,7 +61,7 @@ def elsewhere(call: Call, xp: Any, *arrays: Any) -> Any:
     return replace(call, function=function, kwargs=kwargs).run(there, lambda d: getattr(xp, d.name))
 
 
-def place() -> str:
+def caller_location() -> str:
     """file:line of the innermost caller outside of this package."""
     frame: Any = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__package__") in (__package__, "numpy.lib"):
@@ -69,10 +69,10 @@ def place() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def culprit(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
+def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
     """What is wrong first, a call or a derivative, and where: file:line, call and error / bound."""
     replay = Replay(backend, oracle.runs, derivative)
     said = "derivative" if derivative else "call"
-    oracle.watched(replay, default_dtype(backend.xp))
+    oracle.run_hooked(replay, default_dtype(backend.xp))
     none = f"none, from the oracle's values each {said} keeps its bound"
     return f"first wrong {said}: {replay.found or none}"

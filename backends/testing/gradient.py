@@ -114,7 +114,7 @@ class Gradient:
         """
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
-        outputs, _ = self.oracle.watched(hook, default, arrays)
+        outputs, _ = self.oracle.run_hooked(hook, default, arrays)
         floats = {name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype == float}
         for name in [name for name in floats if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))

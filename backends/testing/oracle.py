@@ -55,7 +55,9 @@ class Oracle:
         with np.errstate(all="ignore"):
             return dict(outputs(self.f(xp, *arrays)))
 
-    def watched(self, hook: Any, default: str, arrays: Any = None) -> tuple[dict[str, Any], WatchedNamespace]:
+    def run_hooked(
+        self, hook: Any, default: str, arrays: Any = None
+    ) -> tuple[dict[str, Any], WatchedNamespace]:
         """f's outputs, and the namespace; float64 among other ``arrays`` is float32 that has been moved."""
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
@@ -67,13 +69,13 @@ class Oracle:
     def bounds(self, default: str) -> dict[str, Bound]:
         """Of each output, for a library with this default dtype."""
         if default not in self._bounds:
-            exact, space = self.watched(Rounding(), default)
+            exact, space = self.run_hooked(Rounding(), default)
             if not exact:
                 raise InputError("f returns no array and no number, expected at least one to compare")
             if self._bounds and not space.default_used:
                 return next(iter(self._bounds.values()))
             streams = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
-            runs = [self.watched(Rounding(rng), default)[0] for rng in streams]
+            runs = [self.run_hooked(Rounding(rng), default)[0] for rng in streams]
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
                     others = [unwrap(run.get(name, np.nan)) for run in runs]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.testing.check import BACKENDS, Agreement, Disagreement, check_agreement
+from backends.testing.check import DEFAULT_BACKENDS, Agreement, Disagreement, check_agreement
 from backends.testing.mutants import OUTCOMES, mutants
 from backends.testing.oracle import Oracle
 from backends.testing.picture import draw
 
-FOUND = pytest.StashKey[Any]()  # (test, Agreement), and mutant -> outcomes
+RESULTS = pytest.StashKey[Any]()  # (test, Agreement), and mutant -> outcomes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "agree(backends=[...]): what the fixture agree compares")
-    config.stash[FOUND] = [], defaultdict(set)
+    config.stash[RESULTS] = [], defaultdict(set)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,8 +43,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     seed = getattr(request, "param", 0)
     marker = request.node.get_closest_marker("agree")
     named = config.getoption("--agree-backends")
-    backends = named.split(",") if named else marker.kwargs["backends"] if marker else BACKENDS
-    found, planted = config.stash[FOUND]
+    backends = named.split(",") if named else marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
+    found, planted = config.stash[RESULTS]
 
     def check(f: Callable[..., Any], *arrays: Any, gradient: bool = False) -> Agreement:
         __tracebackhide__ = True
@@ -67,7 +67,7 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     say = terminalreporter.write_line
-    found, planted = config.stash[FOUND]
+    found, planted = config.stash[RESULTS]
     for name, why in sorted({pair for _, agreement in found for pair in agreement.skipped.items()}):
         say(f"agree: {name} was not compared: {why}")
     best = [min(outcomes, key=OUTCOMES.index) for outcomes in planted.values()]

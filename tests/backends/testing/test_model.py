@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends.testing.bounds import Bound, student
+from backends.testing.bounds import Bound, t_quantile
 from backends.testing.gradient import Gradient
 from backends.testing.mutants import PlantedMistake, mutants
 from backends.testing.oracle import Oracle, outputs
@@ -76,7 +76,7 @@ def test_a_bound_is_students_quantile_times_the_spread():
     exact = np.asarray([1.0, 2.0, np.inf, np.nan, 3.0, np.inf])
     runs = [exact + d for d in ([1e-5, 0, 0, 0, np.inf, 0], [-1e-5, 0, 0, 0, 0, np.nan])]
     bound = Bound("x", exact, runs, np.float32).bound
-    t = student(2, 1e-6 / 6)
+    t = t_quantile(2, 1e-6 / 6)
     np.testing.assert_allclose(
         bound, [1e-5 * t + MIN_NORMAL, 2 * U + MIN_NORMAL, 0, 0, np.nan, np.nan], rtol=1e-9
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
-from backends.testing.bounds import student
+from backends.testing.bounds import t_quantile
 from backends.testing.rounding import Rounding
 from backends.testing.watched import WatchedNamespace
 
@@ -84,4 +84,4 @@ def test_size_of_the_error_of_one_operation(xp):
 @pytest.mark.parametrize("chance", [1e-3, 1e-6, 1e-8])
 def test_student_quantile(n, chance):
     stats = pytest.importorskip("scipy.stats")
-    assert student(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)
+    assert t_quantile(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)

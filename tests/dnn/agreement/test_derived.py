@@ -15,7 +15,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from backends import Backend
-from backends.testing.bounds import FALSE_ALARM, student
+from backends.testing.bounds import FALSE_ALARM_PROBABILITY, t_quantile
 from backends.testing.rounding import MIN_NORMAL, Rounding
 from backends.testing.watched import Array, Call, WatchedNamespace, unwrap
 from dnn.agreement import QUICK, Data, Record, check
@@ -79,7 +79,7 @@ def bound_pairs(records):
         least = U if analytic < 0.1 else 0.5  # errors in ULPs
         if not analytic and not errors.any():
             least = 0.0
-        spread = student(len(errors), FALSE_ALARM) * float(np.std(errors, ddof=1))
+        spread = t_quantile(len(errors), FALSE_ALARM_PROBABILITY) * float(np.std(errors, ddof=1))
         pair = analytic, max(least, float(np.mean(errors)) + spread)
         # One bound covers large, small and exact examples, so compare it with the largest derived one.
         key = level, case, re.sub("[0-9]+", "", tensor) if case.endswith("extremes") else tensor
@@ -122,7 +122,7 @@ def make_records(case, tensor, bound, *errors, note=""):
 
 def test_derived_bound_is_mean_plus_student_quantile():
     """It is at least one rounding, for extremes the largest of all examples, and 0 if nothing differs."""
-    t = student(3, 1e-6)
+    t = t_quantile(3, 1e-6)
     records = [
         *make_records("c", "z", 3 * U, U, 2 * U, 3 * U), *make_records("c", "a", 4.0, 0.1, 0.1, 0.1),
         *make_records("c", "e", 0.0, 0.0, 0.0), *make_records("c", "f", 0.0, 0.0, 1e-12),
