@@ -1,4 +1,4 @@
-"""Do backends agree on a function of yours? See docs/agreement-for-your-code.md."""
+"""Checks that a function gives the same result on all backends. See docs/agreement-for-your-code.md."""
 
 from backends.testing.check import Agreement, Disagreement, check_agreement
 

@@ -1,4 +1,4 @@
-"""From disturbed runs to a bound, and from a bound to a verdict."""
+"""Error bounds from perturbed runs, and verdicts on backends from error bounds."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -13,9 +13,13 @@ FALSE_ALARM_PROBABILITY = 1e-6
 
 
 def t_quantile(n: int, probability: float) -> float:
-    """How many standard deviations, estimated from n numbers, are exceeded by this chance, on either side.
+    """Return the two-sided quantile of Student's t distribution, from an upper bound by Wallace.
 
-    Wallace 1959, Bounds on normal approximations to Student's and the chi-square distributions.
+    Args:
+        n: degrees of freedom
+        probability: that the absolute value exceeds the quantile
+
+    Source: Wallace 1959, Bounds on normal approximations to Student's and the chi-square distributions.
     """
     z = NormalDist().inv_cdf(1 - probability / 2)
     return float(np.sqrt(n * np.expm1((z * (8 * n + 3) / (8 * n + 1)) ** 2 / n)))
@@ -23,13 +27,22 @@ def t_quantile(n: int, probability: float) -> float:
 
 @dataclass
 class Verdict:
-    """One output of one backend, which agrees if ``ratio``, the largest error / bound, is at most 1."""
+    """The comparison of one output of one backend with its bound.
+
+    Args:
+        backend: name of the backend
+        output: name of the output
+        ratio: largest error / bound of an element; the backend agrees if it is at most 1
+        note: an explanation, or ""
+        unjudged: number of elements without a bound, since rounding decides an index, a branch, or whether
+            a number is finite
+    """
 
     backend: str
     output: str
     ratio: float
     note: str = ""
-    unjudged: int = 0  # elements of which rounding decides an index, a branch, or whether they are finite
+    unjudged: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -41,13 +54,24 @@ class Verdict:
 
 
 class Bound:
-    """How far an output may be from the oracle: 0 for what is exact, NaN where nothing can be said, else
-    Student's quantile times the root mean square distance of the runs, and at least u."""
+    """Largest allowed distance of each element of an output from the oracle.
+
+    The bound of a finite floating-point element is Student's quantile times the root mean square distance of
+    the runs from the oracle, and at least u abs(exact). The bound of all other elements is 0: integers,
+    booleans, NaN and infinities must be equal. An element is not judged, and its bound is NaN, if rounding
+    decides it: a run differs from the oracle in the shape, in an integer, or in whether the element is finite.
+
+    Args:
+        name: name of the output
+        exact: the oracle's result, in float64
+        runs: results of the perturbed runs
+        dtype: expected dtype; None for a Python number
+    """
 
     def __init__(self, name: str, exact: Any, runs: list[Any], dtype: Any):
         self.name = name
         self.exact = np.asarray(exact)
-        self.dtype = dtype  # None: a Python number
+        self.dtype = dtype
         if any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
@@ -61,6 +85,7 @@ class Bound:
             self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
 
     def judge(self, backend: str, value: Any) -> Verdict:
+        """Compare a backend's output with the oracle. Integer dtypes of all widths are accepted."""
         names = [np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype)]
         got, expected = (name.rstrip("0123456789") if "int" in name else name for name in names)
         if (value.shape, got) != (self.exact.shape, expected):

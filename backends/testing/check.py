@@ -1,4 +1,4 @@
-"""Do backends agree on a function? Their errors against bounds that the function itself gives."""
+"""``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
 import importlib
 from collections.abc import Callable
@@ -18,12 +18,18 @@ DEFAULT_BACKENDS = ("numpy", "torch", "strict")
 
 
 class Disagreement(AssertionError):
-    """A backend broke its bound; the argument is the Agreement with all verdicts."""
+    """Raised if a backend breaks its bound. ``args[0]`` is the Agreement with all verdicts."""
 
 
 @dataclass
 class Agreement:
-    """What ``check_agreement`` found out; ``skipped``: backend -> why it cannot run."""
+    """The result of ``check_agreement``.
+
+    Args:
+        function: qualified name of the function
+        verdicts: one for each output of each backend
+        skipped: backend -> reason why it was not compared
+    """
 
     function: str
     verdicts: list[Verdict] = field(default_factory=list)
@@ -35,7 +41,10 @@ class Agreement:
 
 
 def find_backend(name: Any) -> Backend:
-    """The Backend for a name[:device]; a namespace that can be imported, such as "jax", becomes one."""
+    """Return the backend named "name" or "name:device", or a new one for a module such as "jax".
+
+    Raises BackendUnavailable: the backend cannot run, or there is no module of this name.
+    """
     try:
         return name if isinstance(name, Backend) else get_backend(*name.split(":", 1))
     except InputError as error:
@@ -54,17 +63,24 @@ def check_agreement(
     seed: int = 0,
     gradient: bool = False,
 ) -> Agreement:
-    """Whether backends compute f as float64 NumPy does, up to what float32 may lose in f.
+    """Compare f in float32 on several backends with f in float64 on NumPy.
+
+    The bound of each output is derived from the effect of float32 rounding errors on f.
 
     Args:
-        f: ``f(xp, *arrays)``, or ``f(*arrays)`` that finds its namespace by array_api_compat; it returns
-            arrays or numbers, also in tuples, dicts or result objects.
-        arrays: NumPy arrays; float64 is rounded to float32. What is no array is handed on.
-        backends: a list of names ("numpy", "torch:cuda", "jax", any importable namespace) or Backends.
-        runs: disturbed runs that the bounds are derived from; ``seed``: of their random numbers.
-        gradient: compare the gradients of torch and JAX too: of the sum of f's arrays times random weights.
+        f: ``f(xp, *arrays)``, or ``f(*arrays)``, which may get its namespace from array_api_compat.
+            It returns arrays or numbers, also in tuples, dicts or result objects.
+        arrays: NumPy arrays, with float64 rounded to float32. Other arguments are passed unchanged.
+        backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Backends.
+        runs: number of perturbed runs that the bounds are derived from.
+        seed: seed of the perturbations.
+        gradient: also compare the gradients of torch and JAX. They are those of the sum of f's arrays times
+            random weights.
 
-    Raises Disagreement: a bound is broken; says where, by how much, and in which call first.
+    Raises:
+        Disagreement: an output breaks its bound. The message names the output, its error / bound, and the
+            first wrong call.
+        InputError: f returns no array and no number, or ``gradient`` is True and f has no gradient.
 
     >>> import numpy as np
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
@@ -72,17 +88,17 @@ def check_agreement(
     """
     oracle = Oracle(f, arrays, runs, seed)
     agreement = Agreement(getattr(f, "__qualname__", repr(f)))
-    differences = Gradient(oracle) if gradient else None
+    gradients = Gradient(oracle) if gradient else None
     for name in backends:
         try:
             backend = find_backend(name)
         except BackendUnavailable as error:
             agreement.skipped[str(name)] = str(error)
             continue
-        slopes = differences.judge(backend) if differences else []
-        if slopes is None:
-            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd; torch and jax have"
-        for derivative, verdicts in enumerate((oracle.judge(backend), slopes or [])):
+        gradient_verdicts = gradients.judge(backend) if gradients else []
+        if gradient_verdicts is None:
+            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
+        for derivative, verdicts in enumerate((oracle.judge(backend), gradient_verdicts or [])):
             if broken := [verdict for verdict in verdicts if not verdict.agrees]:
                 first = describe_first_error(oracle, backend, bool(derivative))
                 broken[0].note += f"{broken[0].note and '; '}{first}"

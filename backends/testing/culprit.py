@@ -1,4 +1,8 @@
-"""Which call went wrong, or its derivative: one by one, each from the oracle's values."""
+"""Search for the first wrong call or derivative of a function on a backend.
+
+The backend computes each call of the function alone, from the oracle's values. So an error in one call does
+not change the arguments of the next.
+"""
 
 import operator
 import sys
@@ -18,8 +22,16 @@ from backends.testing.watched import Call, tree_map, unwrap_narrow
 
 
 class Replay(Rounding):
-    """The oracle's hook, with each result rounded to float32, as backends hold it. The backend computes each
-    call as well, or its derivative, until one breaks its own bound; ``found`` says which."""
+    """A hook that runs the oracle and compares a backend with it on each call.
+
+    The results are rounded to float32, as backends store them. The search ends at the first call that breaks
+    its bound; ``found`` then describes the call.
+
+    Args:
+        backend: the backend to compare
+        runs: number of perturbed runs for the bound of a call
+        derivative: compare derivatives instead of values
+    """
 
     def __init__(self, backend: Backend, runs: int, derivative: bool):
         super().__init__()
@@ -35,34 +47,34 @@ class Replay(Rounding):
         return tree_map(lambda x: x.astype(np.float32).astype(x.dtype) if x.dtype == float else x, exact)
 
     def judge(self, call: Call) -> list[Verdict]:
-        """As of a function that is this call."""
+        """Compare the backend on a function that consists of this call."""
         oracle = Oracle(
             partial(call_in, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
         )
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
-        except InputError:  # the gradient of integers
+        except InputError:  # integers have no gradient
             return []
         return [replace(verdict, backend=caller_location(), output=call.name) for verdict in found or []]
 
 
 def call_in(call: Call, xp: Any, *arrays: Any) -> Any:
-    """A call in another namespace, with these arrays for its own."""
-    others = dict(zip(map(id, call.arrays()), arrays, strict=True))
+    """Repeat a call in the namespace ``xp``, with ``arrays`` in place of its arrays."""
+    replacements = dict(zip(map(id, call.arrays()), arrays, strict=True))
 
-    def there(x: Any) -> Any:
+    def convert(x: Any) -> Any:
         if isinstance(call.function, np.ufunc) and isinstance(x, int | float | complex):
-            device = getattr(arrays[0], "device", None)  # what JAX traces has none
+            device = getattr(arrays[0], "device", None)  # JAX's tracers have no device
             return xp.asarray(np.asarray(x, call.arrays()[0].dtype), device=device)
-        return others.get(id(x), x)
+        return replacements.get(id(x), x)
 
     function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
     kwargs = {key: value for key, value in call.kwargs.items() if key != "device"}
-    return replace(call, function=function, kwargs=kwargs).run(there, lambda d: getattr(xp, d.name))
+    return replace(call, function=function, kwargs=kwargs).run(convert, lambda d: getattr(xp, d.name))
 
 
 def caller_location() -> str:
-    """file:line of the innermost caller outside of this package."""
+    """Return "file:line" of the innermost caller outside this package."""
     frame: Any = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__package__") in (__package__, "numpy.lib"):
         frame = frame.f_back
@@ -70,9 +82,12 @@ def caller_location() -> str:
 
 
 def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
-    """What is wrong first, a call or a derivative, and where: file:line, call and error / bound."""
+    """Describe the first call on a backend with a wrong value or derivative.
+
+    Returns "first wrong call: file:line, operation: error / bound = ...".
+    """
     replay = Replay(backend, oracle.runs, derivative)
-    said = "derivative" if derivative else "call"
+    kind = "derivative" if derivative else "call"
     oracle.run_hooked(replay, default_dtype(backend.xp))
-    none = f"none, from the oracle's values each {said} keeps its bound"
-    return f"first wrong {said}: {replay.found or none}"
+    none = f"none, each {kind} alone is within its bound for the oracle's values"
+    return f"first wrong {kind}: {replay.found or none}"

@@ -1,4 +1,4 @@
-"""The oracle: a function in float64 on float32's numbers, once undisturbed and often disturbed."""
+"""The oracle: a function of float32 numbers, computed in float64, and error bounds from perturbed runs."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from backends.testing.watched import Array, WatchedNamespace, unwrap
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
-    """(name, array or number) of all that a function returns: tuples, lists, dicts and result objects."""
+    """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects."""
     if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
         yield name or "result", value
         return
@@ -28,17 +28,24 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
 
 
 def to_numpy(backend: Backend, x: Any) -> Any:
-    """One of the backend's arrays, or a number, as NumPy's."""
+    """Return an array of the backend, or a number, as a NumPy array."""
     return backend.to_host(x) if isinstance(x, backend.array_type) else np.asarray(x)
 
 
 class Oracle:
-    """``f(xp, *arrays)`` or ``f(*arrays)`` on float32's numbers; ``runs`` disturbed runs give the bounds."""
+    """Exact results and error bounds of a function.
+
+    Args:
+        f: ``f(xp, *arrays)`` or ``f(*arrays)``
+        arrays: arguments; NumPy arrays in float64 and complex128 are rounded to float32 and complex64
+        runs: number of perturbed runs that the bounds are derived from
+        seed: seed of the perturbations
+    """
 
     def __init__(self, f: Callable[..., Any], arrays: Iterable[Any], runs: int = 16, seed: int = 0):
         try:
             first: Any = next(iter(inspect.signature(f).parameters), None)
-        except ValueError:  # written in C
+        except ValueError:  # functions written in C may have no signature
             first = None
         self.f: Callable[..., Any] = f if first == "xp" else lambda xp, *arrays: f(*arrays)
         narrow = {"d": np.float32, "D": np.complex64}
@@ -49,33 +56,45 @@ class Oracle:
         self._bounds = dict[str, dict[str, Bound]]()
         self._spaces = dict[str, WatchedNamespace]()
 
-    def run(self, xp: Any, put: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
-        """f's outputs in this namespace; ``put`` makes one of its arrays of a NumPy array."""
-        arrays = [put(x.copy()) if isinstance(x, np.ndarray) else x for x in arrays or self.arrays]
+    def run(self, xp: Any, convert: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
+        """Return f's outputs in the namespace ``xp``; ``convert(x)`` turns a NumPy array into one of xp's."""
+        arrays = [convert(x.copy()) if isinstance(x, np.ndarray) else x for x in arrays or self.arrays]
         with np.errstate(all="ignore"):
             return dict(outputs(self.f(xp, *arrays)))
 
     def run_hooked(
         self, hook: Any, default: str, arrays: Any = None
     ) -> tuple[dict[str, Any], WatchedNamespace]:
-        """f's outputs, and the namespace; float64 among other ``arrays`` is float32 that has been moved."""
+        """Run f in a namespace that passes each call to ``hook``.
+
+        Args:
+            hook: ``hook(call)`` returns the result of a call
+            default: the default dtype, "float32" or "float64"
+            arrays: arguments in place of the oracle's; float64 arrays are float32 arguments with an offset
+                and are not rounded
+
+        Returns f's outputs and the namespace.
+        """
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        moved = np.dtype("float64")
+        wide = np.dtype("float64")
         dtype = np.dtype("float32")
-        put = lambda x: Array(space, x, dtype) if x.dtype == moved else space.asarray(x)  # noqa: E731
-        return self.run(space, put, arrays), space
+        convert = lambda x: Array(space, x, dtype) if x.dtype == wide else space.asarray(x)  # noqa: E731
+        return self.run(space, convert, arrays), space
 
     def bounds(self, default: str) -> dict[str, Bound]:
-        """Of each output, for a library with this default dtype."""
+        """Return the bound of each output, for a library with this default dtype.
+
+        Raises InputError: f returns no array and no number.
+        """
         if default not in self._bounds:
             exact, space = self.run_hooked(Rounding(), default)
             if not exact:
                 raise InputError("f returns no array and no number, expected at least one to compare")
             if self._bounds and not space.default_used:
                 return next(iter(self._bounds.values()))
-            streams = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
-            runs = [self.run_hooked(Rounding(rng), default)[0] for rng in streams]
+            generators = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
+            runs = [self.run_hooked(Rounding(rng), default)[0] for rng in generators]
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
                     others = [unwrap(run.get(name, np.nan)) for run in runs]
@@ -84,12 +103,12 @@ class Oracle:
         return self._bounds[default]
 
     def judge(self, backend: Backend) -> list[Verdict]:
-        """A verdict for each output of f on one backend."""
+        """Return a verdict for each output of f on one backend. An exception in f becomes a verdict too."""
         bounds = self.bounds(default_dtype(backend.xp))
         try:
             results = self.run(backend.xp, backend.from_host)
             values = {name: to_numpy(backend, x) for name, x in results.items()}
-        except Exception as error:  # each library has its own
+        except Exception as error:  # each library has its own classes
             return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
@@ -98,6 +117,6 @@ class Oracle:
 
 
 def default_dtype(xp: Any) -> str:
-    """Of floating-point arrays that are made without one: "float32" or "float64"."""
+    """Return the dtype of new floating-point arrays in a namespace: "float32" or "float64"."""
     info = getattr(xp, "__array_namespace_info__", None)
     return str(info().default_dtypes()["real floating"]).rpartition(".")[2] if info else "float64"

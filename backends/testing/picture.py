@@ -1,4 +1,4 @@
-"""The picture of a report: the largest error / bound of each test on each backend."""
+"""The plot of a report: the largest error / bound of each test on each backend."""
 
 import re
 from collections import defaultdict
@@ -9,15 +9,19 @@ import numpy as np
 from backends.testing.check import Agreement
 
 
-def draw(found: Iterable[tuple[str, Agreement]], file: str) -> None:
-    """Write it to a file, of (name of a test, what it found); tests that differ in the seed share a row.
+def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:
+    """Plot the results of tests into a file. Tests that differ only in the seed share a row.
 
-    Raises ImportError: there is no matplotlib.
+    Args:
+        results: (name of a test, its agreement)
+        file: path of the picture
+
+    Raises ImportError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
 
     worst: dict[str, dict[str, float]] = defaultdict(dict)  # test -> backend -> ratio
-    for test, agreement in found:
+    for test, agreement in results:
         row = worst[re.sub(r"(?<=\[)seed\d+-?", "", test.rpartition("::")[2]).removesuffix("[]")]
         for verdict in agreement.verdicts:
             series = verdict.backend + ", gradient" * (verdict.output == "gradient")
@@ -25,8 +29,8 @@ def draw(found: Iterable[tuple[str, Agreement]], file: str) -> None:
     tests = sorted(worst, key=lambda test: max(worst[test].values(), default=0.0))
     ratios = [ratio for row in worst.values() for ratio in row.values() if 1e-6 < ratio < np.inf]
     ticks = 10 ** np.arange(np.floor(np.log10(min([0.1, *ratios]))), np.log10(max([1.1, *ratios])) + 1)
-    zero = ticks[0] / 4
-    infinite = ticks[-1] * 4  # where these are drawn
+    zero = ticks[0] / 4  # zero and infinity lie outside a logarithmic axis: plot them beside its ends
+    infinite = ticks[-1] * 4
     figure = Figure(figsize=(9, 1.2 + 0.21 * len(tests)), dpi=120, layout="constrained")
     axes = figure.add_subplot(xscale="log", xlim=(zero / 2, infinite * 2), ylim=(-0.5, len(tests) - 0.5))
     axes.axvspan(1, infinite * 2, color="tab:red", alpha=0.1, linewidth=0)
@@ -34,7 +38,7 @@ def draw(found: Iterable[tuple[str, Agreement]], file: str) -> None:
     backends = sorted({backend for row in worst.values() for backend in row})
     for i, backend in enumerate(backends):
         x, y = np.transpose([(worst[t][backend], y) for y, t in enumerate(tests) if backend in worst[t]])
-        y += 0.4 * ((i + 0.5) / len(backends) - 0.5)  # beside each other
+        y += 0.4 * ((i + 0.5) / len(backends) - 0.5)  # backends beside each other
         axes.plot(np.clip(x, zero, infinite), y, "osD^vP*X"[i % 8], label=backend, markersize=4)
     axes.set_xticks([zero, *ticks, infinite], ["0", *(f"{tick:g}" for tick in ticks), "inf"])
     axes.set_yticks(range(len(tests)), [t if len(t) < 60 else f"{t[:57]}..." for t in tests], fontsize=8)

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixture and marker ``agree``, options --agree-*. It loads no array library but NumPy."""
+"""The pytest plugin: fixture and marker ``agree``, options --agree-*. It imports no array library but NumPy."""
 
 import json
 from collections import defaultdict
@@ -14,19 +14,20 @@ from backends.testing.mutants import OUTCOMES, mutants
 from backends.testing.oracle import Oracle
 from backends.testing.picture import draw
 
-RESULTS = pytest.StashKey[Any]()  # (test, Agreement), and mutant -> outcomes
+RESULTS = pytest.StashKey[Any]()
+"""A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    add = parser.getgroup("agree", "do array backends agree?").addoption
-    add("--agree-backends", metavar="A,B", help="compare these, whatever the tests name")
-    add("--agree-seeds", metavar="N", type=int, default=1, help="run each test with agree.rng from N seeds")
-    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and a picture")
-    add("--agree-mutants", action="store_true", help="say which mistakes of one operation no test notices")
+    add = parser.getgroup("agree", "comparison of array backends").addoption
+    add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
+    add("--agree-seeds", metavar="N", type=int, default=1, help="run each test with seeds 0 to N - 1 (1)")
+    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and a plot (.png)")
+    add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "agree(backends=[...]): what the fixture agree compares")
+    config.addinivalue_line("markers", "agree(backends=[...]): backends that the fixture agree compares")
     config.stash[RESULTS] = [], defaultdict(set)
 
 
@@ -38,25 +39,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
-    """``agree(f, *arrays, gradient=False)`` fails where backends disagree; ``agree.rng`` draws inputs."""
+    """``agree(f, *arrays, gradient=False)`` fails if backends disagree. ``agree.rng`` generates inputs."""
     config = request.config
     seed = getattr(request, "param", 0)
     marker = request.node.get_closest_marker("agree")
-    named = config.getoption("--agree-backends")
-    backends = named.split(",") if named else marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
-    found, planted = config.stash[RESULTS]
+    option = config.getoption("--agree-backends")
+    backends = option.split(",") if option else marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
+    results, mutant_outcomes = config.stash[RESULTS]
 
     def check(f: Callable[..., Any], *arrays: Any, gradient: bool = False) -> Agreement:
         __tracebackhide__ = True
         try:
             agreement = check_agreement(f, *arrays, backends=backends, seed=seed, gradient=gradient)
         except Disagreement as error:
-            found.append((request.node.nodeid, error.args[0]))
+            results.append((request.node.nodeid, error.args[0]))
             raise
-        found.append((request.node.nodeid, agreement))
+        results.append((request.node.nodeid, agreement))
         if config.getoption("--agree-mutants"):
             for mutant, outcome in mutants(Oracle(f, arrays, seed=seed)).items():
-                planted[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
+                mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
         return agreement
@@ -66,21 +67,22 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    say = terminalreporter.write_line
-    found, planted = config.stash[RESULTS]
-    for name, why in sorted({pair for _, agreement in found for pair in agreement.skipped.items()}):
-        say(f"agree: {name} was not compared: {why}")
-    best = [min(outcomes, key=OUTCOMES.index) for outcomes in planted.values()]
-    if planted:
-        say("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))
-    for mutant in (mutant for mutant, outcome in zip(planted, best, strict=True) if outcome == "survived"):
-        say(f"agree: not noticed: {mutant}")
+    write_line = terminalreporter.write_line
+    results, mutant_outcomes = config.stash[RESULTS]
+    for name, why in sorted({pair for _, agreement in results for pair in agreement.skipped.items()}):
+        write_line(f"agree: {name} was not compared: {why}")
+    best = [min(outcomes, key=OUTCOMES.index) for outcomes in mutant_outcomes.values()]
+    if mutant_outcomes:
+        write_line("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))
+    for mutant, outcome in zip(mutant_outcomes, best, strict=True):
+        if outcome == "survived":
+            write_line(f"agree: not noticed: {mutant}")
     if file := config.getoption("--agree-report"):
-        report = {"tests": [{"test": test, **asdict(agreement)} for test, agreement in found],
-                  "mutants": {mutant: sorted(outcomes) for mutant, outcomes in planted.items()}}  # fmt: skip
+        report = {"tests": [{"test": test, **asdict(agreement)} for test, agreement in results],
+                  "mutants": {mutant: sorted(outcomes) for mutant, outcomes in mutant_outcomes.items()}}  # fmt: skip
         with open(file, "w", encoding="utf-8") as out:
             json.dump(report, out, indent=1)
         try:
-            draw(found, file.removesuffix(".json") + ".png")
+            draw(results, file.removesuffix(".json") + ".png")
         except ImportError as error:
-            say(f"agree: no picture of the report: {error}; pip install matplotlib")
+            write_line(f"agree: no picture of the report: {error}; pip install matplotlib")
