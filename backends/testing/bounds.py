@@ -58,8 +58,8 @@ class Bound:
 
     The bound of a finite floating-point element is Student's quantile times the root mean square distance of
     the runs from the oracle, and at least u abs(exact). The bound of all other elements is 0: integers,
-    booleans, NaN and infinities must be equal. An element is not judged, and its bound is NaN, if rounding
-    decides it: a run differs from the oracle in the shape, in an integer, or in whether the element is finite.
+    booleans, NaN and infinities must be equal. If rounding decides an element, its bound is NaN and it is not
+    judged: a run differs from the oracle in shape, in an integer, or in whether the element is finite.
 
     Args:
         name: name of the output

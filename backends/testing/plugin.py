@@ -1,4 +1,7 @@
-"""The pytest plugin: fixture and marker ``agree``, options --agree-*. It imports no array library but NumPy."""
+"""The pytest plugin: fixture and marker ``agree``, options --agree-*.
+
+It imports no array library but NumPy.
+"""
 
 import json
 from collections import defaultdict
@@ -78,8 +81,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
     if file := config.getoption("--agree-report"):
-        report = {"tests": [{"test": test, **asdict(agreement)} for test, agreement in results],
-                  "mutants": {mutant: sorted(outcomes) for mutant, outcomes in mutant_outcomes.items()}}  # fmt: skip
+        report = {
+            "tests": [{"test": test, **asdict(agreement)} for test, agreement in results],
+            "mutants": {mutant: sorted(outcomes) for mutant, outcomes in mutant_outcomes.items()},
+        }
         with open(file, "w", encoding="utf-8") as out:
             json.dump(report, out, indent=1)
         try:

@@ -1,4 +1,4 @@
-"""Functions of SciPy, scikit-learn and array-api-extra, unmodified, with arguments for each.
+"""Unmodified functions of SciPy, scikit-learn and array-api-extra, with arguments for each.
 
 SCIPY_ARRAY_API=1 must be set before SciPy is imported, so outside_code.py runs in a process of its own.
 """
@@ -17,12 +17,14 @@ from sklearn import metrics
 from sklearn.metrics import pairwise
 
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
-N, TABLE, ROWS = (40,), (30, 5), (12, 6)
+VECTOR = (40,)
+TABLE = (30, 5)
+ROWS = (12, 6)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A function, how its arrays are drawn, and its settings."""
+    """A function, the generator of its arrays, and its keyword arguments."""
 
     function: Callable[..., Any]
     draw: Draw
@@ -48,7 +50,7 @@ def positive(*shapes: tuple[int, ...]) -> Draw:
     return lambda rng: tuple(rng.gamma(2.0, size=shape) + 0.1 for shape in shapes)
 
 
-def unit(*shapes: tuple[int, ...]) -> Draw:
+def uniform(*shapes: tuple[int, ...]) -> Draw:
     return lambda rng: tuple(rng.uniform(0.02, 0.98, size=shape) for shape in shapes)
 
 
@@ -63,11 +65,12 @@ def cases(draw: Draw, *functions: Callable[..., Any], **settings: Any) -> list[C
 
 
 CASES = [
-    *cases(normal(N), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0, special.i0e,
-           special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
-    *cases(positive(N), special.gammaln, special.psi, special.entr, special.gamma, special.j0, special.k0),
-    *cases(unit(N), special.logit, special.ndtri),
-    *cases(positive(N, N), special.gammainc, special.gammaincc, special.xlogy, special.xlog1py,
+    *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
+           special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
+    *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.j0,
+           special.k0),
+    *cases(uniform(VECTOR), special.logit, special.ndtri),
+    *cases(positive(VECTOR, VECTOR), special.gammainc, special.gammaincc, special.xlogy, special.xlog1py,
            special.rel_entr, special.kl_div, special.betaln),
     *cases(normal(TABLE), special.logsumexp, special.softmax, special.log_softmax, axis=1),
     *cases(positive(TABLE), stats.skew, stats.variation, stats.sem, stats.zscore, stats.gmean, stats.hmean,
@@ -76,41 +79,41 @@ CASES = [
     *cases(normal(TABLE), stats.circmean, stats.circvar, stats.circstd, axis=0),
     *cases(normal(TABLE), stats.directional_stats),
     *cases(normal(TABLE, TABLE), stats.zmap, stats.ttest_rel),
-    *cases(positive(N), stats.chisquare, stats.power_divergence),
-    *cases(normal(N, N), metrics.mean_squared_error, metrics.mean_absolute_error,
+    *cases(positive(VECTOR), stats.chisquare, stats.power_divergence),
+    *cases(normal(VECTOR, VECTOR), metrics.mean_squared_error, metrics.mean_absolute_error,
            metrics.median_absolute_error, metrics.r2_score),
-    *cases(positive(N, N), metrics.mean_gamma_deviance, metrics.mean_poisson_deviance),
+    *cases(positive(VECTOR, VECTOR), metrics.mean_gamma_deviance, metrics.mean_poisson_deviance),
     *cases(normal(ROWS, ROWS), pairwise.linear_kernel, pairwise.polynomial_kernel, pairwise.sigmoid_kernel,
            pairwise.euclidean_distances, pairwise.paired_euclidean_distances, pairwise.cosine_similarity),
     *cases(positive(ROWS, ROWS), pairwise.additive_chi2_kernel),
     *cases(normal((3, 4), (4, 2)), xpx.kron),
-    *cases(normal(N, N), xpx.isclose),
+    *cases(normal(VECTOR, VECTOR), xpx.isclose),
     *cases(with_nan, xpx.nanmean, xpx.nansum, axis=0),
     *cases(with_nan, xpx.nan_to_num),
 ]  # fmt: skip
 
-DISAGREE = {
-    "torch.special.ndtr loses all digits below -5, where SciPy's has them": Case(
+DISAGREEMENTS = {
+    "torch.special.ndtr loses all digits below -5, SciPy's does not": Case(
         special.ndtr, lambda rng: (rng.uniform(-6, -4, 40),)
     ),
     "array-api-extra's cov gives float64 for float32, but torch.cov on torch": Case(xpx.cov, normal((5, 30))),
     "scikit-learn's manhattan_distances gives float64 on NumPy only (by SciPy)": Case(
         pairwise.manhattan_distances, normal(ROWS, ROWS)
     ),
-    "scikit-learn's roc_curve calls xp.diff(x, 2), where the standard wants n=2": Case(
+    "scikit-learn's roc_curve calls xp.diff(x, 2), but the standard requires n=2": Case(
         metrics.roc_curve, lambda rng: (np.arange(40) % 2, rng.uniform(size=40))
     ),
 }
-"""Real disagreements that were found: what it is -> a case that shows it."""
+"""Known disagreements: description -> a case that shows it."""
 
-SURVIVORS = {
-    # These subtract the largest element only to avoid overflow: any element would do.
+SURVIVING_MUTANTS = {
+    # The largest element is subtracted only to avoid overflow. Without overflow any element gives the result.
     "softmax: max, dropped term",
     "log_softmax: max, dropped term",
     "logsumexp: max, dropped term",
-    # These make the result inf or NaN, and SciPy then takes log(sum(exp(x))), right without overflow.
+    # The result becomes inf or NaN. SciPy then computes log(sum(exp(x))), which is right without overflow.
     "logsumexp: subtract, swapped arguments",
     "logsumexp: less, swapped arguments",
     "logsumexp: astype, stale buffer",
 }
-"""Mutants that no test notices, as no output leaves its bound."""
+"""Mutants that no test detects, since all outputs stay within their bounds."""

@@ -1,5 +1,6 @@
-"""Outside code on numpy, torch and strict (and jax, with --agree-backends). No part of the suite by its name:
-test_outside.py runs the quick form. The whole one:
+"""Third-party functions on numpy, torch and strict, and on other backends with --agree-backends.
+
+pytest does not collect this file by its name; test_outside.py runs it with a few seeds. The full check:
 
     SCIPY_ARRAY_API=1 python -m pytest -p backends.testing.plugin tests/backends/testing/outside_code.py \
         --agree-seeds 1000 --agree-report whole.json
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from outside import CASES, DISAGREE
+from outside import CASES, DISAGREEMENTS
 
 from backends.testing import Disagreement, check_agreement
 
@@ -21,8 +22,8 @@ def test_backends_agree(case, agree):
     agree(case, *case.draw(agree.rng))
 
 
-@pytest.mark.parametrize("what", DISAGREE)
-def test_what_disagrees_is_found(what):
-    case = DISAGREE[what]
+@pytest.mark.parametrize("name", DISAGREEMENTS)
+def test_finds_known_disagreements(name):
+    case = DISAGREEMENTS[name]
     with pytest.raises(Disagreement):
         check_agreement(case, *case.draw(np.random.default_rng(0)))

@@ -1,4 +1,4 @@
-"""check_agreement: what it blames on a backend, what it does not, and what it says."""
+"""check_agreement detects wrong backends, accepts right ones, and names the first wrong call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backends.testing import Disagreement, check_agreement
 from backends.testing.mutants import PlantedMistake
 from backends.testing.oracle import Oracle
 
-ALL = ("numpy", "torch", "strict")
+BACKEND_NAMES = ("numpy", "torch", "strict")
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -41,15 +41,17 @@ ILL_CONDITIONED = {
 
 @pytest.mark.parametrize("name", ILL_CONDITIONED)
 @pytest.mark.parametrize("seed", range(10))
-def test_bad_conditioning_is_not_blamed_on_a_backend(name, seed):
+def test_ill_conditioned_functions_agree(name, seed):
     f, x = ILL_CONDITIONED[name]
-    assert all(v.agrees for v in check_agreement(f, x + normal(*x.shape, seed=seed), backends=ALL).verdicts)
+    assert all(
+        v.agrees for v in check_agreement(f, x + normal(*x.shape, seed=seed), backends=BACKEND_NAMES).verdicts
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "operation"), [("variance", "mean"), ("logsumexp", "sum"), ("hilbert", "divide")]
 )
-def test_a_backend_that_computes_it_badly_is(name, operation):
+def test_names_the_first_wrong_call(name, operation):
     f, x = ILL_CONDITIONED[name]
     mistake = "float16 result" if operation == "divide" else "float16 accumulation"
     with pytest.raises(Disagreement, match="numpy with float16") as caught:
@@ -62,16 +64,18 @@ def test_a_backend_that_computes_it_badly_is(name, operation):
     )
 
 
-def test_functions_with_and_without_a_namespace():
-    def centred(x):
+def test_accepts_functions_with_and_without_a_namespace():
+    def center(x):
         xp = array_namespace(x)
         return x - xp.mean(x)
 
-    for f in (centred, lambda xp, x: x - xp.mean(x)):
-        assert [v.backend for v in check_agreement(f, normal(9), backends=ALL).verdicts] == list(ALL)
+    for f in (center, lambda xp, x: x - xp.mean(x)):
+        assert [v.backend for v in check_agreement(f, normal(9), backends=BACKEND_NAMES).verdicts] == list(
+            BACKEND_NAMES
+        )
 
 
-def test_all_that_a_function_returns_is_compared():
+def test_compares_all_outputs():
     def f(xp, x, k):
         return {"a": (xp.max(x), float(xp.sum(x))), "b": [x > 0, k]}
 
@@ -89,33 +93,35 @@ def test_all_that_a_function_returns_is_compared():
     ],
     ids=["shape", "dtype", "raises", "outputs"],
 )
-def test_what_is_no_number_is_compared_first(f, note):
+def test_compares_shapes_dtypes_exceptions_and_output_names(f, note):
     with pytest.raises(Disagreement, match=note):
         check_agreement(f, normal(9), backends=["torch"])
 
 
 def test_exact_results_must_be_equal():
     x = np.asarray([3, 1, 2])
-    check_agreement(lambda xp, x: xp.argsort(x), x, backends=ALL)
+    check_agreement(lambda xp, x: xp.argsort(x), x, backends=BACKEND_NAMES)
     with pytest.raises(Disagreement, match="inf"):
         check_agreement(lambda xp, x: xp.argmax(x) + int("torch" in xp.__name__), x, backends=["torch"])
 
 
-def test_nan_and_infinity_stay_where_they_are():
+def test_nan_and_infinity_must_be_equal():
     x = np.asarray([1.0, np.nan, np.inf, -np.inf, 0.0])
-    check_agreement(lambda xp, x: (1 / x, x * 2, xp.isnan(x), xp.exp(x)), x, backends=ALL)
+    check_agreement(lambda xp, x: (1 / x, x * 2, xp.isnan(x), xp.exp(x)), x, backends=BACKEND_NAMES)
     with pytest.raises(Disagreement, match="inf"):
         check_agreement(lambda xp, x: xp.where(xp.isnan(x), 0.0 * x[0], x) if "torch" in xp.__name__ else x,
                         x, backends=["torch"])  # fmt: skip
 
 
-def test_complex_numbers_and_empty_axes():
-    check_agreement(lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), normal(16) + 1j * normal(16), backends=ALL)
-    check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)), backends=ALL)
+def test_compares_complex_numbers_and_empty_axes():
+    check_agreement(
+        lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), normal(16) + 1j * normal(16), backends=BACKEND_NAMES
+    )
+    check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)), backends=BACKEND_NAMES)
 
 
-def test_what_rounding_decides_is_not_judged():
-    """Whether (x / 3) * 3 is below x is luck; that 1 is below 2 is not."""
+def test_does_not_judge_results_that_rounding_decides():
+    """Rounding decides whether (x / 3) * 3 < x, but not whether 1 < 2."""
     x = np.linspace(1, 2, 50)
     (verdict,) = check_agreement(lambda xp, x: (x / 3) * 3 < x, x, backends=["torch"]).verdicts
     assert 0 < verdict.unjudged < 50
@@ -123,7 +129,7 @@ def test_what_rounding_decides_is_not_judged():
     assert verdict.unjudged == 0
 
 
-def test_backends_that_cannot_run_are_skipped_with_the_reason():
+def test_skips_unavailable_backends_with_the_reason():
     agreement = check_agreement(lambda xp, x: x, normal(3), backends=["numpy", "cupy:7", "no_such_module"])
     assert [v.backend for v in agreement.verdicts] == ["numpy"]
     assert "no_such_module" in agreement.skipped["no_such_module"]
@@ -131,34 +137,34 @@ def test_backends_that_cannot_run_are_skipped_with_the_reason():
 
 
 @pytest.mark.parametrize("name", ["torch:cuda", "cupy"])
-def test_a_gpu_is_compared_or_skipped_with_the_reason(name):
+def test_compares_a_gpu_or_skips_it_with_the_reason(name):
     agreement = check_agreement(naive_variance, normal(50, 3), backends=[name])
     assert agreement.verdicts or agreement.skipped[name].startswith(f"backend {name.partition(':')[0]!r}")
 
 
-def test_jax():
+def test_compares_jax():
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
         for f, x in ILL_CONDITIONED.values():
             assert check_agreement(f, x, backends=["jax"]).verdicts[0].ratio > 0
 
 
-def test_a_function_that_returns_nothing_is_refused():
+def test_rejects_functions_without_outputs():
     with pytest.raises(InputError, match="f returns no array and no number"):
         check_agreement(lambda xp, x: None, normal(3))
 
 
-def test_the_default_dtype_is_the_librarys_own():
-    """torch makes float32, NumPy float64: neither is wrong, and float32's rounding is then allowed."""
-    check_agreement(lambda xp, i: xp.ones(i.shape[0]) / 3, np.arange(3), backends=ALL)
+def test_accepts_the_default_dtype_of_each_library():
+    """torch creates float32 and NumPy float64. Both are right, and the bound then allows for float32."""
+    check_agreement(lambda xp, i: xp.ones(i.shape[0]) / 3, np.arange(3), backends=BACKEND_NAMES)
 
 
 @pytest.mark.parametrize("k", [10, 100, 1000])
 @pytest.mark.parametrize(
     "f", [lambda xp, x: xp.sum(x, axis=0), lambda xp, x: xp.matmul(x.T, x)], ids=["sum", "x'x"]
 )
-def test_bounds_are_near_the_analytic_ones(f, k):
-    """u sqrt(k) sum|x|, as in docs/agreement.md: within a factor of 10."""
+def test_bounds_are_within_a_factor_of_10_of_analytic_bounds(f, k):
+    """The analytic bound is u sqrt(k) sum|x|, as in docs/agreement.md."""
     x = normal(k, 4).astype(np.float32)
     bound = Oracle(f, [x]).bounds("float64")["result"].bound
     size = np.sum(np.abs(x), axis=0) if bound.ndim == 1 else np.abs(x.T) @ np.abs(x)

@@ -1,5 +1,4 @@
-"""Functions of three packages that we did not write, in a quick form: two seeds with all mutants;
-and ten seeds where slow tests run."""
+"""Backends agree on third-party functions: two seeds with all mutants, and ten seeds without."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ from pathlib import Path
 import pytest
 
 if not hasattr(pytest.importorskip("array_api_extra"), "nanmean"):
-    pytest.skip("this array-api-extra has not all of the functions", allow_module_level=True)
-HERE = Path(__file__).parent
+    pytest.skip("this version of array-api-extra has no nanmean", allow_module_level=True)
+FOLDER = Path(__file__).parent
 
 
 def run(tmp_path: Path, *options: str) -> dict:
-    """The report of outside_code.py, run in its own process."""
+    """Run outside_code.py in its own process and return its report."""
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[2])])
+    environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), str(FOLDER.parents[2])])
     report = tmp_path / "report.json"
-    arguments = ["-p", "backends.testing.plugin", "-p", "no:cacheprovider", str(HERE / "outside_code.py")]
+    arguments = ["-p", "backends.testing.plugin", "-p", "no:cacheprovider", str(FOLDER / "outside_code.py")]
     command = [sys.executable, "-m", "pytest", "-q", *arguments, f"--agree-report={report}", *options]
-    result = subprocess.run(command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True)
+    result = subprocess.run(command, env=environment, cwd=FOLDER.parents[2], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
     return json.loads(report.read_text())
 
@@ -34,34 +33,39 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return run(tmp_path_factory.mktemp("outside"), "--agree-mutants", "--agree-seeds=2")
 
 
-def assert_agree(tests: list[dict], near: float) -> None:
-    """All functions, on all backends. No bound is wide: this part of those that round come near theirs."""
+def assert_agree(tests: list[dict], min_share: float) -> None:
+    """Assert that all functions agree on all backends, with bounds that are not too wide.
+
+    The largest error of at least ``min_share`` of the functions that round is above 1 / 30 of the bound.
+    """
     worst: dict[str, float] = defaultdict(float)
     for test in tests:
         assert {v["backend"] for v in test["verdicts"]} == {"numpy", "torch", "strict"}
         worst[test["function"]] = max(worst[test["function"]], *(v["ratio"] for v in test["verdicts"]))
     assert len(worst) >= 60
     assert max(worst.values()) <= 1
-    rounded = [ratio for ratio in worst.values() if ratio > 0]  # the others only choose and compare
-    assert sum(ratio >= 1 / 30 for ratio in rounded) >= near * len(rounded)
+    positive_ratios = [
+        ratio for ratio in worst.values() if ratio > 0
+    ]  # the other functions only select and compare
+    assert sum(ratio >= 1 / 30 for ratio in positive_ratios) >= min_share * len(positive_ratios)
 
 
 @pytest.mark.slow
 def test_backends_agree_on_outside_code(report):
-    assert_agree(report["tests"], near=0.9)
+    assert_agree(report["tests"], min_share=0.9)
 
 
 @pytest.mark.slow
 def test_backends_agree_on_outside_code_from_ten_seeds(tmp_path):
-    assert_agree(run(tmp_path, "--agree-seeds=10")["tests"], near=0.95)
+    assert_agree(run(tmp_path, "--agree-seeds=10")["tests"], min_share=0.95)
 
 
 @pytest.mark.slow
-def test_mutants_of_outside_code_are_noticed(report):
+def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
     assert len(noticed) >= 600
     assert len(noticed) >= 0.98 * (len(noticed) + len(survived))
-    source = (HERE / "outside.py").read_text()
+    source = (FOLDER / "outside.py").read_text()
     assert [name for name in survived if f'"{name}"' not in source] == []

@@ -1,4 +1,4 @@
-"""The pytest plugin, in processes of its own."""
+"""The pytest plugin, run in its own process."""
 
 from __future__ import annotations
 
@@ -75,73 +75,73 @@ def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     (tmp_path / "test_it.py").write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "backends.testing.plugin", *options]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, "test_it.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    return done.returncode, done.stdout + done.stderr
+    return result.returncode, result.stdout + result.stderr
 
 
-def test_seeds_skips_report_and_mutants(tmp_path):
+def test_reports_seeds_skips_and_mutants(tmp_path):
     options = ("--agree-seeds=3", "--agree-report=out.json", "--agree-mutants")
-    code, said = run(tmp_path, TESTS, *options)
-    assert code == 0, said
-    assert "6 passed, 3 skipped" in said
-    assert "agree: cupy:7 was not compared: " in said
-    assert "cupy:7: " in said.split("SKIPPED")[1]
-    assert "agree: not noticed: blind: sum, float16 accumulation" in said
-    assert "not noticed: test_softmax" not in said
+    code, output = run(tmp_path, TESTS, *options)
+    assert code == 0, output
+    assert "6 passed, 3 skipped" in output
+    assert "agree: cupy:7 was not compared: " in output
+    assert "cupy:7: " in output.split("SKIPPED")[1]
+    assert "agree: not noticed: blind: sum, float16 accumulation" in output
+    assert "not noticed: test_softmax" not in output
     report = json.loads((tmp_path / "out.json").read_text())
     assert len(report["tests"]) == 9
     assert report["tests"][0]["verdicts"][0]["backend"] == "numpy"
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
-    assert "no picture" not in said
+    assert "no picture" not in output
 
 
-def test_a_disagreement_fails_with_all_verdicts(tmp_path):
-    code, said = run(tmp_path, WRONG, "--agree-backends", "torch,numpy")
+def test_fails_with_all_verdicts_if_backends_disagree(tmp_path):
+    code, output = run(tmp_path, WRONG, "--agree-backends", "torch,numpy")
     assert code == 1
-    assert "torch, result: error / bound = inf" not in said
-    assert "torch, result: error / bound = " in said
-    assert "numpy, result: error / bound = 0" in said
+    assert "torch, result: error / bound = inf" not in output
+    assert "torch, result: error / bound = " in output
+    assert "numpy, result: error / bound = 0" in output
 
 
-def test_gradients(tmp_path):
-    code, said = run(tmp_path, GRADIENT)
+def test_compares_gradients(tmp_path):
+    code, output = run(tmp_path, GRADIENT)
     assert code == 1
-    assert "1 failed, 1 passed" in said
-    assert "torch, gradient: error / bound = " in said
-    assert "agree: the gradient on numpy was not compared: it has no autograd" in said
+    assert "1 failed, 1 passed" in output
+    assert "torch, gradient: error / bound = " in output
+    assert "agree: the gradient on numpy was not compared: it has no autograd" in output
 
 
 @pytest.mark.slow
-def test_hypothesis_draws_the_arrays(tmp_path):
-    """It shrinks what disagrees."""
-    code, said = run(tmp_path, HYPOTHESIS, "--agree-report=out.json", "-p", "hypothesis")
+def test_works_with_hypothesis(tmp_path):
+    """Hypothesis shrinks arrays on which backends disagree."""
+    code, output = run(tmp_path, HYPOTHESIS, "--agree-report=out.json", "-p", "hypothesis")
     assert code == 1
-    assert "1 failed, 1 passed" in said
-    assert re.search(r"x=array\(\[[ 0.,]*11\.", said)
+    assert "1 failed, 1 passed" in output
+    assert re.search(r"x=array\(\[[ 0.,]*11\.", output)
     tests = json.loads((tmp_path / "out.json").read_text())["tests"]
     assert len([test for test in tests if "softmax" in test["test"]]) == 5
 
 
 @pytest.mark.slow
-def test_without_matplotlib_there_is_no_picture(tmp_path):
+def test_writes_no_picture_without_matplotlib(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
-    code, said = run(tmp_path, WRONG.replace('("torch" in xp.__name__)', "0"), "--agree-report=out.json")
+    code, output = run(tmp_path, WRONG.replace('("torch" in xp.__name__)', "0"), "--agree-report=out.json")
     assert code == 0
-    assert "agree: no picture of the report: not here; pip install matplotlib" in said
+    assert "agree: no picture of the report: not here; pip install matplotlib" in output
     assert (tmp_path / "out.json").exists()
     assert not (tmp_path / "out.png").exists()
 
 
-def test_it_needs_only_numpy_array_api_compat_and_pytest(tmp_path):
-    """Everything else that is installed is refused."""
+def test_requires_only_numpy_array_api_compat_and_pytest(tmp_path):
+    """All other installed packages raise ModuleNotFoundError."""
     (tmp_path / "only.py").write_text(
         """
 import sys
 
 ALLOWED = {"numpy", "array_api_compat", "pytest", "backends", "only", "test_it", "conftest"}
-PYTEST = {"_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"}  # what pytest itself needs
+PYTEST = {"_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"}  # dependencies of pytest
 
 class Only:
     def find_spec(self, name, path=None, target=None):
@@ -152,25 +152,27 @@ class Only:
 sys.meta_path.insert(0, Only())
 """
     )
-    code, said = run(
+    code, output = run(
         tmp_path, WRONG, "-p", "only", "--agree-seeds=2", "--agree-mutants", "--agree-report=out.json"
     )
-    assert code == 0, said
-    assert "2 passed" in said
-    assert "agree: torch was not compared: torch is not installed; pip install torch" in said
-    assert "agree: no picture of the report" in said
+    assert code == 0, output
+    assert "2 passed" in output
+    assert "agree: torch was not compared: torch is not installed; pip install torch" in output
+    assert "agree: no picture of the report" in output
 
 
-def test_loading_it_loads_no_library_but_numpy():
+def test_imports_no_array_library_but_numpy():
     code = (
         "import sys, backends.testing.plugin;"
         "print(sorted({'torch', 'scipy', 'cupy', 'jax', 'numba', 'matplotlib', 'dnn'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
-def test_pytest_finds_it_by_its_entry_point():
+def test_entry_point_loads_the_plugin():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module = importlib.import_module(project["entry-points"]["pytest11"]["agree"])
     assert module.agree
