@@ -13,7 +13,7 @@ FALSE_ALARM_PROBABILITY = 1e-6
 
 
 def t_quantile(n: int, probability: float) -> float:
-    """Return the two-sided quantile of Student's t distribution, from an upper bound by Wallace.
+    """Return the two-sided quantile of Student's t distribution, in Wallace's approximation.
 
     Args:
         n: degrees of freedom
@@ -57,9 +57,11 @@ class Bound:
     """Largest allowed distance of each element of an output from the oracle.
 
     The bound of a finite floating-point element is Student's quantile times the root mean square distance of
-    the runs from the oracle, and at least u abs(exact). The bound of all other elements is 0: integers,
-    booleans, NaN and infinities must be equal. If rounding decides an element, its bound is NaN and it is not
-    judged: a run differs from the oracle in shape, in an integer, or in whether the element is finite.
+    the runs from the oracle, and at least u abs(exact). The smallest normal number is added to it. All other
+    elements have the bound 0: integers, booleans, NaN and infinities must be equal.
+
+    If rounding decides an element, its bound is NaN and it is not judged. Then a run differs from the oracle
+    in shape, in an integer or boolean, or in whether the element is finite.
 
     Args:
         name: name of the output

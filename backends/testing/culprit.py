@@ -49,7 +49,7 @@ class Replay(Rounding):
     def judge(self, call: Call) -> list[Verdict]:
         """Compare the backend on a function that consists of this call."""
         oracle = Oracle(
-            partial(call_in, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
+            partial(repeat_call, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
         )
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
@@ -58,7 +58,7 @@ class Replay(Rounding):
         return [replace(verdict, backend=caller_location(), output=call.name) for verdict in found or []]
 
 
-def call_in(call: Call, xp: Any, *arrays: Any) -> Any:
+def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
     """Repeat a call in the namespace ``xp``, with ``arrays`` in place of its arrays."""
     replacements = dict(zip(map(id, call.arrays()), arrays, strict=True))
 
@@ -89,5 +89,5 @@ def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool = Fa
     replay = Replay(backend, oracle.runs, derivative)
     kind = "derivative" if derivative else "call"
     oracle.run_hooked(replay, default_dtype(backend.xp))
-    none = f"none, each {kind} alone is within its bound for the oracle's values"
+    none = f"none, each {kind} computed from the oracle's values is within its bound"
     return f"first wrong {kind}: {replay.found or none}"

@@ -1,4 +1,4 @@
-"""The model of rounding by its table in docs/agreement-for-your-code.md, bounds by hand, planted mistakes."""
+"""The rounding model of docs/agreement-for-your-code.md, bounds computed by hand, and planted mistakes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ SIZES = {
     "sum": (SIGNED, lambda xp, x: xp.sum(x, axis=1), lambda x, r: np.abs(x).sum(axis=1)),
     "mean": (SIGNED, lambda xp, x: xp.mean(x, axis=1), lambda x, r: np.abs(x).mean(axis=1)),
     "matmul": (SIGNED, lambda xp, x: x @ xp.asarray(FACTOR), lambda x, r: np.abs(x) @ np.abs(FACTOR)),
-    "var": (X, lambda xp, x: xp.var(x, axis=1), lambda x, r: r + ONCE_MORE * x.mean(axis=1) ** 2),
-    "std": (X, lambda xp, x: xp.std(x, axis=1), lambda x, r: r + ONCE_MORE * x.mean(axis=1) ** 2 / r),
+    "var": (X, lambda xp, x: xp.var(x, axis=1), lambda x, r: r + SQUARED_MEAN_ERROR * x.mean(axis=1) ** 2),
+    "std": (X, lambda xp, x: xp.std(x, axis=1),
+            lambda x, r: r + SQUARED_MEAN_ERROR * x.mean(axis=1) ** 2 / r),
     "cumulative sum": (SIGNED[:100], lambda xp, x: xp.cumulative_sum(x, axis=0)[-1, :],
                        lambda x, r: (102 / 8) ** 0.5 * np.abs(x).sum(axis=0)),
     "unknown": (X, lambda xp, x: xp._call("unknown", lambda a: 0 * a + 1 / 3, x), lambda x, r: 4 / 3 + 0 * x),
@@ -33,31 +34,31 @@ SIZES = {
     "fft": (SIGNED, lambda xp, x: xp._call("fft.any", lambda a: a - SIGNED.astype(a.dtype), x),
             lambda x, r: 3 * np.abs(x).max() + 0 * x),
 }  # fmt: skip
-"""Array, function, and e / u of each result; of sums without sqrt((k + 2) / 3)."""
-SUMMED = ("sum", "mean", "matmul", "var", "std", "cumulative sum")
-ONCE_MORE = 6 * U / (8 / 3) ** 0.5  # the mean's own error, squared
+"""Array, function, and e / u of each result; for sums without the factor sqrt((k + 2) / 3)."""
+SUM_CASES = ("sum", "mean", "matmul", "var", "std", "cumulative sum")
+SQUARED_MEAN_ERROR = 6 * U / (8 / 3) ** 0.5  # the error of the mean, squared
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_what_a_call_may_lose(name):
-    """From -e to e, and near to both."""
+def test_rounding_errors_have_the_size_of_the_model(name):
+    """Errors lie between -e and e and come close to both."""
     array, f, size = SIZES[name]
     space, values = WatchedNamespace(wide=True), []
     for seed in range(40 if name.startswith("cumulative") else 1):
         for hook in (Rounding(), Rounding(np.random.default_rng(seed))):
             space.hook = hook
             values.append(f(space, space.asarray(array)).value)
-    exact, off = np.asarray(values[::2]), np.asarray(values[1::2])
-    root = (8 / 3) ** 0.5 if name in SUMMED else 1.0
-    share = (off - exact) / (U * root * size(array.astype(np.float64), exact[0]))
+    exact, perturbed = np.asarray(values[::2]), np.asarray(values[1::2])
+    sum_factor = (8 / 3) ** 0.5 if name in SUM_CASES else 1.0
+    share = (perturbed - exact) / (U * sum_factor * size(array.astype(np.float64), exact[0]))
     assert 0.96 < share.max() < 1.001
     assert -0.96 > share.min() > -1.001
     assert abs(share.mean()) < 0.1
 
 
 @np.errstate(all="ignore")
-def test_numbers_end_where_float32s_do():
-    """Infinite beyond the largest; below the smallest normal one some backends say 0."""
+def test_overflow_and_underflow_follow_float32():
+    """Results above the largest number are infinite. Some backends flush subnormal results to 0."""
     space = WatchedNamespace(wide=True)
     space.hook = Rounding()
     large = space.asarray(np.asarray([-2e38, 2e38], np.float32))
@@ -72,7 +73,7 @@ def test_numbers_end_where_float32s_do():
 
 @np.errstate(all="ignore")
 def test_a_bound_is_students_quantile_times_the_spread():
-    """At least u, 0 for what is exact, and none where a run says otherwise."""
+    """It is at least u, 0 for exact results, and NaN if a run differs in an integer or in being finite."""
     exact = np.asarray([1.0, 2.0, np.inf, np.nan, 3.0, np.inf])
     runs = [exact + d for d in ([1e-5, 0, 0, 0, np.inf, 0], [-1e-5, 0, 0, 0, 0, np.nan])]
     bound = Bound("x", exact, runs, np.float32).bound
@@ -80,19 +81,19 @@ def test_a_bound_is_students_quantile_times_the_spread():
     np.testing.assert_allclose(
         bound, [1e-5 * t + MIN_NORMAL, 2 * U + MIN_NORMAL, 0, 0, np.nan, np.nan], rtol=1e-9
     )
-    places = Bound("i", np.asarray([1, 2]), [np.asarray([1, 2]), np.asarray([1, 3])], np.int64)
-    np.testing.assert_array_equal(places.bound, [0, np.nan])
+    integers = Bound("i", np.asarray([1, 2]), [np.asarray([1, 2]), np.asarray([1, 3])], np.int64)
+    np.testing.assert_array_equal(integers.bound, [0, np.nan])
     assert np.isnan(Bound("x", exact, [exact, exact[:5]], np.float32).bound).all()
-    verdict = places.judge("b", np.asarray([1, 7], np.int32))  # of any width
+    verdict = integers.judge("b", np.asarray([1, 7], np.int32))  # any width is accepted
     assert (verdict.ratio, verdict.unjudged, verdict.agrees) == (0.0, 1, True)
-    assert places.judge("b", np.asarray([0, 2])).ratio == np.inf
-    assert "float64 of shape (2,), expected int of shape (2,)" in places.judge("b", np.zeros(2)).note
+    assert integers.judge("b", np.asarray([0, 2])).ratio == np.inf
+    assert "float64 of shape (2,), expected int of shape (2,)" in integers.judge("b", np.zeros(2)).note
     one = Bound("x", 1.0, [1.0, 1.0], np.float32)
     assert one.judge("b", np.float32(1 + 2 * U)).ratio == pytest.approx(2)
     assert one.judge("b", np.float32(np.nan)).ratio == np.inf
 
 
-NARROW = np.asarray([[1 + 2.0**-12, 2.0], [3.0, 5.0]], np.float32)
+FLOAT32_ARRAY = np.asarray([[1 + 2.0**-12, 2.0], [3.0, 5.0]], np.float32)
 MISTAKES = [
     ("sum", "float16 accumulation", lambda xp, x: xp.sum(x), 11.0),
     ("sum", "dropped term", lambda xp, x: xp.sum(x), 6 + 2.0**-12),
@@ -105,40 +106,40 @@ MISTAKES = [
     ("var", "ddof", lambda xp, x: xp.var(x[1, :]), 2.0),
     ("var", "ddof", lambda xp, x: xp.var(xp.concat([x[1, :], x[1, :1]]), correction=1), 8 / 3),
     ("subtract", "swapped arguments", lambda xp, x: x[1, :] - 1, [-2.0, -4.0]),
-    ("multiply", "stale buffer", lambda xp, x: (x * 1, x * 3)[1], NARROW),
+    ("multiply", "stale buffer", lambda xp, x: (x * 1, x * 3)[1], FLOAT32_ARRAY),
 ]
 
 
 @pytest.mark.parametrize(("operation", "mistake", "f", "wrong"), MISTAKES)
-def test_a_mistake_is_what_it_says(operation, mistake, f, wrong):
-    found = []
+def test_planted_mistake_gives_the_wrong_result(operation, mistake, f, wrong):
+    results = []
     for planted in (
         PlantedMistake(operation, mistake),
         PlantedMistake("floor", mistake),
         PlantedMistake(operation, ""),
     ):
         backend = planted.backend()
-        found.append(backend.to_host(f(backend.xp, backend.from_host(NARROW))))
+        results.append(backend.to_host(f(backend.xp, backend.from_host(FLOAT32_ARRAY))))
         assert (operation, mistake) in planted.candidates
-    np.testing.assert_allclose(found[0], wrong, rtol=1e-7)
-    assert found[0].dtype == np.float32
-    assert np.abs(found[1] - wrong).max() > 1e-5
-    np.testing.assert_array_equal(found[1], found[2])
+    np.testing.assert_allclose(results[0], wrong, rtol=1e-7)
+    assert results[0].dtype == np.float32
+    assert np.abs(results[1] - wrong).max() > 1e-5
+    np.testing.assert_array_equal(results[1], results[2])
 
 
-def test_outcomes_of_mutants():
-    """A wrong sum is noticed, a maximum of what is no maximum survives, and some change nothing."""
-    outcomes = mutants(Oracle(lambda xp, x: xp.sum(x) + 0 * xp.max(x), [NARROW]))
+def test_classifies_mutants():
+    """A mutant is noticed, survives within the bounds, or is equivalent since no output changes."""
+    outcomes = mutants(Oracle(lambda xp, x: xp.sum(x) + 0 * xp.max(x), [FLOAT32_ARRAY]))
     assert outcomes["sum", "dropped term"] == "noticed"
     assert outcomes["max", "dropped term"] == "equivalent"
     survived = mutants(Oracle(lambda xp, x: xp.max(x) * 3000 + xp.sum(x) * 0.3, [np.linspace(1, 1.7, 9)]))
     assert survived["sum", "float16 accumulation"] == "survived"
     assert survived["sum", "float64 result"] == "noticed"
-    hidden = mutants(Oracle(lambda xp, x: xp.astype(xp.sum(x), xp.float32), [NARROW]))
+    hidden = mutants(Oracle(lambda xp, x: xp.astype(xp.sum(x), xp.float32), [FLOAT32_ARRAY]))
     assert hidden["sum", "float64 result"] == "equivalent"
 
 
-def test_names_of_results():
+def test_names_outputs_by_their_path():
     tree = {"a": (1, [2.0]), "_b": 3, "c": np.float32(1)}
     assert dict(outputs(tree)) == {"a.0": 1, "a.1.0": 2.0, "c": 1}
     assert dict(outputs(5)) == {"result": 5}
@@ -146,7 +147,7 @@ def test_names_of_results():
 
 
 def test_gradients_are_compared_in_16_directions():
-    """Shared by the arguments, each with elements of its own."""
+    """The arguments share the directions. Each direction covers different elements."""
     gradient = Gradient(Oracle(lambda xp, x, y: x, [np.ones(40), np.zeros((3, 5))]))
     assert np.bincount(gradient.groups).tolist() == [5] * 8 + [2] * 7 + [1]
     assert set(np.abs(gradient.moves)) == {1.0}

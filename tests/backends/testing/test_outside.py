@@ -44,9 +44,8 @@ def assert_agree(tests: list[dict], min_share: float) -> None:
         worst[test["function"]] = max(worst[test["function"]], *(v["ratio"] for v in test["verdicts"]))
     assert len(worst) >= 60
     assert max(worst.values()) <= 1
-    positive_ratios = [
-        ratio for ratio in worst.values() if ratio > 0
-    ]  # the other functions only select and compare
+    # Functions with an error of 0 only select and compare.
+    positive_ratios = [ratio for ratio in worst.values() if ratio > 0]
     assert sum(ratio >= 1 / 30 for ratio in positive_ratios) >= min_share * len(positive_ratios)
 
 

@@ -166,9 +166,8 @@ def test_imports_no_array_library_but_numpy():
         "import sys, backends.testing.plugin;"
         "print(sorted({'torch', 'scipy', 'cupy', 'jax', 'numba', 'matplotlib', 'dnn'} & set(sys.modules)))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
