@@ -9,7 +9,7 @@ import numpy as np
 from backends.testing.rounding import MIN_NORMAL, U
 
 FALSE_ALARM_PROBABILITY = 1e-6
-"""Probability that an output breaks its bound in any element, although it rounds as in the model."""
+"""Probability that an output is reported as wrong although its rounding errors follow the model."""
 
 
 def t_quantile(n: int, probability: float) -> float:

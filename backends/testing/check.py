@@ -70,12 +70,11 @@ def check_agreement(
     Args:
         f: ``f(xp, *arrays)``, or ``f(*arrays)``, which may get its namespace from array_api_compat.
             It returns arrays or numbers, also in tuples, dicts or result objects.
-        arrays: NumPy arrays, with float64 rounded to float32. Other arguments are passed unchanged.
+        arrays: arguments of f. NumPy arrays in float64 are rounded to float32; others are passed unchanged.
         backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Backends.
         runs: number of perturbed runs that the bounds are derived from.
         seed: seed of the perturbations.
-        gradient: also compare the gradients of torch and JAX. They are those of the sum of f's arrays times
-            random weights.
+        gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random weights.
 
     Raises:
         Disagreement: an output breaks its bound. The message names the output, its error / bound, and the

@@ -70,8 +70,8 @@ class Oracle:
         Args:
             hook: ``hook(call)`` returns the result of a call
             default: the default dtype, "float32" or "float64"
-            arrays: arguments in place of the oracle's; float64 arrays are float32 arguments with an offset
-                and are not rounded
+            arrays: arguments in place of the oracle's; float64 arrays are not rounded, but their dtype
+                reads as float32
 
         Returns f's outputs and the namespace.
         """
@@ -108,7 +108,7 @@ class Oracle:
         try:
             results = self.run(backend.xp, backend.from_host)
             values = {name: to_numpy(backend, x) for name, x in results.items()}
-        except Exception as error:  # each library has its own classes
+        except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]

@@ -29,7 +29,7 @@ def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:
     tests = sorted(worst, key=lambda test: max(worst[test].values(), default=0.0))
     ratios = [ratio for row in worst.values() for ratio in row.values() if 1e-6 < ratio < np.inf]
     ticks = 10 ** np.arange(np.floor(np.log10(min([0.1, *ratios]))), np.log10(max([1.1, *ratios])) + 1)
-    zero = ticks[0] / 4  # zero and infinity lie outside a logarithmic axis: plot them beside its ends
+    zero = ticks[0] / 4  # a logarithmic axis has no 0 and no infinity: plot them beside the ticks
     infinite = ticks[-1] * 4
     figure = Figure(figsize=(9, 1.2 + 0.21 * len(tests)), dpi=120, layout="constrained")
     axes = figure.add_subplot(xscale="log", xlim=(zero / 2, infinite * 2), ylim=(-0.5, len(tests) - 0.5))
@@ -38,7 +38,7 @@ def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:
     backends = sorted({backend for row in worst.values() for backend in row})
     for i, backend in enumerate(backends):
         x, y = np.transpose([(worst[t][backend], y) for y, t in enumerate(tests) if backend in worst[t]])
-        y += 0.4 * ((i + 0.5) / len(backends) - 0.5)  # backends beside each other
+        y += 0.4 * ((i + 0.5) / len(backends) - 0.5)  # so that backends do not overlap
         axes.plot(np.clip(x, zero, infinite), y, "osD^vP*X"[i % 8], label=backend, markersize=4)
     axes.set_xticks([zero, *ticks, infinite], ["0", *(f"{tick:g}" for tick in ticks), "inf"])
     axes.set_yticks(range(len(tests)), [t if len(t) < 60 else f"{t[:57]}..." for t in tests], fontsize=8)

@@ -3,7 +3,7 @@
 pytest does not collect this file by its name; test_outside.py runs it with a few seeds. The full check:
 
     SCIPY_ARRAY_API=1 python -m pytest -p backends.testing.plugin tests/backends/testing/outside_code.py \
-        --agree-seeds 1000 --agree-report whole.json
+        --agree-seeds 1000 --agree-report outside.json
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def test_overflow_and_underflow_follow_float32():
 
 @np.errstate(all="ignore")
 def test_a_bound_is_students_quantile_times_the_spread():
-    """It is at least u, 0 for exact results, and NaN if a run differs in an integer or in being finite."""
+    """The bound is at least u, 0 for exact results, and NaN for elements that rounding decides."""
     exact = np.asarray([1.0, 2.0, np.inf, np.nan, 3.0, np.inf])
     runs = [exact + d for d in ([1e-5, 0, 0, 0, np.inf, 0], [-1e-5, 0, 0, 0, 0, np.nan])]
     bound = Bound("x", exact, runs, np.float32).bound
@@ -84,7 +84,7 @@ def test_a_bound_is_students_quantile_times_the_spread():
     integers = Bound("i", np.asarray([1, 2]), [np.asarray([1, 2]), np.asarray([1, 3])], np.int64)
     np.testing.assert_array_equal(integers.bound, [0, np.nan])
     assert np.isnan(Bound("x", exact, [exact, exact[:5]], np.float32).bound).all()
-    verdict = integers.judge("b", np.asarray([1, 7], np.int32))  # any width is accepted
+    verdict = integers.judge("b", np.asarray([1, 7], np.int32))  # integers of any width are accepted
     assert (verdict.ratio, verdict.unjudged, verdict.agrees) == (0.0, 1, True)
     assert integers.judge("b", np.asarray([0, 2])).ratio == np.inf
     assert "float64 of shape (2,), expected int of shape (2,)" in integers.judge("b", np.zeros(2)).note

@@ -36,7 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def assert_agree(tests: list[dict], min_share: float) -> None:
     """Assert that all functions agree on all backends, with bounds that are not too wide.
 
-    The largest error of at least ``min_share`` of the functions that round is above 1 / 30 of the bound.
+    For at least ``min_share`` of the functions that round, the largest error is at least 1 / 30 of its bound.
     """
     worst: dict[str, float] = defaultdict(float)
     for test in tests:

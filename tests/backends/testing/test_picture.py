@@ -15,7 +15,7 @@ def agreement(*results):
 
 
 def test_plots_the_largest_ratio_of_all_seeds_in_one_row_per_test(monkeypatch):
-    """0 and infinity lie beside the ends of the axis. Gradients are separate series."""
+    """0 and infinity lie beside the ticks of the axis. Gradients are separate series."""
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda self, file: figures.append(self))
     name, inf = "a.py::" + "x" * 60, float("inf")
