@@ -9,7 +9,7 @@ from backends.backend import Backend
 from backends.errors import BackendUnavailable, InputError
 from backends.registry import get_backend
 from backends.testing.bounds import Verdict
-from backends.testing.culprit import describe_first_error
+from backends.testing.first_error import describe_first_error
 from backends.testing.gradient import Gradient
 from backends.testing.oracle import Oracle
 

@@ -77,9 +77,8 @@ class Oracle:
         """
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        wide = np.dtype("float64")
         dtype = np.dtype("float32")
-        convert = lambda x: Array(space, x, dtype) if x.dtype == wide else space.asarray(x)  # noqa: E731
+        convert = lambda x: Array(space, x, dtype) if x.dtype == float else space.asarray(x)  # noqa: E731
         return self.run(space, convert, arrays), space
 
     def bounds(self, default: str) -> dict[str, Bound]:

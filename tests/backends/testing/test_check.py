@@ -152,7 +152,7 @@ def test_rejects_functions_without_outputs():
 
 
 def test_accepts_the_default_dtype_of_each_library():
-    """torch creates float32 and NumPy float64. Both are right, and the bound of torch allows for float32 rounding."""
+    """torch creates float32 and NumPy float64. Both are right, and bounds follow the default dtype."""
     check_agreement(lambda xp, i: xp.ones(i.shape[0]) / 3, np.arange(3), backends=BACKEND_NAMES)
 
 

@@ -167,8 +167,7 @@ def test_imports_no_array_library_but_numpy():
         "print(sorted({'torch', 'scipy', 'cupy', 'jax', 'numba', 'matplotlib', 'dnn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert subprocess.check_output(command, cwd=ROOT, text=True).strip() == "[]"
 
 
 def test_entry_point_loads_the_plugin():

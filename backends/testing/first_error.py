@@ -81,7 +81,7 @@ def caller_location() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool = False) -> str:
+def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool) -> str:
     """Describe the first call on a backend with a wrong value or derivative.
 
     Returns "first wrong call: file:line, operation: error / bound = ...".
