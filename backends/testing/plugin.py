@@ -24,7 +24,7 @@ RESULTS = pytest.StashKey[Any]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "comparison of array backends").addoption
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
-    add("--agree-seeds", metavar="N", type=int, default=1, help="run each test with seeds 0 to N - 1 (1)")
+    add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
     add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and a plot (.png)")
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
 
