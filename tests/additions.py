@@ -78,7 +78,7 @@ def activation(xp, kind, z, y):
         "from backends.numba import softsign\n\n\n",
         before="@dataclass(frozen=True, eq=False)\nclass NumbaBackend",
     ),
-    Addition("backends/numba/backend.py", "softsign, ", before="optimizers, random), *NumpyBackend"),
+    Addition("backends/numba/backend.py", "softsign, ", before="optimizers, random, warping)"),
 ]
 
 LOSS = [
