@@ -43,11 +43,12 @@ class Windows(Layer):
     not fill a window at the lower or right edge are ignored.
 
     Padding is one of:
-        "valid": no border.
-        "same": a border of zeros, so that ceil(H / s) windows fit; the larger half is below and right, as in
-            Keras (and in torch for strides 1).
-        a number, or a pair (rows, columns): width of the border on both sides, as in torch.
-        a pair of pairs: ((top, bottom), (left, right)).
+
+    - "valid": no border.
+    - "same": a border of zeros, so that ceil(H / s) windows fit. The larger half is below and right, as in
+      Keras (and in torch for strides 1).
+    - a number, or a pair (rows, columns): width of the border on both sides, as in torch.
+    - a pair of pairs: ((top, bottom), (left, right)).
     """
 
     padding: Border
