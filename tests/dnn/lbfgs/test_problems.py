@@ -45,7 +45,7 @@ def test_about_as_many_evaluations_as_scipy():
     """Compare the geometric mean over the problems that both solve; SciPy stops too early on two or three.
 
     Rounding differs between processors and changes the path to a minimum: single ratios vary by 0.8 to 1.3,
-    their mean over 11 problems by a standard error of 5 %. It was 1.015 as on SSE 4.2, and at most 1 with AVX-512.
+    their mean over 11 problems by a standard error of 5 %. It was 1.015 with SSE 4.2, at most 1 with AVX-512.
     """
     ratios = []
     for name, problem in PROBLEMS.items():
