@@ -240,8 +240,6 @@ def read_config(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
     file = path / CONFIG_FILE
-    if file.exists() and not file.is_file():  # reading a pipe would block
-        raise InputError(f"{file} is not a regular file, expected train.py's arguments")
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):

@@ -44,28 +44,22 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
     try:
         # Pillow warns about big images (the limit below is lower) and odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
-            width, height = image.size
-            expected = f"at most {MAX_MEGAPIXELS} megapixels"
-            if width * height <= MAX_PIXELS:
-                if max_bytes is None:
-                    image.load()
-                    return ImageOps.exif_transpose(image)
-                if _fits(image, max_bytes):
-                    image.load()
-                    return ImageOps.exif_transpose(_shrink(image))
-                expected = (
-                    f"at most {max_bytes // _bytes_per_pixel(image) // 1_000_000} megapixels of its kind"
-                )
-            got = f"{width}x{height} pixels"
+            got = f"{image.width}x{image.height} pixels"
+            limit = _exceeded_limit(image, max_bytes)
+            if limit is None:
+                image.load()
+                return ImageOps.exif_transpose(image if max_bytes is None else _shrink(image))
     except Image.DecompressionBombError:
         got = "far more pixels"
-        expected = f"at most {MAX_MEGAPIXELS} megapixels"
+        limit = MAX_MEGAPIXELS
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a readable image, expected a PNG or JPEG file") from error
     except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
         why = "it may be truncated or damaged, expected a complete PNG or JPEG file"
         raise InputError(f"{got}; {why}") from error
+    of_kind = "" if limit == MAX_MEGAPIXELS else " of its kind"
+    expected = f"at most {limit} megapixels{of_kind}"
     raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
 
 
@@ -76,13 +70,19 @@ def _bytes_per_pixel(image: Image.Image) -> int:
     return {"L": 1, "1": 2, "RGB": 4}.get(image.mode, 8)
 
 
-def _fits(image: Image.Image, max_bytes: int) -> bool:
-    """Return whether the image fits into ``max_bytes``. A larger JPEG is set to decode at a reduced size."""
-    width, height = image.size
-    if width * height * _bytes_per_pixel(image) > max_bytes:
-        image.draft(None, (width // 2, height // 2))  # has no effect on other formats
-    width, height = image.size
-    return width * height * _bytes_per_pixel(image) <= max_bytes
+def _exceeded_limit(image: Image.Image, max_bytes: int | None) -> int | None:
+    """Return the limit in megapixels that an image exceeds, or None if it may be decoded.
+
+    A JPEG of more than ``max_bytes`` is set to decode at a reduced size.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        return MAX_MEGAPIXELS
+    if max_bytes is None:
+        return None
+    max_pixels = max_bytes // _bytes_per_pixel(image)
+    if image.width * image.height > max_pixels:
+        image.draft(None, (image.width // 2, image.height // 2))  # has no effect on other formats
+    return None if image.width * image.height <= max_pixels else max_pixels // 1_000_000
 
 
 def _shrink(image: Image.Image) -> Image.Image:

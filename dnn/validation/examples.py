@@ -121,7 +121,7 @@ class InputPipeline(NamedTuple):
         if not isfinite(total):
             got = f"the sum of the weights is infinite in {backend.dtype_name}"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
-        if require_nonzero and float(backend.xp.max(weights)) == 0.0:
+        if require_nonzero and total == 0.0:
             raise InputError("the weights are all 0, expected at least one above 0")
         return weights
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from command_lines import assert_refused, run_here, serving
+from command_lines import assert_refused, run_here, serving, serving_process
 from helpers import MAX_SECONDS, others_slow
 from PIL import Image, ImageDraw
 
@@ -68,24 +68,11 @@ def peak_mb(process):
     return int(text.split("VmHWM:")[1].split()[0]) / 1000
 
 
-def page_process():
-    """Return the id of the youngest process that serves a page."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            found += [(folder.stat().st_ctime, int(folder.name))] * any(b"draw.py" in word for word in words)
-        except OSError:
-            continue
-    return max(found)[1]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_concurrent_large_pictures_use_bounded_memory(page_folder):
     content = picture(*LARGE_FORMATS["PNG, RGB"])
-    with serving("run", cwd=page_folder) as url:
-        process = page_process()
+    with serving_process("run", cwd=page_folder) as (url, process):
 
         def post(_):
             return httpx.post(f"{url}/answer", content=content, timeout=MAX_SECONDS).status_code
@@ -94,9 +81,8 @@ def test_concurrent_large_pictures_use_bounded_memory(page_folder):
         first = peak_mb(process)
         with ThreadPoolExecutor(12) as pool:
             assert set(pool.map(post, range(12))) <= {200, 422}
-        assert (
-            peak_mb(process) < first + 300
-        )  # independent of their number; without the limit it was gigabytes
+        # Independent of the number of pictures; without the limit it was gigabytes.
+        assert peak_mb(process) < first + 300
 
 
 def test_silent_connections_are_closed(page_folder):
