@@ -34,8 +34,8 @@ $(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+$(VENV)/.test: pyproject.toml array-agreement/pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]' --editable './array-agreement[test]'
 	touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/bin/python

@@ -16,7 +16,7 @@ import pytest
 from documents import ROOT
 
 COPIED = (
-    "backends", "dnn", "docs", "scripts", "tests",
+    "array-agreement", "backends", "dnn", "docs", "scripts", "tests",
     "pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md",
 )  # fmt: skip
 TESTED = (

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -45,7 +43,6 @@ from dnn.interop.onnx import LAYER_NODES
 
 SPINE_LINES = 2300
 README_LINES = 150
-OWN_PROCESS = ("agreement-for-your-code.md",)  # it sets a variable that SciPy reads at import
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENTRY_POINT_GROUPS = ("dnn.backends",)
 NEED_NOT_BE_OPENED = {
@@ -187,17 +184,10 @@ def python_blocks(monkeypatch, tmp_path):
 
 # README.zh.md has README.md's programs: see test_both_readmes_have_the_same_numbers.
 OTHERS = [document for document in DOCUMENTS if document not in GUIDE and document.name != "README.zh.md"]
-QUICK_DOCUMENTS = [document for document in OTHERS if document.name not in OWN_PROCESS]
 
 
-@pytest.mark.parametrize("document", others_slow(OTHERS, QUICK_DOCUMENTS), ids=lambda path: path.name)
+@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
 def test_python_blocks_run(document, python_blocks):
-    if document.name in OWN_PROCESS:
-        text = "\n".join(block.text for block in blocks(document) if block.language == "python")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return
     for _ in python_blocks(document):
         pass
 

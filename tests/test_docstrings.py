@@ -11,9 +11,11 @@ from dnn.metrics import METRICS
 
 TABLES = LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS
 SLOW = {"dnn.agreement"}  # takes seconds; tests/dnn/agreement covers the same code
+PROJECT = "array-agreement"
+FOLDERS = ((".", "backends"), (".", "dnn"), ("scripts", "scripts"), (PROJECT, f"{PROJECT}/array_agreement"))
 MODULES = {
     ".".join(path.relative_to(ROOT / start).with_suffix("").parts).removesuffix(".__init__")
-    for start, folder in ((".", "backends"), (".", "dnn"), ("scripts", "scripts"))
+    for start, folder in FOLDERS
     for path in (ROOT / folder).rglob("*.py")
     if ">>>" in path.read_text(encoding="utf-8")
 }

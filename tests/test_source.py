@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted(path for folder in ("backends", "dnn", "scripts") for path in (ROOT / folder).rglob("*.py"))
+FOLDERS = ("backends", "dnn", "scripts", "array-agreement/array_agreement")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
@@ -25,6 +26,7 @@ NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib", "
 # Fetches; listens.
 SPEAKS = ("dnn/datasets/download.py", "dnn/commands/page/server.py")
 OWN = {
+    "array_agreement",
     "backends",
     "dnn",
     *(path.stem for path in (ROOT / "scripts").rglob("*") if path.suffix in ("", ".py")),

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from documents import ROOT
 
-SOURCES = sorted(path for folder in ("backends", "dnn", "scripts") for path in (ROOT / folder).rglob("*.py"))
+FOLDERS = ("backends", "dnn", "scripts", "array-agreement/array_agreement")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 PARTICIPLE = re.compile(r"_*[a-z]+ed_*$")
 IRREGULAR = {
     "begun", "built", "drawn", "done", "fallen", "found", "given", "gone", "held", "hidden", "kept",

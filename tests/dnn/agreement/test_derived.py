@@ -1,4 +1,4 @@
-"""The bounds of L0 to L2 are near those that ``backends.testing`` derives for any function.
+"""The bounds of L0 to L2 are near those that ``array_agreement`` derives for any function.
 
 The reference kernels run in float64 over a namespace that perturbs every call by random float32 roundings.
 Each perturbed run is a contender, so each comparison measures its error. The derived bound is the mean of
@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from array_agreement.bounds import FALSE_ALARM_PROBABILITY, t_quantile
+from array_agreement.rounding import MIN_NORMAL, Rounding
+from array_agreement.watched import Array, Call, WatchedNamespace, unwrap
 from backends import Backend
-from backends.testing.bounds import FALSE_ALARM_PROBABILITY, t_quantile
-from backends.testing.rounding import MIN_NORMAL, Rounding
-from backends.testing.watched import Array, Call, WatchedNamespace, unwrap
 from dnn.agreement import QUICK, Data, Record, check
 from dnn.agreement.bounds import U
 from dnn.agreement.ours import BackendContender

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
-from backends.errors import InputError
-from backends.testing.bounds import Verdict
-from backends.testing.gradient import Gradient
-from backends.testing.oracle import Oracle, default_dtype
-from backends.testing.rounding import Rounding
-from backends.testing.watched import Call, tree_map, unwrap_narrow
+from array_agreement.bounds import Verdict
+from array_agreement.gradient import Gradient
+from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.rounding import Rounding
+from array_agreement.targets import InputError, Target
+from array_agreement.watched import Call, tree_map, unwrap_narrow
 
 
 class Replay(Rounding):
@@ -33,7 +32,7 @@ class Replay(Rounding):
         derivative: compare derivatives instead of values
     """
 
-    def __init__(self, backend: Backend, runs: int, derivative: bool):
+    def __init__(self, backend: Target, runs: int, derivative: bool):
         super().__init__()
         self.backend = backend
         self.runs = runs
@@ -81,7 +80,7 @@ def caller_location() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def describe_first_error(oracle: Oracle, backend: Backend, derivative: bool) -> str:
+def describe_first_error(oracle: Oracle, backend: Target, derivative: bool) -> str:
     """Describe the first call on a backend with a wrong value or derivative.
 
     Returns "first wrong call: file:line, operation: error / bound = ...".

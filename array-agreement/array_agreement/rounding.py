@@ -1,7 +1,7 @@
 """The model of float32 rounding: the largest error of each array API call, and runs perturbed by such errors.
 
 A float32 result becomes r + e xi. r is the call's result in float64 and xi is uniform in [-1, 1]. e is the
-largest rounding error in float32; docs/agreement-for-your-code.md lists it for each call, with u = 2^-24.
+largest rounding error in float32; README.md lists it for each call, with u = 2^-24.
 Results beyond float32's largest number become infinite. Results below its smallest normal number may be
 flushed to zero.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.testing.watched import WIDER_DTYPES, Array, Call, leaves, unwrap
+from array_agreement.watched import WIDER_DTYPES, Array, Call, leaves, unwrap
 
 U = 2.0**-24
 """Unit roundoff of float32."""

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from backends import Backend, InputError, get_backend
-from backends.testing import Disagreement, check_agreement
+from array_agreement import Disagreement, check_agreement
+from array_agreement.targets import InputError, Target, find_target
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -111,7 +111,7 @@ class TorchWithMistake:
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_reports_wrong_gradients(name):
-    wrong = replace(get_backend("torch"), name="mistaken", xp=TorchWithMistake(MISTAKES[name]))
+    wrong = replace(find_target("torch"), name="mistaken", xp=TorchWithMistake(MISTAKES[name]))
     arrays = normal(6, 4), normal(4, 4), normal(4)
     with pytest.raises(Disagreement, match="mistaken, gradient") as error:
         check_agreement(two_layers, *arrays, backends=["torch", wrong], gradient=True)
@@ -139,7 +139,7 @@ def test_reports_calls_with_zero_derivative():
         return f(xp, i, xp.tanh(x))
 
     check_agreement(f, np.arange(9), normal(9), backends=["torch"], gradient=True)
-    wrong = replace(get_backend("torch"), xp=TorchWithMistake(MISTAKES["none"]))
+    wrong = replace(find_target("torch"), xp=TorchWithMistake(MISTAKES["none"]))
     with pytest.raises(Disagreement, match=r"first wrong derivative: .*, tanh: error / bound = "):
         check_agreement(with_tanh, np.arange(9), normal(9), backends=[wrong], gradient=True)
 
@@ -168,7 +168,7 @@ def test_gradients_on_jax():
             assert any(0 < v.ratio <= 1 for v in verdicts if v.output == "gradient")
         xp = jax.numpy
         wrong = SimpleNamespace(**{**vars(xp), "tanh": lambda x: xp.tanh(jax.lax.stop_gradient(x))})
-        backend = Backend("mistaken", wrong, None, "float32", fused=False)
+        backend = Target("mistaken", wrong)
         with pytest.raises(Disagreement, match=r"first wrong derivative: .*, tanh: error / bound"):
             check_agreement(
                 lambda xp, x: 2 * x + xp.tanh(3 * x), normal(9), backends=[backend], gradient=True

@@ -1,17 +1,14 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.backend import Backend
-from backends.errors import BackendUnavailable, InputError
-from backends.registry import get_backend
-from backends.testing.bounds import Verdict
-from backends.testing.first_error import describe_first_error
-from backends.testing.gradient import Gradient
-from backends.testing.oracle import Oracle
+from array_agreement.bounds import Verdict
+from array_agreement.first_error import describe_first_error
+from array_agreement.gradient import Gradient
+from array_agreement.oracle import Oracle
+from array_agreement.targets import TargetUnavailable, find_target
 
 Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -40,21 +37,6 @@ class Agreement:
         return "\n".join([self.function, *map(str, self.verdicts), *skipped])
 
 
-def find_backend(name: Any) -> Backend:
-    """Return the backend named "name" or "name:device", or a new one for a module such as "jax".
-
-    Raises BackendUnavailable: the backend cannot run, or there is no module of this name.
-    """
-    try:
-        return name if isinstance(name, Backend) else get_backend(*name.split(":", 1))
-    except InputError as error:
-        try:
-            xp = importlib.import_module("jax.numpy" if name == "jax" else name)
-        except ImportError as missing:
-            raise BackendUnavailable(f"{error}; as a module: {missing}") from None
-        return Backend(name, xp, None, "float32", fused=False)
-
-
 def check_agreement(
     f: Function,
     *arrays: Any,
@@ -71,7 +53,7 @@ def check_agreement(
         f: ``f(xp, *arrays)``, or ``f(*arrays)``, which may get its namespace from array_api_compat.
             It returns arrays or numbers, also in tuples, dicts or result objects.
         arrays: arguments of f. NumPy arrays in float64 are rounded to float32; others are passed unchanged.
-        backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Backends.
+        backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Targets.
         runs: number of perturbed runs that the bounds are derived from.
         seed: seed of the perturbations.
         gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random weights.
@@ -90,8 +72,8 @@ def check_agreement(
     gradients = Gradient(oracle) if gradient else None
     for name in backends:
         try:
-            backend = find_backend(name)
-        except BackendUnavailable as error:
+            backend = find_target(name)
+        except TargetUnavailable as error:
             agreement.skipped[str(name)] = str(error)
             continue
         gradient_verdicts = gradients.judge(backend) if gradients else []

@@ -2,7 +2,7 @@
 
 pytest does not collect this file by its name; test_outside.py runs it with a few seeds. The full check:
 
-    SCIPY_ARRAY_API=1 python -m pytest -p backends.testing.plugin tests/backends/testing/outside_code.py \
+    SCIPY_ARRAY_API=1 python -m pytest -p array_agreement.plugin array-agreement/tests/outside_code.py \
         --agree-seeds 1000 --agree-report outside.json
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from outside import CASES, DISAGREEMENTS
 
-from backends.testing import Disagreement, check_agreement
+from array_agreement import Disagreement, check_agreement
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
-from backends.testing.oracle import Oracle, to_numpy
-from backends.testing.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS, words
-from backends.testing.watched import Call, WatchedNamespace, unwrap
+from array_agreement.oracle import Oracle
+from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS, words
+from array_agreement.targets import Target
+from array_agreement.watched import Call, WatchedNamespace, unwrap
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
 REDUCTIONS = words("sum mean prod matmul max min all any")
@@ -91,11 +91,11 @@ class PlantedMistake:
             call.dtypes = np.asarray(result).dtype
         return result
 
-    def backend(self) -> Backend:
+    def backend(self) -> Target:
         """Return a NumPy backend in float32 that makes the mistake."""
         space = WatchedNamespace(wide=False)
         space.hook = self
-        return Backend("numpy with {1} in {0}".format(*self.mutant), space, "cpu", "float32", fused=False)
+        return Target("numpy with {1} in {0}".format(*self.mutant), space, "cpu")
 
 
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
@@ -108,7 +108,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
 
     def values(planted: PlantedMistake) -> list[bytes]:
         backend = planted.backend()
-        return [to_numpy(backend, x).tobytes() for x in oracle.run(backend.xp, backend.from_host).values()]
+        return [backend.to_numpy(x).tobytes() for x in oracle.run(backend.xp, backend.to_array).values()]
 
     def outcome(*mutant: str) -> str:
         if not all(verdict.agrees for verdict in oracle.judge(PlantedMistake(*mutant).backend())):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 TESTS = """
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_cut_off(agree):
 def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     (tmp_path / "test_it.py").write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "backends.testing.plugin", *options]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "array_agreement.plugin", *options]
     result = subprocess.run(
         [*command, "test_it.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
@@ -140,7 +140,7 @@ def test_requires_only_numpy_array_api_compat_and_pytest(tmp_path):
         """
 import sys
 
-ALLOWED = {"numpy", "array_api_compat", "pytest", "backends", "only", "test_it", "conftest"}
+ALLOWED = {"numpy", "array_api_compat", "pytest", "array_agreement", "only", "test_it", "conftest"}
 PYTEST = {"_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py"}  # dependencies of pytest
 
 class Only:
@@ -157,13 +157,13 @@ sys.meta_path.insert(0, Only())
     )
     assert code == 0, output
     assert "2 passed" in output
-    assert "agree: torch was not compared: torch is not installed; pip install torch" in output
+    assert "agree: torch was not compared: No module named 'torch'; pip install torch" in output
     assert "agree: no picture of the report" in output
 
 
 def test_imports_no_array_library_but_numpy():
     code = (
-        "import sys, backends.testing.plugin;"
+        "import sys, array_agreement.plugin;"
         "print(sorted({'torch', 'scipy', 'cupy', 'jax', 'numba', 'matplotlib', 'dnn'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
@@ -172,5 +172,5 @@ def test_imports_no_array_library_but_numpy():
 
 def test_entry_point_loads_the_plugin():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    module = importlib.import_module(project["entry-points"]["pytest11"]["agree"])
+    module = importlib.import_module(project["entry-points"]["pytest11"]["array_agreement"])
     assert module.agree

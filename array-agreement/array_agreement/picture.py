@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from backends.testing.check import Agreement
+from array_agreement.check import Agreement
 
 
 def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.testing.rounding import MIN_NORMAL, U
+from array_agreement.rounding import MIN_NORMAL, U
 
 FALSE_ALARM_PROBABILITY = 1e-6
 """Probability that an output is reported as wrong although its rounding errors follow the model."""

@@ -1,4 +1,4 @@
-"""Compare a backend's autograd with finite differences of the oracle; see docs/agreement-for-your-code.md.
+"""Compare a backend's autograd with finite differences of the oracle; see README.md.
 
 The floating-point arrays that f returns are multiplied by random weights and summed. The gradient g of this
 sum is compared in up to 16 directions d. Each direction covers different elements, with d = x or -x (1 where
@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_jax_array, is_torch_array
 
-from backends.backend import Backend
-from backends.errors import InputError, shorten
-from backends.testing.bounds import Bound, Verdict
-from backends.testing.oracle import Oracle, default_dtype, to_numpy
-from backends.testing.rounding import DOTS, EXACT_CALLS, ROUNDED_ONCE, SUMS, Rounding, U, n_terms
-from backends.testing.watched import WIDER_DTYPES, Array, Call, leaves, tree_map
+from array_agreement.bounds import Bound, Verdict
+from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.rounding import DOTS, EXACT_CALLS, ROUNDED_ONCE, SUMS, Rounding, U, n_terms
+from array_agreement.targets import InputError, Target, shorten
+from array_agreement.watched import WIDER_DTYPES, Array, Call, leaves, tree_map
 
 MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)
@@ -149,9 +148,9 @@ class Gradient:
         bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
         return bound
 
-    def judge(self, backend: Backend) -> list[Verdict] | None:
+    def judge(self, backend: Target) -> list[Verdict] | None:
         """Compare a backend's gradient with the bound; return None if the backend has no autograd."""
-        put = backend.from_host
+        put = backend.to_array
         xp = backend.xp
         sample = put(np.zeros(1, dtype=np.float32))
         library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
@@ -169,7 +168,7 @@ class Gradient:
             try:
                 results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
                 weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
-                gradient = [np.ravel(to_numpy(backend, x)) for x in vjp(tuple(weights))]
+                gradient = [np.ravel(backend.to_numpy(x)) for x in vjp(tuple(weights))]
             except Exception as error:  # each library raises its own types
                 note = f"raises {type(error).__name__}: {shorten(error)}"
                 return [Verdict(backend.name, "gradient", np.inf, note)]

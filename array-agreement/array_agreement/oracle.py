@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from backends.backend import Backend
-from backends.errors import InputError, shorten
-from backends.testing.bounds import Bound, Verdict
-from backends.testing.rounding import Rounding
-from backends.testing.watched import Array, WatchedNamespace, unwrap
+from array_agreement.bounds import Bound, Verdict
+from array_agreement.rounding import Rounding
+from array_agreement.targets import InputError, Target, shorten
+from array_agreement.watched import Array, WatchedNamespace, unwrap
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
@@ -25,11 +24,6 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
         value = value._asdict() if hasattr(value, "_asdict") else getattr(value, "__dict__", {})
     for key in (key for key in value if not str(key).startswith("_")):
         yield from outputs(value[key], f"{name}.{key}" if name else str(key))
-
-
-def to_numpy(backend: Backend, x: Any) -> Any:
-    """Return an array of the backend, or a number, as a NumPy array."""
-    return backend.to_host(x) if isinstance(x, backend.array_type) else np.asarray(x)
 
 
 class Oracle:
@@ -101,12 +95,12 @@ class Oracle:
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
 
-    def judge(self, backend: Backend) -> list[Verdict]:
+    def judge(self, backend: Target) -> list[Verdict]:
         """Return a verdict for each output of f on one backend. An exception in f becomes a verdict too."""
         bounds = self.bounds(default_dtype(backend.xp))
         try:
-            results = self.run(backend.xp, backend.from_host)
-            values = {name: to_numpy(backend, x) for name, x in results.items()}
+            results = self.run(backend.xp, backend.to_array)
+            values = {name: backend.to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
         if values.keys() != bounds.keys():

@@ -19,11 +19,11 @@ FOLDER = Path(__file__).parent
 def run(tmp_path: Path, *options: str) -> dict:
     """Run outside_code.py in its own process and return its report."""
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), str(FOLDER.parents[2])])
+    environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), str(FOLDER.parent)])
     report = tmp_path / "report.json"
-    arguments = ["-p", "backends.testing.plugin", "-p", "no:cacheprovider", str(FOLDER / "outside_code.py")]
+    arguments = ["-p", "array_agreement.plugin", "-p", "no:cacheprovider", str(FOLDER / "outside_code.py")]
     command = [sys.executable, "-m", "pytest", "-q", *arguments, f"--agree-report={report}", *options]
-    result = subprocess.run(command, env=environment, cwd=FOLDER.parents[2], capture_output=True, text=True)
+    result = subprocess.run(command, env=environment, cwd=FOLDER.parent, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
     return json.loads(report.read_text())
 

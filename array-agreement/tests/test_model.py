@@ -1,16 +1,16 @@
-"""The rounding model of docs/agreement-for-your-code.md, bounds computed by hand, and planted mistakes."""
+"""The rounding model of README.md, bounds computed by hand, and planted mistakes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from backends.testing.bounds import Bound, t_quantile
-from backends.testing.gradient import Gradient
-from backends.testing.mutants import PlantedMistake, mutants
-from backends.testing.oracle import Oracle, outputs
-from backends.testing.rounding import MIN_NORMAL, Rounding
-from backends.testing.watched import WatchedNamespace
+from array_agreement.bounds import Bound, t_quantile
+from array_agreement.gradient import Gradient
+from array_agreement.mutants import PlantedMistake, mutants
+from array_agreement.oracle import Oracle, outputs
+from array_agreement.rounding import MIN_NORMAL, Rounding
+from array_agreement.watched import WatchedNamespace
 
 U = 2.0**-24
 X = np.random.default_rng(1).uniform(0.5, 2.0, (4000, 6)).astype(np.float32)
@@ -119,7 +119,7 @@ def test_planted_mistake_gives_the_wrong_result(operation, mistake, f, wrong):
         PlantedMistake(operation, ""),
     ):
         backend = planted.backend()
-        results.append(backend.to_host(f(backend.xp, backend.from_host(FLOAT32_ARRAY))))
+        results.append(backend.to_numpy(f(backend.xp, backend.to_array(FLOAT32_ARRAY))))
         assert (operation, mistake) in planted.candidates
     np.testing.assert_allclose(results[0], wrong, rtol=1e-7)
     assert results[0].dtype == np.float32

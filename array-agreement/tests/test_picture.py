@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from backends.testing import Agreement
-from backends.testing.bounds import Verdict
-from backends.testing.picture import draw
+from array_agreement import Agreement
+from array_agreement.bounds import Verdict
+from array_agreement.picture import draw
 
 
 def agreement(*results):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
-from backends.testing.bounds import t_quantile
-from backends.testing.rounding import Rounding
-from backends.testing.watched import WatchedNamespace
+from array_agreement.bounds import t_quantile
+from array_agreement.rounding import Rounding
+from array_agreement.watched import WatchedNamespace
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace
 
-from backends import InputError
-from backends.testing import Disagreement, check_agreement
-from backends.testing.mutants import PlantedMistake
-from backends.testing.oracle import Oracle
+from array_agreement import Disagreement, InputError, check_agreement
+from array_agreement.mutants import PlantedMistake
+from array_agreement.oracle import Oracle
 
 BACKEND_NAMES = ("numpy", "torch", "strict")
 
@@ -136,7 +135,7 @@ def test_skips_unavailable_backends_with_the_reason():
 @pytest.mark.parametrize("name", ["torch:cuda", "cupy"])
 def test_compares_a_gpu_or_skips_it_with_the_reason(name):
     agreement = check_agreement(naive_variance, normal(50, 3), backends=[name])
-    assert agreement.verdicts or agreement.skipped[name].startswith(f"backend {name.partition(':')[0]!r}")
+    assert agreement.verdicts or name.partition(":")[0] in agreement.skipped[name].lower()
 
 
 def test_compares_jax():

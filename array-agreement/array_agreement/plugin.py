@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.testing.check import DEFAULT_BACKENDS, Agreement, Disagreement, check_agreement
-from backends.testing.mutants import OUTCOMES, mutants
-from backends.testing.oracle import Oracle
-from backends.testing.picture import draw
+from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, check_agreement
+from array_agreement.mutants import OUTCOMES, mutants
+from array_agreement.oracle import Oracle
+from array_agreement.picture import draw
 
 RESULTS = pytest.StashKey[Any]()
 """A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
@@ -42,18 +42,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
-    """``agree(f, *arrays, gradient=False)`` fails if backends disagree. ``agree.rng`` generates inputs."""
+    """``agree(f, *arrays, **options)`` fails if backends disagree, with check_agreement's options.
+
+    ``agree.rng`` generates inputs.
+    """
     config = request.config
     seed = getattr(request, "param", 0)
     marker = request.node.get_closest_marker("agree")
     option = config.getoption("--agree-backends")
-    backends = option.split(",") if option else marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
+    marked = marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
     results, mutant_outcomes = config.stash[RESULTS]
 
-    def check(f: Callable[..., Any], *arrays: Any, gradient: bool = False) -> Agreement:
+    def check(f: Callable[..., Any], *arrays: Any, backends: Any = marked, **options: Any) -> Agreement:
         __tracebackhide__ = True
+        backends = option.split(",") if option else backends
         try:
-            agreement = check_agreement(f, *arrays, backends=backends, seed=seed, gradient=gradient)
+            agreement = check_agreement(f, *arrays, backends=backends, seed=seed, **options)
         except Disagreement as error:
             results.append((request.node.nodeid, error.args[0]))
             raise
