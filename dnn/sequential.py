@@ -13,6 +13,7 @@ import numpy as np
 from dnn.callbacks.progress_bar import progress_callbacks
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
+from dnn.io.notices import warn
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
@@ -71,6 +72,9 @@ class Sequential(Network):
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
         self.set_goal(loss, optimizer, None if metrics is None else resolve_metrics(metrics), l1, l2)
+        if loss.activation and self.layers[-1].activation == "linear":
+            cure = f"end it with {loss.activation!r} for probabilities (from_torch has output_activation=)"
+            warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
     def fit(
         self, x: Any, y: Any = None, *,

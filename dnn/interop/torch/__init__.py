@@ -5,8 +5,9 @@ arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes 
 ``Sequential.fit``.
 """
 
-from dnn.interop.torch.convert import from_torch, to_torch
+from dnn.interop.torch.convert import to_torch
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
+from dnn.interop.torch.module_reader import from_torch
 from dnn.interop.torch.train import evaluate, fit
 from dnn.interop.torch.twins import NoTwin
 

@@ -1,4 +1,4 @@
-"""Convert models to torch.nn modules and back, with bit-identical weights.
+"""Convert models to torch.nn modules, with bit-identical weights; ``module_reader`` converts back.
 
 ``dnn.interop.torch.layers`` has the tables of layers and activations,
 ``dnn.interop.torch.losses_and_optimizers`` those of losses and optimizers.
@@ -8,27 +8,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends import Backend, InputError
+from backends import InputError
 from backends.errors import short_repr, shorten
-from dnn.interop.torch.layers import (
-    ACTIVATION_TWINS,
-    LAYER_TWINS,
-    activation_module,
-    activation_of,
-    twin_of,
-    twin_of_layer,
-    unwrap,
-)
-from dnn.interop.torch.twins import LayerTwin, NoTwin, Tensors
-from dnn.layers import Block, Layer
+from dnn.interop.torch.layers import activation_module, twin_of, twin_of_layer, unwrap
+from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
+from dnn.interop.torch.twins import Tensors
+from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.validation.settings import require_kind
+from dnn.validation.settings import look_up, require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -37,46 +30,77 @@ CONTAINER_CLASSES = ("Sequential", "Residual", "Parallel")
 """Modules that contain converted layers. ``ChannelsLast`` is a wrapper and not listed."""
 
 
-def layer_modules(layer: Layer, dtype: Any, device: Any) -> dict[str, torch.nn.Module]:
+def layer_modules(
+    layer: Layer, dtype: Any, device: Any, layout: ChannelsFirst | None = None
+) -> dict[str, torch.nn.Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
+
+    ``layout``: of a network with channels first; it follows the layer.
 
     Raises NoTwin: torch.nn has no equivalent.
     """
     import torch
 
-    from dnn.interop.torch.modules import Branch
-
     twin = twin_of_layer(layer)
     module = twin.make_module(layer).to(dtype=dtype, device=device)
-    for inner in layer.inner if isinstance(layer, Container) else ():
-        parts = layer_modules(inner, dtype, device)
-        if len(parts) > 1 and not isinstance(layer, Block):
-            parts = {inner.name: Branch(OrderedDict(parts))}
-        for name, part in parts.items():
-            module.add_module(name, part)
+    order = None
+    if isinstance(layer, Container):
+        _add_inner(module, layer, dtype, device, layout)
+    elif layout is not None:
+        order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
+        module = unwrap(module)
+        if type(layer) is Reshape:
+            module.unflattened_size = channels_first(layer.output_shape)
     ours = {**layer.value, **layer.state}
     with torch.no_grad():
-        for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
+        for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
             values = np.array(layer.backend.to_host(ours[short]))
-            tensor.permute(axes).copy_(torch.from_numpy(values))
+            tensor.permute(axes)[rows_in(order, short)] = torch.from_numpy(values).to(tensor.device)
     modules = {layer.name: module}
+    if isinstance(layer, GlobalAveragePooling2D):
+        modules[f"{layer.name}_flatten"] = torch.nn.Flatten()
     if twin.has_activation and layer.activation != "linear":
         modules[f"{layer.name}_{layer.activation}"] = activation_module(layer.activation)
+    for made in modules.values():
+        if layout is not None and type(made) is torch.nn.Softmax:
+            made.dim = 1  # the channels, or the features of a vector
     return modules
 
 
-def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = None) -> torch.nn.Sequential:
+def _add_inner(module: Any, layer: Container, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
+    """Add the modules of the inner layers to that of their container."""
+    from dnn.interop.torch.modules import Branch
+
+    is_block = isinstance(layer, Block)
+    layouts = []
+    for inner in layer.inner:
+        layouts.append(layout if is_block else copy(layout))
+        parts = layer_modules(inner, dtype, device, layouts[-1])
+        if len(parts) > 1 and not is_block:
+            parts = {inner.name: Branch(OrderedDict(parts))}
+        for name, part in parts.items():
+            module.add_module(name, part)
+    if layout is not None and not is_block:
+        module.axis = 1
+        layout.merge(layouts, module.merge == "add", f"layer {layer.name!r}")
+
+
+def to_torch(
+    model: Sequential, device: Any = None, *, logits: bool | None = None, data_format: str = "channels_last"
+) -> torch.nn.Sequential:
     """Return the model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
 
-    Its input is the model's, so images are (B, H, W, C). An augmentation becomes an ``nn.Identity``: the twin
+    An augmentation becomes an ``nn.Identity``: the twin
     predicts the same, and trains without augmentation. If the twin lacks the model's last activation, its
-    attribute ``left_out`` names it. Its ``input_shape`` is the model's.
+    attribute ``left_out`` names it. Its ``input_shape`` is that of one example.
 
     Args:
         device: a torch device; None: the model's device if it runs on torch, else the CPU.
         logits: True: leave out the last activation, for ``nn.CrossEntropyLoss`` and ``nn.BCEWithLogitsLoss``.
             False: keep it, so that the twin returns what ``predict`` returns. None: True if the model is
             compiled with a loss that contains the activation (softmax in cross-entropy).
+        data_format: "channels_last": it takes the model's images (B, H, W, C). "channels_first": it takes
+            (B, C, H, W) and consists of modules of torch.nn, unless a container or a Rescaling needs ours.
 
     Raises NoTwin: torch.nn has no equivalent of a layer.
 
@@ -91,6 +115,7 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
     require_kind("model", model, Sequential)
     require_kind("logits", logits, bool, None)
     require_kind("device", device, str, torch.device, None)
+    look_up("data_format", data_format, dict.fromkeys(("channels_last", "channels_first")))
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
     try:
@@ -100,9 +125,10 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
             f"device is {short_repr(device)}, expected a device of torch ({shorten(error)})"
         ) from None
     dtype = getattr(torch, model.backend.dtype_name)
+    layout = ChannelsFirst() if data_format == "channels_first" else None
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:
-        modules.update(layer_modules(layer, dtype, device))
+        modules.update(layer_modules(layer, dtype, device, layout))
     twin = torch.nn.Sequential(OrderedDict(modules))
     last = model.layers[-1].activation
     if logits is None:
@@ -114,10 +140,13 @@ def to_torch(model: Sequential, device: Any = None, *, logits: bool | None = Non
         within._modules.popitem()
         twin.left_out = last
     twin.input_shape = model.input_shape
+    if layout is not None:
+        layout.finish()
+        twin.input_shape = channels_first(model.input_shape)
     return twin
 
 
-def _tensors(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+def tensors_of(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """Yield (our short name, tensor t of the module, axes). Our array is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
         tensor = getattr(unwrap(module), theirs)
@@ -137,154 +166,9 @@ def twin_parameters(
     for name, child in module.named_children():
         twin = twin_of(child)
         if twin is not None:
-            for short, tensor, axes in _tensors(child, twin.state if state else twin.parameters):
+            for short, tensor, axes in tensors_of(child, twin.state if state else twin.parameters):
                 yield f"{name}.{short}", tensor, axes
         elif isinstance(child, torch.nn.Sequential):  # a Branch
             yield from twin_parameters(child, state)
         if twin is not None and twin.modules[0] in CONTAINER_CLASSES:
             yield from ((f"{name}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))
-
-
-def _list_children(module: Any) -> list[tuple[str, torch.nn.Module]]:
-    """Return (name, module) of each child of an ``nn.Sequential``.
-
-    Raises:
-        NoTwin: another module, since its ``forward`` may combine its children in any way.
-        InputError: it has no children.
-    """
-    import torch
-
-    sequential = torch.nn.Sequential
-    if not isinstance(module, sequential) or type(module).forward is not sequential.forward:
-        raise NoTwin(
-            f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
-            f"another module cannot be converted; put its parts into an nn.Sequential in their order"
-        )
-    if not len(module):
-        raise InputError("module holds no layer, expected an nn.Sequential with at least one")
-    return list(module._modules.items())  # named_children() skips repeated modules
-
-
-def _require_twin(name: str, child: torch.nn.Module) -> LayerTwin:
-    twin = twin_of(child)
-    module = unwrap(child)
-    if twin is not None and type(module).__name__.endswith(("2d", "Conv1d")) and module is child:
-        raise NoTwin(
-            f"module {name!r} is {child}, which takes (B, C, ...), expected it within "
-            f"dnn.interop.torch.modules.ChannelsLast, since our images are (B, H, W, C)"
-        )
-    wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
-    if twin is not None and twin.has_activation:
-        wanted.remove("bias")  # optional for these layers
-    if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
-        known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
-        known += [n for n, _ in ACTIVATION_TWINS.values()]
-        raise NoTwin(f"module {name!r} is {child}, expected one of {', '.join(known)}, with weight and bias")
-    return twin
-
-
-class Pair(NamedTuple):
-    """A layer of ours and the module from which it was converted."""
-
-    layer: Layer
-    module: torch.nn.Module
-    twin: LayerTwin
-    inner: list[Pair]  # children of a container
-
-
-def _convert_modules(children: list[tuple[str, torch.nn.Module]]) -> list[Pair]:
-    """Convert modules in sequence to our layers."""
-    pairs: list[Pair] = []
-    i = 0
-    while i < len(children):
-        name, child = children[i]
-        i += 1
-        # Modules that torch numbered ("0") get our default names.
-        own = "" if name.isdecimal() else name
-        alone = activation_of(child)
-        if alone is not None:
-            twin = LAYER_TWINS["Activation"]
-            pairs.append(Pair(twin.make_layer(child, alone, own), child, twin, []))
-            continue
-        twin = _require_twin(name, child)
-        activation = "linear"
-        if twin.has_activation and i < len(children):
-            following, after = children[i]
-            next_one = activation_of(after)
-            if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
-                activation = next_one
-                i += 1
-        inner = []
-        given = unwrap(child)
-        if twin.modules[0] in CONTAINER_CLASSES:
-            inner = _convert_container(child)
-            given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(child, "merge", None))
-        pairs.append(Pair(twin.make_layer(given, activation, own), unwrap(child), twin, inner))
-    return pairs
-
-
-def _convert_container(module: torch.nn.Sequential) -> list[Pair]:
-    """Convert the children of a container to our layers: in sequence, or each branch by itself."""
-    items = list(module._modules.items())
-    if type(module).__name__ == "Sequential":
-        return _convert_modules(items)
-    branches = (list(m._modules.items()) if type(m).__name__ == "Branch" else [(n, m)] for n, m in items)
-    return [pair for branch in branches for pair in _convert_modules(branch)]
-
-
-def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (our name, array) for all parameters and buffers of the modules."""
-    for layer, module, twin, inner in pairs:
-        for short, tensor, axes in _tensors(module, {**twin.parameters, **twin.state}):
-            yield f"{before}{layer.name}.{short}", tensor.permute(axes).detach().cpu().numpy()
-        yield from _values(inner, f"{before}{layer.name}.")
-
-
-def _example_shape(module: torch.nn.Sequential, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the shape of one example: as given, or stored by ``to_torch``, or of the first Linear's
-    input.
-    """
-    require_kind("input_shape", given, tuple, list, None)
-    shape = given or getattr(module, "input_shape", None)
-    if shape is None:
-        first = next((child for child in module if type(child).__name__ == "Linear"), None)
-        if first is None:
-            raise InputError("input_shape is None, expected the shape of one example for such a module")
-        shape = (first.in_features,)
-    return tuple(shape)
-
-
-def from_torch(
-    module: torch.nn.Sequential,
-    backend: Backend,
-    *,
-    input_shape: tuple[int, ...] | None = None,
-    output_activation: str | None = None,
-    seed: int = 0,
-) -> Sequential:
-    """Return a model with the module's architecture, layer names and bit-identical weights and buffers.
-
-    Args:
-        module: an ``nn.Sequential`` of modules with a twin, from ``to_torch`` or not. An activation after
-            Linear or Conv2d becomes part of that layer, unless it has its own name. An ``nn.Identity``, as
-            from an augmentation, becomes ``Activation("linear")``.
-        backend: of the model. Its dtype must be the module's, so that nothing is rounded.
-        input_shape: of one example; None: as stored by ``to_torch``, or of the first Linear's input.
-        output_activation: last activation if the module ends with logits; None: as left out by ``to_torch``,
-            else "linear".
-        seed: of the model's shuffles.
-
-    Raises:
-        NoTwin: not an ``nn.Sequential``, a module without a twin, or settings that our layer lacks.
-        InputError: a dtype other than the backend's, no modules, or no input_shape.
-    """
-    children = _list_children(module)
-    require_kind("output_activation", output_activation, str, None)
-    ending = output_activation or str(getattr(module, "left_out", "linear"))
-    if ending != "linear":
-        children.append(("0", activation_module(ending)))
-    pairs = _convert_modules(children)
-    shape = _example_shape(module, input_shape)
-    model = Sequential([p.layer for p in pairs], input_shape=shape, backend=backend, seed=seed)
-    model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
-    return model

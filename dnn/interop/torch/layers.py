@@ -65,6 +65,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         ),
         {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's weight is (n_out, n_in)
         has_activation=True,
+        acts_on="features",
     ),
     "Embedding": LayerTwin(
         ("Embedding",),
@@ -74,6 +75,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             padding_idx=None, max_norm=None,
         ),
         {"W": ("weight", (0, 1))},
+        acts_on="axes",
     ),
     "Conv2D": LayerTwin(
         ("Conv2d",),
@@ -84,6 +86,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         conv_maker(Conv2D, "dilation", "groups"),
         {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, h, w)
         has_activation=True,
+        acts_on="channels",
     ),
     "Conv1D": LayerTwin(
         ("Conv1d",),
@@ -94,13 +97,15 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         conv_maker(Conv1D, groups=1, dilation=(1,)),
         {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, k)
         has_activation=True,
+        acts_on="channels",
     ),
     "MaxPooling2D": LayerTwin(
         ("MaxPool2d",),
         lambda layer: image_module(
             "MaxPool2d", layer.size, layer.strides, pool_padding(layer), ceil_mode=layer.ceil_mode
         ),
-        layer_maker(MaxPooling2D, _POOL_SETTINGS, dilation=1),
+        layer_maker(MaxPooling2D, _POOL_SETTINGS, dilation=1, return_indices=False),
+        acts_on="channels",
     ),
     "AveragePooling2D": LayerTwin(
         ("AvgPool2d",),
@@ -112,12 +117,20 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             AveragePooling2D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"},
             divisor_override=None,
         ),
+        acts_on="channels",
     ),
+    # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
     "GlobalAveragePooling2D": LayerTwin(
-        ("GlobalAverage",), lambda layer: own_module("GlobalAverage"), layer_maker(GlobalAveragePooling2D)
+        ("AdaptiveAvgPool2d",),
+        lambda layer: image_module("AdaptiveAvgPool2d", 1),
+        layer_maker(GlobalAveragePooling2D),
+        acts_on="channels",
     ),
     "GlobalMaxPooling2D": LayerTwin(
-        ("GlobalMax",), lambda layer: own_module("GlobalMax"), layer_maker(GlobalMaxPooling2D)
+        ("AdaptiveMaxPool2d",),
+        lambda layer: image_module("AdaptiveMaxPool2d", 1),
+        layer_maker(GlobalMaxPooling2D, return_indices=False),
+        acts_on="channels",
     ),
     "BatchNormalization": LayerTwin(
         ("BatchNorm1d", "BatchNorm2d"),
@@ -125,64 +138,79 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         layer_maker(BatchNormalization, {"momentum": "momentum", "epsilon": "eps"}, track_running_stats=True),
         _SCALES,
         {"running_mean": ("running_mean", _VECTOR_AXES), "running_variance": ("running_var", _VECTOR_AXES)},
+        acts_on="channels",
     ),
     "LayerNormalization": LayerTwin(
         ("LayerNorm",),
         lambda layer: nn_module("LayerNorm", layer.input_shape[-1], layer.epsilon),
         layer_norm_from_module,
         _SCALES,
+        acts_on="features",
     ),
     "Dropout": LayerTwin(
         ("Dropout",),
         lambda layer: nn_module("Dropout", layer.rate),
         layer_maker(Dropout, {"rate": "p"}),
+        acts_on="elements",
     ),
     "Flatten": LayerTwin(
-        ("Flatten",), lambda layer: nn_module("Flatten"), layer_maker(Flatten, start_dim=1, end_dim=-1)
+        ("Flatten",), lambda layer: nn_module("Flatten"), layer_maker(Flatten), acts_on="axes"
     ),
-    "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module),
+    "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
     "Rescaling": LayerTwin(
         ("Scale",),
         lambda layer: own_module("Scale", layer.scale, layer.offset),
         layer_maker(Rescaling, {"scale": "scale", "offset": "offset"}),
+        acts_on="elements",
     ),
     "Activation": LayerTwin(
-        ("Identity",), lambda layer: activation_module(layer.activation), activation_from_module
+        ("Identity",),
+        lambda layer: activation_module(layer.activation),
+        activation_from_module,
+        acts_on="elements",
     ),
     # With the default settings of the activation of that name, these three convert back to an Activation.
     "LeakyReLU": LayerTwin(
         ("LeakyReLU",),
         lambda layer: nn_module("LeakyReLU", layer.slope),
         layer_maker(LeakyReLU, {"slope": "negative_slope"}),
+        acts_on="elements",
     ),
     "ELU": LayerTwin(
         ("ELU",),
         lambda layer: nn_module("ELU", layer.alpha),
         layer_maker(ELU, {"alpha": "alpha"}),
+        acts_on="elements",
     ),
     "GELU": LayerTwin(
         ("GELU",),
         lambda layer: nn_module("GELU", approximate=layer.approximate),
         layer_maker(GELU, {"approximate": "approximate"}),
+        acts_on="elements",
     ),
     # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
     "Block": LayerTwin(
         ("Sequential",),
         lambda layer: nn_module("Sequential"),
         layer_maker(Block, {"layers": "inner"}),
+        acts_on="axes",
     ),
     "Residual": LayerTwin(
         ("Residual",),
         lambda layer: own_module("Residual", "add"),
         lambda module, activation, name: Residual(module.inner[1].layers, name=name),
+        acts_on="axes",
     ),
     "Parallel": LayerTwin(
         ("Parallel",),
         lambda layer: own_module("Parallel", layer.merge),
         layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
+        acts_on="axes",
     ),
     # Augmentations act only in training, so predictions do not change without them.
-    "Augmentation": LayerTwin(("Identity",), lambda layer: nn_module("Identity"), activation_from_module),
+    "Augmentation": LayerTwin(
+        ("Identity",), lambda layer: nn_module("Identity"), activation_from_module, acts_on="elements"
+    ),
 })  # fmt: skip
 """Layer class -> twin. "Augmentation" covers all augmentations. GaussianNoise has no twin in torch.nn."""
 
@@ -220,6 +248,8 @@ def activation_of(module: Module) -> str | None:
 
     Raises NoTwin: an activation with settings that ours does not have.
     """
+    if not type(module).__module__.startswith("torch.nn."):
+        return None  # a custom class with the same name
     if type(module).__name__ == "Identity":
         return "linear"
     for activation, (name, arguments) in ACTIVATION_TWINS.items():
@@ -231,6 +261,12 @@ def activation_of(module: Module) -> str | None:
             require_same(module, **fixed)
             return activation
     return None
+
+
+def is_sequential(module: Module) -> bool:
+    """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
+    sequential = nn_module("Sequential").__class__
+    return isinstance(module, sequential) and type(module).forward is sequential.forward
 
 
 def unwrap(module: Module) -> Module:
@@ -251,7 +287,9 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
 def twin_of(module: Module) -> LayerTwin | None:
     """Return the twin of a module, or None."""
     kind = type(unwrap(module))
-    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):
-        return None  # a custom class with the same name
     name = kind.__name__
+    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):  # its name may be one of torch's
+        if not is_sequential(module):
+            return None
+        name = "Sequential"
     return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

@@ -5,13 +5,6 @@ import torch
 from backends.torch.layers import needed_pixels
 
 
-class GlobalAverage(torch.nn.Module):  # type: ignore[misc]
-    """Mean of each channel over the image, (B, H, W, C) -> (B, C)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean((1, 2))
-
-
 class Scale(torch.nn.Module):  # type: ignore[misc]
     """scale x + offset."""
 
@@ -24,23 +17,17 @@ class Scale(torch.nn.Module):  # type: ignore[misc]
         return x * self.scale + self.offset
 
 
-class GlobalMax(torch.nn.Module):  # type: ignore[misc]
-    """Maximum of each channel over the image, (B, H, W, C) -> (B, C)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.flatten(1, 2).max(1).values
-
-
 class Parallel(torch.nn.Sequential):  # type: ignore[misc]
-    """Apply modules to the same input, and concatenate their outputs along the last axis or add them."""
+    """Apply modules to the same input, and concatenate their outputs along an axis or add them."""
 
-    def __init__(self, merge: str) -> None:
+    def __init__(self, merge: str, axis: int = -1) -> None:
         super().__init__()
         self.merge = merge
+        self.axis = axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         made = [module(x) for module in self]
-        return sum(made) if self.merge == "add" else torch.cat(made, -1)
+        return sum(made) if self.merge == "add" else torch.cat(made, self.axis)
 
 
 class Residual(Parallel):

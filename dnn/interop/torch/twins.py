@@ -32,6 +32,9 @@ class LayerTwin:
     has_activation: bool = (
         False  # whether our layer contains an activation, which is a module of its own in torch
     )
+    # What it treats alike: "elements", "channels" of (B, C, ...) in torch, or "features" of vectors (B, n);
+    # "axes": their order matters; "": unknown. Networks with channels first need it.
+    acts_on: str = ""
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
@@ -78,9 +81,9 @@ def make_batch_norm(layer: Any) -> Module:
     arguments = {"eps": layer.epsilon, "momentum": layer.momentum}
     if axes == 1:
         return nn_module("BatchNorm1d", layer.input_shape[0], **arguments)
-    if axes == 3:
-        return image_module("BatchNorm2d", layer.input_shape[2], **arguments)
-    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}, expected (n,) or images (H, W, C)")
+    if axes in (2, 3):
+        return image_module(f"BatchNorm{axes - 1}d", layer.input_shape[-1], **arguments)
+    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}, expected (n,), (T, C) or (H, W, C)")
 
 
 def make_reshape(layer: Any) -> Module:

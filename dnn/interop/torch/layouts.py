@@ -1,0 +1,91 @@
+"""Channels first: the images of plain torch.nn modules are (B, C, H, W), ours are (B, H, W, C).
+
+Only the weights after a Flatten notice: it makes vectors of the same numbers in another order.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnn.interop.torch.twins import LayerTwin, NoTwin
+from dnn.layers import Dense, Flatten, Layer, Reshape
+
+Shape = tuple[int, ...]
+
+
+def channels_first(shape: Shape) -> Shape:
+    """Return torch's shape of our images or sequences (..., C)."""
+    return (*shape[-1:], *shape[:-1])
+
+
+def channels_last(shape: Shape) -> Shape:
+    """Return our shape of torch's images or sequences (C, ...)."""
+    return (*shape[1:], *shape[:1])
+
+
+def flat_order(shape: Shape) -> np.ndarray | None:
+    """Return torch's position of each number of our flattened images; None: the same position.
+
+    >>> flat_order((1, 2, 2))
+    array([0, 2, 1, 3])
+    """
+    positions = np.arange(prod(shape)).reshape(channels_first(shape))
+    order = np.moveaxis(positions, 0, -1).ravel()
+    return None if np.all(np.diff(order) == 1) else order
+
+
+@dataclass
+class ChannelsFirst:
+    """Order of the features in a network with channels first, followed from layer to layer.
+
+    Attributes:
+        order: torch's position of each feature of our vector; None: the same position.
+    """
+
+    order: np.ndarray | None = None
+
+    def pass_layer(self, layer: Layer, twin: LayerTwin, label: str) -> np.ndarray | None:
+        """Follow a layer with known shapes; return the order before it, in which its parameters are.
+
+        Raises NoTwin: torch's module would treat other numbers alike than our layer.
+        """
+        before = self.order
+        shape = layer.input_shape
+        is_vector = len(shape) == 1
+        if twin.acts_on in ("elements", "channels"):
+            return before
+        if not twin.acts_on and is_vector and before is None and len(layer.output_shape) == 1:
+            return None
+        if twin.acts_on == "features" and is_vector:
+            self.order = None if isinstance(layer, Dense) else before
+            return before
+        if isinstance(layer, Flatten):
+            self.order = before if is_vector else flat_order(shape)
+            return None
+        if type(layer) is Reshape and is_vector and before is None and flat_order(layer.output_shape) is None:
+            return None
+        expected = "vectors, from a Flatten" if twin.acts_on == "features" else "a layer with a known layout"
+        if type(layer) is Reshape:
+            expected = "images of one channel or one pixel, since other orders of the numbers have no twin"
+        raise NoTwin(f"{label} for channels first, on examples of shape {channels_first(shape)}", expected)
+
+    def merge(self, branches: "list[ChannelsFirst | None]", adds: bool, label: str) -> None:
+        """Go on after parallel branches. Raises NoTwin: their features are in different orders."""
+        orders = [branch.order for branch in branches if branch is not None]
+        distinct = {None if order is None else order.tobytes() for order in orders}
+        if len(distinct) > 1 or not (adds or orders[0] is None):
+            raise NoTwin(label, "branches with the same order of features; put a Linear after each Flatten")
+        self.order = orders[0]
+
+    def finish(self) -> None:
+        """Raise NoTwin if the outputs are in different orders."""
+        if self.order is not None:
+            got = "the network returns flattened images, with channels first in torch and last here"
+            raise NoTwin(got, "a Linear after Flatten")
+
+
+def rows_in(order: np.ndarray | None, short: str) -> Any:
+    """Return the index that puts a parameter of torch (n, ...) in our order; a bias "b" is one of outputs."""
+    return slice(None) if order is None or short == "b" else order

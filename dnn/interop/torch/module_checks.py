@@ -1,0 +1,91 @@
+"""Checks of a torch.nn module before it is converted, and what it says about the shape of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from backends import InputError
+from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, is_sequential, twin_of, unwrap
+from dnn.interop.torch.twins import LayerTwin, NoTwin
+from dnn.validation.settings import require_kind
+
+if TYPE_CHECKING:
+    import torch
+
+Named = tuple[str, "torch.nn.Module"]
+IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
+
+
+def list_children(module: Any) -> list[Named]:
+    """Return (name, module) of each child of an ``nn.Sequential``.
+
+    Raises:
+        NoTwin: another module, since its ``forward`` may combine its children in any way.
+        InputError: it has no children.
+    """
+    if not is_sequential(module):
+        raise NoTwin(
+            f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
+            f"another module cannot be converted; put its parts into an nn.Sequential in their order"
+        )
+    require_no_hooks("module", module)
+    if not len(module):
+        raise InputError("module holds no layer, expected an nn.Sequential with at least one")
+    return list(module._modules.items())  # named_children() skips repeated modules
+
+
+def require_no_hooks(label: str, module: Any) -> None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise NoTwin(f"{label} with a forward hook, such as that of weight_norm", "a module without hooks")
+
+
+def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
+    """Return the twin of a module. Raises NoTwin: it has none, lacks a parameter, or has hooks."""
+    twin = twin_of(child)
+    module = unwrap(child)
+    wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
+    if twin is not None and twin.has_activation:
+        wanted.remove("bias")  # optional for these layers
+    if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
+        known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
+        known += [n for n, _ in ACTIVATION_TWINS.values()]
+        is_log = type(module).__name__ == "LogSoftmax"
+        cure = "; leave it out and give output_activation='softmax'" if is_log else ""
+        raise NoTwin(f"{label}, expected one of {', '.join(known)}, with weight and bias{cure}")
+    if module is not child and twin.acts_on not in ("channels", ""):
+        raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
+    require_no_hooks(label, module)
+    return twin
+
+
+def plain_modules(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Yield the modules in their order, without containers and what ``ChannelsLast`` wraps."""
+    for child in module._modules.values():
+        if child._modules and unwrap(child) is child:
+            yield from plain_modules(child)
+        else:
+            yield child
+
+
+def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of one example: as given, or stored by ``to_torch``, or from the first module that
+    shows it. Raises InputError: it is not known.
+    """
+    require_kind("input_shape", given, tuple, list, None)
+    shape = given or getattr(module, "input_shape", None)
+    for first in plain_modules(module) if shape is None else ():
+        size = getattr(first, "in_features", None)
+        if type(first).__name__ == "BatchNorm1d":
+            size = first.num_features
+        if type(first).__name__ == "Unflatten" and -1 not in first.unflattened_size:
+            size = prod(first.unflattened_size)
+        if size is not None:
+            return (size,)
+        if type(unwrap(first)).__name__.startswith(IMAGE_KINDS):
+            break
+    if shape is None:
+        expected = "the shape of one example that the module takes, such as (3, 32, 32)"
+        raise InputError("input_shape is None", f"{expected} for images with channels first")
+    return tuple(shape)

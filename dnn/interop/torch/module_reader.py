@@ -1,0 +1,254 @@
+"""Convert torch.nn modules to our models, with bit-identical weights.
+
+Modules are read in their order, together with the shape of one example. Networks of plain image modules have
+channels first; their weights become those of a network with channels last (``dnn.interop.torch.layouts``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from copy import copy
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from backends import Backend, InputError
+from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
+from dnn.interop.torch.layers import (
+    LAYER_TWINS,
+    activation_module,
+    activation_of,
+    unwrap,
+)
+from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
+from dnn.interop.torch.module_checks import (
+    IMAGE_KINDS,
+    Named,
+    example_shape,
+    list_children,
+    plain_modules,
+    require_twin,
+)
+from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module
+from dnn.layers import Layer
+from dnn.layers.containers import Container
+from dnn.sequential import Sequential
+from dnn.validation.settings import assign, require_kind
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Pair(NamedTuple):
+    """A layer of ours and the module from which it was converted."""
+
+    layer: Layer
+    module: torch.nn.Module
+    twin: LayerTwin
+    inner: list[Pair]  # children of a container
+    order: np.ndarray | None = None  # torch's position of each of our features
+
+
+class Reader:
+    """Converts modules in sequence.
+
+    Args:
+        shape: of one example of ours before the next module.
+        layout: None if images have channels last, within ``ChannelsLast`` or without any image module.
+    """
+
+    def __init__(self, shape: tuple[int, ...], layout: ChannelsFirst | None) -> None:
+        self.shape = shape
+        self.layout = layout
+
+    def read(self, children: list[Named]) -> list[Pair]:
+        """Return the pairs for these modules. Raises NoTwin or InputError, with the name of the module."""
+        waiting = deque(children)
+        pairs = []
+        while waiting:
+            name, child = waiting.popleft()
+            pairs.append(self._read_one(name, child, waiting))
+        return pairs
+
+    def _read_one(self, name: str, child: Any, waiting: deque[Named]) -> Pair:
+        """Convert a module, and the activation or Flatten behind it if our layer contains it."""
+        label = f"module {name!r} is {child}"
+        own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
+        alone = activation_of(child)
+        if alone is not None:
+            twin = LAYER_TWINS["Activation"]
+            pair = Pair(twin.make_layer(child, alone, own), child, twin, [])
+            return self._advance(pair, label, name, child)
+        twin = require_twin(label, child)
+        if twin.modules[0] in CONTAINER_CLASSES:
+            return self._read_container(child, twin, own, label)
+        module: Any = unwrap(child)
+        self._require_input(module, label, is_plain=module is child)
+        if self.layout is not None and type(module).__name__ == "Unflatten":
+            size = channels_last(tuple(module.unflattened_size))
+            module = SimpleNamespace(dim=module.dim, unflattened_size=size)
+        if type(module).__name__.startswith("Adaptive") and not self._is_global(name, module, waiting):
+            module = self._fixed_pooling(module, label)
+            twin = require_twin(label, module)
+        activation = "linear"
+        last = child
+        if twin.has_activation and waiting:
+            following, after = waiting[0]
+            next_one = activation_of(after)
+            if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
+                activation = next_one
+                last = waiting.popleft()[1]
+        try:
+            layer = twin.make_layer(module, activation, own)
+        except NoTwin:
+            raise
+        except InputError as error:
+            raise NoTwin(f"{label}: {error}") from None
+        return self._advance(Pair(layer, module, twin, []), label, name, last)
+
+    def _advance(self, pair: Pair, label: str, name: str, last: Any) -> Pair:
+        """Follow the shape of an example and the order of features past a layer."""
+        layer = pair.layer
+        own = layer.name
+        assign(layer, name=own or name, input_shape=self.shape)  # the name is for error messages
+        assign(layer, output_shape=layer.shape_after(self.shape))
+        assign(layer, name=own)
+        self.shape = layer.output_shape
+        if type(last).__name__ == "Softmax":
+            axes = len(self.shape) + 1
+            dim = (0 if axes == 3 else 1) if last.dim is None else last.dim % axes
+            expected = axes - 1 if self.layout is None else 1
+            if dim != expected:
+                raise NoTwin(f"{label}, over the axis {dim}", f"dim={expected}, over channels or features")
+        if self.layout is None:
+            return pair
+        return pair._replace(order=self.layout.pass_layer(layer, pair.twin, label))
+
+    def _require_input(self, module: Any, label: str, *, is_plain: bool) -> None:
+        """Raise NoTwin or InputError unless the module takes examples of this shape and layout."""
+        shape = self.shape
+        theirs = shape if self.layout is None else channels_first(shape)
+        kind = type(module).__name__
+        rank = {"2d": 3, "1d": 2}.get(kind[-2:])
+        if rank and len(shape) not in (rank, 1 if kind == "BatchNorm1d" else rank):
+            wanted = "(C, H, W)" if rank == 3 else "(C, L)"
+            raise InputError(f"{label}, which takes {wanted}", f"such examples, got shape {theirs}")
+        if rank and len(shape) == rank and is_plain == (self.layout is None):
+            expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
+            raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
+        for setting in ("in_features", "in_channels", "num_features"):
+            count = getattr(module, setting, shape[-1])
+            if count != shape[-1]:
+                what = setting.partition("_")[2]
+                got = f"{label}, which takes {count} {what}, but gets examples of {theirs}"
+                raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
+        if kind == "Flatten":
+            last = len(shape)
+            for setting, axis, usual in (("start_dim", 1, 1), ("end_dim", last, -1)):
+                if getattr(module, setting) % (last + 1) != axis:
+                    got = f"{label}, which has {setting}={getattr(module, setting)}"
+                    raise NoTwin(got, f"{usual}")
+
+    def _is_global(self, name: str, module: Any, waiting: deque[Named]) -> bool:
+        """Whether an adaptive pooling to one pixel and the Flatten behind it, taken here, are global."""
+        if not waiting or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
+            return False
+        following, after = waiting[0]
+        is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
+        if not is_flatten or not (following.isdecimal() or following == f"{name}_flatten"):
+            return False
+        waiting.popleft()
+        return True
+
+    def _fixed_pooling(self, module: Any, label: str) -> Any:
+        """Return the pooling with the same windows. Raises NoTwin: the windows have different sizes."""
+        pixels = self.shape[:-1]
+        size = module.output_size
+        given = size if isinstance(size, tuple) else (size,) * len(pixels)
+        sizes = [n or p for n, p in zip(given, pixels, strict=True)]
+        if any(p % n for p, n in zip(pixels, sizes, strict=True)):
+            raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
+        windows = tuple(p // n for p, n in zip(pixels, sizes, strict=True))
+        return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
+
+    def _read_container(self, module: Any, twin: LayerTwin, own: str, label: str) -> Pair:
+        """Convert a container: its children in sequence, or each branch by itself."""
+        items = list(module._modules.items())
+        if twin.modules[0] == "Sequential":
+            inner = self.read(items)
+            given = SimpleNamespace(inner=[p.layer for p in inner])
+        else:
+            if self.layout is not None and len(self.shape) > 1 and module.axis != 1:
+                raise NoTwin(label, "one made by to_torch(data_format='channels_first')")
+            inner = []
+            readers = [Reader(self.shape, copy(self.layout)) for _ in items]
+            for reader, (name, part) in zip(readers, items, strict=True):
+                is_branch = type(part).__name__ == "Branch"
+                inner += reader.read(list(part._modules.items()) if is_branch else [(name, part)])
+            if self.layout is not None:
+                self.layout.merge([r.layout for r in readers], module.merge == "add", label)
+            given = SimpleNamespace(inner=[p.layer for p in inner], merge=module.merge)
+        layer = twin.make_layer(given, "linear", own)
+        if isinstance(layer, Container) and twin.modules[0] != "Sequential":
+            self.shape = layer.shape_after(self.shape)
+        return Pair(layer, module, twin, inner)
+
+
+def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (our name, array) for all parameters and buffers of the modules."""
+    for layer, module, twin, inner, order in pairs:
+        for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
+            values = tensor.permute(axes).detach().cpu().numpy()
+            yield f"{before}{layer.name}.{short}", values[rows_in(order, short)]
+        yield from _values(inner, f"{before}{layer.name}.")
+
+
+def from_torch(
+    module: torch.nn.Sequential,
+    backend: Backend,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    output_activation: str | None = None,
+    seed: int = 0,
+) -> Sequential:
+    """Return a model with the module's architecture, layer names and bit-identical weights and buffers.
+
+    A module of plain image modules takes (B, C, H, W); the model takes the same images as (B, H, W, C),
+    ``x.transpose(0, 2, 3, 1)``. The weights are permuted, also those behind a Flatten.
+
+    Args:
+        module: an ``nn.Sequential`` of modules with a twin, from ``to_torch`` or not. An activation after
+            Linear or Conv2d becomes part of that layer, unless it has its own name. An ``nn.Identity``, as
+            from an augmentation, becomes ``Activation("linear")``.
+        backend: of the model. Its dtype must be the module's, so that nothing is rounded.
+        input_shape: of one example that the module takes, (C, H, W) for plain image modules; None: as stored
+            by ``to_torch``, or from the first Linear.
+        output_activation: last activation if the module ends with logits; None: as left out by ``to_torch``,
+            else "linear".
+        seed: of the model's shuffles.
+
+    Raises:
+        NoTwin: not an ``nn.Sequential``, a module without a twin, or settings that our layer lacks.
+        InputError: a dtype other than the backend's, no modules, or no input_shape.
+    """
+    children = list_children(module)
+    require_kind("output_activation", output_activation, str, None)
+    ending = output_activation or str(getattr(module, "left_out", "linear"))
+    if ending != "linear":
+        children.append(("0", activation_module(ending)))
+    for name, child in children:
+        if activation_of(child) is None:
+            require_twin(f"module {name!r} is {child}", child)
+    shape = example_shape(module, input_shape)
+    is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
+    layout = ChannelsFirst() if is_first else None
+    reader = Reader(channels_last(shape) if is_first else shape, layout)
+    pairs = reader.read(children)
+    if layout is not None:
+        layout.finish()
+    model = Sequential([p.layer for p in pairs], input_shape=channels_last(shape) if is_first else shape,
+                       backend=backend, seed=seed)  # fmt: skip
+    model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
+    return model

@@ -1,0 +1,150 @@
+"""Networks of plain torch.nn modules, with channels first, return the same here and when converted back."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from backends import get_backend
+from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Parallel, Reshape, Residual, Sequential
+from dnn.interop.torch import NoTwin, from_torch, to_torch
+
+BOUND = 1e-5
+
+
+def block(n_in, n_out, *more):
+    return [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True), *more]
+
+
+NETWORKS = {
+    "LeNet": ((1, 28, 28), lambda: [
+        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(),
+        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 10),
+    ]),
+    "VGG": ((3, 32, 24), lambda: [
+        *block(3, 8, nn.MaxPool2d(2)), *block(8, 12, *block(12, 12), nn.MaxPool2d(2, ceil_mode=True)),
+        nn.AdaptiveAvgPool2d((4, None)), nn.Flatten(), nn.Linear(12 * 4 * 6, 20), nn.ReLU(), nn.Dropout(0.5),
+        nn.Linear(20, 10), nn.Softmax(dim=1),
+    ]),
+    "nested": ((3, 12, 10), lambda: [
+        nn.Sequential(*block(3, 8), nn.MaxPool2d(3, 2, 1)),
+        nn.Sequential(nn.Sequential(*block(8, 6), nn.Softmax(1)), nn.Flatten(-3, 3), nn.Dropout()),
+        nn.Sequential(nn.BatchNorm1d(180), nn.LayerNorm(180), nn.GELU(), nn.Linear(180, 7)),
+    ]),
+    "global": ((3, 9, 9), lambda: [
+        *block(3, 5), nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(5, 4),
+    ]),
+    "one pixel": ((3, 8, 8), lambda: [
+        *block(3, 5), nn.AdaptiveMaxPool2d(1), nn.Dropout(0.2), nn.Conv2d(5, 4, 1), nn.Flatten(),
+    ]),
+    "sequences": ((4, 12), lambda: [
+        nn.Conv1d(4, 6, 3, padding=1), nn.BatchNorm1d(6), nn.ReLU(), nn.Conv1d(6, 5, 4, 2), nn.Flatten(),
+        nn.Linear(25, 3),
+    ]),
+    "from pixels": ((64,), lambda: [
+        nn.Linear(64, 36), nn.Unflatten(1, (1, 6, 6)), *block(1, 4), nn.Flatten(), nn.Linear(144, 3),
+    ]),
+}  # fmt: skip
+
+
+def draw(seed):
+    """Return a random network of usual modules, with the shape of its examples."""
+    rng = np.random.default_rng(seed)
+    channels = int(rng.integers(1, 4))
+    shape = (channels, *rng.integers(15, 22, 2).tolist())
+    modules = []
+    for _ in range(rng.integers(1, 4)):
+        filters = int(rng.integers(2, 7))
+        options = {"stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 2)),
+                   "dilation": int(rng.integers(1, 3)), "bias": bool(rng.integers(2))}  # fmt: skip
+        part = [nn.Conv2d(channels, filters, (3, int(rng.integers(2, 4))), **options)]
+        if rng.integers(2):
+            filters = 2 * channels
+            part = [nn.Conv2d(channels, filters, 3, padding="same", groups=channels)]
+        part += [nn.BatchNorm2d(filters)] * int(rng.integers(2))
+        part.append(rng.choice([nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.ELU, nn.Dropout, nn.Identity])())
+        pool = rng.choice([nn.MaxPool2d, nn.AvgPool2d])
+        pools = [pool(2, 1), pool(2, ceil_mode=True, padding=1), pool((3, 2), 1, padding=1)]
+        part += [pools[rng.integers(3)]] * int(rng.integers(2))
+        modules += [nn.Sequential(*part)] if rng.integers(2) else part
+        channels = filters
+    if rng.integers(3) == 0:
+        modules.append(nn.AdaptiveAvgPool2d(1))
+    modules.append(nn.Flatten(*[(), (1, -1), (-3,)][rng.integers(3)]))
+    with torch.no_grad():
+        n = nn.Sequential(*modules).eval()(torch.zeros(1, *shape)).shape[1]
+    modules += [nn.Dropout(0.3)] * int(rng.integers(2)) + [nn.BatchNorm1d(n)] * int(rng.integers(2))
+    modules += [nn.Linear(n, 5), *[nn.Softmax(1)] * int(rng.integers(2))]
+    return shape, lambda: modules
+
+
+def in_evaluation(modules):
+    """Return the network with running averages and scales other than the initial ones."""
+    network = nn.Sequential(*modules)
+    for module in network.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)):
+            for tensor in module.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+def as_ours(x):
+    return np.moveaxis(x.numpy(), 1, -1)
+
+
+@pytest.mark.parametrize("case", [*NETWORKS, *range(50)])
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
+def test_outputs_are_those_of_torch(case):
+    torch.manual_seed(3)
+    shape, make = NETWORKS[case] if isinstance(case, str) else draw(case)
+    theirs = in_evaluation(make())
+    x = torch.rand(6, *shape)
+    with torch.no_grad():
+        expected = theirs(x).numpy()
+    ours = from_torch(theirs, get_backend("numpy"), input_shape=shape)
+    np.testing.assert_allclose(ours.predict(as_ours(x)), expected, rtol=BOUND, atol=BOUND)
+    if "same" in str(theirs):  # even windows have unequal borders
+        return
+    back = to_torch(ours, data_format="channels_first", logits=False).eval()
+    with torch.no_grad():
+        np.testing.assert_allclose(back(x).numpy(), expected, rtol=BOUND, atol=BOUND)
+    again = from_torch(back, ours.backend)
+    assert again.config() == ours.config()
+    assert again.predict(as_ours(x)).tobytes() == ours.predict(as_ours(x)).tobytes()
+
+
+def test_containers_of_ours_with_channels_first():
+    layers = [
+        Residual([Conv2D(2, 3, "relu", padding=1)]), Parallel([Conv2D(3, 1), [Conv2D(2, 1, "softmax")]]),
+        Parallel([[Flatten(), Dense(4)], GlobalMaxPooling2D()]), Dense(3),
+    ]  # fmt: skip
+    model = Sequential(layers, input_shape=(6, 5, 2), backend=get_backend("numpy"), seed=1)
+    module = to_torch(model, data_format="channels_first").eval()
+    x = torch.rand(4, 2, 6, 5)
+    with torch.no_grad():
+        np.testing.assert_allclose(module(x).numpy(), model.predict(as_ours(x)), rtol=BOUND, atol=BOUND)
+    again = from_torch(module, model.backend)
+    assert again.predict(as_ours(x)).tobytes() == model.predict(as_ours(x)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([Conv2D(3, 1), Flatten()], "expected a Linear after Flatten"),
+        ([Conv2D(3, 1), Flatten(), Reshape((6, 15)), Flatten(), Dense(2)], "of one channel or one pixel"),
+        ([Conv2D(3, 1), Parallel([Flatten(), [Flatten(), Dense(2)]]), Dense(2)], "same order of features"),
+    ],
+)
+def test_what_has_no_channels_first(layers, words):
+    model = Sequential(layers, input_shape=(6, 5, 2), backend=get_backend("numpy"))
+    with pytest.raises(NoTwin, match=words):
+        to_torch(model, data_format="channels_first")
+
+
+def test_logits_are_announced(caplog):
+    module = nn.Sequential(nn.Linear(3, 2))
+    for activation in ("softmax", None):
+        assert not caplog.records
+        from_torch(module, get_backend("numpy"), output_activation=activation).compile()
+    assert "predict returns logits" in caplog.text
