@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+MAX_FORK_WAIT_SECONDS = 5.0
+
 
 class ThreadCount:
     """Controls the number of BLAS threads; nothing else may change it.
@@ -25,7 +27,11 @@ class ThreadCount:
         self._local = threading.local()
         self._reset()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=lambda: self._changed.release(),
+                after_in_child=self._after_fork,
+            )
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -34,17 +40,35 @@ class ThreadCount:
         self._present = 0  # the BLAS threads inside the open sections
         self._outside = 0  # the BLAS threads outside of all sections
 
+    def _before_fork(self) -> None:
+        """Keep other threads out of the BLAS during a fork, if it has several threads.
+
+        OpenBLAS 0.3.30 holds a lock during a product of several threads. In a child that is forked meanwhile
+        it stays locked, and the child's first such product never returns.
+        """
+        self._changed.acquire()
+        own = 1 if self.section_threads else 0
+        self._waiting += 1
+        self._changed.wait_for(lambda: self._open == own or self._present == 1, MAX_FORK_WAIT_SECONDS)
+        self._waiting -= 1
+
     def _after_fork(self) -> None:
-        """Reset in a forked child: it has only the forking thread, so only that thread's section is open."""
+        """Reset in a forked child: it has only the forking thread, so only that thread's section is open.
+
+        If another thread's section with several BLAS threads did not end in time, the child uses one thread.
+        """
+        own = self.section_threads
         outside = self.outside
-        threads = self.section_threads
+        if self._open > bool(own) and self._present > 1:
+            own = self._local.section_threads = min(own, 1)
+            outside = 1
         self._reset()
-        if threads:
+        if own:
             self._open = 1
-            self._present = threads
+            self._present = own
             self._outside = outside
-        elif self._get() != outside:
-            self._set(outside)
+        if self._get() != (own or outside):
+            self._set(own or outside)
 
     @property
     def outside(self) -> int:

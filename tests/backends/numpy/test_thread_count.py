@@ -3,13 +3,14 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from helpers import MAX_SECONDS
 
 from backends import get_backend
-from backends.numpy import blas, products
+from backends.numpy import blas, products, thread_count
 from backends.numpy.thread_count import ThreadCount
 
 
@@ -119,36 +120,38 @@ def test_change_applies_outside_of_sections():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("inside", [False, True])
-def test_a_forked_child_keeps_only_its_own_section(inside):
+@pytest.mark.parametrize(
+    ("inside", "held", "seconds", "expected"),
+    [
+        (0, 1, MAX_SECONDS, 4), (1, 1, MAX_SECONDS, 1),
+        (0, 2, 0.1, 4), (0, 2, MAX_SECONDS, 1), (2, 2, MAX_SECONDS, 1),
+    ],
+)  # fmt: skip
+def test_a_forked_child_keeps_only_its_own_section(inside, held, seconds, expected, monkeypatch):
+    """A fork waits for another thread's section of several threads; if it stays open, the child uses one."""
+    monkeypatch.setattr(thread_count, "MAX_FORK_WAIT_SECONDS", 0.5)
     library, opened, ended = Library(), threading.Event(), threading.Event()
 
     def hold():
-        with library.count.section(1):
+        with library.count.section(held):
             opened.set()
-            ended.wait(MAX_SECONDS)
+            ended.wait(seconds)
 
     def child_is_right():
-        found = library.n == (1 if inside else 4)
+        found = [library.n]
         with library.count.section(3):
-            found &= library.n == 3
-        return found
-
-    def fork():
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if child_is_right() else 1)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            found.append(library.n)
+        return [*found, library.n] == [expected, 3, expected]
 
     holder = threading.Thread(target=hold)
     holder.start()
     opened.wait(MAX_SECONDS)
     try:
-        if inside:
-            with library.count.section(1):
-                assert fork() == 0
-        else:
-            assert fork() == 0
+        with library.count.section(inside) if inside else nullcontext():
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if child_is_right() else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     finally:
         ended.set()
         holder.join()
