@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -156,19 +156,40 @@ class TrainingCheckpoint(Callback):
                 path.unlink(missing_ok=True)
                 mine.remove(path)
 
-    def newest_state(self) -> TrainingState | None:
-        """Return the latest readable state of this training; None: there is none."""
-        return _last_readable(self._saved or [], lambda _: None)
+    def rewind_state(self) -> TrainingState | None:
+        """Return the state of this training to rewind to; None: there is none.
+
+        This is the latest readable state. The states since the last rewind have another learning rate than
+        those before it. If they are fewer than ``max_to_keep``, the rewind failed soon, and this is the
+        latest state before them.
+        """
+        states = _readable_states([*(self._saved or [])], lambda _: None)
+        latest = next(states, None)
+        for n_since, state in enumerate(states, 1):
+            if latest is None or n_since >= self.max_to_keep:
+                break
+            if state.facts["optimizer"] != latest.facts["optimizer"]:
+                return state
+        return latest
+
+    def rewind_to(self, state: TrainingState) -> None:
+        """Save this earlier state, and remove the later ones of this training."""
+        if self.save(state):
+            mine = self._own_states(state)
+            for path in [path for path in mine if _position(path) > (state.epoch, state.updates)]:
+                mine.remove(path)
+                path.unlink(missing_ok=True)
 
 
-def _last_readable(paths: list[Path], unreadable: Callable[[StateError], object]) -> TrainingState | None:
-    """Return the last readable state, or None; call ``unreadable`` with the error of each later one."""
+def _readable_states(
+    paths: list[Path], unreadable: Callable[[StateError], object]
+) -> Iterator[TrainingState]:
+    """Yield the readable states, the last first; call ``unreadable`` with the error of each other one."""
     for path in reversed(paths):
         try:
-            return read_state(path)
+            yield read_state(path)
         except StateError as error:
             unreadable(error)
-    return None
 
 
 def _is_same_training(path: Path, state: TrainingState) -> bool:
@@ -184,7 +205,7 @@ def _is_same_training(path: Path, state: TrainingState) -> bool:
 def latest_state(folder: Path) -> TrainingState:
     """Return the latest readable state in a folder, and warn about later ones. Raises StateError: none."""
     files = state_files(require_path("folder", folder))
-    state = _last_readable(files, lambda error: warn(f"{error}; trying an older one"))
+    state = next(_readable_states(files, lambda error: warn(f"{error}; trying an older one")), None)
     if state is None:
         raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
     return state

@@ -45,8 +45,8 @@ def fit_with_rewinding(
 
     Args:
         model: compiled with the initial learning rate.
-        states: saves the training, and holds the state to return to. Before the first save the training
-            restarts from the beginning.
+        states: saves the training, and holds the states to return to (``rewind_state``). Before the first
+            save the training restarts from the beginning.
         resume: a state of this training; its rate may have been halved before.
         max_halvings: limit on the halvings, those before ``resume`` included.
         on_rewind: called with the error, the restored state (None: the start) and the number of halvings.
@@ -75,7 +75,7 @@ def fit_with_rewinding(
                 raise
             halvings += 1
             model.set_optimizer(halve_rate(optimizer, halvings))
-            resume = workers.share(states.newest_state) or resume
+            resume = workers.share(states.rewind_state) or resume
             model.epochs_done = epochs_done  # epochs count from the start of this fit
             on_rewind(error, resume, halvings)
             if resume is None:
@@ -85,7 +85,7 @@ def fit_with_rewinding(
                 # Saved last: after a stop before the next save, the resumed run uses the lower rate. A stop
                 # before this line repeats the rewind.
                 if workers.is_first:
-                    states.save(resume)
+                    states.rewind_to(resume)
     if resume is not None and workers.is_first:
         states.tidy(resume)
     return history

@@ -278,8 +278,8 @@ def train(parsed: ParsedOptions) -> int:
     except Stopped as stop:
         if run.folder is not None:
             run.folder.save(run.model)  # for evaluate.py and predict.py
-        how = f"resume with: {run.resume_command}" if stop.saved else "its state could not be saved"
-        say(f"{program_name()}: {stop}; {how}")
+        lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
+        say(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
     except WorkerError:
         if workers.is_first or stopper.signal_number is None:

@@ -11,6 +11,8 @@ import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS, others_slow
 
+from dnn.callbacks import StopOnSignal
+
 TRAINING = [
     "--dataset",
     "digits",
@@ -81,6 +83,19 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert ", from epoch " in again.stdout
     assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
     assert losses(folder) == losses(reference)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+def test_a_signal_between_nan_and_its_check_prints_the_resume_command(tmp_path, monkeypatch):
+    def on_train_begin(self, *_):
+        self.signal_number = signal.SIGINT
+        self._epochs_left = 2
+
+    monkeypatch.setattr(StopOnSignal, "on_train_begin", on_train_begin)
+    stopped = run_here("train", *TRAINING, *DIVERGENCE, "--run-dir", tmp_path / "run")
+    assert stopped.returncode == 130, stopped.stderr
+    assert "its last updates are not saved" in stopped.stderr
+    assert f"train.py --resume {tmp_path / 'run'}" in stopped.stderr
 
 
 def test_a_finished_run_cannot_be_resumed(reference):

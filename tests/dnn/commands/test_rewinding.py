@@ -45,6 +45,33 @@ def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
     assert same_bits(weights(again), weights(model))
 
 
+def test_a_state_that_fails_twice_is_replaced_by_an_older_one(tmp_path):
+    begun = []
+
+    class Break(Callback):
+        """Makes a weight NaN in the fourth epoch, unless the training resumed from the second."""
+
+        every = 2
+
+        def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
+            self.first_epoch = first_epoch
+            begun.append((first_epoch, len(list(tmp_path.iterdir()))))
+
+        def on_progress(self, progress):
+            if progress.epoch == 4 and self.first_epoch != 2:
+                self.model.parameters.values[...] = float("nan")
+
+    x, y = small_data(40)
+    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model.compile(optimizer=SGD(0.5))
+    options = {"callbacks": [Break()], "batch_size": 10, "epochs": 5}
+    history = fit_with_rewinding(model, x, y, states=TrainingCheckpoint(tmp_path), **options)
+    assert begun == [(1, 0), (4, 3), (3, 2), (2, 1)]  # first epochs and numbers of states
+    assert history.epoch == [1, 2, 3, 4, 5]
+    assert model.optimizer == SGD(0.5 / 8)
+    assert count_halvings(SGD(0.5), latest_state(tmp_path)) == 3
+
+
 def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path):
     x, y = small_data(40)
     options = {"batch_size": 10, "epochs": 4, "callbacks": ()}
