@@ -26,8 +26,11 @@ def batch_norm(
     momentum, epsilon = settings
     mean, inverse = stats
     n = x.shape[0]
-    mean[...] = xp.mean(x, axis=0)
-    centered = x - mean
+    first = xp.mean(x, axis=0)
+    centered = x - first
+    rest = xp.mean(centered, axis=0)  # the error of ``first``: NumPy adds the rows one after another
+    mean[...] = first + rest
+    centered = centered - rest
     variance = xp.mean(centered * centered, axis=0)
     inverse[...] = 1.0 / xp.sqrt(variance + epsilon)
     y[...] = centered * (inverse * gamma) + beta

@@ -147,3 +147,16 @@ def test_softmax_cross_entropy_of_two_logits(make_backend, kind, backend_id, dty
         np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
         slopes = backend.to_host(dlogits)[:, 0] * len(z)
         np.testing.assert_allclose(slopes, exact[1], rtol=2 * bound, atol=8 * bound)
+
+
+@pytest.mark.parametrize("backend_id", BACKENDS)
+def test_batch_norm_of_equal_numbers_has_their_mean(make_backend, backend_id):
+    """Adding 1000 rows one after another would be off by 7e-6, and y by 0.2."""
+    backend = make_backend(backend_id)
+    x, y = (backend.zeros((1000, 5)) for _ in range(2))
+    x[...] = 100.3
+    zeros, ones = (lambda: backend.zeros(5)), backend.zeros(5) + 1.0
+    running, stats = (zeros(), zeros()), (zeros(), zeros())
+    backend.kernel("batch_norm")(x, ones, zeros(), running, (0.1, 1e-5), stats, y)
+    for array, expected in ((stats[0], 100.3), (running[0], 10.03), (y, 0.0)):
+        np.testing.assert_allclose(backend.to_host(array), expected, rtol=3e-7, atol=1e-6)
