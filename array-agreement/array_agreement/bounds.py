@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.rounding import MIN_NORMAL, U
+from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
 """Probability that an output is reported as wrong although its rounding errors follow the model."""
@@ -32,10 +32,18 @@ class Verdict:
     Args:
         backend: name of the backend
         output: name of the output
-        ratio: largest error / bound of an element; the backend agrees if it is at most 1
+        ratio: largest error / bound of an element; infinite for a wrong dtype, shape or exception
         note: an explanation, or ""
         unjudged: number of elements without a bound, since rounding decides an index, a branch, or whether
             a number is finite
+        size: number of elements
+        max_unjudged: largest share of elements without a bound that is allowed
+        vacuous: no call of the backend's namespace produced the output
+        two_answers: the backend's own float64 answer differs from the oracle's, and no rule decides
+        element: index, value, expected value and allowed error of the worst element
+        digits: number of digits that the function keeps in the median element, and that of the dtype
+        dtype: name of the expected dtype
+        rtol, atol: smallest tolerances that admit what the bound admits
     """
 
     backend: str
@@ -43,14 +51,39 @@ class Verdict:
     ratio: float
     note: str = ""
     unjudged: int = 0
+    size: int = 1
+    max_unjudged: float = 1.0
+    vacuous: bool = False
+    two_answers: bool = False
+    element: str = ""
+    digits: tuple[float, float] = (0.0, 0.0)
+    dtype: str = ""
+    rtol: float = 0.0
+    atol: float = 0.0
 
     @property
     def agrees(self) -> bool:
-        return self.ratio <= 1
+        return self.kind == "agrees"
+
+    @property
+    def kind(self) -> str:
+        """One of "agrees", "disagrees", "two answers", "vacuous" and "not judged"."""
+        if not self.ratio <= 1:
+            return "two answers" if self.two_answers else "disagrees"
+        if self.unjudged > self.max_unjudged * self.size:
+            return "not judged"
+        return "vacuous" if self.vacuous else "agrees"
 
     def __str__(self) -> str:
-        note = f", {self.note}" if self.note else ""
-        return f"{self.backend}, {self.output}: error / bound = {self.ratio:.3g}{note}"
+        judged = 1 - self.unjudged / max(self.size, 1)
+        kind = "" if self.agrees else f"{self.kind}, "
+        text = f"{self.backend}, {self.output}: {kind}error / bound = {self.ratio:.3g}, {judged:.0%} judged"
+        kept, available = self.digits
+        if kept < available / 2:
+            text += f", keeps about {kept:.0f} of {available:.0f} digits"
+        if self.vacuous:
+            text += f", nothing was computed by {self.backend}"
+        return "".join([text, *(f"\n    {line}" for line in (self.element, self.note) if line)])
 
 
 class Bound:
@@ -65,15 +98,17 @@ class Bound:
 
     Args:
         name: name of the output
-        exact: the oracle's result, in float64
+        exact: the oracle's result, in a wider dtype than the output's
         runs: results of the perturbed runs
         dtype: expected dtype; None for a Python number
+        limit: limits of the dtype that a Python number was computed in
     """
 
-    def __init__(self, name: str, exact: Any, runs: list[Any], dtype: Any):
+    def __init__(self, name: str, exact: Any, runs: list[Any], dtype: Any, limit: Limits = FLOAT32):
         self.name = name
         self.exact = np.asarray(exact)
         self.dtype = dtype
+        self.limit = limit if dtype is None else limits(dtype)
         if any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
@@ -83,21 +118,68 @@ class Bound:
             same = [_equal_or_nan(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
-            bound = np.where(finite, np.maximum(t * spread, U * np.abs(self.exact)) + MIN_NORMAL, 0.0)
+            bound = np.maximum(t * spread, self.limit.u * np.abs(self.exact)) + self.limit.min_normal
+            bound = np.where(finite, bound, 0.0)
             self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
 
-    def judge(self, backend: str, value: Any) -> Verdict:
-        """Compare a backend's output with the oracle. Integer dtypes of all widths are accepted."""
-        names = [np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype)]
-        got, expected = (name.rstrip("0123456789") if "int" in name else name for name in names)
-        if (value.shape, got) != (self.exact.shape, expected):
+    def tolerances(self) -> tuple[float, float]:
+        """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
+
+        rtol is the largest bound / abs(exact) of the larger half of the elements; atol serves the others.
+        """
+        size, bound = np.abs(self.exact).ravel(), self.bound.ravel()
+        judged = np.isfinite(size) & (bound > 0)
+        size, bound = size[judged], bound[judged]
+        large = size >= np.median(size) if size.size else size > 0
+        rtol = _round_up(np.max(bound[large & (size > 0)] / size[large & (size > 0)], initial=0))
+        return rtol, _round_up(np.max(bound - rtol * size, initial=0))
+
+    def digits(self) -> tuple[float, float]:
+        """Return the number of digits that the median element keeps, and that of the dtype."""
+        available = -np.log10(self.limit.u)
+        with np.errstate(all="ignore"):
+            loss = (self.bound / np.abs(self.exact))[np.isfinite(self.bound) & (self.exact != 0)]
+        if self.exact.dtype.kind not in "fc" or not loss.size:
+            return available, available
+        return float(np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)), float(available)
+
+    def show(self, x: Any) -> str:
+        """Return an element as text, with all digits of the dtype."""
+        return f"{x:.{9 if self.limit is FLOAT32 else 17}g}" if x.dtype.kind in "fc" else str(x)
+
+    def judge(self, backend: str, value: Any, wide: bool = False) -> Verdict:
+        """Compare a backend's output with the oracle.
+
+        Args:
+            backend: name of the backend
+            value: its output in NumPy
+            wide: accept any dtype
+        """
+        got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
+        if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(self.exact, np.float64)))
         ratio = np.where(np.isfinite(error), error / self.bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | _equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
-        return Verdict(backend, self.name, float(np.max(ratio, initial=0)), unjudged=unjudged)
+        verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
+        verdict.digits, verdict.dtype = self.digits(), expected
+        verdict.rtol, verdict.atol = self.tolerances()
+        if verdict.ratio > 1:
+            i = np.unravel_index(np.argmax(ratio), ratio.shape)
+            at = f"at [{', '.join(map(str, i))}]: " if i else ""
+            pair = f"got {self.show(value[i])}, expected {self.show(self.exact[i])}"
+            verdict.element = f"{at}{pair}, allowed error {self.bound[i]:.3g}, error / allowed {ratio[i]:.3g}"
+        return verdict
+
+
+def _round_up(x: Any) -> float:
+    """Round a positive number up to two digits."""
+    if not x > 0:
+        return 0.0
+    unit = 10.0 ** (np.floor(np.log10(x)) - 1)
+    return float(f"{np.ceil(x / unit) * unit:.2g}")
 
 
 def _equal_or_nan(a: Any, b: Any) -> Any:

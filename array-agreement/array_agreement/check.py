@@ -1,17 +1,19 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
-from array_agreement.first_error import describe_first_error
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
 from array_agreement.targets import TargetUnavailable, find_target
 
 Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
+MAX_UNJUDGED = 0.1
+"""Largest share of elements that rounding may decide, unless a test allows more."""
 
 
 class Disagreement(AssertionError):
@@ -32,9 +34,16 @@ class Agreement:
     verdicts: list[Verdict] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def tolerances(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """Return the smallest (rtol, atol) that the bound of each (output, dtype) amounts to."""
+        found = {(v.output, v.dtype): (v.rtol, v.atol) for v in self.verdicts if v.rtol or v.atol}
+        return {key: found[key] for key in sorted(found)}
+
     def __str__(self) -> str:
+        pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} admit the bound"
+                  for (o, d), (r, a) in self.tolerances().items())  # fmt: skip
         skipped = (f"{name} skipped: {why}" for name, why in self.skipped.items())
-        return "\n".join([self.function, *map(str, self.verdicts), *skipped])
+        return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped])
 
 
 def check_agreement(
@@ -44,30 +53,41 @@ def check_agreement(
     runs: int = 16,
     seed: int = 0,
     gradient: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    max_unjudged: float = MAX_UNJUDGED,
+    allow_vacuous: bool = False,
 ) -> Agreement:
-    """Compare f in float32 on several backends with f in float64 on NumPy.
+    """Compare f on several backends with f in a wider dtype on NumPy.
 
-    The bound of each output is derived from the effect of float32 rounding errors on f.
+    The bound of each output is derived from the effect of rounding errors on f.
 
     Args:
-        f: ``f(xp, *arrays)``, or ``f(*arrays)``, which may get its namespace from array_api_compat.
-            It returns arrays or numbers, also in tuples, dicts or result objects.
-        arrays: arguments of f. NumPy arrays in float64 are rounded to float32; others are passed unchanged.
+        f: ``f(xp, *arrays, **kwargs)``, or ``f(*arrays, **kwargs)``, which may get its namespace from
+            array_api_compat. It returns arrays or numbers, also in tuples, dicts or result objects.
+        arrays: arguments of f. Each backend gets NumPy arrays as its own, also those in lists and dicts.
         backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Targets.
         runs: number of perturbed runs that the bounds are derived from.
         seed: seed of the perturbations.
-        gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random weights.
+        gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random
+            weights, in float32.
+        kwargs: keyword arguments of f, converted like ``arrays``.
+        dtype: "float32" or "float64" converts all floating-point arrays first; None keeps their dtypes.
+        max_unjudged: largest share of an output's elements that need not be judged, since rounding decides an
+            index, a branch, or whether a number is finite.
+        allow_vacuous: accept outputs that no call of the backend's namespace produced.
 
     Raises:
-        Disagreement: an output breaks its bound. The message names the output, its error / bound, and the
-            first wrong call.
+        Disagreement: an output breaks its bound, too few elements were judged, or an output is vacuous. The
+            message names the output, the worst element, and the first wrong call.
         InputError: f returns no array and no number, or ``gradient`` is True and f has no gradient.
 
     >>> import numpy as np
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
-    numpy, result: error / bound = 0
+    numpy, result: error / bound = 0, 100% judged
     """
-    oracle = Oracle(f, arrays, runs, seed)
+    __tracebackhide__ = True
+    oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
     agreement = Agreement(getattr(f, "__qualname__", repr(f)))
     gradients = Gradient(oracle) if gradient else None
     for name in backends:
@@ -76,14 +96,27 @@ def check_agreement(
         except TargetUnavailable as error:
             agreement.skipped[str(name)] = str(error)
             continue
-        gradient_verdicts = gradients.judge(backend) if gradients else []
-        if gradient_verdicts is None:
+        verdicts = oracle.judge(backend)
+        explain(oracle, backend, verdicts)
+        if gradients and (found := gradients.judge(backend)):
+            explain(oracle, backend, found, derivative=True)
+            verdicts += found
+        elif gradients:
             agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
-        for derivative, verdicts in enumerate((oracle.judge(backend), gradient_verdicts or [])):
-            if broken := [verdict for verdict in verdicts if not verdict.agrees]:
-                first = describe_first_error(oracle, backend, bool(derivative))
-                broken[0].note += f"{broken[0].note and '; '}{first}"
-            agreement.verdicts += verdicts
+        agreement.verdicts += verdicts
+    if agreement.verdicts and not any(v.backend == "numpy" for v in agreement.verdicts):
+        agreement.verdicts += _check_numpy(oracle)
+    for verdict in agreement.verdicts:
+        verdict.max_unjudged = max_unjudged
+        verdict.vacuous = verdict.vacuous and not allow_vacuous
     if not all(verdict.agrees for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement
+
+
+def _check_numpy(oracle: Oracle) -> list[Verdict]:
+    """Return the verdicts of two answers if NumPy's own float64 answer differs from the oracle's."""
+    numpy = find_target("numpy")
+    verdicts = [v for v in oracle.judge(numpy, wide=True) if v.element]
+    explain(oracle, numpy, verdicts)
+    return verdicts

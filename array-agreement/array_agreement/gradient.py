@@ -15,7 +15,7 @@ from array_api_compat import is_jax_array, is_torch_array
 
 from array_agreement.bounds import Bound, Verdict
 from array_agreement.oracle import Oracle, default_dtype
-from array_agreement.rounding import DOTS, EXACT_CALLS, ROUNDED_ONCE, SUMS, Rounding, U, n_terms
+from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
 from array_agreement.targets import InputError, Target, shorten
 from array_agreement.watched import WIDER_DTYPES, Array, Call, leaves, tree_map
 
@@ -53,14 +53,15 @@ class Backward(Rounding):
             first if first.shape == np.shape(value) else value
         )  # f took another branch than in the first run
 
-    def perturbation(self, size: Any, x: Any) -> Any:
+    def perturbation(self, u: float, size: Any, x: Any) -> Any:
         """Return u size xi (x - x0), with x0 from the first run and xi in [-1, 1] the same in each run."""
-        return U * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
+        return u * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
 
     def __call__(self, call: Call) -> Any:
         arrays = [x for x in call.arrays() if x.dtype in WIDER_DTYPES]
         if not arrays or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
             return super().__call__(call)
+        u = max(limits(dtype).u for dtype in leaves(call.dtypes))
 
         def perturb_derivative(r: Any) -> Any:
             k = n_terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
@@ -69,24 +70,27 @@ class Backward(Rounding):
             exact = call.name in EXACT_CALLS and n_affected == 1
             if exact or np.asarray(r).dtype.kind not in "fc":
                 return r
-            return r + self.perturbation(n_affected + 3, r)
+            return r + self.perturbation(u, n_affected + 3, r)
 
         result = tree_map(perturb_derivative, super().__call__(replace(call)))
         # Libraries may compute these derivatives from the rounded result: tanh' = 1 - tanh^2.
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
         if not from_result or len(arrays) > 1:
             return result
-        return result + self.perturbation(4 * np.abs(self.first_value(result)), arrays[0].value)
+        return result + self.perturbation(u, 4 * np.abs(self.first_value(result)), arrays[0].value)
 
 
 class Gradient:
-    """The bound of the gradient of ``oracle.f``; ``judge`` compares a backend with it.
+    """The bound of the gradient of ``oracle.f`` in float32; ``judge`` compares a backend with it.
 
     Raises:
         InputError: no argument is a float32 array.
     """
 
     def __init__(self, oracle: Oracle):
+        if oracle.limit is not FLOAT32:  # finite differences are too inexact for float64
+            args, kwargs = oracle.args
+            oracle = Oracle(oracle.f, args, oracle.runs, oracle.seed, kwargs, "float32")
         self.oracle = oracle
         self.rng = np.random.default_rng([oracle.seed, 0])
         self.floats = [x for x in oracle.arrays if _is_float(x)]
@@ -114,7 +118,9 @@ class Gradient:
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
         outputs, _ = self.oracle.run_hooked(hook, default, arrays)
-        floats = {name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype == float}
+        floats = {
+            name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype.kind == "f"
+        }
         for name in [name for name in floats if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))
         if not self.weights:

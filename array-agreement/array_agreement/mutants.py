@@ -1,4 +1,4 @@
-"""Mutation testing: insert one mistake at a time into NumPy's float32 operations and judge the outputs.
+"""Mutation testing: insert one mistake at a time into NumPy's operations and judge the outputs.
 
 The share of detected mutants is the power of a test.
 """
@@ -19,11 +19,13 @@ REDUCTIONS = words("sum mean prod matmul max min all any")
 OUTCOMES = ("noticed", "survived", "equivalent")
 """Outcomes of a mutant by rank: if tests differ, the first one counts."""
 ANY_DTYPE_MISTAKES = ("axis off by one", "dropped term", "swapped arguments")
-"""Mistakes for results of any dtype; all others need a float32 result."""
+"""Mistakes for results of any dtype; all others need a float32 or float64 result."""
 
 
-def _to_float16(x: Any) -> Any:
-    return unwrap(x).astype(np.float16) if getattr(x, "dtype", None) == np.float32 else unwrap(x)
+def _to_narrow(x: Any) -> Any:
+    """Convert float32 to float16 and float64 to float32; return other objects unchanged."""
+    narrow = {"f": np.float16, "d": np.float32}.get(getattr(getattr(x, "dtype", None), "char", ""))
+    return unwrap(x).astype(narrow) if narrow else unwrap(x)
 
 
 def _to_tf32(x: Any) -> Any:
@@ -47,11 +49,11 @@ def _call_with(c: Call, **kwargs: Any) -> Any:
 
 
 MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
-    "float16 accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: np.float32(c.compute(_to_float16))),
-    "float16 result": (lambda c: c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name,
-                       lambda c: np.float32(_to_float16(c.compute()))),
-    "TF32 factors": (lambda c: c.name in DOTS, lambda c: c.compute(_to_tf32)),
-    "float64 result": (lambda c: True, lambda c: np.float64(c.compute())),
+    "narrow accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: c.dtypes.type(c.compute(_to_narrow))),
+    "narrow result": (lambda c: c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name,
+                      lambda c: c.dtypes.type(_to_narrow(np.asarray(c.compute())))),
+    "TF32 factors": (lambda c: c.name in DOTS and c.dtypes == np.float32, lambda c: c.compute(_to_tf32)),
+    "float64 result": (lambda c: c.dtypes == np.float32, lambda c: np.float64(c.compute())),
     "ddof": (lambda c: c.name in ("var", "std"),
              lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
     "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays() and c.arrays()[0].ndim > 1,
@@ -80,7 +82,7 @@ class PlantedMistake:
         result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        allowed = MISTAKES if call.dtypes == np.float32 else ANY_DTYPE_MISTAKES
+        allowed = MISTAKES if call.dtypes in (np.float32, np.float64) else ANY_DTYPE_MISTAKES
         possible = [mistake for mistake in allowed if MISTAKES[mistake][0](call)]
         key = (call.name, np.shape(result), call.dtypes)
         possible += ["stale buffer"] if key in self.first else []

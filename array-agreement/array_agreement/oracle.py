@@ -1,16 +1,16 @@
-"""The oracle: a function of float32 numbers, computed in float64, and error bounds from perturbed runs."""
+"""The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj
 
 from array_agreement.bounds import Bound, Verdict
-from array_agreement.rounding import Rounding
+from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, shorten
-from array_agreement.watched import Array, WatchedNamespace, unwrap
+from array_agreement.watched import Array, WatchedNamespace, leaves, tree_map, unwrap
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
@@ -18,10 +18,13 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
     if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
         yield name or "result", value
         return
-    if isinstance(value, tuple | list) and not hasattr(value, "_asdict"):
-        value = dict(enumerate(value))
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif isinstance(value, tuple | list):  # torch's results are tuples with __match_args__
+        names = getattr(value, "__match_args__", ())
+        value = dict(zip(names if len(names) == len(value) else range(len(value)), value, strict=True))
     elif not isinstance(value, dict):
-        value = value._asdict() if hasattr(value, "_asdict") else getattr(value, "__dict__", {})
+        value = getattr(value, "__dict__", {})
     for key in (key for key in value if not str(key).startswith("_")):
         yield from outputs(value[key], f"{name}.{key}" if name else str(key))
 
@@ -30,31 +33,50 @@ class Oracle:
     """Exact results and error bounds of a function.
 
     Args:
-        f: ``f(xp, *arrays)`` or ``f(*arrays)``
-        arrays: arguments; NumPy arrays in float64 and complex128 are rounded to float32 and complex64
+        f: ``f(xp, *args, **kwargs)`` or ``f(*args, **kwargs)``
+        args: arguments; NumPy arrays in them, also in tuples, lists and dicts, become arrays of each library
         runs: number of perturbed runs that the bounds are derived from
         seed: seed of the perturbations
+        kwargs: keyword arguments, converted like ``args``
+        dtype: round all float64 and complex128 arrays to this precision ("float32"); None keeps them
     """
 
-    def __init__(self, f: Callable[..., Any], arrays: Iterable[Any], runs: int = 16, seed: int = 0):
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: Iterable[Any],
+        runs: int = 16,
+        seed: int = 0,
+        kwargs: Mapping[str, Any] | None = None,
+        dtype: str | None = None,
+    ):
         try:
             first: Any = next(iter(inspect.signature(f).parameters), None)
         except ValueError:  # functions written in C may have no signature
             first = None
-        self.f: Callable[..., Any] = f if first == "xp" else lambda xp, *arrays: f(*arrays)
-        narrow = {"d": np.float32, "D": np.complex64}
-        self.arrays = [x.astype(narrow.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
-                       for x in arrays]  # fmt: skip
+        self.f: Callable[..., Any] = f if first == "xp" else lambda xp, *args, **kwargs: f(*args, **kwargs)
+        if dtype not in (None, "float32", "float64"):
+            raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
+        self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
+        chars = {x.dtype.char for x in self.arrays}
+        self.limit = FLOAT32 if chars & {"f", "F"} and not chars & {"d", "D"} else FLOAT64
         self._bounds = dict[str, dict[str, Bound]]()
         self._spaces = dict[str, WatchedNamespace]()
 
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """The arrays among the arguments."""
+        return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
+
     def run(self, xp: Any, convert: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``; ``convert(x)`` turns a NumPy array into one of xp's."""
-        arrays = [convert(x.copy()) if isinstance(x, np.ndarray) else x for x in arrays or self.arrays]
+        rest = iter(self.arrays if arrays is None else arrays)
+        leaf: Any = lambda x: convert(next(rest).copy()) if isinstance(x, np.ndarray) else x  # noqa: E731
+        args, kwargs = tree_map(leaf, self.args)
         with np.errstate(all="ignore"):
-            return dict(outputs(self.f(xp, *arrays)))
+            return dict(outputs(self.f(xp, *args, **kwargs)))
 
     def run_hooked(
         self, hook: Any, default: str, arrays: Any = None
@@ -64,15 +86,19 @@ class Oracle:
         Args:
             hook: ``hook(call)`` returns the result of a call
             default: the default dtype, "float32" or "float64"
-            arrays: arguments in place of the oracle's; float64 arrays are not rounded, but their dtype
-                reads as float32
+            arrays: float64 arrays in place of the oracle's float32 arrays; their values are not rounded
 
         Returns f's outputs and the namespace.
         """
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        dtype = np.dtype("float32")
-        convert = lambda x: Array(space, x, dtype) if x.dtype == float else space.asarray(x)  # noqa: E731
+        space.n_calls = 0
+        declared = iter([x.dtype for x in self.arrays])
+
+        def convert(x: np.ndarray) -> Array:
+            dtype = next(declared)
+            return Array(space, x.astype(space.storage(dtype)), dtype, computed=False)
+
         return self.run(space, convert, arrays), space
 
     def bounds(self, default: str) -> dict[str, Bound]:
@@ -84,6 +110,7 @@ class Oracle:
             exact, space = self.run_hooked(Rounding(), default)
             if not exact:
                 raise InputError("f returns no array and no number, expected at least one to compare")
+            self.vacuous = {name for name, x in exact.items() if is_vacuous(x, space)}
             if self._bounds and not space.default_used:
                 return next(iter(self._bounds.values()))
             generators = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
@@ -91,22 +118,46 @@ class Oracle:
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
                     others = [unwrap(run.get(name, np.nan)) for run in runs]
-                    bound = Bound(name, unwrap(x), others, getattr(x, "dtype", None))
+                    bound = Bound(name, unwrap(x), others, getattr(x, "dtype", None), self.limit)
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
 
-    def judge(self, backend: Target) -> list[Verdict]:
-        """Return a verdict for each output of f on one backend. An exception in f becomes a verdict too."""
+    def judge(self, backend: Target, wide: bool = False) -> list[Verdict]:
+        """Return a verdict for each output of f on one backend. An exception in f becomes a verdict too.
+
+        ``wide``: f computes in float64 from float64 arrays, and its outputs may have any dtype.
+        """
         bounds = self.bounds(default_dtype(backend.xp))
+        widen = {"f": np.float64, "F": np.complex128} if wide else {}
+        put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
-            results = self.run(backend.xp, backend.to_array)
+            results = self.run(backend.xp, put)
             values = {name: backend.to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
         with np.errstate(all="ignore"):
-            return [bounds[name].judge(backend.name, value) for name, value in values.items()]
+            verdicts = [bounds[name].judge(backend.name, value, wide) for name, value in values.items()]
+        for verdict in verdicts:
+            verdict.vacuous = verdict.output in self.vacuous
+        return verdicts
+
+
+def convert_floats(x: Any, dtype: str | None) -> Any:
+    """Convert a floating-point or complex NumPy array to this precision; return other objects unchanged."""
+    chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
+    return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
+
+
+def is_vacuous(x: Any, space: WatchedNamespace) -> bool:
+    """Return whether no call of the namespace produced an output of the last run.
+
+    A Python number shows no origin: it counts if the run made any call.
+    """
+    if isinstance(x, Array):
+        return not x.computed
+    return isinstance(x, np.ndarray) or space.n_calls == 0
 
 
 def default_dtype(xp: Any) -> str:

@@ -1,11 +1,12 @@
-"""The model of float32 rounding: the largest error of each array API call, and runs perturbed by such errors.
+"""The model of rounding: the largest error of each array API call, and runs perturbed by such errors.
 
-A float32 result becomes r + e xi. r is the call's result in float64 and xi is uniform in [-1, 1]. e is the
-largest rounding error in float32; README.md lists it for each call, with u = 2^-24.
-Results beyond float32's largest number become infinite. Results below its smallest normal number may be
-flushed to zero.
+A result that declares float32 or float64 becomes r + e xi. r is the call's result in the wider dtype that it
+is stored in, and xi is uniform in [-1, 1]. e is the largest rounding error in the declared dtype; README.md
+lists it for each call, with u = 2^-24 or 2^-53. Results beyond the largest number of the dtype become
+infinite. Results below its smallest normal number may be flushed to zero.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,26 @@ U = 2.0**-24
 """Unit roundoff of float32."""
 MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""
-MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Unit roundoff, smallest normal and largest number of a dtype."""
+
+    u: float
+    min_normal: float
+    max: float
+
+
+FLOAT32 = Limits(U, MIN_NORMAL, float(np.finfo(np.float32).max))
+FLOAT64 = Limits(2.0**-53, 2.0**-1022, float(np.finfo(np.float64).max))
+
+
+def limits(dtype: Any) -> Limits:
+    """Return the limits of float32 for single precision, of float64 for every other dtype."""
+    return FLOAT32 if np.dtype(dtype).char in "fF" else FLOAT64
+
+
 words = str.split
 ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
 """Calls with a correctly rounded result."""
@@ -38,18 +58,29 @@ empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose
 )
 
 
-def perturb(r: Any, e: Any, rng: np.random.Generator | None) -> Any:
-    """Return r + e xi with float32's overflow and underflow; without ``rng`` return r with overflow only.
+def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> Any:
+    """Return r + e xi with the overflow and underflow of a dtype; without ``rng``, r with overflow only.
 
-    The result is not rounded to float32: on that grid a few runs could agree by chance.
+    The result is not rounded to the dtype: on that grid a few runs could agree by chance.
     """
     if np.iscomplexobj(r):
-        return perturb(r.real, e, rng) + 1j * perturb(r.imag, e, rng)
+        return perturb(r.real, e, limit, rng) + 1j * perturb(r.imag, e, limit, rng)
     out = r if rng is None else r + np.where(np.isfinite(r), e, 0.0) * rng.uniform(-1, 1, np.shape(r))
-    out = np.where(np.abs(out) > MAX_FLOAT32 * (1 + U / 2), np.copysign(np.inf, out), out)
-    if rng is None:
+    size = np.abs(out)
+    if np.any(size > limit.max):
+        out = np.where(size > r.dtype.type(limit.max) * (1 + limit.u / 2), np.copysign(np.inf, out), out)
+    if rng is None or not np.any(size < limit.min_normal):
         return out
-    return np.where((np.abs(out) < MIN_NORMAL) & (rng.random(np.shape(r)) < 0.5), 0.0, out)
+    return np.where((size < limit.min_normal) & (rng.random(np.shape(r)) < 0.5), 0.0, out)
+
+
+def _restore_poles(perturbed: Any, exact: Any) -> Any:
+    """Return the perturbed results, with the infinities and NaN of the exact ones: a pole is exact."""
+    if isinstance(exact, tuple | list):
+        return [_restore_poles(*pair) for pair in zip(perturbed, exact, strict=True)]
+    if np.shape(perturbed) != np.shape(exact) or getattr(exact, "dtype", np.dtype(int)).kind not in "fc":
+        return perturbed
+    return np.where(np.isfinite(exact), perturbed, exact)
 
 
 def n_terms(call: Call, r: Any) -> int:
@@ -61,7 +92,7 @@ def n_terms(call: Call, r: Any) -> int:
 
 
 class Rounding:
-    """A hook for a wide namespace: adds random float32 errors drawn from ``rng``, or none if it is None.
+    """A hook for a wide namespace: adds random rounding errors drawn from ``rng``, or none if it is None.
 
     Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra,
     also get errors of their arguments, as in the analysis of backward stable algorithms.
@@ -75,23 +106,30 @@ class Rounding:
     def __call__(self, call: Call) -> Any:
         if call.name in EXACT_CALLS or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
             return call.compute()
-        call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
+        if any(limits(d) is FLOAT32 for d in leaves(call.dtypes)):
+            call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
         summed = call.name in SUMS | DOTS
         on_result = self.rng is None or call.name in self.perturbed_results
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
+        if not on_result and not call.name.startswith(("linalg.", "fft.")):
+            results = _restore_poles(results, call.compute())
         size = self.sum_error(call, results) if summed and self.rng else None
         if not isinstance(call.dtypes, tuple | list):
-            return self._perturb_result(call, results, size)
+            return self._perturb_result(call, results, call.dtypes, size)
         pairs = zip(results, call.dtypes, strict=True)
-        return [self._perturb_result(call, r, size) if d in WIDER_DTYPES else r for r, d in pairs]
+        return [self._perturb_result(call, r, d, size) if d in WIDER_DTYPES else r for r, d in pairs]
 
-    def _perturb_result(self, call: Call, r: Any, size: Any) -> Any:
+    def _perturb_result(self, call: Call, r: Any, dtype: Any, size: Any) -> Any:
         """Perturb a result ``r``. ``size`` is e / u, or None to derive it from the call and ``r``."""
+        limit = limits(dtype)
+        if self.rng is None:
+            return perturb(r, 0.0, limit, None)
         if size is None:
-            narrow = np.asarray(r).astype(np.complex64 if np.iscomplexobj(r) else np.float32)
             factor = 1.0 if call.name in ROUNDED_ONCE else 3.0 if call.name in ELEMENTARY_FUNCTIONS else 4.0
-            size = np.where(r == narrow, 0.0, factor * np.abs(r))
-        return perturb(r, U * self.first_value(size), self.rng)
+            size = factor * np.abs(r)
+            if np.asarray(r).dtype != dtype:  # computed in a wider dtype, which shows exact results
+                size = np.where(r == np.asarray(r).astype(dtype), 0.0, size)
+        return perturb(r, limit.u * self.first_value(size), limit, self.rng)
 
     def first_value(self, value: Any) -> Any:
         """Return ``value``. ``Backward`` overrides this method to reuse the values of its first run."""
@@ -109,18 +147,20 @@ class Rounding:
         size = np.abs(a.value)
         if name.startswith(("linalg.", "fft.")):
             size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name[0] == "l" else 1.0)
-        return a.value + 3 * U * size * self.rng.uniform(-1, 1, a.shape)
+        return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
-        """Return e / u of a sum or dot product; 0 for integers that float32 adds exactly."""
+        """Return e / u of a sum or dot product; 0 for integers that the dtype adds exactly."""
         arrays = call.arrays()
+        u = limits(call.dtypes).u
         k = n_terms(call, r)
-        if call.name in ("var", "std"):  # libraries subtract the mean first, so its error enters squared
-            mean = np.sqrt(k) * np.mean(np.abs(arrays[0].value), axis=call.kwargs.get("axis"))
-            mean = np.reshape(mean, np.shape(r)) ** 2 * U
-            scale = 1.0 if call.name == "var" else np.maximum(r, MIN_NORMAL)
-            return r * np.sqrt((k + 2) / 3) + mean / scale
+        if call.name in ("var", "std"):
+            # The error of the mean enters squared if it is subtracted first, linearly in Welford's update.
+            mean = np.reshape(np.mean(np.abs(arrays[0].value), axis=call.kwargs.get("axis")), np.shape(r))
+            if call.name == "std":
+                return r * np.sqrt((k + 2) / 3) + mean + k * u * mean**2 / np.maximum(r, MIN_NORMAL)
+            return r * np.sqrt((k + 2) / 3) + mean * np.sqrt(r) + k * u * mean**2
         total = np.abs(call.compute(lambda a: np.abs(a.value) if isinstance(a, Array) else a))
         integers = all(np.all(a.value == np.rint(a.value)) for a in arrays)
         exact = integers and call.name not in ("mean", "linalg.vector_norm")
-        return np.where((total < 2**24) & exact, 0.0, total * np.sqrt((k + 2) / 3))
+        return np.where((total < 1 / u) & exact, 0.0, total * np.sqrt((k + 2) / 3))

@@ -1,8 +1,8 @@
 """An array API namespace that passes every call to one function, the hook.
 
 The arrays have ``__array_namespace__``, so array-api-compat, SciPy, scikit-learn and array-api-extra find the
-namespace. In a *wide* namespace an array declares float32 and stores float64, so code that reads its dtype or
-the eps of its dtype behaves as in float32.
+namespace. In a *wide* namespace an array declares float32 and stores float64, or declares float64 and stores
+long double. So code that reads its dtype or the eps of its dtype behaves as in the declared dtype.
 """
 
 import sys
@@ -16,8 +16,10 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-WIDER_DTYPES = {np.dtype("float32"): np.dtype("float64"), np.dtype("complex64"): np.dtype("complex128")}
-NARROWER_DTYPES = {wide: narrow for narrow, wide in WIDER_DTYPES.items()}
+WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
+"""From a declared dtype to the dtype that its values are stored in."""
+DEFAULT_DTYPES = {np.dtype("float64"): np.dtype("float32"), np.dtype("complex128"): np.dtype("complex64")}
+"""From NumPy's default dtypes to the ones of libraries with the default float32."""
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
@@ -25,14 +27,17 @@ STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply ``function`` to every leaf of nested tuples and lists. Named tuples become plain tuples."""
+    """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
+    if isinstance(tree, dict):
+        return {key: tree_map(function, leaf) for key, leaf in tree.items()}
     if isinstance(tree, tuple | list):
         return (list if isinstance(tree, list) else tuple)(tree_map(function, leaf) for leaf in tree)
     return function(tree)
 
 
 def leaves(tree: Any) -> list[Any]:
-    """Return the leaves of nested tuples and lists, in order."""
+    """Return the leaves of nested tuples, lists and dicts, in order."""
+    tree = list(tree.values()) if isinstance(tree, dict) else tree
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else [tree]
 
 
@@ -52,6 +57,16 @@ def _dtype_or_type(x: Any) -> Any:
         return x.dtype
     scalar_type = isinstance(x, type) and issubclass(x, np.generic)
     return np.dtype(x) if scalar_type else x if isinstance(x, str | np.dtype) else type(x)
+
+
+def _narrow_long_double_dtype(dtype: Any) -> Any:
+    return {"f": np.dtype("d"), "F": np.dtype("D")}.get(dtype.char, dtype)
+
+
+def _narrow_long_double(x: Any) -> Any:
+    """Convert long double to float64; return other objects unchanged."""
+    narrow = {"g": "d", "G": "D"}.get(getattr(getattr(x, "dtype", None), "char", ""))
+    return x.astype(narrow) if narrow else x
 
 
 @dataclass
@@ -85,19 +100,36 @@ class Call:
         return self.function(*tree_map(leaf, tuple(self.args)), **kwargs)
 
     def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
-        """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value."""
-        return self.run(array, lambda dtype: WIDER_DTYPES.get(dtype, dtype) if self.wide else dtype)
+        """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.
+
+        Functions that have no long double, such as linear algebra, compute in float64.
+        """
+        wider = WIDER_DTYPES if self.wide else {}
+        try:
+            return self.run(array, lambda dtype: wider.get(dtype, dtype))
+        except TypeError:
+            if not self.wide:
+                raise
+            return self.run(lambda x: _narrow_long_double(array(x)), _narrow_long_double_dtype)
+
+    def is_extended(self) -> bool:
+        """Return whether NumPy computes the call in the wider dtypes of its arguments."""
+        try:
+            self.run(unwrap, lambda dtype: WIDER_DTYPES.get(dtype, dtype))
+        except TypeError:
+            return False
+        return self.wide and "special." not in self.name
 
     def arrays(self) -> list["Array"]:
         """Return the array arguments, positional ones first."""
-        return [x for x in leaves([self.args, list(self.kwargs.values())]) if isinstance(x, Array)]
+        return [x for x in leaves([self.args, self.kwargs]) if isinstance(x, Array)]
 
 
 class WatchedNamespace:
     """An array API namespace over ``base``. Callers may replace ``hook`` between runs.
 
     Args:
-        wide: store float64 and complex128 where arrays declare float32 and complex64.
+        wide: store arrays in wider dtypes than they declare; see WIDER_DTYPES.
         default: name of the default floating-point dtype.
         root: the main namespace, if this one is an extension such as ``linalg``.
         base: the namespace that implements the calls.
@@ -105,12 +137,14 @@ class WatchedNamespace:
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_used: True once a result depended on the default dtype.
+        n_calls: number of calls with an array among their arguments.
     """
 
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_used = False
+        self.n_calls = 0
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
@@ -153,9 +187,12 @@ class WatchedNamespace:
             dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes
         make, call.dtypes = self._dtypes[key]
+        self.n_calls += bool(call.arrays())
         result = self.hook(call)
-        wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x), d)  # noqa: E731
+        wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x, self.storage(d)), d)  # noqa: E731
         several = isinstance(call.dtypes, tuple | list)
+        if several and len(result) != len(call.dtypes):  # unstack and nonzero return a varying number
+            call.dtypes = call.dtypes[:1] * len(result)
         return make(map(wrap, result, call.dtypes)) if several else wrap(result, call.dtypes)
 
     def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
@@ -164,35 +201,45 @@ class WatchedNamespace:
         Float64 without a float64 among the arguments, as in ``zeros(3)``, is the default dtype.
         """
         requested = {x for x in leaves(arguments) if isinstance(x, np.dtype)}
-        if not self.wide or dtype not in NARROWER_DTYPES or requested & NARROWER_DTYPES.keys():
+        if not self.wide or dtype not in DEFAULT_DTYPES or requested & DEFAULT_DTYPES.keys():
             return dtype
         self.default_used = True
-        return NARROWER_DTYPES[dtype] if self.default == "float32" else dtype
+        return DEFAULT_DTYPES[dtype] if self.default == "float32" else dtype
+
+    def storage(self, declared: Any) -> Any:
+        """Return the dtype that values of a declared dtype are stored in."""
+        return WIDER_DTYPES.get(declared, declared) if self.wide else declared
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
         if isinstance(x, Array):
-            return self.astype(x, dtype or x.dtype, copy=bool(copy))
+            result = x if not copy and dtype in (None, x.dtype) else self.astype(x, dtype or x.dtype)
+            result.computed = x.computed
+            return result
         inner = tree_map(unwrap_narrow, x)
         narrow = np.array(inner, dtype=dtype, copy=copy)
         declared = self._root._declared_dtype(
             narrow.dtype, [tree_map(_dtype_or_type, inner), dtype and np.dtype(dtype)]
         )
-        wide = WIDER_DTYPES.get(declared, declared) if self.wide else declared
-        return Array(self._root, narrow.astype(declared, copy=False).astype(wide, copy=False), declared)
+        value = narrow.astype(declared, copy=False).astype(self.storage(declared), copy=False)
+        return Array(self._root, value, declared, computed=False)
 
     from_dlpack = asarray
 
 
 class Array(NDArrayOperatorsMixin):
-    """An array with the stored NumPy array ``value`` and the declared ``dtype``, which may be narrower."""
+    """An array with the stored NumPy array ``value`` and the declared ``dtype``, which may be narrower.
+
+    ``computed`` is False if no call of the namespace produced it: for inputs and converted NumPy arrays.
+    """
 
     device = "cpu"
 
-    def __init__(self, space: WatchedNamespace, value: Any, dtype: Any):
+    def __init__(self, space: WatchedNamespace, value: Any, dtype: Any, computed: bool = True):
         self.space = space
         self.value = value
         self.dtype = dtype
+        self.computed = computed
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("shape", "ndim", "size", "T", "mT"):
@@ -220,6 +267,7 @@ class Array(NDArrayOperatorsMixin):
         return Array(self.space, np.asarray(self.value[tree_map(unwrap, key)]), self.dtype)
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        self.computed = True
         value = value if isinstance(value, Array) else np.asarray(value, dtype=self.dtype)
         self.value[tree_map(unwrap, key)] = unwrap(value)
 

@@ -17,13 +17,17 @@ from array_agreement import Disagreement, check_agreement
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_backends_agree(case, agree):
-    agree(case, *case.draw(agree.rng))
+def test_backends_agree(case, dtype, agree):
+    if (case.function.__name__, dtype) == ("j0", "float64"):
+        pytest.skip("a known disagreement, tested below")
+    agree(case, *case.draw(agree.rng), dtype=dtype)
 
 
 @pytest.mark.parametrize("name", DISAGREEMENTS)
 def test_finds_known_disagreements(name):
     case = DISAGREEMENTS[name]
+    dtype = "float64" if name.endswith("in float64") else "float32"
     with pytest.raises(Disagreement):
-        check_agreement(case, *case.draw(np.random.default_rng(0)))
+        check_agreement(case, *case.draw(np.random.default_rng(0)), dtype=dtype)

@@ -126,7 +126,7 @@ def test_reports_detached_gradients():
         return x * (x.detach() if hasattr(x, "detach") else x)
 
     check_agreement(f, normal(9), backends=["torch"])
-    with pytest.raises(Disagreement, match=r"torch, gradient.*first wrong derivative: none"):
+    with pytest.raises(Disagreement, match=r"(?s)torch, gradient.*first wrong derivative: none"):
         check_agreement(f, normal(9), backends=["torch"], gradient=True)
 
 
@@ -148,7 +148,7 @@ def test_kinks_are_not_judged():
     """Libraries define different derivatives of |x| at 0 and of a maximum with ties."""
     x = np.asarray([0.0, 1.0, -2.0, 1.0])
     for f, unjudged in [(lambda xp, x: xp.abs(x), 1), (lambda xp, x: xp.max(x), 2)]:
-        verdicts = check_agreement(f, x, backends=["torch"], gradient=True).verdicts
+        verdicts = check_agreement(f, x, backends=["torch"], gradient=True, max_unjudged=1).verdicts
         assert verdicts[1].unjudged == unjudged
 
 

@@ -1,0 +1,136 @@
+"""Find the cause of a disagreement: the first wrong call, and which side is wrong if a rule decides.
+
+The backend computes each call of the function alone, from the oracle's values. So an error in one call does
+not change the arguments of the next.
+"""
+
+import operator
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from array_agreement.bounds import Verdict
+from array_agreement.gradient import Gradient
+from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.parting import describe_parting
+from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.targets import InputError, Target
+from array_agreement.watched import WIDER_DTYPES, Call, tree_map, unwrap_narrow
+
+MAX_SEARCH_SECONDS = 30.0
+
+
+class Replay(Rounding):
+    """A hook that runs the oracle and compares a backend with it on each call.
+
+    The results are rounded to the declared dtype, as backends store them. The search ends at the first call
+    that breaks its bound; ``found`` then describes the call.
+
+    Args:
+        backend: the backend to compare
+        runs: number of perturbed runs for the bound of a call
+        derivative: compare derivatives instead of values
+    """
+
+    def __init__(self, backend: Target, runs: int, derivative: bool):
+        super().__init__()
+        self.backend = backend
+        self.runs = runs
+        self.derivative = derivative
+        self.found = ""
+        self.is_extended = False  # the oracle computed the wrong call in a wider dtype
+        self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
+
+    def __call__(self, call: Call) -> Any:
+        if not self.found and call.arrays() and time.monotonic() < self.deadline:
+            self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
+            self.is_extended = call.is_extended()
+        exact = super().__call__(replace(call))
+        if isinstance(call.dtypes, tuple | list):
+            return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]
+        return _round(exact, call.dtypes)
+
+    def judge(self, call: Call) -> list[Verdict]:
+        """Compare the backend on a function that consists of this call."""
+        oracle = Oracle(
+            partial(repeat_call, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
+        )
+        try:
+            found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
+        except InputError:  # integers have no gradient
+            return []
+        return [replace(verdict, backend=caller_location(), output=call.name) for verdict in found or []]
+
+
+def describe_call(verdict: Verdict) -> str:
+    """Return "file:line, operation: error / bound = ..., element"."""
+    head = f"{verdict.backend}, {verdict.output}: error / bound = {verdict.ratio:.3g}"
+    return ", ".join([head, *filter(None, (verdict.element, verdict.note))])
+
+
+def _round(x: Any, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype).astype(WIDER_DTYPES[dtype]) if dtype in WIDER_DTYPES else x
+
+
+def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
+    """Repeat a call in the namespace ``xp``, with ``arrays`` in place of its arrays."""
+    replacements = dict(zip(map(id, call.arrays()), arrays, strict=True))
+    device = getattr(arrays[0], "device", None)  # JAX's tracers have no device
+
+    def convert(x: Any) -> Any:
+        return replacements.get(id(x), x)
+
+    def convert_operand(x: Any) -> Any:  # a ufunc's number: functions of the standard need an array
+        if not isinstance(x, int | float | complex):
+            return convert(x)
+        return xp.asarray(np.asarray(x, np.result_type(call.arrays()[0].dtype, x)), device=device)
+
+    args = tree_map(convert_operand, tuple(call.args)) if isinstance(call.function, np.ufunc) else call.args
+    function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function
+    kwargs = {key: value for key, value in call.kwargs.items() if key != "device"}
+    repeated = replace(call, function=function, args=args, kwargs=kwargs)
+    return repeated.run(convert, lambda d: getattr(xp, d.name))
+
+
+def caller_location() -> str:
+    """Return "file:line" of the innermost caller outside this package."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__package__") in (__package__, "numpy.lib"):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative: bool = False) -> None:
+    """Write the first wrong call into the note of the first wrong verdict, and mark undecided ones.
+
+    A backend is called wrong if its own float64 answer agrees with the oracle, or if the first wrong call is
+    one that the oracle computes in a wider dtype. Otherwise there are two answers.
+    """
+    wrong = [verdict for verdict in verdicts if not verdict.ratio <= 1]
+    if not wrong:
+        return
+    replay = Replay(backend, oracle.runs, derivative)
+    oracle.run_hooked(replay, default_dtype(backend.xp))
+    kind = "derivative" if derivative else "call"
+    notes = [f"first wrong {kind}: {replay.found}"] if replay.found else []
+    if not replay.found:
+        limit = "" if time.monotonic() < replay.deadline else f" within {MAX_SEARCH_SECONDS:.0f} s"
+        notes = [f"first wrong {kind}: none found{limit}; each {kind} alone is within its bound"]
+        notes += [] if derivative else [describe_parting(oracle, backend)]
+    own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
+    for verdict in wrong:
+        answer = own.get(verdict.output)
+        if answer and answer.element and not (replay.found and replay.is_extended):
+            verdict.two_answers = True
+            both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
+            verdict.note = (
+                f"{backend.name} and the oracle on NumPy differ{both}; no rule decides who is right"
+            )
+        elif answer and answer.ratio <= 1 and oracle.limit is FLOAT32:
+            reason = f"in float64 {backend.name} agrees with the oracle"
+            verdict.note = "; ".join(filter(None, [verdict.note, reason]))
+    wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, *notes]))
