@@ -32,15 +32,26 @@ class Stopped(Exception):
 class StopOnSignal(Callback):
     """Save the training and raise Stopped between two updates after a signal; a second signal stops at once.
 
+    Args:
+        checkpoints: saves the training.
+        agree, share: methods ``largest`` and ``share`` of the ``Workers``: all stop if one receives a signal,
+            and the first one saves.
+
     Attributes:
         signal_number: the signal that was received; None before.
     """
 
-    first_worker_only = True
     every = 25  # updates between two checks: the length of a CUDA graph, and a fraction of a second on a CPU
 
-    def __init__(self, checkpoints: TrainingCheckpoint) -> None:
+    def __init__(
+        self,
+        checkpoints: TrainingCheckpoint,
+        agree: Callable[[int], int] = lambda number: number,
+        share: Callable[[Callable[[], bool]], bool] = lambda save: save(),
+    ) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
+        self._agree = agree
+        self._share = share
         self.signal_number: int | None = None
         self._epochs_left = 0
 
@@ -57,8 +68,9 @@ class StopOnSignal(Callback):
             self._stop_if_asked(take_state)
 
     def _stop_if_asked(self, take_state: Callable[[], TrainingState]) -> None:
-        if self.signal_number is not None:
-            raise Stopped(self.signal_number, self.checkpoints.save(take_state()))
+        number = self._agree(self.signal_number or 0)
+        if number:
+            raise Stopped(number, self._share(lambda: self.checkpoints.save(take_state())))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:

@@ -246,7 +246,7 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
         where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
         say(f"{program_name()}: {error}; going back to {where} with {0.5**halvings:g} of the rate")
 
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [stopper]
     if folder is not None:
         if run.state is None:
             folder.config = run.config()
@@ -271,15 +271,15 @@ def train(parsed: ParsedOptions) -> int:
         return 0
     run = prepare(parsed, workers)
     states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep)
-    stopper = StopOnSignal(states)
+    stopper = StopOnSignal(states, workers.largest, workers.share)
     begun = time.perf_counter()
     try:
         history = fit(run, stopper, states, first)
     except Stopped as stop:
         if run.folder is not None:
             run.folder.save(run.model)  # for evaluate.py and predict.py
-        lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
-        say(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
+            lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
+            say(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
     except WorkerError:
         if workers.is_first or stopper.signal_number is None:

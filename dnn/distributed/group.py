@@ -8,20 +8,26 @@ variables are set.
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
+from math import inf
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Self
 
 from backends import Array, Backend, InputError
-from backends.errors import reraise, shorten
+from backends.errors import reraise, short_repr, shorten
 from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
 ENVIRONMENT_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+MAX_PORT = 65535
+MAX_WORKERS = 2**16
 TIMEOUT_SECONDS = 120.0  # that a worker waits for another
 GRACE_SECONDS = 1.0  # that waiting workers have to report, before the others are declared missing
 UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
@@ -29,6 +35,53 @@ UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ be
 
 class WorkerError(InputError):
     """A worker cannot be reached, or its facts differ; the message names its rank."""
+
+
+def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a thread, because its C++ code may wait for ever, and return its result.
+
+    Raises TimeoutError: it has not returned within ``seconds``.
+    """
+    results: list[Any] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(function(*arguments))
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return results[0]
+
+
+class TimedStore:
+    """A store of torch.distributed whose methods raise TimeoutError after ``seconds``."""
+
+    def __init__(self, store: Any, seconds: float) -> None:
+        self.store = store
+        self.seconds = seconds
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(call_within, self.seconds, getattr(self.store, name))
+
+
+def read_environment(name: str, default: int, first: int, last: float) -> int:
+    """Return a variable of torchrun. Raises InputError: not an integer from ``first`` to ``last``."""
+    text = os.environ.get(name, str(default))
+    is_number = text.isdecimal() and len(text) < 10
+    if not is_number or not first <= int(text) <= last:
+        expected = f"a whole number from {first} to {last:g}"
+        raise InputError(
+            f"{name} is {short_repr(text)}", expected, "unset it, or start workers with torchrun"
+        )
+    return int(text)
 
 
 def code_version() -> str:
@@ -54,6 +107,7 @@ class Workers:
     _meetings = 0
     _nccl: Any = None
     _link: tuple[Array, Link, Link] | None = None  # tensors for the vector that was added last
+    _added = ""  # dtype and shape of that vector
 
     @classmethod
     def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -75,10 +129,12 @@ class Workers:
             return workers
         if missing := [name for name in ENVIRONMENT_VARIABLES if name not in os.environ]:
             raise InputError(f"WORLD_SIZE is set and {missing[0]} is not", "the environment of torchrun")
-        read = {name: int(os.environ.get(name, value)) for name, value in (
-            ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1),
-            ("TORCHELASTIC_RESTART_COUNT", 0))}  # fmt: skip
-        workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read.values()
+        workers.size = size = read_environment("WORLD_SIZE", 1, 1, MAX_WORKERS)
+        workers.rank = read_environment("RANK", 0, 0, size - 1)
+        workers.local_size = read_environment("LOCAL_WORLD_SIZE", size, 1, size)
+        workers.local_rank = read_environment("LOCAL_RANK", 0, 0, workers.local_size - 1)
+        workers.restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, 0, inf)
+        read_environment("MASTER_PORT", 0, 1, MAX_PORT)
         if workers.size & (workers.size - 1):
             raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
@@ -91,6 +147,7 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings print C++ frames
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
         if not dist.is_available():
@@ -100,13 +157,17 @@ class Workers:
         port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.is_first and not agent
+        connect = partial(dist.TCPStore, timeout=limit, wait_for_workers=False)
+        wait = self.timeout + GRACE_SECONDS
         with self._explain_errors("the first worker's store"):
-            store = dist.TCPStore(host, port, self.size, self._holds_store, limit, wait_for_workers=False)
-        self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
+            store = call_within(wait, connect, host, port, self.size, self._holds_store)
+        prefixed = dist.PrefixStore(f"dnn/{self.restarts}", store)
+        self._store = TimedStore(prefixed, wait)
         self._meet("here", lambda others: None)
         with self._explain_errors("a worker"):
-            group = dist.PrefixStore("group", self._store)
-            dist.init_process_group("gloo", store=group, rank=self.rank, world_size=self.size, timeout=limit)
+            group = dist.PrefixStore("group", prefixed)
+            begin = partial(dist.init_process_group, "gloo", store=group, rank=self.rank, timeout=limit)
+            call_within(wait, partial(begin, world_size=self.size))
 
     def _explain_errors(self, whom: str) -> AbstractContextManager[None]:
         """Convert errors of torch.distributed in this context into a WorkerError about ``whom``."""
@@ -132,10 +193,13 @@ class Workers:
                 verdict = f"{_format_ranks(absent)} did not come within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
-            store.set(name, verdict or "")
+            with self._explain_errors("the store"):
+                store.set(name, verdict or "")
         elif not self._wait_for_key(name, time.monotonic() + self.timeout + 5 * GRACE_SECONDS):
             raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
-        if found := store.get(name).decode():
+        with self._explain_errors("the store"):
+            found = store.get(name).decode()
+        if found:
             store.add(f"{name} read", 1)
             # The store may belong to this process and would end with it, so wait until all have read.
             end = time.monotonic() + 5 * GRACE_SECONDS
@@ -146,7 +210,7 @@ class Workers:
     def _wait_for_key(self, key: str, end: float) -> bool:
         """Wait until the store has the key or the time ``end``; return whether it has the key."""
         pause = 0.001  # polled, because the store's ``wait`` does not return at a signal
-        with suppress(RuntimeError):  # the store has ended
+        with suppress(RuntimeError, OSError):  # the store has ended
             while not self._store.check([key]):
                 if time.monotonic() >= end:
                     return False
@@ -167,6 +231,7 @@ class Workers:
             return
         mine = {**facts(), "code": code_version()}
         made_with = mine.pop("made_with", {})
+        always_equal = set(mine)
         if not self.mixed:
             mine |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
         mine = {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
@@ -174,10 +239,11 @@ class Workers:
         def judge(others: dict[int, str]) -> str | None:
             for rank, text in others.items():
                 theirs = json.loads(text)
-                for name in sorted(mine.keys() | theirs.keys()):
-                    a, b = (shorten(facts.get(name), 60) for facts in (theirs, mine))
+                # "data" last: another dtype, for example, also has other data
+                for name in sorted(mine.keys() | theirs.keys(), key=lambda name: (name == "data", name)):
                     if theirs.get(name) != mine.get(name):
-                        cure = " (or --mixed)" if name in {"backend", *made_with} else ""
+                        a, b = shorten_differing(theirs.get(name), mine.get(name))
+                        cure = "" if name in always_equal else " (or --mixed)"
                         return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"
             return None
 
@@ -200,6 +266,24 @@ class Workers:
 
     # ----- sums
 
+    def largest(self, number: int) -> int:
+        """Return the largest of the workers' numbers; every worker calls this at the same update."""
+        if self.size == 1:
+            return number
+        import torch
+
+        mine = torch.tensor([number])
+        for bit in range(self.size.bit_length() - 1):
+            peer = self.rank ^ 1 << bit
+            theirs = torch.zeros_like(mine)
+            with self._expect_answer(peer):
+                send = self._dist.P2POp(self._dist.isend, mine, peer)
+                receive = self._dist.P2POp(self._dist.irecv, theirs, peer)
+                for work in self._dist.batch_isend_irecv([send, receive]):
+                    work.wait()
+            mine = torch.maximum(mine, theirs)
+        return int(mine)
+
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
@@ -208,6 +292,15 @@ class Workers:
         if self.size == 1:
             return
         begun = time.perf_counter()
+        added = f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}"
+        if added != self._added:
+
+            def judge(others: dict[int, str]) -> str | None:
+                odd = next((rank for rank, text in others.items() if text != added), None)
+                return odd and f"worker {odd} adds {others[odd]}, expected that of worker 0, {added}"
+
+            self._meet(added, judge)
+            self._added = added
         backend.synchronize()
         array, (mine, tensor), scratch = self._as_tensors(backend, vector)
 
@@ -265,7 +358,8 @@ class Workers:
         """
         how = f"did not answer within {self.timeout:g} s" if late else "has ended"
         message = f"worker {peer} {how}; the run ends"
-        with suppress(RuntimeError):  # the store may have ended too
+        self._store.seconds = 2 * GRACE_SECONDS
+        with suppress(RuntimeError, OSError):  # the store may have ended too
             self._store.set(f"waits {self.rank}", "")
             if late:
                 time.sleep(GRACE_SECONDS)
@@ -279,6 +373,13 @@ class Workers:
             if self._holds_store:
                 time.sleep(2 * GRACE_SECONDS)  # let the others read it
         return message
+
+
+def shorten_differing(a: object, b: object) -> list[str]:
+    """Return two texts shortened for a message, from shortly before their first difference."""
+    texts = str(a), str(b)
+    start = max(0, len(commonprefix(texts)) - 20)
+    return [shorten("..." * bool(start) + text[start:], 60) for text in texts]
 
 
 def _format_ranks(ranks: list[int]) -> str:

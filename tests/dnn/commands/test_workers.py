@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from helpers import MAX_SECONDS
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
-from faults.groups import Group, Groups
+from faults.groups import Group, Groups, free_port
 from faults.harness import main_of_script
 
 from dnn.callbacks.training_checkpoint import latest_state
@@ -96,7 +97,8 @@ def test_killed_workers_lose_nothing(tmp_path):
     assert groups.tally.finished
 
 
-def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, reference):
+@pytest.mark.parametrize("receivers", [range(4), [3]])  # torchrun forwards the signal to all workers
+def test_resume_with_another_number_of_workers_after_a_signal(receivers, tmp_path, reference):
     place = tmp_path / "run"
     arguments = [*OPTIONS, "--epochs", "12", "--run-dir", str(place)]
 
@@ -107,7 +109,7 @@ def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, referenc
     group.start()
     while not any(place.glob("state-00002*")) and group.poll():
         time.sleep(0.01)
-    for rank in range(4):  # torchrun forwards the signal to all workers
+    for rank in receivers:
         group.signal(rank, signal.SIGTERM)
     assert group.wait(MAX_SECONDS)
     assert group.codes == dict.fromkeys(range(4), 143), group.log_path(0).read_text()
@@ -117,6 +119,38 @@ def test_resume_with_another_number_of_workers_after_a_signal(tmp_path, referenc
     long = tmp_path / "long"
     assert train(tmp_path, 1, *OPTIONS, "--epochs", "12", "--run-dir", str(long))[0] == [0]
     assert digest(place) == digest(long)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_first_worker_is_one_line_on_stderr(number, tmp_path):
+    """Outside torchrun the first worker holds the store of the group."""
+    place = tmp_path / "run"
+    line = [sys.executable, SCRIPTS / "train.py", *OPTIONS, "--epochs", "3000", "--run-dir", place]
+    values = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with open(tmp_path / "log", "w+") as log:
+        first, second = (
+            subprocess.Popen(
+                [*line, "--worker-timeout", "10"], env=os.environ | values | {"RANK": str(rank)},
+                stdout=subprocess.DEVNULL, stderr=log if rank else subprocess.DEVNULL,
+            )
+            for rank in range(2)
+        )  # fmt: skip
+        end = time.monotonic() + MAX_SECONDS
+        while not any(place.glob("state-00002*")) and second.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        first.send_signal(number)
+        try:
+            code = second.wait(MAX_SECONDS)
+        finally:
+            for process in (first, second):
+                process.kill()
+                process.wait()
+    said = (tmp_path / "log").read_text()
+    assert re.fullmatch(
+        r"train\.py: error: worker 0 (has ended|did not answer within 10 s); the run ends\n", said
+    )
+    assert code == 2
 
 
 def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, reference):

@@ -3,7 +3,9 @@
 import faulthandler
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -252,9 +254,26 @@ def test_adds_in_the_memory_of_the_array(tmp_path):
             {"WORLD_SIZE": "3", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
             "there are 3 workers",
         ),
+        *(
+            ({name: value}, f"{name} is '{value}', expected a whole number from")
+            for name, values in {
+                "WORLD_SIZE": ("", "x", "0", "-2", "2.0", "9" * 12),
+                "RANK": ("", "x", "2", "-1", "1e0"),
+                "LOCAL_RANK": ("x", "2", "-1"),
+                "LOCAL_WORLD_SIZE": ("0", "4"),
+                "MASTER_PORT": ("x", "0", "65536", "-1"),
+                "TORCHELASTIC_RESTART_COUNT": ("x", "-1"),
+            }.items()
+            for value in values
+        ),
+        ({"WORLD_SIZE": "1", "RANK": "7"}, "RANK is '7', expected a whole number from 0 to 0"),
     ],
 )
 def test_rejects_invalid_environments(environment, words, monkeypatch):
+    if len(environment) < 3 and "MASTER_ADDR" not in words:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.setenv(name, "1")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=words):
@@ -287,6 +306,36 @@ def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatc
     assert found == joined
     assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
     assert (made.is_first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
+
+
+def test_a_port_of_another_program_ends_within_the_timeout(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:  # it never answers
+        port = str(other.getsockname()[1])
+        values = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        for rank in "10":
+            monkeypatch.setenv("RANK", rank)
+            with pytest.raises(WorkerError, match=f"worker {rank} cannot reach the first worker's store"):
+                Workers.from_environment(timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    ("of_second", "words"), [((11, "float32"), r"shape \(11,\), expected that"), ((10, "float64"), "float64")]
+)
+def test_all_workers_reject_another_array(of_second, words, tmp_path):
+    def work(workers):
+        size, dtype = of_second if workers.rank else (10, "float32")
+        backend = get_backend("numpy", dtype=dtype)
+        workers.add(backend, backend.zeros(size))
+
+    for text in run(tmp_path, work, 2):
+        assert re.search(f"WorkerError: worker 1 adds an array of .*{words}.* worker 0", text)
+
+
+def test_the_largest_number_of_all_workers(tmp_path):
+    assert run(tmp_path, lambda workers: workers.largest(workers.rank % 3), 4) == [2] * 4
+    assert Workers().largest(5) == 5
 
 
 def test_code_version_covers_both_packages(tmp_path, monkeypatch):
