@@ -5,92 +5,30 @@ vectors over gloo (host memory) or NCCL (CUDA). torch.distributed is imported on
 variables are set.
 """
 
-import hashlib
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
-from math import inf
-from os.path import commonprefix
-from pathlib import Path
 from typing import Any, Self
 
 from backends import Array, Backend, InputError
-from backends.errors import reraise, short_repr, shorten
+from backends.errors import reraise
+from dnn.distributed.environment import read_torchrun
+from dnn.distributed.facts import describe_facts, find_difference
+from dnn.distributed.timed_store import TimedStore, call_within
 from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
-ENVIRONMENT_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-MAX_PORT = 65535
-MAX_WORKERS = 2**16
 TIMEOUT_SECONDS = 120.0  # that a worker waits for another
 GRACE_SECONDS = 1.0  # that waiting workers have to report, before the others are declared missing
-UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
 
 
 class WorkerError(InputError):
     """A worker cannot be reached, or its facts differ; the message names its rank."""
-
-
-def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a thread, because its C++ code may wait for ever, and return its result.
-
-    Raises TimeoutError: it has not returned within ``seconds``.
-    """
-    results: list[Any] = []
-    errors: list[Exception] = []
-
-    def work() -> None:
-        try:
-            results.append(function(*arguments))
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return results[0]
-
-
-class TimedStore:
-    """A store of torch.distributed whose methods raise TimeoutError after ``seconds``."""
-
-    def __init__(self, store: Any, seconds: float) -> None:
-        self.store = store
-        self.seconds = seconds
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(call_within, self.seconds, getattr(self.store, name))
-
-
-def read_environment(name: str, default: int, first: int, last: float) -> int:
-    """Return a variable of torchrun. Raises InputError: not an integer from ``first`` to ``last``."""
-    text = os.environ.get(name, str(default))
-    is_number = text.isdecimal() and len(text) < 10
-    if not is_number or not first <= int(text) <= last:
-        expected = f"a whole number from {first} to {last:g}"
-        raise InputError(
-            f"{name} is {short_repr(text)}", expected, "unset it, or start workers with torchrun"
-        )
-    return int(text)
-
-
-def code_version() -> str:
-    """Return a digest of the source code of ``backends`` and ``dnn``."""
-    root = Path(__file__).parents[2]
-    digest = hashlib.sha256()
-    for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
-        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 class Workers:
@@ -127,14 +65,8 @@ class Workers:
         workers.timeout = float(timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
-        if missing := [name for name in ENVIRONMENT_VARIABLES if name not in os.environ]:
-            raise InputError(f"WORLD_SIZE is set and {missing[0]} is not", "the environment of torchrun")
-        workers.size = size = read_environment("WORLD_SIZE", 1, 1, MAX_WORKERS)
-        workers.rank = read_environment("RANK", 0, 0, size - 1)
-        workers.local_size = read_environment("LOCAL_WORLD_SIZE", size, 1, size)
-        workers.local_rank = read_environment("LOCAL_RANK", 0, 0, workers.local_size - 1)
-        workers.restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, 0, inf)
-        read_environment("MASTER_PORT", 0, 1, MAX_PORT)
+        read = read_torchrun()
+        workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read
         if workers.size & (workers.size - 1):
             raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
@@ -229,25 +161,8 @@ class Workers:
         """
         if self.size == 1:
             return
-        mine = {**facts(), "code": code_version()}
-        made_with = mine.pop("made_with", {})
-        always_equal = set(mine)
-        if not self.mixed:
-            mine |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
-        mine = {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
-
-        def judge(others: dict[int, str]) -> str | None:
-            for rank, text in others.items():
-                theirs = json.loads(text)
-                # "data" last: another dtype, for example, also has other data
-                for name in sorted(mine.keys() | theirs.keys(), key=lambda name: (name == "data", name)):
-                    if theirs.get(name) != mine.get(name):
-                        a, b = shorten_differing(theirs.get(name), mine.get(name))
-                        cure = "" if name in always_equal else " (or --mixed)"
-                        return f"worker {rank} has another {name}: {a}, expected that of worker 0, {b}{cure}"
-            return None
-
-        self._meet(json.dumps(mine), judge)
+        mine = describe_facts(facts(), self.mixed)
+        self._meet(json.dumps(mine), partial(find_difference, mine))
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
@@ -295,9 +210,9 @@ class Workers:
         added = f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}"
         if added != self._added:
 
-            def judge(others: dict[int, str]) -> str | None:
-                odd = next((rank for rank, text in others.items() if text != added), None)
-                return odd and f"worker {odd} adds {others[odd]}, expected that of worker 0, {added}"
+            def judge(texts: dict[int, str]) -> str | None:
+                odd = [f"worker {rank} adds {text}" for rank, text in texts.items() if text != added]
+                return f"{odd[0]}, expected that of worker 0, {added}" if odd else None
 
             self._meet(added, judge)
             self._added = added
@@ -373,13 +288,6 @@ class Workers:
             if self._holds_store:
                 time.sleep(2 * GRACE_SECONDS)  # let the others read it
         return message
-
-
-def shorten_differing(a: object, b: object) -> list[str]:
-    """Return two texts shortened for a message, from shortly before their first difference."""
-    texts = str(a), str(b)
-    start = max(0, len(commonprefix(texts)) - 20)
-    return [shorten("..." * bool(start) + text[start:], 60) for text in texts]
 
 
 def _format_ranks(ranks: list[int]) -> str:

@@ -23,8 +23,9 @@ from faults.groups import Group
 from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
 from dnn.agreement import bounds
-from dnn.distributed import WorkerError, Workers, group
+from dnn.distributed import WorkerError, Workers, facts
 from dnn.distributed.blocks import make_steps
+from dnn.distributed.environment import ENVIRONMENT_VARIABLES
 from dnn.training.loop import Batches
 from dnn.training.step import gradients
 
@@ -167,7 +168,7 @@ def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
         return train_model("numpy", n=53 - workers.rank)(workers)
 
     def other_code(workers):
-        monkeypatch.setattr("dnn.distributed.group.code_version", lambda: f"version {workers.rank}")
+        monkeypatch.setattr("dnn.distributed.facts.code_version", lambda: f"version {workers.rank}")
         return train_model("numpy")(workers)
 
     for size, work, words in [
@@ -291,7 +292,7 @@ def test_rejects_invalid_environments(environment, words, monkeypatch):
 )  # fmt: skip
 def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatch):
     for name in (
-        *group.ENVIRONMENT_VARIABLES,
+        *ENVIRONMENT_VARIABLES,
         "LOCAL_RANK",
         "LOCAL_WORLD_SIZE",
         "TORCHELASTIC_RESTART_COUNT",
@@ -339,14 +340,14 @@ def test_the_largest_number_of_all_workers(tmp_path):
 
 
 def test_code_version_covers_both_packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(group, "__file__", str(tmp_path / "dnn" / "distributed" / "group.py"))
-    found = [group.code_version()]
+    monkeypatch.setattr(facts, "__file__", str(tmp_path / "dnn" / "distributed" / "group.py"))
+    found = [facts.code_version()]
     for place in ("dnn/workers/a.py", "backends/b.py", "dnn/c.txt", "scripts/d.py", "backends/b.py"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(f"{len(found)}")
-        found.append(group.code_version())
+        found.append(facts.code_version())
     (tmp_path / "backends" / "b.py").rename(tmp_path / "backends" / "e.py")
-    found.append(group.code_version())
+    found.append(facts.code_version())
     assert [one != other for one, other in pairwise(found)] == [True, True, False, False, True, True]
 
 

@@ -1,0 +1,48 @@
+"""The facts of a training that must be equal in all workers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backends.errors import shorten_differing
+
+UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
+MADE_WITH = "made_with "  # prefix of a backend's facts, which may differ with --mixed
+
+
+def code_version() -> str:
+    """Return a digest of the source code of ``backends`` and ``dnn``."""
+    root = Path(__file__).parents[2]
+    digest = hashlib.sha256()
+    for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def describe_facts(facts: Mapping[str, Any], mixed: bool) -> dict[str, str]:
+    """Return the facts to compare as JSON texts; those of the backend, "made_with", only if not ``mixed``."""
+    mine = {**facts, "code": code_version()}
+    made_with = mine.pop("made_with", {})
+    if not mixed:
+        mine |= {MADE_WITH + name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
+    return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
+
+
+def find_difference(mine: Mapping[str, str], others: Mapping[int, str]) -> str | None:
+    """Return a message about the first fact that differs; None: the workers' facts are equal.
+
+    Args:
+        mine: the facts of worker 0. others: of all workers, as JSON texts, by rank.
+    """
+    for rank, text in others.items():
+        theirs = json.loads(text)
+        # "data" last: with another dtype, for example, the data differ too
+        for name in sorted(mine.keys() | theirs.keys(), key=lambda name: (name == "data", name)):
+            if theirs.get(name) != mine.get(name):
+                a, b = shorten_differing(theirs.get(name), mine.get(name))
+                cure = " (or --mixed)" if name.startswith(MADE_WITH) else ""
+                named = name.removeprefix(MADE_WITH)
+                return f"worker {rank} has another {named}: {a}, expected that of worker 0, {b}{cure}"
+    return None
