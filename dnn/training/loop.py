@@ -145,10 +145,7 @@ class Training:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Everything that determines the numbers of this training, as JSON values.
-
-        It is computed only when a state is copied, because it reads all data.
-        """
+        """Everything that determines the numbers of this training, as JSON values; this reads all data."""
         network = self.network
         b = self.batches
         return {
