@@ -13,7 +13,8 @@ from backends import BackendUnavailable, InputError, available_backends, get_bac
 from dnn import layers, losses, optimizers
 from dnn.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
-from dnn.checkpoints import load_model
+from dnn.checkpoints import load_model, save_model
+from dnn.keras_names import refuse_name as __getattr__  # noqa: F401
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
@@ -31,7 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
     "InputError", "JSONLogger", "ModelCheckpoint", "ReduceLROnPlateau", "Sequential", "TensorBoard",
-    "available_backends", "fit_lbfgs", "get_backend", "load_model", "register",
+    "available_backends", "fit_lbfgs", "get_backend", "load_model", "register", "save_model",
 ]  # fmt: skip
 __all__ += layers.__all__
 __all__ += losses.__all__

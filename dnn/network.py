@@ -15,7 +15,8 @@ from backends import Array, Backend, InputError, get_backend
 from backends.errors import reraise, unknown_name_error
 from dnn.copies import Copyable, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
-from dnn.layers import Layer
+from dnn.keras_names import RefusesKerasNames
+from dnn.layers import Input, Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.losses import Loss
@@ -27,6 +28,8 @@ from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
     assign,
+    is_integer,
+    look_up,
     natural_number,
     positive_integer,
     require,
@@ -35,7 +38,7 @@ from dnn.validation.settings import (
 )
 
 
-class Network(Copyable):
+class Network(Copyable, RefusesKerasNames):
     """Layers in sequence on one backend; for other arguments and attributes see ``Sequential``.
 
     Attributes:
@@ -52,9 +55,10 @@ class Network(Copyable):
     __repr__ = settings_repr
 
     def __init__(
-        self, layers: Sequence[Layer], *, input_shape: tuple[int, ...], backend: Backend | str = "auto",
-        seed: int = 0,
+        self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
+        backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
+        given, input_shape = _split_input(layers, input_shape)
         require_list("input_shape", input_shape)
         if not input_shape:
             raise InputError("input_shape is empty, expected at least one length, such as (784,)")
@@ -62,7 +66,7 @@ class Network(Copyable):
             backend = get_backend(backend)
         expected = "a name or a Backend from get_backend('numpy')"
         require(isinstance(backend, Backend), "backend", backend, expected)
-        self._block = block = Block(layers)
+        self._block = block = Block(given)
         self.layers = block.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
@@ -237,3 +241,23 @@ class Network(Copyable):
         path = require_path("path", path)
         with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
             write(path, FORMAT, VERSION, facts, self.parameters.to_host())
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this position. Raises InputError: there is none."""
+        if index is None:
+            return look_up("name", name, {layer.name: layer for layer in self.layers})
+        require(name is None, "name", name, "None beside an index")
+        fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
+        require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
+        return self.layers[index]
+
+
+def _split_input(layers: Any, shape: Any) -> tuple[Any, Any]:
+    """Return the layers without a first ``Input``, and the input shape."""
+    if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], Input):
+        require(shape is None, "input_shape", shape, "no other shape beside Input")
+        return layers[1:], layers[0].shape
+    expected = "Sequential([Input((784,)), ...]), or input_shape=(784,)"
+    if shape is None:
+        raise InputError("a model has no input shape", expected, "give all layers in the list")
+    return layers, shape

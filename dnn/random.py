@@ -55,3 +55,8 @@ def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
     """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
     radius = np.sqrt(-2.0 * np.log(host_uniform(key, shape, step=0)))
     return np.asarray(radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1)))
+
+
+def shuffled_order(backend: Backend, seed: int, epoch: int, n: int) -> np.ndarray:
+    """Return the order of n examples in this epoch of a training, on the host."""
+    return np.asarray(backend.to_host(permutation(backend, stream_key(seed, "shuffle"), epoch, n)))

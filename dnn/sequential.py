@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from dnn.callbacks.progress_bar import progress_callbacks
+from dnn.callbacks.progress_bar import format_numbers, progress_callbacks, require_verbose
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
-from dnn.io.notices import warn
+from dnn.io.notices import say, warn
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
-from dnn.optimizers import Optimizer, get_optimizer
+from dnn.optimizers import OPTIMIZERS, Optimizer, get_optimizer
+from dnn.random import shuffled_order
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
@@ -26,6 +27,7 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
+from dnn.validation.batches import as_batches, has_batches, in_order
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
@@ -57,7 +59,7 @@ class Sequential(Network):
         metrics: Sequence[str | Metric | Callable[[Any, Any], Any]] | None = None, *,
         l1: float = 0.0, l2: float = 0.0,
     ) -> None:  # fmt: skip
-        """Set the loss, the optimizer and the metrics.
+        """Set the loss, the optimizer and the metrics. Loss and optimizer may be exchanged, as in Keras.
 
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss.
@@ -69,6 +71,11 @@ class Sequential(Network):
             l1, l2: penalty on large weights (``dnn.optimizers.regularizers``); reported losses exclude it.
         Raises InputError: an unknown name, an invalid object, or a loss that does not fit the last layer.
         """
+        if isinstance(loss, Optimizer) or (isinstance(loss, str) and loss in OPTIMIZERS):
+            first: Any = loss
+            other: Any = optimizer
+            loss = "categorical_crossentropy" if other == "adam" else other
+            optimizer = first
         loss = get_loss(loss)
         optimizer = get_optimizer(optimizer)
         self.set_goal(loss, optimizer, None if metrics is None else resolve_metrics(metrics), l1, l2)
@@ -77,13 +84,11 @@ class Sequential(Network):
             warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
     def fit(
-        self, x: Any, y: Any = None, *,
-        batch_size: int = 100, epochs: int = 1, steps_per_epoch: int | None = None,
-        validation_split: float = 0.0, validation_data: tuple[Any, ...] | None = None,
-        callbacks: Sequence[Callback] = (), shuffle: bool = True,
-        class_weight: Mapping[int, float] | str | None = None, sample_weight: Any = None,
-        resume: TrainingState | None = None, verbose: str | int = "auto",
-        blocks: int = 1, workers: Workers | None = None,
+        self, x: Any, y: Any = None, batch_size: int = 100, epochs: int = 1, verbose: str | int = "auto",
+        callbacks: Sequence[Callback] | None = (), validation_split: float = 0.0, validation_data: Any = None,
+        shuffle: bool = True, class_weight: Mapping[int, float] | str | None = None,
+        sample_weight: Any = None, *, steps_per_epoch: int | None = None,
+        resume: TrainingState | None = None, blocks: int = 1, workers: Workers | None = None,
     ) -> History:  # fmt: skip
         """Train: each epoch uses every example once, in batches, with one update per batch.
 
@@ -91,8 +96,9 @@ class Sequential(Network):
         shorter.
 
         Args:
-            x: (N, *input_shape) numbers, or an iterable of batches (``dnn.validation``). uint8 is cast batch
-                by batch; other dtypes are cast to the backend's dtype at once, in a copy.
+            x: (N, *input_shape) numbers, or an iterable of batches (``dnn.validation``), or a data set with
+                ``__len__`` and ``__getitem__`` of batches or examples. uint8 is cast batch by batch; other
+                dtypes are cast to the backend's dtype at once, in a copy.
             y: (N,) class numbers, integers or bool, or (N, C) rows of numbers. With one output, (N,) values.
                 Class numbers are cast to int64, other numbers as in x.
             batch_size: at least 1; fewer examples are one batch.
@@ -100,7 +106,8 @@ class Sequential(Network):
             steps_per_epoch: updates per epoch. None: all batches; required for iterables without a length.
             validation_split: share of the examples, from the end, to evaluate after each epoch instead of
                 training on them.
-            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead, or batches
+                as in x.
             callbacks: objects with methods that are called during training; see ``dnn.training.callback``.
             shuffle: whether to reorder the examples each epoch, by the model's seed and the epoch's number.
             class_weight: class number -> weight of its examples (default 1), or "balanced"; not used in
@@ -109,7 +116,7 @@ class Sequential(Network):
             resume: training state to continue from. ``epochs`` then counts from the start of the saved fit,
                 so the same call ends where it would have ended without an interruption.
             verbose: 1: a progress bar on a terminal, else a line per epoch; 2: lines; 0: nothing. "auto":
-                the bar on a terminal, else nothing.
+                the bar on a terminal, lines in a notebook, else nothing.
             blocks: number of blocks per batch, a power of two. Their gradients are added in a fixed order,
                 with the same bits for any number of workers (``dnn.distributed.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same
@@ -123,6 +130,7 @@ class Sequential(Network):
         if steps_per_epoch is not None:
             positive_integer("steps_per_epoch", steps_per_epoch)
         require_bool("shuffle", shuffle)
+        callbacks = () if callbacks is None else callbacks
         require_callbacks(callbacks)
         fits = resume is None or isinstance(resume, TrainingState)
         require(fits, "resume", resume, "a TrainingState", "read one with read_state")
@@ -130,7 +138,9 @@ class Sequential(Network):
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_callbacks(verbose, callbacks) if workers.is_first else ())]
-        if y is None and hasattr(x, "__iter__") and not hasattr(x, "shape"):  # batches, not an array
+        if has_batches(x, y):
+            order = partial(shuffled_order, self.backend, self.seed) if shuffle else in_order
+            x = as_batches(x, self.input_shape, batch_size, order)
             validation = self.input_pipeline.validate_stream(
                 x, validation_split, validation_data, sample_weight, resume
             )
@@ -143,14 +153,30 @@ class Sequential(Network):
             epoch_batches = batches(make_step=make_step)
             return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
 
-    def evaluate(self, x: Any, y: Any, batch_size: int = 1000, sample_weight: Any = None) -> Evaluation:
-        """Return mean loss and metrics. Arguments and errors are those of ``fit``."""
+    def evaluate(
+        self, x: Any, y: Any = None, batch_size: int = 1000, verbose: str | int = "auto",
+        sample_weight: Any = None,
+    ) -> Evaluation:  # fmt: skip
+        """Return mean loss and metrics; ``verbose`` 1 or 2 prints them. Other arguments are as in ``fit``."""
         chunk = positive_integer("batch_size", batch_size)
-        return evaluate(self, self.input_pipeline.validate(x, y, sample_weight), chunk)
+        require_verbose(verbose)
+        pipeline = self.input_pipeline
+        if has_batches(x, y):
+            require(sample_weight is None, "sample_weight", sample_weight, "batches (x, y, weight)")
+            found = evaluate(self, pipeline.validate_batches(x, chunk), chunk)
+        else:
+            found = evaluate(self, pipeline.validate(x, y, sample_weight), chunk)
+        if verbose in (1, 2):
+            say("  ".join(format_numbers(found.as_dict())))
+        return found
 
-    def predict(self, x: Any, batch_size: int = 1000) -> np.ndarray:
-        """Return the outputs (N, C) as a NumPy array for x as in ``fit``. Raises InputError: invalid x."""
+    def predict(self, x: Any, batch_size: int = 1000, verbose: str | int = "auto") -> np.ndarray:
+        """Return the outputs (N, C) as a NumPy array for x as in ``fit``. Raises InputError: invalid x.
+
+        ``verbose`` has no effect.
+        """
         chunk = positive_integer("batch_size", batch_size)
+        require_verbose(verbose)
         x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
         return self.backend.to_host(predict(self, x, chunk))
 

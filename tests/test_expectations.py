@@ -57,6 +57,31 @@ def test_a_training_loop_of_your_own():
 # ----- what is not here
 
 
+def test_no_layer_is_shared():
+    layer = Dense(3)
+    with pytest.raises(InputError, match="expected a new layer for each place"):
+        Sequential([layer, layer], input_shape=(3,), backend=NUMPY)
+    assert Sequential([Dense(3), Dense(3)], input_shape=(3,), backend=NUMPY).parameters.count == 24
+
+
+def test_no_other_methods_of_keras():
+    model = small_model(NUMPY)
+    assert not any(hasattr(model, name) for name in ("add", "train_on_batch", "test_on_batch"))
+    with pytest.raises(InputError, match=r"expected model.predict\(x\)"):
+        model(small_data()[0])
+    with pytest.raises(InputError, match="expected a subclass of Callback"):
+        _ = dnn.LambdaCallback
+    assert issubclass(type("Mine", (dnn.Callback,), {}), dnn.Callback)
+
+
+def test_no_assignment_to_the_learning_rate():
+    model = small_model(NUMPY)
+    with pytest.raises(InputError, match=r"expected model\.compile"):
+        model.optimizer.learning_rate = 0.1
+    model.compile(model.loss, dnn.Adam(learning_rate=0.1))
+    assert model.optimizer.learning_rate == 0.1
+
+
 def test_no_encoding_of_text_columns():
     x, y = np.asarray([["ash", "red"], ["elm", "red"], ["ash", "blue"]] * 10), np.arange(30) % 3
     encoded = OneHotEncoder().fit_transform(x)
@@ -70,7 +95,7 @@ def test_no_encoding_of_text_columns():
 
 
 def test_no_second_input():
-    assert not {"Model", "Input", "Functional", "Concatenate"} & set(dir(dnn))
+    assert not {"Model", "Functional", "Concatenate"} & set(dir(dnn))
     (x, y), model = small_data(), small_model(NUMPY)
     for both in ([x[:, :2], x[:, 2:]], {"a": x[:, :2], "b": x[:, 2:]}):
         with pytest.raises(InputError, match="x "):

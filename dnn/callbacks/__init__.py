@@ -6,6 +6,7 @@ from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for
 from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
+from dnn.keras_names import refuse_name as __getattr__  # noqa: F401
 from dnn.training.callback import Callback, Progress
 
 __all__ = [

@@ -92,9 +92,15 @@ def progress_for_stdout(headline: str = "") -> Callback:
     return LiveProgress(headline) if terminal else PlainProgress(headline)
 
 
+def require_verbose(verbose: str | int) -> None:
+    """Raise InputError unless this is a value of Keras's ``verbose``."""
+    require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
+
+
 def progress_callbacks(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
     """Return the callbacks that ``fit(verbose=...)`` adds; none if these already show progress."""
-    require(verbose in ("auto", 0, 1, 2), "verbose", verbose, "'auto', 0, 1 or 2")
+    require_verbose(verbose)
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()
-    quiet = verbose == 0 or (verbose == "auto" and not isinstance(shown, LiveProgress))
+    notebook = type(sys.stdout).__module__.startswith("ipykernel")  # no terminal, but somebody reads it
+    quiet = verbose == 0 or (verbose == "auto" and not notebook and not isinstance(shown, LiveProgress))
     return [] if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks) else [shown]

@@ -77,6 +77,12 @@ class Container(Layer):
             inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
         for i, layer in enumerate(inner):
             require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
+            layer.require_unused()
+            if any(layer is other for other in inner[:i]):
+                name = layer.name or type(layer).__name__
+                raise InputError(
+                    f"layer {name!r} is in the model already; expected a new layer for each place"
+                )
         for layer, usual in zip(inner, layer_names(inner), strict=True):
             assign(layer, name=layer.name or usual)
         assign(self, **{argument: inner}, inner=inner)

@@ -1,8 +1,8 @@
 """Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -12,9 +12,24 @@ from dnn.layers.buffers import Buffers, call_weakly
 from dnn.layers.model_part import ModelPart
 from dnn.random import Key
 from dnn.validation.objects import SettingsMeta, SettingsObject
-from dnn.validation.settings import Flag, assign, is_text, require
+from dnn.validation.settings import Checked, Flag, assign, is_text, positive_integer, require, require_list
 
 Shape = tuple[int, ...]  # without the batch axis
+
+
+@dataclass(frozen=True)
+class Input(Checked):
+    """Shape of one example, as the first entry of a model's layers: ``Sequential([Input((784,)), ...])``.
+
+    >>> Input((28, 28, 1))
+    Input(shape=(28, 28, 1))
+    """
+
+    shape: Sequence[int]
+
+    def __post_init__(self) -> None:
+        require_list("shape", self.shape)
+        assign(self, shape=tuple(positive_integer("shape", n) for n in self.shape))
 
 
 def _check_text(argument: str, value: Any) -> str:
@@ -97,9 +112,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
             index: position of the layer in the model.
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
-        if self._backend is not None:
-            got = f"layer {self.name!r} is in a model already"
-            raise InputError(f"{got}; expected a new layer for each model")
+        self.require_unused()
         assign(self, name=self.name or name, input_shape=tuple(input_shape))
         assign(self, output_shape=self.shape_after(self.input_shape), _backend=backend)
         self._first = first
@@ -112,6 +125,12 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
             state[short] = backend.from_host(start.astype(dtype))
         assign(self, state=state)
         self.bind(backend)
+
+    def require_unused(self) -> None:
+        """Raise InputError if the layer is in a model already."""
+        if self._backend is not None:
+            got = f"layer {self.name!r} is in a model already"
+            raise InputError(f"{got}; expected a new layer for each model")
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """Return the output shape of one example, by default the input shape.

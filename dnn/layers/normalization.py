@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from backends import Array, Backend
+from dnn.io.notices import warn
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import NotNegative, Share
@@ -51,7 +52,8 @@ class BatchNormalization(Normalization):
     """Subtract the mean of each feature and divide by its standard deviation (Ioffe and Szegedy 2015).
 
     Training uses the statistics of the batch, inference the running averages, as in torch.nn.BatchNorm1d and
-    BatchNorm2d. The running variance is the unbiased one, divided by N - 1.
+    BatchNorm2d. The running variance is the unbiased one, divided by N - 1. A training batch of one example
+    has no variance; it is normalised by the running averages, which it does not change.
 
     Args:
         momentum: weight of the newest batch in the running averages, in [0, 1), as in torch (Keras's is 1
@@ -67,22 +69,27 @@ class BatchNormalization(Normalization):
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
+        self._has_warned = False
 
     def initial_state(self) -> dict[str, np.ndarray]:
         n = self.input_shape[-1]
         return {"running_mean": np.zeros(n), "running_variance": np.ones(n)}
 
+    def _uses_batch(self, batch: int) -> bool:
+        """Whether training on a batch of this size uses its statistics."""
+        return self.trainable and batch * self._places > 1
+
     def reserve(self, batch: int, training: bool) -> None:
-        if training and self.trainable and batch * self._places < 2:
-            cure = "use a batch_size that leaves no single example at the end or in a block"
-            expected = f"at least two, since one has no variance; {cure}, or LayerNormalization"
-            raise self.input_error("got a training batch of one example", expected)
+        if training and self.trainable and not self._uses_batch(batch) and not self._has_warned:
+            self._has_warned = True
+            cure = "choose a batch_size that leaves no single example at the end or in a block"
+            warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
         super().reserve(batch, training)
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """Return y = x^ gamma + beta; in training updates the running averages and stores the statistics.
 
-        A frozen layer uses the running averages in training too.
+        A frozen layer uses the running averages in training too, and so does a batch of one example.
         """
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
@@ -90,7 +97,7 @@ class BatchNormalization(Normalization):
         gamma = self.value["gamma"]
         beta = self.value["beta"]
         mean, variance = running = self.state["running_mean"], self.state["running_variance"]
-        if training and self.trainable:
+        if training and self._uses_batch(x.shape[0]):
             settings = self.momentum, self.epsilon
             y = self._rows(buffers.y)
             self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
@@ -99,11 +106,16 @@ class BatchNormalization(Normalization):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """Do as the base; a frozen layer is linear in x: dx = dy gamma / sqrt(variance + epsilon)."""
-        if self.trainable:
+        """Do as the base; with the running averages dx = dy gamma / sqrt(variance + epsilon)."""
+        if self._uses_batch(dy.shape[0]):
             return super().backward(dy)
-        variance = self.state["running_variance"] + self.epsilon
-        dy[...] = dy * (self.value["gamma"] / self.backend.xp.sqrt(variance))
+        xp = self.backend.xp
+        scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
+        if self.trainable:
+            normalised = (self._buffers[dy.shape[0]].x - self.state["running_mean"]) / scale
+            self.gradient["gamma"][...] = xp.sum(self._rows(dy * normalised), axis=0)
+            self.gradient["beta"][...] = xp.sum(self._rows(dy), axis=0)
+        dy[...] = dy * (self.value["gamma"] / scale)
         return None if self._first else dy
 
 

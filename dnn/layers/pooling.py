@@ -1,5 +1,6 @@
 """Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
 from math import prod
 from typing import Any, ClassVar
@@ -8,8 +9,8 @@ import numpy as np
 
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, Border, Lengths, Windows
-from dnn.validation.settings import Flag, assign
+from dnn.layers.windows import EXPECTED_IMAGES, Border, Lengths, Sequences, Windows
+from dnn.validation.settings import Count, Flag, assign, positive_integer
 
 
 class Pooling(Windows):
@@ -49,15 +50,16 @@ class Pooling(Windows):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         buffers = self._buffers[x.shape[0]]
-        index = (buffers.index,) if self.indexed else ()
-        self._pool(x, self.size, self.steps, self.borders, buffers.y, *index)
+        index = (self.images(buffers.index),) if self.indexed else ()
+        self._pool(self.images(x), self.size, self.steps, self.borders, self.images(buffers.y), *index)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         buffers = self._buffers[dy.shape[0]]
         if buffers.dx is not None:
-            index = (buffers.index,) if self.indexed else ()
-            self._pool_backward(dy, *index, self.size, self.steps, self.borders, buffers.dx)
+            index = (self.images(buffers.index),) if self.indexed else ()
+            geometry = self.size, self.steps, self.borders
+            self._pool_backward(self.images(dy), *index, *geometry, self.images(buffers.dx))
         return buffers.dx
 
 
@@ -72,7 +74,9 @@ class MaxPooling2D(Pooling):
 
     kernel = "max_pool2d"
     indexed = True
-    examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
+    )  # fmt: skip
 
 
 class AveragePooling2D(Pooling):
@@ -90,7 +94,11 @@ class AveragePooling2D(Pooling):
 
     kernel = "average_pool2d"
     _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
-    examples = ({}, _wide, {**_wide, "ceil_mode": True, "count_include_pad": True})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        _wide,
+        {**_wide, "ceil_mode": True, "count_include_pad": True},
+    )
 
     def bind(self, backend: Backend) -> None:
         """Compute ``_share``, the share of the counted pixels of each window that lie inside the image.
@@ -100,12 +108,15 @@ class AveragePooling2D(Pooling):
         super().bind(backend)
         self._share: Array | None = None
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
-            shares = []
-            for axis, (n, k, s) in enumerate(zip(self.input_shape, self.size, self.steps, strict=False)):
-                start = np.arange(self.output_shape[axis]) * s - self.counted_borders[axis][0]
-                inside = np.minimum(start + k, n) - np.maximum(start, 0)
-                shares.append(inside / (np.minimum(start + k, n + self.counted_borders[axis][1]) - start))
-            self._share = backend.from_host(np.outer(*shares)[None, :, :, None].astype(backend.dtype_name))
+            shares = np.ones(1)
+            pixels = zip(self.input_shape[:-1], self.output_shape, strict=False)
+            for axis, (n, count) in enumerate(pixels, 3 - len(self.input_shape)):
+                before, after = self.counted_borders[axis]
+                start = np.arange(count) * self.steps[axis] - before
+                stop = start + self.size[axis]
+                inside = np.minimum(stop, n) - np.maximum(start, 0)
+                shares = np.multiply.outer(shares, inside / (np.minimum(stop, n + after) - start))
+            self._share = backend.from_host(shares[..., None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool) -> Array:
         y = super().forward(x, training=training)
@@ -117,6 +128,46 @@ class AveragePooling2D(Pooling):
         if self._share is not None:
             dy[...] = dy * self._share
         return super().backward(dy)
+
+
+class Pooling1D(Sequences, Pooling):
+    """Base of MaxPooling1D and AveragePooling1D, for sequences (T, C); arguments as in ``Pooling``.
+
+    Args:
+        pool_size, strides: one number each.
+        padding: "valid", "same", the width of a border on both sides, or (left, right).
+    """
+
+    pool_size: Count = 2
+    _: KW_ONLY
+    strides: int | None = None
+    padding: Border = "valid"
+
+    def __post_init__(self) -> None:
+        Layer.__post_init__(self)
+        strides = self.pool_size if self.strides is None else positive_integer("strides", self.strides)
+        padding = self.lay_sequence("pool_size", self.pool_size, strides, self.padding)
+        assign(self, strides=strides, padding=padding)
+
+
+class MaxPooling1D(Pooling1D, MaxPooling2D):
+    """The largest value of each window of a sequence, channel by channel; see ``Pooling1D``.
+
+    >>> MaxPooling1D(3, strides=1).shape_after((10, 4))
+    (8, 4)
+    """
+
+    examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
+
+
+class AveragePooling1D(Pooling1D, AveragePooling2D):
+    """The mean of each window of a sequence, channel by channel; see ``Pooling1D``.
+
+    >>> AveragePooling1D().shape_after((10, 4))
+    (5, 4)
+    """
+
+    examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1, "count_include_pad": True})
 
 
 class GlobalAveragePooling2D(Layer):

@@ -115,6 +115,27 @@ class Windows(Layer):
         """Return the number of output channels."""
         return channels
 
+    def images(self, x: Array) -> Array:
+        """Return a view of x as images (B, H, W, C), which the kernels take."""
+        return x
+
+
+class Sequences(Windows):
+    """Sequences (T, C) as images with one row."""
+
+    def lay_sequence(self, size_name: str, size: int, strides: int, padding: Border) -> Any:
+        """Set size and strides of the windows; return the padding in its shortest form."""
+        border: Any = padding if isinstance(padding, str) else (0, padding)
+        shortest = self.lay_windows(size_name, (1, size), (1, strides), border)
+        return shortest if isinstance(shortest, str) else shortest[1]
+
+    def shape_after(self, input_shape: Shape) -> Shape:
+        self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
+        return super().shape_after((1, *input_shape))[1:]
+
+    def images(self, x: Array) -> Array:
+        return x[:, None, ...]
+
 
 class Convolution(Windows, Affine):
     """Base of Conv2D and Conv1D: a small Dense on each window."""
@@ -137,10 +158,6 @@ class Convolution(Windows, Affine):
         usual = self.groups == 1 and self.spacing == (1, 1)
         self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
-
-    def images(self, x: Array) -> Array:
-        """Return a view of x as images."""
-        return x
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """Return z, a small Dense on each window; stores x."""
@@ -197,7 +214,7 @@ class Conv2D(Convolution):
         assign(self, kernel_size=self.size, strides=self.steps, dilation=self.spacing, padding=padding)
 
 
-class Conv1D(Convolution):
+class Conv1D(Sequences, Convolution):
     """Conv2D for sequences (T, C): ``y_p = f(sum_i x_(p s + i - left) W_i + b)``.
 
     Args:
@@ -221,13 +238,8 @@ class Conv1D(Convolution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        border = self.padding if isinstance(self.padding, str) else (0, self.padding)
-        padding = self.lay_windows("kernel_size", (1, self.kernel_size), (1, self.strides), border)
-        assign(self, padding=padding if isinstance(padding, str) else padding[1])
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
-        return super().shape_after((1, *input_shape))[1:]
+        padding = self.lay_sequence("kernel_size", self.kernel_size, self.strides, self.padding)
+        assign(self, padding=padding)
 
     def weight_shape(self) -> Shape:
         return super().weight_shape()[1:]
@@ -236,6 +248,3 @@ class Conv1D(Convolution):
         super().attach(value, gradient)
         self._W = self._W[None, ...]
         self._dW = self._dW[None, ...]
-
-    def images(self, x: Array) -> Array:
-        return x[:, None, ...]

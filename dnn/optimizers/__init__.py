@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backends.table import Table
-from dnn.optimizers.optimizer import Optimizer
+from dnn.optimizers.optimizer import Optimizer, refuse_change
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
@@ -15,6 +15,9 @@ __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSpro
 _RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})
 """Every optimizer by name. Add your own with ``OPTIMIZERS.add("mine", Mine)``."""
+
+for _rule in _RULES:  # a frozen dataclass defines its own, with a message that says less
+    _rule.__setattr__ = refuse_change  # type: ignore[method-assign,assignment]
 
 
 def optimizer_from(config: Mapping[str, Any]) -> Optimizer:

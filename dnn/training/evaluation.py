@@ -6,6 +6,7 @@ from typing import Self
 from backends import Array
 from dnn.network import Network
 from dnn.training.totals import Totals
+from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows, row_gatherer
 
@@ -31,8 +32,12 @@ class Evaluation(tuple[float, ...]):
             return float(self[names.index(name)])
         raise AttributeError(f"{name} was not measured, expected one of {', '.join(names)}")
 
+    def as_dict(self) -> dict[str, float]:
+        """Return the numbers by name."""
+        return dict(zip(self._names, self, strict=True))
+
     def __repr__(self) -> str:
-        pairs = (f"{name}={value!r}" for name, value in zip(self._names, self, strict=True))
+        pairs = (f"{name}={value!r}" for name, value in self.as_dict().items())
         return f"Evaluation({', '.join(pairs)})"
 
 
@@ -55,14 +60,18 @@ def chunks(
         yield start, stop, batch
 
 
-def evaluate(network: Network, examples: Examples, chunk: int) -> Evaluation:
+def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int) -> Evaluation:
     """Return mean loss and metrics over the examples, ``chunk`` of them at a time."""
-    totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
-    for start, stop, batch in chunks(network, examples.x, chunk):
-        _, y, weights = examples.part(start, stop)
-        outputs, losses, _ = network.loss_of(batch, y, training=False)
-        totals.add(outputs, y, losses if weights is None else losses * weights, weights)
-    return Evaluation(totals.read(examples.size), totals.names)
+    parts = [examples] if isinstance(examples, Examples) else examples
+    totals = Totals(network, examples.has_weights, examples.has_classes)
+    size = 0
+    for part in parts:
+        size += part.size
+        for start, stop, batch in chunks(network, part.x, chunk):
+            _, y, weights = part.part(start, stop)
+            outputs, losses, _ = network.loss_of(batch, y, training=False)
+            totals.add(outputs, y, losses if weights is None else losses * weights, weights)
+    return Evaluation(totals.read(size), totals.names)
 
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> Array:

@@ -20,9 +20,8 @@ from dnn.training.state import MADE_WITH, StateError, TrainingState, backend_fac
 from dnn.training.step import TrainingStep
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
-
-VALIDATION_BATCH = 1000  # batch size of the validation after an epoch, the default of ``evaluate``
+from dnn.validation.batches import ValidatedBatches
+from dnn.validation.examples import VALIDATION_BATCH, Examples
 
 
 class Batches:
@@ -129,7 +128,7 @@ class Training:
     """
 
     def __init__(
-        self, network: Network, batches: Batches | Stream, validation: Examples | None,
+        self, network: Network, batches: Batches | Stream, validation: Examples | ValidatedBatches | None,
         callbacks: Sequence[Callback], workers: Group,
     ) -> None:  # fmt: skip
         self.network = network
@@ -139,7 +138,7 @@ class Training:
         self.watchers = tuple(c for c in callbacks if workers.is_first or not c.first_worker_only)
         self.history = History()
         # The metrics depend on the form of the targets, which may differ between training and validation.
-        names = () if validation is None else Totals(network, classes=validation.y.ndim == 1).names
+        names = () if validation is None else Totals(network, classes=validation.has_classes).names
         self._validated = [f"val_{name}" for name in names]
         self.log_names = [*batches.totals.names, "seconds", *self._validated]
 

@@ -10,6 +10,7 @@ from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
+from dnn.validation.batches import IndexedBatches
 from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
@@ -61,6 +62,9 @@ class Stream:
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
+        if isinstance(self.source, IndexedBatches):
+            self.source.epoch = epoch
+            self._begun = None  # it was begun in the order of the first epoch
         self._items = self._begun or iter(self.source)
         self._begun = None
         self.epoch = epoch

@@ -4,6 +4,7 @@ No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple, Self
 
@@ -12,10 +13,12 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
+from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
 from dnn.validation.settings import is_integer, require, require_number
 
+VALIDATION_BATCH = 1000  # examples that are evaluated at once, the default of ``evaluate``
 ClassWeight = Mapping[int, float] | str | None
 
 
@@ -30,6 +33,16 @@ class Examples(NamedTuple):
     def size(self) -> int:
         """N."""
         return int(self.x.shape[0])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the examples have weights."""
+        return self.weights is not None
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the targets are class numbers."""
+        return bool(self.y.ndim == 1)
 
     def part(self, start: int, stop: int) -> Self:
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
@@ -60,7 +73,7 @@ class InputPipeline(NamedTuple):
 
     def validate_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
-    ) -> Examples | None:
+    ) -> Examples | ValidatedBatches | None:
         """Return the validation data for an iterable of batches x; check that other arguments allow it."""
         split = require_number("validation_split", validation_split, 0.0, 1.0)
         if split != 0.0 or sample_weight is not None:
@@ -71,13 +84,16 @@ class InputPipeline(NamedTuple):
             raise InputError("x is an iterator", expected)
         return None if validation_data is None else self.validate_validation(validation_data)
 
-    def validate_batch(self, item: Any, number: int, class_weight: ClassWeight) -> Examples:
+    def validate_batch(
+        self, item: Any, number: int, class_weight: ClassWeight = None, argument: str = "x"
+    ) -> Examples:
         """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-            got = f"batch {number} of x is a {type(item).__name__}"
+            got = f"batch {number} of {argument} is a {type(item).__name__}"
             raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
         x, y, weight = (*item, None)[:3]
-        batch = self._validate_unweighted(x, y, (f"x of batch {number}", f"y of batch {number}"))
+        place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
+        batch = self._validate_unweighted(x, y, (f"x {place}", f"y {place}"))
         if weight is None:
             weight = self.backend.xp.ones(batch.size, dtype=self.backend.dtype, device=self.backend.device)
         return batch._replace(weights=self._weights(batch.y, weight, class_weight, require_nonzero=False))
@@ -125,17 +141,27 @@ class InputPipeline(NamedTuple):
             raise InputError("the weights are all 0, expected at least one above 0")
         return weights
 
-    def validate_validation(self, given: Any) -> Examples:
-        """Return ``validation_data``, given as (x, y) or (x, y, sample_weight)."""
+    def validate_batches(
+        self, source: Any, batch_size: int, argument: str = "x", repeats: bool = False
+    ) -> ValidatedBatches:
+        """Return the batches of an iterable or a data set, to be validated one after another."""
+        batches = as_batches(source, self.input_shape, batch_size, in_order)
+        return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument, repeats)
+
+    def validate_validation(self, given: Any) -> Examples | ValidatedBatches:
+        """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches."""
+        if not isinstance(given, tuple) and has_batches(given, None):
+            return self.validate_batches(given, VALIDATION_BATCH, "validation_data", repeats=True)
         if not isinstance(given, tuple) or len(given) not in (2, 3):
-            raise InputError("validation_data is not a pair", "a tuple (x, y) or (x, y, sample_weight)")
+            expected = "a tuple (x, y) or (x, y, sample_weight), or an iterable of batches"
+            raise InputError("validation_data is not a pair", expected)
         x, y, sample_weight = (*given, None)[:3]
         return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
     def validate_training(
         self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
         class_weight: ClassWeight = None, sample_weight: Any = None,
-    ) -> tuple[Examples, Examples | None]:  # fmt: skip
+    ) -> tuple[Examples, Examples | ValidatedBatches | None]:  # fmt: skip
         """Return (training examples, validation examples or None); arguments as in ``Sequential.fit``."""
         given = self.validate(x, y, sample_weight)
         validation = None if validation_data is None else self.validate_validation(validation_data)

@@ -28,8 +28,11 @@ def test_build_rejects_invalid_models(layers, options, message):
 
 def test_a_layer_belongs_to_one_model():
     layer = Dense(6)
-    with pytest.raises(InputError, match="'dense_1' is in a model already"):
+    with pytest.raises(InputError, match="'Dense' is in the model already"):
         Sequential([layer, layer], input_shape=(6,), backend=get_backend("numpy"))
+    Sequential([layer], input_shape=(6,), backend=get_backend("numpy"))
+    with pytest.raises(InputError, match="'dense_1' is in a model already"):
+        Sequential([Dense(6), layer], input_shape=(6,), backend=get_backend("numpy"))
 
 
 @pytest.mark.parametrize(

@@ -98,15 +98,17 @@ def _pool(op: str) -> LayerNodes:
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         x = write.to_channels_first(x)
-        borders = np.asarray(layer.borders)
+        skip = 3 - len(layer.input_shape)  # poolings of sequences store settings as for an image of one row
+        borders = np.asarray(layer.borders)[skip:]
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
             # Padding that counts in the average becomes part of the image.
-            before, after = np.transpose(layer.counted_borders)
+            counted = layer.counted_borders[skip:]
+            before, after = np.transpose(counted)
             around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
             x = write.node("Pad", x, around)
-            borders = borders - layer.counted_borders
+            borders = borders - counted
         return write.node(
-            op, x, shape=layer.output_shape, kernel_shape=layer.size, strides=layer.steps,
+            op, x, shape=layer.output_shape, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
             pads=_pads(borders.tolist()),
         )  # fmt: skip
 
@@ -168,6 +170,8 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Embedding": _embedding,
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
+    "MaxPooling1D": _pool("MaxPool"),
+    "AveragePooling1D": _pool("AveragePool"),
     "GlobalAveragePooling2D": _reduce("ReduceMean"),
     "GlobalMaxPooling2D": _reduce("ReduceMax"),
     "BatchNormalization": _batch_norm,

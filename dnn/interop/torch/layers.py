@@ -27,6 +27,7 @@ from dnn.interop.torch.twins import (
 from dnn.layers import (
     ELU,
     GELU,
+    AveragePooling1D,
     AveragePooling2D,
     BatchNormalization,
     Block,
@@ -40,6 +41,7 @@ from dnn.layers import (
     GlobalMaxPooling2D,
     Layer,
     LeakyReLU,
+    MaxPooling1D,
     MaxPooling2D,
     Parallel,
     Rescaling,
@@ -117,6 +119,23 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
             AveragePooling2D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"},
             divisor_override=None,
         ),
+        acts_on="channels",
+    ),
+    "MaxPooling1D": LayerTwin(
+        ("MaxPool1d",),
+        lambda layer: image_module(
+            "MaxPool1d", layer.pool_size, layer.strides, pool_padding(layer)[1], ceil_mode=layer.ceil_mode
+        ),
+        layer_maker(MaxPooling1D, _POOL_SETTINGS, dilation=1, return_indices=False),
+        acts_on="channels",
+    ),
+    "AveragePooling1D": LayerTwin(
+        ("AvgPool1d",),
+        lambda layer: image_module(
+            "AvgPool1d", layer.pool_size, layer.strides, pool_padding(layer)[1], layer.ceil_mode,
+            layer.count_include_pad,
+        ),
+        layer_maker(AveragePooling1D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"}),
         acts_on="channels",
     ),
     # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.

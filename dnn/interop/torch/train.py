@@ -19,6 +19,7 @@ from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
 from dnn.training.history import History
+from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples, InputPipeline
 from dnn.validation.rows import Rows
 from dnn.validation.settings import positive_integer
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def _as_floats(backend: Backend, examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
+def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (x, y) with all examples in memory, x as floats."""
-    x, y, weights = examples
-    if weights is not None:
-        raise InputError(
-            "validation_data has three parts, or the loss an ignore_index, expected (x, y) for a torch twin"
-        )
+    if not isinstance(examples, Examples) or examples.weights is not None:
+        got = "validation_data has three parts or batches, or the loss an ignore_index"
+        raise InputError(got, "(x, y) for a torch twin")
+    x, y, _ = examples
     if isinstance(x, Rows):
         x = backend.from_host(x.take(np.arange(x.shape[0])))
     return x.to(backend.dtype), y

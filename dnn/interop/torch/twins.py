@@ -101,6 +101,11 @@ def require_same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
+def plain(value: Any) -> Any:
+    """Return the number in a tuple of one, which modules for sequences have."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
 def layer_maker(
     layer_class: type[Layer], settings: Mapping[str, str] | None = None, **expected: Any
 ) -> Callable[..., Layer]:
@@ -113,7 +118,7 @@ def layer_maker(
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
-        given = {ours: getattr(module, theirs) for ours, theirs in (settings or {}).items()}
+        given = {ours: plain(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
         return layer_class(name=name, **given)
 
     return make
@@ -124,10 +129,7 @@ def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) 
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, padding_mode="zeros", **expected)
-        size, strides, padding = (
-            value[0] if len(value) == 1 else value
-            for value in (module.kernel_size, module.stride, module.padding)
-        )
+        size, strides, padding = map(plain, (module.kernel_size, module.stride, module.padding))
         options = {option: getattr(module, option) for option in more}
         return layer_class(
             module.out_channels, size, activation, strides=strides, padding=padding,

@@ -8,7 +8,8 @@ import torch
 from helpers import assert_close, same_bits, small_data
 
 from backends import InputError, get_backend
-from dnn import BatchNormalization, Dense, Flatten, LayerNormalization, Sequential
+from dnn import SGD, BatchNormalization, Dense, Flatten, LayerNormalization, Sequential
+from dnn.interop.torch import to_torch
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -39,16 +40,30 @@ def test_running_averages_match_torch(backend, shape):
     assert all(same_bits(backend.to_host(v), before[k]) for k, v in layer.state.items())
 
 
-def test_rejects_training_batches_of_one_without_changes():
+def test_a_training_batch_of_one_uses_the_running_averages(backend, caplog):
+    """As in evaluation in torch, where training refuses it; it warns once and leaves the averages alone."""
     x, y = small_data(21)
-    layers = [Dense(8), BatchNormalization(name="norm"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=get_backend("numpy"))
-    model.compile()
+    model = Sequential([BatchNormalization(name="norm"), Dense(3, "softmax")], input_shape=(6,),
+                       backend=backend)  # fmt: skip
+    model.compile(optimizer=SGD(0.1))
+    model.fit(x[:20], y[:20], batch_size=10)
+    assert not caplog.records
+    module = to_torch(model, device="cpu", logits=True).eval()
     before = model.parameters.to_host()
-    with pytest.raises(InputError, match=r"'norm' .*one example, expected at least two.*batch_size"):
-        model.fit(x, y, batch_size=10)  # 21 = 10 + 10 + 1
-    assert all(same_bits(v, before[k]) for k, v in model.parameters.to_host().items())
-    model.fit(x, y, batch_size=7)
+    model.fit(x[20:], y[20:], epochs=2)
+    assert len(caplog.records) == 1
+    assert "'norm' normalises a batch of one example by its running averages" in caplog.text
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        outputs = module(torch.from_numpy(x[20:]).to(next(module.parameters()).dtype))
+        torch.nn.functional.cross_entropy(outputs, torch.from_numpy(y[20:]).long()).backward()
+        optimizer.step()
+    after = model.parameters.to_host()
+    assert_close(after["norm.gamma"], module.norm.weight.detach().numpy(), 64 * EPS)
+    assert_close(after["norm.beta"], module.norm.bias.detach().numpy(), 64 * EPS)
+    assert_close(after["dense_1.W"], module.dense_1.weight.detach().numpy().T, 64 * EPS)
+    assert all(same_bits(after[name], before[name]) for name in before if "running" in name)
 
 
 def test_one_image_has_a_variance(backend):

@@ -52,7 +52,7 @@ def test_the_model_can_train_after_a_failed_training():
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        ({"callbacks": None}, "callbacks is None"),
+        ({"callbacks": 3}, "callbacks is 3"),
         ({"callbacks": [3]}, r"callbacks\[0\] is 3, expected a Callback"),
         ({"resume": "path"}, "resume is 'path', expected a TrainingState"),
         ({"shuffle": [1, 2]}, r"shuffle is \[1, 2\], expected True or False"),

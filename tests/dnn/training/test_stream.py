@@ -171,7 +171,7 @@ REFUSED_AT_ONCE = {
         {"x": [(X, Y)], "sample_weight": Y},
         "sample_weight is given with an iterable.*validation_da",
     ),
-    "validation": ({"x": [(X, Y)], "validation_data": [(X, Y)]}, "validation_data is not a pair"),
+    "validation": ({"x": [(X, Y)], "validation_data": [X]}, "batch 1 of validation_data is a nd"),
     "no targets": ({"x": X}, "y is a builtins.NoneType"),
     "targets twice": ({"x": iter([(X, Y)]), "y": Y}, "x is a .*iterator"),
     "too few": ({"x": [(X,)]}, "batch 1 of x is a tuple"),

@@ -1,0 +1,159 @@
+"""Calls as Keras's users write them: they do the same here, or name what to use instead."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from helpers import same_bits, small_data, small_model, weights
+
+import dnn
+from backends import InputError, get_backend
+from dnn import Adam, Dense, Input, MaxPooling1D, Sequential
+from dnn.keras_names import MODEL_NAMES, MODULE_NAMES
+
+NUMPY = get_backend("numpy")
+
+
+class PyDataset:
+    """Batches by number, without ``__iter__``."""
+
+    ends = 0
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        x, y = small_data()
+        return x[i * 10 : i * 10 + 10], y[i * 10 : i * 10 + 10]
+
+    def on_epoch_end(self):
+        self.ends += 1
+
+
+def as_tensors():
+    x, y = small_data()
+    return torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+
+
+def test_names_that_exist_are_not_refused():
+    model = small_model(NUMPY)
+    assert not any(name in dir(model) for name in MODEL_NAMES)
+    assert not any(name in vars(module) for name in MODULE_NAMES for module in (dnn, dnn.layers))
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_a_missing_method_names_what_to_use(name):
+    model = small_model(NUMPY)
+    assert not hasattr(model, name)
+    with pytest.raises(InputError, match=f"a Sequential has no {name}, expected "):
+        getattr(model, name)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda model: model(np.zeros((1, 6))), r"called like a function, expected model.predict\(x\)"),
+        (lambda model: exec("from dnn import LSTM"), "LSTM of Keras is not in .*, expected PyTorch"),
+        (lambda model: exec("from dnn.callbacks import LambdaCallback"), "expected a subclass of Callback"),
+        (lambda model: exec("from dnn.layers import Lambda"), "expected a subclass of Layer with forward"),
+        (lambda model: setattr(model.optimizer, "learning_rate", 0.1), r"Adam\(learning_rate=0.1\)\); for"),
+        (lambda model: model.get_layer("dense"), "did you mean 'dense_"),
+        (lambda model: model.get_layer(index=2), "index is 2, expected an integer from 0 to 1"),
+        (lambda model: Sequential([Dense(3)]), r"no input shape, expected Sequential\(\[Input\(\(784,\)\)"),
+        (lambda model: Sequential(), "give all layers in the list"),
+        (lambda model: Sequential([Input((6,)), Dense(3)], input_shape=(6,)), "no other shape beside Input"),
+        (lambda model: model.predict(np.zeros((1, 6)), verbose=3), "verbose is 3"),
+        (lambda model: model.fit([(np.zeros((3, 5)), [0, 1, 2])]), r"x of batch 1 has shape \(3, 5\)"),
+        (lambda model: model.evaluate(PyDataset(), sample_weight=[1]), r"expected batches \(x, y, weight\)"),
+        (lambda model: model.evaluate([]), "x has no batches"),
+        (lambda model: model.fit(type("None_", (PyDataset,), {"__len__": lambda _: 0})()), "without entries"),
+        (lambda model: model.fit(*small_data(), validation_data=iter([])), "validation_data is an iterator"),
+        (lambda model: model.fit(*small_data(), validation_data=[3]), "batch 1 of validation_data is a int"),
+    ],
+)  # fmt: skip
+def test_what_stays_out_names_what_to_use(call, words):
+    model = small_model(NUMPY)
+    before = weights(model)
+    with pytest.raises(InputError, match=words):
+        call(model)
+    assert same_bits(weights(model), before)
+
+
+def test_a_script_of_keras(tmp_path, capsys):
+    x, y = small_data()
+    model = Sequential([Input(shape=(6,)), Dense(8, activation="relu"), Dense(3, activation="softmax")])
+    model.compile(
+        optimizer=Adam(learning_rate=0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    history = model.fit(x, y, 10, 2, 0, None, 0.2)
+    assert sorted(history.history) == ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
+    capsys.readouterr()
+    loss, accuracy = model.evaluate(x, y, verbose=2)
+    assert capsys.readouterr().out == f"loss {loss:.4f}  acc {accuracy:.4f}\n"
+    dnn.save_model(model, tmp_path / "model.keras")
+    again = dnn.load_model(tmp_path / "model.keras", model.backend)
+    assert same_bits(again.predict(x, verbose=0), model.predict(x))
+    assert model.get_layer("dense_2") is model.get_layer(index=-1) is model.layers[1]
+
+
+@pytest.mark.parametrize("arguments", [("adam", "mse"), (Adam(), "mse"), ("mse", "adam"), ("adam",)])
+def test_compile_takes_both_orders(arguments):
+    model = small_model(NUMPY, compiled=False)
+    model.compile(*arguments)
+    wanted = "mean_squared_error" if "mse" in arguments else "categorical_crossentropy"
+    assert (model.loss.name, model.optimizer.name) == (wanted, "adam")
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_data_set_of_examples_has_the_bits_of_arrays(shuffle):
+    plain = small_model(NUMPY)
+    model = small_model(NUMPY)
+    options = {"epochs": 3, "batch_size": 8, "shuffle": shuffle}
+    plain.fit(*small_data(), **options)
+    model.fit(as_tensors(), **options)
+    assert same_bits(weights(plain), weights(model))
+
+
+def test_a_data_set_of_batches():
+    plain = small_model(NUMPY)
+    model = small_model(NUMPY)
+    data = PyDataset()
+    plain.fit(*small_data(), batch_size=10, epochs=3, shuffle=False)
+    model.fit(data, epochs=3, shuffle=False)
+    assert same_bits(weights(plain), weights(model))
+    assert data.ends == 3
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [PyDataset, as_tensors, lambda: [small_data()], lambda: torch.utils.data.DataLoader(as_tensors(), 7)],
+)
+def test_batches_are_evaluated_as_arrays_are(batches):
+    model = small_model(NUMPY)
+    expected = model.evaluate(*small_data())
+    np.testing.assert_allclose(model.evaluate(batches()), expected, rtol=1e-5)
+    history = model.fit(*small_data(), epochs=2, validation_data=batches()).history
+    np.testing.assert_allclose(
+        [history["val_loss"][-1], history["val_accuracy"][-1]], model.evaluate(*small_data()), rtol=1e-5
+    )
+
+
+def test_lines_in_a_notebook(capsys, monkeypatch):
+    kind = type("OutStream", (), {"__module__": "ipykernel.iostream", "isatty": lambda self: False})
+    stream = kind()
+    stream.write = sys.stdout.write
+    stream.flush = sys.stdout.flush
+    monkeypatch.setattr(sys, "stdout", stream)
+    small_model(NUMPY).fit(*small_data(), epochs=2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_pooling_of_sequences_is_that_of_an_image_of_one_row():
+    x = np.random.default_rng(0).random((3, 9, 2)).astype("f4")
+    model = Sequential([MaxPooling1D(3, strides=2, padding=(1, 0)), dnn.AveragePooling1D(2), dnn.Flatten()],
+                       input_shape=(9, 2), backend=NUMPY)  # fmt: skip
+    wide = np.concatenate([np.full((3, 1, 2), -np.inf), x], axis=1)
+    largest = np.stack([wide[:, i : i + 3].max(axis=1) for i in range(0, 8, 2)], axis=1)
+    expected = largest.reshape(3, 2, 2, 2).mean(axis=2).reshape(3, -1)
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-6)
