@@ -15,7 +15,7 @@ from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.io.notices import say, warn
 from dnn.layers import Layer
-from dnn.losses import Loss, get_loss
+from dnn.losses import Loss, Regression, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer, get_optimizer
@@ -29,6 +29,8 @@ from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
 from dnn.validation.batches import as_batches, has_batches, in_order
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
+
+MAX_USUAL_TARGET = 100.0
 
 
 class Sequential(Network):
@@ -148,6 +150,7 @@ class Sequential(Network):
         else:
             given = x, y, validation_split, validation_data, class_weight, sample_weight
             examples, validation = self.input_pipeline.validate_training(*given)
+            warn_of_large_values(self, examples.y)
             batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), make_steps(self, blocks, workers) as make_step:
             epoch_batches = batches(make_step=make_step)
@@ -190,6 +193,15 @@ class Sequential(Network):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+
+
+def warn_of_large_values(model: Sequential, y: Any) -> None:
+    """Warn if a loss of values gets targets of another size than the outputs of a new network, about 1."""
+    if isinstance(model.loss, Regression) and y.ndim == 2:
+        size = float(model.backend.xp.max(model.backend.xp.abs(y)))
+        if size > MAX_USUAL_TARGET and model.epochs_done == 0:
+            cure = "train on (y - y.mean()) / y.std(), and scale predictions back"
+            warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:

@@ -30,6 +30,7 @@ class Table(NamedTuple):
     y: NDArray[np.int64 | np.float64]  # (N,), or (N, targets)
     columns: tuple[str, ...]  # names of the columns of x
     classes: tuple[str, ...]  # class names by number; () if the target is numeric
+    lines: NDArray[np.int64]  # (N,) line of the file of each example
 
 
 class _Column(NamedTuple):
@@ -95,7 +96,7 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
             gives class numbers (or values, for a network with one output), a column of text gives classes,
             numbered in alphabetical order, and other numbers give values.
         delimiter: the character between two cells.
-    Returns: x (N, columns), and y (N,), or (N, targets) for a list.
+    Returns: x (N, columns), and y (N,), or (N, targets) for a list. ``lines[i]`` is the line of example i.
     Raises InputError: not a regular file, no such column, a line with too few or too many cells, or a cell
         that is missing or not a finite number. The message names the column and the line.
     """
@@ -109,15 +110,16 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     require(len(set(targets)) == len(targets), "target", target, "each name once")
     names = tuple(name for name in columns if name not in targets)
     x = _matrix([columns[name] for name in names], len(columns[targets[0]].cells))
+    column = columns[targets[0]]
+    lines = np.asarray(column.lines, np.int64)
     if not isinstance(target, str):
-        return Table(x, _matrix([columns[name] for name in targets], len(x)), names, ())
-    column = columns[target]
+        return Table(x, _matrix([columns[name] for name in targets], len(x)), names, (), lines)
     if column.are_class_names():
         classes, numbers = np.unique(column.cells, return_inverse=True)
-        return Table(x, numbers.astype(np.int64), names, tuple(classes.tolist()))
+        return Table(x, numbers.astype(np.int64), names, tuple(classes.tolist()), lines)
     y = np.asarray(column.numbers())
     are_whole = np.abs(y).max() < 2**53 and all(cell.lstrip("+-").isdecimal() for cell in column.cells)
-    return Table(x, y.astype(np.int64 if are_whole else np.float64), names, ())
+    return Table(x, y.astype(np.int64 if are_whole else np.float64), names, (), lines)
 
 
 def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:

@@ -47,10 +47,14 @@ def require_numbers(argument: str, array: Array) -> None:
         raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", CATEGORY_CURE)
 
 
-def _require_finite(argument: str, xp: Any, array: Array, cast_to: str) -> None:
-    if not bool(xp.all(xp.isfinite(array))):
+def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: int = 0) -> None:
+    finite = xp.isfinite(array)
+    if not bool(xp.all(finite)):
         large = f", or a number too large for {cast_to}" if cast_to else ""
-        raise InputError(f"{argument} holds NaN or infinity{large}, expected finite numbers")
+        broken = ~xp.all(xp.reshape(finite, (array.shape[0], -1)), axis=1)
+        row = first + int(xp.argmax(xp.astype(broken, xp.int64)))
+        got = f"{argument} holds NaN or infinity{large}, first in example {row}"
+        raise InputError(got, "finite numbers", "examples are numbered from 0")
 
 
 def validate_examples(
@@ -100,7 +104,8 @@ def _check_rows(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
     if source.kind != "f" and copy is None:  # all integers are finite
         return rows
     for part, block in rows.blocks():
-        _require_finite(argument, np, block, "" if source == rows.dtype else backend.dtype_name)
+        cast_to = "" if source == rows.dtype else backend.dtype_name
+        _require_finite(argument, np, block, cast_to, part.start)
         if copy is not None:
             copy[part, ...] = backend.from_host(block)
     return rows if copy is None else copy

@@ -32,6 +32,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
     [
         ("jax", {}, "backend is 'jax', expected one of auto, numpy, numba, cupy, torch, strict"),
         ("nunpy", {}, "did you mean 'numpy'"),
+        ("GPU", {}, "cupy, or torch; .*--backend torch --device cuda"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
         ("numpy", {"fused": 1}, r"fused and graphs are \(1, False\), expected True or False"),

@@ -259,3 +259,15 @@ def test_linear_output_means_logits(backend):
     logits = models[1].predict(x)
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert_close(models[0].predict(x), p, 16 * EPS)
+
+
+def test_targets_of_another_size_are_announced(caplog):
+    x, _ = small_data()
+    for factor in (1.0, 5e4):
+        assert not caplog.records
+        model = Sequential([Dense(1)], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile("mean_squared_error")
+        for _ in range(2):
+            model.fit(x, x[:, 0] * factor)
+    assert len(caplog.records) == 1
+    assert "train on (y - y.mean()) / y.std()" in caplog.text

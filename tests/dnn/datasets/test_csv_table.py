@@ -25,10 +25,11 @@ def test_table_with_classes(tmp_path):
     ):
         load_csv(write(tmp_path, CSV), "price")
     without = CSV.replace(",price", "").replace(",3\n", "\n").replace(",4\n", "\n").replace(",5\n", "\n")
-    x, y, columns, classes = load_csv(write(tmp_path, without), target="kind")
+    x, y, columns, classes, lines = load_csv(write(tmp_path, without), target="kind")
     assert x.tolist() == [[1.5, 2.0], [-1000.0, 0.25], [7.0, 8.0]]
     assert y.tolist() == [1, 0, 1]
     assert (columns, classes) == (("height", "weight"), ("ant", "cat"))
+    assert [without.splitlines()[line - 1].split(",")[2] for line in lines] == ["cat", "ant", "cat"]
     assert (x.dtype, y.dtype) == (np.float64, np.int64)
 
 

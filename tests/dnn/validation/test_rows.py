@@ -100,7 +100,7 @@ def test_duplicate_entries_are_added(backend):
 
 
 REFUSED = {
-    "nan": (np.nan, "f4", "x holds NaN or infinity, expected"),
+    "nan": (np.nan, "f4", "x holds NaN or infinity, first in example 8, expected"),
     "too large": (1e39, "f8", "x holds NaN or infinity, or a number too large for float32"),
     "complex": (1j, "c8", "x has dtype complex64, expected numbers"),
 }
