@@ -31,8 +31,7 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
         return given
     if hasattr(given, "tocsr"):
         raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.toarray()")
-    if getattr(given, "requires_grad", False) is True:
-        given = given.detach()
+    given = detach(argument, given)
     if isinstance(given, (type, np.ndarray)) or backend.owns(given):
         backend.check(argument, given)
         if "strided" not in str(getattr(given, "layout", "strided")):
@@ -43,6 +42,17 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
     if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
         backend.check(argument, given)  # raises the error for this type
     return _to_numpy(backend, argument, given)
+
+
+def detach(argument: str, given: Any) -> Any:
+    """Return a tensor of torch without its gradient, and any other object unchanged.
+
+    Raises InputError: a nested tensor, which has no shape.
+    """
+    if getattr(given, "is_nested", False) is True:
+        cure = f"use {argument}.to_padded_tensor(0.0)"
+        raise InputError(f"{argument} is a nested tensor", "a dense array", cure)
+    return given.detach() if getattr(given, "requires_grad", False) is True else given
 
 
 def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:

@@ -19,6 +19,7 @@ from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_s
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
+from dnn.validation.conversion import detach
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
@@ -91,6 +92,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         check_settings(self)
         if self.early_stopping and incremental:
             raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
+        X = detach("X", X)
+        y = detach("y", y)
+        sample_weight = detach("sample_weight", sample_weight)
         xp, _ = get_namespace(X)
         dtypes = [xp.float64, xp.float32]
         X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtypes, reset=fresh)
@@ -162,6 +166,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
         """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
         check_is_fitted(self)
+        X = detach("X", X)
         self._require_side(X, method)
         xp, _ = get_namespace(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)

@@ -23,6 +23,7 @@ from dnn.interop.sklearn.labels import (
     unique_labels,
 )
 from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regression_goal
+from dnn.validation.conversion import detach
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
@@ -86,6 +87,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         """
         if isinstance(self.class_weight, str):
             raise InputError("class_weight is 'balanced', expected a dict of weights for partial_fit")
+        y = detach("y", y)
         fresh = not hasattr(self, "model_")
         if classes is not None:
             classes = unique_labels(column_or_1d(classes))
@@ -133,6 +135,10 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         else:
             found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # always 0 with one class
         return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of ``predict(X)``; sample_weight: (n,) weights of the rows, or None."""
+        return float(super().score(X, detach("y", y), detach("sample_weight", sample_weight)))
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities (n, C) in the order of ``classes_``, on X's side."""
@@ -191,6 +197,10 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         outputs, X = self._outputs(X, "predict")
         found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R^2 of ``predict(X)``; sample_weight: (n,) weights of the rows, or None."""
+        return float(super().score(X, detach("y", y), detach("sample_weight", sample_weight)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

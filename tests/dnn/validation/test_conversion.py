@@ -149,3 +149,11 @@ def test_uint8_columns_are_not_rescaled(backend):
         found.append([model.predict(x.astype(dtype)), np.asarray(history["loss"]), weights(model)])
     for other in found[1:]:
         assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_rejects_nested_tensors(backend, layout):
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)], layout=layout)
+    with pytest.raises(InputError, match="x is a nested tensor, expected a dense array"):
+        as_array(backend, "x", nested)

@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
+from backends import InputError
 from dnn import Conv2D, Dense, Dropout, Flatten, Reshape
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor, training
 from dnn.interop.sklearn.arrays import split_rows
@@ -296,3 +297,25 @@ def test_rejects_bad_calls():
         DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])
     with pytest.warns(ConvergenceWarning, match="max_iter = 1"):
         DNNClassifier(max_iter=1).fit(X, CLASSES)
+
+
+@pytest.mark.parametrize("estimator", [DNNClassifier, DNNRegressor])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).random((20, 4), dtype=np.float32)
+    y = np.arange(20, dtype=np.float32) % 3
+    weights = np.ones(20, np.float32)
+    settings = {"max_iter": 2, "random_state": 0, "tol": 0.0}
+    given = [torch.tensor(a, requires_grad=True) for a in (x, y, weights)]
+    plain = [tensor.detach() for tensor in given]
+    one = estimator(**settings).fit(*plain)
+    other = estimator(**settings).fit(*given)
+    labels = {"classes": [0, 1, 2]} if estimator is DNNClassifier else {}
+    estimator(**settings).partial_fit(*given, **labels)
+    np.testing.assert_array_equal(other.predict(given[0]), one.predict(plain[0]))
+    assert other.score(*given) == one.score(*plain)
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
+    for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
+        with pytest.raises(InputError, match="X is a nested tensor, expected a dense array"):
+            call()
