@@ -46,7 +46,12 @@ class Replay(Rounding):
         self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
 
     def __call__(self, call: Call) -> Any:
-        if not self.found and call.arrays() and time.monotonic() < self.deadline:
+        if (
+            not self.found
+            and call.name != "from_numpy"
+            and call.arrays()
+            and time.monotonic() < self.deadline
+        ):
             self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
             self.is_extended = call.is_extended()
         exact = super().__call__(replace(call))
@@ -124,12 +129,10 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)
-        if answer and answer.element and not (replay.found and replay.is_extended):
+        if verdict.element and answer and answer.element and not (replay.found and replay.is_extended):
             verdict.two_answers = True
             both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
-            verdict.note = (
-                f"{backend.name} and the oracle on NumPy differ{both}; no rule decides who is right"
-            )
+            verdict.note = f"another answer than the oracle{both}; no rule decides who is right"
         elif answer and answer.ratio <= 1 and oracle.limit is FLOAT32:
             reason = f"in float64 {backend.name} agrees with the oracle"
             verdict.note = "; ".join(filter(None, [verdict.note, reason]))

@@ -102,13 +102,23 @@ class Bound:
         runs: results of the perturbed runs
         dtype: expected dtype; None for a Python number
         limit: limits of the dtype that a Python number was computed in
+        vacuous: no call of the namespace produced the output
     """
 
-    def __init__(self, name: str, exact: Any, runs: list[Any], dtype: Any, limit: Limits = FLOAT32):
+    def __init__(
+        self,
+        name: str,
+        exact: Any,
+        runs: list[Any],
+        dtype: Any,
+        limit: Limits = FLOAT32,
+        vacuous: bool = False,
+    ):
         self.name = name
         self.exact = np.asarray(exact)
         self.dtype = dtype
         self.limit = limit if dtype is None else limits(dtype)
+        self.vacuous = vacuous
         if any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
@@ -121,6 +131,12 @@ class Bound:
             bound = np.maximum(t * spread, self.limit.u * np.abs(self.exact)) + self.limit.min_normal
             bound = np.where(finite, bound, 0.0)
             self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
+
+    def has_oracle(self, x: Any) -> bool:
+        """Return whether ``x`` is the oracle's result, an array of the same dtype."""
+        value = getattr(x, "value", x)
+        same = self.dtype is not None and self.dtype == getattr(x, "dtype", None)
+        return same and self.exact.shape == np.shape(value) and bool(np.all(_equal_or_nan(self.exact, value)))
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.

@@ -3,7 +3,11 @@
 The share of detected mutants is the power of a test.
 """
 
-from collections.abc import Callable
+import ctypes
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +20,8 @@ from array_agreement.watched import Call, WatchedNamespace, unwrap
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
 REDUCTIONS = words("sum mean prod matmul max min all any")
+MIN_SECONDS = 2.0
+"""Time limit of a mutant, besides 20 times the duration of the function."""
 OUTCOMES = ("noticed", "survived", "equivalent")
 """Outcomes of a mutant by rank: if tests differ, the first one counts."""
 ANY_DTYPE_MISTAKES = ("axis off by one", "dropped term", "swapped arguments")
@@ -100,8 +106,23 @@ class PlantedMistake:
         return Target("numpy with {1} in {0}".format(*self.mutant), space, "cpu")
 
 
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in this thread after ``seconds``, also in a loop that calls nothing."""
+    arguments = (ctypes.c_ulong(threading.get_ident()), ctypes.py_object(TimeoutError))
+    timer = threading.Timer(seconds, ctypes.pythonapi.PyThreadState_SetAsyncExc, arguments)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     """Insert each possible mistake and judge the outputs.
+
+    A mutant that runs into its time limit, such as an endless loop, is noticed.
 
     Returns:
         One of OUTCOMES for each (operation, mistake). "equivalent" means that no output changes, or that
@@ -113,11 +134,15 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
         return [backend.to_numpy(x).tobytes() for x in oracle.run(backend.xp, backend.to_array).values()]
 
     def outcome(*mutant: str) -> str:
-        if not all(verdict.agrees for verdict in oracle.judge(PlantedMistake(*mutant).backend())):
+        with time_limit(seconds):
+            verdicts = oracle.judge(PlantedMistake(*mutant).backend())
+        if not all(verdict.agrees for verdict in verdicts):
             return "noticed"
         same = mutant[1] == "float64 result" or values(PlantedMistake(*mutant)) == right
         return "equivalent" if same else "survived"
 
     healthy = PlantedMistake()
+    start = time.monotonic()
     right = values(healthy)
+    seconds = MIN_SECONDS + 20 * (time.monotonic() - start)
     return {mutant: outcome(*mutant) for mutant in sorted(healthy.candidates)}

@@ -65,13 +65,17 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
     """
     if np.iscomplexobj(r):
         return perturb(r.real, e, limit, rng) + 1j * perturb(r.imag, e, limit, rng)
-    out = r if rng is None else r + np.where(np.isfinite(r), e, 0.0) * rng.uniform(-1, 1, np.shape(r))
+    out = r = np.asarray(r)
+    if rng is not None:
+        out = r + e * rng.uniform(-1, 1, r.shape)
+        if not np.isfinite(out).all():
+            out = np.where(np.isfinite(r), out, r)
     size = np.abs(out)
-    if np.any(size > limit.max):
+    if not size.max(initial=0.0) <= limit.max:
         out = np.where(size > r.dtype.type(limit.max) * (1 + limit.u / 2), np.copysign(np.inf, out), out)
-    if rng is None or not np.any(size < limit.min_normal):
+    if rng is None or size.min(initial=1.0) >= limit.min_normal:
         return out
-    return np.where((size < limit.min_normal) & (rng.random(np.shape(r)) < 0.5), 0.0, out)
+    return np.where((size < limit.min_normal) & (rng.random(r.shape) < 0.5), 0.0, out)
 
 
 def _restore_poles(perturbed: Any, exact: Any) -> Any:
@@ -145,7 +149,7 @@ class Rounding:
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
         size = np.abs(a.value)
-        if name.startswith(("linalg.", "fft.")):
+        if name.startswith(("linalg.", "fft.", "from_numpy")):
             size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name[0] == "l" else 1.0)
         return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
 

@@ -1,7 +1,6 @@
 """The array libraries that can be compared, by "library" or "library:device"."""
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +55,11 @@ class Target:
         if not is_array_api_obj(x) or isinstance(x, np.ndarray | np.generic):
             return np.asarray(x)
         if hasattr(x, "detach"):  # torch: NumPy has no lazy conjugates
-            x = x.detach().resolve_conj().resolve_neg()
-        cpu: Callable[[str], Any] = getattr(self.xp, "Device", str)  # array-api-strict has device objects
-        x = to_device(x, cpu("CPU_DEVICE" if cpu is not str else "cpu"))
+            x = x.detach().resolve_conj().resolve_neg().cpu()
+        elif hasattr(self.xp, "Device"):  # array-api-strict
+            x = to_device(x, self.xp.Device("CPU_DEVICE"))
+        elif hasattr(x, "get"):  # CuPy
+            x = x.get()
         return np.asarray(x).copy()
 
 
@@ -79,6 +80,8 @@ def find_target(name: Any) -> Target:
     except ModuleNotFoundError as error:
         package = "array-api-strict" if library == "strict" else library
         raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
+    if library == "jax":  # float64 arrays need it
+        importlib.import_module("jax").config.update("jax_enable_x64", True)
     make_device = getattr(xp, "Device", str)
     try:
         place = make_device(device) if device else None

@@ -26,19 +26,32 @@ STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 
 
+NESTED = (tuple, list, dict)
+
+
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
     """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
+    if not isinstance(tree, NESTED):
+        return function(tree)
     if isinstance(tree, dict):
         return {key: tree_map(function, leaf) for key, leaf in tree.items()}
-    if isinstance(tree, tuple | list):
-        return (list if isinstance(tree, list) else tuple)(tree_map(function, leaf) for leaf in tree)
-    return function(tree)
+    mapped = [tree_map(function, leaf) if isinstance(leaf, NESTED) else function(leaf) for leaf in tree]
+    return mapped if isinstance(tree, list) else tuple(mapped)
 
 
 def leaves(tree: Any) -> list[Any]:
     """Return the leaves of nested tuples, lists and dicts, in order."""
-    tree = list(tree.values()) if isinstance(tree, dict) else tree
-    return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else [tree]
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, NESTED):
+        return [tree]
+    found = []
+    for part in tree:
+        if isinstance(part, NESTED):
+            found += leaves(part)
+        else:
+            found.append(part)
+    return found
 
 
 def unwrap(x: Any) -> Any:
@@ -138,6 +151,8 @@ class WatchedNamespace:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_used: True once a result depended on the default dtype.
         n_calls: number of calls with an array among their arguments.
+        has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
+            errors, so it becomes the result of a call named "from_numpy".
     """
 
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
@@ -145,6 +160,7 @@ class WatchedNamespace:
         self.default = default
         self.default_used = False
         self.n_calls = 0
+        self.has_left = False
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
@@ -222,7 +238,12 @@ class WatchedNamespace:
             narrow.dtype, [tree_map(_dtype_or_type, inner), dtype and np.dtype(dtype)]
         )
         value = narrow.astype(declared, copy=False).astype(self.storage(declared), copy=False)
-        return Array(self._root, value, declared, computed=False)
+        from_python = not any(isinstance(x, np.ndarray | np.generic) for x in leaves(inner))
+        result = Array(self._root, value, declared, computed=from_python and self._root.n_calls > 0)
+        if self._root.has_left and not from_python:
+            result = self._root.apply("from_numpy", np.asarray, (result,), {})
+            result.computed = False
+        return result
 
     from_dlpack = asarray
 
@@ -258,6 +279,7 @@ class Array(NDArrayOperatorsMixin):
         return self if out else result
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self.space.has_left = self.space.wide
         return np.array(unwrap_narrow(self), dtype=dtype)
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":

@@ -149,6 +149,22 @@ def test_classifies_mutants():
     assert hidden["sum", "float64 result"] == "equivalent"
 
 
+def test_mutants_that_never_end_are_noticed(monkeypatch):
+    monkeypatch.setattr("array_agreement.mutants.MIN_SECONDS", 0.1)
+
+    def halve(xp, x):
+        n = xp.max(x)
+        while n > 2:
+            n = n / 2
+        m = float(n)
+        while m > 2:  # an infinite number never gets smaller, in a loop without calls
+            m /= 2
+        return x * n
+
+    outcomes = mutants(Oracle(halve, [np.asarray([5.0, 3.0])]))
+    assert outcomes["divide", "stale buffer"] == outcomes["divide", "swapped arguments"] == "noticed"
+
+
 def test_names_outputs_by_their_path():
     tree = {"a": (1, [2.0]), "_b": 3, "c": np.float32(1)}
     assert dict(outputs(tree)) == {"a.0": 1, "a.1.0": 2.0, "c": 1}
