@@ -12,6 +12,7 @@ from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
+from dnn.agreement.gradcheck import Verdict, gradcheck
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle
@@ -28,12 +29,14 @@ __all__ = [
     "Data",
     "Record",
     "Sizes",
+    "Verdict",
     "accuracy_level",
     "available_contenders",
     "check",
     "contender_ids",
     "get_contender",
     "get_mutant",
+    "gradcheck",
     "make_oracle",
     "worst_record",
     "worst_records",

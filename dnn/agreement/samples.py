@@ -64,7 +64,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield " ".join(str(v) for v in more.values()), {**first, **more}
 
 
-def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
+def fits(layer: Layer, shape: tuple[int, ...]) -> bool:
     try:
         layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
     except InputError:
@@ -80,8 +80,8 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     for name, layer_class in LAYERS.items():
         for special, settings in _settings(layer_class):
             make = partial(layer_class, **settings)
-            fitting = [shape for shape in SAMPLE_SHAPES if _fits(make(), shape)]
-            if not fitting and not _fits(make(), SEQUENCE_SHAPE):
+            fitting = [shape for shape in SAMPLE_SHAPES if fits(make(), shape)]
+            if not fitting and not fits(make(), SEQUENCE_SHAPE):
                 raise InputError(
                     f"layer {name} fits none of the shapes {SAMPLE_SHAPES}, expected it to fit one"
                 )

@@ -1,9 +1,12 @@
 """Check that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
 
 import argparse
-from typing import NoReturn
+import runpy
+from pathlib import Path
+from typing import Any, NoReturn
 
 from backends import InputError
+from backends.errors import reraise
 from dnn.commands import command_line, options
 from dnn.random import stream_key
 from dnn.validation.settings import positive_integer
@@ -35,6 +38,11 @@ def parse() -> argparse.Namespace:
         metavar="NAME",
         help="check NumPy with one deliberate mistake (see docs/agreement.md); the check must fail",
     )
+    parser.add_argument(
+        "--my-layer", metavar="FILE", type=Path,
+        help="compare backward of the layers, losses and activations in this Python file with finite "
+        "differences, and nothing else: rounding, or a bug and the first wrong number",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print every comparison as JSON")
     accuracy = parser.add_argument_group("L5 (accuracy)")
     accuracy.add_argument("--epochs", type=int, default=10, help="epochs per training (default: %(default)s)")
@@ -43,9 +51,39 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_file(path: Path) -> int:
+    """Print the verdict on each part that a Python file defines; return 1 if one has a bug, else 0."""
+    from backends.reference.activations import ActivationFunction
+    from dnn.agreement import gradcheck
+    from dnn.layers import Layer
+    from dnn.losses import Loss
+
+    if not path.is_file():
+        raise InputError(f"--my-layer is {path}", "a Python file that exists")
+    with reraise(Exception, f"{path} cannot be run:"):
+        names = runpy.run_path(str(path), run_name="my_layer")
+    parts: dict[str, Any] = {}
+    for name, part in names.items():
+        if isinstance(part, type) and issubclass(part, (Layer, Loss)) and part.__module__ == "my_layer":
+            expected = "settings with defaults, or examples = ({...},)"
+            with reraise(TypeError, f"{name} cannot be created:", cure=f"expected {expected}"):
+                parts[name] = part(**part.examples[0])
+        elif isinstance(part, (ActivationFunction, Layer, Loss)):
+            parts[name] = part
+    if not parts:
+        raise InputError(f"{path} defines no part", "a subclass of Layer or Loss, or an ActivationFunction")
+    verdicts = [gradcheck(part)._replace(name=name) for name, part in parts.items()]
+    for verdict in verdicts:
+        print(verdict, flush=True)
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
 def agree(arguments: argparse.Namespace) -> int:
     from dnn import agreement
     from dnn.agreement import report
+
+    if arguments.my_layer is not None:
+        return check_file(arguments.my_layer)
     from dnn.datasets import load_dataset
 
     stream_key(arguments.seed, "check")  # rejects a bad seed before any work

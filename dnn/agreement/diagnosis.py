@@ -1,0 +1,65 @@
+"""Say what is probably wrong with a gradient, by comparing it with those of usual mistakes."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+STEP = 1e-5
+
+
+def explain(
+    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: dict[str, np.ndarray],
+    y: np.ndarray, forward: Callable[[np.ndarray], np.ndarray],
+    differences: Callable[[np.ndarray], np.ndarray],
+) -> str:  # fmt: skip
+    """Return advice on a wrong gradient.
+
+    Args:
+        got: the whole gradient. places: positions in it, flattened, of the ``expected`` numbers.
+        dy: dL/dy. inputs: of the function, with x. y: its output.
+        forward: function of another x that returns its y.
+        differences: function of another dL/dy that returns the numbers expected for it.
+    """
+    mine = got.reshape(-1)[places]
+    x = inputs["x"]
+    if not np.isfinite(mine).all():
+        return "it is not finite: look for a division by 0, or for parts that are never written"
+    if not mine.any():
+        return "it is 0: is it computed and written?"
+    square = got.ndim == 2 and got.shape[0] == got.shape[1]
+    if square and np.allclose(got.T.reshape(-1)[places], expected, rtol=1e-4, atol=1e-6):
+        return "it is transposed"
+    factor = float(mine @ expected / (expected @ expected or 1.0))
+    if np.allclose(mine, factor * expected, rtol=1e-4, atol=1e-6 * abs(factor)):
+        return _explain_factor(factor, {"the batch size": len(dy), "the number of outputs": y.shape[-1],
+                                        "the number of inputs": x.shape[-1]})  # fmt: skip
+    if got.shape == dy.shape and np.allclose(got, dy):
+        return "it is dy itself: the derivative is missing"
+    for i, which in ((0, "first"), (-1, "last")):
+        one = np.zeros_like(dy)
+        one[i] = dy[i]
+        if got.shape != x.shape and np.allclose(mine, differences(one), rtol=1e-4, atol=1e-6):
+            return f"it is that of the {which} example alone: sum over the batch"
+    wrong = ~np.isclose(mine, expected, rtol=1e-4, atol=1e-6)
+    if got.shape == x.shape == y.shape:
+        slope = (forward(y + STEP) - forward(y - STEP)) / (2 * STEP)
+        if np.allclose(mine, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
+            return "it is the derivative at y = f(x), expected at x"
+    if got.shape == x.shape:
+        negative = x.reshape(-1)[places] < 0
+        for sign, mask in (("negative", negative), ("positive", ~negative)):
+            if wrong[mask].mean() > 0.8 and not wrong[~mask].any():
+                return f"it is wrong exactly where x is {sign}: look at that branch"
+    return "derive it again, or compare one term after another with finite differences"
+
+
+def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
+    """Return what a constant factor suggests."""
+    if abs(factor + 1.0) < 1e-4:
+        return "its sign is wrong"
+    for name, n in sizes.items():
+        if n > 1 and abs(factor * n - 1.0) < 1e-4:
+            return f"it is divided by {name}, {n}: sum here, since the mean is taken elsewhere"
+        if n > 1 and abs(factor / n - 1.0) < 1e-4:
+            return f"it is multiplied by {name}, {n}: is a mean missing?"
+    return f"it is {factor:.4g} times the right one: look for a forgotten or doubled factor"
