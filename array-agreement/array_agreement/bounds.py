@@ -163,20 +163,23 @@ class Bound:
         """Return an element as text, with all digits of the dtype."""
         return f"{x:.{9 if self.limit is FLOAT32 else 17}g}" if x.dtype.kind in "fc" else str(x)
 
-    def judge(self, backend: str, value: Any, wide: bool = False) -> Verdict:
+    def judge(self, backend: str, value: Any, wide_u: float = 0.0) -> Verdict:
         """Compare a backend's output with the oracle.
 
         Args:
             backend: name of the backend
             value: its output in NumPy
-            wide: accept any dtype
+            wide_u: if not 0, the output was computed in a wider dtype than this unit roundoff. Any dtype is
+                accepted, and only differences of more than 100 roundings count.
         """
         got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
-        if value.shape != self.exact.shape or (got != expected and not wide):
+        if value.shape != self.exact.shape or (got != expected and not wide_u):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(self.exact, np.float64)))
-        ratio = np.where(np.isfinite(error), error / self.bound, np.inf)
+        size = np.where(np.isfinite(self.exact), np.abs(self.exact), 0)
+        bound = np.maximum(self.bound, 100 * wide_u * size)
+        ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | _equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
         verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
@@ -186,7 +189,7 @@ class Bound:
             i = np.unravel_index(np.argmax(ratio), ratio.shape)
             at = f"at [{', '.join(map(str, i))}]: " if i else ""
             pair = f"got {self.show(value[i])}, expected {self.show(self.exact[i])}"
-            verdict.element = f"{at}{pair}, allowed error {self.bound[i]:.3g}, error / allowed {ratio[i]:.3g}"
+            verdict.element = f"{at}{pair}, allowed error {bound[i]:.3g}, error / allowed {ratio[i]:.3g}"
         return verdict
 
 

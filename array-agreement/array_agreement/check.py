@@ -117,6 +117,6 @@ def check_agreement(
 def _check_numpy(oracle: Oracle) -> list[Verdict]:
     """Return the verdicts of two answers if NumPy's own float64 answer differs from the oracle's."""
     numpy = find_target("numpy")
-    verdicts = [v for v in oracle.judge(numpy, wide=True) if v.element]
+    verdicts = [v for v in oracle.judge(numpy, wide=True) if v.element and not v.vacuous]
     explain(oracle, numpy, verdicts)
     return verdicts

@@ -147,7 +147,9 @@ class Oracle:
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
         with np.errstate(all="ignore"):
-            verdicts = [bounds[name].judge(backend.name, value, wide) for name, value in values.items()]
+            verdicts = [
+                bounds[name].judge(backend.name, value, wide * self.limit.u) for name, value in values.items()
+            ]
         suspects = [verdict for verdict in verdicts if bounds[verdict.output].vacuous]
         if suspects and not is_called(backend.xp, lambda: self.run(backend.xp, put)):
             for verdict in suspects:

@@ -24,19 +24,14 @@ LIBRARIES = {"numpy", "torch", "jax", "cupy", "array_api_compat", "array_api_str
 
 @dataclass
 class Invocation:
-    """One execution of a function: its file and first line, and (time, line, variables) before each line."""
+    """One execution of a function, by its file and first line.
+
+    ``lines`` maps (line, how often it ran before) to (time, variables before the line).
+    """
 
     code: tuple[str, int]
-    lines: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
-
-    def by_occurrence(self) -> dict[tuple[int, int], tuple[int, dict[str, Any]]]:
-        """Return (time, variables) for each (line, how often it ran before)."""
-        found = dict[tuple[int, int], tuple[int, dict[str, Any]]]()
-        count = Counter[int]()
-        for time, line, variables in self.lines:
-            found[line, count[line]] = (time, variables)
-            count[line] += 1
-        return found
+    lines: dict[tuple[int, int], tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    count: Counter[int] = field(default_factory=Counter)
 
 
 def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocation]:
@@ -61,10 +56,11 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
             return None
         if event == "line" and n_lines < MAX_LINES:
             n_lines += 1
-            variables = {name: snapshot(value) for name, value in frame.f_locals.items()}
             code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-            lines = invocations.setdefault(frame, Invocation(code)).lines
-            lines.append((n_lines, frame.f_lineno, {name: x for name, x in variables.items() if x}))
+            invocation = invocations.setdefault(frame, Invocation(code))
+            variables = {name: snapshot(value) for name, value in frame.f_locals.items()}
+            invocation.lines[frame.f_lineno, invocation.count[frame.f_lineno]] = (n_lines, variables)
+            invocation.count[frame.f_lineno] += 1
         return watch
 
     previous = sys.gettrace()
@@ -85,8 +81,8 @@ def describe_parting(oracle: Oracle, backend: Target) -> str:
     """
     ours = trace(lambda: oracle.run_hooked(Rounding(), default_dtype(backend.xp)), unwrap_narrow)
     theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), backend.to_numpy)
-    ran = {(invocation.code[0], line) for invocation in ours for _, line, _ in invocation.lines}
-    alone = [(i.code[0], line) for i in theirs for _, line, _ in i.lines if (i.code[0], line) not in ran]
+    ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
+    alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
     partings = []
     for our in ours:
         same = (i for i in theirs if i.code == our.code and not any(_differences(our, i, 1, oracle.limit.u)))
@@ -105,11 +101,10 @@ def describe_parting(oracle: Oracle, backend: Target) -> str:
 
 def _differences(ours: Invocation, theirs: Invocation, n: int | None, u: float) -> Iterator[Any]:
     """Yield (time, place, variable, our value, theirs) for differences before the first n lines."""
-    other = theirs.by_occurrence()
-    for key, (time, variables) in list(ours.by_occurrence().items())[:n]:
-        found = other.get(key, (0, {}))[1]
-        for name in [name for name in variables if name in found]:
-            for a, b in zip(variables[name], found[name], strict=False):
+    for key, (time, variables) in list(ours.lines.items())[:n]:
+        found = theirs.lines.get(key, (0, {}))[1]
+        for name in variables:
+            for a, b in zip(variables[name], found.get(name, ()), strict=False):
                 if not _is_close(a, b, u):
                     yield time, f"{ours.code[0]}:{key[0]}", name, a, b
 

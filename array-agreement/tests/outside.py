@@ -12,8 +12,10 @@ from typing import Any
 import array_api_extra as xpx
 import numpy as np
 import sklearn
-from scipy import special, stats
-from sklearn import metrics
+from scipy import fft, integrate, signal, special, stats
+from scipy.cluster import vq
+from scipy.spatial.transform import Rotation
+from sklearn import decomposition, kernel_approximation, linear_model, metrics, mixture, preprocessing
 from sklearn.metrics import pairwise
 
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
@@ -29,17 +31,18 @@ class Case:
     function: Callable[..., Any]
     draw: Draw
     settings: dict[str, Any] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ("float32", "float64")
 
     def __call__(self, *arrays: Any) -> Any:
         with sklearn.config_context(array_api_dispatch=True):
             return self.function(*arrays, **self.settings)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__qualname__", self.function.__name__)
+        object.__setattr__(self, "__qualname__", self.function.__qualname__)
 
     @property
     def name(self) -> str:
-        return f"{self.function.__module__.split('.')[0]}: {self.function.__name__}"
+        return f"{self.function.__module__.split('.')[0]}: {self.function.__qualname__}"
 
 
 def normal(*shapes: tuple[int, ...]) -> Draw:
@@ -61,14 +64,75 @@ def with_nan(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 def cases(draw: Draw, *functions: Callable[..., Any], **settings: Any) -> list[Case]:
-    return [Case(function, draw, settings) for function in functions]
+    dtypes = settings.pop("dtypes", Case.dtypes)
+    return [Case(function, draw, settings, dtypes) for function in functions]
+
+
+def integers(*shapes: tuple[int, ...], below: int = 9) -> Draw:
+    return lambda rng: tuple(rng.integers(0, below, size=shape) for shape in shapes)
+
+
+def regression(rng: np.random.Generator) -> tuple[Any, ...]:
+    x = rng.normal(size=TABLE)
+    return x, x @ rng.gamma(2.0, size=TABLE[1]) + 0.1 * rng.normal(size=TABLE[0])
+
+
+def classification(rng: np.random.Generator) -> tuple[Any, ...]:
+    x, y = regression(rng)
+    return x, (y > 0) * 1
+
+
+def counts(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.normal(size=TABLE), rng.gamma(2.0, size=TABLE[0])
+
+
+def probabilities(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.integers(0, 2, size=VECTOR), rng.uniform(0.02, 0.98, size=VECTOR)
+
+
+def fit(estimator: type, *attributes: str, **settings: Any) -> Callable[..., Any]:
+    """Return a function that fits an estimator and returns these attributes."""
+
+    def function(*arrays: Any) -> Any:
+        fitted = estimator(**settings).fit(*arrays)
+        return {name: getattr(fitted, name) for name in attributes}
+
+    function.__qualname__ = estimator.__name__
+    function.__module__ = estimator.__module__
+    return function
+
+
+def transform(transformer: type, **settings: Any) -> Callable[..., Any]:
+    """Return a function that fits a transformer and transforms its argument."""
+
+    def function(x: Any) -> Any:
+        return transformer(**settings).fit_transform(x)
+
+    function.__qualname__ = transformer.__name__
+    function.__module__ = transformer.__module__
+    return function
+
+
+def rotate(name: str, make: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """Return a function that makes a Rotation and calls a method of it."""
+
+    def function(x: Any, *vectors: Any) -> Any:
+        return getattr(make(x), name)(*arguments, *vectors)
+
+    function.__qualname__ = f"{make.__name__}.{name}"
+    function.__module__ = "scipy.spatial"
+    return function
+
+
+from_quat, from_rotvec = Rotation.from_quat, Rotation.from_rotvec
+REGRESSION = "coef_", "intercept_"
 
 
 CASES = [
     *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
            special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
-    *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.j0,
-           special.k0),
+    *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.k0),
+    *cases(positive(VECTOR), special.j0, dtypes=("float32",)),
     *cases(uniform(VECTOR), special.logit, special.ndtri),
     *cases(positive(VECTOR, VECTOR), special.gammainc, special.gammaincc, special.xlogy, special.xlog1py,
            special.rel_entr, special.kl_div, special.betaln),
@@ -90,6 +154,68 @@ CASES = [
     *cases(normal(VECTOR, VECTOR), xpx.isclose),
     *cases(with_nan, xpx.nanmean, xpx.nansum, axis=0),
     *cases(with_nan, xpx.nan_to_num),
+    # signal, fft, integrate, cluster, spatial
+    *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.ifft, fft.rfft, fft.hfft),
+    *cases(normal((6, 8)), fft.fft2),
+    *cases(normal(VECTOR, (9,)), signal.fftconvolve, signal.oaconvolve),
+    *cases(normal(VECTOR), signal.resample, num=30),
+    *cases(normal(VECTOR), signal.wiener, mysize=3),
+    *cases(normal(VECTOR), signal.resample_poly, up=3, down=2),
+    *cases(normal(VECTOR), signal.savgol_filter, window_length=7, polyorder=2, dtypes=("float64",)),
+    *cases(positive((3,), (3,)), signal.bilinear, signal.freqz, signal.normalize),
+    *cases(normal((3,), (3,)), signal.zpk2tf, k=2.0),
+    *cases(positive((20,)), signal.vectorstrength, period=0.7),
+    *cases(lambda rng: (rng.uniform(0.1, 0.2, 1), rng.uniform(0.3, 0.4, 1)), signal.buttord, signal.cheb1ord,
+           signal.cheb2ord, signal.ellipord, gpass=1, gstop=40),
+    *cases(normal((17,)), integrate.trapezoid, integrate.cumulative_trapezoid, integrate.romb,
+           integrate.cumulative_simpson, dx=0.1),
+    *cases(normal(TABLE), vq.whiten),
+    *cases(normal((5, 4)), rotate("as_matrix", from_quat), rotate("as_euler", from_quat, "xyz"),
+           rotate("magnitude", from_quat), rotate("as_rotvec", from_quat), dtypes=("float64",)),
+    *cases(normal((5, 3)), rotate("as_quat", from_rotvec), dtypes=("float64",)),
+    *cases(normal((4,), (5, 3)), rotate("apply", from_quat), dtypes=("float64",)),
+    # stats
+    *cases(positive((25,)), stats.tmean, stats.tvar, stats.tstd, stats.tsem, stats.kurtosis, stats.skewtest,
+           stats.kurtosistest, stats.normaltest, stats.jarque_bera, stats.iqr, stats.median_abs_deviation,
+           stats.gstd, stats.rankdata, stats.differential_entropy, stats.lmoment),
+    *cases(positive((25,)), stats.moment, order=4),
+    *cases(positive((25,)), stats.ttest_1samp, popmean=1.0),
+    *cases(normal((25,), (25,)), stats.pearsonr, stats.linregress, stats.bartlett, stats.levene,
+           stats.brunnermunzel, stats.alexandergovern),
+    *cases(uniform((9,)), stats.combine_pvalues),
+    # scikit-learn
+    *cases(integers((30,), (30,), below=2), metrics.accuracy_score, metrics.zero_one_loss, metrics.f1_score,
+           metrics.precision_score, metrics.recall_score, metrics.jaccard_score, metrics.hamming_loss,
+           metrics.balanced_accuracy_score, metrics.cohen_kappa_score,
+           metrics.multilabel_confusion_matrix, dtypes=("float64",)),
+    *cases(probabilities, metrics.log_loss, metrics.brier_score_loss),
+    *cases(positive(VECTOR, VECTOR), metrics.explained_variance_score, metrics.max_error,
+           metrics.mean_absolute_percentage_error, metrics.mean_squared_log_error,
+           metrics.root_mean_squared_error, metrics.root_mean_squared_log_error,
+           metrics.mean_tweedie_deviance, metrics.d2_tweedie_score, metrics.mean_pinball_loss,
+           metrics.d2_absolute_error_score),
+    *cases(positive(ROWS, ROWS), pairwise.cosine_distances, pairwise.rbf_kernel, pairwise.chi2_kernel,
+           pairwise.paired_manhattan_distances, pairwise.paired_cosine_distances),
+    *cases(normal(TABLE), preprocessing.normalize, transform(preprocessing.StandardScaler),
+           transform(preprocessing.MinMaxScaler), transform(preprocessing.MaxAbsScaler),
+           transform(preprocessing.PolynomialFeatures), transform(preprocessing.Binarizer),
+           fit(decomposition.PCA, "explained_variance_", "singular_values_", svd_solver="full"),
+           fit(kernel_approximation.Nystroem, "normalization_", n_components=4, random_state=0)),
+    *cases(normal((200, 4)), fit(mixture.GaussianMixture, "means_", "covariances_", n_components=2,
+                                 random_state=0, init_params="random_from_data")),
+    *cases(normal((8, 8)), transform(preprocessing.KernelCenterer)),
+    *cases(regression, fit(linear_model.Ridge, *REGRESSION, solver="svd"),
+           fit(linear_model.RidgeCV, *REGRESSION)),
+    *cases(classification, fit(linear_model.LogisticRegression, *REGRESSION),
+           fit(linear_model.RidgeClassifier, *REGRESSION, solver="svd")),
+    *cases(counts, fit(linear_model.PoissonRegressor, *REGRESSION)),
+    # array-api-extra
+    *cases(integers(VECTOR, (5,)), xpx.isin, xpx.setdiff1d, xpx.union1d, dtypes=("float64",)),
+    *cases(integers(VECTOR, below=5), xpx.one_hot, num_classes=5, dtypes=("float64",)),
+    *cases(normal((4,)), xpx.create_diagonal),
+    *cases(normal(VECTOR), xpx.pad, pad_width=2),
+    *cases(lambda rng: (np.sort(rng.normal(size=VECTOR)), rng.normal(size=9)), xpx.searchsorted),
+    *cases(lambda rng: (rng.normal(size=VECTOR) + 1j * rng.normal(size=VECTOR),), xpx.angle),
 ]  # fmt: skip
 
 DISAGREEMENTS = {

@@ -17,11 +17,11 @@ from array_agreement import Disagreement, check_agreement
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+DTYPES = [(case, dtype) for case in CASES for dtype in case.dtypes]
+
+
+@pytest.mark.parametrize(("case", "dtype"), DTYPES, ids=lambda x: getattr(x, "name", x))
 def test_backends_agree(case, dtype, agree):
-    if (case.function.__name__, dtype) == ("j0", "float64"):
-        pytest.skip("a known disagreement, tested below")
     agree(case, *case.draw(agree.rng), dtype=dtype)
 
 
