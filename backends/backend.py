@@ -40,7 +40,7 @@ class Backend(Threads):
     device: Any  # the library's own device object
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels
-    precision: str = "float32"  # or "tf32": CUDA may round the factors of float32 products to 10 bits
+    precision: str = "float32"  # or "tf32" (CUDA rounds factors to 10 bits), or "reproducible"
     # Called with (name, kind, kernel), returns the kernel to use instead; see ``with_wrapper``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
     threads: int | None = field(default=None, kw_only=True)  # as requested; None: the default
@@ -50,6 +50,9 @@ class Backend(Threads):
     update_forms: set[str] = field(default_factory=set, init=False, repr=False)
 
     OVERRIDES: ClassVar[Sequence[Override]] = ()
+    REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = ()  # with the bits of the reference kernels
+    # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
+    REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
     CURE: ClassVar[str] = "take another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
@@ -62,7 +65,9 @@ class Backend(Threads):
 
     @cached_property
     def _overrides(self) -> Sequence[Override]:
-        return usable_overrides(self.OVERRIDES, self.device_type) if self.fused else ()
+        exact = self.precision == "reproducible"
+        declared = self.REPRODUCIBLE_OVERRIDES if exact else self.OVERRIDES
+        return usable_overrides(declared, self.device_type) if self.fused else ()
 
     @cached_property
     def _bind(self) -> Callable[[str, str | None], Kernel]:

@@ -12,11 +12,12 @@ from backends.backend import Backend
 from backends.dispatch import FLOAT_DTYPES
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten, unknown_name_error
 from backends.processor import has_gpu_driver
+from backends.reproducible import make_reproducible
 from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
 Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
-PRECISIONS = ("float32", "tf32")
+PRECISIONS = ("float32", "tf32", "reproducible")
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType({
     **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
@@ -103,8 +104,8 @@ def get_backend(
             first (torch: "cpu").
         dtype: "float32" or "float64".
         fused: False forces the reference kernels.
-        precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (tensor cores). This
-            is one switch per library and process: the backend created last decides.
+        precision: "tf32" lets CUDA round the factors of float32 products to 10 bits (one switch per library
+            and process: the backend created last decides); "reproducible": the same bits on every backend.
         graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy: Dense layers only).
         threads: number for matrix products on the CPU, process-wide; None: all, or one where that is faster.
 
@@ -125,13 +126,15 @@ def get_backend(
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
-    extra: dict[str, Any] = {} if precision == "float32" else {"precision": precision}
+    extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
     for setting in extra.keys() - inspect.signature(factory).parameters.keys():
         why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
         raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
     backend = factory(device, dtype, fused, **extra)
+    if precision == "reproducible":
+        backend = make_reproducible(backend)
     if name not in _BUILT_IN or backend.device_type != "cpu":
         run_smoke_test(backend)
     return backend if threads is None else backend.with_threads(threads)

@@ -1,6 +1,7 @@
 """Save a model to a checkpoint (``dnn.io.safetensors``), and load it."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,21 @@ from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
 from dnn.validation import settings
 
-__all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model"]
+__all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model", "weights_digest"]
 
 
 def save_model(model: Network, path: str | Path) -> None:
     """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     settings.require_kind("model", model, Network).save(path)
+
+
+def weights_digest(model: Network) -> str:
+    """Return the SHA-256 of all parameters and the state, as bytes in the order of the layers."""
+    digest = sha256()
+    for array in model.parameters.to_host().values():
+        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(little_endian).tobytes())
+    return digest.hexdigest()
 
 
 def dtype_of(path: str | Path) -> str:

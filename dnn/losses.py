@@ -16,6 +16,7 @@ from backends import Array, Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import TARGET_FORMS, as_dense
+from backends.reference.quotient import quotient
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import json_value
@@ -70,7 +71,7 @@ class Loss(Checked):
         def run(form: str, outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
             xp = backend.xp
             losses[...], gradients = self.compute(xp, outputs, as_dense(xp, form, targets, outputs))
-            gradient[...] = gradients / outputs.shape[0]
+            gradient[...] = quotient(xp, gradients, outputs.shape[0])
 
         return {form: partial(run, form) for form in TARGET_FORMS}
 
@@ -220,7 +221,7 @@ class BinaryCrossentropy(Loss):
             softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
             rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
             losses[...] = losses + xp.mean(t * softplus, axis=1)
-            dlogits[...] = dlogits - t * rest / (z.shape[0] * z.shape[1])
+            dlogits[...] = dlogits - quotient(xp, t * rest, z.shape[0] * z.shape[1])
 
         return kernels if self.pos_weight == 1.0 else {form: partial(run, form) for form in TARGET_FORMS}
 
@@ -292,6 +293,6 @@ def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, batch_weights
     If the B examples are a block of a batch, the sum is over ``batch_weights``, the weights of the batch.
     """
     total = xp.sum(weights if batch_weights is None else batch_weights, axis=0, keepdims=True)
-    share = weights * (weights.shape[0] / xp.where(total == 0, xp.ones_like(total), total))
+    share = weights * quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights
     gradient[...] = gradient * share[:, None]

@@ -10,6 +10,7 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.reference.random import threefry
+from backends.reproducible.functions import cos, log
 from dnn.validation.settings import is_integer, require
 
 Key = tuple[int, int]  # two 32-bit words
@@ -52,9 +53,12 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
 
 
 def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
-    """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958)."""
-    radius = np.sqrt(-2.0 * np.log(host_uniform(key, shape, step=0)))
-    return np.asarray(radius * np.cos(2.0 * np.pi * host_uniform(key, shape, step=1)))
+    """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958).
+
+    They have the same bits on every processor; those of NumPy's log and cos depend on it.
+    """
+    radius = np.sqrt(-2.0 * log(np, host_uniform(key, shape, step=0)))
+    return np.asarray(radius * cos(np, 2.0 * np.pi * host_uniform(key, shape, step=1)))
 
 
 def shuffled_order(backend: Backend, seed: int, epoch: int, n: int) -> np.ndarray:

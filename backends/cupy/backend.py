@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import dense, layers, optimizers
+from backends.cupy import dense, layers, optimizers, reproducible
 from backends.cupy.diagnosis import INSTALL, count_usable_devices
 from backends.cupy.update import make_update
 from backends.dispatch import Override, overrides_in
@@ -49,6 +49,8 @@ class CupyBackend(Backend):
 
     OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers, optimizers), *optimizers.STEPS)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
+
+    REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
     @property
     def device_type(self) -> str:

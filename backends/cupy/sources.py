@@ -80,7 +80,7 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-KERNEL_FILES = ("rows", "update")
+KERNEL_FILES = ("rows", "update", "reproducible")
 """Files of kernels with pointers, in the order of compilation: each uses those before it."""
 _KERNEL = re.compile(r"^__global__ void[^{;]*?(\w+)\(([^)0-9][^)]*)\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 

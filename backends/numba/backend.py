@@ -13,7 +13,7 @@ import numba
 from llvmlite import binding
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import optimizers, plans, random, warping
+from backends.numba import optimizers, plans, random, reproducible, warping
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
@@ -29,8 +29,13 @@ class NumbaBackend(NumpyBackend):
         *NumpyBackend.OVERRIDES,
     )
 
+    REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(random, reproducible)
+
+    REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
+
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
-        return plans.compile_plan(plan) if self.fused and self.wrap is None else None
+        plannable = self.fused and self.wrap is None and self.precision == "float32"
+        return plans.compile_plan(plan) if plannable else None
 
     def describe_library(self) -> dict[str, Any]:
         pool = worker_pool()

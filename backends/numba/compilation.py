@@ -23,13 +23,13 @@ jit_helper = numba.njit(
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Numba's disk cache, with a warning instead of an error: full disk, damaged file, another user's file.
 
-    A cached loop contains the helpers it calls, also from other files. So its time stamp is made of the
-    time stamps of all files in this folder.
+    A cached loop contains the helpers it calls and the constants it reads, also from other files. So its time
+    stamp is made of the time stamps of all files of ``backends``.
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
         super().__init__(function)
-        files = sorted(Path(__file__).parent.glob("*.py"))
+        files = sorted(Path(__file__).parents[1].rglob("*.py"))
         self._cache_file._source_stamp = [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
 
     def load_overload(self, *arguments: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
 NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 causes no division by 0; torch's value
@@ -28,7 +29,7 @@ def clip_norm(xp: Any, g: Array, limit: float) -> None:
     Reads and writes g (n,).
     """
     norm = xp.sqrt(xp.sum(g * g, axis=0, keepdims=True))
-    factor = limit / (norm + NORM_FLOOR)
+    factor = quotient(xp, limit, norm + NORM_FLOOR)
     g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
 
 

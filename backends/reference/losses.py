@@ -3,6 +3,7 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
 TARGET_FORMS = ("integer", "dense")  # class numbers (B,) int64, or one value per output (B, C)
@@ -37,7 +38,7 @@ def softmax_cross_entropy(
     # where(): a class with target 0 adds 0 even if its logit is -inf; 0 * inf would be NaN.
     terms = t * (xp.log(total) - shifted)
     losses[...] = xp.sum(xp.where(t == 0, xp.zeros_like(terms), terms), axis=1)
-    dlogits[...] = (e / total * xp.sum(t, axis=1, keepdims=True) - t) / logits.shape[0]
+    dlogits[...] = quotient(xp, e / total * xp.sum(t, axis=1, keepdims=True) - t, logits.shape[0])
 
 
 @kernel(writes=("losses", "dy"), kinds=forms)
@@ -59,7 +60,7 @@ def mean_absolute_error(xp: Any, kind: str, y: Array, targets: Array, losses: Ar
     """
     difference = y - as_dense(xp, kind, targets, y)
     losses[...] = xp.mean(xp.abs(difference), axis=1)
-    dy[...] = xp.sign(difference) / (y.shape[0] * y.shape[1])
+    dy[...] = quotient(xp, xp.sign(difference), y.shape[0] * y.shape[1])
 
 
 @kernel(writes=("losses", "dlogits"), kinds=forms)
@@ -80,7 +81,7 @@ def sigmoid_cross_entropy(
     linear = xp.where(weight == 0, xp.zeros_like(z), z * weight)  # max(z, 0) - z t; NaN comes back through e
     losses[...] = xp.mean(linear + xp.log1p(e), axis=1)
     p = xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
-    dlogits[...] = (p - t) / (z.shape[0] * z.shape[1])
+    dlogits[...] = quotient(xp, p - t, z.shape[0] * z.shape[1])
 
 
 @kernel(writes=("losses", "dy"), kinds=forms)
@@ -97,4 +98,4 @@ def hinge(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array
     margin = 1.0 - s * y
     zeros = xp.zeros_like(y)
     losses[...] = xp.mean(xp.where(margin < 0, zeros, margin), axis=1)  # NaN stays NaN
-    dy[...] = xp.where(margin <= 0, zeros, -s) / (y.shape[0] * y.shape[1])
+    dy[...] = quotient(xp, xp.where(margin <= 0, zeros, -s), y.shape[0] * y.shape[1])

@@ -7,6 +7,7 @@ recomputes the normalized values x^ = (x - mean) inverse.
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.quotient import quotient
 from backends.reference.signatures import Array, Arrays, Numbers
 
 
@@ -52,7 +53,7 @@ def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Arra
     dgamma[...] = xp.sum(dy * normal, axis=0)
     dbeta[...] = xp.sum(dy, axis=0)
     if dx is not None:
-        dx[...] = (gamma * inverse) * (dy - dbeta / n - normal * (dgamma / n))
+        dx[...] = (gamma * inverse) * (dy - quotient(xp, dbeta, n) - normal * quotient(xp, dgamma, n))
 
 
 @kernel(writes=("stats", "y"))

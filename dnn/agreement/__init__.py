@@ -9,6 +9,7 @@ True
 """
 
 from dnn.agreement.accuracy import accuracy_level
+from dnn.agreement.bits import bits_level
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
@@ -32,6 +33,7 @@ __all__ = [
     "Verdict",
     "accuracy_level",
     "available_contenders",
+    "bits_level",
     "check",
     "contender_ids",
     "get_contender",

@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.reference.optimizers import MOMENT_FLOOR
 
-UNIT_ROUNDOFFS = {"float32": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
+UNIT_ROUNDOFFS = {"float32": 2.0**-24, "reproducible": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
 U = UNIT_ROUNDOFFS["float32"]
 
 UNARY_ULP = 4.0

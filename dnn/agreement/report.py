@@ -9,16 +9,19 @@ from dnn.agreement.records import Record, worst_record
 HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
 
 
+def _amount(record: Record) -> str:
+    """Return by how much a broken record exceeds its bound, or why its arrays cannot be compared."""
+    if record.measured == float("inf") and record.note:
+        return f" ({record.note})"
+    return " differs" if record.bound == 0.0 else f" {record.ratio:.3g} x its bound"
+
+
 def verdict(records: Sequence[Record]) -> str:
     """Return the last line of the table: all bounds hold, or the broken ones, worst first, at most five."""
     broken = sorted((r for r in records if not r.holds), key=lambda r: -r.ratio)
     if not broken:
         return f"all {len(records)} comparisons hold"
-    names = [
-        f"{r.level} {r.backend} {r.case}: {r.tensor}"
-        + (f" ({r.note})" if r.measured == float("inf") and r.note else f" {r.ratio:.3g} x its bound")
-        for r in broken[:5]
-    ]
+    names = [f"{r.level} {r.backend} {r.case}: {r.tensor}" + _amount(r) for r in broken[:5]]
     more = f"; and {len(broken) - 5} more" if len(broken) > 5 else ""
     return f"{len(broken)} of {len(records)} comparisons are broken: {'; '.join(names)}{more}"
 
@@ -39,6 +42,7 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines += [f"{r.backend}: {r.note}" for r in records if r.level == "L5"]
+    lines += [f"{r.backend}, {r.case}: {r.note}" for r in records if r.level == "bits"]
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]
     return "\n".join([*lines, verdict(records)])
 

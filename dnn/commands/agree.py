@@ -27,11 +27,19 @@ def parse() -> argparse.Namespace:
         "default: all that can run",
     )
     parser.add_argument("--levels", metavar="L0,...", help="levels from L0 to L5 (default: L0,L1,L2,L3,L4)")
+    parser.add_argument(
+        "--bits",
+        action="store_true",
+        help="only train in the precision 'reproducible' and compare the weights bit by bit; --quick has a "
+        "short form of it",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer batches and steps; takes under a minute")
     options.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, rows and random numbers")
     parser.add_argument(
-        "--precision", default="float32", help="float32, or tf32 (CUDA only) with wider bounds"
+        "--precision",
+        default="float32",
+        help="float32, tf32 (CUDA only) with wider bounds, or reproducible (docs/reproducible.md)",
     )
     parser.add_argument(
         "--mutant",
@@ -107,9 +115,11 @@ def agree(arguments: argparse.Namespace) -> int:
     # 2000 examples are more than all batches need together, and drawing from them is fast.
     subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    oracle_levels = [level for level in levels if level != "L5"]
+    oracle_levels = [level for level in levels if level != "L5" and not arguments.bits]
     records = agreement.check(contenders, subset, levels=oracle_levels, sizes=sizes, seed=arguments.seed)
-    if "L5" in levels:
+    if arguments.bits or (arguments.quick and arguments.levels is None):
+        records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
+    if "L5" in levels and not arguments.bits:
         limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
         train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto"
     """Add --backend, --device, --precision, --graphs, --threads, --require-backend, --dtype if ``dtype``."""
     add = parser.add_argument_group("backend").add_argument
     names = "auto, numpy, numba, cupy, torch, strict or a registered name"
-    tf32 = "float32, or tf32 for matrix products on CUDA with 10-bit mantissas"
+    tf32 = "tf32 for matrix products on CUDA with 10-bit mantissas"
+    exact = "reproducible for the same bits on every backend (slower)"
     add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
     add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:
         add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
-    add("--precision", default="float32", help=f"{tf32} (default: %(default)s)")
+    add("--precision", default="float32", help=f"float32, {tf32}, or {exact} (default: %(default)s)")
     graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
     add("--graphs", action="store_true", help=graphs)
     threads = "CPU threads per matrix product (default: all; numpy uses one for small ones; docs/speed.md)"
@@ -80,7 +82,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
-        backend = on_cpu(name, dtype, arguments.threads)
+        backend = on_cpu(name, dtype, arguments.threads, arguments.precision)
         library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
         say(f"WARNING: {error}. Using {library} on the CPU instead.")
     if backend.reason is not None and not getattr(arguments, "quiet", False):
@@ -88,9 +90,11 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     return backend
 
 
-def on_cpu(name: str, dtype: str, threads: int | None) -> Backend:
-    """Return torch on the CPU if ``name`` is torch and it can run, else NumPy."""
+def on_cpu(name: str, dtype: str, threads: int | None, precision: str = "float32") -> Backend:
+    """Return torch on the CPU if ``name`` is torch and it can run, else NumPy. CPUs have no TF32."""
+    kept = "reproducible" if precision == "reproducible" else "float32"
+    open_cpu = partial(get_backend, device="cpu", dtype=dtype, threads=threads, precision=kept)
     try:
-        return get_backend("torch" if name == "torch" else "numpy", "cpu", dtype, threads=threads)
+        return open_cpu("torch" if name == "torch" else "numpy")
     except BackendUnavailable:
-        return get_backend("numpy", dtype=dtype, threads=threads)
+        return open_cpu("numpy")

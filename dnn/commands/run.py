@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dnn.checkpoints import weights_digest
 from dnn.commands.calibration import confidence_threshold, selective_accuracy
 from dnn.commands.command_line import program_command
 from dnn.commands.presets import PRESETS
@@ -116,6 +117,7 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     loss = numbers["val_loss"][-1]
     accuracy = numbers["val_accuracy"][-1]
     sure = evaluate_held_out(run.model, run.data, run.options.hold_out)
+    digest = weights_digest(run.model)
     folder.save(run.model)
     folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
     folder.write_json(RESULT_FILE, {
@@ -125,13 +127,13 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
         "seconds_to_first_update": first,  # includes loading and compiling
         # From the median epoch, because the first one may include compilation.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
-        "test_accuracy": accuracy, **sure,
+        "test_accuracy": accuracy, "weights_sha256": digest, **sure,
     })  # fmt: skip
     if not run.options.quiet:
         for line in target_lines(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
             say(line)
     say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
-        f"{seconds:.1f} s  {backend.name}")  # fmt: skip
+        f"{seconds:.1f} s  {backend.name}  weights {digest}")  # fmt: skip
 
 
 def target_lines(preset: str | None, seconds: Sequence[float], accuracies: Sequence[float]) -> Iterator[str]:

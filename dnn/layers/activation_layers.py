@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from backends import Array, Backend
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
+from backends.reference.quotient import quotient
 from dnn.layers.layer import Layer
 from dnn.validation.settings import NotNegative, one_of
 
@@ -100,7 +101,7 @@ def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
     z = xp.clip(xp.abs(x), None, MAX_ABS_INPUT)
     coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so exp amplifies no rounding error (Cody 1969)
     bell = xp.exp(-0.5 * coarse * coarse) * xp.exp(-0.5 * (z - coarse) * (z + coarse))
-    a = z / sqrt(2.0)
+    a = quotient(xp, z, sqrt(2.0))
     t = (a - 4.0) / (a + 4.0)
     total = xp.zeros_like(a)
     for c in reversed(ERFC_COEFFICIENTS):
@@ -115,4 +116,4 @@ def _gelu(xp: Any, x: Array) -> Array:
 
 def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:
     share, bell = _normal(xp, x)
-    return dy * (share + xp.clip(x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell / sqrt(2.0 * pi))
+    return dy * (share + quotient(xp, xp.clip(x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell, sqrt(2.0 * pi)))

@@ -15,6 +15,7 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.reference.warping import SMOOTHING_ROW_SUM
+from backends.reproducible.functions import cos, exp, sin
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import Count, NotNegative, Share, require_number
@@ -174,7 +175,8 @@ class RandomElastic(Warp):
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         self._smooth(buffers.bits[:, 2:], *self._shares, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
-        t = spread[0, :] * float(np.tan(self.degrees * np.pi / 360.0))
+        half_angle = np.asarray(self.degrees * np.pi / 360.0)
+        t = spread[0, :] * float(sin(np, half_angle) / cos(np, half_angle))
         square = t * t
         (cosine, minus), (sine, _) = _rotation_matrix(
             (1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square)
@@ -200,6 +202,6 @@ def _gaussian(n: int, sigma: float) -> np.ndarray:
     """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
     far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
     shares: np.ndarray = np.floor(
-        SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * np.exp(-0.5 * far * far)
+        SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
     )
     return shares

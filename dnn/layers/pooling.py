@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import Array, Backend
+from backends.reference.quotient import quotient
 from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Border, Lengths, Sequences, Windows
 from dnn.validation.settings import Count, Flag, assign, positive_integer
@@ -193,7 +194,7 @@ class GlobalAveragePooling2D(Layer):
         """dx_pqc = dy_c / (H W), the same for every pixel."""
         dx = self._buffers[dy.shape[0]].dx
         if dx is not None:
-            dx[...] = dy[:, None, None, :] / (dx.shape[1] * dx.shape[2])
+            dx[...] = quotient(self.backend.xp, dy[:, None, None, :], dx.shape[1] * dx.shape[2])
         return dx
 
 

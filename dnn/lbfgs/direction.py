@@ -10,6 +10,7 @@ from math import inf, sqrt
 from typing import Any
 
 from backends import Array
+from backends.reference.quotient import quotient
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,8 @@ def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
     size = float(xp.max(xp.abs(s)))
     if not 0.0 < size < inf:
         return None
-    s = s / size
-    y = y / size
+    s = quotient(xp, s, size)
+    y = quotient(xp, y, size)
     sy = dot(xp, s, y)
     ss = dot(xp, s, s)
     yy = dot(xp, y, y)
@@ -56,13 +57,14 @@ def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
     algorithms", Mathematical Programming 45 (1989).
     """
     oldest = pairs[0]
-    diagonal = xp.ones_like(oldest.s) / (oldest.rho * dot(xp, oldest.y, oldest.y))
+    diagonal = quotient(xp, xp.ones_like(oldest.s), oldest.rho * dot(xp, oldest.y, oldest.y))
     above_one = 1.0 + float(xp.finfo(diagonal.dtype).eps)  # keeps 1/D positive if share is rounded up
     for pair in pairs:
         scale = pair.rho * dot(xp, pair.y, diagonal * pair.y)
         share = pair.s * (pair.s / diagonal)
-        share = share / float(xp.sum(share))
-        diagonal = 1.0 / (scale / diagonal * (above_one - share) + (pair.rho * pair.y) * pair.y)
+        share = quotient(xp, share, float(xp.sum(share)))
+        inverse = quotient(xp, scale, diagonal) * (above_one - share) + (pair.rho * pair.y) * pair.y
+        diagonal = 1.0 / inverse
     return diagonal
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backends import InputError
+from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.validation import settings
 from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
@@ -85,7 +86,10 @@ class StepDecay(Schedule):
     examples = ({"initial": 0.1, "steps": 5, "every": 2},)
 
     def curve(self) -> np.ndarray:
-        return self.initial * float(self.factor) ** (np.arange(self.steps + 1) // self.every)
+        stages = np.arange(self.steps + 1) // self.every
+        # np.power depends on the processor; products do not.
+        powers = np.cumprod([1.0] + [float(self.factor)] * int(stages[-1]))
+        return np.asarray(self.initial * powers[stages])
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ class OneCycle(Schedule):
 
 def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
     """Interpolate along half a cosine: ``start`` at share 0, ``end`` at share 1."""
-    return end + (start - end) * (1.0 + np.cos(np.pi * share)) / 2.0
+    return np.asarray(end + (start - end) * (1.0 + cos(np, np.pi * share)) / 2.0)
 
 
 SCHEDULES: Table[type[Schedule]] = Table(

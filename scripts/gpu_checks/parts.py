@@ -76,6 +76,12 @@ def agreement_tf32(settings: Settings) -> Rows:
         yield library, check_agreement(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
 
 
+def bits(settings: Settings) -> Rows:
+    """Compare the digests of trainings in the precision "reproducible" with NumPy's."""
+    for library in LIBRARIES:
+        yield library, check_agreement(settings, library, "--bits", "--quick")
+
+
 TRAIN_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "cupy": (), "cupy graphs": ("--graphs",), "cupy tf32": ("--precision", "tf32"),
     "torch": (), "torch graphs": ("--graphs",), "torch graphs tf32": ("--graphs", "--precision", "tf32"),
@@ -119,6 +125,7 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "forms": Part(forms, 120),
     "agreement_cupy": Part(agreement_cupy, 90),
     "agreement_torch": Part(agreement_torch, 80),
+    "bits": Part(bits, 40),
     "full_runs": Part(full_runs, 100),
     "kernels": Part(kernels, 20),
     "agreement_tf32": Part(agreement_tf32, 60),

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from backends import get_backend
 from backends.dispatch import kernel_keys
-from dnn.agreement import LEVELS, MUTANTS, QUICK, Data, check, get_mutant, worst_record
+from dnn.agreement import LEVELS, MUTANTS, QUICK, Data, bits_level, check, get_mutant, worst_record
 from dnn.agreement.mutants import mutant as changes
 from dnn.layers import Activation
 
@@ -36,13 +36,18 @@ def test_each_mutant_is_first_rejected_at_its_level(name):
     earlier = [other for other in LEVELS if other < level and name not in REJECTED_EARLIER]
     assert all(r.holds for r in check([get_mutant(name)], data, levels=earlier, sizes=QUICK))
     # The worst violation is far beyond the bound, so rejection does not depend on rounding.
-    records = check([get_mutant(name)], data, levels=[level], sizes=QUICK)
+    mutant = [get_mutant(name)]
+    if level == "bits":
+        records = list(bits_level(mutant, data, quick=True))
+    else:
+        records = check(mutant, data, levels=[level], sizes=QUICK)
     assert worst_record(records).ratio > LOW_RATIOS.get(name, 100)
 
 
 def test_docs_list_every_mutant():
     page = Path(__file__).parents[3] / "docs" / "agreement.md"
-    rows = re.findall(r"^\| ([a-z0-9-]+) \| (.+) \| (L[0-9]) \|$", page.read_text(encoding="utf-8"), re.M)
+    row = re.compile(r"^\| ([a-z0-9-]+) \| (.+) \| (L[0-9]|bits) \|$", re.MULTILINE)
+    rows = row.findall(page.read_text(encoding="utf-8"))
     assert rows == [(name, mutant.mistake, mutant.level) for name, mutant in MUTANTS.items()]
 
 

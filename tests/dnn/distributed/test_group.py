@@ -100,6 +100,17 @@ def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
     assert {json.dumps(each) for each in found} == {json.dumps(alone)}
 
 
+def test_reproducible_workers_have_the_same_bits_on_different_backends(tmp_path):
+    def open_reproducible(rank):
+        return get_backend(("numpy", "torch")[rank % 2], precision="reproducible")
+
+    alone = train_model(open_reproducible)(Workers())
+    found = [
+        each for size in (2, 4) for each in run(tmp_path, train_model(open_reproducible), size, mixed=True)
+    ]
+    assert {json.dumps(each) for each in found} == {json.dumps(alone)}
+
+
 def test_normalised_over_blocks_too(tmp_path):
     work = train_model("numpy", normalised=True, n=48)
     alone = work(Workers())

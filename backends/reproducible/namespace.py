@@ -1,0 +1,58 @@
+"""ReproducibleNamespace: an array API namespace with the same bits on every library and processor."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from backends.backend import Backend
+from backends.errors import InputError
+from backends.reproducible import functions, sums
+
+OPEN_FUNCTIONS = frozenset((
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cosh", "cumulative_prod", "einsum", "erf",
+    "fft", "hypot", "linalg", "log10", "log2", "logaddexp", "pow", "prod", "sinh", "tan", "tensordot",
+    "vecdot",
+))  # fmt: skip
+"""Functions whose bits IEEE 754 leaves open, and that the network does not need: they are refused."""
+B = TypeVar("B", bound=Backend)
+
+
+class ReproducibleNamespace:
+    """A backend's namespace with its own sums, products and elementary functions.
+
+    Args:
+        xp: an array API namespace.
+        faster: name -> function with the same bits, called as in ``xp``.
+    Raises InputError: a function is used that has other bits in each library.
+    """
+
+    rounds_quotients_once = True  # read by ``backends.reference.quotient``
+
+    def __init__(self, xp: Any, faster: Mapping[str, Callable[..., Any]]) -> None:
+        self._xp = xp
+        ours = {**functions.FUNCTIONS, **sums.FUNCTIONS}
+        for name, function in {**{n: partial(f, xp) for n, f in ours.items()}, **faster}.items():
+            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OPEN_FUNCTIONS:
+            got = f"xp.{name} has other bits in each library"
+            raise InputError(
+                got, "a function that the precision 'reproducible' has", "use +, -, *, /, exp, log"
+            )
+        return getattr(self.__dict__["_xp"], name)
+
+
+def make_reproducible(backend: B) -> B:
+    """Return the backend with the reference kernels on a ``ReproducibleNamespace``.
+
+    Raises InputError: the device has no float64, which the elementary functions need.
+    """
+    try:
+        backend.zeros(1, dtype=backend.xp.float64)
+    except Exception:  # each library raises another type
+        got = f"precision is 'reproducible' on the device {str(backend.device)!r}, which has no float64"
+        raise InputError(got, "a device with float64", "use the CPU") from None
+    space = ReproducibleNamespace(backend.xp, backend.REPRODUCIBLE_FUNCTIONS(backend.xp))
+    return replace(backend, xp=space, precision="reproducible")

@@ -1,0 +1,137 @@
+"""Products of matrices and sums in one order; libraries choose theirs by processor, shape and threads.
+
+A product is sum_k x_ik W_kj with k = 0, 1, ... in this order. Each x_ik W_kj is rounded before it is added:
+there is no fused multiply-add. Other sums are taken by halves. Of n numbers along an axis, the first n // 2
+are added to the last n // 2, and a number in the middle follows these sums. This is repeated until one number
+is left.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from backends.reference.quotient import divide_once
+from backends.reference.signatures import Array
+from backends.reproducible.functions import square_root
+
+Function = Callable[..., Array]
+BLOCK_SIZE = 2**14  # elements of a product that are computed at a time: they stay in the cache
+Axes = int | tuple[int, ...] | None
+
+
+def is_float(xp: Any, x: Array) -> bool:
+    """Whether sums of x are rounded."""
+    return bool(xp.isdtype(x.dtype, "real floating"))
+
+
+def _copy(xp: Any, x: Array) -> Array:
+    """Return a copy with contiguous rows."""
+    copy = xp.empty(x.shape, dtype=x.dtype, device=x.device)
+    copy[...] = x
+    return copy
+
+
+def _add_products(xp: Any, a: Array, b: Array) -> Array:
+    """Return the product of (..., n, k) and (..., k, m), k at least 1."""
+    total = a[..., 0:1] * b[..., 0:1, :]
+    for k in range(1, a.shape[-1]):
+        total += a[..., k : k + 1] * b[..., k : k + 1, :]
+    return total
+
+
+def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
+    """Return the product of (n, k) and (k, m), in blocks of rows."""
+    n, m = a.shape[0], b.shape[1]
+    if m < n:  # rows of the result are the inner loops, and long ones are faster
+        return multiply_matrices(xp, b.T, a.T).T
+    b = _copy(xp, b)
+    result = xp.empty((n, m), dtype=a.dtype, device=a.device)
+    rows = max(1, BLOCK_SIZE // max(1, m))
+    for start in range(0, n, rows):
+        block = slice(start, min(start + rows, n))
+        result[block, ...] = _add_products(xp, a[block, ...], b)
+    return result
+
+
+def matmul(xp: Any, a: Array, b: Array, /, multiply: Any = multiply_matrices) -> Array:
+    """Return the product of (..., n, k) and (..., k, m), or of vectors, as in the standard.
+
+    Args:
+        multiply: function of (xp, a, b) for matrices of one float dtype.
+    """
+    if not (is_float(xp, a) and is_float(xp, b)):
+        return xp.matmul(a, b)
+    if a.ndim == 1:
+        return matmul(xp, a[None, :], b)[..., 0, :]
+    if b.ndim == 1:
+        return matmul(xp, a, b[:, None])[..., 0]
+    if a.shape[-1] != b.shape[-2] or a.shape[-1] == 0:
+        return xp.matmul(a, b)  # the library's error, or zeros
+    if a.ndim == b.ndim == 2 and a.dtype == b.dtype:
+        return multiply(xp, a, b)
+    return _add_products(xp, a, b)
+
+
+def _sum_axis(x: Array, axis: int, xp: Any) -> Array:
+    """Return the sum along an axis, which stays with length 1."""
+    before = (slice(None),) * axis
+    after = (slice(None),) * (x.ndim - axis - 1)
+    while (n := x.shape[axis]) > 1:
+        half = n // 2
+        total = x[(*before, slice(half), *after)] + x[(*before, slice(n - half, n), *after)]
+        middle = x[(*before, slice(half, n - half), *after)]
+        x = xp.concat([total, middle], axis=axis) if n % 2 else total
+    return x
+
+
+def sum_by_halves(
+    xp: Any, x: Array, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False
+) -> Array:
+    """Return the sum along the axes, one after the other from the last to the first; None: of all numbers."""
+    if dtype is not None:
+        x = xp.astype(x, dtype, copy=False)
+    if not is_float(xp, x) or 0 in x.shape:
+        return xp.sum(x, axis=axis, keepdims=keepdims)
+    chosen = range(x.ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
+    axes = sorted((a % x.ndim for a in chosen), reverse=True)
+    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    total = x + 0.0 if not axes else x  # a copy, as from every sum
+    for a in axes:
+        total = _sum_axis(total, a, xp)
+    return total if keepdims else xp.reshape(total, shape)
+
+
+def mean(xp: Any, x: Array, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Return the sum divided by the number of elements."""
+    total = sum_by_halves(xp, x, axis=axis, keepdims=keepdims)
+    return divide_once(xp, total, prod(x.shape) / max(1, prod(total.shape)))
+
+
+def var(xp: Any, x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+    """Return the sum of (x - mean)^2, divided by the number of elements minus ``correction``."""
+    centered = x - mean(xp, x, axis=axis, keepdims=True)
+    total = sum_by_halves(xp, centered * centered, axis=axis, keepdims=keepdims)
+    return divide_once(xp, total, prod(x.shape) / max(1, prod(total.shape)) - correction)
+
+
+def std(xp: Any, x: Array, /, **options: Any) -> Array:
+    """Return the square root of ``var``."""
+    return square_root(xp, var(xp, x, **options))
+
+
+def cumulative_sum(xp: Any, x: Array, /, *, axis: int | None = None) -> Array:
+    """Return the sums of the first 1, 2, ... numbers along an axis, added in this order."""
+    if not is_float(xp, x):
+        return xp.cumulative_sum(x, axis=axis)
+    axis = (axis or 0) % x.ndim
+    before = (slice(None),) * axis
+    result = _copy(xp, x)
+    for i in range(1, x.shape[axis]):
+        result[(*before, i, ...)] += result[(*before, i - 1, ...)]
+    return result
+
+
+FUNCTIONS: dict[str, Function] = {
+    "matmul": matmul, "sum": sum_by_halves, "mean": mean, "var": var, "std": std,
+    "cumulative_sum": cumulative_sum,
+}  # fmt: skip

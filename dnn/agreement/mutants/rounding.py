@@ -1,0 +1,32 @@
+"""Mistakes that are only rounding: the bounds allow them, and the reproducible precision does not."""
+
+from typing import Any
+
+import numpy as np
+
+from backends.reference.signatures import Array
+from dnn.agreement.mutants.mutant import Function, Mutant, wrap_call
+
+
+def add_in_reverse(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
+    kernel(np.ascontiguousarray(x[:, ::-1]), np.ascontiguousarray(W[::-1]), *rest)
+
+
+def fuse_multiply_add(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
+    """Add each product to the sum before it is rounded, in float32; then z W' with the unit matrix W'."""
+    if x.dtype != np.float32:
+        kernel(x, W, *rest)
+        return
+    total = np.zeros((len(x), W.shape[1]), dtype=np.float32)
+    for k in range(W.shape[0]):
+        exact = x[:, k : k + 1].astype(np.float64) * W[k].astype(np.float64)
+        total = (exact + total).astype(np.float32)
+    kernel(total, np.eye(W.shape[1], dtype=np.float32), *rest)
+
+
+ROUNDING_MUTANTS = (
+    Mutant("products-in-reverse", "the terms of a dense layer's products added from the last to the first",
+           "bits", "dense", wrap_call(add_in_reverse)),
+    Mutant("fused-multiply-add", "a dense layer's products added before they are rounded",
+           "bits", "dense", wrap_call(fuse_multiply_add)),
+)  # fmt: skip

@@ -1,0 +1,294 @@
+"""The reproducible precision: accurate functions, the order of sums, and equal bits on every backend."""
+
+from __future__ import annotations
+
+import array_api_compat.numpy as npx
+import host_cuda
+import numpy as np
+import pytest
+from helpers import BACKENDS, same_bits
+from kernel_cases import Numbers, cases
+from kernel_checks import on_device, pack_arguments
+
+from backends import InputError, get_backend
+from backends.backend import Backend
+from backends.dispatch import kernel_keys
+from backends.reference import KERNELS
+from backends.reproducible import functions, make_reproducible, sums
+
+ANGLES = ("cos", "sin")
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 88.8, -88.0, -103.5, -104.5, 1e30, -1e30, 2.0]
+
+
+def open_backend(make_backend, backend_id, dtype="float32"):
+    """Return a backend in the reproducible precision; skip the test if it cannot run."""
+    return make_reproducible(make_backend(backend_id, dtype))
+
+
+def canonical(array):
+    """Return the array with one kind of NaN: IEEE 754 leaves the bits of a NaN open."""
+    array = np.array(array)
+    return np.where(np.isnan(array), array.dtype.type(np.nan), array) if array.dtype.kind == "f" else array
+
+
+def arguments_of(name, dtype, n):
+    """Return n arguments of a function: all signs and exponents, or angles of up to 1000."""
+    rng = np.random.default_rng(5)
+    if name in ANGLES:
+        return rng.uniform(-1e3, 1e3, n).astype(dtype)
+    bits = rng.integers(0, 2**63, n, dtype=np.int64) << 1
+    x = bits.view(np.float64) if dtype == "float64" else bits.astype(np.uint32).view(np.float32)
+    return np.concatenate([np.asarray(SPECIAL, dtype), x, rng.normal(0.0, 2.0, n).astype(dtype)])
+
+
+@pytest.mark.parametrize("n", [100_000, pytest.param(10_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", functions.FUNCTIONS)
+def test_float32_functions_are_accurate(name, n):
+    with np.errstate(all="ignore"):
+        x = arguments_of(name, "float32", n)
+        found = functions.FUNCTIONS[name](npx, x)
+        exact = getattr(np, name)(x.astype(np.float64))
+        rounded = exact.astype(np.float32)
+        finite = np.isfinite(rounded)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found[~finite], rounded[~finite])
+        error = np.abs(found[finite].astype(np.float64) - exact[finite]) / np.spacing(np.abs(rounded[finite]))
+    assert np.max(error) < 0.51
+
+
+@pytest.mark.parametrize("name", functions.FUNCTIONS)
+def test_float64_functions_are_accurate(name):
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("this system's long double is not wider than float64")
+    with np.errstate(all="ignore"):
+        x = arguments_of(name, "float64", 100_000)
+        found = functions.FUNCTIONS[name](npx, x)
+        exact = getattr(np, name)(x.astype(np.longdouble))
+        rounded = exact.astype(np.float64)
+        finite = np.isfinite(rounded)
+        np.testing.assert_array_equal(found[~finite], rounded[~finite])
+        error = np.abs(found[finite].astype(np.longdouble) - exact[finite]) / np.spacing(
+            np.abs(rounded[finite])
+        )
+    assert np.max(error) < 3.0
+
+
+@pytest.mark.parametrize("name", functions.FUNCTIONS)
+def test_functions_keep_the_sign_of_zero_and_refuse_integers(name):
+    zeros = np.asarray([0.0, -0.0], dtype=np.float32)
+    with np.errstate(divide="ignore"):
+        expected = getattr(np, name)(zeros)
+        assert same_bits(functions.FUNCTIONS[name](npx, zeros), expected)
+    with pytest.raises(TypeError, match="expected float32 or float64"):
+        functions.FUNCTIONS[name](npx, np.arange(3))
+
+
+class InaccurateRoot:
+    """NumPy with a square root that is up to two units in the last place off."""
+
+    def __getattr__(self, name):
+        return getattr(npx, name)
+
+    def sqrt(self, x):
+        steps = np.random.default_rng(1).integers(-2, 3, x.shape)
+        return np.sqrt(x) + steps * np.spacing(np.sqrt(x))
+
+
+def test_float64_roots_are_correctly_rounded_whatever_the_library_gives():
+    hard = (1.0 + np.arange(1, 5000) * 2.0**-26) ** 2
+    powers = 4.0 ** np.arange(-500, 500)
+    x = np.concatenate(
+        [hard, np.nextafter(hard, 0.0), powers, np.nextafter(powers, 0.0), np.nextafter(powers, np.inf)]
+    )
+    x = np.concatenate([x, np.abs(arguments_of("sqrt", "float64", 20000))])
+    x = x[np.isfinite(x) & (x > 0)]
+    np.testing.assert_array_equal(functions.square_root(InaccurateRoot(), x), np.sqrt(x))
+
+
+# --------------------------------------------------------------------------- order of sums
+
+
+def product_in_order(a, b):
+    """The definition, one number at a time."""
+    result = np.empty((len(a), b.shape[1]), dtype=a.dtype)
+    for i, j in np.ndindex(*result.shape):
+        total = a[i, 0] * b[0, j]
+        for k in range(1, a.shape[1]):
+            total = total + a[i, k] * b[k, j]
+        result[i, j] = total
+    return result
+
+
+def sum_by_definition(numbers):
+    numbers = list(numbers)
+    while len(numbers) > 1:
+        half = len(numbers) // 2
+        pairs = [a + b for a, b in zip(numbers[:half], numbers[len(numbers) - half :], strict=True)]
+        numbers = pairs + numbers[half : len(numbers) - half]
+    return numbers[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", BACKENDS)
+def test_products_and_sums_have_their_order(make_backend, backend_id, dtype):
+    backend = open_backend(make_backend, backend_id, dtype)
+    rng = np.random.default_rng(2)
+    for n, depth, m in ((1, 1, 1), (3, 7, 5), (5, 66, 3), (2, 131, 9), (0, 3, 4)):
+        a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
+        for left, right in ((a, b), (np.ascontiguousarray(a.T).T, np.ascontiguousarray(b.T).T)):
+            found = backend.to_host(backend.xp.matmul(backend.from_host(left), backend.from_host(right)))
+            assert same_bits(np.ascontiguousarray(found), product_in_order(a, b))
+    x = rng.normal(size=(6, 37)).astype(dtype)
+    there = backend.from_host(x)
+    along = backend.to_host(backend.xp.sum(there, axis=1))
+    assert same_bits(np.array(along), np.asarray([sum_by_definition(row) for row in x]))
+    everything = backend.to_host(backend.xp.sum(there))
+    assert everything == sum_by_definition([sum_by_definition(row) for row in x])
+    mean = backend.to_host(backend.xp.mean(there, axis=0))
+    assert same_bits(np.array(mean), np.asarray([sum_by_definition(c) / x.dtype.type(6) for c in x.T]))
+
+
+def test_products_of_vectors_stacks_and_integers():
+    space = get_backend("numpy", precision="reproducible").xp
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 5))
+    np.testing.assert_allclose(space.matmul(a, b), a @ b, rtol=1e-14)
+    np.testing.assert_allclose(space.matmul(a[0, 0], b), a[0, 0] @ b, rtol=1e-14)
+    np.testing.assert_allclose(space.matmul(a, b[:, 0]), a @ b[:, 0], rtol=1e-13)
+    assert space.matmul(b.T, b).shape == (5, 5)
+    np.testing.assert_array_equal(space.matmul(np.eye(2, dtype=int), np.ones((2, 2), int)), np.ones((2, 2)))
+    np.testing.assert_array_equal(space.matmul(np.ones((2, 0)), np.ones((0, 3))), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="mismatch"):
+        space.matmul(a, b.T)
+
+
+def test_statistics_and_cumulative_sums():
+    space = get_backend("numpy", precision="reproducible").xp
+    x = np.random.default_rng(2).normal(size=(4, 5, 3))
+    for axis in (None, 0, -1, (0, 2)):
+        for keepdims in (False, True):
+            for name in ("sum", "mean", "var", "std"):
+                expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
+                found = getattr(space, name)(x, axis=axis, keepdims=keepdims)
+                np.testing.assert_allclose(found, expected, rtol=1e-13)
+    np.testing.assert_allclose(space.var(x, axis=1, correction=1), np.var(x, axis=1, ddof=1), rtol=1e-13)
+    np.testing.assert_allclose(space.cumulative_sum(x, axis=1), np.cumsum(x, axis=1), rtol=1e-13)
+    assert space.sum(np.arange(4) > 1) == 2
+    np.testing.assert_array_equal(space.cumulative_sum(np.arange(3)), [0, 1, 3])
+    assert space.sum(np.ones(3, np.float32), dtype=np.float64).dtype == np.float64
+    assert space.sum(np.zeros((0, 3)), axis=0).shape == (3,)
+
+
+# --------------------------------------------------------------------------- equal bits
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend_id", [b for b in BACKENDS if b != "numpy"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_has_the_bits_of_numpy(make_backend, backend_id, name, dtype):
+    backend, numpy = open_backend(make_backend, backend_id, dtype), open_backend(make_backend, "numpy", dtype)
+    for kind in (kind for key, kind in kernel_keys() if key == name):
+        for special in (False, True):
+            every = list(cases(name, Numbers(3, dtype, special), kind))
+            for case in every[:: max(1, len(every) // 8)]:
+                assert_same_kernel(backend, numpy, name, kind, case)
+
+
+def assert_same_kernel(backend: Backend, numpy: Backend, name, kind, case):
+    found = []
+    for each in (backend, numpy):
+        there = on_device(each, name, case, "plain")
+        with np.errstate(all="ignore"):
+            each.kernel(name, kind)(*pack_arguments(there))
+        found.append(
+            {k: canonical(each.to_host(v)) for k, v in there.items() if isinstance(v, each.array_type)}
+        )
+    for argument, expected in found[1].items():
+        assert same_bits(found[0][argument], expected), f"{name} {kind}: {argument}"
+
+
+def test_the_product_in_cuda_has_the_same_bits(monkeypatch):
+    from backends.cupy import reproducible
+
+    if host_cuda.COMPILER is None:
+        pytest.skip("no C++ compiler")
+    host_cuda.install(monkeypatch)
+    rng = np.random.default_rng(3)
+    for dtype in ("float32", "float64"):
+        for n, depth, m in ((1, 1, 1), (7, 65, 33), (300, 20, 1), (0, 4, 3)):
+            a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
+            a[:1, :1], b[-1:, -1:] = np.nan, np.inf
+            found = reproducible.functions(npx)["matmul"](a, b)
+            assert same_bits(canonical(found), canonical(sums.multiply_matrices(npx, a, b)))
+
+
+def test_compiled_products_fuse_nothing():
+    numba = pytest.importorskip("numba")
+    from backends.numba import reproducible
+
+    def code_of(function, *arguments, **options):
+        again = numba.njit(function.py_func, **{**function.targetoptions, **options})
+        again(*arguments)  # compiled now: Numba does not show the code of a cached function
+        (code,) = again.inspect_asm().values()
+        return code
+
+    for dtype in (np.float32, np.float64):
+        a = np.ones((3, 3), dtype=dtype)
+        vectors = np.ones((4, 9), dtype=dtype)
+        adam = reproducible._adam, *vectors, tuple(np.ones(8, dtype=dtype)), True
+        for call in ((reproducible._multiply, a, a, a), (reproducible._exp, vectors[0], vectors[1]), adam):
+            assert not has_fused_instruction(code_of(*call))
+        code = code_of(reproducible._multiply, a, a, a, fastmath={"contract"})
+        if "ymm" in code or "zmm" in code:  # with AVX2 there are such instructions, and the search finds them
+            assert has_fused_instruction(code)
+
+
+def has_fused_instruction(code):
+    return any(word in code for word in ("vfmadd", "vfnmadd", "vfmsub", "fmla", "fmadd"))
+
+
+def test_no_kernel_divides_by_or_into_a_number(make_backend):
+    """torch computes these by a reciprocal: always for number / array, on CUDA for array / number."""
+    torch = pytest.importorskip("torch")
+    from torch.overrides import TorchFunctionMode
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            name = getattr(function, "__name__", "")
+            if "div" in name or "reciprocal" in name:
+                numbers = [a for a in args if isinstance(a, (int, float))]
+                if any(np.frexp(abs(float(n)))[0] != 0.5 for n in numbers):
+                    raise AssertionError(f"{name} of {numbers}")
+            return function(*args, **(kwargs or {}))
+
+    backend = open_backend(make_backend, "torch")
+    with Watch(), pytest.raises(AssertionError, match="of"):
+        torch.ones(3) / 3.0
+    with Watch():
+        for name, kind in kernel_keys():
+            every = list(cases(name, Numbers(3, "float32", False), kind))
+            for case in every[:: max(1, len(every) // 4)]:
+                backend.kernel(name, kind)(*pack_arguments(on_device(backend, name, case, "plain")))
+
+
+# --------------------------------------------------------------------------- the backend
+
+
+def test_open_functions_are_refused():
+    space = get_backend("numpy", precision="reproducible").xp
+    with pytest.raises(InputError, match=r"xp.pow has other bits in each library, expected .*; use"):
+        space.pow  # noqa: B018
+    with pytest.raises(AttributeError):
+        space.no_such_function  # noqa: B018
+
+
+def test_a_device_without_float64_is_refused():
+    pytest.importorskip("array_api_strict")
+    with pytest.raises(InputError, match="which has no float64"):
+        get_backend("strict", "no_float64", precision="reproducible")
+
+
+def test_describes_itself(make_backend):
+    for name in ("numpy", "numba", "torch"):
+        backend = open_backend(make_backend, name)
+        assert backend.describe()["precision"] == "reproducible"
