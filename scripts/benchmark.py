@@ -21,8 +21,8 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
-        "keras-jax, keras-torch, jax, sklearn; floor-numpy, floor-torch (the matrix products alone). Those "
-        "on torch and CuPy accept a device: torch:cuda. Default: all that can run without a GPU"
+        "keras-jax, keras-torch, jax, sklearn. Those on torch and CuPy accept a device: torch:cuda. "
+        "Default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
     add("--rotations", type=int, metavar="R", help="time slices per contender (default: 24; 5 with --race)")

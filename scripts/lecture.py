@@ -35,7 +35,6 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.gradients import gradient_sizes, gradients_grid
     from lecture_experiments.noise import noise_grid
-    from lecture_experiments.paths import compute_surface, record_film
     from lecture_experiments.run import Results, limit_examples, train
 
     from dnn.datasets import load_dataset
@@ -59,18 +58,14 @@ def main(arguments: argparse.Namespace) -> None:
             results.save(*train(EXPERIMENTS[name], data, backend, epochs, seed))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
     shown = pictures.PlotData(outcomes, data)
-    if any(name.startswith("depth-") for name in names):
-        shown.gradients = gradient_sizes(data, backend, seed)
     if "lecture" in names:
         shown.lecture = results.load_network("lecture", backend)
-        shown.film = record_film(data, backend, epochs, seed)
-    if "lbfgs" in names:
-        shown.surface = compute_surface(data, backend, seed)
     shown.noise = noise_grid(outcomes, results, data, backend, seed)
+    has_depths = any(name.startswith("depth-") for name in names)
     grids = {
         "experiments": tables.experiments_grid(outcomes.values()),
         "noise": shown.noise,
-        "gradients": gradients_grid(shown.gradients),
+        "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
     pictures.draw_all(shown, arguments.out)

@@ -93,7 +93,6 @@ a name with a dot at its end stands for all that is in it."""
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --hidden 16 --updates 20 --rotations 1 --contenders numpy"
 IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
-TEXTS = "--files train.txt test.txt --columns 16 --epochs 1 --seeds 1 --backend numpy"
 SMALL = {
     "train.py --backend auto": TRAIN,
     "train.py --blocks 8 --batch-size 800": TRAIN,
@@ -116,22 +115,17 @@ SMALL = {
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
-    "keras-jax sklearn floor-numpy floor-torch": TIME,
+    "keras-jax sklearn": TIME,
     "benchmark.py --race --rotations 3": "--dataset digits --rotations 1 --contenders numpy",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
-    "examples/recognise_images.py": IMAGES,
-    "examples/recognise_images.py --limit 60000": IMAGES,
-    "examples/recognise_images.py --dataset digits": IMAGES,
     "examples/predict_disease.py": "--epochs 1 --folds 2 --seeds 1 --backend numpy",
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
     "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,
     "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
-    "examples/classify_texts.py": TEXTS,
-    "examples/classify_texts.py --files train.txt test.txt": TEXTS,
 }
 """A command line as it stands in a document -> what is added to make it small."""
 EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.py --json gpu.json": {0, 3}}
@@ -260,15 +254,12 @@ def test_every_page_is_in_the_site():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Return a folder with what the documents' commands read: a run, a picture, texts, a small MNIST."""
+    """Return a folder with what the documents' commands read: a run, a picture, a small MNIST."""
     place = tmp_path_factory.mktemp("place")
     options = TRAIN.replace("{n}", "NAME").split()
     assert run("train", *options, "--backend", "numpy", cwd=place).returncode == 0
     digit = load_dataset("digits").x_test[0].reshape(8, 8)
     Image.fromarray(digit).resize((80, 80)).save(place / "digit.png")
-    texts = "".join(f"{c}\ta text of class {c} {i}\n" for i in range(9) for c in "ab")
-    for name in ("train.txt", "test.txt"):
-        (place / name).write_text(texts)
     write_raw_files(place / "data", small_set())
     return place
 

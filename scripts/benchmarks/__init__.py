@@ -5,10 +5,10 @@ dozen updates while the others wait, because a shared machine can be twice as sl
 
 settings    the network, batch size, threads and number of updates
 task        the data of a run, and the interface of a contender
-contenders  table of all contenders: ours, pytorch, peers (other libraries) and floors
+contenders  table of all contenders: ours, pytorch and peers (other libraries)
 worker      times one contender, slice by slice, in this process
 rotation    runs all contenders in turn
-ratios      ratios of lower quartiles with confidence intervals, and the goals
+ratios      ratios of lower quartiles with confidence intervals
 race        seconds of training to a test accuracy
 report      table and JSON of a rotation
 """

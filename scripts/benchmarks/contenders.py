@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from backends import InputError
 from backends.errors import install_command
-from benchmarks import floors, ours, peers, pytorch
+from benchmarks import ours, peers, pytorch
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
@@ -62,8 +62,6 @@ CONTENDERS: Mapping[str, Contender] = {
     "keras-torch": _keras("torch", "torch"),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax, "jax", INSTALL_PEERS),
     "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn, "sklearn", INSTALL_PEERS),
-    "floor-numpy": Contender("products alone, NumPy", floors.prepare_on("numpy")),
-    "floor-torch": Contender("products alone, torch.mm", floors.prepare_on("torch"), "torch", device="cpu"),
 }
 
 

@@ -10,13 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 N_RESAMPLES = 1000
-RATIO_GOALS = (
-    ("numba", "jax", 0.85), ("numba", "floor-numpy", 1.05), ("numba", "pytorch", 0.60),
-    ("numba", "pytorch-fused", 0.70), ("numba", "torch-compile", 0.70), ("numba", "sklearn", 0.25),
-    ("numba", "keras-jax", 0.45), ("torch", "pytorch", 0.72), ("torch", "pytorch-fused", 0.83),
-    ("torch", "torch-compile", 0.80), ("torch", "floor-torch", 1.30), ("numpy", "pytorch", 0.90),
-)  # fmt: skip
-"""(ours, theirs, maximum ratio of the times) for the lecture's network, batch size 100, Adam, 2 cores."""
 
 
 class Estimate(NamedTuple):

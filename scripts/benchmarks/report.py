@@ -7,7 +7,7 @@ from typing import Any
 from _tables import format_columns
 
 from benchmarks.contenders import get_contender
-from benchmarks.ratios import RATIO_GOALS, quartile, quartile_ratio
+from benchmarks.ratios import quartile, quartile_ratio
 from benchmarks.rotation import Results
 
 BASELINE_CONTENDER = "pytorch"
@@ -15,19 +15,8 @@ MAX_QUIET_CORES = 0.1
 """Mean number of cores busy with other processes up to which the machine counts as quiet."""
 
 
-def compare_goals(results: Results) -> list[dict[str, Any]]:
-    """Return each goal with both contenders measured: its ratio and whether it holds."""
-    compared = []
-    for ours, theirs, bound in RATIO_GOALS:
-        if ours in results.runs and theirs in results.runs:
-            ratio = quartile_ratio(results.ms(ours), results.ms(theirs))
-            found = {"ours": ours, "theirs": theirs, "ratio": ratio, "goal": bound}
-            compared.append({**found, "holds": ratio.value <= bound})
-    return compared
-
-
 def table(results: Results) -> str:
-    """Return the table: contenders (fastest first), contenders that could not run and why, goals."""
+    """Return the table: contenders (fastest first), contenders that could not run and why."""
     rows = []
     for name in results.names():
         ms = results.ms(name)
@@ -39,18 +28,11 @@ def table(results: Results) -> str:
             else "-"
         )
         cells = [str(quartile(ms)), ratio, f"{last['preparation']:.1f}"]
-        cells.append("-" if accuracy is None else f"{accuracy:.4f}")
+        cells.append(f"{accuracy:.4f}")
         rows.append([name, get_contender(name).label, *cells])
     headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    text = [format_columns(headings, rows, 2), *not_run, *quietness(results)]
-    if goals := compare_goals(results):
-        rows = [
-            [g["ours"], g["theirs"], str(g["ratio"]), f"{g['goal']:.2f}", "holds" if g["holds"] else "MISSED"]
-            for g in goals
-        ]
-        text += ["", format_columns(["ours", "against", "ratio", "goal", ""], rows, 2)]
-    return "\n".join(text)
+    return "\n".join([format_columns(headings, rows, 2), *not_run, *quietness(results)])
 
 
 def quietness(results: Results) -> list[str]:
@@ -64,7 +46,7 @@ def quietness(results: Results) -> list[str]:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Return settings, measurements with versions and processor, ratios to the baseline, and goals."""
+    """Return settings, measurements with versions and processor, and ratios to the baseline."""
     base = results.ms(BASELINE_CONTENDER) if BASELINE_CONTENDER in results.runs else None
     ratios = {n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base}
     return {
@@ -72,5 +54,4 @@ def as_json(results: Results) -> dict[str, Any]:
         "runs": results.runs,
         "missing": results.missing,
         f"ratio_to_{BASELINE_CONTENDER}": ratios,
-        "goals": [{**goal, "ratio": goal["ratio"]._asdict()} for goal in compare_goals(results)],
     }

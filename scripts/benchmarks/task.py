@@ -31,11 +31,6 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Number of units from the input to the output: (784, 500, 500, 10)."""
-        return (self.x.shape[1], *self.settings.hidden, 10)
-
     def floats(self) -> NDArray[np.float32]:
         """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
         return scale_pixels(self.x)
@@ -51,8 +46,8 @@ class Prepared:
     """A contender that is ready to train: data in memory, network built."""
 
     run: Callable[[int], None]  # runs n more updates and waits until they are done
-    # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10); None: nothing is trained
-    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10)
+    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 

@@ -19,10 +19,8 @@ from benchmarks.task import Prepared, Task, load, scale_pixels
 WAKE_SECONDS = 0.15
 
 
-def accuracy(prepared: Prepared, task: Task) -> float | None:
-    """Return the current test accuracy, computed the same way for all contenders; None if nothing trains."""
-    if prepared.probabilities is None:
-        return None
+def accuracy(prepared: Prepared, task: Task) -> float:
+    """Return the current test accuracy, computed the same way for all contenders."""
     p = prepared.probabilities(scale_pixels(task.x_test))
     return float(np.mean(p.argmax(1) == task.y_test))
 

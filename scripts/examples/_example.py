@@ -2,7 +2,7 @@
 
 import argparse
 import runpy
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,6 @@ def parser(description: str | None, epochs: int) -> command_line.Parser:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
     options.add_backend_arguments(parser)
     return parser
-
-
-def add_image_arguments(parser: command_line.Parser, default: str | None, names: str) -> None:
-    """Add --dataset, --data-dir and --limit."""
-    options.add_data_arguments(parser, default, names)
-    limit = "maximum number of training images (default: %(default)s)"
-    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
 
 
 def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
@@ -75,34 +68,30 @@ def train_network(
     """Train a network of Dense layers by Adam with a learning rate that falls linearly to 0.
 
     Args:
-        x: (n, n_in), may be sparse; uint8 values are pixels and are scaled to [0, 1].
+        x: (n, n_in).
         y: (n,) classes, or (n, n_out) for another loss.
         units: (units, activation) of each layer.
         batch: batch size.
     """
-    from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
+    from dnn import Adam, Dense, LinearDecay, Sequential
 
     updates = arguments.epochs * -(-x.shape[0] // batch)
-    scaled = [Rescaling(1 / 255)] if str(x.dtype) == "uint8" else []
-    layers = [*scaled, *(Dense(count, activation) for count, activation in units)]
+    layers = [Dense(count, activation) for count, activation in units]
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
     model.compile(loss, Adam(LinearDecay(rate, updates)))
     model.fit(x, y, batch_size=batch, epochs=arguments.epochs, verbose=0)
     return model
 
 
-def mean_over_seeds(
-    arguments: argparse.Namespace, scores: Callable[[int], Any], random: bool = True
-) -> list[str]:
+def mean_over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any]) -> list[str]:
     """Return table cells with the mean and standard error of each score over the seeds.
 
     Args:
         scores: seed -> tuple of scores.
-        random: False: the scores do not depend on the seed; use one seed and show no error.
     """
     import numpy as np
 
-    seeds = range(arguments.seed, arguments.seed + (arguments.seeds if random else 1))
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     values = np.asarray([scores(seed) for seed in seeds])
     if len(seeds) == 1:
         return [f"{mean:.4f}" for mean in values[0]]
@@ -115,17 +104,12 @@ def compare(
     about: str,
     headings: tuple[str, ...],
     methods: dict[str, Callable[[int], Any]],
-    fixed: Collection[str] = (),
 ) -> None:
     """Print a line about the data, then a table with the scores of each method over the seeds.
 
     Args:
         methods: name -> function from a seed to a tuple of scores.
-        fixed: names of methods with scores that do not depend on the seed.
     """
-    rows = [
-        (name, *mean_over_seeds(arguments, scores, random=name not in fixed))
-        for name, scores in methods.items()
-    ]
+    rows = [(name, *mean_over_seeds(arguments, scores)) for name, scores in methods.items()]
     print(about)
     print(format_columns(headings, rows))

@@ -16,7 +16,11 @@ def parse() -> argparse.Namespace:
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
     )
     parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
-    _example.add_image_arguments(parser, "digits", "digits (default), or mnist if its files are present")
+    _example.options.add_data_arguments(
+        parser, "digits", "digits (default), or mnist if its files are present"
+    )
+    limit = "maximum number of training images (default: %(default)s)"
+    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
     return parser.parse_args()
 
 

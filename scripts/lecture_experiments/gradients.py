@@ -42,7 +42,7 @@ def gradients_grid(sizes: Sizes) -> Grid:
     for name, (first, *_, last, output) in ((name, [s[0], *s]) for name, s in sizes.items()):
         cells = [f"{size:.1e}" for size in (first, last, output)]
         rows.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
-    return rows and [
+    return [
         ["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"],
         *rows,
     ]

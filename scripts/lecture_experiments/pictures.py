@@ -11,8 +11,6 @@ from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import ACTIVATION_NAMES, DEPTHS, EXPERIMENTS, STEP_NAMES
-from lecture_experiments.gradients import Sizes
-from lecture_experiments.paths import Film, Surface
 from lecture_experiments.run import Outcome
 from lecture_experiments.tables import Grid
 
@@ -38,20 +36,6 @@ def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray
         axes.set_axis_off()
     for axes, image in zip(grid.flat, images, strict=False):
         axes.imshow(image, **colours)
-    return grid
-
-
-def weight_images(
-    figure: Any, rows: int, columns: int, weights: np.ndarray, image_shape: tuple[int, int], quantile: float
-) -> Any:
-    """Draw each column of ``weights`` (n_in, units) as an image: red is positive, blue is negative.
-
-    All images share one colour scale. It ends at this quantile of the absolute weights.
-    """
-    largest = float(np.quantile(np.abs(weights), quantile))
-    images = [column.reshape(image_shape) for column in weights.T]
-    grid = image_grid(figure, rows, columns, images, cmap="RdBu_r", vmin=-largest, vmax=largest)
-    figure.colorbar(grid[0, 0].images[0], ax=grid, label="weight", extend="both", shrink=0.9, aspect=25)
     return grid
 
 
@@ -128,69 +112,18 @@ def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, n_images: in
 
 
 def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], n_units: int = 32) -> None:
-    """Draw the first layer's weights as images: one image per unit, all on one colour scale."""
+    """Draw the first layer's weights as images: red is positive, blue is negative.
+
+    All images share one colour scale. It ends at the 99.5 % quantile of the absolute weights.
+    """
     first = next(layer for layer in model.layers if layer.value)
     W = model.parameters.to_host()[f"{first.name}.W"]  # (n_in, units)
     strongest = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[:n_units]
-    weight_images(figure, 4, 8, W[:, strongest], image_shape, 0.995)
+    largest = float(np.quantile(np.abs(W[:, strongest]), 0.995))
+    images = [column.reshape(image_shape) for column in W[:, strongest].T]
+    grid = image_grid(figure, 4, 8, images, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    figure.colorbar(grid[0, 0].images[0], ax=grid, label="weight", extend="both", shrink=0.9, aspect=25)
     figure.suptitle("Weights of 32 units of the first hidden layer (one image per unit)")
-
-
-def gradients(figure: Any, sizes: Sizes) -> None:
-    """Plot the size of the gradient in each layer, with one line per network."""
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, activation in zip(panels, ("sigmoid", "relu"), strict=True):
-        for n, marker in zip(DEPTHS, "osD^vP", strict=True):
-            found = sizes[f"depth-{n}-{activation}"]
-            axes.plot(
-                range(1, len(found) + 1), found, f"{marker}-", ms=4, label=f"{n} hidden layer{'s' * (n > 1)}"
-            )
-        axes.set(
-            title=f"Gradient before training: {ACTIVATION_NAMES[activation]}",
-            yscale="log",
-            xticks=range(1, max(DEPTHS) + 2),
-        )
-        axes.set(xlabel="layer (1: first hidden layer, last: output layer)")
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("root mean square of the gradient\nof a layer's weights")
-    panels[1].legend(fontsize=SMALL_FONT_POINTS, loc="lower right")
-
-
-def film_strip(figure: Any, film: Film, image_shape: tuple[int, int], n_units: int = 3) -> None:
-    """Draw the weights of the hidden units that change most, at several moments of the training."""
-    moments = list(film)
-    moved = np.abs(film[moments[-1]] - film[moments[0]]).sum(axis=0)
-    units = np.argsort(-moved, kind="stable")[:n_units]
-    shown = np.stack([film[n][:, unit] for unit in units for n in moments], axis=1)
-    grid = weight_images(figure, n_units, len(moments), shown, image_shape, 0.998)
-    for axes, n in zip(grid[0], moments, strict=True):
-        axes.set_title(f"{n:,}", fontsize=SMALL_FONT_POINTS + 2)
-    figure.suptitle(f"Weights of {n_units} units of the first hidden layer, by number of updates")
-
-
-def loss_surface(figure: Any, found: Surface) -> None:
-    """Draw the loss in the plane of both paths, with logarithmic colours."""
-    from matplotlib.colors import LogNorm
-    from matplotlib.ticker import LogLocator
-
-    axes = figure.subplots()
-    levels = np.geomspace(found.loss.min(), found.loss.max(), 25)
-    norm = LogNorm(levels[0], levels[-1])
-    filled = axes.contourf(found.across, found.up, found.loss, levels, cmap="viridis", norm=norm)
-    axes.contour(found.across, found.up, found.loss, levels, colors="white", linewidths=0.3)
-    for (name, path), colour, marker in zip(found.paths.items(), ("orange", "red"), "os", strict=True):
-        axes.plot(*path.T, f"{marker}-", color=colour, ms=3, lw=1, label=name)
-    axes.plot(0, 0, "*", color="black", ms=12, label="start")
-    axes.set(
-        title="Training loss in the plane of both paths\n(paths are projected onto the plane)", aspect="equal"
-    )
-    axes.set(
-        xlabel="distance from the start along the first principal direction of the paths",
-        ylabel="distance along the second principal direction",
-    )
-    axes.legend(fontsize=SMALL_FONT_POINTS + 1)
-    ticks = LogLocator(subs=(1, 2, 5))
-    figure.colorbar(filled, label="mean training loss", shrink=0.8, ticks=ticks, format="{x:g}")
 
 
 def noise(figure: Any, grid: Grid) -> None:
@@ -216,9 +149,6 @@ class PlotData:
     outcomes: Mapping[str, Outcome]
     data: Dataset
     noise: Grid = field(default_factory=list)
-    gradients: Sizes = field(default_factory=dict)
-    film: Film = field(default_factory=dict)
-    surface: Surface | None = None
     lecture: Sequential | None = None  # the trained network
 
 
@@ -245,9 +175,3 @@ def draw_all(shown: PlotData, folder: Path) -> None:
         draw("depth", 6.4, 4, depth, outcomes)
     if shown.noise:
         draw("noise", 6.4, 4, noise, shown.noise)
-    if shown.gradients:
-        draw("gradients", 8.4, 4, gradients, shown.gradients)
-    if shown.film:
-        draw("film", 8.4, 3.6, film_strip, shown.film, data.image_shape)
-    if shown.surface is not None:
-        draw("surface", 6.8, 5.2, loss_surface, shown.surface)

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import contenders, floors, race, ratios, report, rotation, worker
+from benchmarks import contenders, race, ratios, report, rotation, worker
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings
 from benchmarks.task import load
 from command_lines import assert_refused, run_here
 
-from backends import InputError, get_backend
+from backends import InputError
 
 OPTIONS = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
 
@@ -34,18 +34,17 @@ def results_of(other=None, **ms):
 
 @pytest.mark.slow
 def test_contenders_run_and_write_json(tmp_path):
-    names = ("numpy", "torch", "pytorch", "floor-numpy")
+    names = ("numpy", "torch", "pytorch")
     result = run(*OPTIONS, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
     assert result.returncode == 0, result.stderr
     content = json.loads((tmp_path / "b.json").read_text())
     assert set(content["runs"]) == set(names)
     assert content["missing"] == {}
-    assert [goal["ours"] for goal in content["goals"]] == ["torch", "numpy"]
     for name, (first, found) in content["runs"].items():
         assert found["ms"] > 0
         assert found["trained"] > first["trained"] >= 6  # warm-up of at most an epoch, wake-up, and a slice
         assert found["preparation"] > 0
-        assert (found["test_accuracy"] is None) == (name == "floor-numpy")
+        assert 0 <= found["test_accuracy"] <= 1
         assert name in result.stdout
     assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
@@ -120,20 +119,13 @@ def test_report_says_if_the_machine_was_quiet():
         text = report.table(results_of(other=cores, numpy=[3.0, 3.0]))
         assert word in text
         assert ("cores" in text) == (cores is not None)
-        assert "goal" not in text  # there is nothing to compare with
 
 
-def test_goals_compare_ratios_of_quartiles():
-    results = results_of(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0], floor_torch=[1.0, 2.0])
-    compared = {(goal["ours"], goal["theirs"]): goal for goal in report.compare_goals(results)}
-    assert compared["numpy", "pytorch"]["ratio"] == (0.75, 0.75, 0.75)
-    assert compared["numpy", "pytorch"]["holds"]
-    assert not compared["torch", "floor-torch"]["holds"]  # 2.5 against 1.30
-    assert ("torch", "jax") not in compared
-    text = report.table(results)
+def test_report_is_sorted_and_names_missing_contenders():
+    text = report.table(results_of(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0]))
+    assert "0.750  (0.750 to 0.750)" in text
     assert "not run: jax: jax not installed" in text
-    assert text.index("floor-torch") < text.index("ours on torch") < text.index("PyTorch eager")
-    assert text.index("PyTorch eager") < text.index("MISSED")
+    assert text.index("ours on torch") < text.index("ours on NumPy") < text.index("PyTorch eager")
 
 
 def test_number_of_timed_updates(monkeypatch):
@@ -235,18 +227,10 @@ def test_slices_are_timed_one_by_one(monkeypatch):
 def test_a_task_has_full_batches():
     task = load(Settings(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
-    assert (task.updates_per_epoch, task.updates_per_call, task.widths) == (14, 7, (64, 5, 10))
+    assert (task.updates_per_epoch, task.updates_per_call) == (14, 7)
     assert sorted(task.order(3).ravel()) == list(range(1400))
     assert not np.array_equal(task.order(3), task.order(4))
     np.testing.assert_allclose(task.floats(), task.x / 255, rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_floor_products(name):
-    products = floors.operands(get_backend(name), (784, 500, 500, 10), 100)
-    assert len(products) == 8
-    assert all(tuple(out.shape) == (a.shape[0], b.shape[1]) for a, b, out in products)
-    assert sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in products) == 309_800_000
 
 
 def test_contenders_learn():

@@ -34,13 +34,11 @@ DEFAULTS = {
                        "logits": False, "rounded": False, "class_names": None}),
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
-                   "precision": "float32", "mutant": None, "json": False,
+                   "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
                    "epochs": 10, "seeds": 5, "limit": None}),
-    "classify_texts": ("", {**EXAMPLE, "epochs": 8, "columns": 4096, "files": None}),
     "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
                             "dataset": "digits", "data_dir": None, "limit": 10_000}),
     "predict_disease": ("", {**EXAMPLE, "epochs": 40, "folds": 10}),
-    "recognise_images": ("", {**EXAMPLE, "epochs": 10, "dataset": None, "data_dir": None, "limit": 10_000}),
 }  # fmt: skip
 # (command, arguments, options).
 GIVEN_OPTIONS = [
@@ -102,7 +100,7 @@ def test_train_distinguishes_given_options_from_defaults(options, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "words"),
     [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
-     ("classify_texts", "--files a")],
+     ("find_anomalies", "x")],
 )  # fmt: skip
 def test_rejects_unknown_arguments(command, words, options, capsys):
     with pytest.raises(SystemExit) as stop:
