@@ -18,7 +18,7 @@ from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.parting import describe_parting
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target
+from array_agreement.targets import InputError, Target, is_user_code
 from array_agreement.watched import WIDER_DTYPES, Call, tree_map, unwrap_narrow
 
 MAX_SEARCH_SECONDS = 30.0
@@ -102,9 +102,9 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
 
 
 def caller_location() -> str:
-    """Return "file:line" of the innermost caller outside this package."""
+    """Return "file:line" of the innermost caller outside array libraries."""
     frame: Any = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__package__") in (__package__, "numpy.lib"):
+    while frame.f_back and not is_user_code(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -116,7 +116,7 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     one that the oracle computes in a wider dtype. Otherwise there are two answers.
     """
     wrong = [verdict for verdict in verdicts if not verdict.ratio <= 1]
-    if not wrong:
+    if not wrong or wrong[0].output == "call":  # an exception says where it was raised
         return
     replay = Replay(backend, oracle.runs, derivative)
     oracle.run_hooked(replay, default_dtype(backend.xp))

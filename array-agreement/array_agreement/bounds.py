@@ -183,7 +183,8 @@ class Bound:
         ratio = np.where(np.isnan(self.bound) | _equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
         verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
-        verdict.digits, verdict.dtype = self.digits(), expected
+        verdict.digits = self.digits()
+        verdict.dtype = expected if self.dtype else "float32" if self.limit is FLOAT32 else "float64"
         verdict.rtol, verdict.atol = self.tolerances()
         if verdict.ratio > 1:
             i = np.unravel_index(np.argmax(ratio), ratio.shape)

@@ -40,7 +40,7 @@ class Agreement:
         return {key: found[key] for key in sorted(found)}
 
     def __str__(self) -> str:
-        pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} admit the bound"
+        pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} cover the bound"
                   for (o, d), (r, a) in self.tolerances().items())  # fmt: skip
         skipped = (f"{name} skipped: {why}" for name, why in self.skipped.items())
         return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped])

@@ -150,7 +150,7 @@ class Gradient:
             spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[PERTURBED_STEP] - right[PERTURBED_STEP]
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)
-        bound = Bound("gradient", exact, runs, np.float64)
+        bound = Bound("gradient", exact, runs, None, FLOAT32)
         bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
         return bound
 

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from array_api_compat import is_array_api_obj
 
 from array_agreement.bounds import Bound, Verdict
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target, shorten
+from array_agreement.targets import InputError, Target, is_user_code, shorten
 from array_agreement.watched import Array, WatchedNamespace, leaves, tree_map, unwrap
 
 
@@ -143,7 +144,10 @@ class Oracle:
             results = self.run(backend.xp, put)
             values = {name: backend.to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
-            return [Verdict(backend.name, "call", np.inf, f"raises {type(error).__name__}: {shorten(error)}")]
+            places = [(f.f_code.co_filename, n) for f, n in walk_tb(error.__traceback__) if is_user_code(f)]
+            where = "{}:{}".format(*places[-1]) if places else "its first line"
+            note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
+            return [Verdict(backend.name, "call", np.inf, note)]
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
         with np.errstate(all="ignore"):

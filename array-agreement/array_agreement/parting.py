@@ -11,15 +11,13 @@ from array_api_compat import is_array_api_obj
 
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import FLOAT32, Rounding
-from array_agreement.targets import Target, shorten
+from array_agreement.targets import Target, is_user_code, shorten
 from array_agreement.watched import leaves, unwrap_narrow
 
 MAX_LINES = 20_000
 MAX_ELEMENTS = 1000
 ROUNDING_FACTOR = 1e4
 """Differences up to this many roundings of the largest element are no parting."""
-LIBRARIES = {"numpy", "torch", "jax", "cupy", "array_api_compat", "array_api_strict", __package__}
-"""Packages that differ between the runs in any case; of the standard library neither is shown."""
 
 
 @dataclass
@@ -51,8 +49,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
 
     def watch(frame: Any, event: str, _: Any) -> Any:
         nonlocal n_lines
-        packages = str(frame.f_globals.get("__name__", "")).split(".")
-        if packages[0] in sys.stdlib_module_names or not LIBRARIES.isdisjoint(packages):
+        if not is_user_code(frame):
             return None
         if event == "line" and n_lines < MAX_LINES:
             n_lines += 1

@@ -1,6 +1,7 @@
 """The array libraries that can be compared, by "library" or "library:device"."""
 
 import importlib
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ NAMESPACES = {
 """Importable namespace of each library that has another name; any other name is imported itself."""
 
 
+LIBRARIES = {"numpy", "torch", "jax", "cupy", "array_api_compat", "array_api_strict", __package__}
+
+
 class InputError(ValueError):
     """An argument is wrong. The message says what was expected and what to do."""
 
@@ -30,6 +34,12 @@ def shorten(value: object, limit: int = 160) -> str:
     """Return ``str(value)`` on one line of at most ``limit`` characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def is_user_code(frame: Any) -> bool:
+    """Return whether a frame is outside the standard library and array libraries, also vendored ones."""
+    packages = str(frame.f_globals.get("__name__", "")).split(".")
+    return packages[0] not in sys.stdlib_module_names and LIBRARIES.isdisjoint(packages)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_a_failure_shows_the_element_and_the_tolerances():
     assert allowed * ratio == pytest.approx(0.5, rel=0.01)
 
 
-def test_the_tolerances_admit_the_bound_and_little_more():
+def test_the_tolerances_cover_the_bound_and_little_more():
     agreement = check_agreement(lambda xp, x: (xp.exp(x), x + 1), X, backends=["torch"], dtype="float32")
     bounds = Oracle(lambda xp, x: (xp.exp(x), x + 1), [X], dtype="float32").bounds("float32")
     assert list(agreement.tolerances()) == [("0", "float32"), ("1", "float32")]
@@ -130,7 +130,7 @@ def test_the_tolerances_admit_the_bound_and_little_more():
         allowed = rtol * np.abs(bound.exact) + atol
         assert np.all(allowed >= bound.bound)
         assert np.min(allowed / bound.bound) < 1.1
-        assert f"{output}, {dtype}: rtol={rtol:g}, atol={atol:g} admit the bound" in str(agreement)
+        assert f"{output}, {dtype}: rtol={rtol:g}, atol={atol:g} cover the bound" in str(agreement)
 
 
 def test_vacuous_outputs_fail():
