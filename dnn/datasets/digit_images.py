@@ -35,6 +35,8 @@ MIN_CONTRAST = 20.0  # of 255; the noise of an empty page is mostly below it
 # Shares of the digit's longer side. Thinner strokes, as 1 % of MNIST's are, are widened to STROKE_WIDTH.
 MIN_STROKE_WIDTH = 0.06
 STROKE_WIDTH = 0.1
+MAX_CROSSING_EXTENT = 0.7  # share of the page's width (or height) of ink that reaches two opposite sides
+CROSSES = "it is a line or an area across the whole picture: leave a margin around the digit"
 MAX_SHEAR = 1.0  # largest horizontal shift per row that deskewing removes: 45 degrees
 
 
@@ -75,26 +77,30 @@ def load_digit_image(
         named = path
         image = open_picture(require_path("path", path))
     shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
-    for digit, form in _candidates(image, shape, deskew):
-        reason = why_no_digit(form) if only_digits else None
+    for digit, form, crosses in _candidates(image, shape, deskew):
+        reason = (CROSSES if crosses else why_no_digit(form)) if only_digits else None
         if reason is None:
             return digit
         shows = f"digit: {reason}"
     raise InputError(f"{named} shows no {shows}")
 
 
-def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Iterator[tuple[Grey, Grey]]:
-    """Yield interpretations of the image, each in `shape` and in MNIST's (28, 28)."""
+def _candidates(
+    image: Image.Image, shape: tuple[int, int], deskew: bool
+) -> Iterator[tuple[Grey, Grey, bool]]:
+    """Yield interpretations of the image, each in `shape`, in MNIST's (28, 28), and whether it crosses the page."""
     if image.mode == "L" and not deskew and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
-            yield pixels, pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
+            form = pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
+            yield pixels, form, False
             return
     for page in grey_pages(image, for_ink=True):
-        ink = _find_ink(page, max(_ink_shape(shape)))
-        if ink is not None:
+        found = _find_ink(page, max(_ink_shape(shape)))
+        if found is not None:
+            ink, crosses = found
             ink = _deskew(ink) if deskew else ink
-            yield _fit(ink, shape), _fit(ink, (28, 28))
+            yield _fit(ink, shape), _fit(ink, (28, 28)), crosses
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -124,8 +130,11 @@ def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
     return border
 
 
-def _find_ink(page: Image.Image, side: int) -> Floats | None:
+def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
     """Return the ink's strength (h, w) >= 0, cropped to the ink, or None if the page is blank.
+
+    The second result says whether the ink crosses the page: it reaches two opposite sides, and the page is
+    wider. So does an edge between two areas, but no digit that has been cropped.
 
     The background is bright if the border's median is above the middle between the page's darkest and
     brightest pixel. Subtracting a plane through the border removes a shadow across the page. Otsu's threshold
@@ -156,10 +165,12 @@ def _find_ink(page: Image.Image, side: int) -> Floats | None:
     if not core.any() or core.all() or ink[core].mean() - ink[~core].mean() < MIN_CONTRAST:
         return None
     rows, columns = box(core)
+    extent = sorted((np.ptp(core.nonzero(), axis=1) + 1) / core.shape)
+    crosses = extent[0] < MAX_CROSSING_EXTENT and extent[1] == 1
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # one pixel of the result
     edge = (_blur(core, one_pixel) > 0) & (ink > max(MIN_EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
-    return ink[box(ink > 0)]
+    return ink[box(ink > 0)], bool(crosses)
 
 
 def _fit_plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
