@@ -88,7 +88,7 @@ def load_digit_image(
 def _candidates(
     image: Image.Image, shape: tuple[int, int], deskew: bool
 ) -> Iterator[tuple[Grey, Grey, bool]]:
-    """Yield interpretations of the image, each in `shape`, in MNIST's (28, 28), and whether it crosses the page."""
+    """Yield interpretations of the image: in `shape`, in (28, 28), and whether its ink crosses the page."""
     if image.mode == "L" and not deskew and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
