@@ -17,7 +17,7 @@ from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.parting import describe_parting
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, is_user_code
 from array_agreement.watched import WIDER_DTYPES, Call, tree_map, unwrap_narrow
 
@@ -46,14 +46,10 @@ class Replay(Rounding):
         self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
 
     def __call__(self, call: Call) -> Any:
-        if (
-            not self.found
-            and call.name != "from_numpy"
-            and call.arrays()
-            and time.monotonic() < self.deadline
-        ):
+        is_search = not self.found and time.monotonic() < self.deadline
+        if is_search and call.arrays() and call.name != "from_numpy":
             self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
-            self.is_extended = call.is_extended()
+            self.is_extended = call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
         if isinstance(call.dtypes, tuple | list):
             return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]
@@ -61,9 +57,8 @@ class Replay(Rounding):
 
     def judge(self, call: Call) -> list[Verdict]:
         """Compare the backend on a function that consists of this call."""
-        oracle = Oracle(
-            partial(repeat_call, call), [np.asarray(unwrap_narrow(x)) for x in call.arrays()], self.runs
-        )
+        arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays()]
+        oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient

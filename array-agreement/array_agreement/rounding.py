@@ -56,6 +56,8 @@ unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones
 empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose
 """)
 )
+EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS | DOTS | EXACT_CALLS
+"""Calls that NumPy computes in long double."""
 
 
 def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> Any:

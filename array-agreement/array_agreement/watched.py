@@ -72,10 +72,6 @@ def _dtype_or_type(x: Any) -> Any:
     return np.dtype(x) if scalar_type else x if isinstance(x, str | np.dtype) else type(x)
 
 
-def _narrow_long_double_dtype(dtype: Any) -> Any:
-    return {"f": np.dtype("d"), "F": np.dtype("D")}.get(dtype.char, dtype)
-
-
 def _narrow_long_double(x: Any) -> Any:
     """Convert long double to float64; return other objects unchanged."""
     narrow = {"g": "d", "G": "D"}.get(getattr(getattr(x, "dtype", None), "char", ""))
@@ -117,21 +113,13 @@ class Call:
 
         Functions that have no long double, such as linear algebra, compute in float64.
         """
-        wider = WIDER_DTYPES if self.wide else {}
+        if not self.wide:
+            return self.run(array)
         try:
-            return self.run(array, lambda dtype: wider.get(dtype, dtype))
+            return self.run(array, lambda dtype: WIDER_DTYPES.get(dtype, dtype))
         except TypeError:
-            if not self.wide:
-                raise
-            return self.run(lambda x: _narrow_long_double(array(x)), _narrow_long_double_dtype)
-
-    def is_extended(self) -> bool:
-        """Return whether NumPy computes the call in the wider dtypes of its arguments."""
-        try:
-            self.run(unwrap, lambda dtype: WIDER_DTYPES.get(dtype, dtype))
-        except TypeError:
-            return False
-        return self.wide and "special." not in self.name
+            double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
+            return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
 
     def arrays(self) -> list["Array"]:
         """Return the array arguments, positional ones first."""
