@@ -14,6 +14,8 @@ from backends.errors import short_repr, shorten
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 CATEGORY_CURE = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
 """Advice in errors about text and categories."""
+FILL_CURE = "remove the row, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
+"""Advice in errors about NaN in data frames."""
 HOST_DEVICE_TYPES = (1, 3, 11)
 """DLPack's device types with host memory: kDLCPU, kDLCUDAHost and kDLROCMHost (pinned)."""
 
@@ -87,13 +89,20 @@ def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             which = argument if name is None else f"column {name!r} of {argument}"
-            raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}")
+            one_hot = "" if name is None else ", or encode it with pandas.get_dummies"
+            raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}{one_hot}")
         kinds.add(str(dtype) if isinstance(kind, str) else None)
     mixed = frame and len(kinds) > 1 and None not in kinds
     try:
         with np.errstate(over="ignore"):
-            return np.asarray(given, dtype=backend.dtype_name if mixed else None)
+            array = np.asarray(given, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{argument} is {short_repr(given)}", f"an array of numbers ({shorten(error)})"
         ) from None
+    if frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        got = f"column {given.columns[column]!r} of {argument} holds NaN or infinity, first in example {row}"
+        where = f" (index {shorten(given.index[row])})" if hasattr(given, "index") else ""
+        raise InputError(f"{got}{where}", "finite numbers", FILL_CURE)
+    return array

@@ -127,13 +127,20 @@ def test_pandas(backend):
     assert backend.to_host(validate_examples(backend, "x", pixels, (2,))).dtype == np.uint8
     labels = validate_targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
+    for hole in (np.nan, -np.inf):
+        broken = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, hole, hole]}, index=["i", "j", "k"])
+        where = r"column 'b' of x holds NaN or infinity, first in example 1 \(index j\).*fillna"
+        with pytest.raises(InputError, match=where):
+            validate_examples(backend, "x", broken, (2,))
+        with pytest.raises(InputError, match=where):
+            validate_examples(backend, "x", broken.assign(a=[1, 2, 3]), (2,))
     frame.loc[2, "b"] = pandas.NA
     for x in (frame, frame[["b"]]):
         with pytest.raises(InputError, match=r"x (is|has dtype|holds NaN)"):
             validate_examples(backend, "x", x, (x.shape[1],))
     for kind in ("str", "object", "category"):
         frame["town"] = pandas.Series(list("abca"), dtype=kind)
-        with pytest.raises(InputError, match=r"column 'town' of x is .*expected numbers"):
+        with pytest.raises(InputError, match=r"column 'town' of x is .*expected numbers.*get_dummies"):
             validate_examples(backend, "x", frame, (4,))
         with pytest.raises(InputError, match=r"column 'town' of y is .*numpy.unique"):
             validate_targets(backend, "y", frame["town"], 4, 3)
