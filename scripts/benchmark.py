@@ -25,15 +25,13 @@ def parse() -> argparse.Namespace:
         "Default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, metavar="R", help="time slices per contender (default: 24; 5 with --race)")
+    add("--rotations", type=int, default=24, metavar="R", help="time slices per contender (default: 24)")
     add("--updates", type=int, default=1200, metavar="N", help="timed updates per contender (default: 1200)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
     add("--activation", default="sigmoid", help="sigmoid, tanh or relu (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="default: each library's own choice")
     options.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
-    race = "seconds to 98.0 and 98.5 %% test accuracy with train.py --preset quick; each rotation is a seed"
-    add("--race", action="store_true", help=race)
     add("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     return parser.parse_args()
 
@@ -54,8 +52,6 @@ def main(arguments: argparse.Namespace) -> None:
         updates=arguments.updates,
         threads=arguments.threads,
     )
-    if arguments.rotations is None:
-        arguments.rotations = 5 if arguments.race else 24
     positive_integer("rotations", arguments.rotations)
     path = arguments.json
     if path is not None and not path.absolute().parent.is_dir():
@@ -63,10 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     for name in arguments.contenders or ():
         if why := why_not(name):
             raise BackendUnavailable(f"contender {name!r} cannot run: {why}")
-    if arguments.race:
-        show_race(arguments)
-    else:
-        compare(arguments, settings)
+    compare(arguments, settings)
 
 
 def compare(arguments: argparse.Namespace, settings: Any) -> None:
@@ -83,27 +76,6 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
     if not results.names():
         raise BackendUnavailable(f"no contender can run: {results.missing}")
     print(report.table(results), flush=True)
-
-
-def show_race(arguments: argparse.Namespace) -> None:
-    """Run --race: complete trainings in turn, each in its own process."""
-    from benchmarks import race
-
-    from backends import BackendUnavailable
-    from dnn.validation.settings import look_up
-
-    names = arguments.contenders or ["numba", "torch", "pytorch-fused"]
-    for name in names:
-        look_up("contender", name, race.RACERS)
-    curves: dict[str, list[race.Curve]] = {name: [] for name in names}
-    settings = {"dataset": arguments.dataset, "data_dir": arguments.data_dir}
-    for name, found in race.run(names, arguments.rotations, settings):
-        if "reason" in found:
-            raise BackendUnavailable(f"contender {name!r} cannot run: {found['reason']}")
-        curves[name].append(found)
-        command_line.say(f"{name}: {found['accuracy'][-1]:.4f} after {sum(found['seconds']):.1f} s")
-    print(race.table(curves), flush=True)
-    command_line.write_json(arguments.json, curves)
 
 
 if __name__ == "__main__":

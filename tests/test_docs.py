@@ -116,7 +116,6 @@ SMALL = {
     "benchmark.py": TIME,
     "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
     "keras-jax sklearn": TIME,
-    "benchmark.py --race --rotations 3": "--dataset digits --rotations 1 --contenders numpy",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",

@@ -9,6 +9,5 @@ contenders  table of all contenders: ours, pytorch and peers (other libraries)
 worker      times one contender, slice by slice, in this process
 rotation    runs all contenders in turn
 ratios      ratios of lower quartiles with confidence intervals
-race        seconds of training to a test accuracy
 report      table and JSON of a rotation
 """

@@ -7,14 +7,11 @@ import pytest
 import scipy.optimize
 import scipy.special
 import torch
-from sklearn.datasets import load_digits
-from sklearn.neural_network import MLPClassifier
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import SGD, Activation, Adagrad, Adam, AdamW, Dense, RMSprop, Sequential
+from dnn import SGD, Activation, Adagrad, Adam, AdamW, RMSprop
 from dnn.agreement import (
-    Data,
     get_contender,
     make_oracle,
 )
@@ -22,13 +19,6 @@ from dnn.agreement.cases import loss_variants
 from dnn.agreement.oracle import pre_activation
 from dnn.agreement.samples import samples
 from dnn.parameters import Parameters
-
-
-@pytest.fixture(scope="module")
-def data():
-    x, y = load_digits(return_X_y=True)
-    return Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
-
 
 # --------------------------------------------------------------------------- gradients
 
@@ -204,35 +194,3 @@ def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
         optimizer.step()
     moved = np.linalg.norm(p_.detach().numpy() - start)
     assert np.linalg.norm(parameters.to_host()["p"] - p_.detach().numpy()) <= 1e-12 * moved
-
-
-@pytest.mark.parametrize(
-    ("activation", "theirs"), [("relu", "relu"), ("tanh", "tanh"), ("sigmoid", "logistic")]
-)
-@pytest.mark.parametrize(("solver", "optimizer"), [("sgd", SGD(0.1)), ("sgd", SGD(0.1, 0.9, True))])
-def test_one_update_is_that_of_scikit_learn(activation, theirs, solver, optimizer, data):
-    # Not Adam: scikit-learn adds epsilon to sqrt(v) before the bias correction.
-    x, y = data.x[:100].astype(np.float64), data.y[:100]
-    model = Sequential(
-        [Dense(9, activation), Dense(10, "softmax")],
-        input_shape=(64,),
-        backend=get_backend("numpy", dtype="float64"),
-    )
-    model.compile("categorical_crossentropy", optimizer)
-    before = model.parameters.to_host()
-    other = MLPClassifier(
-        (9,), activation=theirs, solver=solver, alpha=0.0, batch_size=100, shuffle=False,
-        learning_rate_init=0.1, momentum=optimizer.momentum, nesterovs_momentum=optimizer.nesterov,
-    )  # fmt: skip
-    other.partial_fit(x, y, classes=np.arange(10))  # makes its arrays and optimizer
-    for i in (1, 2):
-        other.coefs_[i - 1][...] = before[f"dense_{i}.W"]
-        other.intercepts_[i - 1][...] = before[f"dense_{i}.b"]
-    for velocity in other._optimizer.velocities:
-        velocity[...] = 0.0
-    other.partial_fit(x, y)
-    model.fit(x, y, batch_size=100, shuffle=False)
-    after = model.parameters.to_host()
-    for i in (1, 2):
-        np.testing.assert_allclose(other.coefs_[i - 1], after[f"dense_{i}.W"], rtol=1e-11, atol=1e-13)
-        np.testing.assert_allclose(other.intercepts_[i - 1], after[f"dense_{i}.b"], rtol=1e-11, atol=1e-13)

@@ -4,12 +4,11 @@ import json
 import os
 import sys
 from itertools import islice
-from types import SimpleNamespace
 
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import contenders, race, ratios, report, rotation, worker
+from benchmarks import contenders, ratios, report, rotation, worker
 from benchmarks.contenders import CONTENDERS, available, environment, get_contender
 from benchmarks.settings import Settings
 from benchmarks.task import load
@@ -47,27 +46,6 @@ def test_contenders_run_and_write_json(tmp_path):
         assert 0 <= found["test_accuracy"] <= 1
         assert name in result.stdout
     assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-
-
-@pytest.mark.slow
-def test_race(tmp_path):
-    json_file = tmp_path / "race.json"
-    small = ("--dataset", "digits", "--race", "--rotations", "1", "--contenders", "numpy", "pytorch-fused")
-    result = run(*small, "--json", json_file, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    found = json.loads(json_file.read_text())
-    assert list(found) == ["numpy", "pytorch-fused"]
-    for (curve,) in found.values():
-        assert min(curve["seconds"]) > 0
-        assert 0.3 < curve["accuracy"][-1] < 0.99
-    assert result.stdout.count("-, 0 of 1") == 4
-
-
-def test_seconds_to_count_full_epochs():
-    curves = [{"seconds": [1.0, 2.0, 4.0], "accuracy": [0.9, last, 0.986]} for last in (0.98, 0.97)]
-    assert [race.seconds_to(curve, 0.98) for curve in curves] == [3.0, 7.0]
-    assert race.seconds_to(curves[0], 0.99) is None
-    assert race.table({"a": curves}).endswith("a  4.0 (3.0 to 7.0)  7.0 (7.0 to 7.0)     98.60 %")
 
 
 @pytest.mark.parametrize(
@@ -138,29 +116,9 @@ def test_number_of_timed_updates(monkeypatch):
     monkeypatch.setattr(
         benchmark, "compare", lambda words, settings: seen.append((words.rotations, settings))
     )
-    monkeypatch.setattr(benchmark, "show_race", lambda words: seen.append(words.rotations))
     assert main("") == (24, Settings())
     more = "--dataset digits --data-dir d --hidden 3 --activation relu --batch-size 4 --updates 5 --threads 1"
     assert main(f"--rotations 2 {more}") == (2, Settings("digits", "d", (3,), "relu", 4, 5, threads=1))
-    assert [main("--race"), main("--race --rotations 3")] == [5, 3]
-
-
-def test_each_racer_has_each_seed_in_turn(monkeypatch, capsys):
-    def ask(module, name, settings, timeout, variables):
-        asked.append((module, name, settings))
-        yield {"seconds": [2.0], "accuracy": [0.5]}
-
-    asked = []
-    monkeypatch.setattr(race, "ask", ask)
-    benchmark.show_race(SimpleNamespace(rotations=2, contenders=None, json=None, dataset="d", data_dir=None))
-    assert [(name, settings["seed"]) for _, name, settings in asked] == [
-        (name, seed) for seed in (0, 1) for name in ("numba", "torch", "pytorch-fused")
-    ]
-    assert asked[0] == ("benchmarks.race", "numba", {"dataset": "d", "data_dir": None, "seed": 0})
-    assert capsys.readouterr().err.splitlines()[0] == "numba: 0.5000 after 2.0 s"
-    monkeypatch.setitem(race.RACERS, "numpy", lambda name, data, *more: (name, len(data.x_test), *more))
-    settings = json.dumps({"dataset": "digits", "data_dir": None, "seed": 3})
-    assert list(race.run_race("numpy", settings)) == [("numpy", 360, 3, 5 * 6)]  # 1,437: six batches of 250
 
 
 def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):

@@ -9,7 +9,6 @@ import kernel_cases
 import layer_cases
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from helpers import assert_close, same_bits
 from kernel_cases import Numbers
@@ -184,19 +183,6 @@ def test_gaussian_noise_is_box_muller():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gaussian_noise_is_normal(dtype):
-    x = np.full((200, 501), 3.0, dtype=dtype)
-    y = np.empty_like(x)
-    KERNELS["gaussian_noise"].function(npx, some_bits(*x.shape), x, 0.5, y)
-    noise = (y - 3.0).ravel().astype(np.float64) / 0.5
-    assert y.dtype == dtype
-    assert scipy.stats.kstest(noise, "norm").pvalue > 1e-3
-    assert noise.std() == pytest.approx(1.0, abs=0.01)
-    assert scipy.stats.kurtosis(noise) == pytest.approx(0.0, abs=0.08)
-    assert abs(np.corrcoef(noise[:-1], noise[1:])[0, 1]) < 0.02
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
     bits = np.asarray([[0, 2**63 - 1, (2**31 - 1) << 32]])
     y = np.empty((1, 6), dtype=dtype)
@@ -211,10 +197,6 @@ def test_smooth_moves_sums_are_exact_and_within_1():
         2**8 * warping.SMOOTHING_ROW_SUM * max(1.0, warping.SMOOTHING_ROW_SUM * warping.FIRST_SUM_SCALE)
         <= 2**24
     )
-
-
-def test_cases_have_padding_and_odd_sizes():
-    assert any(a != b for *_, padding in layer_cases.GEOMETRIES for a, b in padding)
 
 
 def test_the_large_case_exceeds_one_numpy_block():

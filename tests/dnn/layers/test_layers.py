@@ -73,26 +73,6 @@ def test_names():
         model_of(Dense(2, name="x"), Dense(2, name="x"))
 
 
-def test_shorter_batches_use_the_same_buffers():
-    model = model_of(Dense(3, "tanh"), Dense(2))
-    model.reserve(10, training=True)
-    model.reserve(4, training=True)
-    first, last = model.layers
-    for layer in model.layers:
-        long, short = layer._buffers[10], layer._buffers[4]
-        assert all(np.shares_memory(getattr(long, n), getattr(short, n)) for n in ("y",))
-    assert first._buffers[4].dx is None
-    assert last._buffers[4].dx.shape == (4, 3)
-
-
-def test_training_after_prediction_gets_its_buffers():
-    model = model_of(Dense(3, "tanh"), Dense(2))
-    model.reserve(4, training=False)
-    assert model.layers[1]._buffers[4].dx is None
-    model.reserve(4, training=True)
-    assert model.layers[1]._buffers[4].dx.shape == (4, 3)
-
-
 def test_the_first_layer_returns_no_gradient():
     """Every kind of layer, also frozen."""
     numpy = get_backend("numpy")

@@ -5,23 +5,12 @@ import pytest
 from helpers import others_slow
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
-from scipy.optimize import least_squares, minimize
+from scipy.optimize import minimize
 
 from backends import get_backend
 from dnn.lbfgs import LBFGS, minimise
 
 SCIPY = {"maxcor": 10, "maxiter": 15_000, "maxfun": 15_000, "ftol": 1e-15, "gtol": 1e-9}
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_finds_known_minima_of_least_squares(name):
-    """MINPACK's Levenberg-Marquardt finds the same minima, so the problems are coded correctly."""
-    problem = PROBLEMS[name]
-    start = np.asarray(problem.start, dtype=np.float64)
-    residuals, jacobian = (lambda x, part=part: problem.linear(x)[part] for part in (0, 1))
-    found = least_squares(residuals, start, jacobian, method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15)
-    near = min(problem.minima, key=lambda known: abs(known - 2 * found.cost))
-    assert 2 * found.cost == pytest.approx(near, rel=1e-5, abs=1e-12)
 
 
 @pytest.mark.parametrize("backend_id", others_slow(["numpy", "torch", "strict"], ["numpy"]))
