@@ -49,7 +49,8 @@ class Replay(Rounding):
         is_search = not self.found and time.monotonic() < self.deadline
         if is_search and call.arrays() and call.name != "from_numpy":
             self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
-            self.is_extended = call.name in EXTENDED_CALLS
+            is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays())
+            self.is_extended = is_wider and call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
         if isinstance(call.dtypes, tuple | list):
             return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]

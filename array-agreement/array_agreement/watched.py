@@ -18,6 +18,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
 """From a declared dtype to the dtype that its values are stored in."""
+if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
+    WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
 DEFAULT_DTYPES = {np.dtype("float64"): np.dtype("float32"), np.dtype("complex128"): np.dtype("complex64")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
