@@ -57,14 +57,18 @@ class Replay(Rounding):
         return _round(exact, call.dtypes)
 
     def judge(self, call: Call) -> list[Verdict]:
-        """Compare the backend on a function that consists of this call."""
+        """Compare the backend on a function that consists of this call.
+
+        Calls that it lacks, or that return other parts, are not standard: its own run does not make them.
+        """
         arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays()]
         oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient
             return []
-        return [replace(verdict, backend=caller_location(), output=call.name) for verdict in found or []]
+        comparable = [verdict for verdict in found or [] if verdict.output not in ("call", "results")]
+        return [replace(verdict, backend=caller_location(), output=call.name) for verdict in comparable]
 
 
 def describe_call(verdict: Verdict) -> str:

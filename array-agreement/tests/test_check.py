@@ -111,9 +111,18 @@ def test_nan_and_infinity_must_be_equal():
                         x, backends=["torch"])  # fmt: skip
 
 
+def test_the_next_number_is_that_of_the_declared_dtype():
+    for dtype in ("float32", "float64"):
+        f = lambda xp, x: xp.nextafter(x, x + 1)  # noqa: E731
+        check_agreement(f, normal(9), dtype=dtype, backends=BACKEND_NAMES)
+
+
 def test_compares_complex_numbers_and_empty_axes():
     x = normal(16) + 1j * normal(16)
     check_agreement(lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), x, backends=BACKEND_NAMES)
+    check_agreement(
+        lambda xp, x: (xp.abs(x), xp.sign(x)), normal(900) + 1j * normal(900, seed=1), backends=BACKEND_NAMES
+    )
     check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)), backends=BACKEND_NAMES)
 
 
