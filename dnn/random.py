@@ -15,6 +15,7 @@ from dnn.validation.settings import is_integer, require
 
 Key = tuple[int, int]  # two 32-bit words
 _WORD = 0xFFFFFFFF
+BLOCK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache
 
 
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
@@ -48,7 +49,10 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
     They are multiples of 2^-54 and never 0, so their logarithms are finite.
     """
     out = np.zeros(int(np.prod(shape)), dtype=np.int64)
-    threefry(np, key, np.asarray([step], dtype=np.int64), np.arange(out.size, dtype=np.int64), out)
+    for start in range(0, out.size, BLOCK_SIZE):
+        part = out[start : start + BLOCK_SIZE]
+        places = np.arange(start, start + part.size, dtype=np.int64)
+        threefry(np, key, np.asarray([step], dtype=np.int64), places, part)
     return ((out.reshape(shape) >> 10).astype(np.float64) + 0.5) * 2.0**-53
 
 

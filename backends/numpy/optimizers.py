@@ -115,3 +115,14 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
             _flush(control, ub, s)
             step = ub
         pb -= np.multiply(step, control[RATE], out=s)
+
+
+@override()
+def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
+    for wb, gb, s in _blocks(w, g):
+        if l2 != 0.0:
+            gb += np.multiply(wb, 2.0 * l2, out=s)
+        if l1 != 0.0:
+            np.sign(wb, out=s)
+            s *= l1
+            gb += s

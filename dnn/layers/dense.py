@@ -68,6 +68,11 @@ class Affine(Activated):
         self._b, self._db = (v["b"] if self.use_bias else self.backend.zeros(n) for v in (value, gradient))
 
 
+def is_sparse(x: Array) -> bool:
+    """Whether x is a sparse matrix of SciPy."""
+    return hasattr(x, "tocsr")
+
+
 class Dense(Affine):
     """``y = f(x W + b)``.
 
@@ -104,8 +109,8 @@ class Dense(Affine):
         return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool) -> Array:
-        """Return y = f(x W + b); stores x and y, and z if f' needs it."""
-        if not self._fused:
+        """Return y = f(x W + b); stores x and y, and z if f' needs it. x may be a matrix of SciPy (CSR)."""
+        if not self._fused or is_sparse(x):
             return super().forward(x, training=training)
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
@@ -118,17 +123,27 @@ class Dense(Affine):
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
-        return self._back(self._dense_backward, dy) if self._fused else super().backward(dy)
+        if not self._fused or is_sparse(self._buffers[dy.shape[0]].x):
+            return super().backward(dy)
+        return self._back(self._dense_backward, dy)
 
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """Return z = x W + b."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        self._linear(x, self._W, self._b, buffers.z)
+        if is_sparse(x):
+            np.add(x @ self._W, self._b, out=buffers.z)
+        else:
+            self._linear(x, self._W, self._b, buffers.z)
         return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
         """Do what ``backward`` does, given dL/dz: without the derivative of the activation."""
+        x = self._buffers[dz.shape[0]].x
+        if is_sparse(x):  # the first layer, which has no dx
+            self._dW[...] = x.T @ dz
+            np.sum(dz, axis=0, out=self._db)
+            return None
         return self._back(self._linear_backward, dz)
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:

@@ -5,6 +5,7 @@ from typing import Self
 
 from backends import Array
 from dnn.network import Network
+from dnn.training.sparse import sparse_rows, takes_sparse
 from dnn.training.totals import Totals
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples
@@ -51,11 +52,16 @@ def chunks(
     gather = row_gatherer(backend, x)
     n = int(x.shape[0])
     chunk = min(chunk, n)
-    buffer = backend.zeros((chunk, *x.shape[1:]))
+    is_sparse = takes_sparse(network, x)
+    buffer: Array = None if is_sparse else backend.zeros((chunk, *x.shape[1:]))
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
-        batch = buffer[: stop - start, ...]
-        gather(x, xp.arange(start, stop, dtype=xp.int64, device=backend.device), batch, scale)
+        index = xp.arange(start, stop, dtype=xp.int64, device=backend.device)
+        if is_sparse:
+            batch = sparse_rows(network, x, index)
+        else:
+            batch = buffer[: stop - start, ...]
+            gather(x, index, batch, scale)
         network.reserve(stop - start, training)
         yield start, stop, batch
 

@@ -8,6 +8,7 @@ arrays on the device. So an update reads nothing back, and a backend may record 
 from backends import Array
 from dnn.losses import weigh
 from dnn.network import Network
+from dnn.training.sparse import sparse_rows, takes_sparse
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import row_gatherer
@@ -73,6 +74,7 @@ class TrainingStep:
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
         self._gather, self._gather_x = backend.kernel("gather_rows"), row_gatherer(backend, self.x)
         self.scale = network.scale
+        self.is_sparse = self.blocks == 1 and takes_sparse(network, self.x)
         self.reserve()
 
     def reserve(self) -> None:
@@ -85,7 +87,7 @@ class TrainingStep:
         x = self.x
         y = self.y
         zeros = self.network.backend.zeros
-        return zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
+        return None if self.is_sparse else zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
 
     def seek(self, batch: int) -> None:
         """Make this batch of ``order`` the next one."""
@@ -98,7 +100,12 @@ class TrainingStep:
     def pick(self) -> None:
         """Load the batch of the next row of ``order``."""
         self.pick_numbers()
-        self.pick_rows(self.index[0, ...], self.batch_x, self.batch_y)
+        index = self.index[0, ...]
+        if self.is_sparse:
+            self.batch_x = sparse_rows(self.network, self.x, index)
+            self._gather(self.y, index, self.batch_y, 1.0)
+        else:
+            self.pick_rows(index, self.batch_x, self.batch_y)
 
     def pick_numbers(self) -> None:
         """Load the row numbers of the batch and the weights of its examples."""

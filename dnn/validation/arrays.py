@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import shorten
-from dnn.validation.conversion import CATEGORY_CURE, NUMBER_KINDS, as_array
+from dnn.validation.conversion import NUMBER_KINDS, as_array, category_cure
 from dnn.validation.rows import OnDisk, Rows, as_rows
 
 
@@ -44,7 +44,7 @@ def require_numbers(argument: str, array: Array) -> None:
     kind = getattr(array.dtype, "kind", None)  # only NumPy-like dtypes have it
     real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", CATEGORY_CURE)
+        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", category_cure(argument))
 
 
 def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: int = 0) -> None:

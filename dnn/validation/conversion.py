@@ -12,10 +12,18 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr, shorten
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
-CATEGORY_CURE = "leave it out or number it, as numbers = numpy.unique(text, return_inverse=True)[1] does"
-"""Advice in errors about text and categories."""
 FILL_CURE = "remove the row, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
 """Advice in errors about NaN in data frames."""
+LABEL_CURE = "number the classes, as names, y = numpy.unique(y, return_inverse=True) does"
+ENCODE_CURE = "leave it out or encode it one-hot, with pandas.get_dummies or sklearn's OneHotEncoder"
+"""Advice in errors about text and categories, in targets and in examples."""
+
+
+def category_cure(argument: str) -> str:
+    """Return advice on text in the argument of this name."""
+    return LABEL_CURE if argument.startswith(("y", "validation_data[1]")) else ENCODE_CURE
+
+
 HOST_DEVICE_TYPES = (1, 3, 11)
 """DLPack's device types with host memory: kDLCPU, kDLCUDAHost and kDLROCMHost (pinned)."""
 
@@ -89,8 +97,7 @@ def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             which = argument if name is None else f"column {name!r} of {argument}"
-            one_hot = "" if name is None else ", or encode it with pandas.get_dummies"
-            raise InputError(f"{which} is {dtype}, expected numbers; {CATEGORY_CURE}{one_hot}")
+            raise InputError(f"{which} is {dtype}, expected numbers; {category_cure(argument)}")
         kinds.add(str(dtype) if isinstance(kind, str) else None)
     mixed = frame and len(kinds) > 1 and None not in kinds
     try:

@@ -45,6 +45,11 @@ class Rows:
     def _pick(self, index: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
+    def take_sparse(self, index: np.ndarray, dtype: str) -> Any:
+        """Return the examples with these numbers as a CSR matrix."""
+        with np.errstate(over="ignore"):
+            return self.source[index + self._start].astype(dtype, copy=False)
+
     def as_compressed(self) -> Compressed | None:
         """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
         x = self.source

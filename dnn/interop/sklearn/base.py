@@ -44,6 +44,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: float = 10
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
     backend: str = "auto"
     device: Any = None
     dtype: str | None = None
@@ -157,6 +162,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _values(self) -> Array:
         """All weights. scikit-learn compares their library and device with those of X."""
         return self.model_.parameters.values
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """W of each layer that has one, on the model's device."""
+        return [layer.value["W"] for layer in self.model_.layers if "W" in layer.value]
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """b of each layer that has one, on the model's device."""
+        return [layer.value["b"] for layer in self.model_.layers if "b" in layer.value]
 
     def _require_side(self, X: Any, method: str) -> None:
         """Reject an X from another library or device than in ``fit``, unless a backend was named."""

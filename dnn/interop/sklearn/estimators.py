@@ -42,8 +42,8 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     Args:
         hidden_layer_sizes: units of each hidden layer; () for a linear model.
         activation: of the hidden layers, in ``backends.reference.ACTIVATIONS``; also "identity", "logistic".
-        solver: "sgd" (Nesterov momentum 0.9), "adam", "adamw" (``alpha`` is its weight decay), or "lbfgs"
-            (full batch).
+        solver: "sgd", "adam", "adamw" (``alpha`` is its weight decay), or "lbfgs" (full batch).
+        momentum, nesterovs_momentum: of sgd. beta_1, beta_2, epsilon: of adam and adamw.
         alpha: factor of the L2 penalty alpha / 2 |W|^2, divided by the batch size; biases are not penalised.
         batch_size: "auto" is min(200, n).
         learning_rate_init: constant learning rate; not used by lbfgs.
@@ -55,8 +55,9 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         early_stopping, validation_fraction: hold out this share, stratified by class, and restore the weights
             of the epoch with the best validation score: accuracy, for multilabel targets the share of correct
             labels, for regression R2.
-        backend: "auto" uses X's library, or NumPy if scikit-learn does not dispatch. With a name for
-            ``get_backend`` X is moved to that backend, and results are returned on X's side.
+        backend: "auto" uses X's library, or NumPy if scikit-learn does not dispatch (numba for sparse X, if
+            it is installed). With a name for ``get_backend`` X is moved to that backend, and results are
+            returned on X's side.
         device, dtype: of the backend; None: X's. dtype is "float32" or "float64".
         layers: all layers of the network, for examples (features,), instead of the first two arguments. The
             last one returns (C,) by softmax, or for two classes (1,) by sigmoid.
@@ -65,6 +66,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     Attributes:
         classes_: (C,) sorted labels.
         model_: the ``Sequential``. n_outputs_: its number of outputs.
+        coefs_, intercepts_: W and b of each layer that has them.
         n_iter_: epochs of the last fit. n_features_in_, feature_names_in_: of X.
         loss_curve_, loss_, best_loss_: mean loss of each epoch, of the last and of the best one; without the
             penalty, except for lbfgs.

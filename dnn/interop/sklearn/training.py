@@ -36,7 +36,6 @@ SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = (
     "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
 )
-SGD_MOMENTUM = 0.9  # Nesterov momentum of SGD, scikit-learn's default
 
 
 class Goal(NamedTuple):
@@ -83,9 +82,11 @@ def check_settings(given: Any) -> None:
     look_up("activation", activation, ACTIVATIONS)
     for name in ("alpha", "tol"):
         require_number(name, plain_number(getattr(given, name)), 0.0)
-    for name in ("learning_rate_init", "validation_fraction"):
+    for name in ("learning_rate_init", "validation_fraction", "epsilon"):
         require_positive(name, plain_number(getattr(given, name)))
-    require_number("validation_fraction", plain_number(given.validation_fraction), 0.0, 1.0)
+    for name in ("validation_fraction", "momentum", "beta_1", "beta_2"):
+        require_number(name, plain_number(getattr(given, name)), 0.0, 1.0)
+    require_bool("nesterovs_momentum", given.nesterovs_momentum)
     positive_integer("max_iter", given.max_iter)
     if given.n_iter_no_change != float("inf"):
         positive_integer("n_iter_no_change", given.n_iter_no_change)
@@ -128,10 +129,12 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
 def _optimizer(given: Any, scale: float) -> Optimizer:
     rate = float(given.learning_rate_init)
     if given.solver == "sgd":
-        return SGD(rate * scale, momentum=SGD_MOMENTUM, nesterov=True)
+        momentum = float(given.momentum)
+        return SGD(rate * scale, momentum=momentum, nesterov=given.nesterovs_momentum and momentum > 0.0)
+    settings = rate, float(given.beta_1), float(given.beta_2), float(given.epsilon) / scale
     if given.solver == "adamw":
-        return AdamW(rate, epsilon=1e-8 / scale, weight_decay=float(given.alpha))
-    return Adam(rate, epsilon=1e-8 / scale)
+        return AdamW(*settings, weight_decay=float(given.alpha))
+    return Adam(*settings)
 
 
 def set_goal(given: Any, model: Sequential, goal: Goal, examples: Examples, incremental: bool) -> None:

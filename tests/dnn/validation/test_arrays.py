@@ -23,7 +23,7 @@ REFUSED_X = {
     "list": ([[1.0]], r"x has shape \(1, 1\)"),
     "ragged list": ([[1.0], [1.0, 2.0]], "x is .*expected an array of numbers"),
     "list of text": ([["1.0"]], r"x has shape \(1, 1\)"),
-    "text": (X.astype("U4"), "x has dtype <U4, expected numbers; leave it out or number it"),
+    "text": (X.astype("U4"), "x has dtype <U4, expected numbers; leave it out or encode it one-hot"),
     "objects": (X.astype(object), "x has dtype object, expected numbers"),
     "complex": (X.astype("c8"), "x has dtype complex64, expected numbers"),
     "dates": (X.astype("M8[s]"), r"x has dtype datetime64\[s\], expected numbers"),
@@ -46,7 +46,7 @@ REFUSED_X = {
 }
 ROWS = np.full((4, 3), 0.5, dtype=F4)
 REFUSED_Y = {
-    "words": (["a", "b", "c", "a"], r"y has dtype <U1, expected numbers; .*numpy.unique\(text, return_inv"),
+    "words": (["a", "b", "c", "a"], r"y has dtype <U1, expected numbers; .*numpy.unique\(y, return_inv"),
     "words as objects": (np.asarray(["a", "b", "c", "a"], object), "y has dtype object, .*numpy.unique"),
     "sparse": (scipy.sparse.csr_array(np.eye(4, 3)), r"y is sparse.*use y.toarray\(\)"),
     "0-d": (np.array(1), r"y has shape \(\), expected \(4,\) class numbers or \(4, 3\) rows"),

@@ -13,8 +13,10 @@ from helpers import Kept, assert_same_training, others_slow, same_bits, small_da
 
 from backends import InputError, get_backend
 from backends.torch.backend import TorchBackend
+from dnn import Dense, Dropout, Rescaling, Sequential
 from dnn.training.state import fingerprint
 from dnn.validation.arrays import validate_examples
+from dnn.validation.objects import layer_from_config
 from dnn.validation.rows import OnDisk, Rows
 
 
@@ -55,6 +57,32 @@ def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     there = validate_examples(backend, "x", given, (6,))
     assert isinstance(there, Rows) == (backend.device_type == "cpu" or "map" not in form)
     assert fingerprint(backend, there) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss"),
+    [
+        ([Dense(8, "relu"), Dense(3, "softmax")], "categorical_crossentropy"),
+        ([Rescaling(0.5), Dense(8, "gelu", use_bias=False), Dense(3)], "hinge"),
+        ([Dense(3, "sigmoid")], "binary_crossentropy"),
+        ([Dropout(0.1), Dense(3, "softmax")], "categorical_crossentropy"),  # becomes dense
+    ],
+)
+def test_few_nonzeros_stay_sparse(backend, layers, loss):
+    """With a penalty and weights; the product adds in another order, so numbers differ by rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.random((50, 30)) * (rng.random((50, 30)) < 0.1)
+    y = small_data()[1]
+    found = []
+    for given in (x, scipy.sparse.csr_array(x)):
+        copies = [layer_from_config(type(layer), layer.config()) for layer in layers]
+        model = Sequential(copies, input_shape=(30,), backend=backend)
+        model.compile(loss, "adam", l2=1e-3)
+        history = model.fit(given, y, batch_size=8, epochs=2, sample_weight=np.linspace(0.5, 1.0, 50))
+        evaluated = model.evaluate(given, y)
+        found.append([weights(model), model.predict(given, batch_size=7), history.history["loss"], evaluated])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
@@ -17,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
 from backends import InputError
-from dnn import Conv2D, Dense, Dropout, Flatten, Reshape
+from dnn import SGD, Adam, AdamW, Conv2D, Dense, Dropout, Flatten, Reshape
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor, training
 from dnn.interop.sklearn.arrays import split_rows
 
@@ -104,6 +105,25 @@ def test_every_solver_learns_text_labels(solver):
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_log_proba(scale(X)), np.log(model.predict_proba(scale(X))))
     assert not hasattr(clone(model), "model_")
+
+
+@pytest.mark.parametrize(
+    ("settings", "optimizer"),
+    [
+        ({"solver": "sgd"}, SGD(1e-3, momentum=0.9, nesterov=True)),
+        ({"solver": "sgd", "momentum": 0.5, "nesterovs_momentum": False}, SGD(1e-3, momentum=0.5)),
+        ({"solver": "sgd", "momentum": 0}, SGD(1e-3)),
+        ({"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-7}, Adam(1e-3, 0.8, 0.9, 1e-7)),
+        ({"solver": "adamw", "beta_1": 0.8}, AdamW(1e-3, 0.8, weight_decay=1e-4)),
+    ],
+)
+def test_settings_of_the_solvers(settings, optimizer):
+    model = DNNClassifier(max_iter=1, **settings)
+    model.fit(X, CLASSES)
+    assert model.model_.optimizer == optimizer
+    hidden = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0.0)
+    logits = hidden @ model.coefs_[1] + model.intercepts_[1]
+    np.testing.assert_allclose(softmax(logits, axis=1), model.predict_proba(X), rtol=1e-5)
 
 
 def test_adamw_decays_all_weights():
@@ -232,8 +252,7 @@ def test_fit_rejects_bad_settings(settings, message):
 def test_defaults_equal_scikit_learn(made, theirs):
     ours, others = made().get_params(), theirs().get_params()
     assert {k: v for k, v in ours.items() if k in others} == {k: others[k] for k in ours if k in others}
-    assert others["momentum"] == training.SGD_MOMENTUM
-    assert len(set(ours) & set(others)) == 15
+    assert len(set(ours) & set(others)) == 20
     assert {k: v for k, v in ours.items() if k not in others} == dict.fromkeys(set(ours) - set(others)) | {
         "backend": "auto"
     }
