@@ -282,16 +282,3 @@ def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
     assert len(Watched.writes) >= 5
     assert all(Watched.writes.values())
     np.testing.assert_array_equal(watched["values"], plain["values"])
-
-
-def test_finds_a_race(monkeypatch):
-    monkeypatch.setattr(compilation, "raw_kernel", Watched)
-    one, four, numbers = np.ones(1, np.float32), np.ones(4, np.float32), np.ones(9, np.float32)
-    given = four, four, 4, 1, one, 1, numbers, four.copy(), four.copy(), np.ones(1, np.int64)
-    compilation.launch("finish_update", (1,), (32, 8), *given)
-    with pytest.raises(AssertionError, match="finish_update: two blocks write one place"):
-        compilation.launch("finish_update", (2,), (32, 8), *given)
-    line, one = np.arange(5, dtype=np.float32), np.zeros(4, np.float32)
-    with pytest.raises(AssertionError, match="backward_and_sums: what it leaves depends on the order"):
-        # Each thread reads what the next one writes.
-        compilation.launch("backward_and_sums", (1,), (32, 32), 0, line[1:], line[1:], 1, 4, line[:4], one)

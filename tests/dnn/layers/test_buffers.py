@@ -94,6 +94,8 @@ def test_smaller_batches_are_views_and_old_views_go():
         buffers.reserve(n, False)
     assert len(buffers._views) <= MAX_CACHED_SIZES + 2
     assert made == [(100, True), (300, False)]
+    buffers.reserve(299, True)  # training after inference with the same batch size
+    assert buffers[299].dx.shape == (299, 3)
 
 
 MEMORY = """
