@@ -156,14 +156,15 @@ class TrainingCheckpoint(Callback):
                 path.unlink(missing_ok=True)
                 mine.remove(path)
 
-    def rewind_state(self) -> TrainingState | None:
-        """Return the state of this training to rewind to; None: there is none.
+    def rewind_state(self, resumed: TrainingState | None = None) -> TrainingState | None:
+        """Return the state to rewind to; None: there is none of this training, which began at ``resumed``.
 
         This is the latest readable state. The states since the last rewind have another learning rate than
         those before it. If they are fewer than ``max_to_keep``, the rewind failed soon, and this is the
         latest state before them.
         """
-        states = _readable_states([*(self._saved or [])], lambda _: None)
+        paths = (self._saved or []) if resumed is None else self._own_states(resumed)
+        states = _readable_states([*paths], lambda _: None)
         latest = next(states, None)
         for n_since, state in enumerate(states, 1):
             if latest is None or n_since >= self.max_to_keep:

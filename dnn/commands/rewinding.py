@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dnn.callbacks import DivergedError, TerminateOnNaN, TrainingCheckpoint
@@ -75,7 +76,7 @@ def fit_with_rewinding(
                 raise
             halvings += 1
             model.set_optimizer(halve_rate(optimizer, halvings))
-            resume = workers.share(states.rewind_state) or resume
+            resume = workers.share(partial(states.rewind_state, resume)) or resume
             model.epochs_done = epochs_done  # epochs count from the start of this fit
             on_rewind(error, resume, halvings)
             if resume is None:

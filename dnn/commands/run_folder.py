@@ -237,7 +237,7 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # also False for names that are too long
         raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
     file = path / CONFIG_FILE
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):

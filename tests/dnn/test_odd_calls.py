@@ -299,7 +299,8 @@ def made(cls):
             assert rates.shape[0] > thing.warmup
         for name, asked in settings.items():
             if name not in WINDOWS and asked not in (None, ""):
-                assert same(config.get(name, asked), asked), name
+                wanted = asked.config() if isinstance(asked, dnn.LinearDecay) else asked
+                assert same(config.get(name, wanted), wanted), name
 
     return call
 

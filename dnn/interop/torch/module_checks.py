@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backends import InputError
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, is_sequential, twin_of, unwrap
 from dnn.interop.torch.twins import LayerTwin, NoTwin
-from dnn.validation.settings import require_kind
+from dnn.validation.settings import positive_integer, require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -88,4 +88,4 @@ def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]
     if shape is None:
         expected = "the shape of one example that the module takes, such as (3, 32, 32)"
         raise InputError("input_shape is None", f"{expected} for images with channels first")
-    return tuple(shape)
+    return tuple(positive_integer("input_shape", length) for length in shape)

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from command_lines import SCRIPTS, assert_refused, run_here
 
+from backends import InputError
+from dnn.commands.run_folder import read_config
+
 MISSING_KEY = object()
 LONG_NAME = "a" * 300
 
@@ -43,6 +46,12 @@ def test_rejects_invalid_configurations(folder, command, key, value, words):
     file.write_text(json.dumps(config))
     assert_refused(run_here(*command.split(), cwd=folder), "config.json", words)
     assert sorted(os.listdir(folder)) == ["run"]
+
+
+@pytest.mark.parametrize("name", [LONG_NAME, "a\0b"])
+def test_folder_names_that_no_file_can_have(name):
+    with pytest.raises(InputError, match="is not a folder"):
+        read_config(Path(name))
 
 
 @pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])

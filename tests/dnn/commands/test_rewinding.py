@@ -45,7 +45,9 @@ def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
     assert same_bits(weights(again), weights(model))
 
 
-def test_a_state_that_fails_twice_is_replaced_by_an_older_one(tmp_path):
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_state_that_fails_twice_is_replaced_by_an_older_one(interrupted, tmp_path):
+    """Also if the first failure was in another process."""
     begun = []
 
     class Break(Callback):
@@ -62,10 +64,20 @@ def test_a_state_that_fails_twice_is_replaced_by_an_older_one(tmp_path):
                 self.model.parameters.values[...] = float("nan")
 
     x, y = small_data(40)
-    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
-    model.compile(optimizer=SGD(0.5))
     options = {"callbacks": [Break()], "batch_size": 10, "epochs": 5}
-    history = fit_with_rewinding(model, x, y, states=TrainingCheckpoint(tmp_path), **options)
+
+    def train(**more):
+        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model.compile(optimizer=SGD(0.5))
+        return model, fit_with_rewinding(model, x, y, states=TrainingCheckpoint(tmp_path), **options, **more)
+
+    if interrupted:
+        with pytest.raises(DivergedError):
+            train(max_halvings=1)
+        model, history = train(resume=latest_state(tmp_path))
+        begun.remove((4, 3))
+    else:
+        model, history = train()
     assert begun == [(1, 0), (4, 3), (3, 2), (2, 1)]  # first epochs and numbers of states
     assert history.epoch == [1, 2, 3, 4, 5]
     assert model.optimizer == SGD(0.5 / 8)

@@ -10,7 +10,7 @@ from layer_edges import EDGES
 from torch import nn
 
 import dnn.interop.torch as twin
-from backends import get_backend
+from backends import InputError, get_backend
 from dnn import (
     ELU,
     GELU,
@@ -324,3 +324,9 @@ def test_same_padding_equals_keras_for_larger_strides():
     layer = Conv2D(1, 3, strides=2, padding="same")
     layer.shape_after((7, 8, 1))
     assert layer.borders == ((1, 1), (0, 1))
+
+
+@pytest.mark.parametrize("shape", [(4.5,), ("4",), (np.zeros((12, 4)), np.zeros(3)), (0,), (-4,), (True,)])
+def test_from_torch_rejects_odd_shapes(shape):
+    with pytest.raises(InputError, match=r"input_shape is .*, expected"):
+        twin.from_torch(nn.Sequential(nn.Linear(4, 2)), get_backend("numpy"), input_shape=shape)
