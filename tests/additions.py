@@ -315,9 +315,13 @@ class GroupNormalization(Layer):
     Addition(
         "dnn/layers/__init__.py",
         "from dnn.layers.group_normalization import GroupNormalization\n",
-        before="from dnn.layers.layer import Layer\n",
+        before="from dnn.layers.layer import Input, Layer\n",
     ),
-    Addition("dnn/layers/__init__.py", '    "GroupNormalization",\n', before='    "GlobalMaxPooling2D",'),
+    Addition(
+        "dnn/layers/__init__.py",
+        '"GroupNormalization",\n    ',
+        before='"Input", "Layer", "LayerNormalization"',
+    ),
     Addition(
         "dnn/interop/torch/layers.py",
         """
