@@ -16,13 +16,12 @@ from sklearn.datasets import load_digits
 
 from array_agreement.bounds import FALSE_ALARM_PROBABILITY, t_quantile
 from array_agreement.rounding import MIN_NORMAL, Rounding
-from array_agreement.watched import Array, Call, WatchedNamespace, unwrap
+from array_agreement.watched import Array, WatchedNamespace, unwrap
 from backends import Backend
-from dnn.agreement import QUICK, Data, Record, check
+from dnn.agreement import QUICK, Data, check
 from dnn.agreement.bounds import U
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.sizes import Sizes
-from dnn.layers import Activation
 
 MAX_FACTOR = 10.0
 """Largest allowed ratio of the two bounds, in either direction."""
@@ -111,60 +110,3 @@ def test_bounds_are_near_the_derived_ones(levels, sizes, runs):
     pairs = bound_pairs(check(disturbed, data, levels=levels, sizes=replace(sizes, batches=1)))
     assert {level for level, *_ in pairs} == set(levels)
     assert distant_pairs(pairs) == {}
-
-
-# --------------------------------------------------------------------------- the parts
-
-
-def make_records(case, tensor, bound, *errors, note=""):
-    return [Record("L2", case, tensor, f"run {i}", e, bound, note) for i, e in enumerate(errors)]
-
-
-def test_derived_bound_is_mean_plus_student_quantile():
-    """It is at least one rounding, for extremes the largest of all examples, and 0 if nothing differs."""
-    t = t_quantile(3, 1e-6)
-    records = [
-        *make_records("c", "z", 3 * U, U, 2 * U, 3 * U), *make_records("c", "a", 4.0, 0.1, 0.1, 0.1),
-        *make_records("c", "e", 0.0, 0.0, 0.0), *make_records("c", "f", 0.0, 0.0, 1e-12),
-        *make_records("c", "small", 0.0999, 0.0, 0.0), *make_records("Dense extremes relu", "y", 1, 0, 0),
-        *make_records("hinge extremes", "dy 1", 1.0, 2.0, 2.0),
-        *make_records("hinge extremes", "dy 12", 1.0, 3.0, 3.0),
-        *make_records("c", "twice", 1.0, 4.0, 4.0, note="batch 1"),
-        *make_records("c", "twice", 1.0, 1.0, 1.0, note="batch 2"),
-    ]  # fmt: skip
-    found = {key[1:]: pair for key, pair in bound_pairs(records).items()}
-    assert found.pop(("c", "z")) == (3 * U, pytest.approx(2 * U + t * U))
-    assert found.pop(("c", "f")) == (0.0, U)
-    assert found == {
-        ("c", "a"): (4.0, 0.5), ("c", "e"): (0.0, 0.0), ("c", "small"): (0.0999, U),
-        ("hinge extremes", "dy "): (1.0, 3.0), ("c", "twice"): (1.0, 4.0),
-    }  # fmt: skip
-
-
-def test_distant_pairs_differ_by_more_than_a_factor_of_10():
-    pairs = {i: (analytic, 1.0) for i, analytic in enumerate((10.0, 10.1, 0.1, 0.099, 0.0))}
-    assert list(distant_pairs({**pairs, "exact": (0.0, 0.0)})) == [1, 3, 4]
-
-
-@pytest.mark.parametrize("name", ["sum", "mean"])
-def test_random_walk_size_of_sums(name):
-    """The size is u sqrt((k + 2) / 3 (r^2 + 3/2 sum x^2)), divided by k for a mean, at most that of
-    sum|x|.
-    """
-    space = WatchedNamespace(wide=True)
-    for x, most in ((np.asarray([0.5, -1.25, 2.5]), False), (np.asarray([0.5, 0.0, 0.0]), True)):
-        call = Call(name, getattr(np, name), (space.asarray(x),), {}, True)
-        size = np.abs(x).sum() if most else (x.sum() ** 2 + 1.5 * (x**2).sum()) ** 0.5
-        expected = (5 / 3) ** 0.5 * size / (3 if name == "mean" else 1)
-        assert RandomWalk().sum_error(call, getattr(x, name)()) == pytest.approx(expected)
-
-
-def test_disturbed_runs_differ():
-    z = np.linspace(-2, 2, 8).reshape(2, 4)
-    of = [
-        disturbed_run(*run).use(Activation("tanh"), (4,), {}, [(z, z)])["y"]
-        for run in ((0, 0), (0, 0), (0, 1), (1, 0))
-    ]
-    assert np.array_equal(of[0], of[1])
-    assert len({y.tobytes() for y in of}) == 3
-    assert all(0 < np.abs(y - np.tanh(z.astype(np.float32))).max() < 8 * U for y in of)
