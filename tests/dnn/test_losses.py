@@ -120,13 +120,6 @@ def test_hinge_rejects_nonnegative_outputs(activation):
         model.compile("hinge")
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_output_activation_fits_the_loss(name):
-    loss = get_loss(name)
-    model = Sequential([Dense(3, loss.output_activation)], input_shape=(4,), backend=get_backend("numpy"))
-    model.compile(loss)
-
-
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan"), "0.1"])
 def test_label_smoothing_out_of_range(smoothing):
     with pytest.raises(InputError, match=r"label_smoothing is .*at least 0 and below 1"):
@@ -169,34 +162,7 @@ def test_rejects_other_activations():
         model.compile("binary_crossentropy")
 
 
-# --------------------------------------------------------------------------- label smoothing
-
-
-def test_without_smoothing_bind_returns_the_kernel():
-    backend = get_backend("numpy")
-    for form, kernel in CategoricalCrossentropy().bind(backend).items():
-        assert kernel is backend.kernel("softmax_cross_entropy", form)
-
-
 # --------------------------------------------------------------------------- weights
-
-
-def test_weighted_mean_is_that_of_torch(make_backend):
-    rng = np.random.default_rng(2)
-    logits, labels, per_class = rng.normal(size=(7, 3)), rng.integers(0, 3, 7), np.asarray([0.5, 0.0, 3.0])
-    leaf = torch.tensor(logits, requires_grad=True)
-    expected = F.cross_entropy(leaf, torch.tensor(labels), weight=torch.tensor(per_class))
-    expected.backward()
-    weights = per_class[labels]
-    for name in ("numpy", "torch", "strict"):
-        backend = make_backend(name, "float64")
-        losses, gradient = backend.zeros(7), backend.zeros((7, 3))
-        kernel = backend.kernel("softmax_cross_entropy", "integer")
-        kernel(backend.from_host(logits), backend.from_host(labels), losses, gradient)
-        weigh(backend.xp, backend.from_host(weights), losses, gradient)
-        value = backend.to_host(losses).sum() / weights.sum()
-        assert value == pytest.approx(expected.item(), rel=1e-12)
-        assert_close(backend.to_host(gradient), leaf.grad.numpy(), 1e-12)
 
 
 def test_a_batch_that_does_not_count_has_no_gradient():

@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
-from dnn import SGD, Dense, Sequential
+from dnn import SGD
 from dnn.validation.examples import InputPipeline
 
 EPS = float(np.finfo(np.float32).eps)
@@ -90,15 +90,6 @@ def test_evaluate_is_the_weighted_mean(backend, batch_size):
     assert found.accuracy == model.evaluate(x, y).accuracy
     history = model.fit(x, y, batch_size=50, validation_data=(x, y, weight)).history
     assert history["val_loss"] == [model.evaluate(x, y, sample_weight=weight).loss]
-
-
-def test_progress_reads_the_weighted_mean():
-    x, y = small_data()
-    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
-    model.compile(optimizer=SGD(0.0))
-    weight = np.linspace(0, 2, 50)
-    loss = model.fit(x, y, batch_size=8, sample_weight=weight).history["loss"]
-    assert loss == [pytest.approx(model.evaluate(x, y, sample_weight=weight).loss, rel=64 * EPS)]
 
 
 REFUSED = {
