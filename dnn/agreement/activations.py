@@ -1,7 +1,6 @@
 """L0 and L1: errors of activations in ULPs, over a sweep of inputs and for extreme inputs inside Dense."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
-from dnn.layers import Activation, Dense, Layer
+from dnn.layers import Activation, Layer
 
 SPECIAL_VALUES = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38, -3e38, 2e-38)
 EXTREME_SIZES = (0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4)
@@ -53,23 +52,6 @@ def activation_level(setup: Setup) -> Iterator[Record]:
     for kind in ACTIVATIONS:
         z = make_sweep(setup, kind)
         yield from judge_activation(setup, f"activation {kind}", kind, partial(Activation, kind), {}, z, z)
-
-
-def extreme_level(setup: Setup) -> Iterator[Record]:
-    """L1: compare activations inside Dense where exp overflows, where inputs are equal, and for NaN.
-
-    W is the identity, so z equals x to the last bit.
-    """
-    # With TF32 the product rounds z.
-    exact = replace(setup, contenders=[c for c in setup.contenders if c.unit == bounds.U])
-    x = extreme_inputs(setup)
-    n = len(EXTREME_ROW)
-    one = {"W": np.eye(n, dtype=np.float32), "b": np.zeros(n, dtype=np.float32)}
-    # 0 times NaN is NaN, so one NaN in a row of x makes the whole row of z NaN.
-    z = np.where(np.isnan(x).any(axis=1, keepdims=True), np.float32(np.nan), x)
-    for kind in ACTIVATIONS:
-        case = f"Dense extremes {kind}"
-        yield from judge_activation(exact, case, kind, partial(Dense, n, kind), one, x, z)
 
 
 def judge_activation(

@@ -1,10 +1,11 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import pairwise
 from math import isqrt, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from dnn.layers import (
     BatchNormalization,
     Conv2D,
     Dense,
-    Dropout,
     Flatten,
     Layer,
     Rescaling,
@@ -144,40 +144,50 @@ class ImageCase(Case):
         ]
 
 
-@dataclass(frozen=True)
-class FitCase(Case):
-    """A training by ``fit`` on uint8 images: Dense, BatchNormalization, Dropout, Dense(C, softmax).
+class Session(NamedTuple):
+    """One call of ``fit``; a case makes several calls one after the other."""
 
-    The last layer and the weights of the first pixel start at 0. So all outputs are equal at first, and the
-    l1 penalty sees weights of 0.
-    """
-
-    images: np.ndarray = field(kw_only=True)  # (N, n) uint8
-    labels: np.ndarray = field(kw_only=True)  # (N,) int64
     batch_size: int = 8
     epochs: int = 3
-    rate: float = 0.25  # dropout rate; 0: no dropout layer
-    normalised: bool = True  # whether there is a BatchNormalization layer
-    sample_weight: np.ndarray | None = None  # (N,)
-    class_weight: Mapping[int, float] | None = None
+    class_weight: Mapping[int, float] | str | None = None
+    frozen: tuple[str, ...] = ()  # names of the layers that are not trained
+    shift: int = 0  # the examples are moved on by so many rows
+    stop: int = 0  # the training is interrupted after this update of the first epoch, and resumed; 0: not
 
-    MOMENTUM = 0.3  # of batch normalisation
-    EPSILON = 0.01  # of batch normalisation
+
+@dataclass(frozen=True)
+class FitCase(Case):
+    """Trainings by ``fit``: hidden Dense layers with ``between`` after the first, and Dense(C, softmax).
+
+    With a penalty the last layer and the weights of the first pixel start at 0. So all outputs are equal at
+    first, and the l1 penalty sees weights of 0.
+    """
+
+    images: np.ndarray = field(kw_only=True)  # (N, n) uint8 or float32, from 0 to 255
+    labels: np.ndarray = field(kw_only=True)  # (N,) int64
+    sessions: tuple[Session, ...] = (Session(),)
+    before: Callable[[], list[Layer]] = list  # returns layers between Rescaling and the first Dense
+    between: Callable[[], list[Layer]] = list
+    sparse: bool = False  # whether x is a sparse matrix
+    sample_weight: np.ndarray | None = None  # (N,)
 
     def layers(self) -> list[Layer]:
-        normal = [BatchNormalization(momentum=self.MOMENTUM, epsilon=self.EPSILON)] if self.normalised else []
-        noise = [Dropout(self.rate)] if self.rate else []
-        hidden = [dense(self.hidden[0], self.activation), *normal, *noise]
-        return [Rescaling(1 / 255), *hidden, dense(self.classes, "softmax")]
+        first, *others = (dense(n, self.activation) for n in self.hidden)
+        return [Rescaling(1 / 255), *self.before(), first, *self.between(), *others,
+                dense(self.classes, "softmax")]  # fmt: skip
 
     def weights(self) -> Weights:
         values = super().weights()
-        values["dense_1.W"][0] = 0.0
-        values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
-        if self.normalised:
+        if self.l1:
+            values["dense_1.W"][0] = 0.0
+            values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
+        if self.activation == "relu":  # units far from their kink: always or never on
+            for name in (f"dense_{i}.b" for i in range(1, len(self.hidden) + 1)):
+                values[name] += np.float32(12.0) * np.sign(values[name])
+        if any(isinstance(layer, BatchNormalization) for layer in self.between()):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
-                draw = normal(self.seed, "scales", self.hidden, i)
+                draw = normal(self.seed, "scales", self.hidden[:1], i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
         return values
 

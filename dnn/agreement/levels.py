@@ -7,11 +7,11 @@ from itertools import chain
 import numpy as np
 
 from backends.table import Table
-from dnn.agreement.activations import activation_level, extreme_level
-from dnn.agreement.bitwise import bitwise_level
+from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
+from dnn.agreement.kernels import kernel_level
 from dnn.agreement.losses import loss_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
@@ -28,8 +28,8 @@ from dnn.validation.settings import look_up
 Level = Callable[[Setup], Iterator[Record]]
 
 LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
-    "L0": (activation_level, bitwise_level),
-    "L1": (layer_level, loss_level, extreme_level),
+    "L0": (activation_level, kernel_level),
+    "L1": (layer_level, loss_level),
     "L2": (network_level,),
     "L3": (resynchronised_level, late_level),
     "L4": (trajectory_level, fit_level),

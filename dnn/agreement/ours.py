@@ -1,18 +1,53 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from backends import Array
-from dnn.agreement.cases import Case, Data, FitCase
+from dnn.agreement.cases import Case, Data, FitCase, Session
 from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
-from dnn.agreement.state import Named, State, receive
+from dnn.agreement.state import ArrayMismatch, Named, State, receive
+from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
 from dnn.losses import Loss, get_loss
 from dnn.parameters import Parameters
+from dnn.sequential import Sequential
+from dnn.training.callback import Callback, Progress
+from dnn.training.state import TrainingState
 from dnn.training.step import gradients
+
+MARGIN = 64
+"""Numbers before and behind each array of a kernel that it must not change."""
+
+
+class Stop(Callback):
+    """Interrupt a training after this update, with its state."""
+
+    state: TrainingState
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def on_progress(self, progress: Progress) -> None:
+        self.state = progress.take_state()
+        raise StopIteration
+
+
+def as_sparse(x: np.ndarray) -> Any:
+    """Return x as a sparse matrix, or x itself without SciPy."""
+    try:
+        from scipy.sparse import csr_matrix
+    except ImportError:
+        return x
+    return csr_matrix(x)
+
+
+def set_frozen(model: Sequential, session: Session) -> None:
+    for layer in model.layers:
+        layer.trainable = layer.name not in session.frozen
 
 
 class OurNetwork(Network):
@@ -104,30 +139,58 @@ class BackendContender(Contender):
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         backend = self.backend
+        places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
 
         def move_argument(argument: Any) -> Any:
-            if isinstance(argument, np.ndarray):
-                host = argument.astype(backend.dtype_name) if argument.dtype.kind == "f" else argument.copy()
-                return backend.from_host(host)
-            return tuple(map(move_argument, argument)) if isinstance(argument, tuple) else argument
+            if isinstance(argument, tuple):
+                return tuple(map(move_argument, argument))
+            if not isinstance(argument, np.ndarray):
+                return argument
+            if id(argument) not in places:
+                dtype = backend.dtype_name if argument.dtype == np.float64 else argument.dtype.name
+                memory = backend.zeros(argument.size + 2 * MARGIN, dtype=getattr(backend.xp, dtype))
+                array = backend.view(memory[MARGIN : MARGIN + argument.size], argument.shape)
+                array[...] = backend.from_host(argument.astype(dtype))
+                places[id(argument)] = memory, array
+            return places[id(argument)][1]
 
         there = [move_argument(argument) for argument in arguments]
         with np.errstate(all="ignore"):
             backend.kernel(name, kind)(*there)
+        for memory, _ in places.values():
+            host = backend.to_host(memory)
+            if host[:MARGIN].any() or host[-MARGIN:].any():
+                raise ArrayMismatch(f"{name} writes before or behind an array")
         each = chain.from_iterable(a if isinstance(a, tuple) else [a] for a in there)
         return [np.array(backend.to_host(a)) for a in each if isinstance(a, backend.array_type)]
 
     def fit(self, case: FitCase) -> Named:
         model = case.model(self.backend)
-        x = case.images
-        y = case.labels
-        part = len(x) // 2 + 1  # evaluation has a short last batch, too
-        weights = case.sample_weight
-        before = model.evaluate(x, y, batch_size=part, sample_weight=weights)
-        log = model.fit(
-            x, y, batch_size=case.batch_size, epochs=case.epochs, class_weight=case.class_weight,
-            sample_weight=weights, validation_data=(x, y) if weights is None else (x, y, weights),
-        ).history  # fmt: skip
+        x = as_sparse(case.images) if case.sparse else case.images
+        part = x.shape[0] // 2 + 1  # evaluation has a short last batch, too
+        before = model.evaluate(x, case.labels, batch_size=part, sample_weight=case.sample_weight)
+        log: dict[str, list[float]] = {}
+        for session in case.sessions:
+            moved = shift_rows(case, session.shift)
+            given = (as_sparse(moved.images) if case.sparse else moved.images), moved.labels
+            weights = moved.sample_weight
+            settings: dict[str, Any] = {
+                "batch_size": session.batch_size, "epochs": session.epochs,
+                "class_weight": session.class_weight, "sample_weight": weights, "verbose": 0,
+                "validation_data": given if weights is None else (*given, weights),
+            }  # fmt: skip
+            set_frozen(model, session)
+            if session.stop:
+                stop = Stop(session.stop)
+                with suppress(StopIteration):
+                    model.fit(*given, callbacks=[stop], **settings)
+                done = model.epochs_done
+                model = case.model(self.backend)
+                model.epochs_done = done
+                set_frozen(model, session)
+                settings["resume"] = stop.state
+            for name, values in model.fit(*given, **settings).history.items():
+                log.setdefault(name, []).extend(values)
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {
             "before": before, "predictions": model.predict(x, batch_size=part),

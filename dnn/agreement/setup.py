@@ -45,7 +45,7 @@ class Setup:
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
-        An array of the wrong library, dtype, device or shape gives a broken record. There is no record if
+        An exception, or an array of the wrong library, dtype, device or shape gives a broken record. None if
         ``ask`` raises NoTwin, nor for a missing tensor of a contender that does not train.
 
         Args:
@@ -63,10 +63,9 @@ class Setup:
                 got = ask(source)
             except NoTwin:
                 continue
-            except ArrayMismatch as mismatch:
-                found.append(
-                    Record(self.level, case, "array type", source.name, float("inf"), 0.0, str(mismatch))
-                )
+            except Exception as problem:
+                what = "array type" if isinstance(problem, ArrayMismatch) else type(problem).__name__
+                found.append(Record(self.level, case, what, source.name, float("inf"), 0.0, str(problem)))
                 continue
             for tensor, x64 in expected.items():
                 if source.trains or tensor in got:

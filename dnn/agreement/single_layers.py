@@ -1,7 +1,6 @@
 """L1: compare forward and backward of every layer with a random dL/dy."""
 
 from collections.abc import Callable, Iterator
-from math import prod
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from dnn.agreement import bounds
 from dnn.agreement.contender import Batches, Contender
 from dnn.agreement.oracle import pre_activation
 from dnn.agreement.propagation import Function
-from dnn.agreement.records import Record, count_different
+from dnn.agreement.records import Record
 from dnn.agreement.samples import condition, evaluation_conditions, samples, sum_lengths
 from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
@@ -23,10 +22,6 @@ LATER_BATCH_SIZES = (37, 5, 37)
 KINK_DISTANCE = 1e-4
 """Distance from a kink, for z, below which dL/dy is set to 0; larger with TF32."""
 LARGE_BATCH_SIZE = 1025
-EXACT_LAYERS = ("Dense", "MaxPooling2D", "Flatten", "Reshape", "Activation", "Embedding", "RandomTranslation")
-"""Layers that only add, multiply and select. Convolution may compute fractions (Winograd), so it is not
-here.
-"""
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:
@@ -67,8 +62,6 @@ def _judge_layer(
         for short, form in probe.parameter_shapes().items()
     }
     batches = _batches(setup, probe)
-    if type(probe).__name__ in EXACT_LAYERS and probe.activation in ("linear", "relu"):
-        yield from _judge_exact(setup, name, make, probe, values, batches)
 
     def pre_activations(x: np.ndarray) -> np.ndarray:
         return pre_activation(setup.oracle, make, shape, values, x)
@@ -136,24 +129,3 @@ def _layer_bound(
         return bounds.layer(k, unit, magnification, 4.0 if short in ("y", "dx") else 5.0)
 
     return bound
-
-
-def _judge_exact(
-    setup: Setup, name: str, make: Callable[[], Layer], probe: Layer, values: Named, batches: Batches
-) -> list[Record]:
-    """Require equal results on integers, at ties and kinks too: sums below 2^24 are exact in any order."""
-    shape = probe.input_shape
-    size = 2.0 if probe.n_categories is None else 1.0
-    integers = [(np.rint(size * x), np.rint(2.0 * dy)) for x, dy in batches]
-    if prod(shape) < 24:
-        x, dy = (
-            setup.normal("large x", (LARGE_BATCH_SIZE, *shape)),
-            setup.normal("large dy", (LARGE_BATCH_SIZE, *probe.output_shape)),
-        )
-        integers.append((np.rint(x), np.rint(dy)))
-    weights = {short: np.rint(8.0 * v) for short, v in values.items()}
-
-    def ask(c: Contender) -> Named:
-        return c.use(make(), shape, weights, integers)
-
-    return setup.judge(f"{name} of integers", ask, 0.0, count_different)

@@ -64,17 +64,21 @@ def compare_updates(
 
 
 def resynchronised_level(setup: Setup) -> Iterator[Record]:
-    """Compare every optimizer on a relu network with cross-entropy; yield the worst step for each tensor."""
-    for name, optimizer in optimizer_variants():
+    """Compare every optimizer on a relu network with cross-entropy; yield the worst step for each tensor.
+
+    The gradients are those of the oracle; with the first optimizer they are compared, too.
+    """
+    for number, (name, optimizer) in enumerate(optimizer_variants()):
         case = setup.data.case(f"-{name}", setup.sizes.small, optimizer, setup.seed)
         truth, others = setup.open(case)
         state = truth.state()
         found: list[Record] = []
         for step in range(setup.sizes.resynchronised):
             start = state.round_to("float32")
-            for network in (truth, *others):
+            judged = [] if number else others
+            for network in (truth, *judged):
                 network.load(start)
-            expected, records = compare_batch(setup, truth, others, step)
+            expected, records = compare_batch(setup, truth, judged, step)
             given = round_named({k[2:]: v for k, v in expected.items() if k.startswith("d ")})
             found += records + compare_updates(setup, truth, others, start, given, f"step {step}")
             state = truth.state()
@@ -94,13 +98,9 @@ def late_level(setup: Setup) -> Iterator[Record]:
     """Compare late updates of every optimizer, also with unusual settings; yield the worst for each
     tensor.
     """
-    unusual = dict(unusual_optimizers())
-    for number, (name, optimizer) in enumerate([*optimizer_variants(), *unusual.items()]):
-        # The larger network fills more than one of the blocks that kernels work in.
-        n, hidden = (7, 5) if name in unusual else (640, 41)
-        loss = "categorical_crossentropy"
-        case = Case(f"late {name}", n, (hidden,), 3, "tanh", loss, optimizer, setup.seed)
-        yield from _judge_late(setup, case, 100 * number, UNSEEN_UPDATES if name in unusual else 0)
+    for number, (name, optimizer) in enumerate((*optimizer_variants(), *unusual_optimizers())):
+        case = Case(f"late {name}", 7, (5,), 3, "tanh", "categorical_crossentropy", optimizer, setup.seed)
+        yield from _judge_late(setup, case, 100 * number, UNSEEN_UPDATES * ("unusual" in name))
 
 
 def _judge_late(setup: Setup, case: Case, stream: int, unseen: int) -> list[Record]:

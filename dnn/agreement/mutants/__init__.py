@@ -5,14 +5,13 @@ from dnn.agreement.mutants.data import DATA_MUTANTS
 from dnn.agreement.mutants.layers import LAYER_MUTANTS
 from dnn.agreement.mutants.mutant import Mutant
 from dnn.agreement.mutants.mutant import MutantContender as MutantContender
+from dnn.agreement.mutants.plans import PLAN_MUTANTS
 from dnn.agreement.mutants.rounding import ROUNDING_MUTANTS
 from dnn.agreement.mutants.training import TRAINING_MUTANTS
 from dnn.validation.settings import look_up
 
-MUTANTS: Table[Mutant] = Table(
-    "mutant",
-    {mutant.name: mutant for mutant in (*LAYER_MUTANTS, *ROUNDING_MUTANTS, *TRAINING_MUTANTS, *DATA_MUTANTS)},
-)
+TABLES = LAYER_MUTANTS, ROUNDING_MUTANTS, TRAINING_MUTANTS, DATA_MUTANTS, PLAN_MUTANTS
+MUTANTS: Table[Mutant] = Table("mutant", {mutant.name: mutant for table in TABLES for mutant in table})
 
 
 def get_mutant(name: str) -> MutantContender:

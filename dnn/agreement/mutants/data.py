@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from backends.reference.signatures import Array
-from dnn.agreement.mutants.mutant import Function, Mutant, edit_after, edit_argument, wrap_call
+from dnn.agreement.mutants.mutant import (
+    Function,
+    Mutant,
+    edit_after,
+    edit_argument,
+    restore_view,
+    wrap_call,
+)
 
 
 def pick_rate(edit: Function) -> Function:
@@ -37,6 +44,13 @@ def repeat_row(gather: Function) -> Function:
     return wrong
 
 
+def keep_unused(scatter: Function, rows: Array, index: Array, out: Array) -> None:
+    unused = np.setdiff1d(np.arange(len(out)), index)
+    old = out[unused].copy()
+    scatter(rows, index, out)
+    out[unused] = old
+
+
 def round_total(add: Function, a: Array, **options: Any) -> Array:
     total = add(a, **options)
     return total.astype(np.float16).astype(a.dtype) if a.ndim == 1 and total.ndim == 0 else total
@@ -47,27 +61,19 @@ def drop_last(capture: Function, step: Function, unroll: int = 25) -> Function:
     return lambda n: run(n - 1 if n > 25 else n)
 
 
-def weigh_validation(fit: Function, model: Any, x: Any, y: Any, **settings: Any) -> Any:
-    """Apply class weights to validation examples, too."""
-    if settings.get("class_weight"):
-        x_test, y_test, weights = settings["validation_data"]
-        table = np.asarray([settings["class_weight"].get(c, 1.0) for c in range(10)])
-        settings["validation_data"] = x_test, y_test, weights * table[y_test]
-    return fit(model, x, y, **settings)
-
-
-def price_biases(penalty: Any, parameters: Any, *_: Any) -> None:
-    for arrays, views in zip(penalty._weights, (parameters.value, parameters.gradient), strict=True):
-        arrays.append(views["dense_1.b"])
-
-
 DATA_MUTANTS: tuple[Mutant, ...] = (
     Mutant("repeated-mask", "the same dropout mask and the same order of rows in every step", "L0",
            "threefry", edit_argument(1, lambda high: 0 * high)),
     Mutant("late-steps-repeat", "steps after 1000 draw the random numbers of the previous step", "L0",
            "threefry", edit_argument(1, lambda high: np.where(high > 1000, high - 1, high))),
-    Mutant("rate-before", "a schedule's learning rate is that of the previous update", "L0",
-           "gather_rows", pick_rate(lambda index, last: np.maximum(index - 1, 0))),
+    Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
+           "threefry", edit_argument(2, lambda low: low % 2**20)),
+    Mutant("signed-steps", "steps from 2^31 on draw the numbers of step 2^31 - 1", "L0",
+           "threefry", edit_argument(1, lambda high: np.minimum(high, 2**31 - 1))),
+    Mutant("unused-rows-keep-their-sum", "summed rows without an index are not set to 0", "L0",
+           "scatter_rows", wrap_call(keep_unused)),
+    Mutant("rows-beyond-256", "sums of rows from the 257th on are not written", "L0",
+           "scatter_rows", restore_view(lambda rows, index, out: out[256:])),
     Mutant("rate-after", "a schedule's learning rate is that of the next update", "L0",
            "gather_rows", pick_rate(lambda index, last: np.minimum(index + 1, last))),
     Mutant("schedule-ends-early", "a schedule never reaches its last learning rate", "L4",
@@ -76,8 +82,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "gather_rows", edit_argument(3, lambda scale: 1.0 if scale == 1.0 else 1 / 256)),
     Mutant("index-of-16-bits", "row indices cast to 16 bits", "L0",
            "gather_rows", edit_argument(1, lambda index: index.astype(np.uint16).astype(np.int64))),
-    Mutant("first-row-is-out-of-reach", "the second row gathered instead of the first", "L0",
-           "gather_rows", edit_argument(1, lambda index: np.maximum(index, 1))),
     Mutant("last-row-is-out-of-reach", "the last row but one gathered instead of the last", "L0",
            "gather_rows", wrap_call(
                lambda gather, rows, index, *rest: gather(rows, np.minimum(index, len(rows) - 2), *rest)
@@ -92,8 +96,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "smooth_moves", edit_after(lambda *a: np.copyto(a[-1][:, 1], a[-1][:, 0]))),
     Mutant("nearest-pixel", "nearest pixel instead of bilinear interpolation", "L0",
            "warp_images", edit_argument(2, np.rint)),
-    Mutant("moves-without-their-sign", "pixels move only down and right", "L0",
-           "warp_images", edit_argument(2, np.abs)),
     Mutant("losses-added-in-float16", "the losses of a batch summed in float16", "L4",
            "xp.sum", wrap_call(round_total)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",
@@ -107,8 +109,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.step.weigh", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),
-    Mutant("class-weights-in-validation", "class weights apply in validation", "L4",
-           "dnn.sequential.Sequential.fit", wrap_call(weigh_validation)),
     Mutant("ignored-examples-in-the-accuracy",
            "examples with the ignored class count in the accuracy", "L4",
            "dnn.training.totals.Totals.__init__",
@@ -118,8 +118,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.validation.examples.InputPipeline._weights", wrap_call(
                lambda weights, inputs, *a, **kw: weights(inputs._replace(ignored_class=None), *a, **kw)
            )),
-    Mutant("price-of-biases", "biases have an l1 and l2 penalty", "L4",
-           "dnn.optimizers.regularizers.Penalty.__init__", edit_after(price_biases)),
     Mutant("warm-up-one-update-early", "a schedule's warm-up skips its first update", "L4",
            "dnn.optimizers.schedules.Schedule.rates", wrap_call(
                lambda rates, schedule: rates(schedule)[1:] if schedule.warmup else rates(schedule)

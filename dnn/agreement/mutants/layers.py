@@ -14,6 +14,7 @@ from dnn.agreement.mutants.mutant import (
     edit_argument,
     on_calls,
     on_late_calls,
+    restore_view,
     wrap_call,
 )
 
@@ -61,50 +62,33 @@ def drop_last_rows(dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients
     gradients[0][...] -= x[n:].T @ dz[n:]
 
 
+def drop_channels(x: Array) -> Array:
+    kept = x.copy()
+    kept[..., x.shape[-1] // 8 * 8 or 8 :] = 0.0
+    return kept
+
+
+def keep_zeros(backward: Function, *arguments: Any) -> None:
+    """Leave zeros of dx, the last array of the last argument, as they were."""
+    dx = arguments[-1][2]
+    old = None if dx is None else dx.copy()
+    backward(*arguments)
+    if dx is not None:
+        np.copyto(dx, old, where=dx == 0)
+
+
 def slope_at_0(backward: Function, dy: Array, z: Array, y: Array, dz: Array) -> None:
     old = dy.copy()
     backward(dy, z, y, dz)
     dz[z == 0] = old[z == 0]
 
 
-def last_of_equal_pixels(
-    pool: Function, x: Array, size: Numbers, strides: Numbers, borders: Any, y: Array, index: Array
+def bias_variance(
+    normalise: Function, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
 ) -> None:
-    pool(x, size, strides, borders, y, index)
-    if size == strides and not np.any(borders):
-        height = y.shape[1] * size[0]
-        width = y.shape[2] * size[1]
-        flipped = np.ascontiguousarray(x[:, :height, :width][:, ::-1, ::-1])
-        largest = np.empty_like(y)
-        place = np.empty_like(index)
-        pool(flipped, size, strides, borders, largest, place)
-        place = height * width - 1 - place[:, ::-1, ::-1]
-        index[...] = np.where(np.isnan(y), index, place // width * x.shape[2] + place % width)
-
-
-def set_running_variance(combine: Function) -> Change:
-    """Set the running variance to ``combine(old, new, momentum, n, largest)``.
-
-    old is the running variance before the batch, new the batch's variance (divided by n - 1), n the number of
-    rows in the batch, and largest the number of rows in the largest batch so far.
-    """
-
-    def change(normalise: Function) -> Function:
-        sizes = [0]
-
-        def wrong(
-            x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
-        ) -> None:
-            old = running[1].copy()
-            momentum = settings[0]
-            normalise(x, gamma, beta, running, settings, *rest)
-            sizes.append(len(x))
-            variance = (running[1] - (1.0 - momentum) * old) / momentum
-            running[1][...] = combine(old, variance, momentum, len(x), max(sizes))
-
-        return wrong
-
-    return change
+    old = (1.0 - settings[0]) * running[1]
+    normalise(x, gamma, beta, running, settings, *rest)
+    running[1][...] = old + (running[1] - old) * (len(x) - 1) / len(x)
 
 
 def naive_variance(axis: int) -> Change:
@@ -154,23 +138,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            )),
     Mutant("maximum-without-nan", "the maximum of a window ignores NaN", "L0",
            "max_pool2d", edit_argument(0, lambda x: np.where(np.isnan(x), x.dtype.type(-np.inf), x))),
-    Mutant("last-of-equal-pixels", "the gradient of a maximum goes to the last of equal pixels", "L0",
-           "max_pool2d", wrap_call(last_of_equal_pixels)),
     Mutant("biased-variance", "the running variance divided by N, as in Keras", "L1",
-           "batch_norm", set_running_variance(
-               lambda old, new, momentum, n, largest: (1 - momentum) * old + momentum * new * (n - 1) / n
-           )),
-    Mutant("variance-of-the-longest-batch",
-           "the running variance of a short batch divided by the size of the largest", "L1",
-           "batch_norm", set_running_variance(
-               lambda old, new, momentum, n, largest:
-               (1 - momentum) * old + momentum * new * (n - 1) / n * largest / (largest - 1)
-           )),
-    Mutant("average-of-the-root", "the running average of the standard deviation, squared", "L1",
-           "batch_norm", set_running_variance(
-               lambda old, new, momentum, n, largest:
-               ((1 - momentum) * np.sqrt(old) + momentum * np.sqrt(new)) ** 2
-           )),
+           "batch_norm", wrap_call(bias_variance)),
     Mutant("naive-variance", "E[x^2] - E[x]^2 in batch normalisation", "L1", "batch_norm", naive_variance(0)),
     Mutant("naive-variance-of-rows", "E[x^2] - E[x]^2 in layer normalisation", "L1",
            "layer_norm", naive_variance(1)),
@@ -186,15 +155,40 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("one-high-word-more-is-kept",
            "dropout's limit off by one in the first number of a pair, upwards", "L0",
            "dropout", edit_argument(0, lambda bits: bits + 2**32)),
-    Mutant("one-high-word-less-is-kept",
-           "dropout's limit off by one in the first number of a pair, downwards", "L0",
-           "dropout", edit_argument(0, lambda bits: bits - 2**32)),
-    Mutant("one-low-word-more-is-kept",
-           "dropout's limit off by one in the second number of a pair, upwards", "L0",
-           "dropout", edit_argument(0, lambda bits: bits + 1)),
     Mutant("one-low-word-less-is-kept",
            "dropout's limit off by one in the second number of a pair, downwards", "L0",
            "dropout", edit_argument(0, lambda bits: bits - 1)),
+    Mutant("rates-from-0.1-to-0.9", "dropout's rate clipped to 0.1 and 0.9", "L0",
+           "dropout", edit_argument(2, lambda rate: min(max(rate, 0.1), 0.9))),
+    Mutant("deviation-of-at-most-1", "the deviation of Gaussian noise clipped at 1", "L0",
+           "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
+    Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
+           "dense", restore_view(lambda x, W, b, y: y[1000:])),
+    Mutant("column-beyond-64", "the last of 65, 129, ... columns lacks its bias", "L0",
+           "dense linear", edit_after(
+               lambda x, W, b, y:
+               np.subtract(y[:, -1:], b[-1:] * (y.shape[1] % 64 == 1), out=y[:, -1:])
+           )),
+    Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
+           "activation softmax",
+           edit_after(lambda z, y: np.divide(y, y[:, :64].sum(axis=1)[:, None], out=y))),
+    Mutant("ninth-channel-lost", "a convolution ignores channels beyond a multiple of 8", "L0",
+           "conv2d,conv2d_backward", edit_argument(0, drop_channels), edit_argument(1, drop_channels)),
+    Mutant("groups-share-a-bias", "a grouped convolution adds the first group's biases in all groups", "L0",
+           "grouped_conv2d", wrap_call(
+               lambda conv, x, W, b, *rest:
+               conv(x, W, np.resize(b[: len(b) * W.shape[2] // x.shape[3]], b.shape), *rest)
+           )),
+    Mutant("pixels-outside-of-windows", "a convolution leaves dx unwritten where no window is", "L0",
+           "conv2d_backward", wrap_call(keep_zeros)),
+    Mutant("windows-of-minus-infinity", "the maximum of a window of -inf is the smallest finite number", "L0",
+           "max_pool2d", edit_after(
+               lambda x, size, strides, borders, y, index: np.maximum(y, np.finfo(y.dtype).min, out=y)
+           )),
+    Mutant("nan-spreads-to-other-columns", "a NaN in one feature makes all normalised features NaN", "L0",
+           "batch_norm", edit_after(lambda x, *a: np.copyto(a[-1], np.nan, where=np.isnan(x).any()))),
+    Mutant("half-precision-in-float64", "layer normalisation computes float64 in float32", "L0",
+           "layer_norm", edit_after(lambda *a: np.copyto(a[-1], a[-1].astype(np.float32)))),
     Mutant("masks-shift-after-the-first", "dropout's masks shifted by a row from the second batch on", "L1",
            "dropout", on_calls(lambda n: n > 1, edit_argument(0, lambda bits: np.roll(bits, 1, axis=0)))),
     Mutant("short-batch-is-not-scaled", "dropout does not rescale a short batch", "L1",

@@ -94,16 +94,6 @@ def edit_argument(position: int, edit: Function) -> Change:
     return wrap_call(wrong)
 
 
-def edit_before(edit: Function) -> Change:
-    """Call ``edit(*arguments)``, which writes into the arguments, and then the right function."""
-
-    def wrong(right: Function, *arguments: Any) -> Any:
-        edit(*arguments)
-        return right(*arguments)
-
-    return wrap_call(wrong)
-
-
 def edit_after(edit: Function) -> Change:
     """Call the right function, and then ``edit(*arguments)``, which writes into the arguments."""
 

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
-from backends.reference import ACTIVATIONS
+from backends.reference import ACTIVATIONS, KERNELS
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
     accuracy_level,
     activations,
-    bitwise,
+    calls,
     fits,
+    kernels,
     losses,
     make_oracle,
     single_layers,
@@ -84,32 +86,47 @@ def test_accuracy_level_trains_with_the_documented_defaults():
     assert "standard deviation 0.000" in alone.note
 
 
-def test_bitwise_level_counts_different_numbers(monkeypatch):
-    """It counts in inputs, too. Outputs must be equal, except in the two cases with rounding."""
-    rows, index, g = (
-        np.arange(12, dtype=np.uint8).reshape(6, 2),
-        np.asarray([5, 0, 5]),
-        np.asarray([3.0, 4.0]),
-    )
-    holes = np.asarray([[np.nan, np.nan], [1.0, 2.0], [3.0, 4.0]])
-    calls = [
-        ("gather_rows", "plain", (rows, index, np.zeros((3, 2)), 1.0)),
-        ("gather_rows", "pixels", (rows, index, np.zeros((3, 2)), 1 / 255)),
-        ("gather_rows", "holes", (holes, index % 2, np.zeros((3, 2)), 1.0)),
-        ("clip_norm", "clipped", (g, 2.0)), ("clip_norm", "long", (g, 9.0)),
-    ]  # fmt: skip
+def test_kernels_are_compared_as_documented(monkeypatch):
+    """Inputs must be equal; outputs too, or within ULPs, or within the bound of a sum. Both dtypes."""
+    x = np.asarray([[1.0, np.nan], [3.0, 4.0]])
+    given = [
+        calls.Call("clip_value", "exact", (x[1].copy(), 9.0)),
+        calls.Call("clip_norm", "close", (x[1].copy(), 2.0), ulp=4.0),
+        calls.Call("activation", "sum", (x.copy(), calls.out(2, 2)), "linear", k=2),
+        calls.Call("gather_rows", "read", (x.copy(), np.asarray([1]), calls.out(1, 2), 1.0)),
+    ]
+    add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
+    monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
+    wrong = make_mutant("clip_value,clip_norm,gather_rows", add)
+    records = list(kernels.kernel_level(setup("L0", wrong)))
+    found = {(*r.case.split()[:1], r.tensor, r.note): (r.measured, r.bound) for r in records}
+    for dtype, unit in (("float32", 2.0**-24), ("float64", 2.0**-52)):
+        assert found["clip_value", "g", dtype] == (2, 0)
+        assert found["gather_rows", "rows", dtype] == (3, 0)
+        assert found["activation", "y", dtype] == (0, pytest.approx(11 * unit))
+        ulp = found["clip_norm", "g", dtype]
+        assert ulp[0] > 1e4 * ulp[1] > 0
+    assert found["clip_norm", "g", "float32"][1] == 4.0
 
-    spoils = edit_after(lambda *arguments: np.add(arguments[0][:2], 1, out=arguments[0][:2]))
-    monkeypatch.setattr(bitwise, "CALL_GENERATORS", (lambda seed: iter(calls),))
-    records = list(bitwise.bitwise_level(setup("L0", make_mutant("gather_rows,clip_norm", spoils))))
-    found = {(r.case.split()[1], r.tensor[-1]): (r.measured, r.bound) for r in records}
-    assert found.pop(("clipped", "0")) == (pytest.approx(2.0**23, rel=0.2), 4.0)
-    assert found.pop(("pixels", "2")) <= (1.0, 2.0)
-    assert found == {
-        ("plain", "0"): (4, 0), ("plain", "1"): (0, 0), ("plain", "2"): (0, 0), ("pixels", "0"): (4, 0),
-        ("pixels", "1"): (0, 0), ("holes", "0"): (2, 0), ("holes", "1"): (0, 0), ("holes", "2"): (0, 0),
-        ("long", "0"): (2, 0),
-    }  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (lambda gather: lambda *a: as_strided(a[2], (2, 2)).fill(1.0), "array type"),
+        (lambda gather: lambda *arguments: 1 / 0, "ZeroDivisionError"),
+        (lambda gather: lambda *arguments: None, "out"),
+    ],
+)
+def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
+    """Writing beside an array, an exception and an unwritten output are each a broken record."""
+    call = calls.Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), calls.out(1, 2), 1.0))
+    records = kernels.judge_call(setup("L0", make_mutant("gather_rows", wrong)), call)
+    assert {r.tensor for r in records if not r.holds} == {what}
+
+
+def test_every_kernel_has_calls():
+    called = {c.kernel for part in calls.CALL_GENERATORS for c in part(0, calls.make_draw(0))}
+    assert called == set(KERNELS)
 
 
 def equal_trees(one, other):
@@ -122,7 +139,10 @@ def equal_trees(one, other):
 @pytest.mark.parametrize(
     "drawn",
     [
-        *(lambda seed, part=part: [list(call[2]) for call in part(seed)] for part in bitwise.CALL_GENERATORS),
+        *(
+            lambda seed, part=part: [list(call[2]) for call in part(seed, calls.make_draw(seed))]
+            for part in calls.CALL_GENERATORS
+        ),
         lambda seed: activations.extreme_inputs(setup("L1", seed=seed)),
         lambda seed: activations.make_sweep(setup("L0", sizes=Sizes(200), seed=seed), "softmax"),
         lambda seed: make_batches(seed)[0][0],

@@ -1,0 +1,301 @@
+"""Calls of every kernel as data: sizes beside block lengths, leftovers, special values, settings.
+
+Inputs are small integers or simple fractions, so most results are exact in any order of summation. Arrays
+that a kernel only writes begin as NaN or -1: what it leaves unwritten is seen.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backends.reference import ACTIVATIONS, KERNELS
+from dnn.agreement import textbook
+from dnn.agreement.cases import optimizer_variants
+from dnn.losses import LOSSES
+from dnn.random import stream_key
+
+SIZES = (1, 8, 1000, 63, 17, 129, 7, 64, 1001, 32, 9, 128, 15, 65, 33, 16, 127, 31, 999)
+"""Lengths at and beside multiples of vectors and blocks. Short ones follow long ones."""
+FLAT_SIZES = (1, 7, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
+"""Lengths of flat vectors, at and beyond block lengths."""
+STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
+"""Steps of a random stream to draw from."""
+COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1)
+RATES = (0.05, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 0.95)
+NO_PADDING = ((0, 0), (0, 0))
+WINDOWS = (  # batch, height, width, channels, outputs, size, strides, padding
+    (3, 8, 7, 1, 8, (3, 2), (2, 3), NO_PADDING),
+    (2, 7, 9, 3, 1, (2, 3), (3, 2), ((1, 0), (0, 1))),
+    (5, 6, 8, 4, 9, (1, 1), (2, 3), NO_PADDING),
+    (1, 9, 6, 7, 3, (1, 1), (4, 1), ((0, 1), (1, 0))),
+    (4, 5, 5, 8, 8, (3, 3), (1, 1), ((1, 1), (1, 1))),
+    (2, 10, 5, 9, 7, (4, 2), (3, 3), ((1, 2), (1, 0))),
+    (1, 4, 11, 16, 4, (2, 4), (3, 3), ((1, 1), (2, 3))),
+    (65, 28, 28, 1, 3, (3, 3), (1, 1), NO_PADDING),
+    (3, 6, 6, 2, 5, (2, 2), (2, 2), NO_PADDING),
+)
+"""Windows that leave rows and columns over, on each side; the last but one fills several blocks."""
+GROUPS = ((1, (2, 2)), (2, (1, 2)), (4, (1, 1)), (8, (2, 1)))
+"""Numbers of groups of channels, and dilations."""
+Draw = Callable[..., np.ndarray]
+
+
+class Call(NamedTuple):
+    """A call of a kernel. Results are exact, or within ``ulp`` ULPs, or, if k > 0, within a layer's bound."""
+
+    kernel: str
+    what: str
+    arguments: tuple[Any, ...]
+    kind: str | None = None
+    k: float = 0.0  # number of terms in a sum
+    ulp: float = 0.0
+    c: float = 1.0  # condition
+
+
+def make_draw(seed: int) -> Draw:
+    """Return a function of a shape that draws integers from -4 to 4."""
+    numbers = textbook.random_bits(seed, "agreement kernels", 0, 0, 70001) % 9 - 4.0
+    start = 0
+
+    def draw(*shape: int) -> np.ndarray:
+        nonlocal start
+        start = (start + 8191) % numbers.size
+        return np.resize(np.roll(numbers, start), shape)
+
+    return draw
+
+
+def out(*shape: int, dtype: Any = float) -> np.ndarray:
+    """Return an array that the kernel must fill."""
+    return np.full(shape, np.nan if dtype is float else -1, dtype=dtype)
+
+
+def single(a: np.ndarray) -> np.ndarray:
+    """Round to float32, so that all contenders get equal numbers."""
+    return a.astype(np.float32).astype(np.float64)
+
+
+def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of threefry, of dropout at and just beside its limit, and of Gaussian noise."""
+    key = stream_key(seed, "agreement bits")
+    words = [(np.asarray([step]), np.arange(13)) for step in STREAM_STEPS]
+    a, b = (np.asarray(pair) for pair in zip(*product(COUNTERS, COUNTERS), strict=True))
+    for high, low in (*words, (a[:1], np.arange(131073)), (a, b), (a, b[:1])):
+        what = f"step {high[0]}, {max(high.size, low.size)} numbers"
+        yield Call("threefry", what, (key, high, low, out(max(high.size, low.size), dtype=int)))
+    for n, rate in zip((13, 24, 1, 65, 8, 13, 127, 2, 33), RATES, strict=True):
+        bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
+        x = draw(9, n)
+        yield Call("gaussian_noise", f"{n} numbers, {rate}", (bits.copy(), x, 2.0 * rate, out(9, n)), k=1)
+        edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
+        bits[0] = (edge << 32) | edge
+        bits[1] = bits[0] ^ ((1 << 32) | 1)
+        exact = {"ulp": 0.0 if rate in (0.5, 0.75) else 4.0}
+        yield Call("dropout", f"{n} numbers, rate {rate}", (bits, x, rate, out(9, n), out(9, n)), **exact)
+
+
+def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls that gather rows, and that add rows at repeated and at unused indices."""
+    draws = textbook.random_bits(seed, "agreement rows", 0, 0, 4000)
+    kinds = (("float32", 1.0), ("int64", 1.0), ("uint8", 1.0), ("uint8", 1.0 / 255.0), ("float32", 0.3))
+    for shape, (dtype, scale), n in product(((70001,), (700, 5), (301, 3, 4)), kinds, (33, 1, 7)):
+        index = draws[:n] % shape[0]
+        index[:3] = (shape[0] - 1, 0, shape[0] - 1)[:n]
+        rows = np.resize(draws % 251, shape).astype(dtype)
+        to = out(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
+        what = f"{dtype} {shape} {n} rows, scale {scale:.3g}"
+        yield Call("gather_rows", what, (rows, index, to, scale), ulp=0.0 if scale == 1.0 else 2.0)
+    for n, batch, width in ((5, 40, 4), (700, 900, 1), (257, 3, 9), (1, 65, 8), (256, 1001, 17)):
+        index = draws[:batch] % n
+        index[:3] = n - 1, 0, n - 1
+        yield Call("scatter_rows", f"{batch} rows into {n}", (draw(batch, width), index, out(n, width)))
+
+
+def gradient_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of penalties and clipping."""
+    for n in FLAT_SIZES:
+        w = draw(n)
+        g = draw(n) + np.arange(n) % 2 / 2.0
+        for l1, l2 in ((0.5, 0.25), (0.5, 0.0), (0.0, 0.25)):
+            yield Call("penalty", f"{n} weights, l1 {l1}, l2 {l2}", (w, g, l1, l2))
+        for limit in (0.5, 2.0, 3.0):
+            yield Call("clip_value", f"{n} numbers to {limit}", (g, limit))
+        norm = float(np.sqrt(np.sum(g * g)))
+        yield Call("clip_norm", f"{n} numbers below the limit", (g, norm + 1.0))
+        yield Call("clip_norm", f"{n} numbers clipped", (g, norm / 2.0), ulp=4.0)
+        for kernel, special in product(("clip_norm", "clip_value"), ("nan", "inf")):
+            strange = g.copy()
+            strange[-1] = float(special)
+            yield Call(kernel, f"{n} numbers with {special}", (strange, 2.0))
+    w = np.asarray([np.inf, -np.inf, np.nan, 0.0, -0.0, 3.0])
+    for l1, l2 in ((0.5, 0.0), (0.0, 0.25)):
+        yield Call("penalty", f"special weights, l1 {l1}, l2 {l2}", (w, draw(6), l1, l2))
+
+
+def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of every optimizer: long vectors, a sweep of settings, NaN and infinite gradients.
+
+    Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
+    as 0.
+    """
+    kernels = {optimizer.kernel: optimizer for _, optimizer in optimizer_variants()}
+    sizes = (131073, 7, 203, 1000)
+    for number, (name, optimizer) in enumerate(kernels.items()):
+        for i, n in enumerate((*sizes, FLAT_SIZES[4 + number % 5], 1000)):
+            settings = tuple(
+                s if isinstance(s, bool) else ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
+                for s in optimizer.settings()
+            )
+            scale = 2.0**-30 if i == 3 else 1.0
+            g = scale * draw(n)
+            g[: 2 * (i == 5)] = (np.nan, np.inf)[: 2 * (i == 5)]
+            m = scale * draw(n) / 2.0
+            squares = {"v": m * m, "total": m * m, "largest": m * m, "mean": m / 2.0}
+            slots = tuple(squares.get(slot, m).copy() for slot in optimizer.slot_names)
+            done = 31.0 * (i % 2)
+            biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0)[:2]]  # Adam's
+            control = np.asarray([0.25, *biases, done])
+            what = f"{n} numbers, settings {settings}{' with NaN' * (i == 5)}"
+            yield Call(name, what, (draw(n), g, slots, control, settings), k=1)
+    for n in (1, 203, 25001):
+        w, g = draw(n), draw(n)
+        slots = np.maximum(g * g - 2.0, 0.0), np.zeros(n), g.copy()
+        control = np.asarray([0.25, 0.0, 0.0, 2.0])
+        yield Call("rmsprop_centered", f"{n} equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
+
+
+def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of activations, and of products with every length of SIZES in each place."""
+    for i, batch in enumerate(SIZES):
+        n_in, n = SIZES[i - 4], SIZES[i - 7]
+        shape = f"{batch} x {n_in} x {n}"
+        x, W, b, dy = draw(batch, n_in), draw(n_in, n), draw(n), draw(batch, n)
+        for kind in ("linear", "relu", *(("sigmoid", "tanh", "softmax") if min(batch, n) > 6 else ())):
+            exact = kind in ("linear", "relu")
+            scaled = W if exact else W / 128.0
+            k = 0 if exact else max(batch, n_in, n)
+            if kind == "sigmoid":  # saturated, and NaN
+                x = x.copy()
+                x[0, 0] = np.nan
+                x[1] *= 128.0
+            y = single(ACTIVATIONS[kind].forward(np, x @ scaled + b))
+            yield Call("dense", shape, (x, scaled, b, out(batch, n)), kind, k)
+            given = dy.copy() if exact else dy + (5.0 if kind != "softmax" else 0.0)
+            gradients = out(n_in, n), out(n), None if i % 3 == 0 else out(batch, n_in)
+            dz = given if i % 2 else out(batch, n)
+            yield Call("dense_backward", shape, (given, x, y, scaled, dz, gradients), kind, k, c=2.0)
+    for number, (kind, f) in enumerate(ACTIVATIONS.items()):
+        for i in range(number % 3, len(SIZES), 3):
+            z = draw(SIZES[i], SIZES[i - 5]) / 2.0
+            z[:, 1:2] = -np.inf if kind == "softmax" else 0.0
+            y = single(f.forward(np, z))
+            dy = draw(*z.shape)
+            shape = f"{z.shape[0]} x {z.shape[1]}"
+            k = z.shape[1] if kind == "softmax" else 1
+            yield Call("activation", shape, (z, z if i % 2 else out(*z.shape)), kind, k)
+            arguments = dy, z.copy(), y, dy if i % 2 else out(*z.shape)
+            yield Call("activation_backward", shape, arguments, kind, k, c=2.0)
+
+
+def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of every loss; cross-entropy also with masked classes and rows of any sum."""
+    for number, name in enumerate(dict.fromkeys(loss.kernel for loss in LOSSES.values() if loss.kernel)):
+        for i in (0, *range(number % 3, len(SIZES), 3)):
+            batch, n = SIZES[i], SIZES[i - 5]
+            z = draw(batch, n) / 2.0
+            y = np.abs(draw(batch).astype(int) * 7) % n
+            t = np.abs(draw(batch, n)) / 4.0
+            if name == "softmax_cross_entropy" and n > 2:
+                z[:, 1::3] = -np.inf
+                y -= y % 3 == 1
+                t[:, 1::3] = 0.0
+                t[:, 2::7] = -0.25
+            for kind, targets in (("integer", y), ("dense", t)):
+                arguments = z, targets, out(batch), out(batch, n)
+                yield Call(name, f"{batch} x {n}", arguments, kind, k=n, c=2.0)
+
+
+def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of the normalisations; in the last ones a column, or a row, contains a NaN."""
+    for i in range(len(SIZES)):
+        rows, n = SIZES[i], SIZES[i - 5]
+        x = draw(rows, n) / 2.0 + 1.0
+        x[: (i > 15), :1] = np.nan
+        gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows, n) + x + 2.0
+        dy[x != x] = 1.0
+        for axis, name in enumerate(("batch_norm", "layer_norm")):
+            if rows < 7 or n < 7:
+                continue
+            mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + 0.01))
+            stats = out(len(mean)), out(len(mean))
+            running = (draw(n), np.abs(draw(n)) + 1.0), (0.3, 0.01)
+            middle: Any = running if name == "batch_norm" else (0.01,)
+            what = f"{rows} x {n}"
+            yield Call(name, what, (x, gamma, beta, *middle, stats, out(rows, n)), k=max(rows, n), c=3.0)
+            given = dy.copy()
+            gradients = out(n), out(n), (None, given, out(rows, n))[i % 3]
+            arguments = given, x, (mean, inverse), gamma, gradients
+            yield Call(f"{name}_backward", what, arguments, k=max(rows, n), c=3.0)
+
+
+def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of convolution, pooling, and of the kernels of RandomElastic and other augmentations.
+
+    Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
+    """
+    for i, (batch, height, width, channels, n, size, strides, padding) in enumerate(WINDOWS):
+        rows, columns = (
+            (length + sum(border) - extent) // step + 1
+            for length, border, extent, step in zip((height, width), padding, size, strides, strict=True)
+        )
+        what = f"{height} x {width} x {channels}, {size} windows, strides {strides}, padding {padding}"
+        x = draw(batch, height, width, channels)
+        W, b = draw(*size, channels, n), draw(n)
+        z = batch, rows, columns, n
+        dx = None if i == 3 else out(*x.shape)
+        dz = draw(*z) + 1.0
+        k = max(prod(W.shape[:3]), prod(W.shape[:2]) * n, prod(z[:3]))
+        yield Call("conv2d", what, (x, W, b, strides, padding, out(*z)), k=k)
+        yield Call("conv2d_backward", what, (dz, x, W, strides, padding, (out(*W.shape), out(n), dx)), k=k)
+        if size == (1, 1):
+            continue
+        y = batch, rows, columns, channels
+        dy = draw(*y)
+        x[-1:, 1, 1] = np.nan
+        x[:1, :2, :2] = -np.inf
+        geometry = size, strides, padding
+        yield Call("max_pool2d", what, (x, *geometry, out(*y), out(*y, dtype=int)))
+        index = np.zeros(y, dtype=int)
+        KERNELS["max_pool2d"].function(np, x, *geometry, np.zeros(y), index)
+        yield Call("max_pool2d_backward", what, (dy, index, *geometry, out(*x.shape)))
+        x = np.nan_to_num(x, neginf=1.0)
+        yield Call("average_pool2d", what, (x, *geometry, out(*y)), k=prod(size))
+        yield Call("average_pool2d_backward", what, (dy, *geometry, out(*x.shape)), k=prod(size))
+    for groups, dilation in GROUPS:
+        x, W, dz = draw(3, 7, 8, 8), draw(2, 3, 8 // groups, 16), draw(3, 4, 4, 16) + 1.0
+        height, width = 7 - dilation[0], 8 - 2 * dilation[1]
+        padding = (0, 7 - height), (1, 7 - width)
+        geometry = (2, 2), padding, dilation
+        what = f"{groups} groups, dilation {dilation}"
+        gradients = out(*W.shape), out(16), out(*x.shape)
+        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry, out(3, 4, 4, 16)), k=288)
+        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry, gradients), k=288)
+    draws = textbook.random_bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
+    for height, width in ((7, 9), (5, 5)):
+        shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
+        moves = out(6, 2, height, width)
+        what = f"{height} x {width} pixels"
+        yield Call("smooth_moves", what, (draws[:108].reshape(6, 18), *shares, 32.0, moves))
+        quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
+        x = np.resize(draws >> 10, (6, height, width, 2)) % 9 - 4.0
+        matrix = np.resize(draws >> 50, (6, 2, 2)) % 5 / 4 - 0.5
+        for name, m in (("moved", np.tile(np.eye(2), (6, 1, 1))), ("turned and moved", matrix)):
+            yield Call("warp_images", f"{what} {name}", (x, m, quarters, out(*x.shape)))
+
+
+CALL_GENERATORS = (
+    stream_calls, row_calls, gradient_calls, step_calls, dense_calls, loss_calls, norm_calls, image_calls,
+)  # fmt: skip

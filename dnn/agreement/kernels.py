@@ -1,0 +1,84 @@
+"""L0: compare the calls of every kernel (``calls``) with the reference in float64.
+
+The inputs of a kernel are compared too, since a kernel must not change them, and so is the memory before and
+behind each array. Native PyTorch has no such kernels.
+"""
+
+from collections.abc import Iterator
+from inspect import signature
+
+import numpy as np
+
+from backends.reference import KERNELS
+from dnn.agreement import bounds
+from dnn.agreement.calls import CALL_GENERATORS, Call, make_draw
+from dnn.agreement.contender import Contender
+from dnn.agreement.records import Record, count_different
+from dnn.agreement.setup import Setup
+from dnn.agreement.state import Named
+
+MAX_DOUBLES = 20000
+"""Numbers in the arrays of a call up to which it is made in float64 too."""
+
+
+def kernel_level(setup: Setup) -> Iterator[Record]:
+    """Compare every call. Integers must be equal; see ``Call`` for other bounds."""
+    for make_calls in CALL_GENERATORS:
+        for call in make_calls(setup.seed, make_draw(setup.seed)):
+            yield from judge_call(setup, call)
+
+
+def array_names(call: Call) -> tuple[dict[str, int], set[str]]:
+    """Return name -> id of each array argument, such as "slots 0", and the names of those that are written.
+
+    An argument that is the same array as a written one is written.
+    """
+    declared = KERNELS[call.kernel]
+    parameters = [p for p in signature(declared.function).parameters if p not in ("xp", "kind")]
+    ids: dict[str, int] = {}
+    for name, argument in zip(parameters, call.arguments, strict=True):
+        parts = argument if isinstance(argument, tuple) else (argument,)
+        for i, part in enumerate(parts):
+            if isinstance(part, np.ndarray):
+                ids[f"{name} {i}" if len(parts) > 1 else name] = id(part)
+    written = {ids[name] for name in ids if name.split()[0] in declared.writes}
+    return ids, {name for name, number in ids.items() if number in written}
+
+
+def judge_call(setup: Setup, call: Call) -> list[Record]:
+    """Compare all arrays after a call in float32, and in float64 too if they are short."""
+    names, written = array_names(call)
+    arrays = [
+        part
+        for argument in call.arguments
+        for part in (argument if isinstance(argument, tuple) else (argument,))
+        if isinstance(part, np.ndarray)
+    ]
+
+    def ask(c: Contender) -> Named:
+        return dict(zip(names, c.kernel(call.kernel, call.kind, *call.arguments), strict=True))
+
+    def judge(dtype: str, unit: float) -> list[Record]:
+        def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
+            if tensor not in written or expected.dtype.kind != "f" or not (call.k or call.ulp):
+                return count_different(tensor, got, expected)
+            if not call.k and dtype == "float32":
+                return bounds.ulp_error(got, expected)
+            finite = np.isfinite(expected)
+            wrong = count_different(tensor, got[~finite], expected[~finite])
+            return float("inf") if wrong else bounds.eta(got[finite], expected[finite])
+
+        def bound(tensor: str, _: float) -> float:
+            if tensor not in written:
+                return 0.0
+            inexact = call.k or (dtype == "float64" and call.ulp)
+            return bounds.layer(max(call.k, 1.0), unit, call.c) if inexact else call.ulp
+
+        name = " ".join(filter(None, (call.kernel, call.kind, call.what)))
+        return setup.judge(name, lambda c: ask(c.in_dtype(dtype)), bound, error, dtype, expected)
+
+    expected = ask(setup.oracle)
+    found = judge("float32", bounds.U)
+    if sum(array.size for array in arrays) < MAX_DOUBLES:
+        found += judge("float64", 2.0 * bounds.UNIT_ROUNDOFFS["float64"])
+    return found
