@@ -22,8 +22,6 @@ UNARY_ULP = 4.0
 COMPOSITE_ULP = 8.0
 PIECEWISE_ULP = {"linear": 0.0, "relu": 0.0, "leaky_relu": UNARY_ULP}
 """Bounds of activations that select a branch and multiply at most once."""
-STEP_GRADIENT_UNITS = 4.0
-"""Bound, in units of u, for a gradient that takes only a few values, such as sign(P - Y) / B."""
 TRAJECTORY_BOUND = 1e-9
 MAX_ACCURACY_POINTS = 0.25
 
@@ -147,27 +145,6 @@ def gradient(
     back = sum(sqrt(n) for n in outer[index + 1 :])
     before = sum(sqrt(k) for k in inner[:index])
     return u * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
-
-
-def loss_value(batch: int, classes: int, size: float, value: float) -> float:
-    """Return the bound of a mean loss from given outputs, a sum over classes and over the batch.
-
-    A loss that is smaller than the outputs is a difference of them, and magnifies their rounding.
-
-    Args:
-        size: root mean square of the outputs. value: the loss.
-    """
-    return U * (sqrt(batch) + sqrt(classes) + 10.0) * max(1.0, size / value if value else 1.0)
-
-
-def loss_gradient(summed: int, kappa: float) -> float:
-    """Return the bound of the loss's gradient (P - Y) / B from given outputs.
-
-    Args:
-        summed: number of terms in the softmax's sum; 0 if P is computed element by element.
-        kappa: norm(P) / norm(P - Y), which magnifies P's error; 0 for a gradient that takes few values.
-    """
-    return U * (kappa * (sqrt(summed) + (10.0 if summed else 5.0)) + STEP_GRADIENT_UNITS)
 
 
 def slot(vector64: np.ndarray) -> float:

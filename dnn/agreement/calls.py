@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS, KERNELS
 from dnn.agreement import textbook
-from dnn.agreement.cases import optimizer_variants
+from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.losses import LOSSES
 from dnn.random import stream_key
 
@@ -24,6 +24,8 @@ FLAT_SIZES = (1, 7, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
 STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 """Steps of a random stream to draw from."""
 COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1)
+EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
+"""Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 RATES = (0.05, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 0.95)
 NO_PADDING = ((0, 0), (0, 0))
 WINDOWS = (  # batch, height, width, channels, outputs, size, strides, padding
@@ -53,6 +55,7 @@ class Call(NamedTuple):
     k: float = 0.0  # number of terms in a sum
     ulp: float = 0.0
     c: float = 1.0  # condition
+    floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
 
 
 def make_draw(seed: int) -> Draw:
@@ -84,17 +87,18 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
     words = [(np.asarray([step]), np.arange(13)) for step in STREAM_STEPS]
     a, b = (np.asarray(pair) for pair in zip(*product(COUNTERS, COUNTERS), strict=True))
     for high, low in (*words, (a[:1], np.arange(131073)), (a, b), (a, b[:1])):
-        what = f"step {high[0]}, {max(high.size, low.size)} numbers"
-        yield Call("threefry", what, (key, high, low, out(max(high.size, low.size), dtype=int)))
+        n = max(high.size, low.size)
+        yield Call("threefry", f"step {high[0]}, {n} numbers", (key, high, low, out(n, dtype=int)))
     for n, rate in zip((13, 24, 1, 65, 8, 13, 127, 2, 33), RATES, strict=True):
         bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
         x = draw(9, n)
-        yield Call("gaussian_noise", f"{n} numbers, {rate}", (bits.copy(), x, 2.0 * rate, out(9, n)), k=1)
+        what = f"{n} numbers, rate {rate}"
+        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, out(9, n)), k=1)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
-        bits[0] = (edge << 32) | edge
-        bits[1] = bits[0] ^ ((1 << 32) | 1)
-        exact = {"ulp": 0.0 if rate in (0.5, 0.75) else 4.0}
-        yield Call("dropout", f"{n} numbers, rate {rate}", (bits, x, rate, out(9, n), out(9, n)), **exact)
+        bits[:2] = (edge << 32) | edge
+        bits[1] ^= (1 << 32) | 1
+        ulp = 0.0 if rate in (0.5, 0.75) else 4.0
+        yield Call("dropout", what, (bits, x, rate, out(9, n), out(9, n)), ulp=ulp)
 
 
 def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -107,7 +111,7 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         rows = np.resize(draws % 251, shape).astype(dtype)
         to = out(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
         what = f"{dtype} {shape} {n} rows, scale {scale:.3g}"
-        yield Call("gather_rows", what, (rows, index, to, scale), ulp=0.0 if scale == 1.0 else 2.0)
+        yield Call("gather_rows", what, (rows, index, to, scale), ulp=2.0 * (scale != 1.0))
     for n, batch, width in ((5, 40, 4), (700, 900, 1), (257, 3, 9), (1, 65, 8), (256, 1001, 17)):
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
@@ -118,21 +122,17 @@ def gradient_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of penalties and clipping."""
     for n in FLAT_SIZES:
         w = draw(n)
+        if n == 7:
+            w[:4] = np.inf, -np.inf, np.nan, -0.0
         g = draw(n) + np.arange(n) % 2 / 2.0
         for l1, l2 in ((0.5, 0.25), (0.5, 0.0), (0.0, 0.25)):
             yield Call("penalty", f"{n} weights, l1 {l1}, l2 {l2}", (w, g, l1, l2))
-        for limit in (0.5, 2.0, 3.0):
-            yield Call("clip_value", f"{n} numbers to {limit}", (g, limit))
         norm = float(np.sqrt(np.sum(g * g)))
-        yield Call("clip_norm", f"{n} numbers below the limit", (g, norm + 1.0))
+        strange = [np.append(g[1:], special) for special in (np.nan, np.inf)]
+        for number, x in enumerate((g, *strange)):
+            yield Call("clip_value", f"{n} numbers, {number}", (x, 2.0))
+            yield Call("clip_norm", f"{n} numbers, {number}", (x, norm + 1.0))
         yield Call("clip_norm", f"{n} numbers clipped", (g, norm / 2.0), ulp=4.0)
-        for kernel, special in product(("clip_norm", "clip_value"), ("nan", "inf")):
-            strange = g.copy()
-            strange[-1] = float(special)
-            yield Call(kernel, f"{n} numbers with {special}", (strange, 2.0))
-    w = np.asarray([np.inf, -np.inf, np.nan, 0.0, -0.0, 3.0])
-    for l1, l2 in ((0.5, 0.0), (0.0, 0.25)):
-        yield Call("penalty", f"special weights, l1 {l1}, l2 {l2}", (w, draw(6), l1, l2))
 
 
 def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -142,29 +142,26 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     as 0.
     """
     kernels = {optimizer.kernel: optimizer for _, optimizer in optimizer_variants()}
-    sizes = (131073, 7, 203, 1000)
     for number, (name, optimizer) in enumerate(kernels.items()):
-        for i, n in enumerate((*sizes, FLAT_SIZES[4 + number % 5], 1000)):
+        for i, n in enumerate((131073, 7, 203, 1000, FLAT_SIZES[4 + number % 5], 999)):
             settings = tuple(
                 s if isinstance(s, bool) else ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
                 for s in optimizer.settings()
             )
             scale = 2.0**-30 if i == 3 else 1.0
             g = scale * draw(n)
-            g[: 2 * (i == 5)] = (np.nan, np.inf)[: 2 * (i == 5)]
+            if n == 999:
+                g[:2] = np.nan, np.inf
             m = scale * draw(n) / 2.0
-            squares = {"v": m * m, "total": m * m, "largest": m * m, "mean": m / 2.0}
-            slots = tuple(squares.get(slot, m).copy() for slot in optimizer.slot_names)
+            slots = tuple(SLOT_TRANSFORMS.get(slot, np.copy)(m) for slot in optimizer.slot_names)
             done = 31.0 * (i % 2)
             biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0)[:2]]  # Adam's
             control = np.asarray([0.25, *biases, done])
-            what = f"{n} numbers, settings {settings}{' with NaN' * (i == 5)}"
-            yield Call(name, what, (draw(n), g, slots, control, settings), k=1)
-    for n in (1, 203, 25001):
-        w, g = draw(n), draw(n)
-        slots = np.maximum(g * g - 2.0, 0.0), np.zeros(n), g.copy()
-        control = np.asarray([0.25, 0.0, 0.0, 2.0])
-        yield Call("rmsprop_centered", f"{n} equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
+            yield Call(name, f"{n} numbers, settings {settings}", (draw(n), g, slots, control, settings), k=1)
+    w, g = draw(2, 25001)
+    slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
+    arguments = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
+    yield Call("rmsprop_centered", "equal gradients", arguments)
 
 
 def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -175,114 +172,121 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x, W, b, dy = draw(batch, n_in), draw(n_in, n), draw(n), draw(batch, n)
         for kind in ("linear", "relu", *(("sigmoid", "tanh", "softmax") if min(batch, n) > 6 else ())):
             exact = kind in ("linear", "relu")
-            scaled = W if exact else W / 128.0
-            k = 0 if exact else max(batch, n_in, n)
-            if kind == "sigmoid":  # saturated, and NaN
-                x = x.copy()
+            if kind == "sigmoid":  # from here on saturated rows, and NaN
+                x, W, dy = x.copy(), W / 128.0, dy + 5.0
                 x[0, 0] = np.nan
                 x[1] *= 128.0
-            y = single(ACTIVATIONS[kind].forward(np, x @ scaled + b))
-            yield Call("dense", shape, (x, scaled, b, out(batch, n)), kind, k)
-            given = dy.copy() if exact else dy + (5.0 if kind != "softmax" else 0.0)
-            gradients = out(n_in, n), out(n), None if i % 3 == 0 else out(batch, n_in)
+            k = 0 if exact else max(batch, n_in, n)
+            y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
+            yield Call("dense", shape, (x, W, b, out(batch, n)), kind, k)
+            given = dy - 5.0 * (kind == "softmax")
+            gradients = out(n_in, n), out(n), out(batch, n_in) if i % 3 else None
             dz = given if i % 2 else out(batch, n)
-            yield Call("dense_backward", shape, (given, x, y, scaled, dz, gradients), kind, k, c=2.0)
+            yield Call("dense_backward", shape, (given, x, y, W, dz, gradients), kind, k, c=2.0)
     for number, (kind, f) in enumerate(ACTIVATIONS.items()):
         for i in range(number % 3, len(SIZES), 3):
-            z = draw(SIZES[i], SIZES[i - 5]) / 2.0
+            z, dy = draw(2, SIZES[i], SIZES[i - 5]) / 2.0
             z[:, 1:2] = -np.inf if kind == "softmax" else 0.0
             y = single(f.forward(np, z))
-            dy = draw(*z.shape)
             shape = f"{z.shape[0]} x {z.shape[1]}"
             k = z.shape[1] if kind == "softmax" else 1
-            yield Call("activation", shape, (z, z if i % 2 else out(*z.shape)), kind, k)
-            arguments = dy, z.copy(), y, dy if i % 2 else out(*z.shape)
+            arguments = dy, z, y, dy if i % 2 else out(*z.shape)
             yield Call("activation_backward", shape, arguments, kind, k, c=2.0)
+            z = z.copy()
+            yield Call("activation", shape, (z, z if i % 2 else out(*z.shape)), kind, k)
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of every loss; cross-entropy also with masked classes and rows of any sum."""
+    """Yield calls of every loss; cross-entropy also with masked classes and rows of any sum.
+
+    The last call has extreme outputs.
+    """
+    usual = draw(4, 24) / 2.0
+    usual[:2] += [[1000.0], [-1000.0]]
+    long = np.append(EXTREMES, -EXTREMES)
+    extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
     for number, name in enumerate(dict.fromkeys(loss.kernel for loss in LOSSES.values() if loss.kernel)):
-        for i in (0, *range(number % 3, len(SIZES), 3)):
-            batch, n = SIZES[i], SIZES[i - 5]
-            z = draw(batch, n) / 2.0
+        masked = name == "softmax_cross_entropy"
+        for i in (0, *range(number % 3, len(SIZES), 3), -1):
+            batch, n = extremes.shape if i < 0 else (SIZES[i], SIZES[i - 5])
+            z = draw(batch, n) / 2.0 if i >= 0 else extremes
             y = np.abs(draw(batch).astype(int) * 7) % n
             t = np.abs(draw(batch, n)) / 4.0
-            if name == "softmax_cross_entropy" and n > 2:
+            if masked and n > 2 and i >= 0:
                 z[:, 1::3] = -np.inf
                 y -= y % 3 == 1
                 t[:, 1::3] = 0.0
                 t[:, 2::7] = -0.25
+            floor = 0.0 if i >= 0 else 1.0 / (batch if masked else batch * n)
             for kind, targets in (("integer", y), ("dense", t)):
                 arguments = z, targets, out(batch), out(batch, n)
-                yield Call(name, f"{batch} x {n}", arguments, kind, k=n, c=2.0)
+                yield Call(name, f"{batch} x {n}", arguments, kind, k=n, c=2.0, floor=floor)
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of the normalisations; in the last ones a column, or a row, contains a NaN."""
-    for i in range(len(SIZES)):
-        rows, n = SIZES[i], SIZES[i - 5]
+    for i, rows in enumerate(SIZES):
+        n = SIZES[i - 5]
         x = draw(rows, n) / 2.0 + 1.0
         x[: (i > 15), :1] = np.nan
-        gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows, n) + x + 2.0
-        dy[x != x] = 1.0
-        for axis, name in enumerate(("batch_norm", "layer_norm")):
-            if rows < 7 or n < 7:
-                continue
+        gamma, beta, dy = draw(n) + 5.0, draw(n), np.nan_to_num(draw(rows, n) + x + 2.0)
+        k = max(rows, n)
+        for axis, name in enumerate(("batch_norm", "layer_norm") if min(rows, n) > 6 else ()):
             mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + 0.01))
             stats = out(len(mean)), out(len(mean))
             running = (draw(n), np.abs(draw(n)) + 1.0), (0.3, 0.01)
-            middle: Any = running if name == "batch_norm" else (0.01,)
-            what = f"{rows} x {n}"
-            yield Call(name, what, (x, gamma, beta, *middle, stats, out(rows, n)), k=max(rows, n), c=3.0)
+            middle: Any = (0.01,) if axis else running
+            yield Call(name, f"{rows} x {n}", (x, gamma, beta, *middle, stats, out(rows, n)), k=k, c=3.0)
             given = dy.copy()
             gradients = out(n), out(n), (None, given, out(rows, n))[i % 3]
             arguments = given, x, (mean, inverse), gamma, gradients
-            yield Call(f"{name}_backward", what, arguments, k=max(rows, n), c=3.0)
+            yield Call(f"{name}_backward", f"{rows} x {n}", arguments, k=k, c=3.0)
 
 
 def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of convolution, pooling, and of the kernels of RandomElastic and other augmentations.
-
-    Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
-    """
+    """Yield calls of convolution and pooling."""
     for i, (batch, height, width, channels, n, size, strides, padding) in enumerate(WINDOWS):
         rows, columns = (
             (length + sum(border) - extent) // step + 1
             for length, border, extent, step in zip((height, width), padding, size, strides, strict=True)
         )
         what = f"{height} x {width} x {channels}, {size} windows, strides {strides}, padding {padding}"
-        x = draw(batch, height, width, channels)
-        W, b = draw(*size, channels, n), draw(n)
-        z = batch, rows, columns, n
-        dx = None if i == 3 else out(*x.shape)
-        dz = draw(*z) + 1.0
-        k = max(prod(W.shape[:3]), prod(W.shape[:2]) * n, prod(z[:3]))
-        yield Call("conv2d", what, (x, W, b, strides, padding, out(*z)), k=k)
-        yield Call("conv2d_backward", what, (dz, x, W, strides, padding, (out(*W.shape), out(n), dx)), k=k)
+        x, W, dz = (
+            draw(batch, height, width, channels),
+            draw(*size, channels, n),
+            draw(batch, rows, columns, n),
+        )
+        k = max(W.size, dz.size)
+        gradients = out(*W.shape), out(n), out(*x.shape) if i % 4 else None
+        yield Call("conv2d", what, (x, W, draw(n), strides, padding, out(*dz.shape)), k=k)
+        yield Call("conv2d_backward", what, (dz + 1.0, x, W, strides, padding, gradients), k=k)
         if size == (1, 1):
             continue
-        y = batch, rows, columns, channels
-        dy = draw(*y)
-        x[-1:, 1, 1] = np.nan
-        x[:1, :2, :2] = -np.inf
-        geometry = size, strides, padding
-        yield Call("max_pool2d", what, (x, *geometry, out(*y), out(*y, dtype=int)))
-        index = np.zeros(y, dtype=int)
-        KERNELS["max_pool2d"].function(np, x, *geometry, np.zeros(y), index)
-        yield Call("max_pool2d_backward", what, (dy, index, *geometry, out(*x.shape)))
-        x = np.nan_to_num(x, neginf=1.0)
-        yield Call("average_pool2d", what, (x, *geometry, out(*y)), k=prod(size))
-        yield Call("average_pool2d_backward", what, (dy, *geometry, out(*x.shape)), k=prod(size))
-    for groups, dilation in GROUPS:
+        dy = draw(batch, rows, columns, channels)
+        y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
+        for part, backward in (("average", (dy,)), ("max", (dy, index))):
+            geometry = size, strides, padding
+            exact: Any = {"k": prod(size) * (part == "average")}
+            yield Call(f"{part}_pool2d_backward", what, (*backward, *geometry, out(*x.shape)), **exact)
+            outputs = [out(*dy.shape), out(*dy.shape, dtype=int)][: len(backward)]
+            yield Call(f"{part}_pool2d", what, (x, *geometry, *outputs), **exact)
+            x[-1:, 1, 1] = np.nan
+            x[:1, :2, :2] = -np.inf
+            KERNELS["max_pool2d"].function(np, x, *geometry, y, index)
+    for groups, (d, e) in GROUPS:
         x, W, dz = draw(3, 7, 8, 8), draw(2, 3, 8 // groups, 16), draw(3, 4, 4, 16) + 1.0
-        height, width = 7 - dilation[0], 8 - 2 * dilation[1]
-        padding = (0, 7 - height), (1, 7 - width)
-        geometry = (2, 2), padding, dilation
-        what = f"{groups} groups, dilation {dilation}"
+        geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))
+        what = f"{groups} groups, dilation {d, e}"
         gradients = out(*W.shape), out(16), out(*x.shape)
-        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry, out(3, 4, 4, 16)), k=288)
-        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry, gradients), k=288)
+        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry_, out(*dz.shape)), k=288)
+        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), k=288)
+
+
+def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of the kernels of RandomElastic and other augmentations.
+
+    Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
+    """
     draws = textbook.random_bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
     for height, width in ((7, 9), (5, 5)):
         shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
@@ -290,12 +294,12 @@ def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
         what = f"{height} x {width} pixels"
         yield Call("smooth_moves", what, (draws[:108].reshape(6, 18), *shares, 32.0, moves))
         quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
-        x = np.resize(draws >> 10, (6, height, width, 2)) % 9 - 4.0
-        matrix = np.resize(draws >> 50, (6, 2, 2)) % 5 / 4 - 0.5
-        for name, m in (("moved", np.tile(np.eye(2), (6, 1, 1))), ("turned and moved", matrix)):
-            yield Call("warp_images", f"{what} {name}", (x, m, quarters, out(*x.shape)))
+        x = draw(6, height, width, 2)
+        for matrix in (np.tile(np.eye(2), (6, 1, 1)), draw(6, 2, 2) / 4.0):
+            yield Call("warp_images", what, (x, matrix, quarters, out(*x.shape)))
 
 
 CALL_GENERATORS = (
     stream_calls, row_calls, gradient_calls, step_calls, dense_calls, loss_calls, norm_calls, image_calls,
+    warp_calls,
 )  # fmt: skip

@@ -1,24 +1,21 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from math import isqrt, prod
+from math import prod
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from backends import Backend
 from dnn.layers import (
-    AveragePooling2D,
     BatchNormalization,
-    Conv2D,
     Dense,
-    Flatten,
     Layer,
     Rescaling,
-    Reshape,
 )
 from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
@@ -28,6 +25,12 @@ from dnn.sequential import Sequential
 
 Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
+
+SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
+    "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
+})  # fmt: skip
+"""Slot -> transform of a normal vector that makes a valid value. Sums and means of squares are squares, and
+the squared mean is smaller than the mean of squares. Other slots, such as velocity, use the vector itself."""
 
 
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
@@ -117,33 +120,6 @@ class Case:
         return values
 
 
-@dataclass(frozen=True)
-class ImageCase(Case):
-    """A network for square grey images: Conv2D 3 x 3, AveragePooling2D, C outputs.
-
-    ``hidden`` is (number of filters,). It has no max pooling, which has a kink at equal pixels.
-    """
-
-    @property
-    def side(self) -> int:
-        """Pixels along one side."""
-        return isqrt(self.n_in)
-
-    @property
-    def products(self) -> dict[str, tuple[int, ...]]:
-        flat = ((self.side - 2) // 2) ** 2 * self.hidden[0]
-        return {"conv2d_1": (3, 3, 1, self.hidden[0]), "dense_1": (flat, self.classes)}
-
-    def layers(self) -> list[Layer]:
-        return [
-            Reshape((self.side, self.side, 1)),
-            Conv2D(self.hidden[0], 3, self.activation, initializer="zeros"),
-            AveragePooling2D(),
-            Flatten(),
-            dense(self.classes, get_loss(self.loss).activation or "linear"),
-        ]
-
-
 class Session(NamedTuple):
     """One call of ``fit``; a case makes several calls one after the other."""
 
@@ -190,19 +166,6 @@ class FitCase(Case):
                 draw = normal(self.seed, "scales", self.hidden[:1], i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
         return values
-
-
-def unusual_optimizers() -> Iterator[tuple[str, Optimizer]]:
-    """Yield every optimizer with settings other than the defaults, which a kernel might have hard-coded."""
-    made = [optimizer_class(**e) for optimizer_class in OPTIMIZERS.values() for e in optimizer_class.examples]
-    for name, usual in {optimizer.kernel: optimizer for optimizer in made}.items():
-        numbers = {f.name: getattr(usual, f.name) for f in fields(usual)}
-        changed = {
-            k: 0.2 + 0.8 * v if v >= 0.5 else v * (1e4 if v < 1e-6 else 3.0)
-            for k, v in numbers.items()
-            if isinstance(v, float)
-        }
-        yield f"{name} unusual", replace(usual, **changed)
 
 
 def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:

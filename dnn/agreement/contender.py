@@ -21,7 +21,7 @@ from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.state import Named, State, receive
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
-from dnn.losses import LOSSES, Loss
+from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.parameters import Parameters
 
@@ -102,8 +102,6 @@ class Contender(ABC):
         open_backend: dtype -> Backend. The oracle's always returns float64.
     """
 
-    matches_kinks = True
-    """Whether its gradients at a loss's kinks equal the reference's."""
     trains = True
     """Whether it computes gradients and updates. If not, it is compared only forward, at L0 to L2."""
 
@@ -201,10 +199,6 @@ class Contender(ABC):
         raise NoTwin(
             f"{self.name} {'does not compute this' if self.trains else 'computes only the forward pass'}"
         )
-
-    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean loss and its gradient (B, C), for outputs (B, C) and targets (B,) or (B, C)."""
-        self.raise_no_twin()
 
     def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
         """Call a kernel on copies of host arrays, floats cast to the dtype, and return its array arguments as

@@ -46,7 +46,7 @@ PLANS: tuple[tuple[str, tuple[int, ...], Optimizer, dict[str, Any]], ...] = (
 large epsilon makes the step smooth in g."""
 
 
-def normalised() -> list[Layer]:
+def normalisation_layers() -> list[Layer]:
     return [BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)]
 
 
@@ -69,11 +69,11 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         )  # fmt: skip
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
-    penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": normalised}
+    penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": normalisation_layers}
     for schedule in SCHEDULES:
         yield "float64", case(schedule.name, replace(nesterov, learning_rate=schedule), 37, **penalised)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
-    sessions = (Session(epochs=2, class_weight={0: 0.25, 1: 3.0}),)
+    sessions: tuple[Session, ...] = (Session(epochs=2, class_weight={0: 0.25, 1: 3.0}),)
     loss = CategoricalCrossentropy(ignore_index=2)
     weighted = case("weighted", nesterov, 37, loss=loss, sessions=sessions, **penalised)
     often = np.arange(37) % 4 / 2.0
@@ -85,7 +85,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     long = (Session(5, 38),)
     yield (
         "float64",
-        case("late", late, 138, sessions=long, l2=0.003, between=lambda: normalised()[:1]),
+        case("late", late, 138, sessions=long, l2=0.003, between=lambda: normalisation_layers()[:1]),
     )
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
@@ -93,7 +93,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
-    yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalised, sessions=sessions)
+    yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
     if data.x.shape[1] >= 64:
         yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     # Two batches an epoch, the second one short.

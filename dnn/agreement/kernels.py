@@ -29,7 +29,7 @@ def kernel_level(setup: Setup) -> Iterator[Record]:
 
 
 def array_names(call: Call) -> tuple[dict[str, int], set[str]]:
-    """Return name -> id of each array argument, such as "slots 0", and the names of those that are written.
+    """Return name -> id of each array argument, such as "slots 0", and the names of the written ones.
 
     An argument that is the same array as a written one is written.
     """
@@ -65,8 +65,13 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
             if not call.k and dtype == "float32":
                 return bounds.ulp_error(got, expected)
             finite = np.isfinite(expected)
-            wrong = count_different(tensor, got[~finite], expected[~finite])
-            return float("inf") if wrong else bounds.eta(got[finite], expected[finite])
+            x64 = expected[finite]
+            if count_different(tensor, got[~finite], expected[~finite]):
+                return float("inf")
+            if call.floor:
+                least = call.floor if expected.ndim > 1 else 1.0
+                return float(np.max(np.abs(got[finite] - x64) / (least + np.abs(x64))))
+            return bounds.eta(got[finite], x64)
 
         def bound(tensor: str, _: float) -> float:
             if tensor not in written:

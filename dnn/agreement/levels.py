@@ -12,7 +12,6 @@ from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
 from dnn.agreement.kernels import kernel_level
-from dnn.agreement.losses import loss_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -29,7 +28,7 @@ Level = Callable[[Setup], Iterator[Record]]
 
 LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
     "L0": (activation_level, kernel_level),
-    "L1": (layer_level, loss_level),
+    "L1": (layer_level,),
     "L2": (network_level,),
     "L3": (resynchronised_level, late_level),
     "L4": (trajectory_level, fit_level),

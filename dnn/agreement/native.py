@@ -10,13 +10,12 @@ from backends import Array, Backend, get_backend
 from backends.reference.control import RATE, UPDATES
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
-from dnn.agreement.state import Named, State, receive
+from dnn.agreement.state import Named, State
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
-from dnn.losses import Loss
 from dnn.parameters import Parameters
 
 
@@ -103,8 +102,6 @@ class NativeNetwork(Network):
 class PyTorchContender(Contender):
     """torch.nn and autograd. The torch Backend only moves data and checks results."""
 
-    matches_kinks = False  # hinge: torch's clamp passes the gradient at equality
-
     @property
     def builder(self) -> Backend:
         """NumPy, so that the twin's weights do not pass through our torch backend."""
@@ -118,14 +115,6 @@ class PyTorchContender(Contender):
             "loss": LOSS_TWINS,
             "optimizer": OPTIMIZER_TWINS,
         }
-
-    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        (outputs_,) = self.move(outputs)
-        targets_ = self.backend.from_host(targets) if targets.ndim == 1 else self.move(targets)[0]
-        value = twin.torch_loss(loss)(outputs_.requires_grad_(), targets_)
-        value.backward()
-        mean = receive(self.backend, "loss", value.detach(), ())
-        return float(mean), receive(self.backend, "dy", outputs_.grad, outputs.shape)
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         import torch

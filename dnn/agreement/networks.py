@@ -13,7 +13,6 @@ from dnn.agreement.propagation import error_limits
 from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import Named
 from dnn.agreement.threads import one_thread
 from dnn.losses import LOSSES
 from dnn.optimizers import SGD
@@ -40,22 +39,18 @@ def batch_without_kinks(setup: Setup, case: Case, truth: Network, step: int) -> 
     return data.x[rows], data.y[rows]
 
 
-def compare_batch(
-    setup: Setup, truth: Network, others: Sequence[Network], step: int
-) -> tuple[Named, list[Record]]:
+def compare_batch(setup: Setup, truth: Network, others: Sequence[Network], step: int) -> list[Record]:
     """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
 
     Args:
         truth: the oracle's network. others: the contenders' networks. step: selects the batch.
-
-    Returns the oracle's tensors and the records.
     """
     case = truth.case
     x, y = batch_without_kinks(setup, case, truth, step)
     expected = truth.compute(x, y)
-    _, d = truth.owner.loss(case.loss, expected["outputs"], y)
+    _, d = setup.oracle.loss(case.loss, expected["outputs"], y)
     bound = error_limits(case, truth.state().values, x, y, d)
-    return expected, setup.judge(
+    return setup.judge(
         case.name, lambda network: network.compute(x, y), lambda name, unit: unit * bound[name],
         note=f"batch {step}", expected=expected, sources=others,
     )  # fmt: skip
@@ -69,5 +64,5 @@ def network_level(setup: Setup) -> Iterator[Record]:
             truth, others = setup.open(case)
             found: list[Record] = []
             for step in range(sizes.batches):
-                found += compare_batch(setup, truth, others, step)[1]
+                found += compare_batch(setup, truth, others, step)
         yield from worst_records(found)

@@ -17,13 +17,8 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement.bounds import norm
 from dnn.layers import (
     LAYERS,
-    AveragePooling2D,
     BatchNormalization,
-    Conv2D,
-    Dense,
-    Dropout,
     Layer,
-    LayerNormalization,
 )
 from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
@@ -33,16 +28,6 @@ from dnn.layers.normalization import Normalization
 SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8))
 SEQUENCE_SHAPE: tuple[int, ...] = (9, 8)
 """Input shape for layers that fit none of SAMPLE_SHAPES."""
-
-UNUSUAL_SAMPLES: tuple[tuple[str, Callable[[], Layer], tuple[int, ...]], ...] = (
-    ("Dense 1", partial(Dense, 1), (9,)),
-    ("Conv2D 5 1x1 strides", partial(Conv2D, 5, 1, strides=(3, 2)), (7, 5, 7)),
-    ("AveragePooling2D 3x2 strides", partial(AveragePooling2D, (3, 2), strides=(2, 1), padding=1), (6, 7, 3)),
-    ("BatchNormalization unusual", partial(BatchNormalization, momentum=0.3, epsilon=0.01), (13,)),
-    ("LayerNormalization unusual", partial(LayerNormalization, epsilon=0.01), (13,)),
-    ("Dropout unusual", partial(Dropout, 0.6), (13,)),
-)
-"""Layers with odd sizes, and with settings other than the defaults, which a kernel might have hard-coded."""
 
 
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -79,7 +64,6 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
                 )
             for shape in fitting or [SEQUENCE_SHAPE]:
                 yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
-    yield from UNUSUAL_SAMPLES
 
 
 def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ class Setup:
 
     level: str
     contenders: Sequence[Contender]
-    oracle: Contender
+    oracle: Any  # a BackendContender
     data: Data
     sizes: Sizes
     seed: int

@@ -21,7 +21,6 @@ LATER_BATCH_SIZES = (37, 5, 37)
 """Sizes of the batches after the first."""
 KINK_DISTANCE = 1e-4
 """Distance from a kink, for z, below which dL/dy is set to 0; larger with TF32."""
-LARGE_BATCH_SIZE = 1025
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:

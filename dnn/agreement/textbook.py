@@ -7,6 +7,7 @@ share a mistake in them. This training shares only the random streams, which are
 from collections.abc import Callable
 from dataclasses import replace
 from math import cos, pi
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ class TextbookTraining:
         backs: list[Back] = []
         for index, name, layer in self.layers:
             if isinstance(layer, Rescaling):
-                x = x.astype(np.float64) * layer.factor
+                x = x.astype(np.float64) * float(layer.factor or 1.0)
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
             elif isinstance(layer, (RandomTranslation, RandomRotation)) and g is not None:
@@ -163,7 +164,7 @@ class TextbookTraining:
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
                 mask = kept / (1.0 - layer.rate)
                 x = x * mask
-                backs.append(lambda dy, mask=mask: dy * mask)
+                backs.append(mask.__mul__)
             elif isinstance(layer, BatchNormalization):
                 x, back = self.normalise(name, layer, x, g)
                 backs.append(back)
@@ -171,7 +172,7 @@ class TextbookTraining:
                 x, back = self.dense(name, layer.activation, x, g)
                 backs.append(back)
         e = np.exp(x - x.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True), backs
+        return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
 
     def dense(self, name: str, activation: str, x: np.ndarray, g: Named | None) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
@@ -183,7 +184,7 @@ class TextbookTraining:
             dz = dy * slope(h)
             g[f"{name}.W"] = x.T @ dz
             g[f"{name}.b"] = dz.sum(axis=0)
-            return dz @ W.T
+            return np.asarray(dz @ W.T)
 
         return h, back
 
@@ -275,8 +276,8 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         return run.probabilities(run.case.images)[0]
 
     before = scores(predict())
-    during = []
-    after = []
+    during: list[tuple[float, float]] = []
+    after: list[tuple[float, float]] = []
     for session in case.sessions:
         run.case = shift_rows(case, session.shift)
         run.frozen = session.frozen
@@ -299,6 +300,8 @@ def fit(case: FitCase) -> tuple[Named, Named]:
 
 def shift_rows(case: FitCase, shift: int) -> FitCase:
     """Return the case with its examples moved on by ``shift`` rows."""
-    given = {name: getattr(case, name) for name in ("images", "labels", "sample_weight")}
-    moved = {name: a if a is None else np.roll(a, shift, axis=0) for name, a in given.items()}
+    moved: dict[str, Any] = {
+        name: None if (a := getattr(case, name)) is None else np.roll(a, shift, axis=0)
+        for name in ("images", "labels", "sample_weight")
+    }
     return replace(case, **moved)

@@ -6,13 +6,12 @@ mistakes or fail by chance. In float64 correct programs stay together for more t
 
 from collections.abc import Iterator
 from itertools import cycle, islice
-from math import isqrt
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.cases import Case, ImageCase, loss_variants, optimizer_variants
+from dnn.agreement.cases import Case, loss_variants, optimizer_variants
 from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN_PAIR
 from dnn.agreement.records import Record
@@ -23,7 +22,7 @@ from dnn.agreement.state import Named
 def trajectory_level(setup: Setup) -> Iterator[Record]:
     """Compare parameters after training, relative to how far the oracle's parameters moved.
 
-    Trains every optimizer with ``sizes.partners`` activations, every loss, and a convolutional network.
+    Trains every optimizer with ``sizes.partners`` activations and every loss.
     """
     data = setup.data
     tiny = setup.sizes.tiny
@@ -45,9 +44,6 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
                 loss,
             )
             yield from _judge_trajectory(setup, case)
-    if isqrt(data.x.shape[1]) ** 2 == data.x.shape[1] >= 16:
-        case = data.case("", (6,), optimizer, setup.seed, "tanh")
-        yield from _judge_trajectory(setup, ImageCase(**{**vars(case), "name": f"{name} tanh convolution"}))
 
 
 def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:

@@ -104,25 +104,6 @@ def edit_after(edit: Function) -> Change:
     return wrap_call(wrong)
 
 
-def edit_after_with_largest(edit: Function) -> Change:
-    """Call the right function, and then ``edit(largest, *arguments)``.
-
-    largest is the size of the largest batch so far, from the length of the first argument.
-    """
-
-    def change(right: Function) -> Function:
-        sizes = [0]
-
-        def wrong(*arguments: Any) -> None:
-            sizes.append(len(arguments[0]))
-            right(*arguments)
-            edit(max(sizes), *arguments)
-
-        return wrong
-
-    return change
-
-
 def restore_view(view: Function) -> Change:
     """Call the right function, and then restore the old values of ``view(*arguments)``, a view of an
     argument.
@@ -137,17 +118,12 @@ def restore_view(view: Function) -> Change:
     return wrap_call(wrong)
 
 
-def on_calls(chosen: Callable[[int], bool], change: Change) -> Change:
-    """Call the changed function if ``chosen(number)`` is true, else the right one. Calls count from 1."""
+def on_late_calls(change: Change) -> Change:
+    """Call the changed function from the 1001st call on."""
 
     def make(right: Function) -> Function:
         wrong = change(right)
         numbers = count(1)
-        return lambda *arguments: (wrong if chosen(next(numbers)) else right)(*arguments)
+        return lambda *arguments: (wrong if next(numbers) > 1000 else right)(*arguments)
 
     return make
-
-
-def on_late_calls(change: Change) -> Change:
-    """Call the changed function from the 1001st call on."""
-    return on_calls(lambda number: number > 1000, change)

@@ -12,72 +12,60 @@ from backends.reference.control import RATE, UPDATES
 from dnn.agreement.mutants.mutant import Change, Function, Mutant, edit_after, edit_argument, wrap_call
 
 
-def take_rows(x: Any, index: np.ndarray) -> np.ndarray:
+def as_dense(x: Any) -> np.ndarray:
     if not isinstance(x, Compressed):
-        return np.asarray(x[index])
-    found = np.zeros((len(index), x.shape[1]), x.values.dtype)
-    for row, i in zip(found, index, strict=True):
-        part = slice(x.starts[i], x.starts[i + 1])
-        row[x.columns[part]] = x.values[part]
+        return np.asarray(x)
+    found = np.zeros(x.shape, x.values.dtype)
+    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
+    found[rows, x.columns[x.starts[0] : x.starts[-1]]] = x.values[x.starts[0] : x.starts[-1]]
     return found
 
 
 def run_plan(backend: Backend, plan: Plan) -> Function:
-    """Return a correct ``run(n)`` of a plan, with the backend's kernels."""
+    """Return a correct ``run(n)`` of a plan of layers with biases, by the backend's kernels."""
+    dtype = plan.vectors[0].dtype
+    examples = as_dense(plan.x).astype(dtype) * dtype.type(plan.scale)
 
     def update() -> None:
         index = plan.order[plan.position[0]]
-        plan.position += 1
-        dtype = plan.vectors[0].dtype
-        inputs = [take_rows(plan.x, index).astype(dtype) * dtype.type(plan.scale)]
-        for layer in plan.layers:
-            b = layer.W[0] * 0 if layer.b is None else layer.b
-            inputs.append(np.empty((len(index), layer.W.shape[1]), dtype))
-            backend.kernel("dense", layer.activation)(inputs[-2], layer.W, b, inputs[-1])
+        plan.position[...] += 1
         y = plan.y[index]
+        inputs = [examples[index]]
+        for layer in plan.layers:
+            inputs.append(np.empty((len(index), layer.W.shape[1]), dtype))
+            backend.kernel("dense", layer.activation)(inputs[-2], layer.W, layer.b, inputs[-1])
         losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
         backend.kernel("softmax_cross_entropy", "integer")(inputs[-1], y, losses, dy)
-        for i, layer in reversed(list(enumerate(plan.layers))):
-            db = layer.W[0] * 0 if layer.db is None else layer.db
-            dx = np.empty_like(inputs[i])
-            gradients = layer.dW, db, dx
+        for x, out, layer in reversed(list(zip(inputs[:-1], inputs[1:], plan.layers, strict=True))):
+            dx = np.empty_like(x)
             backward = backend.kernel("dense_backward", layer.activation)
-            backward(dy, inputs[i], inputs[i + 1], layer.W, dy, gradients)
+            backward(dy, x, out, layer.W, dy, (layer.dW, layer.db, dx))
             dy = dx
         plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
         values, gradient, *slots = plan.vectors
         backend.kernel(plan.optimizer)(values, gradient, tuple(slots), plan.control, plan.settings)
-        plan.sums[0] += losses.sum()
-        plan.sums[1] += np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
+        plan.sums[:2] += losses.sum(), np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
 
-    return lambda n: [update() for _ in range(n)]
+    def run(n: int) -> None:
+        for _ in range(n):
+            update()
+
+    return run
 
 
 def edit_plan(edit: Function) -> Change:
     """Run each plan after ``edit(plan)``."""
-    return lambda compile_plan: lambda plan: run_plan(compile_plan.__self__, edit(plan))
 
+    def change(compile_plan: Any) -> Function:
+        return lambda plan: run_plan(compile_plan.__self__, edit(plan))
 
-def edit_layer(number: int, **changes: Any) -> Change:
-    """Change a hidden layer of a plan, if it has so many."""
-
-    def edit(plan: Plan) -> Plan:
-        layers = list(plan.layers)
-        if number < len(layers) - 1:
-            layers[number] = replace(layers[number], **changes)
-        return replace(plan, layers=tuple(layers))
-
-    return edit_plan(edit)
+    return change
 
 
 def first_examples() -> Change:
-    """Keep the examples of the first plan with their shape."""
+    """Keep the examples of the first plan of each shape."""
     seen: dict[Any, Any] = {}
-    return edit_plan(
-        lambda plan: replace(
-            plan, x=seen.setdefault((plan.x.shape, plan.scale, plan.vectors[0].dtype), plan.x)
-        )
-    )
+    return edit_plan(lambda plan: replace(plan, x=seen.setdefault(plan.x.shape, plan.x)))
 
 
 def copy_moments(plan: Plan) -> Plan:
@@ -86,29 +74,31 @@ def copy_moments(plan: Plan) -> Plan:
 
 
 def fill_empty_rows(plan: Plan) -> Plan:
-    """Let an empty row of a sparse matrix repeat the row before."""
-    if not isinstance(plan.x, Compressed):
-        return plan
-    n = np.diff(plan.x.starts)
-    dense = take_rows(plan.x, np.arange(len(n)))
-    before = np.maximum.accumulate(np.where(n > 0, np.arange(len(n)), 0))
-    return replace(plan, x=dense[before])
+    x = as_dense(plan.x)
+    full = np.where(x.any(axis=1), np.arange(len(x)), 0)
+    return replace(plan, x=x[np.maximum.accumulate(full)])
+
+
+def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -> Any:
+    frozen = not layer.trainable
+    layer.trainable = True
+    y = forward(layer, x, training=training)
+    layer.trainable = not frozen
+    return y
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
     Mutant("plan-without-the-third-layers-activation", "a plan computes at most two activations", "L4",
-           "backend.compile_plan", edit_layer(2, activation="linear")),
-    Mutant("plan-without-the-second-layers-bias", "a plan uses and trains only the first layer's bias", "L4",
-           "backend.compile_plan", edit_layer(1, b=None, db=None)),
-    Mutant("plan-drops-the-rows-beyond-64", "a plan takes at most 64 rows of a batch", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :64]))),
+           "backend.compile_plan", edit_plan(lambda plan: replace(plan, layers=(
+               *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
+           )))),
     Mutant("plan-drops-rows-beyond-a-multiple-of-8", "a plan drops the last rows of a short batch", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, order=plan.order[:, : max(plan.order.shape[1] // 8 * 8, 1)])
            )),
     Mutant("plan-of-adam-for-adamw", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, optimizer=plan.optimizer.replace("w", ""), settings=plan.settings[:3])
+               lambda p: replace(p, optimizer=p.optimizer.replace("w", ""), settings=p.settings[:3])
            )),
     Mutant("plan-of-the-first-examples", "a second fit trains on the examples of the first", "L4",
            "backend.compile_plan", first_examples()),
@@ -130,15 +120,16 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
                lambda permute, backend, key, step, n: permute(backend, key, 2 - step % 2, n)
            )),
     Mutant("frozen-statistics-of-the-batch", "a frozen batch normalisation uses batch statistics", "L4",
-           "dnn.layers.normalization.BatchNormalization.trainable", lambda right: True),
-    Mutant("balanced-by-the-largest", "class_weight balanced divides by the largest class's size", "L4",
+           "dnn.layers.normalization.BatchNormalization.forward", wrap_call(normalise_frozen)),
+    Mutant("balanced-by-the-root", "class_weight balanced divides by the square root of a class's size", "L4",
            "dnn.validation.examples._class_weights", wrap_call(
                lambda weigh, backend, given, *rest:
-               weigh(backend, given, *rest) / (1.5 if given == "balanced" else 1.0)
+               weigh(backend, given, *rest) ** (0.5 if given == "balanced" else 1.0)
            )),
     Mutant("translation-without-the-last-pixel", "a random translation never moves by its largest step", "L4",
            "dnn.layers.augmentation.RandomTranslation.transform",
            edit_argument(1, lambda uniform: uniform * 0.75)),
     Mutant("rotation-the-other-way", "images are rotated the other way", "L4",
-           "dnn.layers.augmentation.RandomRotation.set_warp", edit_argument(1, lambda uniform: 1.0 - uniform)),
+           "dnn.layers.augmentation.RandomRotation.set_warp",
+           edit_argument(1, lambda uniform: 1.0 - uniform)),
 )  # fmt: skip

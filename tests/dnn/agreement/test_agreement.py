@@ -78,13 +78,10 @@ def test_levels_cover_every_registered_part(data):
         assert all(kind in cases[level] for level in ("L0", "L1", "L2", "L4"))
     # Layers before trained ones have no dx; test_augmentation.py and test_embedding.py compare them.
     assert all(name in cases["L1"] for name, kind in LAYERS.items() if not kind.must_precede_trained)
-    named = {r.case for r in records if r.level == "L1"}
-    for name, loss in loss_variants():
-        for form in ("classes", "rows") if loss.rows else ("classes",):
-            assert {f"{name} {form}{n}" for n in ("", " 37", " 5", " 1025")} <= named
-    assert "convolution" in cases["L4"]
+    for name, _ in loss_variants():
+        assert name in cases["L4"]
     for name in LOSSES:
-        assert all(name in cases[level] for level in ("L1", "L2", "L4"))
+        assert all(name in cases[level] for level in ("L2", "L4"))
     for name in OPTIMIZERS:
         assert all(name in cases[level] for level in ("L3", "L4"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 
@@ -11,9 +9,10 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import SGD
 from dnn.agreement import Data, contenders, fits, networks, oracle, textbook, updates
-from dnn.agreement.cases import Case, FitCase, ImageCase, normal, unusual_optimizers
+from dnn.agreement.cases import Case, FitCase, normal
 from dnn.agreement.sizes import Sizes
 from dnn.losses import LOSSES
+from dnn.optimizers.schedules import SCHEDULES
 
 U = 2.0**-24
 DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
@@ -38,8 +37,6 @@ def test_a_dash_puts_the_widths_into_a_case_name():
     assert (case.activation, case.loss, case.seed, case.classes) == ("tanh", "hinge", 7, 3)
     assert case.products == {"dense_1": (16, 5), "dense_2": (5, 4), "dense_3": (4, 3)}
     assert (case.inner, case.outer) == ((16, 5, 4), (5, 4, 3))
-    image = ImageCase("c", 26, (6,), 3, "tanh", "hinge", SGD(), 0)
-    assert (image.inner, image.outer) == ((9, 6), (6, 3))
     model = case.model(get_backend("numpy"))
     assert (model.seed, model.loss.name, model.penalty) == (7, "hinge", None)
 
@@ -63,7 +60,8 @@ def test_weights_follow_he_or_glorot(activation, limit):
 
 def test_fit_cases_start_with_zero_weights_and_ties():
     case = FitCase("c", 9, (11,), 3, "tanh", "categorical_crossentropy", SGD(), 5,
-                   images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64))  # fmt: skip
+                   images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64), l1=0.5,
+                   between=fits.normalisation_layers)  # fmt: skip
     values = case.weights()
     assert not values["dense_1.W"][0].any()
     assert values["dense_1.W"][1:].all()
@@ -76,24 +74,10 @@ def test_fit_cases_start_with_zero_weights_and_ties():
     assert not np.allclose(gamma - 1, beta)
     assert case.weights()["dense_1.W"][1:].all()  # the second call returns the same weights
     assert {k: v for k, v in vars(case).items() if k in ("l1", "l2", "seed")} == {
-        "l1": 0.0,
+        "l1": 0.5,
         "l2": 0.0,
         "seed": 5,
     }
-
-
-def test_unusual_settings_differ_from_every_example():
-    """Settings from 0.5 move a fifth of the way to 1, smaller ones are tripled, tiny ones times 10^4."""
-
-    def other(v):
-        return 1 - 0.8 * (1 - v) if v >= 0.5 else v * (1e4 if v < 1e-6 else 3)
-
-    for _, unusual in unusual_optimizers():
-        usual = [type(unusual)(**e) for e in type(unusual).examples]
-        for name in (f.name for f in fields(unusual) if isinstance(getattr(unusual, f.name), float)):
-            known, value = {getattr(o, name) for o in usual}, getattr(unusual, name)
-            assert value in [pytest.approx(other(v)) for v in known]
-            assert not value or value not in known
 
 
 def test_each_stream_has_its_own_random_numbers():
@@ -163,22 +147,39 @@ def test_state_scales_put_small_moments_before_a_flush():
     assert made == {"m": [-2, 4], "v": [4, 16], "total": [4, 16], "largest": [4, 16], "mean": [-1, 2]}
 
 
-def test_fit_cases_run_past_the_end_of_their_schedules():
-    """They have a short last batch, a training of over 1000 updates, and a batch with all weights 0."""
-    cases = list(fits.fit_cases(DATA, 3))
-    assert [dtype for dtype, _ in cases] == ["float64"] * 4 + ["float32"] * 2
-    counts = [case.epochs * -(-len(case.labels) // case.batch_size) for _, case in cases]
-    for (_, case), n in zip(cases[:2], counts[:2], strict=True):
-        schedule = case.optimizer.learning_rate
-        assert n > len(schedule.rates()) - 1
-        assert (case.l1, case.l2) == (0.002, 0.003)
+def test_fit_cases_cover_what_users_do():
+    """Schedules run past their end; there are frozen layers, a resume, weights of 0, and every form of x."""
+    cases = list(fits.fit_cases(Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3))
+    named = {case.name.removeprefix("fit "): case for _, case in cases}
+    updates = {
+        name: sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
+        for name, case in named.items()
+    }
+    for schedule in fits.SCHEDULES:
+        case = named[schedule.name]
+        assert updates[schedule.name] > len(schedule.rates())
+        assert (case.l1, case.l2, case.optimizer.learning_rate) == (0.002, 0.003, schedule)
+    assert set(SCHEDULES) == {schedule.name for schedule in fits.SCHEDULES}
     assert {case.seed for _, case in cases} == {3}
-    weighted = cases[2][1]
+    weighted = named["weighted"]
     assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
     last = textbook.epoch_order(weighted, 1)[32:]
     assert len(last) == 5
     assert not weighted.sample_weight[last].any()
-    assert counts[3] > 1000
+    assert updates["late"] > 1000
+    sessions = [session for case in named.values() for session in case.sessions]
+    assert any(s.stop for s in sessions)
+    assert any("batch_normalization_1" in s.frozen for s in sessions)
+    assert {"balanced"} < {s.class_weight if isinstance(s.class_weight, str) else None for s in sessions}
+    plans = [case for name, case in named.items() if name.startswith("plan")]
+    assert {len(case.hidden) for case in plans} == {1, 2, 3}
+    assert {(case.images.dtype.name, case.sparse) for case in plans} == {
+        ("uint8", False), ("float32", False), ("float32", True),
+    }  # fmt: skip
+    for case in plans:
+        sizes = {s.batch_size for s in case.sessions}
+        assert all(size > 64 and size % 8 for size in sizes)
+        assert 0 < len(case.labels) % min(sizes) < 64
 
 
 def test_contenders_get_precision_and_device(monkeypatch):

@@ -14,14 +14,24 @@ from sklearn.datasets import load_digits
 
 from backends import get_backend
 from backends.dispatch import kernel_keys
-from dnn.agreement import LEVELS, MUTANTS, QUICK, Data, bits_level, check, get_mutant, worst_record
+from dnn.agreement import (
+    LEVELS,
+    MUTANTS,
+    QUICK,
+    Data,
+    bits_level,
+    check,
+    get_mutant,
+    make_oracle,
+    worst_record,
+)
+from dnn.agreement.fits import fit_level
 from dnn.agreement.mutants import mutant as changes
+from dnn.agreement.mutants.mutant import Mutant, MutantContender
+from dnn.agreement.mutants.plans import edit_plan
+from dnn.agreement.setup import Setup
 from dnn.layers import Activation
 
-LOW_RATIOS = {"epsilon-twice-in-evaluation": 10}
-"""Mutants that are rejected by less than 100 times a bound."""
-REJECTED_EARLIER = {"statistics-of-the-batch-in-evaluation"}
-"""L1's oracle shares this mistake, so L1 rejects it by the bounds of another layer."""
 QUICK_MUTANTS = [
     *(name for name, mutant in MUTANTS.items() if mutant.level == "L0"), "tf32", "dropped-mean",
     "flipped-kernel", "swapped-label",
@@ -41,7 +51,7 @@ def test_each_mutant_is_first_rejected_at_its_level(name):
         records = list(bits_level(mutant, data, quick=True))
     else:
         records = check(mutant, data, levels=[level], sizes=QUICK)
-    assert worst_record(records).ratio > LOW_RATIOS.get(name, 100)
+    assert worst_record(records).ratio > 100
 
 
 def test_docs_list_every_mutant():
@@ -91,14 +101,7 @@ def test_change_helpers():
     assert run(changes.edit_after(lambda a, b: np.copyto(a, 0)), one) == [(None, [0, 0])]
     assert run(changes.restore_view(lambda a, b: a[1:]), one) == [(None, [4, 2])]
     zero = changes.edit_argument(1, lambda b: 0)
-    assert run(changes.on_calls(lambda n: n == 2, zero), one, one, one) == [
-        (2, [4, 5]),
-        (2, [1, 2]),
-        (2, [4, 5]),
-    ]
     assert [a for _, a in run(changes.on_late_calls(zero), *[one] * 1001)][-2:] == [[4, 5], [1, 2]]
-    size = changes.edit_after_with_largest(lambda most, a, b: np.copyto(a, most))
-    assert run(size, ([0], 1), one, ([0], 1)) == [(None, [1]), (None, [2, 2]), (None, [2])]
 
 
 # --------------------------------------------------------------------------- what is computed
@@ -177,24 +180,9 @@ TIES = np.asarray(
     [[1 + 2.0**-11, 1 + 3 * 2.0**-11, -1 - 2.0**-11, 3.0], [0, 1 + 2.0**-12, 5, 1 + 0.7 * 2.0**-10]]
 )
 SAME = [
-    ("negative-variance", "rmsprop_centered", centered_rmsprop(9.0)),
-    ("late-bias", "adam", adam_arguments(999.0)),
-    ("flushes-what-matters", "adam", adam_arguments(31.0)),
-    ("flushes-what-matters", "adam", adam_arguments(30.0, settings=(0.0, 0.95, 0.01))),
-    ("rate-of-the-first-update", "adam", adam_arguments()),
-    ("rate-after", "gather_rows", (PICKED, PICKED[:1], np.zeros(1, np.int64), 1.0)),
     ("pixel-256", "gather_rows", (TABLE, PICKED, np.zeros(3), 1.0)),
     ("transposed-weight", "dense_backward linear", dense_backward_arguments(W[:, :3])),
     ("naive-variance", "batch_norm", BATCH),
-    ("naive-variance-of-rows", "layer_norm", ROWS),
-    ("unshifted", "softmax_cross_entropy integer", LOSS),
-    ("unshifted", "softmax_cross_entropy dense", (1000 * LOSS[0], *ONE_HOT[1:])),
-    ("unshifted-softmax", "activation softmax", (X, np.zeros((3, 4)))),
-    ("rows-far-below-0-underflow", "softmax_cross_entropy integer", (LOSS[0] - 400, *LOSS[1:])),
-    ("hinge-pulls-at-its-corner", "hinge integer", LOSS),
-    ("sign-of-zero", "mean_absolute_error integer", LOSS),
-    ("short-batch", "hinge integer", LOSS),
-    ("short-batch-is-stale", "conv2d", (IMAGES, FILTERS, *CONV)),
 ]  # fmt: skip
 
 
@@ -210,8 +198,6 @@ OTHER = [
         adam_arguments(),
         adam_arguments(settings=(0.8, 0.95, 0.01 / (0.95 * 0.02 + 0.05) ** 0.5)),
     ),
-    ("late-bias", "adam", adam_arguments(1000.0), adam_arguments(1000.0, 1.0)),
-    ("rate-after", "gather_rows", *((TABLE, i, np.zeros(3), 1.0) for i in (PICKED, np.asarray([1, 4, 6])))),
     (
         "transposed-weight",
         "dense_backward linear",
@@ -246,9 +232,18 @@ def test_a_mutant_equals_the_kernel_of_changed_arguments(mutant, kernel, given, 
 
 
 def test_get_mutant_returns_the_named_mutant():
-    mutant = get_mutant("unshifted-softmax")
-    assert mutant.name == "numpy!unshifted-softmax"
-    z = np.asarray([[0.0, 1000.0]])
-    with np.errstate(all="ignore"):
-        assert np.isnan(mutant.use(Activation("softmax"), (2,), {}, [(z, z)])["y"]).any()
-    np.testing.assert_array_equal(mutant.use(Activation("relu"), (2,), {}, [(z, z)])["y"], z)
+    mutant = get_mutant("softmax-of-64")
+    assert mutant.name == "numpy!softmax-of-64"
+    z = np.zeros((1, 65))
+    found = mutant.use(Activation("softmax"), (65,), {}, [(z, z)])["y"]
+    np.testing.assert_allclose(found, 1 / 64, rtol=1e-6)
+    np.testing.assert_array_equal(mutant.use(Activation("relu"), (65,), {}, [(z, z)])["y"], z)
+
+
+def test_a_plan_without_a_mistake_is_within_bounds():
+    """The mutants of plans start from a correct program."""
+    x, y = load_digits(return_X_y=True)
+    data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
+    right = MutantContender(Mutant("right", "", "", "backend.compile_plan", edit_plan(lambda plan: plan)))
+    records = list(fit_level(Setup("L4", [right], make_oracle(), data, QUICK, 0)))
+    assert [r.tensor for r in records if not r.holds] == []
