@@ -141,7 +141,7 @@ def test_forward_only_contenders_are_compared_at_l0_to_l2(data):
     assert {r.level for r in records if r.backend == "numpy"} == {"L2", "L3"}
     assert list(accuracy_level([alone], data, data, epochs=1, seeds=1)) == []
     with pytest.raises(NoTwin, match="onnxruntime computes only the forward pass"):
-        alone.loss("mean_squared_error", data.x, data.x)
+        alone.kernel("adam", None)
     assert alone.describe()["onnxruntime"]
 
 
