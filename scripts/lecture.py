@@ -57,18 +57,15 @@ def main(arguments: argparse.Namespace) -> None:
             command_line.say(f"{name}: {EXPERIMENTS[name].about} ...")
             results.save(*train(EXPERIMENTS[name], data, backend, epochs, seed))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
-    shown = pictures.PlotData(outcomes, data)
-    if "lecture" in names:
-        shown.lecture = results.load_network("lecture", backend)
-    shown.noise = noise_grid(outcomes, results, data, backend, seed)
+    lecture = results.load_network("lecture", backend) if "lecture" in names else None
     has_depths = any(name.startswith("depth-") for name in names)
     grids = {
         "experiments": tables.experiments_grid(outcomes.values()),
-        "noise": shown.noise,
+        "noise": noise_grid(outcomes, results, data, backend, seed),
         "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    pictures.draw_all(shown, arguments.out)
+    pictures.draw_all(outcomes, data, lecture, arguments.out)
     written = tables.write(grids, arguments.out)
     print(written.read_text(encoding="utf-8"))
     command_line.say(f"these tables are in {written}, with CSV files and pictures beside it")

@@ -1,7 +1,6 @@
 """Draw the results of the experiments as PNG files. Errors are in per cent, legends name the settings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import ACTIVATION_NAMES, DEPTHS, EXPERIMENTS, STEP_NAMES
+from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
-from lecture_experiments.tables import Grid
 
 SMALL_FONT_POINTS = 8
 
@@ -62,18 +60,6 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, st
         axes.set(xlabel="epochs (passes over the training images)")
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL_FONT_POINTS)
-
-
-def depth(figure: Any, outcomes: Mapping[str, Outcome]) -> None:
-    """Plot test error over the number of hidden layers, for sigmoid and ReLU. Skip missing outcomes."""
-    axes = figure.subplots()
-    for activation, marker in (("sigmoid", "o-"), ("relu", "s-")):
-        here = [n for n in DEPTHS if f"depth-{n}-{activation}" in outcomes]
-        values = errors([outcomes[f"depth-{n}-{activation}"].test_accuracy for n in here])
-        axes.plot(here, values, marker, ms=5, label=ACTIVATION_NAMES[activation])
-    axes.set(xticks=DEPTHS, xlabel="number of hidden layers (500 units each)", title="Test error by depth")
-    error_axis(axes)
-    axes.legend()
 
 
 def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int) -> None:
@@ -126,52 +112,26 @@ def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], n_unit
     figure.suptitle("Weights of 32 units of the first hidden layer (one image per unit)")
 
 
-def noise(figure: Any, grid: Grid) -> None:
-    """Plot test accuracy over the strength of the noise, with one line per experiment."""
-    axes = figure.subplots()
-    (_, *strengths), *lines = grid
-    for about, *values in lines:
-        accuracies = [float(value.removesuffix(" %")) for value in values]
-        axes.plot(list(map(float, strengths)), accuracies, "o-", ms=4, label=about)
-    axes.set(
-        xlabel="standard deviation of the noise (pixels are in [0, 1])", ylabel="test accuracy", ylim=(0, 100)
-    )
-    axes.set(title="Test accuracy with noise that training did not have")
-    axes.yaxis.set_major_formatter("{x:g} %")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=SMALL_FONT_POINTS)
+def draw_all(
+    outcomes: Mapping[str, Outcome], data: Dataset, lecture: Sequential | None, folder: Path
+) -> None:
+    """Draw a picture lecture-NAME.png for each available result.
 
-
-@dataclass
-class PlotData:
-    """Results to draw."""
-
-    outcomes: Mapping[str, Outcome]
-    data: Dataset
-    noise: Grid = field(default_factory=list)
-    lecture: Sequential | None = None  # the trained network
-
-
-def draw_all(shown: PlotData, folder: Path) -> None:
-    """Draw a picture lecture-NAME.png for each available result."""
-    outcomes = shown.outcomes
-    data = shown.data
+    Args:
+        lecture: the trained network of the lecture.
+    """
 
     def draw(name: str, width: float, height: float, function: Callable[..., None], *values: Any) -> None:
         with picture(folder / f"lecture-{name}.png", width, height) as figure:
             function(figure, *values)
 
-    if shown.lecture is not None:
-        p = shown.lecture.predict(data.x_test)
+    if lecture is not None:
+        p = lecture.predict(data.x_test)
         draw("confusion", 6.4, 5.2, confusion, data.y_test, p.argmax(axis=1), data.classes)
         draw("mistakes", 8.4, 6, mistakes, data, p)
-        draw("weights", 8.4, 4.4, weights, shown.lecture, data.image_shape)
+        draw("weights", 8.4, 4.4, weights, lecture, data.image_shape)
     if steps := {n: EXPERIMENTS[n].about for n in STEP_NAMES if n in outcomes and n != "lbfgs"}:
         draw("curves", 8.4, 5, curves, outcomes, steps, " (dashed: squared error)")
     if "lbfgs" in outcomes:
         labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: 600 steps per epoch"}
         draw("lbfgs", 8.4, 4, curves, outcomes, {n: labels[n] for n in labels if n in outcomes})
-    if any(name.startswith("depth-") for name in outcomes):
-        draw("depth", 6.4, 4, depth, outcomes)
-    if shown.noise:
-        draw("noise", 6.4, 4, noise, shown.noise)

@@ -68,25 +68,3 @@ def test_weights_of_the_strongest_units_are_shown(figure):
     shown = [axes.images[0] for axes in figure.axes[:32] if axes.images]
     assert [round(float(image.get_array()[1, 1]), 1) for image in shown] == [-19.7, 19.3, -18.7]
     assert [image.get_clim() for image in shown] == [pytest.approx((-19.7, 19.7))] * 3
-
-
-ACCURACIES = {"depth-1-sigmoid": 0.9, "depth-3-sigmoid": 0.98, "depth-1-relu": 0.95, "depth-10-relu": 0.9}
-
-
-@pytest.mark.parametrize(
-    ("draw", "given", "lines"),
-    [
-        (pictures.depth, {name: SimpleNamespace(test_accuracy=a) for name, a in ACCURACIES.items()},
-         {"sigmoid": [(1, 10), (3, 2)], "ReLU": [(1, 5), (10, 10)]}),
-        (pictures.noise, [["setting", "0.0", "0.5"], ["one", "90.0 %", "50.0 %"]],
-         {"one": [(0, 90), (0.5, 50)]}),
-    ],
-    ids=["depth", "noise"],
-)  # fmt: skip
-def test_plotted_lines_match_the_results(draw, given, lines, figure):
-    draw(figure, given)
-    axes = next(axes for axes in reversed(figure.axes) if axes.get_legend())
-    found = dict(zip([line.get_label() for line in axes.lines], points(axes), strict=True))
-    assert found | lines == found
-    named = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert named == list(found)
