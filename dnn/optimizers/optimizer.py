@@ -88,7 +88,9 @@ class Optimizer(Checked):
 
 
 def refuse_change(optimizer: Optimizer, name: str, value: Any) -> None:
-    """Raise InputError: settings of an optimizer do not change."""
+    """Raise InputError: settings of an optimizer do not change; AttributeError: it has no such setting."""
+    if name not in {f.name for f in fields(optimizer)}:
+        raise AttributeError(f"{type(optimizer).__name__} has no setting {name!r}")
     made = f"{type(optimizer).__name__}({name}={short_repr(value)})"
     cure = "for rates that change in a training give a schedule or the callback ReduceLROnPlateau"
     got = f"{name} of an optimizer cannot be set, since several models may share it"
