@@ -20,7 +20,7 @@
 struct Index {
     int x = 0, y = 0, z = 0;
 };
-static Index blockIdx, blockDim, threadIdx;
+static Index gridDim, blockIdx, blockDim, threadIdx;
 
 namespace host {
 
@@ -84,6 +84,7 @@ static void run_block() {
 
 static void launch(int columns, int rows, int x, int y, std::function<void()> kernel) {
     body = kernel;
+    gridDim = {columns, rows, 1};
     blockDim = {x, y, 1};
     threads.resize(x * y);
     for (int i = 0; i < columns * rows; ++i) {
@@ -97,6 +98,15 @@ static void launch(int columns, int rows, int x, int y, std::function<void()> ke
 }  // namespace host
 
 static inline void __syncthreads() { host::give_way(); }
+static inline void __threadfence() {}
+
+template <class T>
+static T atomicAdd(T* place, T value) {
+    const T old = *place;
+    *place += value;
+    return old;
+}
+
 static inline void __syncwarp() { host::give_way(); }
 
 template <class T>

@@ -67,7 +67,10 @@ DNN_HD bool ranks_before(T z, T of_target, bool before) {
     return !(z < of_target || (!before && z == of_target));
 }
 
-// ----- optimizers; control = [rate, c1, c2, number of updates], see backends/reference/control.py
+// ----- optimizers
+
+// Elements of an optimizer's control array, as in backends/reference/control.py.
+enum { RATE, BIAS_1, BIAS_2, UPDATES, CONTROL_SIZE };
 
 // An optimizer's moment; every FLUSH_EVERY-th update, 0 if it is below MOMENT_FLOOR.
 template <class T>
@@ -78,16 +81,16 @@ DNN_HD T flush(T moment, T updates) {
 // Element i of the control array after one more update.
 template <class T>
 DNN_HD T advance(int i, T value, T beta1, T rest1, T beta2, T rest2) {
-    if (i == 1) return beta1 * value + rest1;
-    if (i == 2) return beta2 * value + rest2;
-    return i == 3 ? value + T(1) : value;
+    if (i == BIAS_1) return beta1 * value + rest1;
+    if (i == BIAS_2) return beta2 * value + rest2;
+    return i == UPDATES ? value + T(1) : value;
 }
 
 // One step of an optimizer. kind is an index into sources.OPTIMIZERS; numbers, from optimizers.numbers, are [scale of
 // x, beta1, 1 - beta1, beta2, 1 - beta2, the other settings]; control is after `advance`; first and second are slots.
 template <class T>
 DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T& first, T& second) {
-    const T rate = control[0], updates = control[3], *rest = numbers + 5;
+    const T rate = control[RATE], updates = control[UPDATES], *rest = numbers + 5;
     if (kind == 0) {  // sgd; rest = [momentum, nesterov]
         if (rest[0] != T(0)) {
             first = flush(rest[0] * first + g, updates);
@@ -107,7 +110,7 @@ DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T&
         first = flush(numbers[1] * first + numbers[2] * g, updates);
         second = flush(numbers[3] * second + numbers[4] * (g * g), updates);
         // Divide first: rate times a small moment may be a denormal number, which CuPy's CUDA code flushes to 0.
-        p = p - rate / control[1] * (first / (sqrt(second) / sqrt(control[2]) + rest[0]));
+        p = p - rate / control[BIAS_1] * (first / (sqrt(second) / sqrt(control[BIAS_2]) + rest[0]));
     }
 }
 

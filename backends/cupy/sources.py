@@ -32,8 +32,8 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     ),
     "optimize": (
         "int32 kind, raw T numbers, raw T control, T g", "T p, T first, T second",
-        "const T four[] = {control[0], control[1], control[2], control[3]};"
-        "dnn::optimize(kind, &numbers[0], four, p, g, first, second)",
+        "T after[dnn::CONTROL_SIZE]; for (int j = 0; j < dnn::CONTROL_SIZE; ++j) after[j] = control[j];"
+        "dnn::optimize(kind, &numbers[0], after, p, g, first, second)",
     ),
     "penalty": ("T w, T l1, T l2", "T g", "g = dnn::add_penalty(g, w, l1, l2)"),
     "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),

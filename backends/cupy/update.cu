@@ -149,11 +149,25 @@ __device__ void output_layer(const M& x, const REAL* W, const REAL* b, const lon
     if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
 }
 
+// dz = (dlogits W^T) f' of the hidden layer before, whose y the output layer reads as x. One warp per row; it has just
+// written the row's dlogits.
+__device__ void gradient_before(const Matrix& x, int kind, const REAL* W, const REAL* dlogits, int classes, REAL* dz) {
+    const long long row = row_of_warp();
+    if (row >= x.rows) return;
+    __syncwarp();
+    for (int k = threadIdx.x; k < x.width; k += 32) {
+        REAL dy = 0;
+        for (int c = 0; c < classes; ++c)
+            dy += dlogits[row * classes + c] * W[static_cast<long long>(k) * classes + c];
+        dz[row * x.width + k] = dnn::activate_backward(kind, dy, x.load(row, k));
+    }
+}
+
 // The control array after one more update.
-__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL (&next)[4]) {
-    const REAL done = control[3], last = static_cast<REAL>(changes - 1);
-    next[0] = changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[0];
-    for (int i = 1; i < 4; ++i)
+__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL (&next)[dnn::CONTROL_SIZE]) {
+    const REAL done = control[dnn::UPDATES], last = static_cast<REAL>(changes - 1);
+    next[dnn::RATE] = changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[dnn::RATE];
+    for (int i = dnn::BIAS_1; i <= dnn::UPDATES; ++i)
         next[i] = dnn::advance(i, control[i], numbers[1], numbers[2], numbers[3], numbers[4]);
 }
 
@@ -180,6 +194,46 @@ __device__ void step_layer(const M& x, const long long* layer, int kind, const R
     }
 }
 
+// Whether this block is the last one of the grid to get here; no other block then reads what it may change.
+__device__ bool is_last_block(long long* tickets) {
+    __shared__ bool last;
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0) {
+        __threadfence();
+        const unsigned long long ticket = atomicAdd(reinterpret_cast<unsigned long long*>(tickets), 1ULL);
+        last = ticket % gridDim.x == gridDim.x - 1;
+    }
+    __syncthreads();
+    return last;
+}
+
+// Adds the sums over the batch, and writes the next position and control array; one block.
+__device__ void finish_update(const REAL* losses, const REAL* correct, int batch, int accuracy, const REAL (&next)[dnn::CONTROL_SIZE],
+                              REAL* sums, REAL* control, long long* position) {
+    __shared__ REAL partial[2][8];
+    REAL loss = 0, n_correct = 0;
+    for (int i = threadIdx.y * 32 + threadIdx.x; i < batch; i += 256) {
+        loss += losses[i];
+        n_correct += correct[i];
+    }
+    loss = warp_sum(loss);
+    n_correct = warp_sum(n_correct);
+    if (threadIdx.x == 0) {
+        partial[0][threadIdx.y] = loss;
+        partial[1][threadIdx.y] = n_correct;
+    }
+    __syncthreads();
+    if (threadIdx.x != 0 || threadIdx.y != 0) return;
+    for (int warp = 1; warp < 8; ++warp) {
+        loss += partial[0][warp];
+        n_correct += partial[1][warp];
+    }
+    sums[0] += loss;
+    if (accuracy) sums[1] += n_correct;
+    *position += 1;
+    for (int i = 0; i < dnn::CONTROL_SIZE; ++i) control[i] = next[i];
+}
+
 }  // namespace
 
 extern "C" {
@@ -204,8 +258,10 @@ __global__ void output_gathered(const PIXEL* x, const long long* targets, const 
 
 __global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
-                              int classes, REAL* losses, REAL* correct, REAL* dlogits) {
-    output_layer(Matrix{x, batch, n_in}, W, b, targets, order + *position * batch, classes, losses, correct, dlogits);
+                              int classes, REAL* losses, REAL* correct, REAL* dlogits, int kind, REAL* dz_before) {
+    const Matrix rows = {x, batch, n_in};
+    output_layer(rows, W, b, targets, order + *position * batch, classes, losses, correct, dlogits);
+    gradient_before(rows, kind, W, dlogits, classes, dz_before);
 }
 
 // dz of the previous layer: (dz W^T) f'
@@ -223,50 +279,24 @@ __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const R
     }
 }
 
-// The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer.
-__global__ void step(const PIXEL* x, const long long* order, const long long* position, int batch, int kind,
-                     const long long* table, int layers, const REAL* numbers, const REAL* control, const REAL* rates,
-                     int changes) {
+// The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer. The
+// last block to finish also writes the sums, position and control.
+__global__ void step(const PIXEL* x, const long long* order, long long* position, int batch, int kind,
+                     const long long* table, int layers, const REAL* numbers, REAL* control, const REAL* rates,
+                     int changes, const REAL* losses, const REAL* correct, int accuracy, REAL* sums,
+                     long long* tickets) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
     const long long* layer = table;
     for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
     const int n_in = layer[N_IN];
-    REAL next[4];
+    REAL next[dnn::CONTROL_SIZE];
     advance(control, rates, changes, numbers, next);
     if (layer[X])
         step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, shared);
     else
         step_layer(GatheredRows{x, order + *position * batch, batch, n_in, numbers[0]}, layer, kind, numbers, next,
                    shared);
-}
-
-// The update's sums, the next position and the control array; one block.
-__global__ void finish_update(const REAL* losses, const REAL* correct, int batch, int accuracy, const REAL* rates,
-                        int changes, const REAL* numbers, REAL* sums, REAL* control, long long* position) {
-    __shared__ REAL partial[2][8];
-    REAL loss = 0, n_correct = 0;
-    for (int i = threadIdx.y * 32 + threadIdx.x; i < batch; i += 256) {
-        loss += losses[i];
-        n_correct += correct[i];
-    }
-    loss = warp_sum(loss);
-    n_correct = warp_sum(n_correct);
-    if (threadIdx.x == 0) {
-        partial[0][threadIdx.y] = loss;
-        partial[1][threadIdx.y] = n_correct;
-    }
-    __syncthreads();
-    if (threadIdx.x != 0 || threadIdx.y != 0) return;
-    for (int warp = 1; warp < 8; ++warp) {
-        loss += partial[0][warp];
-        n_correct += partial[1][warp];
-    }
-    sums[0] += loss;
-    if (accuracy) sums[1] += n_correct;
-    *position += 1;
-    REAL next[4];
-    advance(control, rates, changes, numbers, next);
-    for (int i = 0; i < 4; ++i) control[i] = next[i];
+    if (is_last_block(tickets)) finish_update(losses, correct, batch, accuracy, next, sums, control, position);
 }
 
 }  // extern "C"

@@ -1,4 +1,4 @@
-"""A planned update in few launches (7 for the lecture's network), with its own products (``update.cu``).
+"""A planned update in few launches (5 for the lecture's network), with its own products (``update.cu``).
 
 Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
@@ -10,6 +10,7 @@ import numpy as np
 from backends.backend import Backend, Step
 from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
+from backends.cupy.reproducible import multiply_matrices
 from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
@@ -53,9 +54,10 @@ class Update:
         # Layers without bias add zeros.
         self.b = [backend.zeros(layer.W.shape[1]) if layer.b is None else layer.b for layer in plan.layers]
         last = len(plan.layers) - 1
-        back = map(self.hidden_gradient, reversed(range(last)))
+        self.tickets = backend.zeros(1, dtype=plan.position.dtype)  # blocks of ``step`` that have finished
+        # The output layer's kernel also computes dz of the last hidden layer.
+        back = map(self.hidden_gradient, reversed(range(last - 1)))
         self.calls = [*map(self.hidden_layer, range(last)), self.output_layer(last), *back, self.step()]
-        self.calls.append(self.finish_update(plan.sums, plan.control, plan.position))
 
     def __call__(self) -> None:
         for call in self.calls:
@@ -76,10 +78,13 @@ class Update:
         """Return the launch of the output layer and the loss; one warp per example."""
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
-        x, form, scale = (self.outputs[i - 1], "hidden", ()) if i else (plan.x, "gathered", (self.numbers,))
-        reads = x, plan.y, plan.order, plan.position, self.batch, n_in, *scale, plan.layers[i].W, self.b[i]
-        writes = self.losses, self.correct, self.outputs[i]
-        return bind_launch(f"output_{form}", (-(-self.batch // BLOCK[1]),), BLOCK, *reads, n_out, *writes)
+        layer = plan.layers[i].W, self.b[i], n_out, self.losses, self.correct, self.outputs[i]
+        batch = plan.y, plan.order, plan.position, self.batch, n_in
+        grid = (-(-self.batch // BLOCK[1]),)
+        if not i:
+            return bind_launch("output_gathered", grid, BLOCK, plan.x, *batch, self.numbers, *layer)
+        before = self.kinds[i - 1], self.dz[i - 1]
+        return bind_launch("output_hidden", grid, BLOCK, self.outputs[i - 1], *batch, *layer, *before)
 
     def hidden_gradient(self, i: int) -> Step:
         """Return the launch of a hidden layer's dz, from the next layer's."""
@@ -88,7 +93,7 @@ class Update:
         return bind_launch("hidden_gradient", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.dz[i])
 
     def step(self) -> Step:
-        """Return the launch of all weight gradients and the optimizer's step."""
+        """Return the launch of all weight gradients, the optimizer's step, and the sums over the batch."""
         plan = self.plan
         rows = []
         blocks = 0
@@ -104,23 +109,17 @@ class Update:
         table = self.backend.from_host(np.asarray(rows, dtype=np.int64))
         reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(plan.optimizer), table
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
-        return bind_launch("step", (blocks,), BLOCK, *reads, *rest)
-
-    def finish_update(self, sums: Array, control: Array, position: Array) -> Step:
-        """Return the launch that adds the sums and advances position and control."""
-        plan = self.plan
-        reads = self.losses, self.correct, self.batch, int(plan.accuracy), plan.rates, plan.rates.shape[0]
-        return bind_launch("finish_update", (1,), BLOCK, *reads, self.numbers, sums, control, position)
+        sums = self.losses, self.correct, int(plan.accuracy), plan.sums, self.tickets
+        return bind_launch("step", (blocks,), BLOCK, *reads, *rest, *sums)
 
     def check(self) -> None:
         """Run one kernel on temporary arrays.
 
         Raises RuntimeError: it had no effect.
         """
-        zeros = self.backend.zeros
-        position = zeros(1, dtype=self.plan.position.dtype)
-        self.finish_update(zeros(3), zeros(4), position)()
-        if self.backend.to_host(position)[0] != 1:
+        two, three = (self.backend.zeros((1, 1)) + value for value in (2.0, 3.0))
+        found = multiply_matrices(self.backend.xp, two, three)
+        if self.backend.to_host(found)[0, 0] != 6.0:
             raise RuntimeError("a kernel ran without effect")
 
 
