@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from backends.errors import InputError
 from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
+from dnn.datasets.paper import _share_nearby
 from dnn.datasets.pictures import grey_pages
 
 
@@ -158,21 +159,6 @@ def test_bytes_and_file_give_the_same_result(tmp_path):
 # Single steps, compared with their definitions
 
 
-def test_otsu_threshold_maximises_the_variance_between_classes():
-    rng = np.random.default_rng(3)
-    for low, high, share in ((40, 200, 0.5), (90, 120, 0.1), (10, 60, 0.9)):
-        middle = np.where(rng.random((30, 40)) < share, low, high)
-        values = np.clip(np.rint(rng.normal(middle, 9)), 0, 255)
-
-        def apart(at, values=values):
-            below, above = values[values <= at], values[values > at]
-            pairs = len(below) * len(above)
-            return pairs * (below.mean() - above.mean()) ** 2 if pairs else 0.0
-
-        best = max(map(apart, range(256)))
-        assert apart(digit_images._otsu_threshold(values)) == pytest.approx(best, rel=1e-9)
-
-
 def test_background_plane_ignores_ink_at_the_border():
     y, x = np.mgrid[:120, :90]
     rng = np.random.default_rng(3)
@@ -185,6 +171,18 @@ def test_background_plane_ignores_ink_at_the_border():
     plane, noise = digit_images._fit_plane(grey, border)
     np.testing.assert_allclose(plane, 180 - 0.4 * x + 0.2 * y, atol=1.0)
     assert noise == pytest.approx(2.0, rel=0.1)
+
+
+def test_ink_shape():
+    assert digit_images._ink_shape((28, 56)) == (20, 40)
+    assert digit_images._ink_shape((19, 20)) == (19, 14)
+
+
+def test_share_nearby():
+    mask = np.random.default_rng(3).random((9, 40)) < 0.1
+    for far in (1, 3):
+        wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
+        np.testing.assert_allclose(_share_nearby(mask, far), wanted)
 
 
 # Kinds of files; tests/dnn/datasets/test_hostile_pictures.py goes through all modes and formats
