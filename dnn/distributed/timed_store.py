@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -11,23 +12,19 @@ def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -
 
     Raises TimeoutError: it has not returned within ``seconds``.
     """
-    results: list[Any] = []
-    errors: list[Exception] = []
+    future: Future[Any] = Future()
 
     def work() -> None:
         try:
-            results.append(function(*arguments))
+            future.set_result(function(*arguments))
         except Exception as error:
-            errors.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return results[0]
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        raise TimeoutError("no answer") from None
 
 
 class TimedStore:

@@ -138,10 +138,6 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # always 0 with one class
         return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy of ``predict(X)``; sample_weight: (n,) weights of the rows, or None."""
-        return float(super().score(X, detach("y", y), detach("sample_weight", sample_weight)))
-
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities (n, C) in the order of ``classes_``, on X's side."""
         return self._probabilities(X, "predict_proba")
@@ -199,10 +195,6 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         outputs, X = self._outputs(X, "predict")
         found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R^2 of ``predict(X)``; sample_weight: (n,) weights of the rows, or None."""
-        return float(super().score(X, detach("y", y), detach("sample_weight", sample_weight)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
