@@ -122,8 +122,7 @@ class Oracle:
             for bounds in self._bounds.values():
                 if not space.default_used or all(bounds[name].has_oracle(x) for name, x in exact.items()):
                     return bounds
-            generators = [np.random.default_rng([self.seed, i]) for i in range(self.runs)]
-            runs = [self.run_hooked(Rounding(rng), default)[0] for rng in generators]
+            runs = [self._perturbed_run(i, default) for i in range(self.runs)]
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
                     others = [unwrap(run.get(name, np.nan)) for run in runs]
@@ -131,6 +130,13 @@ class Oracle:
                     bound = Bound(name, unwrap(x), others, getattr(x, "dtype", None), self.limit, vacuous)
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
+
+    def _perturbed_run(self, number: int, default: str) -> dict[str, Any]:
+        """Return the outputs of a perturbed run; none if rounding makes f raise an exception."""
+        try:
+            return self.run_hooked(Rounding(np.random.default_rng([self.seed, number])), default)[0]
+        except Exception:  # each function has its own exceptions
+            return {}
 
     def judge(self, backend: Target, wide: bool = False) -> list[Verdict]:
         """Return a verdict for each output of f on one backend. An exception in f becomes a verdict too.

@@ -28,6 +28,6 @@ def test_backends_agree(case, dtype, agree):
 @pytest.mark.parametrize("name", DISAGREEMENTS)
 def test_finds_known_disagreements(name):
     case = DISAGREEMENTS[name]
-    dtype = "float64" if name.endswith("in float64") else "float32"
+    dtype = "float64" if name.endswith("float64") else "float32"
     with pytest.raises(Disagreement):
         check_agreement(case, *case.draw(np.random.default_rng(0)), dtype=dtype)

@@ -137,6 +137,16 @@ def test_does_not_judge_results_that_rounding_decides():
     assert verdict.unjudged == 0
 
 
+def test_does_not_judge_a_function_that_rounding_makes_raise():
+    def f(xp, x):
+        if bool(xp.any(x / 3 * 3 < x)):
+            raise ValueError("rounding")
+        return 2 * x
+
+    with pytest.raises(Disagreement, match=r"not judged.* 0% judged"):
+        check_agreement(f, np.asarray([1.0, 2.0]), backends=["numpy"])
+
+
 def test_skips_unavailable_backends_with_the_reason():
     agreement = check_agreement(
         lambda xp, x: x, normal(3), backends=["numpy", "cupy:7", "no_such_module"], allow_vacuous=True
