@@ -22,7 +22,7 @@ def list_children(module: Any) -> list[Named]:
     """Return (name, module) of each child of an ``nn.Sequential``.
 
     Raises:
-        NoTwin: another module, since its ``forward`` may combine its children in any way.
+        NoTwin: another module, since its ``forward`` may combine its children in any way, or hooks.
         InputError: it has no children.
     """
     if not is_sequential(module):
@@ -30,19 +30,17 @@ def list_children(module: Any) -> list[Named]:
             f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
             f"another module cannot be converted; put its parts into an nn.Sequential in their order"
         )
-    require_no_hooks("module", module)
+    for name, inner in module.named_modules():
+        if inner._forward_hooks or inner._forward_pre_hooks:
+            got = f"module {name!r} has a forward hook, such as that of weight_norm"
+            raise NoTwin(got, "modules without hooks")
     if not len(module):
         raise InputError("module holds no layer, expected an nn.Sequential with at least one")
     return list(module._modules.items())  # named_children() skips repeated modules
 
 
-def require_no_hooks(label: str, module: Any) -> None:
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise NoTwin(f"{label} with a forward hook, such as that of weight_norm", "a module without hooks")
-
-
 def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
-    """Return the twin of a module. Raises NoTwin: it has none, lacks a parameter, or has hooks."""
+    """Return the twin of a module. Raises NoTwin: it has none, or lacks a parameter."""
     twin = twin_of(child)
     module = unwrap(child)
     wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
@@ -56,7 +54,6 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
         raise NoTwin(f"{label}, expected one of {', '.join(known)}, with weight and bias{cure}")
     if module is not child and twin.acts_on not in ("channels", ""):
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
-    require_no_hooks(label, module)
     return twin
 
 

@@ -247,6 +247,11 @@ def test_to_torch_rejects_layers_without_twin(layer, shape, words):
         twin.to_torch(model)
 
 
+def hooked(module):
+    module.register_forward_hook(lambda module, x, y: 2 * y)
+    return module
+
+
 @pytest.mark.parametrize(
     ("modules", "shape", "words"),
     [
@@ -286,7 +291,8 @@ def test_to_torch_rejects_layers_without_twin(layer, shape, words):
         ([nn.BatchNorm1d(3, track_running_stats=False)], None, "track_running_stats=False, expected True"),
         ([nn.Embedding(3, 2, padding_idx=0)], (4,), "padding_idx=0, expected None"),
         ([nn.Embedding(3, 2, max_norm=1.0)], (4,), "max_norm=1.0, expected None"),
-        ([nn.utils.spectral_norm(nn.Linear(3, 2))], None, "with a forward hook"),
+        ([nn.utils.spectral_norm(nn.Linear(3, 2))], None, "'0' has a forward hook"),
+        ([nn.Linear(3, 2), hooked(nn.ReLU())], None, "'1' has a forward hook"),
         ([type("ReLU", (nn.ReLU,), {})(), nn.Linear(3, 2)], None, "module '0' is ReLU"),
     ],
 )  # fmt: skip
