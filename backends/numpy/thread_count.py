@@ -72,8 +72,9 @@ class ThreadCount:
 
     @property
     def outside(self) -> int:
-        """The number of BLAS threads outside of all sections."""
-        return self._outside if self._open else self._get()
+        """The number of BLAS threads outside of all sections, none of which can open meanwhile."""
+        with self._changed:
+            return self._outside if self._open else self._get()
 
     @property
     def section_threads(self) -> int:

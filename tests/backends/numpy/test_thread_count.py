@@ -108,6 +108,26 @@ def test_many_threads_get_their_numbers():
     assert library.n == 4
 
 
+def test_the_number_outside_is_never_that_of_a_section_which_opens_meanwhile():
+    library, opened = Library(), threading.Event()
+
+    def get():
+        other.start()
+        opened.wait(0.2)  # the other thread waits for the lock
+        library.count._get = lambda: library.n
+        return library.n
+
+    def open_section():
+        with library.count.section(1):
+            opened.set()
+
+    other = threading.Thread(target=open_section)
+    library.count._get = get
+    assert library.count.outside == 4
+    other.join(MAX_SECONDS)
+    assert opened.is_set()
+
+
 def test_change_applies_outside_of_sections():
     library = Library()
     assert not library.count.explicit
