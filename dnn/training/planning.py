@@ -4,17 +4,18 @@
 layers with the cross-entropy of class numbers, and with no metric or the accuracy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
-from dnn.metrics import METRICS, Metric
+from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
 
+Batch = tuple[Any, float, Any, Any, Any]  # x, scale, y, order and position of a plan
 PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
 
 
@@ -30,23 +31,66 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     layers: list[Any] = list(network.layers[network.n_folded :])
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    metrics = network.metrics_for(True)
-    x = _matrix(step.x, network) if _can_be_planned(step, layers, metrics) else None
+    x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
     if x is None:
         return None
+    return _describe(step, layers, (x, step.scale, step.y, step.order, step.position), unroll)
+
+
+def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
+    """Return ``run(n)`` for a network that begins with augmentation; None if it has no such plan.
+
+    Each batch is picked and moved by the layers. The plan of the other layers then takes it as its only one.
+    """
+    network = step.network
+    layers: list[Any] = list(network.layers[network.n_folded :])
+    first = next((i for i, layer in enumerate(layers) if layer.parameter_shapes()), 0)
+    movers = layers[:first]
+    is_host = network.backend.device_type == "cpu" and not isinstance(step.x, Rows)
+    moves = any(layer.must_precede_trained for layer in movers)
+    if not (is_host and moves and _can_be_planned(step, layers[first:])):
+        return None
+    backend = network.backend
+    moved = backend.zeros((step.size, layers[first].input_shape[0]))
+    order = backend.zeros((1, step.size), dtype=backend.xp.int64)
+    order[0, :] = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
+    position = backend.zeros(1, dtype=backend.xp.int64)
+    batch = moved, 1.0, step.batch_y, order, position
+    planned = backend.compile_plan(_describe(step, layers[first:], batch, 1))
+    if planned is None:
+        return None
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            step.pick()
+            x = step.batch_x
+            for layer in movers:
+                x = layer.forward(x, training=True)
+            moved[...] = x
+            position[...] = 0
+            planned(1)
+
+    return run
+
+
+def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) -> Plan:
+    """Return the plan of these layers for the batch."""
+    network = step.network
+    metrics = network.metrics_for(True)
     parameters = network.parameters
     state = network.optimizer_state
     vectors = parameters.values, parameters.gradients, *state.vectors.values()
     return Plan(
-        x, step.scale, step.y, step.order, step.position, _layers(network, layers), vectors,
+        *batch, _layers(network, layers), vectors,
         network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
         step.totals.sums, bool(metrics), unroll,
     )  # fmt: skip
 
 
-def _can_be_planned(step: TrainingStep, layers: list[Any], metrics: Sequence[Metric]) -> bool:
+def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     """Whether a plan can describe the update: Dense layers and plain cross-entropy, nothing else."""
     network = step.network
+    metrics = network.metrics_for(True)
     loss = network.goal
     return (
         network.penalty is None and not network.frozen_names and network.optimizer.uses_plain_kernel

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dnn.training.planning import plan_updates
+from dnn.training.planning import plan_after_moving, plan_updates
 from dnn.training.step import TrainingStep
 from dnn.validation.rows import Rows
 
@@ -29,7 +29,9 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
     """
     backend = step.network.backend
     by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, unroll)
-    planned = plan_updates(step, unroll) if type(step) is TrainingStep else None
+    planned = None
+    if type(step) is TrainingStep:
+        planned = plan_updates(step, unroll) or plan_after_moving(step)
     backend.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return Runner(by_layers, False)

@@ -6,12 +6,25 @@ import numpy as np
 import pytest
 
 from backends import get_backend
-from dnn import Adam, CategoricalCrossentropy, Dense, Dropout, Flatten, Rescaling, Sequential
+from dnn import (
+    Adam,
+    CategoricalCrossentropy,
+    Dense,
+    Dropout,
+    Flatten,
+    RandomRotation,
+    RandomTranslation,
+    Rescaling,
+    Reshape,
+    Sequential,
+)
 from dnn import SparseCategoricalCrossentropy as Sparse
+from dnn.training import runners
 from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
+from dnn.validation.objects import layer_from_config
 
 
 @dataclass(frozen=True)
@@ -53,3 +66,23 @@ def test_updates_with_a_plan():
 )  # fmt: skip
 def test_updates_without_a_plan(options):
     assert not has_plan(**{"layers": [last()], **options})
+
+
+@pytest.mark.parametrize("movers", [[RandomTranslation(1)], [RandomRotation(20.0), RandomTranslation(1)]])
+def test_moved_images_train_as_layer_by_layer(backend, monkeypatch, movers):
+    """With a shorter last batch; a plan for what follows augmentation adds in another order."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (53, 36)).astype("u1")
+    y = rng.integers(0, 3, 53)
+    found = []
+    for _ in range(2):
+        copies = [layer_from_config(type(layer), layer.config()) for layer in movers]
+        layers = [Rescaling(1 / 255), Reshape((6, 6)), *copies, Flatten(), Dense(9, "relu"), last()]
+        model = Sequential(layers, input_shape=(36,), backend=backend, seed=3)
+        model.compile(optimizer=Adam(0.01))
+        history = model.fit(x, y, batch_size=10, epochs=3).history
+        found.append((model.parameters.to_host(), history["loss"], history["accuracy"]))
+        monkeypatch.setattr(runners, "plan_after_moving", lambda step: None)
+    for name, values in found[0][0].items():
+        np.testing.assert_allclose(values, found[1][0][name], rtol=1e-3, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(found[0][1:], found[1][1:], rtol=1e-4)
