@@ -72,7 +72,7 @@ class ThreadCount:
 
     @property
     def outside(self) -> int:
-        """The number of BLAS threads outside of all sections, none of which can open meanwhile."""
+        """The number of BLAS threads outside of all sections; no section can open while it is read."""
         with self._changed:
             return self._outside if self._open else self._get()
 
