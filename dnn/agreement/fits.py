@@ -37,10 +37,10 @@ SCHEDULES = (
 )  # fmt: skip
 PLANS: tuple[tuple[str, tuple[int, ...], Optimizer, dict[str, Any]], ...] = (
     ("1", (11,), Adam(LinearDecay(0.02, 3, 0.01), epsilon=0.5), {}),
-    ("2", (12, 9), AdamW(0.02, epsilon=0.5, weight_decay=0.3), {"activation": "sigmoid", "dense": True}),
-    ("3", (9, 16, 8), Adam(0.02, beta1=0.8, beta2=0.9, epsilon=0.5), {"activation": "relu"}),
-    ("sparse", (33,), AdamW(0.02, epsilon=0.5), {"sparse": True, "activation": "sigmoid"}),
+    ("2", (17, 9), AdamW(0.02, epsilon=0.5, weight_decay=0.3), {"activation": "sigmoid", "dense": True}),
+    ("3", (9, 16, 8), Adam(0.02, beta2=0.9, epsilon=0.5), {"activation": "relu"}),
     ("sgd", (17, 8), SGD(0.02, momentum=0.5), {"activation": "relu", "dense": True}),
+    ("sparse", (33,), AdamW(0.02, epsilon=0.5), {"sparse": True, "activation": "sigmoid"}),
 )
 """Networks that a backend may run by a plan (``backends.plan``): name, hidden layers, optimizer, settings. A
 large epsilon makes the step smooth in g."""
@@ -97,9 +97,6 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     if data.x.shape[1] >= 64:
         yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     # Two batches an epoch, the second one short.
-    twice = (Session(33, 2),)
-    dropout: Any = {"sessions": twice, "between": lambda: [Dropout(0.25)], "l1": 0.002, "l2": 0.003}
-    yield "float32", case("float32", SGD(LinearDecay(0.05, 3)), 61, **dropout)
     sessions = (Session(65, 1), Session(65, 1, shift=7), Session(65, 1, stop=1))
     for name, hidden, optimizer, settings in PLANS:
         settings = {**settings}

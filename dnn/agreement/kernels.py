@@ -6,16 +6,19 @@ behind each array. Native PyTorch has no such kernels.
 
 from collections.abc import Iterator
 from inspect import signature
+from math import pi, sqrt
 
 import numpy as np
 
 from backends.reference import KERNELS
-from dnn.agreement import bounds
+from dnn.agreement import bounds, textbook
 from dnn.agreement.calls import CALL_GENERATORS, Call, make_draw
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.agreement.state import Named
+from dnn.layers import Conv2D, Dense, Flatten
+from dnn.sequential import Sequential
 
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
@@ -26,6 +29,26 @@ def kernel_level(setup: Setup) -> Iterator[Record]:
     for make_calls in CALL_GENERATORS:
         for call in make_calls(setup.seed, make_draw(setup.seed)):
             yield from judge_call(setup, call)
+
+
+def initializer_level(setup: Setup) -> Iterator[Record]:
+    """Compare initial weights with He's and Glorot's formulas, written out here: they round once."""
+    for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
+
+        def ask(c: Contender, name: str = name) -> Named:
+            layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
+            model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
+            return model.parameters.to_host()
+
+        n_in, n_out = 9 * 9, 9 * 16
+        draws = (textbook.random_bits(setup.seed, "weights", 0, i, 9 * n_out) for i in (0, 1))
+        u, v = (((bits >> 10) + 0.5) * 2.0**-53 for bits in draws)
+        w = np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * pi * v)
+        if name.endswith("uniform"):
+            w = sqrt(3.0) * (2.0 * u - 1.0)
+        w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
+        expected = {"conv2d_1.W": w.reshape(3, 3, 9, 16)}
+        yield from setup.judge(f"initializer {name}", ask, bounds.U, expected=expected)
 
 
 def array_names(call: Call) -> tuple[dict[str, int], set[str]]:

@@ -38,12 +38,8 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "scatter_rows", wrap_call(lambda scatter, rows, index, out: out.__setitem__(index, rows))),
     Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
            "threefry", edit_argument(2, lambda low: low % 2**20)),
-    Mutant("signed-steps", "steps from 2^31 on draw the numbers of step 2^31 - 1", "L0",
-           "threefry", edit_argument(1, lambda high: np.minimum(high, 2**31 - 1))),
     Mutant("unused-rows-keep-their-sum", "summed rows without an index are not set to 0", "L0",
            "scatter_rows", wrap_call(keep_unused)),
-    Mutant("pixel-256", "pixels divided by 256", "L0",
-           "gather_rows", edit_argument(3, lambda scale: 1.0 if scale == 1.0 else 1 / 256)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",
            "backend.capture", wrap_call(drop_last)),
     Mutant("weighted-sum-over-the-batch-size",
@@ -55,10 +51,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.step.weigh", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),
-    Mutant("ignored-examples-in-the-accuracy",
-           "examples with the ignored class count in the accuracy", "L4",
-           "dnn.training.totals.Totals.__init__",
-           edit_after(lambda totals, *_: setattr(totals, "_ignored", None))),
     Mutant("ignored-examples-learnt-as-class-0",
            "examples with the ignored class are trained as class 0", "L4",
            "dnn.validation.examples.InputPipeline._weights", wrap_call(

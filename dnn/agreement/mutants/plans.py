@@ -110,8 +110,10 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])
            )),
-    Mutant("plan-counts-no-correct-predictions", "a plan's accuracy is 0", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, accuracy=False))),
+    Mutant("half-of-the-variance", "initial weights have half of He's or Glorot's variance", "L0",
+           "dnn.layers.dense.Affine.initial_values", wrap_call(
+               lambda draw, *a: {name: w * 0.5**0.5 for name, w in draw(*a).items()}
+           )),
     Mutant("resume-counts-from-0", "a resumed training counts its updates from 0", "L4",
            "dnn.training.state.restore",
            edit_after(lambda model, *_: setitem(model.optimizer_state.control, UPDATES, 0.0))),

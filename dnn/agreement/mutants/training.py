@@ -71,8 +71,6 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("rows-that-add-up-to-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
            "softmax_cross_entropy dense",
            edit_argument(1, lambda t: t / np.maximum(t.sum(axis=1)[:, None], 0.1))),
-    Mutant("no-negative-targets", "negative targets of cross-entropy count as 0", "L0",
-           "softmax_cross_entropy dense", edit_argument(1, lambda t: np.maximum(t, 0.0))),
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L0",
            "adam", wrap_call(adam_epsilon)),
     Mutant("steps-beyond-65536", "parameters from the 65,537th on are not updated", "L0",
@@ -100,6 +98,4 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "clip_norm", wrap_call(clip_by_the_first)),
     Mutant("penalty-beyond-65536", "weights from the 65,537th on have no penalty", "L0",
            "penalty", restore_view(lambda w, g, *_: g[65536:])),
-    Mutant("infinite-weights-give-nan", "the l1 penalty divides w by its absolute value", "L0",
-           "penalty", edit_after(lambda w, g, l1, l2: np.copyto(g, np.nan, where=np.isinf(w)))),
 )  # fmt: skip
