@@ -64,6 +64,8 @@ NEED_NOT_BE_OPENED = {
     "dnn.io.": "saving",
     "dnn.callbacks.progress_bar": "what fit prints",
     "dnn.copies": "copies of a model",
+    "dnn.keras_names": "says what to use instead of a name of Keras",
+    "dnn.training.sparse": "sparse batches, taken as they are by the first Dense layer",
     "dnn.layers": "gives its names only",
     "dnn.layers.buffers": "arrays that are made once",
     "dnn.layers.containers": "calls layers one after another, and backward in the opposite order",
