@@ -73,6 +73,11 @@ def is_sparse(x: Array) -> bool:
     return hasattr(x, "tocsr")
 
 
+def is_finite(array: Array) -> bool:
+    """Whether all numbers of a NumPy array are finite."""
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
 class Dense(Affine):
     """``y = f(x W + b)``.
 
@@ -130,6 +135,8 @@ class Dense(Affine):
     def forward_logits(self, x: Array, *, training: bool) -> Array:
         """Return z = x W + b."""
         buffers = self._buffers[x.shape[0]]
+        if is_sparse(x) and not is_finite(self._W):
+            x = x.toarray()  # 0 times infinity is NaN, which a sparse product would miss
         buffers.x = x
         if is_sparse(x):
             np.add(x @ self._W, self._b, out=buffers.z)
@@ -141,7 +148,7 @@ class Dense(Affine):
         """Do what ``backward`` does, given dL/dz: without the derivative of the activation."""
         x = self._buffers[dz.shape[0]].x
         if is_sparse(x):  # the first layer, which has no dx
-            self._dW[...] = x.T @ dz
+            self._dW[...] = (x if is_finite(dz) else x.toarray()).T @ dz
             np.sum(dz, axis=0, out=self._db)
             return None
         return self._back(self._linear_backward, dz)
