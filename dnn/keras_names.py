@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
+from dnn.validation.settings import is_integer, look_up, require
 
 _LIST = "all layers in the list of Sequential([...])"
 _SPLIT = "Residual, Parallel, or PyTorch for other graphs"
@@ -46,8 +47,10 @@ class NoSuchAttribute(InputError, AttributeError):
     """A model lacks an attribute that models of other libraries have."""
 
 
-class RefusesKerasNames:
-    """Base of models: for an attribute that Keras's models have it raises an error that names what to use."""
+class KerasNames:
+    """Base of models: ``get_layer``, and errors for other attributes that the models of Keras have."""
+
+    layers: tuple[Any, ...]
 
     if not TYPE_CHECKING:
 
@@ -60,6 +63,15 @@ class RefusesKerasNames:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         got = f"a {type(self).__name__} was called like a function"
         raise InputError(got, "model.predict(x), or model.forward(x, training=False) on arrays of the device")
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """Return the layer of this name, or at this position. Raises InputError: there is none."""
+        if index is None:
+            return look_up("name", name, {layer.name: layer for layer in self.layers})
+        require(name is None, "name", name, "None beside an index")
+        fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
+        require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
+        return self.layers[index]
 
 
 def refuse_name(name: str) -> Any:

@@ -15,10 +15,11 @@ from backends import Array, Backend, InputError, get_backend
 from backends.errors import reraise, unknown_name_error
 from dnn.copies import Copyable, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
-from dnn.keras_names import RefusesKerasNames
+from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
+from dnn.layers.input import split_input
 from dnn.losses import Loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
@@ -28,8 +29,6 @@ from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
     assign,
-    is_integer,
-    look_up,
     natural_number,
     positive_integer,
     require,
@@ -38,7 +37,7 @@ from dnn.validation.settings import (
 )
 
 
-class Network(Copyable, RefusesKerasNames):
+class Network(Copyable, KerasNames):
     """Layers in sequence on one backend; for other arguments and attributes see ``Sequential``.
 
     Attributes:
@@ -58,7 +57,7 @@ class Network(Copyable, RefusesKerasNames):
         self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
-        given, input_shape = _split_input(layers, input_shape)
+        given, input_shape = split_input(layers, input_shape)
         require_list("input_shape", input_shape)
         if not input_shape:
             raise InputError("input_shape is empty, expected at least one length, such as (784,)")
@@ -241,23 +240,3 @@ class Network(Copyable, RefusesKerasNames):
         path = require_path("path", path)
         with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
             write(path, FORMAT, VERSION, facts, self.parameters.to_host())
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of this name, or at this position. Raises InputError: there is none."""
-        if index is None:
-            return look_up("name", name, {layer.name: layer for layer in self.layers})
-        require(name is None, "name", name, "None beside an index")
-        fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
-        require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
-        return self.layers[index]
-
-
-def _split_input(layers: Any, shape: Any) -> tuple[Any, Any]:
-    """Return the layers without a first ``Input``, and the input shape."""
-    if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], Input):
-        require(shape is None, "input_shape", shape, "no other shape beside Input")
-        return layers[1:], layers[0].shape
-    expected = "Sequential([Input((784,)), ...]), or input_shape=(784,)"
-    if shape is None:
-        raise InputError("a model has no input shape", expected, "give all layers in the list")
-    return layers, shape

@@ -3,9 +3,8 @@
 The lecture's three steps are three calls: construct the model, ``compile`` it with a loss, ``fit`` it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ import numpy as np
 from dnn.callbacks.progress_bar import format_numbers, progress_callbacks, require_verbose
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
-from dnn.io.notices import say, warn
-from dnn.layers import Layer
-from dnn.losses import Loss, Regression, get_loss
+from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
+from dnn.io.notices import say
+from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
-from dnn.optimizers import OPTIMIZERS, Optimizer, get_optimizer
+from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import shuffled_order
 from dnn.training.callback import Callback, require_callbacks
 from dnn.training.evaluation import Evaluation, evaluate, predict
@@ -29,8 +28,6 @@ from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
 from dnn.validation.batches import as_batches, has_batches, in_order
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
-
-MAX_USUAL_TARGET = 100.0
 
 
 class Sequential(Network):
@@ -73,17 +70,10 @@ class Sequential(Network):
             l1, l2: penalty on large weights (``dnn.optimizers.regularizers``); reported losses exclude it.
         Raises InputError: an unknown name, an invalid object, or a loss that does not fit the last layer.
         """
-        if isinstance(loss, Optimizer) or (isinstance(loss, str) and loss in OPTIMIZERS):
-            first: Any = loss
-            other: Any = optimizer
-            loss = "categorical_crossentropy" if other == "adam" else other
-            optimizer = first
-        loss = get_loss(loss)
-        optimizer = get_optimizer(optimizer)
-        self.set_goal(loss, optimizer, None if metrics is None else resolve_metrics(metrics), l1, l2)
-        if loss.activation and self.layers[-1].activation == "linear":
-            cure = f"end it with {loss.activation!r} for probabilities (from_torch has output_activation=)"
-            warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
+        loss, optimizer = sort_arguments(loss, optimizer)
+        chosen = None if metrics is None else resolve_metrics(metrics)
+        self.set_goal(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
+        warn_of_logits(self)
 
     def fit(
         self, x: Any, y: Any = None, batch_size: int = 100, epochs: int = 1, verbose: str | int = "auto",
@@ -185,30 +175,4 @@ class Sequential(Network):
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of the layers with output shapes and parameter counts, and totals."""
-        require_kind("print_fn", print_fn, Callable)
-        rows = [("layer", "output shape", "parameters"), *_rows(self.layers)]
-        rows.append(("total", "", f"{self.parameters.count:,}"))
-        if untrained := sum(prod(array.shape) for array in self.parameters.state.values()):
-            rows.append(("state, not trained", "", f"{untrained:,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
-
-
-def warn_of_large_values(model: Sequential, y: Any) -> None:
-    """Warn if a loss of values gets targets of another size than the outputs of a new network, about 1."""
-    if isinstance(model.loss, Regression) and y.ndim == 2:
-        size = float(model.backend.xp.max(model.backend.xp.abs(y)))
-        if size > MAX_USUAL_TARGET and model.epochs_done == 0:
-            cure = "train on (y - y.mean()) / y.std(), and scale predictions back"
-            warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
-
-
-def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield name, output shape and parameter count of each layer; the layers of a container are indented."""
-    for layer in layers:
-        name = type(layer).__name__
-        label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
-        count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
-        yield from _rows(layer.inner, indent + "  ")
+        print_summary(self, require_kind("print_fn", print_fn, Callable))

@@ -315,7 +315,7 @@ class GroupNormalization(Layer):
     Addition(
         "dnn/layers/__init__.py",
         "from dnn.layers.group_normalization import GroupNormalization\n",
-        before="from dnn.layers.layer import Input, Layer\n",
+        before="from dnn.layers.layer import Layer\n",
     ),
     Addition(
         "dnn/layers/__init__.py",

@@ -7,7 +7,8 @@ from dnn.layers.augmentation import RandomElastic, RandomRotation, RandomTransla
 from dnn.layers.containers import LAYERS, Block, Parallel, Residual
 from dnn.layers.dense import Dense
 from dnn.layers.embedding import Embedding
-from dnn.layers.layer import Input, Layer
+from dnn.layers.input import Input
+from dnn.layers.layer import Layer
 from dnn.layers.noise import Dropout, GaussianNoise
 from dnn.layers.normalization import BatchNormalization, LayerNormalization
 from dnn.layers.pooling import (

@@ -1,8 +1,8 @@
 """Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -12,24 +12,9 @@ from dnn.layers.buffers import Buffers, call_weakly
 from dnn.layers.model_part import ModelPart
 from dnn.random import Key
 from dnn.validation.objects import SettingsMeta, SettingsObject
-from dnn.validation.settings import Checked, Flag, assign, is_text, positive_integer, require, require_list
+from dnn.validation.settings import Flag, assign, is_text, require
 
 Shape = tuple[int, ...]  # without the batch axis
-
-
-@dataclass(frozen=True)
-class Input(Checked):
-    """Shape of one example, as the first entry of a model's layers: ``Sequential([Input((784,)), ...])``.
-
-    >>> Input((28, 28, 1))
-    Input(shape=(28, 28, 1))
-    """
-
-    shape: Sequence[int]
-
-    def __post_init__(self) -> None:
-        require_list("shape", self.shape)
-        assign(self, shape=tuple(positive_integer("shape", n) for n in self.shape))
 
 
 def _check_text(argument: str, value: Any) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
-from backends.errors import short_repr
 from backends.reference.control import RATE, UPDATES
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
@@ -85,16 +84,6 @@ class Optimizer(Checked):
         """Return the name and the settings as JSON values."""
         rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
         return {"name": self.name, **asdict(self), "learning_rate": rate}
-
-
-def refuse_change(optimizer: Optimizer, name: str, value: Any) -> None:
-    """Raise InputError: settings of an optimizer do not change; AttributeError: it has no such setting."""
-    if name not in {f.name for f in fields(optimizer)}:
-        raise AttributeError(f"{type(optimizer).__name__} has no setting {name!r}")
-    made = f"{type(optimizer).__name__}({name}={short_repr(value)})"
-    cure = "for rates that change in a training give a schedule or the callback ReduceLROnPlateau"
-    got = f"{name} of an optimizer cannot be set, since several models may share it"
-    raise InputError(got, f"model.compile(loss, {made})", cure)
 
 
 class OptimizerState:

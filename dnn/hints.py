@@ -1,0 +1,58 @@
+"""What ``compile``, ``fit`` and ``summary`` tell the user besides their results."""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+from dnn.io.notices import warn
+from dnn.layers import Layer
+from dnn.losses import Regression
+from dnn.network import Network
+from dnn.optimizers import OPTIMIZERS, Optimizer
+
+MAX_USUAL_TARGET = 100.0
+
+
+def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
+    """Return (loss, optimizer), which ``compile`` also takes in Keras's order, optimizer first."""
+    if isinstance(loss, Optimizer) or (isinstance(loss, str) and loss in OPTIMIZERS):
+        return "categorical_crossentropy" if optimizer == "adam" else optimizer, loss
+    return loss, optimizer
+
+
+def warn_of_logits(model: Network) -> None:
+    """Warn if the loss contains an activation that the last layer lacks."""
+    loss = model.goal
+    if loss.activation and model.layers[-1].activation == "linear":
+        cure = f"end it with {loss.activation!r} for probabilities (from_torch has output_activation=)"
+        warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
+
+
+def warn_of_large_values(model: Network, y: Any) -> None:
+    """Warn if a loss of values gets targets of another size than the outputs of a new network, about 1."""
+    if isinstance(model.loss, Regression) and y.ndim == 2:
+        size = float(model.backend.xp.max(model.backend.xp.abs(y)))
+        if size > MAX_USUAL_TARGET and model.epochs_done == 0:
+            cure = "train on (y - y.mean()) / y.std(), and scale predictions back"
+            warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
+
+
+def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
+    """Print a table of the layers with output shapes and parameter counts, and totals."""
+    rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
+    rows.append(("total", "", f"{model.parameters.count:,}"))
+    if untrained := sum(prod(array.shape) for array in model.parameters.state.values()):
+        rows.append(("state, not trained", "", f"{untrained:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+
+
+def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield name, output shape and parameter count of each layer; the layers of a container are indented."""
+    for layer in layers:
+        name = type(layer).__name__
+        label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
+        count = sum(prod(shape) for shape in layer.parameter_shapes().values())
+        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
+        yield from _rows(layer.inner, indent + "  ")
