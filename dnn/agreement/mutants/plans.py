@@ -24,9 +24,9 @@ def as_dense(x: Any) -> np.ndarray:
 def run_plan(backend: Backend, plan: Plan) -> Function:
     """Return a correct ``run(n)`` of a plan of layers with biases, by the backend's kernels."""
     dtype = plan.vectors[0].dtype
-    examples = as_dense(plan.x).astype(dtype) * dtype.type(plan.scale)
 
     def update() -> None:
+        examples = as_dense(plan.x).astype(dtype) * dtype.type(plan.scale)  # x may change between updates
         index = plan.order[plan.position[0]]
         plan.position[...] += 1
         y = plan.y[index]
