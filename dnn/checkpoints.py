@@ -13,6 +13,7 @@ from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.layers import Block
 from dnn.losses import LOSSES
+from dnn.metrics import resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
@@ -97,7 +98,8 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
-    model.compile(loss, optimizer, training["metrics"], l1=training["l1"], l2=training["l2"])
+    metrics = None if training["metrics"] is None else resolve_metrics(training["metrics"])
+    model.set_goal(loss, optimizer, metrics, training["l1"], training["l2"])
     model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 

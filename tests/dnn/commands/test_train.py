@@ -244,13 +244,14 @@ def test_each_local_worker_uses_its_own_gpu(monkeypatch):
 def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
     first, heard, code, parse_words, monkeypatch, tmp_path
 ):
-    def stop(states):
+    def stop(states, agree, share):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
 
     def fails(*_):
         raise WorkerError("worker 0 has ended")
 
-    monkeypatch.setattr(train, "join_workers", lambda options: SimpleNamespace(is_first=first))
+    workers = SimpleNamespace(is_first=first, largest=int, share=lambda call: call())
+    monkeypatch.setattr(train, "join_workers", lambda options: workers)
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: make_run(options=given.options))
     monkeypatch.setattr(train, "fit", fails)

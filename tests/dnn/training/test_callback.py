@@ -1,6 +1,5 @@
 """Calls of callbacks and their order; and History."""
 
-import signal
 import time
 
 import pytest
@@ -14,7 +13,6 @@ from dnn.callbacks import (
     ModelCheckpoint,
     PlainProgress,
     ReduceLROnPlateau,
-    StopOnSignal,
     TrainingCheckpoint,
 )
 from dnn.distributed import Workers
@@ -94,12 +92,11 @@ def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
     assert (log._file, later.calls) == (None, [])
 
 
-def test_only_the_first_worker_writes_prints_and_handles_signals(tmp_path, capsys):
+def test_only_the_first_worker_writes_and_prints(tmp_path, capsys):
     second, states = Workers(), TrainingCheckpoint(tmp_path, every=1)
-    second.rank, stopper, everywhere = 1, StopOnSignal(states), Recorder()
-    stopper.signal_number, stopper.every = signal.SIGTERM, 1
+    second.rank, everywhere = 1, Recorder()
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
-    watchers = [*files, states, stopper, PlainProgress("begins"), everywhere]
+    watchers = [*files, states, PlainProgress("begins"), everywhere]
     small_model(get_backend("numpy")).fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
     assert not [*tmp_path.iterdir()]
     assert capsys.readouterr().out == ""
