@@ -85,3 +85,10 @@ def test_size_of_the_error_of_one_operation(xp):
 def test_student_quantile(n, chance):
     stats = pytest.importorskip("scipy.stats")
     assert t_quantile(n, chance) == pytest.approx(stats.t.ppf(1 - chance / 2, n), rel=0.05)
+
+
+def test_lstsq_of_nan_raises(xp):
+    """LAPACK may never end, and no time limit of a mutant can interrupt it."""
+    x = xp.asarray(np.full((3, 2), np.nan))
+    with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+        xp.linalg.lstsq(x, x)
