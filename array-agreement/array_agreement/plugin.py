@@ -63,7 +63,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
             raise
         results.append((request.node.nodeid, agreement))
         if config.getoption("--agree-mutants"):
-            for mutant, outcome in mutants(Oracle(f, arrays, seed=seed)).items():
+            settings = {name: options[name] for name in ("kwargs", "dtype") if name in options}
+            for mutant, outcome in mutants(Oracle(f, arrays, seed=seed, **settings)).items():
                 mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))

@@ -132,7 +132,7 @@ from_quat, from_rotvec = Rotation.from_quat, Rotation.from_rotvec
 REGRESSION = "coef_", "intercept_"
 
 
-CASES = [
+CORE = [
     *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
            special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
     *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.k0),
@@ -158,6 +158,11 @@ CASES = [
     *cases(normal(VECTOR, VECTOR), xpx.isclose),
     *cases(with_nan, xpx.nanmean, xpx.nansum, axis=0),
     *cases(with_nan, xpx.nan_to_num),
+]  # fmt: skip
+"""Cases of the tests with many seeds and with mutants."""
+
+CASES = [
+    *CORE,
     # signal, fft, integrate, cluster, spatial
     *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.ifft, fft.rfft, fft.hfft),
     *cases(normal((6, 8)), fft.fft2),
@@ -249,5 +254,10 @@ SURVIVING_MUTANTS = {
     "logsumexp: subtract, swapped arguments",
     "logsumexp: less, swapped arguments",
     "logsumexp: astype, stale buffer",
+    # The squares are computed in float64, and the distances are rounded to float32.
+    "euclidean_distances: matmul, narrow accumulation",
+    "euclidean_distances: multiply, narrow result",
+    "euclidean_distances: add, narrow result",
+    "euclidean_distances: sum, narrow accumulation",
 }
 """Mutants that no test detects, since all outputs stay within their bounds."""

@@ -16,9 +16,14 @@ if not hasattr(pytest.importorskip("array_api_extra"), "nanmean"):
 FOLDER = Path(__file__).parent
 
 
-def run(tmp_path: Path, *options: str) -> dict:
+def run(tmp_path: Path, *options: str, cases: str = "core") -> dict:
     """Run outside_code.py in its own process and return its report."""
-    environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {
+        **os.environ,
+        "OUTSIDE_CASES": cases,
+        "SCIPY_ARRAY_API": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     environment["PYTHONPATH"] = os.pathsep.join([str(FOLDER), str(FOLDER.parent)])
     report = tmp_path / "report.json"
     arguments = ["-p", "array_agreement.plugin", "-p", "no:cacheprovider", str(FOLDER / "outside_code.py")]
@@ -50,6 +55,11 @@ def assert_agree(tests: list[dict], min_share: float) -> None:
 
 
 @pytest.mark.slow
+def test_backends_agree_on_all_outside_code(tmp_path):
+    assert len(run(tmp_path, cases="all")["tests"]) >= 300
+
+
+@pytest.mark.slow
 def test_backends_agree_on_outside_code(report):
     assert_agree(report["tests"], min_share=0.9)
 
@@ -67,4 +77,4 @@ def test_detects_mutants_of_outside_code(report):
     assert len(noticed) >= 600
     assert len(noticed) >= 0.98 * (len(noticed) + len(survived))
     source = (FOLDER / "outside.py").read_text()
-    assert [name for name in survived if f'"{name}"' not in source] == []
+    assert sorted(name for name in survived if f'"{name}"' not in source) == []
