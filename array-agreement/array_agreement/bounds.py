@@ -44,6 +44,7 @@ class Verdict:
         digits: number of digits that the function keeps in the median element, and that of the dtype
         dtype: name of the expected dtype
         rtol, atol: smallest tolerances that admit what the bound admits
+        xfail: reason why a disagreement is expected, or ""
     """
 
     backend: str
@@ -60,6 +61,7 @@ class Verdict:
     dtype: str = ""
     rtol: float = 0.0
     atol: float = 0.0
+    xfail: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -67,12 +69,14 @@ class Verdict:
 
     @property
     def kind(self) -> str:
-        """One of "agrees", "disagrees", "two answers", "vacuous" and "not judged"."""
+        """One of "agrees", "disagrees", "two answers", "vacuous", "not judged" and "xfail"."""
         if not self.ratio <= 1:
-            return "two answers" if self.two_answers else "disagrees"
-        if self.unjudged > self.max_unjudged * self.size:
-            return "not judged"
-        return "vacuous" if self.vacuous else "agrees"
+            kind = "two answers" if self.two_answers else "disagrees"
+        elif self.unjudged > self.max_unjudged * self.size:
+            kind = "not judged"
+        else:
+            kind = "vacuous" if self.vacuous else "agrees"
+        return "xfail" if self.xfail and kind != "agrees" else kind
 
     def __str__(self) -> str:
         judged = 1 - self.unjudged / max(self.size, 1)
@@ -83,7 +87,8 @@ class Verdict:
             text += f", keeps about {kept:.0f} of {available:.0f} digits"
         if self.vacuous:
             text += f", nothing was computed by {self.backend}"
-        return "".join([text, *(f"\n    {line}" for line in (self.element, self.note) if line)])
+        reason = self.xfail and f"xfail{', but it agrees' * self.agrees}: {self.xfail}"
+        return "".join([text, *(f"\n    {line}" for line in (reason, self.element, self.note) if line)])
 
 
 class Bound:

@@ -8,7 +8,7 @@ from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
-from array_agreement.targets import TargetUnavailable, find_target
+from array_agreement.targets import TargetUnavailable, expand_targets, find_reason, find_target, target_name
 
 Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -34,6 +34,11 @@ class Agreement:
     verdicts: list[Verdict] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def xfails(self) -> dict[str, str]:
+        """Backend -> reason, for backends that disagree as expected."""
+        return {v.backend: v.xfail for v in self.verdicts if v.kind == "xfail"}
+
     def tolerances(self) -> dict[tuple[str, str], tuple[float, float]]:
         """Return the smallest (rtol, atol) that the bound of each (output, dtype) amounts to."""
         found = {(v.output, v.dtype): (v.rtol, v.atol) for v in self.verdicts if v.rtol or v.atol}
@@ -57,6 +62,8 @@ def check_agreement(
     dtype: str | None = None,
     max_unjudged: float = MAX_UNJUDGED,
     allow_vacuous: bool = False,
+    skip: Mapping[str, str] | None = None,
+    xfail: Mapping[str, str] | None = None,
 ) -> Agreement:
     """Compare f on several backends with f in a wider dtype on NumPy.
 
@@ -65,8 +72,9 @@ def check_agreement(
     Args:
         f: ``f(xp, *arrays, **kwargs)``, or ``f(*arrays, **kwargs)``, which may get its namespace from
             array_api_compat. It returns arrays or numbers, also in tuples, dicts or result objects.
-        arrays: arguments of f. Each backend gets NumPy arrays as its own, also those in lists and dicts.
-        backends: names ("numpy", "torch:cuda", "jax", any array namespace that can be imported) or Targets.
+        arrays: arguments of f. Each backend gets arrays of any library as its own, also in lists and dicts.
+        backends: names ("numpy", "torch:cuda", "jax:jit", "strict:all", any array namespace that can be
+            imported), namespaces, tuples (name or namespace, device), or Targets.
         runs: number of perturbed runs that the bounds are derived from.
         seed: seed of the perturbations.
         gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random
@@ -76,6 +84,8 @@ def check_agreement(
         max_unjudged: largest share of an output's elements that need not be judged, since rounding decides an
             index, a branch, or whether a number is finite.
         allow_vacuous: accept outputs that no call of the backend's namespace produced.
+        skip: "library" or "library:device" -> reason not to compare it.
+        xfail: likewise, of targets that may disagree; the verdicts show the reason.
 
     Raises:
         Disagreement: an output breaks its bound, too few elements were judged, or an output is vacuous. The
@@ -90,11 +100,15 @@ def check_agreement(
     oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
     agreement = Agreement(getattr(f, "__qualname__", repr(f)))
     gradients = Gradient(oracle) if gradient else None
-    for name in backends:
+    for target in expand_targets(backends):
+        name = target_name(target)
         try:
-            backend = find_target(name)
+            if (reason := find_reason(skip or {}, name)) is not None:
+                raise TargetUnavailable(reason)
+            backend = find_target(target)
+            backend.validate(oracle.arrays)
         except TargetUnavailable as error:
-            agreement.skipped[str(name)] = str(error)
+            agreement.skipped[name] = str(error)
             continue
         verdicts = oracle.judge(backend)
         explain(oracle, backend, verdicts)
@@ -109,7 +123,8 @@ def check_agreement(
     for verdict in agreement.verdicts:
         verdict.max_unjudged = max_unjudged
         verdict.vacuous = verdict.vacuous and not allow_vacuous
-    if not all(verdict.agrees for verdict in agreement.verdicts):
+        verdict.xfail = find_reason(xfail or {}, verdict.backend) or ""
+    if not all(verdict.kind in ("agrees", "xfail") for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement
 

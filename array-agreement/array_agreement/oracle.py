@@ -11,7 +11,7 @@ from array_api_compat import is_array_api_obj
 
 from array_agreement.bounds import Bound, Verdict
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target, is_user_code, shorten
+from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
 from array_agreement.watched import Array, WatchedNamespace, leaves, tree_map, unwrap
 
 
@@ -40,7 +40,7 @@ class Oracle:
 
     Args:
         f: ``f(xp, *args, **kwargs)`` or ``f(*args, **kwargs)``
-        args: arguments; NumPy arrays in them, also in tuples, lists and dicts, become arrays of each library
+        args: arguments; arrays in them, also in tuples, lists and dicts, become arrays of each library
         runs: number of perturbed runs that the bounds are derived from
         seed: seed of the perturbations
         kwargs: keyword arguments, converted like ``args``
@@ -76,13 +76,19 @@ class Oracle:
         """The arrays among the arguments."""
         return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
 
-    def run(self, xp: Any, convert: Callable[[Any], Any], arrays: Any = None) -> dict[str, Any]:
+    def run(
+        self, xp: Any, convert: Callable[[Any], Any], arrays: Any = None, compiler: Any = None
+    ) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``; ``convert(x)`` turns a NumPy array into one of xp's."""
-        rest = iter(self.arrays if arrays is None else arrays)
-        leaf: Any = lambda x: convert(next(rest).copy()) if isinstance(x, np.ndarray) else x  # noqa: E731
-        args, kwargs = tree_map(leaf, self.args)
-        with np.errstate(all="ignore"):
+
+        def call(inputs: list[Any]) -> dict[str, Any]:
+            rest = iter(inputs)
+            args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, self.args)
             return dict(outputs(self.f(xp, *args, **kwargs)))
+
+        with np.errstate(all="ignore"):
+            inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
+            return compiler(call)(inputs) if compiler else call(inputs)
 
     def run_hooked(
         self, hook: Any, default: str, arrays: Any = None
@@ -147,7 +153,7 @@ class Oracle:
         widen = {"f": np.float64, "F": np.complex128} if wide else {}
         put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
-            results = self.run(backend.xp, put)
+            results = self.run(backend.xp, put, compiler=backend.compile)
             values = {name: backend.to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
             places = [(f.f_code.co_filename, n) for f, n in walk_tb(error.__traceback__) if is_user_code(f)]
@@ -160,6 +166,15 @@ class Oracle:
             verdicts = [
                 bounds[name].judge(backend.name, value, wide * self.limit.u) for name, value in values.items()
             ]
+        here = backend.describe(backend.to_array(np.zeros(1, np.float32)))
+        for verdict in verdicts:
+            x, bound = results[verdict.output], bounds[verdict.output]
+            if bound.dtype is None or bound.vacuous or not is_array_api_obj(x) or np.isscalar(x):
+                continue
+            if (there := backend.describe(x)) != here:
+                verdict.ratio = np.inf
+                verdict.element = ""
+                verdict.note = f"{there}, expected {here}"
         suspects = [verdict for verdict in verdicts if bounds[verdict.output].vacuous]
         if suspects and not is_called(backend.xp, lambda: self.run(backend.xp, put)):
             for verdict in suspects:
@@ -168,7 +183,9 @@ class Oracle:
 
 
 def convert_floats(x: Any, dtype: str | None) -> Any:
-    """Convert a floating-point or complex NumPy array to this precision; return other objects unchanged."""
+    """Convert an array to NumPy, and to this precision if it is inexact; return other objects unchanged."""
+    if is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic | type):
+        x = to_numpy(x)
     chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
     return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
 

@@ -1,11 +1,11 @@
 """The plot of a report: the largest error / bound of each test on each backend."""
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
 
 from array_agreement.check import Agreement
+from array_agreement.report import test_row
 
 MIN_RATIO = 1e-3
 MAX_RATIO = 1e3
@@ -24,7 +24,7 @@ def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:
 
     worst = dict[tuple[str, str], float]()  # (backend, test) -> ratio
     for test, agreement in results:
-        row = re.sub(r"(?<=\[)seed\d+-?", "", test.rpartition("::")[2]).removesuffix("[]")
+        row = test_row(test)
         for verdict in agreement.verdicts:
             key = (verdict.backend + ", gradient" * (verdict.output == "gradient"), row)
             worst[key] = max(worst.get(key, MIN_RATIO), min(verdict.ratio, MAX_RATIO))

@@ -3,10 +3,9 @@
 It imports no array library but NumPy.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, che
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
 from array_agreement.picture import draw
+from array_agreement.report import to_json, to_markdown
 
 RESULTS = pytest.StashKey[Any]()
 """A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
@@ -25,13 +25,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "comparison of array backends").addoption
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
-    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and a plot (.png)")
+    add("--agree-json", metavar="FILE", help="write all verdicts as JSON")
+    add(
+        "--agree-report",
+        metavar="FILE",
+        help="--agree-json, a text for a pull request (.md), and a plot (.png)",
+    )
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
+    for name, effect in (("agree_skip", "are not compared"), ("agree_xfail", "may disagree")):
+        parser.addini(name, f"backends that {effect}, one a line: 'torch:mps: reason'", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "agree(backends=[...]): backends that the fixture agree compares")
+    options = "options of the fixture agree, such as backends=[...], skip={...}, xfail={...}"
+    config.addinivalue_line("markers", f"agree(...): {options}; each test with the fixture has the marker")
     config.stash[RESULTS] = [], defaultdict(set)
+    for name in ("agree_skip", "agree_xfail"):
+        parse_reasons(config, name)
+
+
+def parse_reasons(config: pytest.Config, name: str) -> dict[str, str]:
+    """Return backend -> reason of an option in the configuration file."""
+    lines = [line.partition(": ") for line in config.getini(name)]
+    for library, separator, reason in lines:
+        if not (separator and reason):
+            raise pytest.UsageError(f"{name} has the line {library!r}, expected 'backend: reason'")
+    return {library: reason for library, _, reason in lines}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the fixture, for ``-m agree``."""
+    for item in items:
+        if "agree" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("agree"):
+            item.add_marker("agree")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -48,16 +75,21 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     """
     config = request.config
     seed = getattr(request, "param", 0)
-    marker = request.node.get_closest_marker("agree")
     option = config.getoption("--agree-backends")
-    marked = marker.kwargs["backends"] if marker else DEFAULT_BACKENDS
+    marked = {"backends": DEFAULT_BACKENDS}
+    for marker in reversed(list(request.node.iter_markers("agree"))):  # the closest one last
+        marked.update(marker.kwargs)
     results, mutant_outcomes = config.stash[RESULTS]
 
-    def check(f: Callable[..., Any], *arrays: Any, backends: Any = marked, **options: Any) -> Agreement:
+    def check(f: Callable[..., Any], *arrays: Any, **options: Any) -> Agreement:
         __tracebackhide__ = True
-        backends = option.split(",") if option else backends
+        options = {**marked, **options}
+        for name in ("skip", "xfail"):
+            options[name] = {**parse_reasons(config, f"agree_{name}"), **options.get(name, {})}
+        if option and all(isinstance(backend, str) for backend in options["backends"]):
+            options["backends"] = option.split(",")
         try:
-            agreement = check_agreement(f, *arrays, backends=backends, seed=seed, **options)
+            agreement = check_agreement(f, *arrays, seed=seed, **options)
         except Disagreement as error:
             results.append((request.node.nodeid, error.args[0]))
             raise
@@ -68,6 +100,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
                 mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
+        if all(name in agreement.xfails for name in {verdict.backend for verdict in agreement.verdicts}):
+            pytest.xfail("; ".join(f"{name}: {why}" for name, why in agreement.xfails.items()))
         return agreement
 
     check.rng = np.random.default_rng(seed)  # type: ignore[attr-defined]
@@ -79,20 +113,21 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     results, mutant_outcomes = config.stash[RESULTS]
     for name, why in sorted({pair for _, agreement in results for pair in agreement.skipped.items()}):
         write_line(f"agree: {name} was not compared: {why}")
+    for name, why in sorted({pair for _, agreement in results for pair in agreement.xfails.items()}):
+        write_line(f"agree: {name} disagrees as expected: {why}")
     best = [min(outcomes, key=OUTCOMES.index) for outcomes in mutant_outcomes.values()]
     if mutant_outcomes:
         write_line("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))
     for mutant, outcome in zip(mutant_outcomes, best, strict=True):
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
-    if file := config.getoption("--agree-report"):
-        report = {
-            "tests": [{"test": test, **asdict(agreement)} for test, agreement in results],
-            "mutants": {mutant: sorted(outcomes) for mutant, outcomes in mutant_outcomes.items()},
-        }
-        with open(file, "w", encoding="utf-8") as out:
-            json.dump(report, out, indent=1)
+    file = config.getoption("--agree-report")
+    for path in filter(None, (file, config.getoption("--agree-json"))):
+        Path(path).write_text(to_json(results, mutant_outcomes), encoding="utf-8")
+    if file:
+        stem = file.removesuffix(".json")
+        Path(stem + ".md").write_text(to_markdown(results), encoding="utf-8")
         try:
-            draw(results, file.removesuffix(".json") + ".png")
+            draw(results, stem + ".png")
         except ImportError as error:
             write_line(f"agree: no picture of the report: {error}; pip install matplotlib")

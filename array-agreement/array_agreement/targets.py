@@ -1,11 +1,15 @@
-"""The array libraries that can be compared, by "library" or "library:device"."""
+"""The array libraries that can be compared, by "library" or "library:device", or as namespaces."""
 
 import importlib
+import re
 import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj, to_device
 
 NAMESPACES = {
@@ -50,11 +54,13 @@ class Target:
         name: "torch", "torch:cuda"
         xp: its array API namespace
         device: the library's own device object or name; None for its default
+        compile: ``compile(f)`` returns a compiled f, such as ``jax.jit``; None for eager execution
     """
 
     name: str
     xp: Any
     device: Any = None
+    compile: Any = None
 
     def to_array(self, x: Any, dtype: Any = None) -> Any:
         """Move a NumPy array to this device."""
@@ -62,40 +68,141 @@ class Target:
 
     def to_numpy(self, x: Any) -> np.ndarray:
         """Return an array of this library, or a number, as a NumPy array."""
-        if not is_array_api_obj(x) or isinstance(x, np.ndarray | np.generic):
-            return np.asarray(x)
-        if hasattr(x, "detach"):  # torch: NumPy has no lazy conjugates
-            x = x.detach().resolve_conj().resolve_neg().cpu()
-        elif hasattr(self.xp, "Device"):  # array-api-strict
-            x = to_device(x, self.xp.Device("CPU_DEVICE"))
-        elif hasattr(x, "get"):  # CuPy
-            x = x.get()
-        return np.asarray(x).copy()
+        return to_numpy(x)
+
+    def validate(self, arrays: Iterable[np.ndarray]) -> None:
+        """Raise TargetUnavailable if this device lacks a dtype of these arrays, as MPS lacks float64."""
+        for dtype in {x.dtype for x in arrays}:
+            try:
+                found = self.to_numpy(self.to_array(np.zeros(1, dtype))).dtype
+            except Exception as error:  # each library has its own exceptions
+                raise TargetUnavailable(f"{self.name} has no {dtype} arrays: {shorten(error)}") from None
+            if found != dtype:
+                raise TargetUnavailable(f"{self.name} stores {dtype} arrays as {found}")
+
+    def describe(self, x: Any) -> str:
+        """Return the library and the device of an array: "torch array on cuda:0"."""
+        return f"{type(x).__module__.partition('.')[0]} array on {device_of(x)}"
 
 
-def find_target(name: Any) -> Target:
-    """Return the target of this name; a Target is returned unchanged.
+def to_numpy(x: Any) -> np.ndarray:
+    """Return an array of any library and device, or a number, as a NumPy array."""
+    if not is_array_api_obj(x) or isinstance(x, np.ndarray | np.generic):
+        return np.asarray(x)
+    if hasattr(x, "detach"):  # torch: NumPy has no lazy conjugates
+        x = x.detach().resolve_conj().resolve_neg().cpu()
+    elif hasattr(x, "__array_namespace__") and hasattr(strict := x.__array_namespace__(), "Device"):
+        x = to_device(x, strict.Device("CPU_DEVICE"))
+    elif hasattr(x, "get"):  # CuPy
+        x = x.get()
+    elif hasattr(x, "asnumpy"):  # dpnp
+        x = x.asnumpy()
+    return np.asarray(x).copy()
+
+
+def target_name(target: Any) -> str:
+    """Return "library" or "library:device" of anything that ``find_target`` takes.
+
+    >>> target_name((np, None)), target_name(("torch", "cuda"))
+    ('numpy', 'torch:cuda')
+    """
+    if isinstance(target, tuple):
+        library, device = target
+        return target_name(library) + (f":{_device_name(device)}" if device else "")
+    if isinstance(target, Target):
+        return target.name
+    if isinstance(target, str):
+        return target
+    module = str(target.__name__)  # "array_api_compat.torch", also vendored
+    return next((key for key, value in NAMESPACES.items() if value == module), module.rpartition(".")[2])
+
+
+def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
+    """Return the reason given for a target, by "library:device" or by its library; None if there is none."""
+    named = {_full_name(key): why for key, why in reasons.items()}
+    return named.get(_full_name(name), named.get(_full_name(name.partition(":")[0])))
+
+
+def _full_name(name: str) -> str:
+    library, colon, device = name.partition(":")
+    return NAMESPACES.get(library, library) + colon + device
+
+
+def _device_name(device: Any) -> str:
+    """Return "device1" of array_api_strict.Device('device1'), and the device as text of others."""
+    return re.sub(r"^.*'(.*)'.*$", r"\1", str(device))
+
+
+def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
+    """Yield the targets; "library:all" becomes one for each device that the library lists."""
+    for target in targets:
+        library, _, device = target_name(target).partition(":")
+        try:
+            xp = find_target(library).xp if device == "all" else None
+        except TargetUnavailable:
+            xp = None
+        if xp is None:
+            yield target
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of devices that it tries
+            devices = xp.__array_namespace_info__().devices()
+        yield from ((library, place) for place in devices)
+
+
+def find_target(target: Any) -> Target:
+    """Return a target by "library" or "library:device", a namespace, or a tuple (either, device).
+
+    A Target is returned unchanged. "jax:jit" compiles the function with ``jax.jit``.
 
     Raises TargetUnavailable: there is no such library or device here.
 
     >>> find_target("numpy").name
     'numpy'
     """
-    if isinstance(name, Target):
-        return name
-    library, _, device = str(name).partition(":")
-    module = NAMESPACES.get(library, library)
+    if isinstance(target, Target):
+        return target
+    name = target_name(target)
+    xp, device = target if isinstance(target, tuple) else (target, None)
+    if isinstance(xp, str):
+        xp, _, suffix = xp.partition(":")
+        device = device or suffix
+        xp = _import_namespace(xp)
+    elif xp.__name__ in ("torch", "cupy"):  # lack functions of the standard
+        xp = _import_namespace(xp.__name__)
+    compiler = None
+    if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
+        compiler = importlib.import_module("jax").jit
+        device = device.partition(":")[2]
     try:
-        xp = importlib.import_module(module)
+        device = _make_device(xp, device) if device else None
+        xp.empty(0, device=device)
+    except Exception as error:  # each library has its own exceptions
+        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
+    return Target(name, xp, device, compiler)
+
+
+def _import_namespace(library: str) -> Any:
+    try:
+        xp = importlib.import_module(NAMESPACES.get(library, library))
+        if library == "jax":  # float64 arrays need it
+            importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
         package = "array-api-strict" if library == "strict" else library
         raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
-    if library == "jax":  # float64 arrays need it
-        importlib.import_module("jax").config.update("jax_enable_x64", True)
-    make_device = getattr(xp, "Device", str)
-    try:
-        place = make_device(device) if device else None
-        xp.empty(0, device=place)
-    except Exception as error:  # each library has its own exceptions
-        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
-    return Target(str(name), xp, place)
+    except Exception as error:  # such as ImportError for a driver that is missing
+        raise TargetUnavailable(f"{library} cannot be imported: {shorten(error)}") from None
+    return xp
+
+
+def _make_device(xp: Any, device: Any) -> Any:
+    """Return the library's device object named "cpu", "gpu:1" or "0"; return objects unchanged."""
+    library = xp.__name__.partition(".")[0]
+    if not isinstance(device, str):
+        return device
+    if library == "jax":
+        platform, _, index = device.partition(":")
+        return importlib.import_module("jax").devices(platform)[int(index or 0)]
+    if xp.__name__.rpartition(".")[2] == "cupy":
+        return importlib.import_module("cupy").cuda.Device(int(device))
+    return getattr(xp, "Device", str)(device)

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,33 @@ def test_cut_off(agree):
     agree(lambda xp, x: x * getattr(x, "detach", lambda: x)(), np.arange(1.0, 4.0), gradient=True)
 """
 
+FIXTURES = """
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+
+@pytest.fixture(params=[np, torch, array_api_strict], ids=lambda xp: xp.__name__)
+def xp(request):
+    return request.param
+
+def test_fixture(xp, agree):
+    agree(lambda xp, x: xp.sum(x), agree.rng.normal(size=9), backends=[xp])
+
+@pytest.mark.parametrize(("namespace", "device"), [("torch", "cpu"), ("array_api_strict", "device1")])
+def test_wrong(namespace, device, agree):
+    f = lambda xp, x: xp.sum(x) + int("torch" in xp.__name__)
+    agree(f, agree.rng.normal(size=9), backends=[(namespace, device)])
+
+@pytest.mark.agree(backends=["numpy", "torch", "strict:device2"], xfail={"torch": "known"})
+@pytest.mark.agree(backends=["cupy"], skip={"strict:device2": "marked"})
+def test_mixed(agree):
+    agree(lambda xp, x: xp.sum(x) + ("torch" in xp.__name__), np.ones(3))
+
+def test_unmarked():
+    pass
+"""
+
 
 def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     (tmp_path / "test_it.py").write_text(text)
@@ -93,6 +121,12 @@ def test_reports_seeds_skips_and_mutants(tmp_path):
     report = json.loads((tmp_path / "out.json").read_text())
     assert len(report["tests"]) == 9
     assert report["tests"][0]["verdicts"][0]["backend"] == "numpy"
+    assert report["tests"][0]["verdicts"][0]["kind"] == "agrees"
+    text = (tmp_path / "out.md").read_text()
+    assert re.search(r"^\| test \| numpy \| strict \|$", text, re.M)
+    assert re.search(r"^\| test_softmax \| 0\.\d+ \| 0\.\d+ \|$", text, re.M)
+    assert "- cupy:7 skipped: " in text
+    assert f"numpy {np.__version__}" in text
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert "no picture" not in output
 
@@ -103,6 +137,26 @@ def test_fails_with_all_verdicts_if_backends_disagree(tmp_path):
     assert "torch, result: error / bound = inf" not in output
     assert "torch, result: two answers, error / bound = " in output
     assert "numpy, result: error / bound = 0" in output
+
+
+def test_works_in_fixtures_of_others_with_skips_and_expected_failures(tmp_path):
+    """The option --agree-backends does not replace a namespace that a fixture gives."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nagree_xfail =\n    torch:cpu: bug 7: a sum\n")
+    options = ("-m", "agree", "-rx", "--agree-backends=numpy,torch,strict:device2", "--agree-json=out.json")
+    code, output = run(tmp_path, FIXTURES, *options)
+    assert code == 0, output
+    assert "5 passed, 1 deselected, 1 xfailed" in output
+    assert "torch:cpu: bug 7: a sum" in output
+    assert "agree: torch disagrees as expected: known" in output
+    assert "agree: strict:device2 was not compared: marked" in output
+    tests = json.loads((tmp_path / "out.json").read_text())["tests"]
+    assert {v["backend"] for test in tests for v in test["verdicts"]} == {
+        "numpy", "torch", "strict", "torch:cpu", "array_api_strict:device1",
+    }  # fmt: skip
+    (tmp_path / "pytest.ini").write_text("[pytest]\nagree_skip = torch\n")
+    code, output = run(tmp_path, FIXTURES)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "agree_skip has the line 'torch', expected 'backend: reason'" in output
 
 
 def test_compares_gradients(tmp_path):
