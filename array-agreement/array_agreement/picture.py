@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from array_agreement.check import Agreement
-from array_agreement.report import test_row
+from array_agreement.report import worst_verdicts
 
 MIN_RATIO = 1e-3
 MAX_RATIO = 1e3
@@ -22,12 +22,7 @@ def draw(results: Iterable[tuple[str, Agreement]], file: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    worst = dict[tuple[str, str], float]()  # (backend, test) -> ratio
-    for test, agreement in results:
-        row = test_row(test)
-        for verdict in agreement.verdicts:
-            key = (verdict.backend + ", gradient" * (verdict.output == "gradient"), row)
-            worst[key] = max(worst.get(key, MIN_RATIO), min(verdict.ratio, MAX_RATIO))
+    worst = {key: min(max(v.ratio, MIN_RATIO), MAX_RATIO) for key, v in worst_verdicts(results).items()}
     largest = {row: max(r for (_, test), r in worst.items() if test == row) for _, row in worst}
     tests = sorted(largest, key=lambda row: largest[row])
     figure = Figure(figsize=(9, 1.2 + 0.21 * len(tests)), dpi=120, layout="constrained")

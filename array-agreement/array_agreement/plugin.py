@@ -19,6 +19,8 @@ from array_agreement.report import to_json, to_markdown
 
 RESULTS = pytest.StashKey[Any]()
 """A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
+REASONS = pytest.StashKey[dict[str, dict[str, str]]]()
+"""For "skip" and "xfail": backend -> reason in the configuration file."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,8 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     options = "options of the fixture agree, such as backends=[...], skip={...}, xfail={...}"
     config.addinivalue_line("markers", f"agree(...): {options}; each test with the fixture has the marker")
     config.stash[RESULTS] = [], defaultdict(set)
-    for name in ("agree_skip", "agree_xfail"):
-        parse_reasons(config, name)
+    config.stash[REASONS] = {name: parse_reasons(config, f"agree_{name}") for name in ("skip", "xfail")}
 
 
 def parse_reasons(config: pytest.Config, name: str) -> dict[str, str]:
@@ -84,8 +85,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     def check(f: Callable[..., Any], *arrays: Any, **options: Any) -> Agreement:
         __tracebackhide__ = True
         options = {**marked, **options}
-        for name in ("skip", "xfail"):
-            options[name] = {**parse_reasons(config, f"agree_{name}"), **options.get(name, {})}
+        for name, reasons in config.stash[REASONS].items():
+            options[name] = {**reasons, **options.get(name, {})}
         if option and all(isinstance(backend, str) for backend in options["backends"]):
             options["backends"] = option.split(",")
         try:
@@ -100,7 +101,7 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
                 mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
-        if all(name in agreement.xfails for name in {verdict.backend for verdict in agreement.verdicts}):
+        if agreement.xfails.keys() == {verdict.backend for verdict in agreement.verdicts}:
             pytest.xfail("; ".join(f"{name}: {why}" for name, why in agreement.xfails.items()))
         return agreement
 
@@ -111,10 +112,10 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     write_line = terminalreporter.write_line
     results, mutant_outcomes = config.stash[RESULTS]
-    for name, why in sorted({pair for _, agreement in results for pair in agreement.skipped.items()}):
-        write_line(f"agree: {name} was not compared: {why}")
-    for name, why in sorted({pair for _, agreement in results for pair in agreement.xfails.items()}):
-        write_line(f"agree: {name} disagrees as expected: {why}")
+    for attribute, text in (("skipped", "was not compared"), ("xfails", "disagrees as expected")):
+        pairs = {pair for _, agreement in results for pair in getattr(agreement, attribute).items()}
+        for name, why in sorted(pairs):
+            write_line(f"agree: {name} {text}: {why}")
     best = [min(outcomes, key=OUTCOMES.index) for outcomes in mutant_outcomes.values()]
     if mutant_outcomes:
         write_line("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))

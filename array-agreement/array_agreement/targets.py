@@ -5,6 +5,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,11 +110,9 @@ def target_name(target: Any) -> str:
     if isinstance(target, tuple):
         library, device = target
         return target_name(library) + (f":{_device_name(device)}" if device else "")
-    if isinstance(target, Target):
-        return target.name
     if isinstance(target, str):
         return target
-    module = str(target.__name__)  # "array_api_compat.torch", also vendored
+    module: str = getattr(target, "name", "") or target.__name__  # "array_api_compat.torch", also vendored
     return next((key for key, value in NAMESPACES.items() if value == module), module.rpartition(".")[2])
 
 
@@ -137,17 +136,12 @@ def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
     """Yield the targets; "library:all" becomes one for each device that the library lists."""
     for target in targets:
         library, _, device = target_name(target).partition(":")
-        try:
-            xp = find_target(library).xp if device == "all" else None
-        except TargetUnavailable:
-            xp = None
-        if xp is None:
-            yield target
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of devices that it tries
-            devices = xp.__array_namespace_info__().devices()
-        yield from ((library, place) for place in devices)
+        devices = [None]
+        if device == "all":
+            target = library
+            with warnings.catch_warnings(action="ignore"), suppress(TargetUnavailable):  # torch warns
+                devices = find_target(library).xp.__array_namespace_info__().devices()
+        yield from ((library, place) if place else target for place in devices)
 
 
 def find_target(target: Any) -> Target:
@@ -163,13 +157,10 @@ def find_target(target: Any) -> Target:
     if isinstance(target, Target):
         return target
     name = target_name(target)
-    xp, device = target if isinstance(target, tuple) else (target, None)
-    if isinstance(xp, str):
-        xp, _, suffix = xp.partition(":")
-        device = device or suffix
-        xp = _import_namespace(xp)
-    elif xp.__name__ in ("torch", "cupy"):  # lack functions of the standard
-        xp = _import_namespace(xp.__name__)
+    library, _, suffix = name.partition(":")
+    xp, device = target if isinstance(target, tuple) else (target, suffix)
+    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy"):  # these two lack functions of the standard
+        xp = _import_namespace(library)
     compiler = None
     if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
         compiler = importlib.import_module("jax").jit
@@ -196,13 +187,11 @@ def _import_namespace(library: str) -> Any:
 
 
 def _make_device(xp: Any, device: Any) -> Any:
-    """Return the library's device object named "cpu", "gpu:1" or "0"; return objects unchanged."""
-    library = xp.__name__.partition(".")[0]
+    """Return the library's device object named "gpu" or "0"; return objects unchanged."""
     if not isinstance(device, str):
         return device
-    if library == "jax":
-        platform, _, index = device.partition(":")
-        return importlib.import_module("jax").devices(platform)[int(index or 0)]
+    if xp.__name__ == NAMESPACES["jax"]:
+        return importlib.import_module("jax").devices(device)[0]
     if xp.__name__.rpartition(".")[2] == "cupy":
         return importlib.import_module("cupy").cuda.Device(int(device))
     return getattr(xp, "Device", str)(device)

@@ -221,7 +221,8 @@ class WatchedNamespace:
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
         if isinstance(x, Array):
-            result = x if not copy and dtype in (None, x.dtype) else self.astype(x, dtype or x.dtype)
+            dtype = x.dtype if dtype is None else dtype  # NumPy's float64 == None
+            result = x if not copy and dtype == x.dtype else self.astype(x, dtype)
             result.computed = x.computed
             return result
         inner = tree_map(unwrap_narrow, x)

@@ -92,3 +92,10 @@ def test_lstsq_of_nan_raises(xp):
     x = xp.asarray(np.full((3, 2), np.nan))
     with pytest.raises(np.linalg.LinAlgError, match="not finite"):
         xp.linalg.lstsq(x, x)
+
+
+def test_asarray_converts_integers_to_float64():
+    """NumPy's dtype float64 is equal to None, the default of asarray."""
+    space = WatchedNamespace(wide=True)
+    x = space.asarray(space.asarray(np.arange(3)), dtype=np.dtype("float64"))
+    assert x.dtype == np.float64
