@@ -107,7 +107,7 @@ def _shape_for(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def _subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: str) -> list[Subject]:
-    """Return the part as a function, for each batch size in turn, with the same layer."""
+    """Yield the part as a function for each batch size; all of them use the same layer."""
     rng = np.random.default_rng(seed)
     xp = get_backend("numpy").xp
 

@@ -157,11 +157,14 @@ class TrainingCheckpoint(Callback):
                 mine.remove(path)
 
     def rewind_state(self, resumed: TrainingState | None = None) -> TrainingState | None:
-        """Return the state to rewind to; None: there is none of this training, which began at ``resumed``.
+        """Return the state to rewind to; None: this training has not saved a readable one.
 
-        This is the latest readable state. The states since the last rewind have another learning rate than
-        those before it. If they are fewer than ``max_to_keep``, the rewind failed soon, and this is the
-        latest state before them.
+        This is the latest readable state, with one exception. States since the last rewind have another
+        learning rate than the states before it. If there are fewer than ``max_to_keep`` of them, the last
+        rewind soon failed again. Then this is the latest state from before that rewind.
+
+        Args:
+            resumed: state at which this training began; None: at the start.
         """
         paths = (self._saved or []) if resumed is None else self._own_states(resumed)
         states = _readable_states([*paths], lambda _: None)

@@ -13,7 +13,7 @@ def add_in_reverse(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
 
 
 def fuse_multiply_add(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
-    """Add each product to the sum before it is rounded, in float32; then z W' with the unit matrix W'."""
+    """Round each multiply-add once, in float32. The kernel then multiplies the result by the unit matrix."""
     if x.dtype != np.float32:
         kernel(x, W, *rest)
         return

@@ -1,6 +1,6 @@
 """Channels first: the images of plain torch.nn modules are (B, C, H, W), ours are (B, H, W, C).
 
-Only the weights after a Flatten notice: it makes vectors of the same numbers in another order.
+Only the weights after a Flatten depend on this: it orders the same numbers in another way.
 """
 
 from dataclasses import dataclass

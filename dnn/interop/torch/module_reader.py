@@ -152,7 +152,7 @@ class Reader:
                     raise NoTwin(got, f"{usual}")
 
     def _is_global(self, name: str, module: Any, waiting: deque[Named]) -> bool:
-        """Whether an adaptive pooling to one pixel and the Flatten behind it, taken here, are global."""
+        """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
         if not waiting or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
             return False
         following, after = waiting[0]
