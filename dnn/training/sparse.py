@@ -17,9 +17,11 @@ def takes_sparse(network: Network, x: Any) -> bool:
     """Whether batches of x stay sparse: NumPy's arrays, a first Dense layer and few nonzeros."""
     if not isinstance(x, Rows) or isinstance(x, OnDisk) or network.backend.name not in ("numpy", "numba"):
         return False
-    is_dense = type(network.layers[network.n_folded]) is Dense and network.backend.wrap is None
+    backend = network.backend
+    is_plain = backend.fused and backend.wrap is None and backend.precision == "float32"
     rows, columns = x.source.shape
-    return is_dense and network.backend.fused and x.source.nnz < DENSE_SHARE * rows * columns
+    is_dense = type(network.layers[network.n_folded]) is Dense
+    return is_plain and is_dense and x.source.nnz < DENSE_SHARE * rows * columns
 
 
 def sparse_rows(network: Network, x: Rows, index: Array) -> Any:

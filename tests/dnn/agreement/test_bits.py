@@ -131,6 +131,23 @@ def test_layers_and_optimizers_have_the_same_bits(network, dtype):
     assert len(set(map(str, found.values()))) == 1
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
+def test_sparse_examples_have_the_bits_of_dense_ones(backend):
+    sparse = pytest.importorskip("scipy.sparse")
+    pytest.importorskip(backend)
+    x, y = small_data()
+    x[x < 0.9] = 0.0
+    digests = set()
+    for there, data in ((backend, sparse.csr_array(x)), ("numpy", x)):
+        layers = [Dense(8, "relu"), Dense(4, "softmax")]
+        found = get_backend(there, precision="reproducible")
+        model = Sequential(layers, input_shape=(64,), backend=found, seed=1)
+        model.compile()
+        model.fit(data, y, batch_size=20, epochs=2, verbose=0)
+        digests.add(weights_digest(model))
+    assert len(digests) == 1
+
+
 def test_threads_do_not_change_the_bits(monkeypatch):
     x, y = small_data()
     digests = set()
