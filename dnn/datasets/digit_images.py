@@ -36,6 +36,7 @@ MIN_CONTRAST = 20.0  # of 255; the noise of an empty page is mostly below it
 MIN_STROKE_WIDTH = 0.06
 STROKE_WIDTH = 0.1
 MAX_CROSSING_EXTENT = 0.7  # share of the page's width (or height) of ink that reaches two opposite sides
+MIN_CROSSING_FILL = 0.8  # share of their box that these pixels fill; strokes that touch two sides fill less
 CROSSES = "it is a line or an area across the whole picture: leave a margin around the digit"
 MAX_SHEAR = 1.0  # largest horizontal shift per row that deskewing removes: 45 degrees
 
@@ -166,7 +167,9 @@ def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
         return None
     rows, columns = box(core)
     extent = sorted((np.ptp(core.nonzero(), axis=1) + 1) / core.shape)
-    crosses = extent[0] < MAX_CROSSING_EXTENT and extent[1] == 1
+    crosses = (
+        extent[0] < MAX_CROSSING_EXTENT and extent[1] == 1 and core[rows, columns].mean() > MIN_CROSSING_FILL
+    )
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # one pixel of the result
     edge = (_blur(core, one_pixel) > 0) & (ink > max(MIN_EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)

@@ -227,7 +227,7 @@ def test_compiled_products_fuse_nothing():
     from backends.numba import reproducible
 
     def code_of(function, *arguments, **options):
-        again = numba.njit(function.py_func, **{**function.targetoptions, **options})
+        again = numba.jit(function.py_func, **{**function.targetoptions, **options})
         again(*arguments)  # compiled now: Numba does not show the code of a cached function
         (code,) = again.inspect_asm().values()
         return code

@@ -286,21 +286,22 @@ def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
 
 def test_finds_a_race(monkeypatch):
     monkeypatch.setattr(compilation, "raw_kernel", Watched)
-    x, dz, W, b = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 4), (3, 4), 4))
-    monkeypatch.setattr(Watched, "behind", [dz, W, b])
-    layer = [0, *map(update.address, (dz, W, W, W, b, b, b)), 3, 4]
-    order, position = np.zeros((1, 2), np.int64), np.zeros(1, np.int64)
 
     def launch_step(layers):
+        """Make the step of so many layers that have the same weights."""
+        x, dz, W, b = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 4), (3, 4), 4))
+        monkeypatch.setattr(Watched, "behind", [dz, W, b])
+        layer = [0, *map(update.address, (dz, W, W, W, b, b, b)), 3, 4]
         table = np.asarray([[*layer, first_block] for first_block in range(layers)])
         numbers, control, rates, batch = np.ones(9, np.float32), *np.ones((3, 4), np.float32)
-        reads = x, order, position, 2, 0, table, layers, numbers, control, rates, 1
+        rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
         sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
-        compilation.launch("step", (layers,), (32, 8), *reads, *sums)
+        given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
+        compilation.launch("step", (layers,), (32, 8), *given)
 
     launch_step(1)
     with pytest.raises(AssertionError, match="step: two blocks write one place"):
-        launch_step(2)  # two layers with the same weights
+        launch_step(2)
     line, one = np.arange(5, dtype=np.float32), np.zeros(4, np.float32)
     with pytest.raises(AssertionError, match="backward_and_sums: what it leaves depends on the order"):
         # Each thread reads what the next one writes.

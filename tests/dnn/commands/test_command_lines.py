@@ -78,7 +78,7 @@ def test_run_folder_contents(run_folder):
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     last = printed.splitlines()[-1].split()
     assert last[:2] == ["test", "accuracy"]
-    assert last[-1] == "numpy"
+    assert last[-3:-1] == ["numpy", "weights"]
     assert f"{result['test_accuracy']:.4f}" == last[2]
 
 
