@@ -18,6 +18,7 @@ from array_agreement.bounds import FALSE_ALARM_PROBABILITY, t_quantile
 from array_agreement.rounding import MIN_NORMAL, Rounding
 from array_agreement.watched import Array, WatchedNamespace, unwrap
 from backends import Backend
+from backends.reference import KERNELS
 from dnn.agreement import QUICK, Data, check
 from dnn.agreement.bounds import U
 from dnn.agreement.ours import BackendContender
@@ -70,15 +71,19 @@ def bound_pairs(records):
     for r in records:
         # W is the identity in these cases, so z equals x exactly, but the model perturbs products. L0 has
         # the same functions.
-        is_float64 = 0.0 < r.bound < 1e-9  # the perturbations are those of float32
-        if not r.case.startswith("Dense extremes") and not is_float64:
+        # Calls of kernels have mostly exact inputs, and one bound for all sizes. The fourth batch of a batch
+        # normalisation has a large mean: the bound holds for a library that computes it in one pass, but the
+        # reference corrects it.
+        is_large_mean = r.case.startswith("BatchNormalization") and r.tensor.endswith(" 4")
+        is_exact = r.case.startswith("Dense extremes") or r.case.split()[0] in KERNELS
+        if not is_exact and not is_large_mean:
             groups.setdefault((r.level, r.case, r.tensor, r.note), []).append(r)
     for (level, case, tensor, _), group in groups.items():
         errors = np.asarray([r.measured for r in group])
-        if not errors.any():
-            continue  # exact inputs, such as integers, say nothing about rounding
         analytic = max(r.bound for r in group)
         least = U if analytic < 0.1 else 0.5  # errors in ULPs
+        if not analytic and not errors.any():
+            least = 0.0
         spread = t_quantile(len(errors), FALSE_ALARM_PROBABILITY) * float(np.std(errors, ddof=1))
         pair = analytic, max(least, float(np.mean(errors)) + spread)
         # One bound covers large, small and exact examples, so compare it with the largest derived one.
