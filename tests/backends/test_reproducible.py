@@ -6,7 +6,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, same_bits
+from helpers import BACKENDS, others_slow, same_bits
 from kernel_cases import Numbers, cases
 from kernel_checks import on_device, pack_arguments
 
@@ -182,7 +182,7 @@ def test_statistics_and_cumulative_sums():
 # --------------------------------------------------------------------------- equal bits
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
 @pytest.mark.parametrize("backend_id", [b for b in BACKENDS if b != "numpy"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_kernel_has_the_bits_of_numpy(make_backend, backend_id, name, dtype):

@@ -113,7 +113,7 @@ def smooth():
     return [Dense(7, "silu"), Dense(4, "softplus")], "mean_absolute_error", Adam(amsgrad=True)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
 @pytest.mark.parametrize("network", [images, rows, pooling, words, smooth])
 def test_layers_and_optimizers_have_the_same_bits(network, dtype):
     x, y = small_data()
