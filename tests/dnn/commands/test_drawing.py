@@ -248,7 +248,8 @@ def test_the_server_survives_hostile_requests(url, page_folder):
     assert set(codes) & {b"400", b"403", b"404", b"405", b"413", b"422"}
     assert b"500" not in codes
     assert post(f"{url}/answer", content=png()).status_code == 200
-    assert {path.name for path in page_folder.iterdir()} <= {"run", "run-drawings", "kept"}  # "kept": of the tests in a browser
+    expected = {"run", "run-drawings", "kept"}  # "kept" is from the tests in a browser
+    assert {path.name for path in page_folder.iterdir()} <= expected
     assert {path.name for path in (page_folder / "run-drawings").glob("*")} <= {"3", "7"}
 
 
