@@ -25,7 +25,7 @@ MAX_SEARCH_SECONDS = 30.0
 
 
 class Replay(Rounding):
-    """A hook that runs the oracle and compares a backend with it on each call.
+    """Hook of a watched namespace: on each call it runs the oracle and compares the backend's result with it.
 
     The results are rounded to the declared dtype, as backends store them. The search ends at the first call
     that breaks its bound; ``found`` then describes the call.

@@ -35,7 +35,7 @@ def _to_narrow(x: Any) -> Any:
 
 
 def _to_tf32(x: Any) -> Any:
-    """Round float32 to the 10 mantissa bits of TF32, ties upwards in magnitude."""
+    """Round float32 to the 10 mantissa bits of TF32; ties are rounded away from zero."""
     if getattr(x, "dtype", None) != np.float32:
         return unwrap(x)
     return ((unwrap(x).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view("f4")

@@ -27,7 +27,7 @@ LIBRARIES = (
 
 
 def worst_verdicts(results: Results) -> dict[tuple[str, str], Verdict]:
-    """Return (backend, test) -> verdict with the largest error / bound. Seeds of a test are merged."""
+    """Return a dict: (backend, test) -> the verdict with the largest error / bound over all seeds."""
     worst = dict[tuple[str, str], Verdict]()
     for test, agreement in results:
         row = re.sub(r"(?<=\[)seed\d+-?", "", test.rpartition("::")[2]).removesuffix("[]")

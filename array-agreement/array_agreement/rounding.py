@@ -165,7 +165,7 @@ class Rounding:
         u = limits(call.dtypes).u
         k = n_terms(call, r)
         if call.name in ("var", "std"):
-            # The error of the mean enters squared if it is subtracted first, linearly in Welford's update.
+            # An error of the mean changes a two-pass variance by its square, but Welford's update linearly.
             mean = np.reshape(np.mean(np.abs(arrays[0].value), axis=call.kwargs.get("axis")), np.shape(r))
             if call.name == "std":
                 return r * np.sqrt((k + 2) / 3) + mean + k * u * mean**2 / np.maximum(r, MIN_NORMAL)

@@ -121,7 +121,7 @@ class Case:
 
 
 class Session(NamedTuple):
-    """One call of ``fit``; a case makes several calls one after the other."""
+    """Settings of one call of ``fit``. A case makes several calls in a row."""
 
     batch_size: int = 8
     epochs: int = 3

@@ -177,7 +177,7 @@ class TrainingCheckpoint(Callback):
         return latest
 
     def rewind_to(self, state: TrainingState) -> None:
-        """Save this earlier state, and remove the later ones of this training."""
+        """Save this earlier state again, and delete the later states of the same training."""
         if self.save(state):
             mine = self._own_states(state)
             for path in [path for path in mine if _position(path) > (state.epoch, state.updates)]:

@@ -106,7 +106,7 @@ class BatchNormalization(Normalization):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """Do as the base; with the running averages dx = dy gamma / sqrt(variance + epsilon)."""
+        """Return the base's dx; if y used running averages, dx = dy gamma / sqrt(variance + epsilon)."""
         if self._uses_batch(dy.shape[0]):
             return super().backward(dy)
         xp = self.backend.xp
