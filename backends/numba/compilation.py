@@ -20,6 +20,13 @@ jit_helper = numba.njit(
 )
 
 
+@cache
+def _source_stamp() -> list[tuple[float, int]]:
+    """Return the time and the size of each file of ``backends``; read once for all loops."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
+
+
 class _Cache(FunctionCache):  # type: ignore[misc]
     """Numba's disk cache, with a warning instead of an error: full disk, damaged file, another user's file.
 
@@ -29,8 +36,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., None]) -> None:
         super().__init__(function)
-        files = sorted(Path(__file__).parents[1].rglob("*.py"))
-        self._cache_file._source_stamp = [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
+        self._cache_file._source_stamp = _source_stamp()
 
     def load_overload(self, *arguments: Any) -> Any:
         return _warn_on_failure(super().load_overload, *arguments)

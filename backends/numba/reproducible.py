@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.numba.compilation import jit_cached
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
 from backends.reproducible.functions import EXP_TERMS, LN2_HIGH, LN2_LOW, MAX_EXP_ARGUMENT
 from backends.reproducible.sums import matmul
@@ -110,9 +110,7 @@ def adam(
 ) -> None:
     m, v = slots
     beta1, beta2, epsilon = settings
-    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
-    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
-    control[UPDATES] = control[UPDATES] + 1.0
+    advance_adam_control(control, beta1, beta2)
     rate = (control[RATE] / control[BIAS_1])[0]
     root = np.sqrt(control[BIAS_2])[0]
     numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, epsilon, rate, root, MOMENT_FLOOR)

@@ -7,7 +7,7 @@ import numpy as np
 
 from backends.dispatch import override
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
 
 Array = np.ndarray
@@ -66,9 +66,7 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     The step is rate * m / (sqrt(v) + floor). This is Adam's rate / c1 * m / (sqrt(v) / root + epsilon) with
     root = sqrt(c2) moved out of the division.
     """
-    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
-    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
-    control[UPDATES] += 1.0
+    advance_adam_control(control, beta1, beta2)
     root = np.sqrt(control[BIAS_2])
     return control[RATE] / control[BIAS_1] * root, epsilon * root
 

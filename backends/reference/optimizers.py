@@ -52,29 +52,29 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     p[...] = p - rate * (g + momentum * velocity if nesterov else velocity)
 
 
+def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
+    """Advance the number of updates, and c = beta c + (1 - beta): it is 1 - beta^t without cancellation."""
+    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
+    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
+    control[UPDATES] = control[UPDATES] + 1.0
+
+
 @optimizer_step()
 def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     """Adam (Kingma and Ba 2015, algorithm 1), epsilon placed as in torch.optim.Adam.
 
     m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  c_i = 1 - beta_i^t
     p = p - rate / c1 * m / (sqrt(v / c2) + epsilon)
-
-    c1 and c2 follow the recurrence c = beta c + (1 - beta). Unlike 1 - beta^t it has no cancellation; in
-    float32 its error is a few roundings.
     """
     (m, v, *largest), (beta1, beta2, epsilon) = slots, settings
-    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
-    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
-    control[UPDATES] = control[UPDATES] + 1.0
-    rate = control[RATE]
-    c1 = control[BIAS_1]
-    c2 = control[BIAS_2]
+    advance_adam_control(control, beta1, beta2)
+    rate_over_c1 = control[RATE] / control[BIAS_1]
     m[...] = _flush(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
     v[...] = _flush(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
     if largest:
         largest[0][...] = _flush(xp, xp.maximum(largest[0], v), control[UPDATES])
         v = largest[0]
-    p[...] = p - rate / c1 * m / (xp.sqrt(v) / xp.sqrt(c2) + epsilon)
+    p[...] = p - rate_over_c1 * m / (xp.sqrt(v) / xp.sqrt(control[BIAS_2]) + epsilon)
 
 
 @optimizer_step()

@@ -20,6 +20,7 @@ LN2_LOW = 1.90821492927058770002e-10  # the rest
 # pi / 2 in three parts of 33 bits, so that products with integers below 2^20 are exact.
 HALF_PI_PARTS = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624871116645580e-21)
 EXP_TERMS = 13  # of the Taylor series from r^2 / 2; the next one is below 2^-60 for |r| <= ln 2 / 2
+MAX_EXPM1_ARGUMENT = 690.0  # 2^k is a finite float64 number, and below minus it e^x - 1 is -1
 MAX_EXP_ARGUMENT = 745.2  # beyond it e^x is 0, and inf
 LOG_TERMS = 12  # of the series of 2 atanh(s); the next one is below 2^-60 for |s| <= 0.172
 COSINE_TERMS = 10  # of both Taylor series; the next one is below 2^-60 for |r| <= pi / 4
@@ -30,13 +31,22 @@ VELTKAMP_FACTOR = 134217729.0  # 2^27 + 1: splits a float64 number into halves o
 Function = Callable[[Any, Array], Array]
 
 
+def is_float(xp: Any, x: Array) -> bool:
+    """Whether x has a real floating-point dtype."""
+    return bool(xp.isdtype(x.dtype, "real floating"))
+
+
+def _require_float(xp: Any, x: Array) -> None:
+    if not is_float(xp, x):
+        raise TypeError(f"got an array of {x.dtype}, expected float32 or float64")
+
+
 def _in_float64(function: Function) -> Function:
     """Decorator: convert the argument to float64 and the result back to the argument's dtype."""
 
     @wraps(function)
     def convert(xp: Any, x: Array, /) -> Array:
-        if not xp.isdtype(x.dtype, "real floating"):
-            raise TypeError(f"got an array of {x.dtype}, expected float32 or float64")
+        _require_float(xp, x)
         result = function(xp, xp.astype(x, xp.float64, copy=False))
         return xp.astype(result, x.dtype, copy=False)
 
@@ -89,16 +99,18 @@ def exp(xp: Any, x: Array) -> Array:
 
 
 def _expm1(xp: Any, x: Array) -> Array:
-    k, rest = _reduce_exponent(xp, xp.clip(x, -100.0, 700.0))
-    power = _two_to(xp, xp.clip(k, -1000, 1000))
-    result = xp.where(xp.abs(x) > 690.0, exp(xp, x) - 1.0, power * rest + (power - 1.0))
-    return xp.where(x == 0, x, result)  # keeps the sign of 0
+    """Return e^x - 1 for |x| <= MAX_EXPM1_ARGUMENT, without cancellation: 2^k (e^r - 1) + (2^k - 1)."""
+    k, rest = _reduce_exponent(xp, x)
+    power = _two_to(xp, k)
+    return power * rest + (power - 1.0)
 
 
 @_in_float64
 def expm1(xp: Any, x: Array) -> Array:
-    """Return e^x - 1 = 2^k (e^r - 1) + (2^k - 1), without cancellation."""
-    return _expm1(xp, x)
+    """Return e^x - 1."""
+    small = _expm1(xp, xp.clip(x, -MAX_EXPM1_ARGUMENT, MAX_EXPM1_ARGUMENT))
+    result = xp.where(xp.abs(x) > MAX_EXPM1_ARGUMENT, exp(xp, x) - 1.0, small)
+    return xp.where(x == 0, x, result)  # keeps the sign of 0
 
 
 def _log(xp: Any, x: Array) -> Array:
@@ -147,7 +159,7 @@ def log1p(xp: Any, x: Array) -> Array:
 @_in_float64
 def tanh(xp: Any, x: Array) -> Array:
     """Return tanh x = -t / (t + 2) with t = e^(-2 |x|) - 1, and the sign of x."""
-    t = _expm1(xp, -2.0 * xp.abs(x))
+    t = _expm1(xp, xp.clip(-2.0 * xp.abs(x), -MAX_EXPM1_ARGUMENT, None))
     size = -t / (t + 2.0)
     return xp.where(x < 0, -size, xp.where(x == 0, x, size))
 
@@ -225,8 +237,7 @@ def square_root(xp: Any, x: Array, /) -> Array:
     rounded to float32, is: the root of a 24-bit number is at least 2^-51 (relative) from the middle between
     two 24-bit numbers.
     """
-    if not xp.isdtype(x.dtype, "real floating"):
-        raise TypeError(f"got an array of {x.dtype}, expected float32 or float64")
+    _require_float(xp, x)
     if x.dtype == xp.float64:
         return sqrt_of_float64(xp, x)
     return xp.astype(xp.sqrt(xp.astype(x, xp.float64)), x.dtype)

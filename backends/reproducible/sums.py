@@ -12,16 +12,11 @@ from typing import Any
 
 from backends.reference.quotient import divide_once
 from backends.reference.signatures import Array
-from backends.reproducible.functions import square_root
+from backends.reproducible.functions import is_float, square_root
 
 Function = Callable[..., Array]
 BLOCK_SIZE = 2**14  # elements of a product that are computed at a time: they stay in the cache
 Axes = int | tuple[int, ...] | None
-
-
-def is_float(xp: Any, x: Array) -> bool:
-    """Whether sums of x are rounded."""
-    return bool(xp.isdtype(x.dtype, "real floating"))
 
 
 def _copy(xp: Any, x: Array) -> Array:

@@ -1,18 +1,14 @@
-"""Calls of every kernel as data: sizes beside block lengths, leftovers, special values, settings.
+"""Calls of the kernels on vectors and matrices: sizes beside block lengths, special values, settings."""
 
-Inputs are small integers or simple fractions, so most results are exact in any order of summation. Arrays
-that a kernel only writes begin as NaN or -1: what it leaves unwritten is seen.
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from backends.reference import ACTIVATIONS, KERNELS
 from dnn.agreement import textbook
+from dnn.agreement.call import Call, Draw, output_array, single
 from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.losses import LOSSES
 from dnn.random import stream_key
@@ -27,58 +23,6 @@ COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31
 EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 RATES = (0.05, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 0.95)
-NO_PADDING = ((0, 0), (0, 0))
-WINDOWS = (  # batch, height, width, channels, outputs, size, strides, padding
-    (3, 8, 7, 1, 8, (3, 2), (2, 3), NO_PADDING),
-    (2, 7, 9, 3, 1, (2, 3), (3, 2), ((1, 0), (0, 1))),
-    (5, 6, 8, 4, 9, (1, 1), (2, 3), NO_PADDING),
-    (1, 9, 6, 7, 3, (1, 1), (4, 1), ((0, 1), (1, 0))),
-    (4, 5, 5, 8, 8, (3, 3), (1, 1), ((1, 1), (1, 1))),
-    (2, 10, 5, 9, 7, (4, 2), (3, 3), ((1, 2), (1, 0))),
-    (1, 4, 11, 16, 4, (2, 4), (3, 3), ((1, 1), (2, 3))),
-    (65, 28, 28, 1, 3, (3, 3), (1, 1), NO_PADDING),
-    (3, 6, 6, 2, 5, (2, 2), (2, 2), NO_PADDING),
-)
-"""Windows that leave rows and columns over, on each side; the last but one fills several blocks."""
-GROUPS = ((1, (2, 2)), (2, (1, 2)), (4, (1, 1)), (8, (2, 1)))
-"""Numbers of groups of channels, and dilations."""
-Draw = Callable[..., np.ndarray]
-
-
-class Call(NamedTuple):
-    """A call of a kernel. Results are exact, or within ``ulp`` ULPs, or, if k > 0, within a layer's bound."""
-
-    kernel: str
-    what: str
-    arguments: tuple[Any, ...]
-    kind: str | None = None
-    k: float = 0.0  # number of terms in a sum
-    ulp: float = 0.0
-    c: float = 1.0  # condition
-    floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
-
-
-def make_draw(seed: int) -> Draw:
-    """Return a function of a shape that draws integers from -4 to 4."""
-    numbers = textbook.random_bits(seed, "agreement kernels", 0, 0, 70001) % 9 - 4.0
-    start = 0
-
-    def draw(*shape: int) -> np.ndarray:
-        nonlocal start
-        start = (start + 8191) % numbers.size
-        return np.resize(np.roll(numbers, start), shape)
-
-    return draw
-
-
-def out(*shape: int, dtype: Any = float) -> np.ndarray:
-    """Return an array that the kernel must fill."""
-    return np.full(shape, np.nan if dtype is float else -1, dtype=dtype)
-
-
-def single(a: np.ndarray) -> np.ndarray:
-    """Round to float32, so that all contenders get equal numbers."""
-    return a.astype(np.float32).astype(np.float64)
 
 
 def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -88,17 +32,17 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
     a, b = (np.asarray(pair) for pair in zip(*product(COUNTERS, COUNTERS), strict=True))
     for high, low in (*words, (a[:1], np.arange(131073)), (a, b), (a, b[:1])):
         n = max(high.size, low.size)
-        yield Call("threefry", f"step {high[0]}, {n} numbers", (key, high, low, out(n, dtype=int)))
+        yield Call("threefry", f"step {high[0]}, {n} numbers", (key, high, low, output_array(n, dtype=int)))
     for n, rate in zip((13, 24, 1, 65, 8, 13, 127, 2, 33), RATES, strict=True):
         bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
         x = draw(9, n)
         what = f"{n} numbers, rate {rate}"
-        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, out(9, n)), k=1)
+        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, output_array(9, n)), k=1)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (edge << 32) | edge
         bits[1] ^= (1 << 32) | 1
         ulp = 0.0 if rate in (0.5, 0.75) else 4.0
-        yield Call("dropout", what, (bits, x, rate, out(9, n), out(9, n)), ulp=ulp)
+        yield Call("dropout", what, (bits, x, rate, output_array(9, n), output_array(9, n)), ulp=ulp)
 
 
 def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -109,13 +53,15 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         index = draws[:n] % shape[0]
         index[:3] = (shape[0] - 1, 0, shape[0] - 1)[:n]
         rows = np.resize(draws % 251, shape).astype(dtype)
-        to = out(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
+        to = output_array(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
         what = f"{dtype} {shape} {n} rows, scale {scale:.3g}"
         yield Call("gather_rows", what, (rows, index, to, scale), ulp=2.0 * (scale != 1.0))
     for n, batch, width in ((5, 40, 4), (700, 900, 1), (257, 3, 9), (1, 65, 8), (256, 1001, 17)):
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
-        yield Call("scatter_rows", f"{batch} rows into {n}", (draw(batch, width), index, out(n, width)))
+        yield Call(
+            "scatter_rows", f"{batch} rows into {n}", (draw(batch, width), index, output_array(n, width))
+        )
 
 
 def gradient_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -181,10 +127,10 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
                 x[1] *= 128.0
             k = 0 if exact else max(batch, n_in, n)
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
-            yield Call("dense", shape, (x, W, b, out(batch, n)), kind, k)
+            yield Call("dense", shape, (x, W, b, output_array(batch, n)), kind, k)
             given = dy - 5.0 * (kind == "softmax")
-            gradients = out(n_in, n), out(n), out(batch, n_in) if i % 3 else None
-            dz = given if i % 2 else out(batch, n)
+            gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if i % 3 else None
+            dz = given if i % 2 else output_array(batch, n)
             yield Call("dense_backward", shape, (given, x, y, W, dz, gradients), kind, k, c=2.0)
     for number, (kind, f) in enumerate(ACTIVATIONS.items()):
         for i in range(number % 3, len(SIZES), 3):
@@ -193,10 +139,10 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             y = single(f.forward(np, z))
             shape = f"{z.shape[0]} x {z.shape[1]}"
             k = z.shape[1] if kind == "softmax" else 1
-            arguments = dy, z, y, dy if i % 2 else out(*z.shape)
+            arguments = dy, z, y, dy if i % 2 else output_array(*z.shape)
             yield Call("activation_backward", shape, arguments, kind, k, c=2.0)
             z = z.copy()
-            yield Call("activation", shape, (z, z if i % 2 else out(*z.shape)), kind, k)
+            yield Call("activation", shape, (z, z if i % 2 else output_array(*z.shape)), kind, k)
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -222,7 +168,7 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
                 t[:, 2::7] = -0.25
             floor = 0.0 if i >= 0 else 1.0 / (batch if masked else batch * n)
             for kind, targets in (("integer", y), ("dense", t)):
-                arguments = z, targets, out(batch), out(batch, n)
+                arguments = z, targets, output_array(batch), output_array(batch, n)
                 yield Call(name, f"{batch} x {n}", arguments, kind, k=n, c=2.0, floor=floor)
 
 
@@ -236,73 +182,13 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
         k = max(rows, n)
         for axis, name in enumerate(("batch_norm", "layer_norm") if min(rows, n) > 6 else ()):
             mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + 0.01))
-            stats = out(len(mean)), out(len(mean))
+            stats = output_array(len(mean)), output_array(len(mean))
             running = (draw(n), np.abs(draw(n)) + 1.0), (0.3, 0.01)
             middle: Any = (0.01,) if axis else running
-            yield Call(name, f"{rows} x {n}", (x, gamma, beta, *middle, stats, out(rows, n)), k=k, c=3.0)
+            yield Call(
+                name, f"{rows} x {n}", (x, gamma, beta, *middle, stats, output_array(rows, n)), k=k, c=3.0
+            )
             given = dy.copy()
-            gradients = out(n), out(n), (None, given, out(rows, n))[i % 3]
+            gradients = output_array(n), output_array(n), (None, given, output_array(rows, n))[i % 3]
             arguments = given, x, (mean, inverse), gamma, gradients
             yield Call(f"{name}_backward", f"{rows} x {n}", arguments, k=k, c=3.0)
-
-
-def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of convolution and pooling."""
-    for i, (batch, height, width, channels, n, size, strides, padding) in enumerate(WINDOWS):
-        rows, columns = (
-            (length + sum(border) - extent) // step + 1
-            for length, border, extent, step in zip((height, width), padding, size, strides, strict=True)
-        )
-        what = f"{height} x {width} x {channels}, {size} windows, strides {strides}, padding {padding}"
-        x, W, dz = (
-            draw(batch, height, width, channels),
-            draw(*size, channels, n),
-            draw(batch, rows, columns, n),
-        )
-        k = max(W.size, dz.size)
-        gradients = out(*W.shape), out(n), out(*x.shape) if i % 4 else None
-        yield Call("conv2d", what, (x, W, draw(n), strides, padding, out(*dz.shape)), k=k)
-        yield Call("conv2d_backward", what, (dz + 1.0, x, W, strides, padding, gradients), k=k)
-        if size == (1, 1):
-            continue
-        dy = draw(batch, rows, columns, channels)
-        y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-        for part, backward in (("average", (dy,)), ("max", (dy, index))):
-            geometry = size, strides, padding
-            exact: Any = {"k": prod(size) * (part == "average")}
-            yield Call(f"{part}_pool2d_backward", what, (*backward, *geometry, out(*x.shape)), **exact)
-            outputs = [out(*dy.shape), out(*dy.shape, dtype=int)][: len(backward)]
-            yield Call(f"{part}_pool2d", what, (x, *geometry, *outputs), **exact)
-            x[-1:, 1, 1] = np.nan
-            x[:1, :2, :2] = -np.inf
-            KERNELS["max_pool2d"].function(np, x, *geometry, y, index)
-    for groups, (d, e) in GROUPS:
-        x, W, dz = draw(3, 7, 8, 8), draw(2, 3, 8 // groups, 16), draw(3, 4, 4, 16) + 1.0
-        geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))
-        what = f"{groups} groups, dilation {d, e}"
-        gradients = out(*W.shape), out(16), out(*x.shape)
-        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry_, out(*dz.shape)), k=288)
-        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), k=288)
-
-
-def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of the kernels of RandomElastic and other augmentations.
-
-    Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
-    """
-    draws = textbook.random_bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
-    for height, width in ((7, 9), (5, 5)):
-        shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
-        moves = out(6, 2, height, width)
-        what = f"{height} x {width} pixels"
-        yield Call("smooth_moves", what, (draws[:108].reshape(6, 18), *shares, 32.0, moves))
-        quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
-        x = draw(6, height, width, 2)
-        for matrix in (np.tile(np.eye(2), (6, 1, 1)), draw(6, 2, 2) / 4.0):
-            yield Call("warp_images", what, (x, matrix, quarters, out(*x.shape)))
-
-
-CALL_GENERATORS = (
-    stream_calls, row_calls, gradient_calls, step_calls, dense_calls, loss_calls, norm_calls, image_calls,
-    warp_calls,
-)  # fmt: skip

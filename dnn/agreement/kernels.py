@@ -11,8 +11,8 @@ from math import pi, sqrt
 import numpy as np
 
 from backends.reference import KERNELS
-from dnn.agreement import bounds, textbook
-from dnn.agreement.calls import CALL_GENERATORS, Call, make_draw
+from dnn.agreement import bounds, calls, image_calls, textbook
+from dnn.agreement.call import Call, make_draw
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
@@ -20,6 +20,11 @@ from dnn.agreement.state import Named
 from dnn.layers import Conv2D, Dense, Flatten
 from dnn.sequential import Sequential
 
+CALL_GENERATORS = (
+    calls.stream_calls, calls.row_calls, calls.gradient_calls, calls.step_calls, calls.dense_calls,
+    calls.loss_calls, calls.norm_calls, image_calls.image_calls, image_calls.warp_calls,
+)  # fmt: skip
+"""Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 

@@ -97,6 +97,8 @@ def agree(arguments: argparse.Namespace) -> int:
     stream_key(arguments.seed, "check")  # rejects a bad seed before any work
     known = dict.fromkeys((*agreement.LEVELS, "L5"))
     levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
+    if arguments.bits:
+        levels = []
     for name in ("epochs", "seeds"):
         positive_integer(name, getattr(arguments, name))
     contenders: list[agreement.Contender] = []
@@ -115,11 +117,11 @@ def agree(arguments: argparse.Namespace) -> int:
     # 2000 examples are more than all batches need together, and drawing from them is fast.
     subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    oracle_levels = [level for level in levels if level != "L5" and not arguments.bits]
+    oracle_levels = [level for level in levels if level != "L5"]
     records = agreement.check(contenders, subset, levels=oracle_levels, sizes=sizes, seed=arguments.seed)
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
-    if "L5" in levels and not arguments.bits:
+    if "L5" in levels:
         limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
         train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)

@@ -192,10 +192,7 @@ class Workers:
             peer = self.rank ^ 1 << bit
             theirs = torch.zeros_like(mine)
             with self._expect_answer(peer):
-                send = self._dist.P2POp(self._dist.isend, mine, peer)
-                receive = self._dist.P2POp(self._dist.irecv, theirs, peer)
-                for work in self._dist.batch_isend_irecv([send, receive]):
-                    work.wait()
+                self._swap(peer, mine, theirs)
             mine = torch.maximum(mine, theirs)
         return int(mine)
 
@@ -230,15 +227,17 @@ class Workers:
 
     def _exchange(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
         """Send the tensor to a peer and return the n numbers that it sends back, in ``scratch``."""
-        send_to = self._dist
-        group = self._nccl
-        out = send_to.P2POp(send_to.isend, tensor, peer, group)
-        back = send_to.P2POp(send_to.irecv, scratch[1][:n], peer, group)
-        for work in send_to.batch_isend_irecv([out, back]):
-            work.wait()
-        if group is not None:
+        self._swap(peer, tensor, scratch[1][:n], self._nccl)
+        if self._nccl is not None:
             backend.synchronize()
         return scratch[0][:n]
+
+    def _swap(self, peer: int, mine: Any, theirs: Any, group: Any = None) -> None:
+        """Send a tensor to a peer and receive one from it into ``theirs``; None: over gloo."""
+        send = self._dist.P2POp(self._dist.isend, mine, peer, group)
+        receive = self._dist.P2POp(self._dist.irecv, theirs, peer, group)
+        for work in self._dist.batch_isend_irecv([send, receive]):
+            work.wait()
 
     def _as_tensors(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
         """Return the vector, and (array, tensor) pairs for sending it and for receiving; cached if shared."""

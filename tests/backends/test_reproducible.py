@@ -226,7 +226,7 @@ def test_compiled_products_fuse_nothing():
     numba = pytest.importorskip("numba")
     from backends.numba import reproducible
 
-    def code_of(function, *arguments, **options):
+    def assembly_of(function, *arguments, **options):
         again = numba.jit(function.py_func, **{**function.targetoptions, **options})
         again(*arguments)  # compiled now: Numba does not show the code of a cached function
         (code,) = again.inspect_asm().values()
@@ -237,8 +237,8 @@ def test_compiled_products_fuse_nothing():
         vectors = np.ones((4, 9), dtype=dtype)
         adam = reproducible._adam, *vectors, tuple(np.ones(8, dtype=dtype)), True
         for call in ((reproducible._multiply, a, a, a), (reproducible._exp, vectors[0], vectors[1]), adam):
-            assert not has_fused_instruction(code_of(*call))
-        code = code_of(reproducible._multiply, a, a, a, fastmath={"contract"})
+            assert not has_fused_instruction(assembly_of(*call))
+        code = assembly_of(reproducible._multiply, a, a, a, fastmath={"contract"})
         if "ymm" in code or "zmm" in code:  # with AVX2 there are such instructions, and the search finds them
             assert has_fused_instruction(code)
 

@@ -1,4 +1,4 @@
-"""Mistakes in plans (``backends.plan``), in calls of fit one after the other, and in settings of ``dnn``."""
+"""Mistakes in plans (``backends.plan``), in repeated calls of fit, and in settings of ``dnn``."""
 
 from dataclasses import replace
 from operator import setitem
@@ -62,7 +62,7 @@ def edit_plan(edit: Function) -> Change:
     return change
 
 
-def first_examples() -> Change:
+def keep_first_examples() -> Change:
     """Keep the examples of the first plan of each shape."""
     seen: dict[Any, Any] = {}
     return edit_plan(lambda plan: replace(plan, x=seen.setdefault(plan.x.shape, plan.x)))
@@ -101,7 +101,7 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
                lambda p: replace(p, optimizer=p.optimizer.replace("w", ""), settings=p.settings[:3])
            )),
     Mutant("plan-of-the-first-examples", "a second fit trains on the examples of the first", "L4",
-           "backend.compile_plan", first_examples()),
+           "backend.compile_plan", keep_first_examples()),
     Mutant("plan-with-moments-of-its-own", "a plan does not write the optimizer's moments", "L4",
            "backend.compile_plan", edit_plan(copy_moments)),
     Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",

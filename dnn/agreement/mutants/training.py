@@ -49,7 +49,7 @@ def adam_epsilon(
     step(p, g, slots, control, (beta1, beta2, epsilon / root))
 
 
-def clip_by_the_first(clip: Function, g: Array, limit: float) -> None:
+def clip_by_norm_of_first_elements(clip: Function, g: Array, limit: float) -> None:
     old = g.copy()
     clip(g[: 1 << 17], limit)
     g[...] = old * (g[0] / old[0])
@@ -95,7 +95,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("only-from-above", "gradients are clipped by value only from above", "L0",
            "clip_value", wrap_call(lambda clip, g, limit: np.minimum(g, limit, out=g))),
     Mutant("norm-of-the-first-131072", "only the first 131,072 gradients count in their norm", "L0",
-           "clip_norm", wrap_call(clip_by_the_first)),
+           "clip_norm", wrap_call(clip_by_norm_of_first_elements)),
     Mutant("penalty-beyond-65536", "weights from the 65,537th on have no penalty", "L0",
            "penalty", restore_view(lambda w, g, *_: g[65536:])),
 )  # fmt: skip

@@ -15,9 +15,10 @@ import numpy as np
 
 from backends import InputError
 from backends.errors import short_repr, shorten
-from dnn.interop.torch.layers import activation_module, twin_of, twin_of_layer, unwrap
+from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
-from dnn.interop.torch.twins import Tensors
+from dnn.interop.torch.module_checks import twin_of
+from dnn.interop.torch.twins import Tensors, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
@@ -90,9 +91,9 @@ def to_torch(
 ) -> torch.nn.Sequential:
     """Return the model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
 
-    An augmentation becomes an ``nn.Identity``: the twin
-    predicts the same, and trains without augmentation. If the twin lacks the model's last activation, its
-    attribute ``left_out`` names it. Its ``input_shape`` is that of one example.
+    An augmentation becomes an ``nn.Identity``: the twin predicts the same, and trains without augmentation.
+    If the twin lacks the model's last activation, its attribute ``left_out`` names it. Its ``input_shape``
+    is that of one example.
 
     Args:
         device: a torch device; None: the model's device if it runs on torch, else the CPU.

@@ -282,17 +282,6 @@ def activation_of(module: Module) -> str | None:
     return None
 
 
-def is_sequential(module: Module) -> bool:
-    """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
-    sequential = nn_module("Sequential").__class__
-    return isinstance(module, sequential) and type(module).forward is sequential.forward
-
-
-def unwrap(module: Module) -> Module:
-    """Return the torch.nn module inside a ``ChannelsLast``, or the module itself."""
-    return module.inner if type(module).__name__ == "ChannelsLast" else module
-
-
 def twin_of_layer(layer: Layer) -> LayerTwin:
     """Return the twin of a layer. Raises NoTwin: LAYER_TWINS has no entry for its class."""
     name = type(layer).__name__
@@ -301,14 +290,3 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
     if name not in LAYER_TWINS:
         raise NoTwin(f"layer {layer.name!r} is {name}, expected one of {', '.join(LAYER_TWINS)}")
     return LAYER_TWINS[name]
-
-
-def twin_of(module: Module) -> LayerTwin | None:
-    """Return the twin of a module, or None."""
-    kind = type(unwrap(module))
-    name = kind.__name__
-    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):  # its name may be one of torch's
-        if not is_sequential(module):
-            return None
-        name = "Sequential"
-    return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)

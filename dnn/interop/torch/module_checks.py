@@ -7,8 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
-from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, is_sequential, twin_of, unwrap
-from dnn.interop.torch.twins import LayerTwin, NoTwin
+from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
+from dnn.interop.torch.twins import LayerTwin, NoTwin, is_sequential, unwrap
 from dnn.validation.settings import positive_integer, require_kind
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ def list_children(module: Any) -> list[Named]:
     if not len(module):
         raise InputError("module holds no layer, expected an nn.Sequential with at least one")
     return list(module._modules.items())  # named_children() skips repeated modules
+
+
+def twin_of(module: torch.nn.Module) -> LayerTwin | None:
+    """Return the twin of a module, or None."""
+    kind = type(unwrap(module))
+    name = kind.__name__
+    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):  # its name may be one of torch's
+        if not is_sequential(module):
+            return None
+        name = "Sequential"
+    return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)
 
 
 def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:

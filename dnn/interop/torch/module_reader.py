@@ -16,12 +16,7 @@ import numpy as np
 
 from backends import Backend, InputError
 from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
-from dnn.interop.torch.layers import (
-    LAYER_TWINS,
-    activation_module,
-    activation_of,
-    unwrap,
-)
+from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
 from dnn.interop.torch.module_checks import (
     IMAGE_KINDS,
@@ -31,7 +26,7 @@ from dnn.interop.torch.module_checks import (
     plain_modules,
     require_twin,
 )
-from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module
+from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
@@ -244,11 +239,10 @@ def from_torch(
     shape = example_shape(module, input_shape)
     is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
     layout = ChannelsFirst() if is_first else None
-    reader = Reader(channels_last(shape) if is_first else shape, layout)
-    pairs = reader.read(children)
+    ours = channels_last(shape) if is_first else shape
+    pairs = Reader(ours, layout).read(children)
     if layout is not None:
         layout.finish()
-    model = Sequential([p.layer for p in pairs], input_shape=channels_last(shape) if is_first else shape,
-                       backend=backend, seed=seed)  # fmt: skip
+    model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
     model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
     return model

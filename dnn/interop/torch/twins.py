@@ -152,3 +152,14 @@ def activation_from_module(module: Module, activation: str, name: str) -> Layer:
 def reshape_from_module(module: Module, activation: str, name: str) -> Layer:
     require_same(module, dim=1)
     return Reshape(tuple(module.unflattened_size), name=name)
+
+
+def is_sequential(module: Module) -> bool:
+    """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
+    sequential = nn_module("Sequential").__class__
+    return isinstance(module, sequential) and type(module).forward is sequential.forward
+
+
+def unwrap(module: Module) -> Module:
+    """Return the torch.nn module inside a ``ChannelsLast``, or the module itself."""
+    return module.inner if type(module).__name__ == "ChannelsLast" else module

@@ -24,6 +24,7 @@ from dnn.agreement import (
     trajectories,
     updates,
 )
+from dnn.agreement.call import Call, make_draw, output_array
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.mutants.mutant import Mutant, MutantContender, edit_after
 from dnn.agreement.ours import BackendContender, OurNetwork
@@ -88,10 +89,10 @@ def test_kernels_are_compared_as_documented(monkeypatch):
     """Inputs must be equal; outputs too, or within ULPs, or within the bound of a sum. Both dtypes."""
     x = np.asarray([[1.0, np.nan], [3.0, 4.0]])
     given = [
-        calls.Call("clip_value", "exact", (x[1].copy(), 9.0)),
-        calls.Call("clip_norm", "close", (x[1].copy(), 2.0), ulp=4.0),
-        calls.Call("activation", "sum", (x.copy(), calls.out(2, 2)), "linear", k=2),
-        calls.Call("gather_rows", "read", (x.copy(), np.asarray([1]), calls.out(1, 2), 1.0)),
+        Call("clip_value", "exact", (x[1].copy(), 9.0)),
+        Call("clip_norm", "close", (x[1].copy(), 2.0), ulp=4.0),
+        Call("activation", "sum", (x.copy(), output_array(2, 2)), "linear", k=2),
+        Call("gather_rows", "read", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
     monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
@@ -117,13 +118,13 @@ def test_kernels_are_compared_as_documented(monkeypatch):
 )
 def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     """Writing beside an array, an exception and an unwritten output are each a broken record."""
-    call = calls.Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), calls.out(1, 2), 1.0))
+    call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
     records = kernels.judge_call(setup("L0", make_mutant("gather_rows", wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
 
 
 def test_every_kernel_has_calls():
-    called = {c.kernel for part in calls.CALL_GENERATORS for c in part(0, calls.make_draw(0))}
+    called = {c.kernel for part in kernels.CALL_GENERATORS for c in part(0, make_draw(0))}
     assert called == set(KERNELS)
 
 
@@ -138,8 +139,8 @@ def equal_trees(one, other):
     "drawn",
     [
         *(
-            lambda seed, part=part: [list(call[2]) for call in part(seed, calls.make_draw(seed))]
-            for part in calls.CALL_GENERATORS
+            lambda seed, part=part: [list(call[2]) for call in part(seed, make_draw(seed))]
+            for part in kernels.CALL_GENERATORS
         ),
         lambda seed: activations.make_sweep(setup("L0", sizes=Sizes(200), seed=seed), "softmax"),
         lambda seed: make_batches(seed)[0][0],
@@ -182,7 +183,7 @@ def test_inputs_contain_special_values():
 
 def test_errors_of_extreme_outputs_are_relative():
     """Errors are relative to the floor plus abs(x), element by element; for losses the floor is 1."""
-    call = [c for c in calls.loss_calls(0, calls.make_draw(0)) if c.floor][-1]
+    call = [c for c in calls.loss_calls(0, make_draw(0)) if c.floor][-1]
 
     def off(y, targets, losses, dy):
         losses += 2.0**-15 * (1 + np.abs(losses))

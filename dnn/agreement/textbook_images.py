@@ -1,0 +1,31 @@
+"""Augmentation of images, written out in plain NumPy for ``textbook``."""
+
+from math import pi
+
+import numpy as np
+
+from dnn.layers import Layer, RandomRotation, RandomTranslation
+
+
+def interpolate(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return images (B, H, W, C) at positions (B, H, W) between pixels; outside of the image is 0."""
+    found = np.zeros(images.shape)
+    for i in range(images.shape[1]):
+        for j in range(images.shape[2]):
+            share = np.maximum(1.0 - np.abs(rows - i), 0.0) * np.maximum(1.0 - np.abs(columns - j), 0.0)
+            found += share[..., None] * images[:, i : i + 1, j : j + 1]
+    return found
+
+
+def augment(layer: Layer, u: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return augmented images (B, H, W, C), given 4 random numbers u (4, B) in [0, 1)."""
+    _, height, width, _ = images.shape
+    y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    if isinstance(layer, RandomTranslation):
+        moves = np.floor(u[:2] * (2 * layer.pixels + 1)) - layer.pixels
+        return interpolate(images, y - moves[0][:, None, None], x - moves[1][:, None, None])
+    assert isinstance(layer, RandomRotation)
+    angle = (2.0 * u[2] - 1.0) * layer.degrees * pi / 180.0
+    c, s = (f(angle)[:, None, None] for f in (np.cos, np.sin))
+    y, x = (place - (n - 1) / 2 for place, n in ((y, height), (x, width)))
+    return interpolate(images, c * y - s * x + (height - 1) / 2, s * y + c * x + (width - 1) / 2)
