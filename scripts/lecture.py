@@ -23,6 +23,8 @@ def parse() -> argparse.Namespace:
     add("--epochs", type=int, default=10, metavar="N", help=passes)
     add("--limit", type=int, metavar="N", help="use only the first N training images (default: all)")
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
+    about = "also draw each picture with Chinese labels, as lecture-NAME.zh.png"
+    add("--chinese", action="store_true", help=about)
     options.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, shuffles and noise")
     options.add_backend_arguments(parser, dtype=False)
@@ -65,7 +67,8 @@ def main(arguments: argparse.Namespace) -> None:
         "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    pictures.draw_all(outcomes, data, lecture, arguments.out)
+    endings = (".png", ".zh.png") if arguments.chinese else (".png",)
+    pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
     written = tables.write(grids, arguments.out)
     print(written.read_text(encoding="utf-8"))
     command_line.say(f"these tables are in {written}, with CSV files and pictures beside it")

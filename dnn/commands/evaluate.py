@@ -33,7 +33,7 @@ def parse() -> argparse.Namespace:
     )
     options.add_run_arguments(parser, several=True)
     options.add_data_arguments(parser, None, "default: the data set of the training")
-    about = "also print the calibration error and draw the reliability diagram (.png, .svg or .pdf)"
+    about = "also print the calibration error, and draw the reliability diagram: .png, .svg, .pdf, or .zh.png"
     parser.add_argument("--calibration", metavar="FILE", type=Path, help=about)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()

@@ -21,7 +21,7 @@ def error_axis(axes: Any) -> None:
 
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axes.yaxis.set_major_formatter("{x:g} %")
+    axes.yaxis.set_major_formatter("{x:g}%")
     axes.minorticks_off()
     axes.set_ylabel("test error")
     axes.grid(alpha=0.3)
@@ -92,7 +92,7 @@ def mistakes(figure: Any, data: Dataset, probabilities: np.ndarray, n_images: in
     for axes, i in zip(grid.flat, most_confident, strict=False):
         confidence = np.floor(1000 * probabilities[i, predicted[i]]) / 10  # never rounded up to 100 %
         axes.set_title(
-            f"true {data.y_test[i]}, predicted {predicted[i]}\nconfidence {confidence:.1f} %",
+            f"true {data.y_test[i]}, predicted {predicted[i]}\nconfidence {confidence:.1f}%",
             fontsize=SMALL_FONT_POINTS + 1,
         )
 
@@ -113,17 +113,24 @@ def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], n_unit
 
 
 def draw_all(
-    outcomes: Mapping[str, Outcome], data: Dataset, lecture: Sequential | None, folder: Path
+    outcomes: Mapping[str, Outcome],
+    data: Dataset,
+    lecture: Sequential | None,
+    folder: Path,
+    endings: Sequence[str],
 ) -> None:
-    """Draw a picture lecture-NAME.png for each available result.
+    """Draw pictures of the available results.
 
     Args:
         lecture: the trained network of the lecture.
+        endings: endings of the file names; each picture is drawn once for each ending, as lecture-NAME.png
+            (English labels) for ".png" and lecture-NAME.zh.png (Chinese labels) for ".zh.png".
     """
 
     def draw(name: str, width: float, height: float, function: Callable[..., None], *values: Any) -> None:
-        with picture(folder / f"lecture-{name}.png", width, height) as figure:
-            function(figure, *values)
+        for ending in endings:
+            with picture(folder / f"lecture-{name}{ending}", width, height) as figure:
+                function(figure, *values)
 
     if lecture is not None:
         p = lecture.predict(data.x_test)

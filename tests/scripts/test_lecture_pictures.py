@@ -1,14 +1,20 @@
 """Each picture of the lecture shows the numbers that it is given. test_lecture.py draws them all."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from lecture_experiments import pictures
+from lecture_experiments.experiments import STEP_NAMES
+from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from backends import get_backend
 from dnn import Dense, Sequential
+from dnn.commands import calibration, figures
+from dnn.training.history import History
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def test_curves_show_test_errors_and_training_losses(figure):
     assert [line.get_linestyle() for line in error.lines] == ["-", "--", "-"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "squared", "newton"]
     assert (loss.get_title(), error.get_yscale(), loss.get_yscale()) == ("Training loss!", "log", "log")
-    assert "20 %" in [label.get_text() for label in error.get_yticklabels()]
+    assert "20%" in [label.get_text() for label in error.get_yticklabels()]
 
 
 def test_confusion_counts_true_and_predicted_classes(figure):
@@ -56,7 +62,7 @@ def test_mistakes_have_the_highest_confidence(figure):
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.images[0].get_array()[0, 0] for axes in shown] == [1, 2]
     assert [axes.get_title() for axes in shown] == [
-        "true 0, predicted 1\nconfidence 99.9 %", "true 0, predicted 1\nconfidence 70.0 %",
+        "true 0, predicted 1\nconfidence 99.9%", "true 0, predicted 1\nconfidence 70.0%",
     ]  # fmt: skip
 
 
@@ -68,3 +74,49 @@ def test_weights_of_the_strongest_units_are_shown(figure):
     shown = [axes.images[0] for axes in figure.axes[:32] if axes.images]
     assert [round(float(image.get_array()[1, 1]), 1) for image in shown] == [-19.7, 19.3, -18.7]
     assert [image.get_clim() for image in shown] == [pytest.approx((-19.7, 19.7))] * 3
+
+
+def every_picture(folder, ending):
+    """Draw the pictures of the lecture, a reliability diagram and the curves of a training."""
+    history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
+    outcomes = {name: SimpleNamespace(history=history) for name in STEP_NAMES}
+    lecture = Sequential([Dense(40), Dense(10, "softmax")], input_shape=(4,), backend=get_backend("numpy"))
+    data = SimpleNamespace(x_test=np.eye(4), y_test=np.arange(4), image_shape=(2, 2), classes=10)
+    pictures.draw_all(outcomes, data, lecture, folder, (ending,))
+    p = lecture.predict(data.x_test)
+    calibration.draw_reliability(p, data.y_test, "4 test images of mnist", folder / f"calibration{ending}")
+    curves = {"loss": [1.0], "val_loss": [1.0], "accuracy": [0.5]}
+    return History([1], curves).plot("mnist, test accuracy 0.5", ("training", "test"))
+
+
+@pytest.mark.parametrize("ending", [".png", ".zh.png"])
+def test_labels_are_translated_in_chinese_pictures_only(ending, tmp_path, monkeypatch):
+    drawn = []
+
+    def record(figure, *arguments, **options):
+        drawn.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    font = font_manager.findfont("DejaVu Sans")
+    monkeypatch.setattr(figures, "find_chinese_font", lambda: font)
+    curves = every_picture(tmp_path, ending)
+    if ending == ".zh.png":
+        figures.translate_labels(curves)
+    labels = {text.get_text() for figure in [*drawn, curves] for text in figure.findobj(Text)}
+    words = {word for label in labels for word in re.findall("[A-Za-z]{2,}", label)}
+    unchanged = {"epoch", "sigmoid", "ReLU", "Adam", "BFGS", "mnist"}
+    assert (words == unchanged, words > unchanged) == (ending == ".zh.png", ending == ".png")
+    assert len(drawn) == 6
+
+
+def test_labels_stay_english_without_a_chinese_font(figure, monkeypatch, caplog):
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [font_manager.findfont("DejaVu Sans")])
+    title = figure.suptitle("Test error")
+    figures.find_chinese_font.cache_clear()
+    for _ in range(2):
+        figures.translate_labels(figure)
+    figures.find_chinese_font.cache_clear()
+    assert title.get_text() == "Test error"
+    assert [record.message for record in caplog.records] == [
+        "labels stay English because no Chinese font is installed; install one, such as Noto Sans CJK"
+    ]
