@@ -143,6 +143,13 @@ def add_rows(index, values, rows, out):  # type: ignore[no-untyped-def]
 
 
 @jit_helper
+def copy_numbers(source, out):  # type: ignore[no-untyped-def]
+    """out = source. ``out[:] = source`` compiles Numba's text for wrong shapes too, which takes two seconds."""
+    for j in range(out.shape[0]):
+        out[j] = source[j]
+
+
+@jit_helper
 def zero_times_rows(rows, out):  # type: ignore[no-untyped-def]
     """out = sum of 0 * rows: 0, or NaN in columns with infinity or NaN.
 
@@ -162,7 +169,7 @@ def sparse_product(plan, W, out, start, offset):  # type: ignore[no-untyped-def]
     width = W.shape[0]
     for i in range(plan.rows):
         first = 4 * (offset + width * i)
-        out[i] = start
+        copy_numbers(start, out[i])
         add_rows(
             int32s_at(plan.places + first, counts[i]), floats_at(plan.batch + first, counts[i]), W, out[i]
         )

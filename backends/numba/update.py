@@ -15,7 +15,14 @@ from numba import carray
 from backends.numba.compilation import jit_cached, jit_helper
 from backends.numba.elementwise import activate, adam, cross_entropy, multiply_by_derivative
 from backends.numba.native import floats_at, gemm, int32s_at, int64s_at, matrix_at, pointer_at
-from backends.numba.sparse import add_rows, load_batch, sparse_product, transpose_batch, zero_times_rows
+from backends.numba.sparse import (
+    add_rows,
+    copy_numbers,
+    load_batch,
+    sparse_product,
+    transpose_batch,
+    zero_times_rows,
+)
 from backends.numba.synchronization import (
     PLAN,
     SGEMM,
@@ -147,7 +154,7 @@ def update_sparse_weights(plan, layer, dz, scratch, nonfinite, step, offset, low
         first = 4 * (offset + starts[k])
         nonzeros = starts[k + 1] - starts[k]
         where = 4 * n * (low + k)
-        g[:] = zeros
+        copy_numbers(zeros, g)
         add_rows(
             int32s_at(plan.row_indices + first, nonzeros), floats_at(plan.transposed + first, nonzeros), dz, g
         )
@@ -237,7 +244,7 @@ def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
     top = layers[plan.n_layers - 1]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss itself
     logits = matrix_at(dz, rows, top.n_out)
-    sum_parts(mailbox, plan, top, logits, 0, top.n_out)
+    sum_parts(mailbox, plan, top, logits, np.int64(0), top.n_out)  # the literal 0 would compile a second form
     loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index)
     if worker == 0:
         sums = floats_at(plan.sums, 3)
@@ -247,7 +254,7 @@ def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
     # The other workers have read these before the last barrier, and read them again after the next one.
     if worker == 0:
         int64s_at(plan.position, 1)[0] = batch + 1
-        floats_at(plan.control, 4)[:] = control
+        copy_numbers(control, floats_at(plan.control, 4))
     backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step)
 
 
