@@ -58,7 +58,10 @@ def _warp(x, matrix, moves, y):  # type: ignore[no-untyped-def]
     after = np.empty(width, x.dtype)
     line = (width + 4) * channels
     for k in range(batch):
-        wide.reshape(height + 4, width + 4, channels)[2:-2, 2:-2] = x[k]
+        for p in range(height):
+            for q in range(width):
+                for channel in range(channels):  # assigning a slice would take seconds to compile
+                    wide[(p + 2) * line + (q + 2) * channels + channel] = x[k, p, q, channel]
         (a, b), (c, d) = matrix[k]
         for p in range(height):
             down = f(p) - middle_row
