@@ -52,7 +52,7 @@ def rotate(
     Args:
         names: contenders; None: all that are ``available``.
         settings: its number of updates is divided among the slices.
-        tell: receives a line after each slice.
+        report: receives a line after each slice.
     """
     able, missing = available(names)
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
