@@ -53,7 +53,7 @@ class Backend(Threads):
     REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = ()  # with the bits of the reference kernels
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
-    CURE: ClassVar[str] = "take another backend"  # advice in the error if it cannot run
+    CURE: ClassVar[str] = "use another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
         self._overrides  # noqa: B018  # evaluate now, so that a wrong override fails here

@@ -24,7 +24,7 @@ class Override:
     """A faster function for a kernel, with the reference's signature."""
 
     kernel: str  # the kernel's name
-    function: Kernel  # called with (xp, [kind,] arrays...) as the reference is
+    function: Kernel  # takes (xp, [kind,] arrays...), like the reference
     dtypes: Collection[str] = FLOAT_DTYPES  # names of the float dtypes it supports
     # The kinds it supports; None: all, including kinds added later.
     kinds: Collection[str] | None = None

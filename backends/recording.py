@@ -65,5 +65,5 @@ class RecordedSteps:
             except RuntimeError as error:
                 self.failed = True
                 first = str(error).partition("\n")[0]
-                warnings.warn(f"CUDA graphs do not work here ({first}); going on without", stacklevel=2)
+                warnings.warn(f"CUDA graphs do not work here ({first}); continuing without", stacklevel=2)
         return not self.failed

@@ -33,7 +33,7 @@ class Table(Mapping[str, T]):
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.what} is named {short_repr(name)}, expected a string")
         if name in self._entries and not overwrite:
-            raise InputError(f"{self.what} {name!r} is there already, expected another name")
+            raise InputError(f"{self.what} {name!r} exists already, expected another name")
         self._entries[name] = entry
 
     def __repr__(self) -> str:

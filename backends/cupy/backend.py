@@ -25,7 +25,7 @@ from backends.reference.signatures import Array
 
 
 class CupyGraphs(RecordedSteps):
-    """Steps recorded on a separate stream and replayed on the current one; CUDA cannot record the default."""
+    """Steps recorded on a separate stream, since CUDA cannot record the default one, and replayed on the current."""
 
     def record(self, n: int) -> Callable[[], None]:
         import cupy
@@ -48,7 +48,7 @@ class CupyBackend(Backend):
     graphs: bool = False
 
     OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers, optimizers), *optimizers.STEPS)
-    CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; what CuPy needs comes with {INSTALL}"
+    CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
 
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
@@ -61,7 +61,7 @@ class CupyBackend(Backend):
 
         def run_with_warning(n: int) -> None:
             only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"
-            warnings.warn(f"CuPy records as CUDA graphs {only}; these run one by one", stacklevel=2)
+            warnings.warn(f"CuPy records {only} as CUDA graphs; these updates run one by one", stacklevel=2)
             run(n)
 
         return run_with_warning if self.graphs else run

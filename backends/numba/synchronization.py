@@ -10,7 +10,7 @@ from backends.numba.native import atomic_add, futex, load_word, pause
 # Indices of the mailbox's words. A polled word has a cache line to itself; the next word counts its sleepers.
 TICKET, ARRIVED, SIZE, PLAN, UPDATES, SGEMM, SYSCALL, MAILBOX_WORDS = 0, 8, 16, 17, 18, 19, 20, 24
 MAX_POLLS = 2000  # a waiting thread then sleeps; about 50 microseconds
-SHARE_MULTIPLE = 16  # a share's rows or columns are a multiple of this: one cache line of float32
+SHARE_MULTIPLE = 16  # of rows or columns: one cache line of float32
 
 
 @jit_helper

@@ -14,8 +14,8 @@ from backends.numba.update import run_worker
 from backends.numpy.backend import aligned_zeros
 from backends.numpy.blas import Blas, numpy_blas
 
-MAX_WORKERS = 8  # more were never measured
-UPDATES_PER_CALL = 8  # then Python can handle signals such as Ctrl-C
+MAX_WORKERS = 8  # larger numbers were never measured
+UPDATES_PER_CALL = 8  # between two calls Python handles signals such as Ctrl-C
 QUOTA_PATH = "/sys/fs/cgroup/cpu.max"  # the CPU limit of a container (Linux's cgroup v2)
 
 

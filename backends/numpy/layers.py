@@ -14,7 +14,7 @@ from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 Array = np.ndarray
-IMAGES_PER_BLOCK = 32  # of a warp
+IMAGES_PER_BLOCK = 32  # images that ``warp_images`` computes at a time
 MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
 

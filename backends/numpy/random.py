@@ -13,7 +13,7 @@ BLOCK_SIZE = 4096  # random words computed at a time, so that all passes stay in
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
     """Use NumPy's 32-bit words, which wrap around; the reference emulates them in 64 bits."""
     keys = [np.uint32(word) for word in (*key, key[0] ^ key[1] ^ KEY_PARITY)]
-    # After each group of rounds two words of the key are added, to the second one also the group's number.
+    # Each group of rounds ends by adding two words of the key; the second sum includes the group's number.
     offsets = [np.uint32((int(keys[(group + 2) % 3]) + group + 1) & 0xFFFFFFFF) for group in range(5)]
     highs = np.broadcast_to(high, out.shape)
     lows = np.broadcast_to(low, out.shape)

@@ -37,8 +37,8 @@ class ThreadCount:
         self._changed = threading.Condition()
         self._open = 0  # number of open sections
         self._waiting = 0  # number of threads waiting for a section with another number
-        self._present = 0  # the BLAS threads inside the open sections
-        self._outside = 0  # the BLAS threads outside of all sections
+        self._present = 0  # number of BLAS threads inside the open sections
+        self._outside = 0  # number of BLAS threads outside of all sections
 
     def _before_fork(self) -> None:
         """Keep other threads out of the BLAS during a fork, if it has several threads.

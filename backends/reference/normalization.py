@@ -29,7 +29,7 @@ def batch_norm(
     n = x.shape[0]
     first = xp.mean(x, axis=0)
     centered = x - first
-    rest = xp.mean(centered, axis=0)  # the error of ``first``: NumPy adds the rows one after another
+    rest = xp.mean(centered, axis=0)  # corrects the error of ``first``: NumPy adds the rows one after another
     mean[...] = first + rest
     centered = centered - rest
     variance = xp.mean(centered * centered, axis=0)

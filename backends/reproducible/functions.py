@@ -19,11 +19,11 @@ LN2_HIGH = 6.93147180369123816490e-01  # the first 32 bits of ln 2: a product wi
 LN2_LOW = 1.90821492927058770002e-10  # the rest
 # pi / 2 in three parts of 33 bits, so that products with integers below 2^20 are exact.
 HALF_PI_PARTS = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624871116645580e-21)
-EXP_TERMS = 13  # of the Taylor series from r^2 / 2; the next one is below 2^-60 for |r| <= ln 2 / 2
-MAX_EXPM1_ARGUMENT = 690.0  # 2^k is a finite float64 number, and below minus it e^x - 1 is -1
-MAX_EXP_ARGUMENT = 745.2  # beyond it e^x is 0, and inf
-LOG_TERMS = 12  # of the series of 2 atanh(s); the next one is below 2^-60 for |s| <= 0.172
-COSINE_TERMS = 10  # of both Taylor series; the next one is below 2^-60 for |r| <= pi / 4
+EXP_TERMS = 13  # terms of the Taylor series from r^2 / 2 on; the next is below 2^-60 for |r| <= ln 2 / 2
+MAX_EXPM1_ARGUMENT = 690.0  # up to it 2^k is finite in float64; below its negative e^x - 1 rounds to -1
+MAX_EXP_ARGUMENT = 745.2  # above it e^x is inf; below its negative e^x is 0
+LOG_TERMS = 12  # terms of the series of 2 atanh(s); the next is below 2^-60 for |s| <= 0.172
+COSINE_TERMS = 10  # terms of both Taylor series; the next is below 2^-60 for |r| <= pi / 4
 MAX_EXPONENT = 1024  # of a finite float64 number, plus 1
 MIN_EXPONENT = -1075  # half of the smallest float64 number
 VELTKAMP_FACTOR = 134217729.0  # 2^27 + 1: splits a float64 number into halves of 26 bits
@@ -164,7 +164,7 @@ def tanh(xp: Any, x: Array) -> Array:
     return xp.where(x < 0, -size, xp.where(x == 0, x, size))
 
 
-def _turn(xp: Any, x: Array) -> tuple[Array, Array, Array]:
+def _reduce_angle(xp: Any, x: Array) -> tuple[Array, Array, Array]:
     """Return (quarter, cos r, sin r) with x = k pi / 2 + r, |r| <= pi / 4 and quarter = k mod 4."""
     n = xp.floor(x * (2.0 / pi) + 0.5)
     r = x
@@ -180,7 +180,7 @@ def _turn(xp: Any, x: Array) -> tuple[Array, Array, Array]:
 @_in_float64
 def cos(xp: Any, x: Array) -> Array:
     """Return cos x for |x| < 10^6."""
-    quarter, cosine, sine = _turn(xp, x)
+    quarter, cosine, sine = _reduce_angle(xp, x)
     return xp.where(
         quarter == 0, cosine, xp.where(quarter == 1, -sine, xp.where(quarter == 2, -cosine, sine))
     )
@@ -189,7 +189,7 @@ def cos(xp: Any, x: Array) -> Array:
 @_in_float64
 def sin(xp: Any, x: Array) -> Array:
     """Return sin x for |x| < 10^6."""
-    quarter, cosine, sine = _turn(xp, x)
+    quarter, cosine, sine = _reduce_angle(xp, x)
     return xp.where(
         quarter == 0, sine, xp.where(quarter == 1, cosine, xp.where(quarter == 2, -sine, -cosine))
     )
@@ -206,17 +206,17 @@ def _square_residual(x: Array, s: Array) -> Array:
 
 
 def sqrt_of_float64(xp: Any, x: Array) -> Array:
-    """Return the square root, correctly rounded, whatever the library's root is within a few ULP.
+    """Return the correctly rounded square root; the library's root may be off by a few ULP.
 
     Candidates are the improved root s and its neighbours. s is too small if x > (s + u / 2)^2, where u is the
-    distance to the next number. Both x - s^2 and s u are exact multiples of u^2. So this is the case if
-    x - s^2 > s u. And s is too large if x - s^2 <= -s u, with the distance u to the number before.
+    distance to the next number. Both x - s^2 and s u are exact multiples of u^2, so this is equivalent to
+    x - s^2 > s u. Likewise s is too large if x - s^2 <= -s u, with the distance u to the previous number.
     """
     regular = (x > 0) & (x < inf)
-    special = xp.where(x < 0, xp.nan * x, x)  # NaN below 0, else 0, inf or NaN itself
+    special = xp.where(x < 0, xp.nan * x, x)  # NaN for x < 0; 0, inf and NaN stay as they are
     x = xp.where(regular, x, xp.ones_like(x))
     one = xp.ones_like(x)
-    # A power of 4 keeps s^2 and its parts finite and normal; the root is divided by its root.
+    # Scale x by a power of 4, so that s^2 and its parts are finite and normal; unscale is 1 / sqrt(scale).
     scale = xp.where(x < 2.0**-500, one * 2.0**600, xp.where(x > 2.0**900, one * 2.0**-600, one))
     unscale = xp.where(x < 2.0**-500, one * 2.0**-300, xp.where(x > 2.0**900, one * 2.0**300, one))
     y = x * scale
@@ -233,9 +233,9 @@ def sqrt_of_float64(xp: Any, x: Array) -> Array:
 def square_root(xp: Any, x: Array, /) -> Array:
     """Return the square root, correctly rounded.
 
-    torch's float32 square root on CPUs is not correctly rounded. A float64 root with an error of up to 1 ULP,
-    rounded to float32, is: the root of a 24-bit number is at least 2^-51 (relative) from the middle between
-    two 24-bit numbers.
+    torch's float32 square root on CPUs is not correctly rounded. So compute a float64 root, which may be off
+    by 1 ULP, and round it to float32. This is correct, because the root of a 24-bit number is at least 2^-51
+    (relative) away from the midpoint of two neighbouring 24-bit numbers.
     """
     _require_float(xp, x)
     if x.dtype == xp.float64:

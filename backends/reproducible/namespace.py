@@ -14,7 +14,7 @@ OPEN_FUNCTIONS = frozenset((
     "fft", "hypot", "linalg", "log10", "log2", "logaddexp", "pow", "prod", "sinh", "tan", "tensordot",
     "vecdot",
 ))  # fmt: skip
-"""Functions whose bits IEEE 754 leaves open, and that the network does not need: they are refused."""
+"""Functions with bits that IEEE 754 does not fix. No kernel needs them, so they are rejected."""
 B = TypeVar("B", bound=Backend)
 
 
@@ -24,7 +24,7 @@ class ReproducibleNamespace:
     Args:
         xp: an array API namespace.
         faster: name -> function with the same bits, called as in ``xp``.
-    Raises InputError: a function is used that has other bits in each library.
+    Raises InputError: the bits of the requested function depend on the library.
     """
 
     rounds_quotients_once = True  # read by ``backends.reference.quotient``
@@ -37,9 +37,9 @@ class ReproducibleNamespace:
 
     def __getattr__(self, name: str) -> Any:
         if name in OPEN_FUNCTIONS:
-            got = f"xp.{name} has other bits in each library"
+            got = f"the bits of xp.{name} depend on the library"
             raise InputError(
-                got, "a function that the precision 'reproducible' has", "use +, -, *, /, exp, log"
+                got, "a function that the precision 'reproducible' supports", "use +, -, *, /, exp, log"
             )
         return getattr(self.__dict__["_xp"], name)
 

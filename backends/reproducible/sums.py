@@ -1,4 +1,4 @@
-"""Products of matrices and sums in one order; libraries choose theirs by processor, shape and threads.
+"""Matrix products and sums in a fixed order. A library's order depends on processor, shape and threads.
 
 A product is sum_k x_ik W_kj with k = 0, 1, ... in this order. Each x_ik W_kj is rounded before it is added:
 there is no fused multiply-add. Other sums are taken by halves. Of n numbers along an axis, the first n // 2
@@ -37,7 +37,7 @@ def _add_products(xp: Any, a: Array, b: Array) -> Array:
 def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
     """Return the product of (n, k) and (k, m), in blocks of rows."""
     n, m = a.shape[0], b.shape[1]
-    if m < n:  # rows of the result are the inner loops, and long ones are faster
+    if m < n:  # the inner loop is a row of the result, and long loops are faster
         return multiply_matrices(xp, b.T, a.T).T
     b = _copy(xp, b)
     result = xp.empty((n, m), dtype=a.dtype, device=a.device)
@@ -61,7 +61,7 @@ def matmul(xp: Any, a: Array, b: Array, /, multiply: Any = multiply_matrices) ->
     if b.ndim == 1:
         return matmul(xp, a, b[:, None])[..., 0]
     if a.shape[-1] != b.shape[-2] or a.shape[-1] == 0:
-        return xp.matmul(a, b)  # the library's error, or zeros
+        return xp.matmul(a, b)  # raises the library's error, or returns zeros for length 0
     if a.ndim == b.ndim == 2 and a.dtype == b.dtype:
         return multiply(xp, a, b)
     return _add_products(xp, a, b)
@@ -90,7 +90,7 @@ def sum_by_halves(
     chosen = range(x.ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
     axes = sorted((a % x.ndim for a in chosen), reverse=True)
     shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    total = x + 0.0 if not axes else x  # a copy, as from every sum
+    total = x + 0.0 if not axes else x  # a copy, because a sum never shares memory with x
     for a in axes:
         total = _sum_axis(total, a, xp)
     return total if keepdims else xp.reshape(total, shape)

@@ -24,7 +24,7 @@ def needed_pixels(
     """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
 
     The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
-    the first ones. The reason are two defects of oneDNN 3.12 and 3.13 on channels_last images with such
+    the first ones. This avoids two defects of oneDNN 3.12 and 3.13 on channels_last images with such
     strides:
 
     - The weight gradient of strided 1x1 filters writes outside its scratchpad if there are fewer channels

@@ -15,7 +15,7 @@ Array = Any  # torch.Tensor
 
 
 def _flush(control: Array, *moments: Array) -> None:
-    """Set small moments to 0 on the CPU. On a GPU denormal numbers are fast, and this is six launches."""
+    """Set small moments to 0 on the CPU. On a GPU this would be six launches for no gain."""
     if control.device.type == "cpu" and int(control[UPDATES]) % FLUSH_EVERY == 0:
         for moment in moments:
             torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
@@ -45,8 +45,8 @@ def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.devic
     return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
 
 
-def _has(name: str) -> Callable[[], bool]:
-    """Return a check that this torch has the private fused step; if not, the reference is used."""
+def _fused_step_check(name: str) -> Callable[[], bool]:
+    """Return a function that says whether this torch has the private fused step of an optimizer."""
     return lambda: hasattr(torch, f"_fused_{name}_")
 
 
@@ -74,7 +74,7 @@ def _adam_overrides(name: str) -> Iterator[Override]:
     for kernel in (name, f"{name}_amsgrad"):
         for device, dtypes in (("cpu", FLOAT_DTYPES), ("cuda", ("float32",))):
             step = partial(adam_step, name)
-            yield Override(kernel, step, dtypes, devices=(device,), available=_has(name))
+            yield Override(kernel, step, dtypes, devices=(device,), available=_fused_step_check(name))
 
 
 STEPS = (*_adam_overrides("adam"), *_adam_overrides("adamw"))

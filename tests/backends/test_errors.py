@@ -42,7 +42,7 @@ def test_unknown_name_error_suggests_the_nearest_name():
 
 def test_table_rejects_duplicates_unless_overwrite():
     table = Table("fruit", {"apple": 1})
-    for name, words in (("apple", "fruit 'apple' is there already"), ("", "named ''"), (3, "named 3")):
+    for name, words in (("apple", "fruit 'apple' exists already"), ("", "named ''"), (3, "named 3")):
         with pytest.raises(InputError, match=words):
             table.add(name, 2)
     assert dict(table) == {"apple": 1}

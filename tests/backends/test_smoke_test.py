@@ -69,7 +69,7 @@ def test_rejects_backends_that_cannot_train(register, kind, words):
         get_backend("mine")
     sentence = str(caught.value)
     assert sentence.startswith("backend 'mine' cannot run on cpu: ")
-    assert sentence.endswith("; take another backend")
+    assert sentence.endswith("; use another backend")
     assert all(word in sentence for word in words), sentence
     assert available_backends()["mine"] == sentence
 

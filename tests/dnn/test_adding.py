@@ -353,9 +353,9 @@ def test_a_cell_that_runs_again_replaces_what_it_registered(load):
     assert first.Shift is not second.Shift
     assert LAYERS["Shift"] is second.Shift
     assert METRICS["largest_error"].batch.function is second.largest_error
-    with pytest.raises(InputError, match="layer 'Dense' is there already"):
+    with pytest.raises(InputError, match="layer 'Dense' exists already"):
         dnn.register(type("Dense", (Dense,), {}))
-    with pytest.raises(InputError, match="metric 'accuracy' is there already"):
+    with pytest.raises(InputError, match="metric 'accuracy' exists already"):
         dnn.register(second.largest_error, name="accuracy")
 
 
