@@ -89,7 +89,7 @@ def load_model(
         cure = "import and register your own parts first (@dnn.register)"
         raise CheckpointError(f"{got}; {cure}") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
-        raise CheckpointError(f"checkpoint {path} does not fit together: {shorten(error, 400)}") from None
+        raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
     return model
 
 

@@ -14,7 +14,7 @@ MAX_USUAL_TARGET = 100.0
 
 
 def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
-    """Return (loss, optimizer), which ``compile`` also takes in Keras's order, optimizer first."""
+    """Return (loss, optimizer) in this order. ``compile`` also accepts Keras's order, optimizer first."""
     if isinstance(loss, Optimizer) or (isinstance(loss, str) and loss in OPTIMIZERS):
         return "categorical_crossentropy" if optimizer == "adam" else optimizer, loss
     return loss, optimizer
@@ -29,7 +29,7 @@ def warn_of_logits(model: Network) -> None:
 
 
 def warn_of_large_values(model: Network, y: Any) -> None:
-    """Warn if a loss of values gets targets of another size than the outputs of a new network, about 1."""
+    """Warn if the targets of a regression are far larger than the outputs of a new network, about 1."""
     if isinstance(model.loss, Regression) and y.ndim == 2:
         size = float(model.backend.xp.max(model.backend.xp.abs(y)))
         if size > MAX_USUAL_TARGET and model.epochs_done == 0:

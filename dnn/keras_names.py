@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 from backends import InputError
 from dnn.validation.settings import is_integer, look_up, require
 
-_LIST = "all layers in the list of Sequential([...])"
-_SPLIT = "Residual, Parallel, or PyTorch for other graphs"
+_ONE_LIST = "all layers in the list of Sequential([...])"
+_BRANCHES = "Residual, Parallel, or PyTorch for other graphs"
 MODEL_NAMES = {
-    "add": _LIST, "pop": _LIST, "build": "Sequential([Input(shape), ...])",
+    "add": _ONE_LIST, "pop": _ONE_LIST, "build": "Sequential([Input(shape), ...])",
     "train_on_batch": "model.fit(x, y, batch_size=len(x)), or loss_of, backward and update in a loop",
     "test_on_batch": "model.evaluate(x, y)", "predict_on_batch": "model.predict(x)",
     "predict_step": "model.predict(x)", "train_step": "loss_of, backward and update in a loop",
@@ -29,8 +29,8 @@ MODEL_NAMES = {
 MODULE_NAMES = {
     "LambdaCallback": "a subclass of Callback", "LearningRateScheduler": "Adam(schedule), see dnn.schedules",
     "BackupAndRestore": "dnn.callbacks.TrainingCheckpoint", "TerminateOnNaN": "dnn.callbacks.TerminateOnNaN",
-    "ProgbarLogger": "fit(verbose=1)", "Model": f"Sequential; {_SPLIT}", "Add": f"Residual; {_SPLIT}",
-    "Concatenate": f"Parallel; {_SPLIT}", "Lambda": "a subclass of Layer with forward and backward",
+    "ProgbarLogger": "fit(verbose=1)", "Model": f"Sequential; {_BRANCHES}", "Add": f"Residual; {_BRANCHES}",
+    "Concatenate": f"Parallel; {_BRANCHES}", "Lambda": "a subclass of Layer with forward and backward",
     "ReLU": "Activation('relu')", "Softmax": "Activation('softmax')", "Normalization": "BatchNormalization()",
     "InputLayer": "Input(shape)", "ZeroPadding2D": "padding= of Conv2D", "RandomZoom": "RandomElastic",
     "RandomFlip": "a generator of batches", "Conv2DTranspose": "PyTorch", "UpSampling2D": "PyTorch",

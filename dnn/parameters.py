@@ -15,7 +15,7 @@ from dnn.validation.arrays import dtype_name
 
 Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
-MAX_PARAMETERS = 2**36  # parameters; 256 GB and more
+MAX_PARAMETERS = 2**36  # parameters: at least 256 GB
 
 
 class Parameters:

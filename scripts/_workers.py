@@ -43,7 +43,7 @@ def ask(
                 if left <= 0:
                     yield {"reason": f"not done after {timeout:.0f} s"}
                 elif process.wait():
-                    yield _last_words(process, errors)
+                    yield _end_reason(process, errors)
                 return
             yield answer
             if "reason" in answer:
@@ -94,7 +94,7 @@ def _read_answer(process: Any, timeout: float) -> Answer | None:
         late.cancel()
 
 
-def _last_words(process: Any, errors: IO[str]) -> Answer:
+def _end_reason(process: Any, errors: IO[str]) -> Answer:
     """Return the reason why a worker ended: its exit code and its last line on stderr."""
     errors.seek(0)
     last = (errors.read().strip().splitlines() or ["it printed nothing"])[-1]

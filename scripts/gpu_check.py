@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
     missing = []
     for library in LIBRARIES:
         try:
-            settings.on(library)
+            settings.backend(library)
         except BackendUnavailable as error:
             missing.append(str(error))
     if len(missing) == len(LIBRARIES):

@@ -25,7 +25,7 @@ from backends.reference.signatures import Array
 
 
 class CupyGraphs(RecordedSteps):
-    """Steps recorded on a separate stream, since CUDA cannot record the default one, and replayed on the current."""
+    """Steps recorded on a separate stream, as CUDA requires, and replayed on the current one."""
 
     def record(self, n: int) -> Callable[[], None]:
         import cupy

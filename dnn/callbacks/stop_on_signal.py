@@ -34,8 +34,8 @@ class StopOnSignal(Callback):
 
     Args:
         checkpoints: saves the training.
-        agree, share: methods ``largest`` and ``share`` of the ``Workers``: all stop if one receives a signal,
-            and the first one saves.
+        largest, share: these methods of ``Workers``: all stop if one receives a signal, and the first
+            one saves.
 
     Attributes:
         signal_number: the signal that was received; None before.
@@ -46,11 +46,11 @@ class StopOnSignal(Callback):
     def __init__(
         self,
         checkpoints: TrainingCheckpoint,
-        agree: Callable[[int], int] = lambda number: number,
+        largest: Callable[[int], int] = lambda number: number,
         share: Callable[[Callable[[], bool]], bool] = lambda save: save(),
     ) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
-        self._agree = agree
+        self._largest = largest
         self._share = share
         self.signal_number: int | None = None
         self._epochs_left = 0
@@ -59,7 +59,9 @@ class StopOnSignal(Callback):
         self._epochs_left = epochs - first_epoch + 1
 
     def on_progress(self, progress: Progress) -> None:
-        if progress.updates < progress.updates_per_epoch:  # else the validation comes first
+        if (
+            progress.updates < progress.updates_per_epoch
+        ):  # after the last update, stop after the validation instead
             self._stop_if_asked(progress.take_state)
 
     def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
@@ -68,7 +70,7 @@ class StopOnSignal(Callback):
             self._stop_if_asked(take_state)
 
     def _stop_if_asked(self, take_state: Callable[[], TrainingState]) -> None:
-        number = self._agree(self.signal_number or 0)
+        number = self._largest(self.signal_number or 0)
         if number:
             raise Stopped(number, self._share(lambda: self.checkpoints.save(take_state())))
 

@@ -55,7 +55,7 @@ def read_state(path: Path) -> TrainingState:
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = TypeError, ValueError, OverflowError
-    with reraise(kinds, f"training state {path} does not fit together:", error_type=StateError):
+    with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
         state = TrainingState(**about, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)

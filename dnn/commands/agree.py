@@ -30,8 +30,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--bits",
         action="store_true",
-        help="only train in the precision 'reproducible' and compare the weights bit by bit; --quick has a "
-        "short form of it",
+        help="only train in the precision 'reproducible' and compare the weights bit by bit; --quick trains "
+        "less",
     )
     parser.add_argument("--quick", action="store_true", help="fewer batches and steps; takes under a minute")
     options.add_data_arguments(parser)

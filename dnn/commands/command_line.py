@@ -33,7 +33,7 @@ def program_command() -> list[str]:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors. Its help names other commands in the style of this call."""
+    """argparse with one-line errors. Under ``dnn NAME`` its help writes "dnn train" instead of "train.py"."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(prog=program_name(), **settings)

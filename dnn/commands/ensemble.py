@@ -17,7 +17,7 @@ from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
 
-if TYPE_CHECKING:  # it imports Pillow
+if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
     from dnn.datasets import Dataset
 
 

@@ -21,7 +21,7 @@ from dnn.commands.calibration import (
 from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
 
-if TYPE_CHECKING:  # it imports Pillow
+if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
     from dnn.datasets import Dataset
 
 

@@ -16,7 +16,7 @@ from dnn.optimizers.schedules import over_training
 from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, require_number
 
-if TYPE_CHECKING:  # it imports Pillow
+if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
     from dnn.datasets import Dataset
 
 

@@ -62,18 +62,18 @@ def _augmented_layers(image: Shape, classes: int) -> list[nn.Layer]:
     ]
 
 
-def _distortion(shape: Shape, bent: nn.Layer) -> list[nn.Layer]:
+def _distortion(shape: Shape, warp: nn.Layer) -> list[nn.Layer]:
     """Return layers that reshape flat images to ``shape``, distort and shift them."""
-    return [nn.Rescaling(1 / 255), nn.Reshape(shape), bent, nn.RandomTranslation(1)]
+    return [nn.Rescaling(1 / 255), nn.Reshape(shape), warp, nn.RandomTranslation(1)]
 
 
-def _elastic_layers(*hidden: int, **bent: Any) -> Callable[[Shape, int], list[nn.Layer]]:
-    """Return a ``Preset.layers`` function: RandomElastic with the settings ``bent``, then hidden layers."""
+def _elastic_layers(*hidden: int, **warp: Any) -> Callable[[Shape, int], list[nn.Layer]]:
+    """Return a ``Preset.layers`` function: RandomElastic with the settings ``warp``, then hidden layers."""
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
         hidden_layers = (layer for units in hidden for layer in _normalised_dense(units=units))
         return [
-            *_distortion(image, nn.RandomElastic(**bent)),
+            *_distortion(image, nn.RandomElastic(**warp)),
             nn.Flatten(),
             *hidden_layers,
             nn.Dense(classes, "softmax"),
@@ -98,8 +98,8 @@ def _cnn_layers(image: Shape, classes: int) -> list[nn.Layer]:
         *convolution(64, 3, nn.MaxPooling2D()),
     ]
     after = nn.Flatten(), *_normalised_dense(nn.Dropout(0.3), units=128), nn.Dense(classes, "softmax")
-    bent = nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12)
-    return [*_distortion((*image, 1), bent), *convolutions, *after]
+    warp = nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12)
+    return [*_distortion((*image, 1), warp), *convolutions, *after]
 
 
 def _one_cycle(highest: float, rise: float = 0.3) -> Callable[[int], Optimizer]:

@@ -26,14 +26,14 @@ def halve_rate(optimizer: Optimizer, halvings: int) -> Optimizer:
 def count_halvings(optimizer: Optimizer, state: TrainingState | None) -> int:
     """Return how often the optimizer's rate had been halved when the state was saved.
 
-    Raises StateError: the state has another optimizer.
+    Raises StateError: the state has a different optimizer.
     """
     if state is None:
         return 0
     for halvings in range(MAX_HALVINGS + 1):
         if halve_rate(optimizer, halvings).config() == state.facts.get("optimizer"):
             return halvings
-    raise StateError("the training state has another optimizer; resume with the one it was started with")
+    raise StateError("the training state has a different optimizer; resume with the original one")
 
 
 def fit_with_rewinding(

@@ -26,7 +26,7 @@ from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 
-if TYPE_CHECKING:  # it imports Pillow
+if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
     from dnn.datasets import Dataset
 
 UNRECORDED_OPTIONS = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}

@@ -168,7 +168,7 @@ class RunFolder(Callback):
             self.write_json(CONFIG_FILE, self.config)
         self._write(METRICS_FILE, "")
 
-    def on_resume(self, history: History, held: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         """Rewrite the lines of these epochs, which drops the epochs that will be trained again."""
         self._write(METRICS_FILE, "".join(_metrics_line(epoch, logs) for epoch, logs in history.rows()))
 
@@ -243,7 +243,7 @@ def read_config(path: Path) -> dict[str, Any]:
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):
-        raise InputError(f"{file} holds no object, expected train.py's arguments")
+        raise InputError(f"{file} is not a JSON object, expected train.py's arguments")
     return config
 
 

@@ -159,9 +159,7 @@ def join_workers(options: argparse.Namespace) -> Workers:
     """
     workers = Workers.from_environment(mixed=options.mixed, timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
-        raise InputError(
-            "workers have no --run-dir, expected one, so that they continue there when torchrun restarts them"
-        )
+        raise InputError("workers have no --run-dir, expected one: restarted workers continue in this folder")
     return workers
 
 

@@ -37,7 +37,7 @@ MIN_STROKE_WIDTH = 0.06
 STROKE_WIDTH = 0.1
 MAX_CROSSING_EXTENT = 0.7  # share of the page's width (or height) of ink that reaches two opposite sides
 MIN_CROSSING_FILL = 0.8  # share of their box that these pixels fill; strokes that touch two sides fill less
-CROSSES = "it is a line or an area across the whole picture: leave a margin around the digit"
+CROSSING_REASON = "it is a line or an area across the whole picture: leave a margin around the digit"
 MAX_SHEAR = 1.0  # largest horizontal shift per row that deskewing removes: 45 degrees
 
 
@@ -49,11 +49,11 @@ def load_digit_image(
 
     EXIF orientation is applied, transparency is composited on white, colour becomes grey, and only the first
     frame of an animation is read. The page may be bright or dark, and unevenly lit. A grey (mode L) image
-    with exactly `image_shape` and a black border comes from such a data set and is returned unchanged.
+    with exactly `image_shape` and a black border is taken for a training image and returned unchanged.
 
     Args:
-        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may be untrusted:
-            decoded they may use at most MAX_UPLOAD_BYTES.
+        path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may be untrusted, so
+            their pixels may use at most MAX_UPLOAD_BYTES of memory.
         image_shape: (height, width) of the result. As in MNIST, the ink fills 20/28 of it; sides below 20
             pixels are filled, as in scikit-learn's 8x8 digits.
         only_digits: reject images that do not look like MNIST's digits, see ``why_no_digit``.
@@ -79,7 +79,7 @@ def load_digit_image(
         image = open_picture(require_path("path", path))
     shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
     for digit, form, crosses in _candidates(image, shape, deskew):
-        reason = (CROSSES if crosses else why_no_digit(form)) if only_digits else None
+        reason = (CROSSING_REASON if crosses else why_no_digit(form)) if only_digits else None
         if reason is None:
             return digit
         shows = f"digit: {reason}"
@@ -135,7 +135,7 @@ def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
     """Return the ink's strength (h, w) >= 0, cropped to the ink, or None if the page is blank.
 
     The second result says whether the ink crosses the page: it reaches two opposite sides, and the page is
-    wider. So does an edge between two areas, but no digit that has been cropped.
+    wider. An edge between two areas crosses the page. A closely cropped digit does not.
 
     The background is bright if the border's median is above the middle between the page's darkest and
     brightest pixel. Subtracting a plane through the border removes a shadow across the page. Otsu's threshold

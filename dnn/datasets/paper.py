@@ -1,4 +1,4 @@
-"""Remove from a page what is not ink: a frame, ruled or squared lines, and parts cut off by the edge."""
+"""Clean a page: remove a frame, ruled or squared lines, and parts that the page's edge cuts off."""
 
 import numpy as np
 from numpy.typing import NDArray

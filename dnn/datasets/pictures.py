@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from backends.errors import InputError
 
 Grey = NDArray[np.uint8]
-IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # no format that starts a program, such as EPS
+IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # excludes formats that run a program, such as EPS
 MAX_MEGAPIXELS = 50  # phone photos have 12 to 50; larger files are bombs or mistakes
 MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
 MAX_UPLOAD_BYTES = 80_000_000  # memory of a decoded upload

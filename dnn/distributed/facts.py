@@ -9,7 +9,7 @@ from typing import Any
 from backends.errors import shorten_differing
 
 UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
-MADE_WITH = "made_with "  # prefix of a backend's facts, which may differ with --mixed
+BACKEND_PREFIX = "made_with "  # of a backend's facts, which may differ with --mixed
 
 
 def code_version() -> str:
@@ -26,7 +26,9 @@ def describe_facts(facts: Mapping[str, Any], mixed: bool) -> dict[str, str]:
     mine = {**facts, "code": code_version()}
     made_with = mine.pop("made_with", {})
     if not mixed:
-        mine |= {MADE_WITH + name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
+        mine |= {
+            BACKEND_PREFIX + name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS
+        }
     return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
 
 
@@ -42,7 +44,7 @@ def find_difference(mine: Mapping[str, str], others: Mapping[int, str]) -> str |
         for name in sorted(mine.keys() | theirs.keys(), key=lambda name: (name == "data", name)):
             if theirs.get(name) != mine.get(name):
                 a, b = shorten_differing(theirs.get(name), mine.get(name))
-                cure = " (or --mixed)" if name.startswith(MADE_WITH) else ""
-                named = name.removeprefix(MADE_WITH)
-                return f"worker {rank} has another {named}: {a}, expected that of worker 0, {b}{cure}"
+                cure = " (or --mixed)" if name.startswith(BACKEND_PREFIX) else ""
+                named = name.removeprefix(BACKEND_PREFIX)
+                return f"worker {rank} differs in {named}: {a}, expected that of worker 0, {b}{cure}"
     return None

@@ -23,8 +23,8 @@ from dnn.distributed.tree import add_over
 from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
-TIMEOUT_SECONDS = 120.0  # that a worker waits for another
-GRACE_SECONDS = 1.0  # that waiting workers have to report, before the others are declared missing
+TIMEOUT_SECONDS = 120.0  # that a worker waits for another one
+GRACE_SECONDS = 1.0  # for waiting workers to report; then the others are declared missing
 
 
 class WorkerError(InputError):
@@ -104,11 +104,11 @@ class Workers:
     def _explain_errors(self, whom: str) -> AbstractContextManager[None]:
         """Convert errors of torch.distributed in this context into a WorkerError about ``whom``."""
         got = f"worker {self.rank} cannot reach {whom} within {self.timeout:g} s"
-        cure = "look whether it runs, and whether MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all"
+        cure = "check that it runs, and that MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all workers"
         return reraise((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
-    def _meet(self, says: str, judge: Callable[[dict[int, str]], str | None]) -> None:
-        """Wait for all workers; worker 0 passes all texts to ``judge``, which returns an error or None.
+    def _meet(self, message: str, judge: Callable[[dict[int, str]], str | None]) -> None:
+        """Wait for the messages of all workers. Worker 0 passes them to ``judge``: an error or None.
 
         Raises WorkerError: a worker is missing, or ``judge`` returned an error.
         """
@@ -116,19 +116,19 @@ class Workers:
         store = self._store
         name = f"meeting {self._meetings}"
         with self._explain_errors("the store"):
-            store.set(f"{name} {self.rank}", says)
+            store.set(f"{name} {self.rank}", message)
         if self.is_first:
             verdict = None
             end = time.monotonic() + self.timeout
             absent = [r for r in range(self.size) if not self._wait_for_key(f"{name} {r}", end)]
             if absent:
-                verdict = f"{_format_ranks(absent)} did not come within {self.timeout:g} s; the run ends"
+                verdict = f"{_format_ranks(absent)} did not arrive within {self.timeout:g} s; the run ends"
             else:
                 verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
             with self._explain_errors("the store"):
                 store.set(name, verdict or "")
         elif not self._wait_for_key(name, time.monotonic() + self.timeout + 5 * GRACE_SECONDS):
-            raise WorkerError(f"worker 0 did not come within {self.timeout:g} s; the run ends")
+            raise WorkerError(f"worker 0 did not arrive within {self.timeout:g} s; the run ends")
         with self._explain_errors("the store"):
             found = store.get(name).decode()
         if found:

@@ -75,29 +75,29 @@ def write(
 
 
 def read(
-    path: Path, key: str, version: int, what: str, refuse: type[InputError]
+    path: Path, key: str, version: int, what: str, error_type: type[InputError]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return (about, arrays) of a file from ``write``.
 
     Args:
         path, key, version: as in ``write``.
         what: kind of file, for messages.
-        refuse: type of the error.
-    Raises the given error: missing, truncated, corrupt, or of another kind or version.
+        error_type: type of the errors.
+    Raises ``error_type``: missing, truncated, corrupt, or of another kind or version.
     """
     from safetensors import SafetensorError, safe_open
 
     if not os.path.isfile(path):  # Path.is_file raises if a name is too long or a folder is not accessible
-        raise refuse(f"{what} {path} is not a file, expected a .safetensors file")
+        raise error_type(f"{what} {path} is not a file, expected a .safetensors file")
     kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
     got = f"{what} {path} cannot be read"
-    cure = "it is truncated or no safetensors file"
-    with reraise(kinds, got, "", cure, refuse), safe_open(path, framework="numpy") as file:
+    cure = "it is truncated or not a safetensors file"
+    with reraise(kinds, got, "", cure, error_type), safe_open(path, framework="numpy") as file:
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     got = f"{what} {path} has no readable {key} metadata"
-    cure = "it is of another program"
-    with reraise((KeyError, TypeError, ValueError, RecursionError), got, "", cure, refuse):
+    cure = "another program wrote it"
+    with reraise((KeyError, TypeError, ValueError, RecursionError), got, "", cure, error_type):
         facts = json.loads(metadata[key])
         found = facts["version"]
         expected = facts["crc32"]
@@ -105,11 +105,11 @@ def read(
         text.encode()  # fails for lone surrogates, which JSON can escape
         about = json.loads(text) if found == version else {}
         if not isinstance(about, dict):
-            raise TypeError("it is no object")
+            raise TypeError("it is not a JSON object")
     if found != version:
-        raise refuse(f"{what} {path} has version {shorten(repr(found))}, this release reads {version}")
+        raise error_type(f"{what} {path} has version {shorten(repr(found))}, this release reads {version}")
     if _checksum(text, arrays) != expected:
-        raise refuse(f"{what} {path} was altered: its contents do not have its checksum")
+        raise error_type(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays
 
 

@@ -145,7 +145,7 @@ class RandomElastic(Warp):
 
     Args:
         strength: of the distortion in pixels, at least 0.
-        sigma: in pixels, at least 0.001; small values tremble, large values bend.
+        sigma: in pixels, at least 0.001; small values give jagged strokes, large values bent ones.
         degrees: maximum rotation either way, below 180; tan(angle / 2) is uniform.
         scale: maximum relative change of height and of width, below 1.
         shear: maximum shift of a row against the next one, in columns either way.

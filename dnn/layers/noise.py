@@ -26,7 +26,7 @@ class Random(Layer):
     _row = 0
 
     def set_first_row(self, row: int) -> None:
-        """Let x be a block of a batch that begins at this row; it then gets the random bits of these rows."""
+        """Use the random bits of the batch's rows from ``row`` on, because x is a block of the batch."""
         self._row = row
 
     def pairs(self) -> int:

@@ -57,7 +57,7 @@ class Windows(Layer):
     steps: ClassVar[Pair]  # strides: distance between windows
     spacing: ClassVar[Pair]  # dilation: distance between pixels of a window
     borders: ClassVar[Padding]  # widths of the border around an image
-    counted_borders: ClassVar[Padding]  # the same without what ``ceil_mode`` adds
+    counted_borders: ClassVar[Padding]  # without the rows and columns that ``ceil_mode`` adds
     ceil_mode = False  # whether incomplete windows at the lower and right edge count
 
     def lay_windows(

@@ -18,9 +18,7 @@ from dnn.validation.settings import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
 ROUNDING_ULPS = 1000.0  # error of a sum of squares of small differences between large numbers
-PATIENCE_ITERATIONS = (
-    10  # iterations looked at together: one alone may leave f as it is, on the way to a lower one
-)
+PATIENCE_ITERATIONS = 10  # iterations judged together: f may stay equal in one and fall in the next
 
 
 class _Minimiser:

@@ -119,7 +119,7 @@ def load_state(path: str | Path, backend: Backend) -> State:
         got = f"state {path} has dtype {shorten(repr(about.get('dtype')))}"
         raise CheckpointError(got, backend.dtype_name, "get the backend with it")
     kinds = KeyError, TypeError, ValueError, OverflowError
-    with reraise(kinds, f"state {path} does not fit together:", error_type=CheckpointError):
+    with reraise(kinds, f"state {path} is inconsistent:", error_type=CheckpointError):
         state = _assemble(about, arrays, backend)
         before = require_kind(MADE_WITH, about[MADE_WITH], dict)
     warn_if_backend_differs(before, backend_facts(backend))
@@ -129,7 +129,7 @@ def load_state(path: str | Path, backend: Backend) -> State:
 def _numbers(values: Any, *types: type) -> list[Any]:
     """Return the values. Raises TypeError: they are not a list of numbers of these types."""
     if not isinstance(values, list) or any(type(value) not in types for value in values):
-        raise TypeError(f"{shorten(values, 60)} is no list of numbers")
+        raise TypeError(f"{shorten(values, 60)} is not a list of numbers")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Optimizer: settings that can be saved as JSON. OptimizerState: its vectors for one model, and its step."""
+"""Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields

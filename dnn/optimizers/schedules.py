@@ -20,7 +20,7 @@ from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
-MAX_UPDATES = 10**8  # in a table, which then has 800 MB
+MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 _RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
@@ -162,7 +162,9 @@ class OneCycle(Schedule):
         super().__post_init__()
         if self.rise * self.steps <= 1.0:
             got = f"rise is {self.rise} of {self.steps} steps"
-            raise InputError(got, "more than one update that rises", "use more steps or a larger rise")
+            raise InputError(
+                got, "more than one update with a rising rate", "use more steps or a larger rise"
+            )
 
     def curve(self) -> np.ndarray:
         t = np.arange(self.steps, dtype=np.float64)

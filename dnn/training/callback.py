@@ -53,7 +53,7 @@ class Callback:
 
         Args:
             history: epochs before the resume.
-            held: the arrays that ``state_arrays`` returned when the state was saved.
+            arrays: as ``state_arrays`` returned them when the state was saved.
         """
 
     def state_arrays(self) -> dict[str, np.ndarray]:

@@ -77,8 +77,8 @@ class Batches:
 
     @property
     def update_facts(self) -> dict[str, str]:
-        """Facts that the bits depend on: {"updates": "whole"} if the backend plans the updates, else {}."""
-        return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
+        """Facts that the bits depend on: {"updates": "planned"} if the backend plans the updates, else {}."""
+        return {"updates": "planned"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
     def examples_done(self) -> int:
@@ -189,8 +189,10 @@ class Training:
             if state is not None:
                 self.history = before
                 for place, watcher in callbacks_by_prefix(self.watchers).items():
-                    held = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
-                    watcher.on_resume(before, held)
+                    arrays = {
+                        n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)
+                    }
+                    watcher.on_resume(before, arrays)
             for epoch in range(first, last + 1):
                 if network.stop_training:
                     break

@@ -77,8 +77,8 @@ def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -
     """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
-        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; the same bits are "
-             f"not promised from here on")  # fmt: skip
+        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; later "
+             f"results may differ in their last bits")  # fmt: skip
 
 
 def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
@@ -100,7 +100,7 @@ def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[
         found = state.facts.get(name)
         fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
         if not fits:
-            got = f"the training state has another {name}: {shorten(found)}"
+            got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
     here = state_arrays(model, totals)
     saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
@@ -125,7 +125,7 @@ def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
     if state.history and (measured != set(log_names) or len(epochs) != 1):
-        got = f"the training state has the epochs' {shorten(', '.join(state.history))}"
+        got = f"the history of the training state has {shorten(', '.join(state.history))}"
         raise StateError(got, ", ".join(log_names), "resume with the validation data of that training")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})

@@ -62,15 +62,15 @@ def validate_examples(
 ) -> Array | Rows:
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
-    On a CPU a memory map stays on the disk, and a sparse matrix stays sparse on every device: they are
-    ``Rows``, and all of them are read once here, block by block, to check them.
+    On a CPU, a memory map stays on the disk. On every device, a sparse matrix stays sparse. Both become
+    ``Rows``, which are read once here, block by block, to check them.
 
     Args:
         argument: name of x in messages.
         shape: of one example.
         n_categories: if given, x must hold integers in [0, n_categories). They are copied into memory and
             cast, uint8 included.
-    Raises InputError: no numbers, wrong device or shape, no rows, NaN, infinity, or too large a number.
+    Raises InputError: not numbers, wrong device or shape, no rows, NaN, infinity, or a number too large.
     """
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows

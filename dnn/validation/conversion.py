@@ -81,7 +81,7 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
         raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
     kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
     place = f"device {backend.device} or on the host"
-    why = "nothing is copied between devices unasked"
+    why = "arrays are not copied between devices implicitly"
     cure = "move it there, or convert it with backend.from_host(numpy_array)"
     raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
 

@@ -10,8 +10,8 @@ import numpy as np
 from backends import Array, Backend
 from backends.plan import Compressed
 
-BLOCK_BYTES = 1 << 21  # read at a time if all examples are read
-MAX_MAPPED_BYTES = 3 << 21  # of a file in memory at a time
+BLOCK_BYTES = 1 << 21  # read at a time in a pass over all examples
+MAX_MAPPED_BYTES = 3 << 21  # of a file that are in memory at a time
 PAGE_BYTES = 1 << 21
 """Bytes that reading one row may map into memory: Linux 6.18 maps a whole large page."""
 
@@ -30,7 +30,7 @@ class Rows:
         self.dtype = np.dtype(dtype)
         self._start = start
         self._stop = source.shape[0] if stop is None else stop
-        self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one)
+        self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one example)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
         """Return ``rows[start:stop, ...]`` without reading anything."""

@@ -135,7 +135,7 @@ def one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
 
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]
-Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # 1 excluded
+Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # from 0, below 1
 Count = Annotated[int, positive_integer]
 Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]

@@ -16,7 +16,7 @@ UPDATES_PER_GRAPH = 25
 
 
 def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
-    """Return the settings' network, compiled with cross-entropy and Adam, without metrics like the peers.
+    """Return the settings' network, compiled with cross-entropy and Adam. Like the peers it has no metrics.
 
     Args:
         scaled: True: the input is uint8 images as in the files; False: numbers in [0, 1], as for the peers.

@@ -62,13 +62,13 @@ def main(arguments: argparse.Namespace) -> None:
     def forest(seed):
         return -IsolationForest(random_state=seed).fit(x).score_samples(held)
 
-    def area(score):
+    def roc_auc(score):
         return lambda seed: (roc_auc_score(strange, score(seed)),)
 
     methods = {
-        f"autoencoder {pixels}-128-{code}-128-{pixels}, {backend.name}": area(autoencoder),
-        f"{code} principal components": area(principal),
-        "isolation forest": area(forest),
+        f"autoencoder {pixels}-128-{code}-128-{pixels}, {backend.name}": roc_auc(autoencoder),
+        f"{code} principal components": roc_auc(principal),
+        "isolation forest": roc_auc(forest),
     }
     digits = ", ".join(map(str, normal))
     about = f"{n} training images of {digits}; {len(held)} test images, {strange.sum()} of other digits"

@@ -27,7 +27,7 @@ class Settings:
     data_dir: str | None = None  # data folder with MNIST; None: DNN_DATA_DIR, else ./data
     device: str = "cuda"  # "cuda" or "cuda:N"
 
-    def on(self, library: str, **options: Any) -> Backend:
+    def backend(self, library: str, **options: Any) -> Backend:
         """Return the backend of a library (CuPy or torch) on the checked device."""
         return get_backend(library, self.device, **options)
 

@@ -33,7 +33,7 @@ class Form:
 
     def open(self, settings: Settings) -> Backend:
         """Return the backend. Raises BackendUnavailable: it cannot run."""
-        backend = settings.on(self.library, precision=self.precision, graphs=self.graphs)
+        backend = settings.backend(self.library, precision=self.precision, graphs=self.graphs)
         return backend if self.planned else without_plans(backend)
 
 
@@ -126,7 +126,7 @@ def kernels(settings: Settings) -> Rows:
     task = settings.task()
     updates = 20
     for library in LIBRARIES:
-        trainer = Trainer(build(task, settings.on(library)), task)
+        trainer = Trainer(build(task, settings.backend(library)), task)
         trainer.run(updates)
         with profile(activities=[ProfilerActivity.CUDA]) as profiled:
             trainer.run(updates)

@@ -26,7 +26,7 @@ def report_libraries(settings: Settings) -> Rows:
     yield "python", {"version": sys.version.split()[0]}
     for library in LIBRARIES:
         try:
-            yield library, settings.on(library).describe()
+            yield library, settings.backend(library).describe()
         except BackendUnavailable as error:
             yield library, {"reason": str(error)}
     try:
@@ -76,7 +76,7 @@ def agreement_tf32(settings: Settings) -> Rows:
         yield library, check_agreement(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
 
 
-def bits(settings: Settings) -> Rows:
+def compare_digests(settings: Settings) -> Rows:
     """Compare the digests of trainings in the precision "reproducible" with NumPy's."""
     for library in LIBRARIES:
         yield library, check_agreement(settings, library, "--bits", "--quick")
@@ -125,7 +125,7 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "forms": Part(forms, 120),
     "agreement_cupy": Part(agreement_cupy, 90),
     "agreement_torch": Part(agreement_torch, 80),
-    "bits": Part(bits, 40),
+    "bits": Part(compare_digests, 40),
     "full_runs": Part(full_runs, 100),
     "kernels": Part(kernels, 20),
     "agreement_tf32": Part(agreement_tf32, 60),

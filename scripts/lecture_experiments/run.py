@@ -47,11 +47,11 @@ def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
 
 
 def train(
-    usual: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
+    experiment: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
     """Train an experiment with its epochs scaled by ``epochs``; return the model and the outcome."""
-    experiment = usual.with_epochs(epochs)
-    data = with_features(usual.features, data)
+    experiment = experiment.with_epochs(epochs)
+    data = with_features(experiment.features, data)
     x = data.x_train
     y = data.y_train
     n = len(data.x_train)

@@ -63,7 +63,7 @@ def test_a_loss_keeps_its_settings(saved):
         ([], ""),
     ):
         with_facts(path, loss_settings=settings)
-        with pytest.raises(CheckpointError, match=f"does not fit together.*{message}"):
+        with pytest.raises(CheckpointError, match=f"is inconsistent.*{message}"):
             load_model(path, get_backend("numpy"))
 
 

@@ -25,7 +25,7 @@ class Comparison:
         self._models: dict[str, Sequential] = {}
         self._missing: dict[str, str] = {}
 
-    def _on(self, backend: Backend) -> Sequential:
+    def _copy_to(self, backend: Backend) -> Sequential:
         """Return a copy of the model on this backend, in its dtype."""
         arrays = {
             name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
@@ -40,11 +40,11 @@ class Comparison:
             if self._models:
                 return
             # The oracle, under the name "": NumPy in float64 with the reference kernels.
-            models = {"": self._on(get_backend("numpy", dtype="float64", fused=False))}
+            models = {"": self._copy_to(get_backend("numpy", dtype="float64", fused=False))}
             for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
                 try:
-                    models[name] = self._on(get_backend(library, device or None, self._dtype))
+                    models[name] = self._copy_to(get_backend(library, device or None, self._dtype))
                 except BackendUnavailable as error:
                     self._missing[name] = str(error)
             for model in models.values():

@@ -12,7 +12,7 @@ from dnn.io.atomic_files import write_atomically
 
 
 class DrawingFolder:
-    """A folder for drawings, created with the first one."""
+    """A folder for drawings; it is created when the first one is saved."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

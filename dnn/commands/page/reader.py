@@ -23,7 +23,9 @@ MAX_UNITS = 4096  # units shown per layer
 class Forward(NamedTuple):
     """The arrays of one forward pass, on the host in float64."""
 
-    hidden: dict[str, HostArray]  # layer with weights, but the last -> the input of the next one, (B, ...)
+    hidden: dict[
+        str, HostArray
+    ]  # layer -> its activations (B, ...), the input of the next layer with weights
     z: HostArray  # (B, C)
     outputs: HostArray  # (B, C)
 

@@ -1,6 +1,6 @@
-"""Arrays of the estimators: choose a backend for X, split X, and return results on X's side.
+"""Arrays of the estimators: choose a backend for X, split X, and return results on X's device.
 
-"On X's side" means in X's library and on its device if scikit-learn dispatches (``array_api_dispatch=True``),
+"On X's device" means in X's library and on its device if scikit-learn dispatches (``array_api_dispatch=True``),
 else in NumPy.
 """
 
@@ -35,7 +35,7 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
         return get_backend(name, device, dtype)
     library = xp.__name__.rpartition(".")[2]
     if library == "numpy" and device is None and hasattr(X, "tocsr"):
-        with contextlib.suppress(BackendUnavailable):  # its optimizers are twice as fast on wide matrices
+        with contextlib.suppress(BackendUnavailable):  # numba's optimizers are twice as fast on wide matrices
             return get_backend("numba", None, dtype)
     if library == "numpy":
         return get_backend("numpy" if device is None else "auto", device, dtype)
@@ -48,28 +48,28 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
 
 
 def move_beside(X: Array, array: Array) -> Array:
-    """Move an array to X's side. None stays None."""
+    """Move an array to X's device. None stays None."""
     xp, _, device = get_namespace_and_device(X)
     return move_to(array, xp=xp, device=device)
 
 
 def move_result(backend: Backend, array: Array, X: Array) -> Array:
-    """Move an array of the backend to X's side, without a copy if X belongs to the backend."""
+    """Move an array of the backend to X's device, without a copy if X belongs to the backend."""
     return array if backend.owns(X) else move_beside(X, backend.to_host(array))
 
 
 def take_rows(array: Array, index: Array) -> Array:
-    """Return the rows with these indices, (B,) int64 on the array's side. None stays None."""
+    """Return the rows with these indices, (B,) int64 on the array's device. None stays None."""
     if array is None or hasattr(array, "tocsr"):
         return None if array is None else array[index]
     return get_namespace_and_device(array)[0].take(array, index, axis=0)
 
 
 def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Return the sorted row indices for training and for validation, on X's side.
+    """Return the sorted row indices for training and for validation, on X's device.
 
     Args:
-        classes: (n,) class indices on X's side, for a stratified split; None: a random split.
+        classes: (n,) class indices on X's device, for a stratified split; None: a random split.
         fraction: share of the rows for validation; their number is rounded up.
 
     Raises InputError: a part would have fewer than two rows.
@@ -79,8 +79,8 @@ def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> t
     count = int(np.ceil(fraction * n))
     if not 2 <= count <= n - 2:
         raise InputError(
-            f"validation_fraction is {fraction} of {n} examples, expected a share that leaves both parts two "
-            f"or more; change it, or take more examples"
+            f"validation_fraction is {fraction} of {n} examples, expected a share that leaves two examples "
+            f"or more in each part; change it, or use more examples"
         )
     order = xp.asarray(check_random_state(seed).permutation(n), device=device)
     if classes is not None:  # sorted by class, then every k-th is held out

@@ -57,7 +57,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     # ----- methods of the subclasses
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
-        """Convert y (n,) or (n, C) to the network's targets on X's side; return them and the Goal.
+        """Convert y (n,) or (n, C) to the network's targets on X's device; return them and the Goal.
 
         Args:
             known: (C,) classes of an earlier fit; None: the classes in y.
@@ -65,7 +65,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
-        """Return the weight of each example, (n,) on X's side, or None if all are 1."""
+        """Return the weight of each example, (n,) on X's device, or None if all are 1."""
         if given is None:
             return None
         return _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)

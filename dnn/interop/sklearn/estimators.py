@@ -57,7 +57,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             labels, for regression R2.
         backend: "auto" uses X's library, or NumPy if scikit-learn does not dispatch (numba for sparse X, if
             it is installed). With a name for ``get_backend`` X is moved to that backend, and results are
-            returned on X's side.
+            returned on X's device.
         device, dtype: of the backend; None: X's. dtype is "float32" or "float64".
         layers: all layers of the network, for examples (features,), instead of the first two arguments. The
             last one returns (C,) by softmax, or for two classes (1,) by sigmoid.
@@ -127,7 +127,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return class_weights(self.class_weight, targets, self.classes_, weights, X.dtype)
 
     def predict(self, X: Any) -> Array:
-        """Return the most likely label (n,), or for multilabel targets (n, C) of 0 and 1, on X's side."""
+        """Return the most likely label (n,), or for multilabel targets (n, C) of 0 and 1, on X's device."""
         outputs, X = self._outputs(X, "predict")
         xp = self.model_.backend.xp
         if self._goal.multilabel:
@@ -139,7 +139,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probabilities (n, C) in the order of ``classes_``, on X's side."""
+        """Return the probabilities (n, C) in the order of ``classes_``, on X's device."""
         return self._probabilities(X, "predict_proba")
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -191,7 +191,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))
 
     def predict(self, X: Any) -> Array:
-        """Return the predictions (n,), or (n, C) for several outputs, on X's side."""
+        """Return the predictions (n,), or (n, C) for several outputs, on X's device."""
         outputs, X = self._outputs(X, "predict")
         found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found

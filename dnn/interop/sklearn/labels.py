@@ -70,8 +70,8 @@ def class_weights(given: Any, numbers: Array, classes: Array, weights: Array | N
     host = move_to(classes, xp=np, device="cpu")
     if isinstance(given, str) and given == "balanced":
         every = xp.arange(classes.shape[0], dtype=numbers.dtype, device=device)
-        here = xp.astype(numbers[:, None] == every[None, :], dtype)  # (n, C)
-        counted = xp.sum(here if weights is None else here * weights[:, None], axis=0)
+        one_hot = xp.astype(numbers[:, None] == every[None, :], dtype)  # (n, C)
+        counted = xp.sum(one_hot if weights is None else one_hot * weights[:, None], axis=0)
         counts = np.asarray([float(count) for count in counted])
         there = counts > 0
         table = np.ones(len(host))

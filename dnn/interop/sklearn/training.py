@@ -30,12 +30,10 @@ from dnn.validation.settings import (
     require_positive,
 )
 
-Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's side
+Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
-INITIALIZER_NAME = (
-    "glorot_uniform"  # scikit-learn's for all activations; on few features He's are much larger
-)
+INITIALIZER_NAME = "glorot_uniform"  # scikit-learn uses it for all activations; with few features He's weights are much larger
 
 
 class Goal(NamedTuple):

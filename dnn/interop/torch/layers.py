@@ -188,7 +188,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         activation_from_module,
         acts_on="elements",
     ),
-    # With the default settings of the activation of that name, these three convert back to an Activation.
+    # With default settings, these three convert back to an Activation of the same name.
     "LeakyReLU": LayerTwin(
         ("LeakyReLU",),
         lambda layer: nn_module("LeakyReLU", layer.slope),
@@ -242,7 +242,7 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "elu": ("ELU", {"alpha": 1.0}),
     "gelu": ("GELU", {"approximate": "tanh"}),
     "silu": ("SiLU", {}),
-    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # a threshold of 20 would give errors of 2e-9
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's default threshold, 20, would give errors of 2e-9
 })  # fmt: skip
 """Activation -> (class in torch.nn, keyword arguments). "linear" needs no module."""
 

@@ -47,9 +47,9 @@ class ChannelsFirst:
     order: np.ndarray | None = None
 
     def pass_layer(self, layer: Layer, twin: LayerTwin, label: str) -> np.ndarray | None:
-        """Follow a layer with known shapes; return the order before it, in which its parameters are.
+        """Follow a layer with known shapes; return the order before it, which its parameters have.
 
-        Raises NoTwin: torch's module would treat other numbers alike than our layer.
+        Raises NoTwin: torch's module would group other numbers than our layer does.
         """
         before = self.order
         shape = layer.input_shape
@@ -72,7 +72,7 @@ class ChannelsFirst:
         raise NoTwin(f"{label} for channels first, on examples of shape {channels_first(shape)}", expected)
 
     def merge(self, branches: "list[ChannelsFirst | None]", adds: bool, label: str) -> None:
-        """Go on after parallel branches. Raises NoTwin: their features are in different orders."""
+        """Continue after parallel branches. Raises NoTwin: their features are in different orders."""
         orders = [branch.order for branch in branches if branch is not None]
         distinct = {None if order is None else order.tobytes() for order in orders}
         if len(distinct) > 1 or not (adds or orders[0] is None):
@@ -87,5 +87,5 @@ class ChannelsFirst:
 
 
 def rows_in(order: np.ndarray | None, short: str) -> Any:
-    """Return the index that puts a parameter of torch (n, ...) in our order; a bias "b" is one of outputs."""
+    """Return the index that puts the rows of torch's parameter in our order. A bias "b" needs no reordering."""
     return slice(None) if order is None or short == "b" else order

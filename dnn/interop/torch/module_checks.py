@@ -43,7 +43,9 @@ def twin_of(module: torch.nn.Module) -> LayerTwin | None:
     """Return the twin of a module, or None."""
     kind = type(unwrap(module))
     name = kind.__name__
-    if not kind.__module__.startswith(("torch.nn.", "dnn.interop.torch.")):  # its name may be one of torch's
+    if not kind.__module__.startswith(
+        ("torch.nn.", "dnn.interop.torch.")
+    ):  # a custom class may have a name of torch
         if not is_sequential(module):
             return None
         name = "Sequential"

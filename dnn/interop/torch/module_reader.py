@@ -60,15 +60,15 @@ class Reader:
 
     def read(self, children: list[Named]) -> list[Pair]:
         """Return the pairs for these modules. Raises NoTwin or InputError, with the name of the module."""
-        waiting = deque(children)
+        rest = deque(children)
         pairs = []
-        while waiting:
-            name, child = waiting.popleft()
-            pairs.append(self._read_one(name, child, waiting))
+        while rest:
+            name, child = rest.popleft()
+            pairs.append(self._read_one(name, child, rest))
         return pairs
 
-    def _read_one(self, name: str, child: Any, waiting: deque[Named]) -> Pair:
-        """Convert a module, and the activation or Flatten behind it if our layer contains it."""
+    def _read_one(self, name: str, child: Any, rest: deque[Named]) -> Pair:
+        """Convert a module; an activation or Flatten that our layer contains is taken from ``rest``, the next ones."""
         label = f"module {name!r} is {child}"
         own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
@@ -84,17 +84,17 @@ class Reader:
         if self.layout is not None and type(module).__name__ == "Unflatten":
             size = channels_last(tuple(module.unflattened_size))
             module = SimpleNamespace(dim=module.dim, unflattened_size=size)
-        if type(module).__name__.startswith("Adaptive") and not self._is_global(name, module, waiting):
+        if type(module).__name__.startswith("Adaptive") and not self._is_global(name, module, rest):
             module = self._fixed_pooling(module, label)
             twin = require_twin(label, module)
         activation = "linear"
         last = child
-        if twin.has_activation and waiting:
-            following, after = waiting[0]
+        if twin.has_activation and rest:
+            following, after = rest[0]
             next_one = activation_of(after)
             if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
                 activation = next_one
-                last = waiting.popleft()[1]
+                last = rest.popleft()[1]
         try:
             layer = twin.make_layer(module, activation, own)
         except NoTwin:
@@ -146,15 +146,15 @@ class Reader:
                     got = f"{label}, which has {setting}={getattr(module, setting)}"
                     raise NoTwin(got, f"{usual}")
 
-    def _is_global(self, name: str, module: Any, waiting: deque[Named]) -> bool:
+    def _is_global(self, name: str, module: Any, rest: deque[Named]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
-        if not waiting or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
+        if not rest or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
             return False
-        following, after = waiting[0]
+        following, after = rest[0]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
         if not is_flatten or not (following.isdecimal() or following == f"{name}_flatten"):
             return False
-        waiting.popleft()
+        rest.popleft()
         return True
 
     def _fixed_pooling(self, module: Any, label: str) -> Any:

@@ -27,12 +27,12 @@ class LayerTwin:
     make_layer: Callable[[Any, str, str], Layer]
     # Our short name -> (torch's name, axes). Our array is torch's permuted by axes.
     parameters: Tensors = field(default_factory=dict)
-    # The same for buffers.
+    # The same for the buffers.
     state: Tensors = field(default_factory=dict)
     has_activation: bool = (
         False  # whether our layer contains an activation, which is a module of its own in torch
     )
-    # What it treats alike: "elements", "channels" of (B, C, ...) in torch, or "features" of vectors (B, n);
+    # The numbers that it treats alike: "elements", "channels" of (B, C, ...) in torch, or "features" of vectors (B, n);
     # "axes": their order matters; "": unknown. Networks with channels first need it.
     acts_on: str = ""
 
@@ -101,8 +101,8 @@ def require_same(module: Module, **expected: Any) -> None:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
 
 
-def plain(value: Any) -> Any:
-    """Return the number in a tuple of one, which modules for sequences have."""
+def unwrap_number(value: Any) -> Any:
+    """Return the only entry of a tuple of one, as torch's modules for sequences store a number."""
     return value[0] if isinstance(value, tuple) and len(value) == 1 else value
 
 
@@ -118,7 +118,7 @@ def layer_maker(
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
-        given = {ours: plain(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
+        given = {ours: unwrap_number(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
         return layer_class(name=name, **given)
 
     return make

@@ -169,7 +169,7 @@ class CompileException(Exception):
         (None, "a kernel ran without effect"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:CuPy records as CUDA graphs only")
+@pytest.mark.filterwarnings("ignore:CuPy records only")
 @pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
 def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, graphs):
     expected = run_training(

@@ -160,7 +160,7 @@ def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):
 def test_count_halvings():
     halved = [SimpleNamespace(facts={"optimizer": SGD(0.8 * 0.5**n).config()}) for n in range(7)]
     assert [count_halvings(SGD(0.8), state) for state in halved[:6]] == [0, 1, 2, 3, 4, 5]
-    with pytest.raises(StateError, match="has another optimizer"):
+    with pytest.raises(StateError, match="has a different optimizer"):
         count_halvings(SGD(0.8), halved[6])
 
 

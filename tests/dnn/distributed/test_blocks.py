@@ -233,11 +233,11 @@ def test_resumes_only_with_the_same_number_of_blocks():
     again.fit(*data(), blocks=4, resume=state, **settings)
     assert same_bits(weights(again), weights(whole))
     for blocks in (1, 2):
-        with pytest.raises(StateError, match=f"has another blocks: 4, expected {blocks}"):
+        with pytest.raises(StateError, match=f"differs in blocks: 4, expected {blocks}"):
             model().fit(*data(), blocks=blocks, resume=state, **settings)
     kept = Kept(2)
     model().fit(*data(), callbacks=[kept], **settings)
-    with pytest.raises(StateError, match="has another blocks: 1, expected 4"):
+    with pytest.raises(StateError, match="differs in blocks: 1, expected 4"):
         model().fit(*data(), blocks=4, resume=kept.states[1], **settings)
 
 

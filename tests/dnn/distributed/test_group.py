@@ -120,7 +120,7 @@ def test_normalised_over_blocks_too(tmp_path):
 def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
     work = train_model(lambda rank: ("numpy", "torch")[rank])
     for said in run(tmp_path, work, 2):
-        assert said.startswith("WorkerError: worker 1 has another ")
+        assert said.startswith("WorkerError: worker 1 differs in ")
         assert "(or --mixed)" in said
     alone = train_model("numpy")(Workers())
     for bits, history in run(tmp_path, work, 2, mixed=True):
@@ -183,9 +183,9 @@ def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
         return train_model("numpy")(workers)
 
     for size, work, words in [
-        (4, other_seed, "WorkerError: worker 3 has another seed: 1, expected that of worker 0, 0"),
-        (2, other_data, "WorkerError: worker 1 has another data"),
-        (2, other_code, 'WorkerError: worker 1 has another code: "version 1"'),
+        (4, other_seed, "WorkerError: worker 3 differs in seed: 1, expected that of worker 0, 0"),
+        (2, other_data, "WorkerError: worker 1 differs in data"),
+        (2, other_code, 'WorkerError: worker 1 differs in code: "version 1"'),
     ]:
         found = run(tmp_path, work, size)
         assert all(said.startswith(words) for said in found), found
@@ -199,7 +199,7 @@ def test_names_a_worker_that_does_not_arrive(tmp_path):
         return train_model("numpy")(workers)
 
     found = run(tmp_path, work, 4, timeout=2.0)
-    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 2 s; the run ends"] * 3
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not arrive within 2 s; the run ends"] * 3
 
 
 def test_names_a_worker_that_ends_before_the_first_update(tmp_path):
@@ -210,7 +210,7 @@ def test_names_a_worker_that_ends_before_the_first_update(tmp_path):
         return train_model("numpy")(workers)
 
     found = run(tmp_path, work, 4, timeout=3.0, whole=False)
-    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not come within 3 s; the run ends"] * 3
+    assert found[:2] + found[3:] == ["WorkerError: worker 2 did not arrive within 3 s; the run ends"] * 3
 
 
 class Stop(Callback):

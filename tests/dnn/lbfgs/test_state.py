@@ -142,7 +142,7 @@ def test_rejects_impossible_states(tmp_path):
     assert len(forged) == 18 + 11 + 24
     for case in forged:
         tensor_files.write(path, FORMAT, VERSION, *case)
-        with pytest.raises(CheckpointError, match="does not fit together"):
+        with pytest.raises(CheckpointError, match="is inconsistent"):
             load_state(path, backend)
     tensor_files.write(path, FORMAT, VERSION, about, arrays)
     assert same_bits(load_state(path, backend).point, state.point)

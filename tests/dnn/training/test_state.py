@@ -98,7 +98,7 @@ def test_rejects_states_of_another_training(make_backend, change, word):
     options = dict(change)
     other = model_on(backend, options.pop("optimizer", None), options.pop("units", 9))
     before = backend.to_host(other.parameters.values).copy()
-    with pytest.raises(StateError, match=f"has another {word}"):
+    with pytest.raises(StateError, match=f"differs in {word}"):
         fit(other, resume=kept.states[4], **options)
     np.testing.assert_array_equal(backend.to_host(other.parameters.values), before)
 
@@ -108,7 +108,7 @@ def test_rejects_states_of_other_data(make_backend):
     fit(model_on(backend), [kept])
     x, y = data()
     x[0, 0] += 1
-    with pytest.raises(StateError, match="has another data"):
+    with pytest.raises(StateError, match="differs in data"):
         model_on(backend).fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=kept.states[4])
 
 
@@ -175,9 +175,9 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
     assert (found.epoch, found.history["mine"]) == ([3, 4], [7.0, 8.0])
     assert before(5).epoch == []
     for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"mine": [7.0]}, {"r2": [0.0, 0.0]}):
-        with pytest.raises(StateError, match="has the epochs' loss, seconds, "):
+        with pytest.raises(StateError, match="state has loss, seconds, "):
             before(5, **measured, **other)
-    with pytest.raises(StateError, match="has the epochs' loss, expected loss, seconds"):
+    with pytest.raises(StateError, match="state has loss, expected loss, seconds"):
         before(5, loss=[3.0, 2.0])
 
 
@@ -333,5 +333,5 @@ def test_resuming_on_another_backend_warns_about_bits(make_backend, caplog, made
     assert words in said
     assert said.count("\n") == bool(words)
     state.facts["made_with"] = None
-    with pytest.raises(StateError, match="has another made_with: None"):
+    with pytest.raises(StateError, match="differs in made_with: None"):
         fit(model_on(make_backend("numpy")), resume=state)

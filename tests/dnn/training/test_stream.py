@@ -139,9 +139,9 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         assert numbers(again) == numbers(history)
     said = {name: kept.states[0].facts[name] for name in ("data", "batch_size", "shuffle", "steps_per_epoch")}
     assert [*said.values()] == ["batches of an iterable", None, False, 6]
-    with pytest.raises(StateError, match="has another data: batches of an iterable"):
+    with pytest.raises(StateError, match="differs in data: batches of an iterable"):
         fit_model(backend, *small_data(), resume=kept.states[0])
-    with pytest.raises(StateError, match="has another steps_per_epoch"):
+    with pytest.raises(StateError, match="differs in steps_per_epoch"):
         fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
 
 

@@ -222,7 +222,7 @@ BAD_SETTINGS = [
     ({"batch_size": 0}, "batch_size is 0"),
     ({"max_iter": 0.5}, "max_iter is 0.5"),
     ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction is 1.5"),
-    ({"early_stopping": True, "validation_fraction": 0.01}, "leaves both parts two or more"),
+    ({"early_stopping": True, "validation_fraction": 0.01}, "leaves two examples or more in each part"),
     ({"layers": [Dense(4, "softmax")]}, "layers end with 4 outputs and the activation 'softmax', expected 3"),
     ({"layers": [Dense(3)]}, "expected 3 and 'softmax'"),
     ({"backend": "nunpy"}, "nunpy"),
@@ -237,7 +237,7 @@ BAD_SETTINGS = [
     ({"warm_start": "yes"}, "warm_start is 'yes'"),
     ({"early_stopping": 2}, "early_stopping is 2"),
     ({"layers": "dense"}, "layers"),
-    ({"early_stopping": True, "validation_fraction": 0.97}, "leaves both parts two or more"),
+    ({"early_stopping": True, "validation_fraction": 0.97}, "leaves two examples or more in each part"),
 ]
 
 
