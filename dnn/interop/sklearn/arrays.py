@@ -1,7 +1,7 @@
 """Arrays of the estimators: choose a backend for X, split X, and return results on X's device.
 
-"On X's device" means in X's library and on its device if scikit-learn dispatches (``array_api_dispatch=True``),
-else in NumPy.
+"On X's device" means in X's library and on its device if scikit-learn dispatches
+(``array_api_dispatch=True``), else in NumPy.
 """
 
 import contextlib

@@ -33,7 +33,7 @@ from dnn.validation.settings import (
 Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
-INITIALIZER_NAME = "glorot_uniform"  # scikit-learn uses it for all activations; with few features He's weights are much larger
+INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
 
 class Goal(NamedTuple):

@@ -242,7 +242,7 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "elu": ("ELU", {"alpha": 1.0}),
     "gelu": ("GELU", {"approximate": "tanh"}),
     "silu": ("SiLU", {}),
-    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's default threshold, 20, would give errors of 2e-9
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's 20 causes errors of 2e-9
 })  # fmt: skip
 """Activation -> (class in torch.nn, keyword arguments). "linear" needs no module."""
 

@@ -87,5 +87,5 @@ class ChannelsFirst:
 
 
 def rows_in(order: np.ndarray | None, short: str) -> Any:
-    """Return the index that puts the rows of torch's parameter in our order. A bias "b" needs no reordering."""
+    """Return the index that puts the rows of torch's parameter in our order. A bias "b" stays as it is."""
     return slice(None) if order is None or short == "b" else order

@@ -29,10 +29,8 @@ class LayerTwin:
     parameters: Tensors = field(default_factory=dict)
     # The same for the buffers.
     state: Tensors = field(default_factory=dict)
-    has_activation: bool = (
-        False  # whether our layer contains an activation, which is a module of its own in torch
-    )
-    # The numbers that it treats alike: "elements", "channels" of (B, C, ...) in torch, or "features" of vectors (B, n);
+    has_activation: bool = False  # whether our layer contains an activation; in torch it is a module
+    # What the module treats alike: "elements", "channels" of (B, C, ...), or "features" of vectors (B, n).
     # "axes": their order matters; "": unknown. Networks with channels first need it.
     acts_on: str = ""
 
@@ -125,11 +123,11 @@ def layer_maker(
 
 
 def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
-    """Return such a function for a convolution. ``more``: settings with the same name in torch."""
+    """Return the function of ``layer_maker`` for a convolution. ``more``: settings with equal names in torch."""
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, padding_mode="zeros", **expected)
-        size, strides, padding = map(plain, (module.kernel_size, module.stride, module.padding))
+        size, strides, padding = map(unwrap_number, (module.kernel_size, module.stride, module.padding))
         options = {option: getattr(module, option) for option in more}
         return layer_class(
             module.out_channels, size, activation, strides=strides, padding=padding,
