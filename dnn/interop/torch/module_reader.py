@@ -68,7 +68,7 @@ class Reader:
         return pairs
 
     def _read_one(self, name: str, child: Any, rest: deque[Named]) -> Pair:
-        """Convert a module, with the activation or Flatten that our layer contains; ``rest``: the next modules."""
+        """Convert a module, with the activation or Flatten from ``rest`` that our layer contains."""
         label = f"module {name!r} is {child}"
         own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)

@@ -123,7 +123,7 @@ def layer_maker(
 
 
 def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
-    """Return the function of ``layer_maker`` for a convolution. ``more``: settings with equal names in torch."""
+    """As ``layer_maker``, for a convolution. ``more``: settings that have the same name in torch."""
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, padding_mode="zeros", **expected)
