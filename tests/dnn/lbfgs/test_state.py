@@ -171,9 +171,9 @@ def test_rejects_inconsistent_facts_by_name(tmp_path):
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     for changes, word in (
         ({"dtype": "float32"}, "dtype 'float32', expected float64"),
-        ({"rho": "none"}, "fit together"),
+        ({"rho": "none"}, "inconsistent"),
         ({"rho": about["rho"][:-1]}, "vectors are named"),
-        ({"value": "low"}, "fit together"),
+        ({"value": "low"}, "inconsistent"),
         ({"iterations": 6}, "history"),
         ({"reason": "bored"}, "bored"),
     ):
