@@ -84,7 +84,7 @@ def test_host_readable_memory_is_shared(make_backend, kind):
 REFUSED = {
     "on CUDA": (
         Elsewhere(),
-        "Elsewhere on device cuda:0, expected .* nothing is copied between devices unas",
+        "Elsewhere on device cuda:0, expected .* arrays are not copied between devices implicitly",
     ),
     "without memory": (torch.empty(4, 3, device="meta"), "x (is|cannot be read)"),
     "sparse": (torch.from_numpy(X).to_sparse(), r"x (is sparse.*x.to_dense\(\)|cannot be read)"),
