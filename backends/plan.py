@@ -51,6 +51,8 @@ class Plan:
         rates: (R,) learning rate per update; the last one repeats.
         sums: (3,), added to: the losses, and the number of correct predictions if ``accuracy``.
         unroll: number of updates per replay, for a backend that records them.
+        label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
+            others.
     """
 
     x: Array | Compressed
@@ -67,3 +69,4 @@ class Plan:
     sums: Array
     accuracy: bool
     unroll: int = 25
+    label_smoothing: float = 0.0

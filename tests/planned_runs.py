@@ -13,7 +13,7 @@ SMOOTH = 1e-3
 causes a full-size step, and rounding depends on the processor."""
 
 
-def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, **settings):
+def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, loss=None, **settings):
     """Train a case (layers, x, optimizer, batch size); return name -> array in the backend's
     dtype, and whether each kind of batch had a plan. Without ``with_plans`` it runs layer by layer.
     """
@@ -29,7 +29,7 @@ def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, **s
         patched.setattr(dnn.training.runners, "plan_updates", record_plan)
         made = [type(layer)(**layer.config()) for layer in layers]
         model = Sequential(made, input_shape=x.shape[1:], backend=backend, seed=4)
-        model.compile(optimizer=optimizer)
+        model.compile(loss or "categorical_crossentropy", optimizer=optimizer)
         if start is not None:
             start(model.parameters.value)
         history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history

@@ -141,6 +141,7 @@ def _can_be_planned(plan: Plan, backend: Backend) -> bool:
         and x.flags.c_contiguous
         and plan.y.flags.c_contiguous
         and plan.optimizer in OPTIMIZERS
+        and plan.label_smoothing == 0.0
         and all(layer.activation in FUSED_KINDS for layer in plan.layers)
         and 0 < batch <= MAX_BATCH
         and plan.layers[-1].W.shape[1] <= MAX_CLASSES

@@ -56,13 +56,15 @@ def multiply_by_derivative(dz, y, kind):  # type: ignore[no-untyped-def]
 
 
 @jit_helper
-def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
+def cross_entropy(logits, targets, index, smoothing):  # type: ignore[no-untyped-def]
     """Return (sum of the losses, number of correct predictions).
 
-    Overwrites ``logits`` (B, C) with their gradient, (softmax - target) / B.
+    Overwrites ``logits`` (B, C) with their gradient, (softmax - target) / B. The target of an example is
+    1 - e + e / C for its class and e / C for the others, with e = ``smoothing``.
     """
     f = np.float32
     rows = f(logits.shape[0])
+    classes = f(logits.shape[1])
     loss = f(0.0)
     right = f(0.0)
     for i in range(logits.shape[0]):
@@ -74,15 +76,21 @@ def cross_entropy(logits, targets, index):  # type: ignore[no-untyped-def]
             if row[j] > row[best] or first_nan:  # as argmax: the first NaN counts as the maximum
                 best = j
         top = row[best]
-        picked = row[target]
+        expected = row[target] - top  # logit - top, weighted with the target
         total = f(0.0)
+        shifts = f(0.0)
         for j in range(row.shape[0]):
-            row[j] = np.exp(row[j] - top)
+            shift = row[j] - top
+            shifts += shift
+            row[j] = np.exp(shift)
             total += row[j]
-        loss += np.log(total) - (picked - top)
+        if smoothing > f(0):
+            expected = (f(1) - smoothing) * expected + smoothing * (shifts / classes)
+        loss += np.log(total) - expected
         right += f(best == target)
         for j in range(row.shape[0]):
-            row[j] = (row[j] / total - f(j == target)) / rows
+            expected = smoothing / classes + (f(1) - smoothing) * f(j == target)
+            row[j] = (row[j] / total - expected) / rows
     return loss, right
 
 

@@ -1,6 +1,7 @@
 """Run a plan on the worker threads: check that they support it, and build the records that they read."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,13 @@ def compile_plan(plan: Plan) -> Callable[[int], None] | None:
         or not _is_readable(plan.x)
     ):
         return None
-    records = _build_records(plan)  # referenced by ``run``, which keeps their arrays alive
+    # Built at the first update, since the density of x may only be known then. It keeps the arrays alive.
+    records = cache(lambda: _build_records(plan))
 
     def run(n: int) -> None:
         if not 0 <= int(plan.position[0]) <= plan.order.shape[0] - n:
             raise IndexError(f"{n} updates from batch {plan.position[0]} on, of {plan.order.shape[0]}")
-        pool.run(records[0].ctypes.data, n)
+        pool.run(records()[0].ctypes.data, n)
 
     return run
 
@@ -82,6 +84,7 @@ def _build_records(plan: Plan) -> tuple[np.ndarray, list[np.ndarray]]:
         logits=_floats(rows * int(layers[-1]["n_out"]) * MAX_WORKERS),
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
         decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, flush_every=FLUSH_EVERY,
+        smoothing=plan.label_smoothing,
     )  # fmt: skip
     return record, arrays
 

@@ -144,7 +144,7 @@ def add_rows(index, values, rows, out):  # type: ignore[no-untyped-def]
 
 @jit_helper
 def copy_numbers(source, out):  # type: ignore[no-untyped-def]
-    """out = source. ``out[:] = source`` compiles Numba's text for wrong shapes too, which takes two seconds."""
+    """out = source. ``out[:] = source`` would compile a message about shapes, which takes two seconds."""
     for j in range(out.shape[0]):
         out[j] = source[j]
 

@@ -49,7 +49,7 @@ PLAN_DTYPE = record_dtype(
     "rows n_inputs n_examples x columns row_starts x_format y order position layers n_layers sparse accuracy "
     "rates n_rates control sums batch places counts row_indices transposed starts logits scratch "
     "scratch_size flush_every",
-    "scale beta1 rest1 beta2 rest2 epsilon decay floor",
+    "scale beta1 rest1 beta2 rest2 epsilon decay floor smoothing",
 )
 LAYER_DTYPE = record_dtype("n_in n_out kind W b mW vW mb vb inputs parts dz")
 
@@ -245,7 +245,7 @@ def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
     dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss itself
     logits = matrix_at(dz, rows, top.n_out)
     sum_parts(mailbox, plan, top, logits, np.int64(0), top.n_out)  # the literal 0 would compile a second form
-    loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index)
+    loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index, plan.smoothing)
     if worker == 0:
         sums = floats_at(plan.sums, 3)
         sums[0] += loss

@@ -1,7 +1,7 @@
 """Describe updates as data (``backends.plan``), for a backend that runs them faster than layer by layer.
 
 ``dnn.training.step`` defines the updates; a plan changes the same arrays. A plan exists for networks of Dense
-layers with the cross-entropy of class numbers, and with no metric or the accuracy.
+layers with the cross-entropy of class numbers (also smoothed ones), and with no metric or the accuracy.
 """
 
 from collections.abc import Callable
@@ -76,6 +76,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
 def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) -> Plan:
     """Return the plan of these layers for the batch."""
     network = step.network
+    loss: Any = network.goal
     metrics = network.metrics_for(True)
     parameters = network.parameters
     state = network.optimizer_state
@@ -83,12 +84,12 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) 
     return Plan(
         *batch, _layers(network, layers), vectors,
         network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
-        step.totals.sums, bool(metrics), unroll,
+        step.totals.sums, bool(metrics), unroll, loss.label_smoothing,
     )  # fmt: skip
 
 
 def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
-    """Whether a plan can describe the update: Dense layers and plain cross-entropy, nothing else."""
+    """Whether a plan can describe the update: Dense layers and cross-entropy of class numbers."""
     network = step.network
     metrics = network.metrics_for(True)
     loss = network.goal
@@ -96,7 +97,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
         network.penalty is None and not network.frozen_names and network.optimizer.uses_plain_kernel
         and all(type(layer) is Dense for layer in layers)
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
-        and loss.label_smoothing == 0.0 and loss.ignored_class is None
+        and loss.ignored_class is None
         and step.y.ndim == 1 and step.weights is None
         and tuple(metrics) in ((), (METRICS["accuracy"],))
     )  # fmt: skip

@@ -144,6 +144,7 @@ OTHERS = {
     "many classes": {"layers": make_plan(129).layers},
     "large products, which cuBLAS does faster": {"layers": of_size(2**20, 65).layers},
     "another optimizer": {"optimizer": "adam_amsgrad"},
+    "smoothed labels": {"label_smoothing": 0.1},
     "another activation": {"layers": make_plan(activation="gelu").layers},
     "empty batches": {"order": np.zeros((2, 0), np.int64)},
     "large batches": {"order": np.zeros((1, 65536), np.int64)},

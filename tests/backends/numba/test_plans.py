@@ -22,7 +22,7 @@ import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy import blas
 from backends.numpy.thread_count import ThreadCount
-from dnn import Dense, Sequential
+from dnn import CategoricalCrossentropy, Dense, Sequential
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
@@ -126,6 +126,18 @@ def test_a_plan_gives_the_results_of_the_layers(name, workers):
         if what == "accuracy":  # two logits that are equal up to rounding may change it
             bound = 1.5 / len(LABELS) / np.linalg.norm(expected)
         assert_close(plan[what], expected, bound, what)
+
+
+@pytest.mark.parametrize("smoothing", [0.05, 0.6])
+@pytest.mark.parametrize("name", ["sparse", "one layer"])
+def test_a_plan_with_smoothed_labels_gives_the_results_of_the_layers(name, smoothing):
+    plan, layers = (
+        run_training(CASES[name], with_plans, loss=CategoricalCrossentropy(label_smoothing=smoothing))
+        for with_plans in (True, False)
+    )
+    assert all(plan[1])
+    for what, expected in layers[0].items():
+        assert_close(plan[0][what], expected, 3e-6, what)
 
 
 @pytest.mark.parametrize("name", ["sparse", "dense", "one layer"])
