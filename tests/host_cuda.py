@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -91,11 +94,24 @@ def _raw_symbol(name, real, pixel):
 
 @cache
 def library():
-    """All kernels in one shared library, compiled once per session."""
-    import tempfile
+    """All kernels in one shared library, compiled once for each version of their text."""
+    text = source_text()
+    name = hashlib.sha256((text + (HERE / "host_cuda.h").read_text(encoding="utf-8")).encode()).hexdigest()
+    with tempfile.TemporaryDirectory() as temporary:
+        built = HERE.parent / "build" / f"host-cuda-{name[:16]}.so"
+        if not built.exists():
+            compiled = compile_library(text, Path(temporary))
+            try:
+                built.parent.mkdir(exist_ok=True)
+                shutil.copy(compiled, partial := built.with_suffix(f".{os.getpid()}"))
+                os.replace(partial, built)  # another process may compile the same now
+            except OSError:  # a checkout that can only be read
+                built = compiled
+        return ctypes.CDLL(str(built))  # loaded before the temporary folder is removed
 
-    assert COMPILER is not None
-    folder = Path(tempfile.mkdtemp(prefix="dnn-host-cuda-"))
+
+def source_text():
+    """Return all kernels, for all types, as C++ for the host."""
     text = f'#include "{HERE / "host_cuda.h"}"\n{cuda.arithmetic()}'
     text += "".join(_loop(name, types) for name in cuda.ELEMENTWISE for types in _instances(name))
     for real in ("float", "double"):
@@ -110,24 +126,18 @@ def library():
                 f"{head}\nnamespace {_raw_symbol('host', real, pixel)} {{\n{rest}\nusing namespace kernels;\n"
             )
             text += f"{entries}}}\n"
+    return text
+
+
+def compile_library(text, folder):
+    """Return the path of the shared library, in this folder."""
+    assert COMPILER is not None
     source, target = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
-    command = [
-        COMPILER,
-        "-std=c++17",
-        "-O2",
-        "-U_FORTIFY_SOURCE",
-        "-shared",
-        "-fPIC",
-        "-o",
-        str(target),
-        str(source),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    options = ["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-o"]
+    done = subprocess.run([COMPILER, *options, target, source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = ctypes.CDLL(str(target))
-    shutil.rmtree(folder)  # the library is loaded by now
-    return found
+    return target
 
 
 def _pointer(array):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, run, run_here, serving
+from command_lines import SCRIPTS, run_here, serving
 from documents import (
     DOCUMENTS,
     GUIDE,
@@ -187,8 +187,11 @@ def python_blocks(monkeypatch, tmp_path):
 # README.zh.md has README.md's programs: see test_both_readmes_have_the_same_numbers.
 OTHERS = [document for document in DOCUMENTS if document not in GUIDE and document.name != "README.zh.md"]
 
+# The program on this page takes 6 s; array-agreement/tests cover what it does.
+QUICK_DOCUMENTS = [document for document in OTHERS if document.name != "agreement-for-your-code.md"]
 
-@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
+
+@pytest.mark.parametrize("document", others_slow(OTHERS, QUICK_DOCUMENTS), ids=lambda path: path.name)
 def test_python_blocks_run(document, python_blocks):
     for _ in python_blocks(document):
         pass
@@ -261,14 +264,14 @@ def place(tmp_path_factory):
     """Return a folder with what the documents' commands read: a run, a picture, a small MNIST."""
     place = tmp_path_factory.mktemp("place")
     options = TRAIN.replace("{n}", "NAME").split()
-    assert run("train", *options, "--backend", "numpy", cwd=place).returncode == 0
+    assert run_here("train", *options, "--backend", "numpy", cwd=place).returncode == 0
     digit = load_dataset("digits").x_test[0].reshape(8, 8)
     Image.fromarray(digit).resize((80, 80)).save(place / "digit.png")
     write_raw_files(place / "data", small_set())
     return place
 
 
-QUICK_LINES = ["train.py --backend auto", "examples/find_anomalies.py"]
+QUICK_LINES = ["train.py --backend auto", "evaluate.py runs/NAME --backend torch"]
 
 
 @pytest.mark.parametrize("command", others_slow(SCRIPT_LINES, QUICK_LINES))

@@ -85,9 +85,9 @@ def offences(source, name):
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_files_do_not_execute_what_they_read(name):
-    assert offences((ROOT / name).read_text(encoding="utf-8"), name) == []
+def test_files_do_not_execute_what_they_read():
+    found = {name: offences((ROOT / name).read_text(encoding="utf-8"), name) for name in NAMES}
+    assert {name: words for name, words in found.items() if words} == {}
 
 
 @pytest.mark.parametrize(
@@ -129,24 +129,13 @@ def distributions(tree):
     return {DISTRIBUTIONS.get(top, top).lower().replace("_", "-") for top in tops}
 
 
-def outside_modules(name):
-    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-    return distributions(tree)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_imports_are_declared(name):
-    """By the project, or by an extra if the file handles the missing package."""
+def test_imports_are_declared():
+    """By the project, or by an extra if the file handles the missing package: in dnn that is an import inside
+    a function, except in the files of optional interop."""
     required, extras = declared()
-    assert outside_modules(name) - required - extras <= OPTIONAL
-
-
-def test_top_level_imports_of_dnn_are_required():
-    """Imports outside functions cannot be optional, except in the files of optional backends and interop."""
-    required, _ = declared()
     for name in NAMES:
-        if not name.startswith("dnn/") or name.startswith(OPTIONAL_ROOMS):
-            continue
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
-        tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-        assert distributions(tree) <= required, name
+        assert distributions(tree) - required - extras <= OPTIONAL, name
+        if name.startswith("dnn/") and not name.startswith(OPTIONAL_ROOMS):
+            tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            assert distributions(tree) <= required, name

@@ -57,28 +57,29 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
                 yield node.body[0].lineno, docstring
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_names_and_sentences(path: Path) -> None:
+def faults(path: Path) -> Iterator[str]:
+    """Yield what needs a second reading in a file."""
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    found = [
-        f"{node.lineno}: function {node.name} is a participle, expected a verb or the noun that it returns"
-        for node in functions(tree)
-        if is_participle(node.name)
-    ]
-    found += [
-        f"{node.lineno}: constant {target.id} is vague, expected a noun with its bound or unit"
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name) and target.id.strip("_") in VAGUE_CONSTANTS
-    ]
+    for node in functions(tree):
+        if is_participle(node.name):
+            expected = "expected a verb or the noun that it returns"
+            yield f"{path}:{node.lineno}: function {node.name} is a participle, {expected}"
+    for node in tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and target.id.strip("_") in VAGUE_CONSTANTS:
+                expected = "expected a noun with its bound or unit"
+                yield f"{path}:{node.lineno}: constant {target.id} is vague, {expected}"
     for line, sentence in prose(text):
         words = " ".join(sentence.split())
-        found += [
-            f"{line}: {riddle} needs a second reading" for riddle in RIDDLES if re.search(riddle, words)
-        ]
-    assert not found, "\n".join([str(path), *found])
+        for riddle in RIDDLES:
+            if re.search(riddle, words):
+                yield f"{path}:{line}: {riddle} needs a second reading"
+
+
+def test_names_and_sentences() -> None:
+    found = [fault for path in SOURCES for fault in faults(path)]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(

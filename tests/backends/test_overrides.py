@@ -34,13 +34,15 @@ def overrides() -> Iterator[Any]:
                 variants = ("plain", "strided", "turned", "special", "alias")
                 for variant in variants if KERNELS[name].aliases else variants[:-1]:
                     label = "-".join((backend_id, dtype, name, *filter(None, (kind,)), variant))
-                    marks = [pytest.mark.slow] if is_compiled_again(backend_id, dtype, variant) else []
+                    marks = [] if is_quick(backend_id, dtype, variant) else [pytest.mark.slow]
                     yield pytest.param(backend_id, dtype, (name, kind), variant, id=label, marks=marks)
 
 
-def is_compiled_again(backend_id: str, dtype: str, variant: str) -> bool:
-    """Return whether numba compiles its loops once more, from the same source, for this layout and dtype."""
-    return backend_id == "numba" and (variant == "turned" or (dtype == "float64" and variant == "strided"))
+def is_quick(backend_id: str, dtype: str, variant: str) -> bool:
+    """Return whether the short run includes this: one dtype has the variants, and numba compiles its loops
+    once more, from the same source, for each layout."""
+    layouts = ("strided", "turned")
+    return variant == "plain" or (dtype == "float32" and not (backend_id == "numba" and variant in layouts))
 
 
 def _split(backend_id: str) -> tuple[str, str | None]:

@@ -305,6 +305,7 @@ FEW = (
     (LAYERS, ("Dense",)),
     (LOSSES, ("categorical_crossentropy", "mean_squared_error")),
     (OPTIMIZERS, ("sgd", "adam")),
+    (ACTIVATIONS, ("linear", "relu", "sigmoid", "tanh", "softmax", "gelu")),
 )
 """The parts that the check below goes through beside the registered ones."""
 

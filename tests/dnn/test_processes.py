@@ -83,12 +83,10 @@ def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
     wanted = one.predict(rows(20))
     values = one.parameters.values
     other.fit(rows(20), np.arange(20) % 3)
-    del other
-    gc.collect()
+    del other  # which frees its memory at once, see below
     assert same_bits(one.predict(rows(20)), wanted)
     layer = one.layers[0]
     del one
-    gc.collect()
     assert float(backend.to_host(values).sum()) != 0.0  # arrays of the deleted model remain valid
     assert layer.value["W"].shape == (6, 9)
 
@@ -97,7 +95,6 @@ def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
 def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
     """Without the cyclic garbage collector, which counts objects and not their size."""
     backend = make_backend(name)
-    gc.collect()
     gc.disable()
     try:
         one = model(backend)

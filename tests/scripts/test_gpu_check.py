@@ -13,7 +13,7 @@ import host_cuda
 import pytest
 from benchmarks import settings as benchmark
 from benchmarks.task import load
-from command_lines import assert_refused, run, run_here
+from command_lines import assert_refused, run_here
 from gpu_checks import forms, parts
 from gpu_checks import run as checks
 from gpu_checks.common import Settings
@@ -30,7 +30,7 @@ no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there 
 
 @no_gpu
 def test_reports_a_missing_device():
-    result = run("gpu_check")
+    result = run_here("gpu_check")
     assert result.returncode == 3
     assert result.stderr.startswith("gpu_check.py: no CUDA device can be used: ")
     assert len(result.stderr.strip().splitlines()) == 1
@@ -133,10 +133,13 @@ def test_all_parts_fit_into_eight_minutes():
 # --------------------------------------------------------------------------- other programs
 
 
-@pytest.mark.parametrize("wrong", [pytest.param((), marks=pytest.mark.slow), ("--mutant", "lost-duplicates")])
-def test_agreement_rows(wrong):
+@pytest.mark.parametrize(
+    ("libraries", "wrong"),
+    [pytest.param("numpy torch", (), marks=pytest.mark.slow), ("numpy", ("--mutant", "lost-duplicates"))],
+)
+def test_agreement_rows(libraries, wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
-    found = parts.check_agreement(Settings(device="cpu"), "numpy torch", *options)
+    found = parts.check_agreement(Settings(device="cpu"), libraries, *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
 
@@ -232,7 +235,7 @@ class HostSettings:
 
 def wrong_forms(trouble, monkeypatch):
     host_cuda.install(monkeypatch)
-    monkeypatch.setattr(forms, "N_UPDATES", 30)
+    monkeypatch.setattr(forms, "N_UPDATES", 10)
     rows = dict(forms.forms(HostSettings(trouble)))
     assert list(rows) == list(FORMS)
     assert all(

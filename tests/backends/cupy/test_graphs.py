@@ -128,7 +128,7 @@ def run_training(backend, *layers, **settings):
     layers = [*layers, Dense(7, "relu"), Dense(3, "softmax")]
     model = Sequential(layers, input_shape=(9,), backend=backend, seed=2)
     model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
-    history = model.fit(X, Y, epochs=3, verbose=0, **({"batch_size": 2} | settings)).history
+    history = model.fit(X, Y, verbose=0, **({"epochs": 3, "batch_size": 2} | settings)).history
     return model.parameters.values.copy(), history["loss"], history["accuracy"]
 
 
@@ -173,13 +173,13 @@ class CompileException(Exception):
 @pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
 def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, graphs):
     expected = run_training(
-        card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5
+        card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5, epochs=1
     )
     assert not PLANNED & set(card.started)
     card.error = error
     card.idle = error is None
     with pytest.warns(UserWarning, match="updates run layer by layer") as caught:
-        found = run_training(card.backend(graphs=graphs), batch_size=5)
+        found = run_training(card.backend(graphs=graphs), batch_size=5, epochs=1)
     told = [str(w.message) for w in caught if "planned update" in str(w.message)]
     assert len(told) == 1
     assert words in told[0]
@@ -192,5 +192,5 @@ def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, gr
 def test_warns_about_steps_that_cannot_be_recorded(card, case):
     settings, layers = ({"precision": "tf32"}, []) if case == "tf32" else ({}, [LayerNormalization()])
     with pytest.warns(UserWarning, match=r"CuPy records only .* as CUDA graphs; .* run one by one"):
-        run_training(card.backend(**settings), *layers, batch_size=5)
+        run_training(card.backend(**settings), *layers, batch_size=5, epochs=1)
     assert card.replays == []

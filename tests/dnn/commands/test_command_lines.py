@@ -1,6 +1,6 @@
 """The command lines as a user types them, judged by their output.
 
-Each command runs once in its own process; other tests run in this process.
+``train`` and ``predict`` run in processes of their own, where warnings are not errors; all else in this one.
 """
 
 import json
@@ -85,8 +85,7 @@ def test_run_folder_contents(run_folder):
 @pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
 def test_backends_train_and_evaluate_alike(run_folder, backend, tmp_path):
     folder, printed = run_folder
-    command = run if backend == "numpy" else run_here
-    result = command("evaluate", folder, "--backend", backend)
+    result = run_here("evaluate", folder, "--backend", backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
     result = run_here("train", *OPTIONS, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
@@ -208,7 +207,7 @@ def test_rejects_broken_runs(run_folder, tmp_path):
 
 
 def test_doctor_names_every_backend():
-    result = run("doctor")
+    result = run_here("doctor")
     assert result.returncode == 0, result.stderr
     for name in ("numpy", "cupy", "torch", "strict"):
         assert f"\n{name}: " in result.stdout
@@ -243,12 +242,13 @@ def test_doctor_reports_torch_on_cuda(works, monkeypatch, capsys):
 @pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))
 def test_train_on_mnist(backend, mnist_dir, tmp_path):
     result = run_here(
-        "train", "--backend", backend, "--limit", 6000, "--epochs", 3,
+        "train", "--backend", backend, "--hidden", 100, "--limit", 3000, "--batch-size", 30,
+        "--epochs", 3,
         "--data-dir", mnist_dir, "--run-dir", tmp_path / "run", "--quiet",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
-    assert float(result.stdout.split()[2]) > 0.93
+    assert float(result.stdout.split()[2]) > 0.85
 
 
 @pytest.mark.parametrize("preset", others_slow(PRESETS, ["lecture", "best"]))

@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, assert_refused, run, run_here, serving
+from command_lines import assert_refused, run, run_here, serving
 from helpers import MAX_SECONDS
 from hostile import for_each
 from hypothesis import strategies as st
@@ -300,11 +299,9 @@ def test_bad_server_arguments_are_reported(arguments, page_folder):
     )
 
 
-def test_a_missing_extra_is_reported(page_folder):
-    code = f"import sys; sys.modules['starlette'] = None; sys.path.insert(0, {str(SCRIPTS)!r}); "
-    code += "sys.argv = ['draw.py', 'run']; import draw"
-    done = subprocess.run([sys.executable, "-c", code], cwd=page_folder, capture_output=True, text=True)
-    assert_refused(done, "Starlette", "[page]")
+def test_a_missing_extra_is_reported(page_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dnn.commands.page.server", None)  # importing it raises
+    assert_refused(run_here("draw", "run", cwd=page_folder), "Starlette", "[page]")
 
 
 @pytest.mark.slow

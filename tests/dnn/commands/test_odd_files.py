@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_lines import SCRIPTS, assert_refused, run_here
+from helpers import others_slow
 
 from backends import InputError
 from dnn.commands.run_folder import read_config
@@ -79,12 +80,15 @@ def test_unwritable_models_are_reported(folder, name):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize(
     "command",
-    [
-        "evaluate run",
-        "evaluate run --json",
-        "doctor",
-        "agree --levels L0 --quick --dataset digits --backends numpy",
-    ],
+    others_slow(
+        [
+            "evaluate run",
+            "evaluate run --json",
+            "doctor",
+            "agree --levels L0 --quick --dataset digits --backends numpy",
+        ],
+        ["evaluate run"],
+    ),
 )
 def test_a_full_stdout_is_reported(folder, command):
     name, *words = command.split()

@@ -143,8 +143,9 @@ def test_short_fault_injection_run():
     )
 
 
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
-    result = run("train", *TRAINING, *DIVERGENCE, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
+    result = run_here("train", *TRAINING, *DIVERGENCE, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged")  # a thirty-second of this rate is still too high
     assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
         "0.5", "0.25", "0.125", "0.0625", "0.03125",

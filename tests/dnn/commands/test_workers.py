@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
 from command_lines import SCRIPTS, assert_refused, run
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -97,7 +97,9 @@ def test_killed_workers_lose_nothing(tmp_path):
     assert groups.tally.finished
 
 
-@pytest.mark.parametrize("receivers", [range(4), [3]])  # torchrun forwards the signal to all workers
+@pytest.mark.parametrize(  # torchrun forwards the signal to all workers
+    "receivers", others_slow([(0, 1, 2, 3), (3,)], [(0, 1, 2, 3)])
+)
 def test_resume_with_another_number_of_workers_after_a_signal(receivers, tmp_path, reference):
     place = tmp_path / "run"
     arguments = [*OPTIONS, "--epochs", "12", "--run-dir", str(place)]

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import assert_close
+from helpers import assert_close, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -91,7 +91,7 @@ def train_model(backend, normalised=False, seed=0, n=53, watch=()):
     return work
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("backend", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
     """Bits of weights, optimizer and history. The last batch has 5 examples: some workers get none."""
     pytest.importorskip(backend)

@@ -7,7 +7,7 @@ Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, weights
+from helpers import others_slow, same_bits, weights
 from hostile import Refusal, attempt, for_each
 from hypothesis import strategies as st
 
@@ -146,7 +146,7 @@ def plain(given, use):
     return host.astype(np.int64 if use.endswith("numbers") else np.float32)
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
+@pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch", "strict"], ["numpy", "torch"]))
 def test_arrays_are_converted_correctly_or_rejected(name, make_backend):
     """350 for each backend. A rejected array leaves the model and the caller's array unchanged."""
     backend = make_backend(name)

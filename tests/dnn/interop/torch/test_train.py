@@ -14,7 +14,7 @@ from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.interop.torch import convert, layers, losses_and_optimizers
 from dnn.layers import LAYERS
 from dnn.layers.augmentation import Augmentation
-from dnn.losses import LOSSES, get_loss
+from dnn.losses import LOSSES, CategoricalCrossentropy, get_loss
 from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import LinearDecay
 
@@ -53,8 +53,9 @@ def test_tables_list_every_registered_part():
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("loss", [None, *LOSSES])
+@pytest.mark.parametrize(
+    ("activation", "loss"), [*((each, None) for each in ACTIVATIONS), *(("tanh", each) for each in LOSSES)]
+)
 def test_round_trip_is_bit_identical(backend_name, dtype, activation, loss):
     model = make_model(backend_name, dtype, activation, loss)
     module = twin.to_torch(model)
@@ -155,9 +156,15 @@ def test_from_torch_rejects_unsupported_modules(module, words):
         twin.from_torch(module, get_backend("numpy"))
 
 
-@pytest.mark.parametrize("loss", dict(loss_variants()).values(), ids=dict(loss_variants()))
-@pytest.mark.parametrize(("name", "optimizer"), list(optimizer_variants()))
-def test_fit_equals_sequential_fit_in_float64(name, optimizer, loss):
+@pytest.mark.parametrize(
+    ("optimizer", "loss"),
+    [
+        *((each, CategoricalCrossentropy()) for _, each in optimizer_variants()),
+        *((Adam(), each) for _, each in loss_variants()),
+    ],
+    ids=str,
+)
+def test_fit_equals_sequential_fit_in_float64(optimizer, loss):
     if missing := NOT_IN_TORCH & {optimizer.name, loss.name}:
         pytest.skip(f"torch has no {', '.join(missing)}")
     x, y = make_data()
