@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Addition(NamedTuple):
-    """Text for one file. A new file is made; else the text goes to the end, or before a line of the file."""
+    """Text for one file: a new file, or text to append, or to insert before the text ``before``."""
 
     file: str
     text: str
@@ -29,8 +29,8 @@ class Addition(NamedTuple):
         path.write_text(new, encoding="utf-8")
 
 
-def documented(line: str) -> list[Addition]:
-    """What users read: a line in the list of parts, and one in the changelog."""
+def document_part(line: str) -> list[Addition]:
+    """Return a line for the list of components and one for the changelog."""
     return [Addition("docs/guide/parts.md", f"\n- {line}\n"), Addition("CHANGELOG.md", f"- {line}\n")]
 
 
@@ -48,7 +48,7 @@ ACTIVATION = [
     Addition("dnn/interop/torch/layers.py", '\nACTIVATION_TWINS.add("softsign", ("Softsign", {}))\n'),
     Addition("dnn/interop/onnx/activations.py", '\nACTIVATION_NODES.add("softsign", one_node("Softsign"))\n'),
     Addition("tests/dnn/test_outsiders.py", '\nTORCH["softsign"] = torch.nn.functional.softsign\n'),
-    *documented("The activation softsign."),
+    *document_part("The activation softsign."),
 ]
 
 KERNEL = [
@@ -118,7 +118,7 @@ TORCH_LOSSES["huber"] = lambda o, targets, dense: torch.nn.functional.huber_loss
 TORCH_LOSSES["huber delta"] = lambda o, targets, dense: torch.nn.functional.huber_loss(o, dense, delta=0.3)
 """,
     ),
-    *documented("The loss Huber, with its delta."),
+    *document_part("The loss Huber, with its delta."),
 ]
 
 OPTIMIZER = [
@@ -187,7 +187,7 @@ def test_lion_is_its_paper(make_backend):
     np.testing.assert_allclose(parameters.to_host()["p"], p, rtol=1e-12)
 """,
     ),
-    *documented("The optimizer Lion."),
+    *document_part("The optimizer Lion."),
 ]
 
 LAYER = [
@@ -245,7 +245,7 @@ def group_norm_backward(
     Addition("backends/reference/__init__.py", '"group_norm", ', before='"gather", "activations"'),
     Addition(
         "dnn/layers/group_normalization.py",
-        '''"""GroupNormalization: groups of channels, over all places of an example."""
+        '''"""GroupNormalization: statistics of groups of channels over all pixels of an example."""
 
 from dataclasses import field
 from math import prod
@@ -259,7 +259,7 @@ from dnn.validation.settings import Count, NotNegative
 
 
 class GroupNormalization(Layer):
-    """Each group of channels without its mean and of variance 1 (Wu and He 2018); torch.nn.GroupNorm."""
+    """Normalise each group of channels to mean 0 and variance 1 (Wu and He 2018); torch.nn.GroupNorm."""
 
     groups: Count
     epsilon: NotNegative = field(default=1e-5, kw_only=True)
@@ -396,7 +396,7 @@ def group_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
             }
 """,
     ),
-    *documented("The layer GroupNormalization."),
+    *document_part("The layer GroupNormalization."),
 ]
 
 CALLBACK = [
@@ -441,7 +441,7 @@ def test_epoch_counter():
     assert history.history["epoch_number"] == [1.0, 2.0, 3.0]
 """,
     ),
-    *documented("The callback EpochCounter."),
+    *document_part("The callback EpochCounter."),
 ]
 
 OPTION = [

@@ -20,8 +20,10 @@ BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torc
 
 
 def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: str = "") -> None:
-    """Equal dtype and shape, NaN and infinities in the same places, and for the finite rest
-    eta = norm(actual - desired) / norm(desired) <= bound (0 / 0 counts as 0)."""
+    """Assert equal dtype, shape and non-finite elements; the finite elements have eta <= ``bound``.
+
+    eta = norm(actual - desired) / norm(desired), with 0 / 0 = 0.
+    """
     actual, desired = np.asarray(actual), np.asarray(desired)
     assert actual.dtype == desired.dtype, f"{what}: dtype {actual.dtype}, expected {desired.dtype}"
     assert actual.shape == desired.shape, f"{what}: shape {actual.shape}, expected {desired.shape}"
@@ -38,7 +40,7 @@ def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: st
 
 
 def assert_ulp(actual: np.ndarray, desired: np.ndarray, ulps: float, what: str = "") -> None:
-    """As ``assert_close``, but each finite element within this many units in the last place."""
+    """As ``assert_close``, but each finite element is off by at most ``ulps`` units in the last place."""
     assert_close(actual, desired, np.inf, what)
     finite = np.isfinite(desired)
     a, d = actual[finite], desired[finite]
@@ -47,14 +49,14 @@ def assert_ulp(actual: np.ndarray, desired: np.ndarray, ulps: float, what: str =
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal dtype, shape and bytes (NaN included).
+    """Whether dtype, shape and bytes are equal (NaN included).
 
-    Two computations have the same bits on any processor if they are the same: the same kernels of a backend
-    get the same numbers in the same shapes and threads. Where these lie does not matter, since rows are
-    gathered into buffers that start on a 64-byte boundary, as do all parameters; some BLAS kernels depend on
-    an address modulo 16. Nor are bits promised of batches of other sizes: kernels depend on the number of
-    rows. Else only copies and exact arithmetic give the same bits: choices, integers, and single operations
-    that IEEE 754 rounds correctly.
+    Use it only for results that have the same bits on any processor:
+
+    - One backend runs the same kernels on the same numbers, shapes and number of threads. The address of the
+      numbers has no effect: batches and parameters start on a 64-byte boundary, and BLAS kernels depend on
+      the address modulo 16 at most. Another batch size may change the bits.
+    - Copies, selections, integers, and single operations that IEEE 754 rounds correctly.
     """
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 

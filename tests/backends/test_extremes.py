@@ -1,4 +1,4 @@
-"""Activations and losses where exp under- or overflows and where squares do, against Python's floats.
+"""Activations and losses for which exp or a square underflows or overflows, against Python's floats.
 
 A finite input never gives NaN; an infinite one gives the limit.
 """

@@ -1,8 +1,8 @@
-"""Calls of the public functions and classes with one to three arguments that nobody should give.
+"""Calls of public functions and classes with one to three odd arguments.
 
-Each is done, and what it was given is kept, or it is refused in a sentence by a check of ours and changes
-nothing; never by an exception from the depths of a library, and nothing hangs. ``examples_of_calls`` is the
-table of calls, ``odd_objects`` that of values. 12 calls for each entry, times DNN_HOSTILE, from a fixed seed.
+A call succeeds and keeps the given values, or one of our checks rejects it with one sentence and nothing
+changes. No exception comes from inside a library, and no call hangs. ``examples_of_calls`` is the table of
+calls, ``odd_objects`` the list of values. 12 calls for each entry, times DNN_HOSTILE, from a fixed seed.
 """
 
 import datetime
@@ -43,11 +43,11 @@ WINDOWS = ("kernel_size", "pool_size", "strides", "padding", "dilation")  # one 
 
 
 class CallersError(RuntimeError):
-    """Raised by an object of the caller's."""
+    """Raised by an object that the caller passed."""
 
 
 class Broken:
-    """Whatever is asked of it fails."""
+    """All methods of this object raise CallersError."""
 
     def __getattr__(self, name):
         raise CallersError
@@ -62,15 +62,15 @@ class Broken:
         raise CallersError
 
 
-class Shown:
-    """Its repr is a page."""
+class LongRepr:
+    """The repr of this object has a hundred lines."""
 
     def __repr__(self):
         return "line\n" * 100
 
 
-def itself():
-    """A list that is in itself."""
+def recursive_list():
+    """Return a list that contains itself."""
     inner = []
     inner.append(inner)
     return inner
@@ -89,14 +89,15 @@ Y = np.arange(12) % 3
 
 
 def odd_objects():
-    """New ones for each function: some are used up, some are changed."""
+    """Return new odd objects. Each function gets its own, because calls exhaust or change some of them."""
     return [
         *TRIP_VALUES, False, 1, 3, 1.5, -0.0, 1e308, -(10**400), 2**63, 2**70,
         3 + 4j, Fraction(1, 3), decimal.Decimal("0.5"), datetime.date(2020, 1, 1), "", "a\nb", "a\0b",
         "\ud800", "n" * 300, ".", "numpy", b"x", bytearray(b"x"),
         (), set(), [1, 2], ["x"], {"x": 1}, {1: 2.0}, {0: "x"}, [[1, 2], [3]], (X, Y), (X,),
-        itself(), range(3), iter([1, 2]), (i for i in range(3)), object(), object, print, lambda: None,
-        lambda *_, **__: None, Broken(), Broken, Shown(), NotImplemented, ..., Path("nowhere"),
+        recursive_list(),
+        range(3), iter([1, 2]), (i for i in range(3)), object(), object, print, lambda: None,
+        lambda *_, **__: None, Broken(), Broken, LongRepr(), NotImplemented, ..., Path("nowhere"),
         Path("a\0b"), sys,
         np.float64(0.5), np.int8(3), np.bool_(True), np.array(3), np.zeros(0), np.zeros((12, 4)),
         np.zeros((12, 3), "f4"), np.zeros((2, 2, 2)), np.full((12, 4), np.nan), np.array([None, 1]),
@@ -110,8 +111,8 @@ def odd_objects():
     ]  # fmt: skip
 
 
-def loaded(name):
-    """A file of the folder in which the calls are made, written once."""
+def data_file(name):
+    """Return the path of a valid file in the working folder; the first call writes all of them."""
     path = Path("files") / name
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -128,15 +129,15 @@ def loaded(name):
 
 
 def lbfgs_state():
-    return lbfgs.load_state(loaded("lbfgs"), get_backend("numpy"))
+    return lbfgs.load_state(data_file("lbfgs"), get_backend("numpy"))
 
 
 def examples_of_calls():
-    """Name -> (what is called, its arguments): calls that are done."""
+    """Return name -> (function, arguments) of calls that succeed."""
     m, b = model(), get_backend("numpy")
     bowl = lambda x: (float(x @ x), 2 * x)  # noqa: E731
-    states = callbacks.TrainingCheckpoint(loaded("model").parent)
-    state = lambda: read_state(loaded("training"))  # noqa: E731
+    states = callbacks.TrainingCheckpoint(data_file("model").parent)
+    state = lambda: read_state(data_file("training"))  # noqa: E731
     data = {"x": X, "y": Y}
     fit = {**data, "batch_size": 5, "epochs": 1, "shuffle": True, "callbacks": (), "resume": None,
            "validation_data": (X, Y), "class_weight": {0: 1.0, 1: 1.0, 2: 2.0},
@@ -159,32 +160,32 @@ def examples_of_calls():
         "summary": (m.summary, {"print_fn": lambda line: None}),
         "save": (m.save, {"path": "made"}),
         "save_model": (checkpoints.save_model, {"model": m, "path": "made"}),
-        "load_model": (checkpoints.load_model, {"path": loaded("model"), "backend": b,
+        "load_model": (checkpoints.load_model, {"path": data_file("model"), "backend": b,
                                                 "allow_nonfinite": False}),
-        "load_weights": (checkpoints.load_weights, {"model": m, "path": loaded("model")}),
-        "dtype_of": (checkpoints.dtype_of, {"path": loaded("model")}),
-        "read_state": (read_state, {"path": loaded("training")}),
+        "load_weights": (checkpoints.load_weights, {"model": m, "path": data_file("model")}),
+        "dtype_of": (checkpoints.dtype_of, {"path": data_file("model")}),
+        "read_state": (read_state, {"path": data_file("training")}),
         "write_state": (write_state, {"state": state(), "path": Path("made")}),
         "latest_state": (callbacks.latest_state, {"folder": Path("files")}),
         "TrainingCheckpoint": (callbacks.TrainingCheckpoint, {"folder": Path("files"), "every": 3,
                                                               "max_to_keep": 3}),
         "StopOnSignal": (callbacks.StopOnSignal, {"checkpoints": states}),
         "progress_for_stdout": (callbacks.progress_for_stdout, {"headline": "x"}),
-        "CSVLogger": (logged(dnn.CSVLogger), {"filename": "made", "append": True}),
-        "JSONLogger": (logged(dnn.JSONLogger), {"filename": "made", "append": False}),
-        "ModelCheckpoint": (logged(dnn.ModelCheckpoint), {"filepath": "made", "monitor": "loss",
+        "CSVLogger": (train_with(dnn.CSVLogger), {"filename": "made", "append": True}),
+        "JSONLogger": (train_with(dnn.JSONLogger), {"filename": "made", "append": False}),
+        "ModelCheckpoint": (train_with(dnn.ModelCheckpoint), {"filepath": "made", "monitor": "loss",
                                                           "mode": "auto",
                                                           "save_best_only": True}),
-        "EarlyStopping": (logged(dnn.EarlyStopping), {"monitor": "loss", "min_delta": 0.1, "patience": 1,
+        "EarlyStopping": (train_with(dnn.EarlyStopping), {"monitor": "loss", "min_delta": 0.1, "patience": 1,
                                                       "mode": "min", "restore_best_weights": True}),
         "fit_lbfgs": (dnn.fit_lbfgs, {"model": m, **data, "settings": dnn.LBFGS(max_iterations=2),
                                       "chunk_size": 5, "state": None, "watch": None}),
         "minimise": (lbfgs.minimise, {"function": bowl, "start": np.ones(3, "f4"), "backend": b,
                                       "settings": dnn.LBFGS(max_iterations=3), "watch": None}),
         "save_state": (lbfgs.save_state, {"state": lbfgs_state(), "path": "made", "backend": b}),
-        "load_state": (lbfgs.load_state, {"path": loaded("lbfgs"), "backend": b}),
+        "load_state": (lbfgs.load_state, {"path": data_file("lbfgs"), "backend": b}),
         "load_dataset": (datasets.load_dataset, {"name": "digits", "data_dir": ".", "download": False}),
-        "load_csv": (datasets.load_csv, {"path": loaded("table.csv"), "target": "c", "delimiter": ","}),
+        "load_csv": (datasets.load_csv, {"path": data_file("table.csv"), "target": "c", "delimiter": ","}),
         "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,
                                                            "flat": False}),
         "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),
@@ -200,9 +201,9 @@ def examples_of_calls():
         "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m)}),
     }  # fmt: skip
     for name in ("units", "activation", "name", "trainable"):
-        table[f"layer.{name}"] = (assigned(lambda m: m.layers[0], name), {"value": True})
+        table[f"layer.{name}"] = (assign_and_train(lambda m: m.layers[0], name), {"value": True})
     for name in MODEL_ATTRIBUTES:
-        table[f"model.{name}"] = (assigned(lambda m: m, name), {"value": getattr(m, name)})
+        table[f"model.{name}"] = (assign_and_train(lambda m: m, name), {"value": getattr(m, name)})
     return table
 
 
@@ -211,13 +212,13 @@ MODEL_ATTRIBUTES = ("loss", "optimizer", "layers", "backend", "seed", "epochs_do
                     "optimizer_state")  # fmt: skip
 
 
-def logged(kind):
-    """A training with such a callback."""
+def train_with(kind):
+    """Return a function that trains with a callback of this class, made from its arguments."""
     return lambda **settings: model().fit(X, Y, epochs=2, callbacks=[kind(**settings)])
 
 
-def assigned(of, name):
-    """An attribute that is set, and then the model is used; what was saved must be what predicts."""
+def assign_and_train(of, name):
+    """Return a function that sets an attribute, trains, and checks that the saved model predicts the same."""
 
     def call(value):
         m = model()
@@ -231,7 +232,7 @@ def assigned(of, name):
 
 
 def unchanged_if_refused(m, call):
-    """A call after whose refusal the model has the loss and the weights that it had."""
+    """Return ``call`` with a check: if it rejects its arguments, the model keeps its loss and weights."""
 
     def check(**arguments):
         loss, values = m.loss, m.parameters.values.copy()
@@ -267,7 +268,7 @@ def predict_with(**settings):
 
 
 def settings_of(cls):
-    """The settings with which a class is made: those of its first example, and the defaults."""
+    """Return valid settings of a class: the defaults, overridden by its first example."""
     parameters = inspect.signature(cls).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return {**defaults, **getattr(cls, "examples", ({},))[0]}
@@ -277,14 +278,16 @@ def same(kept, asked):
     if isinstance(kept, dict) and isinstance(asked, (list, tuple)):
         kept = kept["layers"]  # a list of layers becomes a Block
     if isinstance(kept, dict) and isinstance(asked, dict):
-        return all(same(kept[name], value) for name, value in asked.items())  # which tells its defaults too
+        return all(
+            same(kept[name], value) for name, value in asked.items()
+        )  # ``kept`` also contains defaults
     if isinstance(kept, (list, tuple)) and isinstance(asked, (list, tuple)):
         return len(kept) == len(asked) and all(map(same, kept, asked))
     return kept == asked
 
 
-def made(cls):
-    """Make one, which has the settings that were asked for, and from which another one is made."""
+def create_and_check(cls):
+    """Return a function that creates an object and checks its settings, and a copy from its config."""
 
     def call(**settings):
         thing = cls(**settings)
@@ -306,15 +309,15 @@ def made(cls):
 
 
 def examples_of_classes():
-    """Name -> (what makes an object of a class and checks it, its settings)."""
-    table = {cls.__name__: (made(cls), settings_of(cls)) for cls in CLASSES}
+    """Return class name -> (function that creates an object and checks it, valid settings)."""
+    table = {cls.__name__: (create_and_check(cls), settings_of(cls)) for cls in CLASSES}
     return {name: (call, settings) for name, (call, settings) in table.items() if settings}
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("table", [examples_of_calls, examples_of_classes])
 def test_odd_calls(table, tmp_path, monkeypatch, capsys):
-    """The same calls in every run; a failure names the odd arguments by their places in ``odd_objects``."""
+    """All runs make the same calls. A failure shows the index of each odd argument in ``odd_objects``."""
     monkeypatch.chdir(tmp_path)
     chance, found = random.Random(13), []
     for name in sorted(table()):

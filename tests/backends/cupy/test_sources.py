@@ -1,4 +1,4 @@
-"""The CUDA sources without a GPU: they compile for it, so does what CuPy makes of them.
+"""The CUDA sources, and the code that CuPy generates from them, compile for a GPU; no GPU is needed.
 
 What they compute is tested in test_overrides.py, where host_cuda.py runs the same text on the host.
 """
@@ -107,7 +107,7 @@ NEEDS = re.compile(
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("real", "pixel"), TYPES)
 def test_raw_kernels_compile(architecture, real, pixel, tmp_path):
-    """They fit too: 65,536 registers per block, 48 KB of shared memory, no register spills."""
+    """Kernels use at most 65,536 registers per block and 48 KB of shared memory, without register spills."""
     report = compile_for_gpu(cuda.module(cuda.kernels(), real, pixel), architecture, tmp_path)
     needs = NEEDS.findall(re.sub(r"\n(?!ptxas info *: Compiling)", " ", report))
     assert {name for name, *_ in needs} == (set(cuda.kernels()) if report else set())

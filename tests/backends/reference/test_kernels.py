@@ -1,4 +1,4 @@
-"""The references, which define what is correct, against PyTorch and known answers, in float64.
+"""The reference kernels, which define correct results, against PyTorch and known answers in float64.
 
 Those of convolution, pooling, normalisation and noise are in test_layer_kernels.py; activations, dense layers
 and optimizers are compared in tests/dnn/test_outsiders.py.

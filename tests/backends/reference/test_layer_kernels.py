@@ -39,7 +39,7 @@ def test_dropout(rate):
     assert_close(y, x * mask, TIGHT)
     left_out = (mask == 0).mean()
     assert abs(left_out - rate) <= 5 * np.sqrt(rate * (1 - rate) / x.size)
-    # Neighbours, and the two words of one integer, fall independently of each other.
+    # Neighbouring numbers, and the two words of one integer, are dropped independently.
     if rate:
         for a, b in ((mask[:, :-1], mask[:, 1:]), (mask[:, :200], mask[:, 201:])):
             assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.02

@@ -93,7 +93,7 @@ def test_target_lines():
 
 
 def test_evaluate_held_out():
-    """The last three of four images: one above the threshold; of two with equal confidence one is wrong."""
+    """Three of four images are held out; one is above the threshold, and one of two equal ones is wrong."""
     p = np.eye(2)[[0, 0, 1]] * 0.6 + 0.2
     p[0] = 0.9, 0.1
     held = SimpleNamespace(x_train=np.arange(4), y_train=np.asarray([1, 0, 1, 1]))

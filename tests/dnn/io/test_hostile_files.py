@@ -1,5 +1,5 @@
-"""Checkpoints, training states and L-BFGS states that are broken or forged: refused in a sentence, or what is
-taken is what the file says.
+"""Broken or forged checkpoints, training states and L-BFGS states are rejected with one sentence, or what is
+read equals the content of the file.
 
 Generated inputs: 3 x 400 broken files, 3 x 150 odd headers, 3 x 300 forged facts, 300 forged arrays, 60 names
 that try paths, 60 with NaN: 2,970.
@@ -29,7 +29,7 @@ KEYS = {
     "L-BFGS state": ("array-api-dnn-lbfgs", 1),
 }
 BACKEND = get_backend("numpy")
-LAID_ANEW = ("loss_settings", "layers", "training", "made_with")  # other writers word these differently
+REWRITTEN_FACTS = ("loss_settings", "layers", "training", "made_with")  # saving again may word these differently
 
 
 def small_model():
@@ -97,10 +97,10 @@ def meaning(data):
 
 
 def assert_refused_or_the_same(kind, path, content, changed):
-    """A file is rejected, or the change has no meaning: an equivalent header and the same numbers."""
+    """Check that a changed file is rejected, or has an equivalent header and the same numbers."""
     path.write_bytes(changed)
     if not isinstance(attempt(read, kind, path), Refusal):
-        assert meaning(changed) == meaning(content), "a changed file was taken for whole"
+        assert meaning(changed) == meaning(content), "a changed file was accepted"
 
 
 def assert_alone(path):
@@ -156,7 +156,7 @@ def test_forged_facts_are_rejected_or_preserved(kind, whole):
         write_again(again)
         kept, numbers = contents(kind, again)
         for name in about:
-            if name in forged and name in kept and name not in LAID_ANEW:
+            if name in forged and name in kept and name not in REWRITTEN_FACTS:
                 # NaN is not equal to NaN, and a state writes numbers that JSON lacks as text.
                 same = kept[name] == forged[name] or repr(kept[name]).replace("'", "") == repr(
                     forged[name]

@@ -1,5 +1,5 @@
-"""Arrays of every odd kind as examples, targets and weights of examples: what is taken gives the bits of its
-plain contiguous copy, all else is refused in a sentence and leaves the model as it was.
+"""Odd arrays as examples, targets and sample weights: an accepted array gives the bits of its contiguous copy;
+any other is rejected with one sentence and leaves the model unchanged.
 
 Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 """
@@ -17,8 +17,8 @@ from dnn import Dense, Sequential
 ROWS, FEATURES, CLASSES = 12, 4, 3
 
 
-class Sub(np.ndarray):
-    """A subclass without any meaning."""
+class Subclass(np.ndarray):
+    """A subclass that adds nothing."""
 
 
 def read_only(a):
@@ -76,7 +76,7 @@ HOLDERS = {
     "of strict": lambda a: get_backend("strict").from_host(a.copy()),
 }
 WELL = {**LAYOUTS, **HOLDERS}
-# Other numbers, or no array of ours: taken right or refused; of these the second must be refused.
+# Other numbers: ODD arrays may be accepted if they are read correctly, NEVER must be rejected.
 ODD = {
     **{f"as {t}": lambda a, t=t: a.astype(t) for t in (
         "float16", "float64", "int8", "int32", "uint8", "uint16", "bool", ">f4", ">i8", "longdouble"
@@ -93,7 +93,7 @@ NEVER = {
     "dates": lambda a: a.astype("i8").astype("M8[s]"),
     "records": lambda a: np.zeros(len(a), [("x", "f4"), ("y", "f4")]),
     "masked": np.ma.masked_array,
-    "matrix subclass": lambda a: a.view(Sub),
+    "matrix subclass": lambda a: a.view(Subclass),
     "bytes": np.ndarray.tobytes,
     "memoryview": memoryview,
     "None": lambda a: None,
