@@ -8,7 +8,7 @@ from backends.dispatch import Override
 from backends.reference.signatures import Array, Arrays, Numbers
 
 
-def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
+def optimizer_numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
     """Return the argument ``numbers`` of ``dnn::optimize``: the scale of x and the optimizer's settings."""
     rest = [float(setting) for setting in settings]
     betas = [1.0, 0.0, 1.0, 0.0]  # leave c1 and c2 unchanged
@@ -22,12 +22,12 @@ def numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float
 
 @cache
 def _numbers_array(xp: Any, name: str, settings: Numbers, dtype: Any) -> Array:
-    return xp.asarray(numbers(name, settings), dtype=dtype)
+    return xp.asarray(optimizer_numbers(name, settings), dtype=dtype)
 
 
 def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     """Make one step of the named optimizer: advance the control array, then update all numbers."""
-    compilation.elementwise("advance")(*numbers(name, settings)[1:5], control)
+    compilation.elementwise("advance")(*optimizer_numbers(name, settings)[1:5], control)
     reads = sources.OPTIMIZERS.index(name), _numbers_array(xp, name, settings, p.dtype), control, g
     compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])
 

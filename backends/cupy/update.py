@@ -42,7 +42,7 @@ class Update:
         self.plan = plan
         self.backend = backend
         self.batch = plan.order.shape[1]
-        numbers = optimizers.numbers(plan.optimizer, plan.settings, plan.scale)
+        numbers = optimizers.optimizer_numbers(plan.optimizer, plan.settings, plan.scale)
         self.numbers = backend.from_host(np.asarray(numbers, dtype=backend.dtype_name))
         self.kinds = [FUSED_KINDS.index(layer.activation) for layer in plan.layers]
         shapes = [(self.batch, layer.W.shape[1]) for layer in plan.layers]

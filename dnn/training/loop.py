@@ -77,8 +77,8 @@ class Batches:
 
     @property
     def update_facts(self) -> dict[str, str]:
-        """Facts that the bits depend on: {"updates": "whole"} if the backend plans the updates, else {}."""
-        return {"updates": "whole"} if any(runner.is_planned for _, runner in self._parts) else {}
+        """Facts that the bits depend on: {"updates": "planned"} if the backend plans the updates, else {}."""
+        return {"updates": "planned"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
     def examples_done(self) -> int:

@@ -77,8 +77,8 @@ def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -
     """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
-        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; the same bits are "
-             f"not promised from here on")  # fmt: skip
+        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; later "
+             f"results may differ in their last bits")  # fmt: skip
 
 
 def state_arrays(model: Network, totals: Array) -> dict[str, Array]:

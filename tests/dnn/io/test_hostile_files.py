@@ -29,7 +29,7 @@ KEYS = {
     "L-BFGS state": ("array-api-dnn-lbfgs", 1),
 }
 BACKEND = get_backend("numpy")
-REWRITTEN_FACTS = ("loss_settings", "layers", "training", "made_with")  # saving again may word these differently
+REWRITTEN_FACTS = ("loss_settings", "layers", "training", "made_with")  # may change when saved again
 
 
 def small_model():

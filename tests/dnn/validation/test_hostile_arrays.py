@@ -1,5 +1,7 @@
-"""Odd arrays as examples, targets and sample weights: an accepted array gives the bits of its contiguous copy;
-any other is rejected with one sentence and leaves the model unchanged.
+"""Odd arrays as examples, targets and sample weights.
+
+An accepted array gives the bits of its plain contiguous copy. Any other is rejected with one sentence and
+leaves the model unchanged.
 
 Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 """
