@@ -141,7 +141,7 @@ STEP = ["p", "g", "slots", "control", "settings"]
 
 
 def settings_of(name):
-    """An optimizer's settings, as it comes and with what is off turned on, and its number of slots."""
+    """Return settings -> number of slots, for each variant of an optimizer."""
     return {o.settings(): len(o.slot_names) for _, o in optimizer_variants() if o.kernel == name}
 
 
@@ -200,7 +200,7 @@ def parameters(name):
 
 
 def cases(name, num, kind):
-    """The cases of a kernel: those of ``<name>_cases`` here or in layer_cases.py, or of its signature."""
+    """Return the cases of a kernel from ``NAME_cases`` here or in layer_cases.py, or by its signature."""
     for found in (globals(), vars(layer_cases)):
         if generator := found.get(f"{name}_cases"):
             return generator(num, kind)

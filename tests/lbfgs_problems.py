@@ -21,9 +21,9 @@ class Problem:
 
     Args:
         residuals: (x (n, k), *data) -> r (m, k).
-        start: of the paper, (n,).
-        minima: of f: the global one first, then the local ones that are known.
-        data: arrays (m, 1) that residuals gets in the dtype of x.
+        start: the paper's starting point, (n,).
+        minima: values of f: the global minimum, then known local minima.
+        data: arrays (m, 1) that ``residuals`` receives in the dtype of x.
     """
 
     residuals: Callable[..., np.ndarray]

@@ -1,4 +1,4 @@
-"""What the tests of the references against PyTorch and SciPy share."""
+"""Helpers shared by the comparisons of the reference kernels with PyTorch and SciPy."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ TIGHT = 1e-12
 
 
 def T(a: np.ndarray) -> torch.Tensor:
-    """A tensor of the array's numbers, in memory of its own."""
+    """Return a tensor with a copy of the array."""
     return torch.from_numpy(np.array(a))

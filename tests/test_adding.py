@@ -1,4 +1,4 @@
-"""A backend with its own kernel, a callback and a command-line option, from modules of somebody else."""
+"""A backend with its own kernel, a callback and a command-line option, added by a user's module."""
 
 import importlib.util
 import json
@@ -55,7 +55,7 @@ class Count(Callback):
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """(text, name) -> the module that a file with this text is."""
+    """Return a function (text, name) that writes a module with this text and imports it."""
 
     def load(text, name):
         (tmp_path / f"{name}.py").write_text(text)

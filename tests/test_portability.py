@@ -97,7 +97,7 @@ for line in (
 
 
 def run_elsewhere(system, code, folder, before=""):
-    """Run code in a process disguised as this system, in this folder; ``before`` runs undisguised."""
+    """Run code in a process disguised as this system, in this folder; ``before`` runs before the disguise."""
     posix, modules, names, signals = SYSTEMS[system]
     settings = f"POSIX = {posix}; MODULES = {modules}; OS_NAMES = {names}; SIGNALS = {signals}\n"
     paths = f"sys.path.insert(0, {str(ROOT)!r})\n"

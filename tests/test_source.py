@@ -65,7 +65,7 @@ def is_true(call, keyword):
 
 
 def offences(source, name):
-    """Return what a file does against the rules, as (line, words)."""
+    """Return the violations in a file as (line, description)."""
     tree, found = ast.parse(source), []
     for module in imports(tree):
         top = module.split(".")[0]
@@ -124,7 +124,7 @@ def declared():
 
 
 def distributions(tree):
-    """Return the distributions, by their pip names, that a file's imports need."""
+    """Return the pip names of the distributions that a file imports."""
     tops = {module.split(".")[0] for module in imports(tree)} - sys.stdlib_module_names - OWN
     return {DISTRIBUTIONS.get(top, top).lower().replace("_", "-") for top in tops}
 

@@ -1,4 +1,4 @@
-"""What does not need torch and torchvision works without them, and nothing imports them unasked."""
+"""Features that do not need torch and torchvision work without them and do not import them."""
 
 import subprocess
 import sys

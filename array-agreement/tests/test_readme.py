@@ -1,4 +1,4 @@
-"""The programs in README.md run, in one process of their own, as they set SCIPY_ARRAY_API."""
+"""The programs in README.md run. They get their own process, because they set SCIPY_ARRAY_API."""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ DNN_HD T advance(int i, T value, T beta1, T rest1, T beta2, T rest2) {
 }
 
 // One step of an optimizer. kind is an index into sources.OPTIMIZERS; numbers, from
-// optimizers.optimizer_numbers, are [scale of x, beta1, 1 - beta1, beta2, 1 - beta2, the other settings]; control is after `advance`; first and second are slots.
+// optimizers.optimizer_numbers, are [scale of x, beta1, 1 - beta1, beta2, 1 - beta2, the other settings]; control is
+// after `advance`; first and second are slots.
 template <class T>
 DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T& first, T& second) {
     const T rate = control[RATE], updates = control[UPDATES], *rest = numbers + 5;

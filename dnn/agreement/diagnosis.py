@@ -15,7 +15,7 @@ def explain(
     """Return advice on a wrong gradient.
 
     Args:
-        got: the whole gradient. places: positions in it, flattened, of the ``expected`` numbers.
+        got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. inputs: of the function, with x. y: its output.
         forward: function of another x that returns its y.
         differences: function of another dL/dy that returns the numbers expected for it.

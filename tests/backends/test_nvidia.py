@@ -1,4 +1,4 @@
-"""The extra that fits driver and GPUs, as a mock nvidia-smi reports them; also in the Makefile."""
+"""Choice of the extra for a driver and its GPUs, here and in the Makefile, with a mock of nvidia-smi."""
 
 import os
 import shutil

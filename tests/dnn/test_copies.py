@@ -70,7 +70,7 @@ def test_pickle_keeps_the_settings_of_the_backend():
 
 @pytest.mark.parametrize("copied", WAYS)
 def test_a_copied_layer_has_the_settings_and_no_model(copied):
-    """The copy is in no model, so that it can be put into one."""
+    """A copied layer belongs to no model, so it can become part of one."""
     model = small_model(get_backend("numpy"))
     layer = copied(model.layers[0])
     assert layer.config() == model.layers[0].config()

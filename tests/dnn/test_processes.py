@@ -48,7 +48,7 @@ def test_eight_threads_predict_the_same_bits(make_backend, name):
 
 def _in_a_child(name, send, made=None):
     """Train and predict, with the parent's model if it was inherited."""
-    gc.freeze()  # what other tests threw away may wait, as it goes, for threads that are not here
+    gc.freeze()  # finalizers of other tests' garbage may wait for threads that the child lacks
     one = model(get_backend(name)) if made is None else made
     before = one.predict(rows(20))
     one.fit(rows(20), np.arange(20) % 3, batch_size=5)
@@ -59,7 +59,7 @@ def _in_a_child(name, send, made=None):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("how", ["fork", "spawn"])
 def test_a_child_process_has_an_independent_model(how):
-    """On NumPy: what the child does to the model that it was forked with is not seen here."""
+    """The parent does not see what a child does to the inherited model (NumPy)."""
     here = model(get_backend("numpy"))
     before = here.predict(rows(20))
     context = multiprocessing.get_context(how)
@@ -93,7 +93,7 @@ def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
-    """Without the cyclic garbage collector, which counts objects and not their size."""
+    """Memory is freed without the cyclic garbage collector, which counts objects and not their size."""
     backend = make_backend(name)
     gc.disable()
     try:

@@ -44,7 +44,9 @@ class Tally:
     lost: int = 0  # times that all states were gone
     mismatches: int = 0  # finished trainings with files that differ from the undisturbed training's
     finished: int = 0  # trainings that finished
-    failures: tuple[str, ...] = ()  # differences, and the last output of unexpected ends
+    failures: tuple[
+        str, ...
+    ] = ()  # differences between files, and the last output of trainings that ended unexpectedly
 
     @property
     def clean(self):

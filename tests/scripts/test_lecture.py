@@ -175,7 +175,7 @@ def test_readme_numbers_are_in_a_table(name):
 
 
 def test_both_languages_have_the_same_numbers():
-    """Both have each number equally often, the same tables, and equally many headings."""
+    """Both pages have the same numbers, as often, the same tables, and the same number of headings."""
     english, chinese = ((DOCS / name).read_text(encoding="utf-8") for name in LECTURES)
     assert sorted(find_numbers(english)) == sorted(find_numbers(chinese))
     assert len(find_numbers(english)) > 100
@@ -188,7 +188,7 @@ def test_both_languages_have_the_same_numbers():
 
 @pytest.mark.parametrize("name", LECTURES)
 def test_accuracies_in_the_text_are_in_a_file(name):
-    """Except accuracies that others report."""
+    """Accuracies that others report are the exception."""
     cells = {cell for path in DOCS.glob("lecture*.csv") for row in read(path.name) for cell in row}
     shares = [float(cell) for cell in cells if re.fullmatch(r"[01]\.\d{4}", cell)]
     known = {cell.removesuffix(" %") for cell in cells} | {f"{100 * share:.2f}" for share in shares}

@@ -47,7 +47,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.step.weigh",
            edit_after(lambda xp, w, losses, dy: setitem(dy, ..., dy * xp.mean(w)))),
     Mutant("a-batch-that-counts-nothing-divided-by-its-weight",
-           "0 / 0 in a batch in which all weights are 0", "L4",
+           "0 / 0 in a batch with only zero weights", "L4",
            "dnn.training.step.weigh", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),

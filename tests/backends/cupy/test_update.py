@@ -289,7 +289,7 @@ def test_finds_a_race(monkeypatch):
     monkeypatch.setattr(compilation, "raw_kernel", Watched)
 
     def launch_step(layers):
-        """Make the step of so many layers that have the same weights."""
+        """Launch the optimizer step of this number of layers with the same weights."""
         x, dz, W, b = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 4), (3, 4), 4))
         monkeypatch.setattr(Watched, "behind", [dz, W, b])
         layer = [0, *map(update.address, (dz, W, W, W, b, b, b)), 3, 4]

@@ -151,7 +151,7 @@ def test_repeated_runs_give_the_same_bits(name, workers):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["sparse", "dense"])
 def test_nonfinite_weights_spread_as_in_layers(name, value, workers):
-    """Also if its input is 0 in every example: 0 times infinity is NaN."""
+    """A weight spreads even if its input is 0 in every example, because 0 times infinity is NaN."""
     case = list(CASES[name])
     case[1] = case[1].copy()
     case[1][:, 3] = 0

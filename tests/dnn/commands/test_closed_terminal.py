@@ -1,4 +1,4 @@
-"""Closing the terminal of a training ends it like SIGHUP: exit code 129, with state and weights saved."""
+"""If its terminal is closed, a training ends as after SIGHUP: exit code 129, state and weights saved."""
 
 import os
 import select

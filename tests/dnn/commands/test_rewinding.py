@@ -13,10 +13,10 @@ from dnn.training.state import StateError
 
 
 def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
-    """The diverging rate is halved; the states record it, whatever config.json says."""
+    """The diverging rate is halved. The states record the halving; config.json has no effect."""
 
     class Break(Callback):
-        """Makes a weight NaN in the second epoch, the first time."""
+        """Makes a weight NaN once, in the second epoch."""
 
         every = 2
         broken = False
@@ -47,7 +47,7 @@ def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_state_that_fails_twice_is_replaced_by_an_older_one(interrupted, tmp_path):
-    """Also if the first failure was in another process."""
+    """The first failure may have been in an earlier process."""
     begun = []
 
     class Break(Callback):
@@ -89,7 +89,7 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
     options = {"batch_size": 10, "epochs": 4, "callbacks": ()}
 
     class Break(Callback):
-        """Makes a weight NaN in the third epoch while the rate is the first."""
+        """Makes a weight NaN in the third epoch, until the rate is halved."""
 
         every = 2
 
@@ -126,7 +126,7 @@ def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):
     """It continues from the model's initial weights and epoch, like a fit with half the rate."""
 
     class Break(Callback):
-        """Makes a weight NaN in the first epoch while the rate is the first."""
+        """Makes a weight NaN in the first epoch, until the rate is halved."""
 
         every = 2
 

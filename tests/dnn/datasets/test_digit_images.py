@@ -70,7 +70,7 @@ def test_shadow_noise_and_dust_are_removed(seven, tmp_path):
     image = Image.fromarray(np.clip(page, 0, 255).astype(np.uint8))
     assert_close(
         load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20
-    )  # shade makes ink paler
+    )  # ink is paler in the dark part
 
 
 def test_an_enlarged_mnist_digit_is_restored(mnist_dir, tmp_path):

@@ -222,7 +222,7 @@ def test_rejects_invalid_arguments(make, message):
 
 
 def test_a_block_is_its_layers():
-    """The same numbers; the loss contains the softmax also if it is in an inner layer."""
+    """Results are equal, and the loss takes logits even if the softmax is in an inner layer."""
     x, y = small_data()
     flat = build(Dense(5, "tanh"))
     nested = Sequential([Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])], input_shape=(6,),

@@ -74,7 +74,7 @@ def test_names():
 
 
 def test_the_first_layer_returns_no_gradient():
-    """Every kind of layer, also frozen."""
+    """This holds for every kind of layer, also for frozen ones."""
     numpy = get_backend("numpy")
     kinds = {make.func: (make, shape) for _, make, shape in samples()}
     assert set(kinds) == set(LAYERS.values())

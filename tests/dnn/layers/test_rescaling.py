@@ -67,7 +67,7 @@ def test_works_after_other_layers(backend, settings):
     for m in (model, plain):
         m.fit(x, y, batch_size=41)
     moved = [m.parameters.to_host()["dense_1.W"] - w for m, w in zip((model, plain), first, strict=True)]
-    assert_close(moved[0], moved[1], 1e-4)  # the gradient contains the scale; differences of close numbers
+    assert_close(moved[0], moved[1], 1e-4)  # updates are differences of close numbers
 
 
 def test_works_first_with_an_offset(backend):

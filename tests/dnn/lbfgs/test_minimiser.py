@@ -74,7 +74,7 @@ def test_the_direction_matches_bfgs():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 def test_pairs_whose_squares_underflow(make_backend, backend_id, dtype):
-    """Step and change of gradient are below the root of the smallest number; the curvature is still 1."""
+    """The squares of the step and of the gradient's change underflow, but the curvature is 1."""
     backend = make_backend(backend_id, dtype)
     tiny = float(np.finfo(dtype).tiny) ** 0.6
     s, g = (backend.from_host(np.asarray(v, dtype=dtype)) for v in ([tiny, -tiny, tiny / 2], [1.0, 2.0, 3.0]))
@@ -139,7 +139,7 @@ def test_stops_at_a_non_finite_start(value, slope):
 
 @pytest.mark.parametrize("scale", [8.0, 0.05])
 def test_first_trials(scale):
-    """First along the gradient with length at most 1; then the full direction, here to the minimum."""
+    """The first trial is at most 1 along the gradient; the second takes the full direction to the minimum."""
     way = []
 
     def bowl(x):

@@ -50,11 +50,10 @@ def test_about_as_many_evaluations_as_scipy():
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_float32_stops_where_float64_does_as_far_as_it_can(name):
-    """The gradient at the stop within ten times float64's, or of what its point has when rounded to float32.
+    """The final gradient is at most ten times that of float64, or of float64's point rounded to float32.
 
-    A coordinate off by half its last place changes the gradient by 2 J^T J of that, to first order. Where the
-    condition of J^T J is above 1 / eps, flat directions are below rounding, and where a search ends in them
-    is chance: there a hundred times.
+    An error d of the point changes the gradient by 2 J^T J d, to first order. If the condition of J^T J is
+    above 1 / eps, the search ends at a random place along a flat direction; the factor is then a hundred.
     """
     settings = LBFGS(max_iterations=2500, max_evaluations=2500)
     exact, single = (run(name, dtype, settings)[0] for dtype in ("float64", "float32"))

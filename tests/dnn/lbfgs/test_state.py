@@ -44,9 +44,9 @@ def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, 
 
 @pytest.mark.parametrize("name", ["wood", "jennrich_sampson", "watson_6"])
 def test_an_interrupted_search_is_repeated(name):
-    """Any limit of evaluations ends at an iterate of the full run, and the rest is the same.
+    """With any limit of evaluations a run ends at an iterate of the full run, and continues equally.
 
-    Few trials a search and a strict curvature: some searches fail and the memory is cleared.
+    Few trials per search and a strict curvature make some searches fail, which clears the memory.
     """
     backend = get_backend("numpy", dtype="float64")
     options = {"line_search_evaluations": 3, "curvature": 0.3, "gradient_tolerance": 1e-8}

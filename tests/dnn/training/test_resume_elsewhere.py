@@ -51,10 +51,10 @@ def model_on(backend, epochs, updates, seed=0):
 
 @pytest.mark.parametrize(("begun", "ended"), PAIRS)
 def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, ended):
-    """All examples are one batch, so that an epoch is an update, and its gradient is in Adam's moments.
+    """One batch holds all examples, so an epoch is one update, and Adam's moments contain its gradient.
 
-    Each backend's gradient is within the bound of L2 of the true one, so the two are within twice that of
-    each other; the update from a backend's own moments is within the bound of L3.
+    The gradient of each backend is within the bound of L2, so two gradients differ by at most twice the
+    bound. The update from a backend's own moments is within the bound of L3.
     """
     there, here = make_backend(begun), make_backend(ended)
     x, y = digits.x_train[:200], digits.y_train[:200]

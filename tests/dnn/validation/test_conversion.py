@@ -53,7 +53,7 @@ def test_fit_on_tensors_equals_fit_on_arrays(backend):
 
 
 class Elsewhere:
-    """An array on a CUDA device, as far as DLPack knows."""
+    """An array that DLPack reports on a CUDA device."""
 
     shape, dtype, device = (4, 3), "float32", "cuda:0"
 
@@ -61,7 +61,7 @@ class Elsewhere:
         return (2, 0)
 
     def __dlpack__(self, **options):
-        raise AssertionError("it was moved unasked")
+        raise AssertionError("it was moved implicitly")
 
 
 @pytest.mark.parametrize("kind", [1, 3, 11])
@@ -109,7 +109,7 @@ def test_bfloat16(make_backend):
 
 
 def test_accepts_tables_without_column_dtypes():
-    """As pyarrow's."""
+    """pyarrow's tables are an example."""
     table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
     assert as_array(get_backend("numpy"), "x", table) is X
 

@@ -295,7 +295,7 @@ def test_reports_a_missing_package(monkeypatch):
 
 
 def test_rejects_arguments_of_wrong_types():
-    """60."""
+    """60 arguments."""
     names = ("input_dtype", "logits", "rounded", "class_names", "metadata")
 
     @examples(60)
