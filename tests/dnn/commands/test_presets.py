@@ -28,7 +28,7 @@ PRESET_TRAINING = {
     "augmented": (OneCycle(4e-3, 600, 0.3), 0.0, 10, 100),
     "elastic": (OneCycle(4e-3, 600, 0.3), 0.0, 100, 100),
     "deep": (OneCycle(4e-3, 600, 0.3), 0.0, 250, 250),
-    "quick": (OneCycle(6e-3, 600, 0.2), 0.0, 5, 250),
+    "quick": (OneCycle(5e-3, 600, 0.2), 0.05, 3, 250),
     "cnn": (OneCycle(3e-3, 600, 0.3), 0.0, 30, 100),
 }  # rate over 600 updates, label smoothing, epochs, batch size
 
