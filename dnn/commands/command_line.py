@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import difflib
 import io
 import json
 import logging
@@ -41,8 +42,17 @@ class Parser(argparse.ArgumentParser):
             self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
-        say(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)")
+        hint = self._closest_option(message)
+        say(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
         sys.exit(EXIT_BAD_INPUT)
+
+    def _closest_option(self, message: str) -> str:
+        """Return "; did you mean --epochs?" for argparse's message about --epoch; else an empty string."""
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        if unknown is None:
+            return ""
+        close = difflib.get_close_matches(unknown[1], self._option_string_actions, cutoff=0.7)
+        return f"; did you mean {close[0]}?" if close else ""
 
 
 def say(line: str) -> None:
