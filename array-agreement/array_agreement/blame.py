@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from array_agreement.bounds import Verdict
+from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
-from array_agreement.parting import describe_parting
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, is_user_code
 from array_agreement.watched import WIDER_DTYPES, Call, tree_map, unwrap_narrow
@@ -125,7 +125,7 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     if not replay.found:
         limit = "" if time.monotonic() < replay.deadline else f" within {MAX_SEARCH_SECONDS:.0f} s"
         notes = [f"first wrong {kind}: none found{limit}; each {kind} alone is within its bound"]
-        notes += [] if derivative else [describe_parting(oracle, backend)]
+        notes += [] if derivative else [describe_divergence(oracle, backend)]
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)

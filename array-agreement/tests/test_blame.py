@@ -1,4 +1,4 @@
-"""Which side is called wrong, where runs part, and what a failure says."""
+"""Which side is called wrong, where runs diverge, and what a failure says."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_two_answers_blame_nobody(backends, dtype):
     assert (wrong.backend, wrong.kind) == ("numpy", "two answers")
     assert "no rule decides who is right" in wrong.note
     line = halve.__code__.co_firstlineno + 5
-    assert f"they part before {__file__}:{line}: in 'order', numpy has 8.0 ({dtype})" in wrong.note
+    assert f"they diverge before {__file__}:{line}: in 'order', numpy has 8.0 ({dtype})" in wrong.note
 
 
 def test_a_known_case_of_scipy():
@@ -104,7 +104,7 @@ def divide_on_torch(xp, x):
 def test_code_that_only_one_backend_runs():
     agreement = failure(convert_down_on_torch, X, backends=["numpy", "torch"])
     line = convert_down_on_torch.__code__.co_firstlineno + 3
-    assert f"they part before {__file__}:{line}: in 'x', torch has" in agreement.verdicts[1].note
+    assert f"they diverge before {__file__}:{line}: in 'x', torch has" in agreement.verdicts[1].note
     agreement = failure(divide_on_torch, X, backends=["torch"])
     line = divide_on_torch.__code__.co_firstlineno + 3
     assert (

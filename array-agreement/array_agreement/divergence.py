@@ -1,4 +1,4 @@
-"""Find where two runs of a function part: the first variable that differs, or a line of only one run."""
+"""Find where two runs of a function diverge: the first variable that differs, or a line of only one run."""
 
 import sys
 from collections import Counter
@@ -17,7 +17,7 @@ from array_agreement.watched import leaves, unwrap_narrow
 MAX_LINES = 20_000
 MAX_ELEMENTS = 1000
 ROUNDING_FACTOR = 1e4
-"""Differences up to this many roundings of the largest element are no parting."""
+"""Differences up to this many roundings of the largest element do not count."""
 
 
 @dataclass
@@ -71,8 +71,8 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
     return list(invocations.values())
 
 
-def describe_parting(oracle: Oracle, backend: Target) -> str:
-    """Describe where a backend's run parts from the oracle's, with both values, or the lines of only one run.
+def describe_divergence(oracle: Oracle, backend: Target) -> str:
+    """Describe where a backend's run diverges from the oracle's, with both values, or the lines of only one run.
 
     Invocations of a function are compared if they begin with the same arguments.
     """
@@ -80,17 +80,17 @@ def describe_parting(oracle: Oracle, backend: Target) -> str:
     theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), backend.to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
-    partings = []
+    divergences = []
     for our in ours:
         same = (i for i in theirs if i.code == our.code and not any(_differences(our, i, 1, oracle.limit.u)))
         if their := next(same, None):
             theirs.remove(their)
-            partings += list(_differences(our, their, None, oracle.limit.u))[:1]
-    if partings:
-        _, line, name, a, b = min(partings, key=lambda parting: parting[0])
+            divergences += list(_differences(our, their, None, oracle.limit.u))[:1]
+    if divergences:
+        _, line, name, a, b = min(divergences, key=lambda found: found[0])
         i = int(np.argmax(np.abs(a - b))) if a.shape == b.shape and a.size else ...
         pair = f"{backend.name} has {_show(b, i)}, the oracle {_show(a, i)}"
-        return f"they part before {line}: in {name!r}, {pair}"
+        return f"they diverge before {line}: in {name!r}, {pair}"
     if alone:
         return f"the mistake is in code that only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}"
     return "both run the same lines, with the same variables up to rounding"
