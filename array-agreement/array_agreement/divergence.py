@@ -72,7 +72,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
 
 
 def describe_divergence(oracle: Oracle, backend: Target) -> str:
-    """Describe where a backend's run diverges from the oracle's, with both values, or the lines of only one run.
+    """Describe where a backend's run diverges from the oracle's: both values, or the lines of only one run.
 
     Invocations of a function are compared if they begin with the same arguments.
     """

@@ -38,20 +38,20 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "scatter_rows", wrap_call(lambda scatter, rows, index, out: out.__setitem__(index, rows))),
     Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
            "threefry", edit_argument(2, lambda low: low % 2**20)),
-    Mutant("unused-rows-keep-their-sum", "summed rows without an index are not set to 0", "L0",
+    Mutant("unindexed-rows-not-zeroed", "summed rows without an index are not set to 0", "L0",
            "scatter_rows", wrap_call(keep_unused)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",
            "backend.capture", wrap_call(drop_last)),
-    Mutant("weighted-sum-over-the-batch-size",
+    Mutant("weighted-loss-over-batch-size",
            "the gradient of weighted examples divided by the batch size, not by the sum of the weights", "L4",
            "dnn.training.step.weigh",
            edit_after(lambda xp, w, losses, dy: setitem(dy, ..., dy * xp.mean(w)))),
-    Mutant("a-batch-that-counts-nothing-divided-by-its-weight",
+    Mutant("zero-weights-give-nan",
            "0 / 0 in a batch with only zero weights", "L4",
            "dnn.training.step.weigh", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),
-    Mutant("ignored-examples-learnt-as-class-0",
+    Mutant("ignored-class-trained-as-0",
            "examples with the ignored class are trained as class 0", "L4",
            "dnn.validation.examples.InputPipeline._weights", wrap_call(
                lambda weights, inputs, *a, **kw: weights(inputs._replace(ignored_class=None), *a, **kw)
@@ -60,7 +60,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "dnn.optimizers.schedules.Schedule.rates", wrap_call(
                lambda rates, schedule: rates(schedule)[1:] if schedule.warmup else rates(schedule)
            )),
-    Mutant("statistics-of-the-batch-in-evaluation",
+    Mutant("batch-statistics-in-evaluation",
            "batch normalisation uses batch statistics in evaluation, too", "L4",
            "dnn.layers.normalization.BatchNormalization.forward", wrap_call(
                lambda forward, layer, x, *, training: forward(layer, x, training=True)

@@ -98,7 +98,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dense_backward", edit_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)),
     Mutant("rows-beyond-a-multiple-of-4-lost", "the last rows of a batch are missing in dW", "L0",
            "dense_backward", edit_after(drop_last_rows)),
-    Mutant("last-of-equals", "argmax takes the last of equal numbers", "L4",
+    Mutant("argmax-takes-last", "argmax takes the last of equal numbers", "L4",
            "xp.argmax", wrap_call(
                lambda argmax, a, axis, **rest:
                a.shape[axis] - 1 - argmax(np.flip(a, axis), axis=axis, **rest)
@@ -110,12 +110,12 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "batch_norm", wrap_call(bias_variance)),
     Mutant("naive-variance", "E[x^2] - E[x]^2 in batch normalisation", "L1",
            "batch_norm", edit_after(naive_variance)),
-    Mutant("one-high-word-more-is-kept",
+    Mutant("dropout-limit-off-by-one",
            "dropout's limit off by one in the first number of a pair, upwards", "L0",
            "dropout", edit_argument(0, lambda bits: bits + 2**32)),
     Mutant("rates-clipped", "dropout's rate clipped to 0.1 and 0.9", "L0",
            "dropout", edit_argument(2, lambda rate: min(max(rate, 0.1), 0.9))),
-    Mutant("deviation-of-at-most-1", "the deviation of Gaussian noise clipped at 1", "L0",
+    Mutant("noise-deviation-clipped", "the deviation of Gaussian noise clipped at 1", "L0",
            "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
     Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
            "dense", restore_view(lambda x, W, b, y: y[1000:])),

@@ -88,7 +88,7 @@ def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("plan-without-the-third-layers-activation", "a plan computes at most two activations", "L4",
+    Mutant("plan-drops-third-activation", "a plan computes at most two activations", "L4",
            "backend.compile_plan", edit_plan(lambda plan: replace(plan, layers=(
                *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
            )))),
@@ -96,21 +96,21 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, order=plan.order[:, : max(plan.order.shape[1] // 8 * 8, 1)])
            )),
-    Mutant("plan-of-adam-for-adamw", "a plan of AdamW has no weight decay", "L4",
+    Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(
                lambda p: replace(p, optimizer=p.optimizer.replace("w", ""), settings=p.settings[:3])
            )),
-    Mutant("plan-of-the-first-examples", "a second fit trains on the examples of the first", "L4",
+    Mutant("plan-keeps-first-examples", "a second fit trains on the examples of the first", "L4",
            "backend.compile_plan", keep_first_examples()),
-    Mutant("plan-with-moments-of-its-own", "a plan does not write the optimizer's moments", "L4",
+    Mutant("plan-keeps-moments", "a plan does not write the optimizer's moments", "L4",
            "backend.compile_plan", edit_plan(copy_moments)),
     Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",
            "backend.compile_plan", edit_plan(fill_empty_rows)),
-    Mutant("plan-never-reaches-the-last-rate", "a plan repeats a schedule's last rate but one", "L4",
+    Mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])
            )),
-    Mutant("half-of-the-variance", "initial weights have half of He's or Glorot's variance", "L0",
+    Mutant("halved-initial-variance", "initial weights have half of He's or Glorot's variance", "L0",
            "dnn.layers.dense.Affine.initial_values", wrap_call(
                lambda draw, *a: {name: w * 0.5**0.5 for name, w in draw(*a).items()}
            )),
@@ -121,17 +121,18 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "dnn.training.loop.permutation", wrap_call(
                lambda permute, backend, key, step, n: permute(backend, key, 2 - step % 2, n)
            )),
-    Mutant("frozen-statistics-of-the-batch", "a frozen batch normalisation uses batch statistics", "L4",
+    Mutant("frozen-batch-statistics", "a frozen batch normalisation uses batch statistics", "L4",
            "dnn.layers.normalization.BatchNormalization.forward", wrap_call(normalise_frozen)),
-    Mutant("balanced-by-the-root", "class_weight balanced divides by the square root of a class's size", "L4",
+    Mutant("class-weight-square-root",
+           "class_weight balanced divides by the square root of a class's size", "L4",
            "dnn.validation.examples._class_weights", wrap_call(
                lambda weigh, backend, given, *rest:
                weigh(backend, given, *rest) ** (0.5 if given == "balanced" else 1.0)
            )),
-    Mutant("translation-without-the-last-pixel", "a random translation never moves by its largest step", "L4",
+    Mutant("translation-skips-last-pixel", "a random translation never moves by its largest step", "L4",
            "dnn.layers.augmentation.RandomTranslation.transform",
            edit_argument(1, lambda uniform: uniform * 0.75)),
-    Mutant("rotation-the-other-way", "images are rotated the other way", "L4",
+    Mutant("reversed-rotation", "images are rotated the other way", "L4",
            "dnn.layers.augmentation.RandomRotation.set_warp",
            edit_argument(1, lambda uniform: 1.0 - uniform)),
 )  # fmt: skip

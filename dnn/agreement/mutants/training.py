@@ -68,7 +68,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "softmax_cross_entropy", edit_after(
                lambda z, t, losses, dy: np.copyto(losses, np.nan, where=np.isinf(z).any(axis=1))
            )),
-    Mutant("rows-that-add-up-to-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
+    Mutant("assumes-target-sum-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
            "softmax_cross_entropy dense",
            edit_argument(1, lambda t: t / np.maximum(t.sum(axis=1)[:, None], 0.1))),
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L0",
@@ -78,7 +78,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("momentum-clipped", "momentum and decays above 0.99 count as 0.99", "L0",
            "sgd,adagrad,rmsprop",
            edit_argument(4, lambda s: tuple(v if v is True else min(v, 0.99) for v in s))),
-    Mutant("epsilon-of-at-least-1e-8", "Adam's epsilon below 1e-8 counts as 1e-8", "L0",
+    Mutant("epsilon-raised-to-1e-8", "Adam's epsilon below 1e-8 counts as 1e-8", "L0",
            "adam,adamw", edit_argument(4, lambda s: (*s[:2], max(s[2], 1e-8), *s[3:]))),
     Mutant("nan-gradient-skipped", "a NaN in a gradient counts as 0", "L0",
            STEP_KERNELS, edit_argument(1, lambda g: np.where(np.isnan(g), g.dtype.type(0), g))),
@@ -92,7 +92,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            )),
     Mutant("half-penalty", "l2 w instead of 2 l2 w, as torch's weight_decay", "L0",
            "penalty", edit_argument(3, lambda l2: l2 / 2)),
-    Mutant("only-from-above", "gradients are clipped by value only from above", "L0",
+    Mutant("clip-only-above", "gradients are clipped by value only from above", "L0",
            "clip_value", wrap_call(lambda clip, g, limit: np.minimum(g, limit, out=g))),
     Mutant("norm-of-the-first-131072", "only the first 131,072 gradients count in their norm", "L0",
            "clip_norm", wrap_call(clip_by_norm_of_first_elements)),
