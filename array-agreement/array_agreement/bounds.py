@@ -45,6 +45,7 @@ class Verdict:
         dtype: name of the expected dtype
         rtol, atol: smallest tolerances that admit what the bound admits
         xfail: reason why a disagreement is expected, or ""
+        is_wider: the oracle computed all calls of the function in a wider dtype
     """
 
     backend: str
@@ -62,6 +63,7 @@ class Verdict:
     rtol: float = 0.0
     atol: float = 0.0
     xfail: str = ""
+    is_wider: bool = True
 
     @property
     def agrees(self) -> bool:
@@ -85,6 +87,8 @@ class Verdict:
         kept, available = self.digits
         if kept < available / 2:
             text += f", keeps about {kept:.0f} of {available:.0f} digits"
+        if not self.is_wider:
+            text += ", the oracle rounds too"
         if self.vacuous:
             text += f", nothing was computed by {self.backend}"
         reason = self.xfail and f"xfail{', but it agrees' * self.agrees}: {self.xfail}"
@@ -124,6 +128,7 @@ class Bound:
         self.dtype = dtype
         self.limit = limit if dtype is None else limits(dtype)
         self.vacuous = vacuous
+        self.is_wider = True
         if any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
@@ -189,6 +194,7 @@ class Bound:
         unjudged = int(np.isnan(self.bound).sum())
         verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
         verdict.digits = self.digits()
+        verdict.is_wider = self.is_wider
         verdict.dtype = expected if self.dtype else "float32" if self.limit is FLOAT32 else "float64"
         verdict.rtol, verdict.atol = self.tolerances()
         if verdict.ratio > 1:

@@ -121,7 +121,8 @@ class Oracle:
         Raises InputError: f returns no array and no number.
         """
         if default not in self._bounds:
-            exact, space = self.run_hooked(Rounding(), default)
+            hook = Rounding()
+            exact, space = self.run_hooked(hook, default)
             n_calls = space.n_calls
             if not exact:
                 raise InputError("f returns no array and no number, expected at least one to compare")
@@ -134,6 +135,7 @@ class Oracle:
                     others = [unwrap(run.get(name, np.nan)) for run in runs]
                     vacuous = is_vacuous(x, n_calls)
                     bound = Bound(name, unwrap(x), others, getattr(x, "dtype", None), self.limit, vacuous)
+                    bound.is_wider = hook.is_wider
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
 

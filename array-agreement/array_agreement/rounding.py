@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.watched import WIDER_DTYPES, Array, Call, leaves, unwrap, unwrap_narrow
+from array_agreement.watched import (
+    VALUE_DTYPES,
+    WIDER_DTYPES,
+    Array,
+    Call,
+    complex_if,
+    leaves,
+    unwrap,
+    unwrap_narrow,
+)
 
 U = 2.0**-24
 """Unit roundoff of float32."""
@@ -56,6 +65,8 @@ unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones
 empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose
 """)
 )
+LINALG = ("linalg.", "roots")
+"""First letters of calls with backward stable algorithms."""
 EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS | DOTS | EXACT_CALLS
 """Calls that NumPy computes in long double."""
 
@@ -89,6 +100,11 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
     return np.where(np.isfinite(exact), perturbed, exact)
 
 
+def is_integral(x: Any) -> bool:
+    """Return whether all elements of an array are integers."""
+    return np.asarray(x).dtype.kind != "O" and bool(np.all(x == np.rint(x)))
+
+
 def n_terms(call: Call, r: Any) -> int:
     """Return the number of terms in each element of a sum or dot product with result ``r``."""
     x = call.arrays()[0]
@@ -108,18 +124,20 @@ class Rounding:
 
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
+        self.is_wider = True
+        """Whether all results that round were computed in a wider dtype than they declare."""
 
     def __call__(self, call: Call) -> Any:
         rounds = call.name in ("abs", "sign") and call.arrays()[0].dtype.kind == "c"
         exact = call.name in EXACT_CALLS and not rounds
-        if exact or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
+        if exact or self._maps_integers(call) or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
             return call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
         if any(limits(d) is FLOAT32 for d in leaves(call.dtypes)):
             call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
         summed = call.name in SUMS | DOTS
         on_result = self.rng is None or call.name in self.perturbed_results
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
-        if not on_result and not call.name.startswith(("linalg.", "fft.")):
+        if not on_result and not call.name.startswith((*LINALG, "fft.")):
             results = _restore_poles(results, call.compute())
         size = self.sum_error(call, results) if summed and self.rng else None
         if not isinstance(call.dtypes, tuple | list):
@@ -127,16 +145,28 @@ class Rounding:
         pairs = zip(results, call.dtypes, strict=True)
         return [self._perturb_result(call, r, d, size) if d in WIDER_DTYPES else r for r, d in pairs]
 
+    def _maps_integers(self, call: Call) -> bool:
+        """Return whether a call like ``diff``, which the model does not know, maps integers to integers."""
+        known = call.name in EXTENDED_CALLS or call.name.startswith((*LINALG, "fft.", "special.", "from_"))
+        exact = not known and all(map(is_integral, [*(x.value for x in call.arrays()), call.compute()]))
+        return bool(self.first_value(np.asarray(exact)))
+
     def _perturb_result(self, call: Call, r: Any, dtype: Any, size: Any) -> Any:
         """Perturb a result ``r``. ``size`` is e / u, or None to derive it from the call and ``r``."""
+        dtype = complex_if(r, dtype)
         limit = limits(dtype)
         if self.rng is None:
+            self.is_wider &= np.asarray(r).dtype != dtype and call.name != "from_numpy"
             return perturb(r, 0.0, limit, None)
+        if call.name in VALUE_DTYPES:  # roots come in exact conjugate pairs; their arguments were perturbed
+            size = 0.0
         if size is None:
             factor = 1.0 if call.name in ROUNDED_ONCE else 3.0 if call.name in ELEMENTARY_FUNCTIONS else 4.0
             size = factor * np.abs(r)
             if np.asarray(r).dtype != dtype:  # computed in a wider dtype, which shows exact results
                 size = np.where(r == np.asarray(r).astype(dtype), 0.0, size)
+            elif factor == 1.0 and all(is_integral(x.value) for x in call.arrays()):
+                size = np.where((r == np.rint(r)) & (size < 1 / limit.u), 0.0, size)
             elif factor == 4.0:  # the oracle rounds too, and special functions often err by ten roundings
                 size = 4 * size
         return perturb(r, limit.u * self.first_value(size), limit, self.rng)
@@ -155,8 +185,8 @@ class Rounding:
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
         size = np.abs(a.value)
-        if name.startswith(("linalg.", "fft.", "from_numpy")):
-            size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name[0] == "l" else 1.0)
+        if name.startswith((*LINALG, "fft.", "from_numpy")):
+            size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
         return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
@@ -171,6 +201,6 @@ class Rounding:
                 return r * np.sqrt((k + 2) / 3) + mean + k * u * mean**2 / np.maximum(r, MIN_NORMAL)
             return r * np.sqrt((k + 2) / 3) + mean * np.sqrt(r) + k * u * mean**2
         total = np.abs(call.compute(lambda a: np.abs(a.value) if isinstance(a, Array) else a))
-        integers = all(np.all(a.value == np.rint(a.value)) for a in arrays)
+        integers = all(is_integral(x.value) for x in arrays)
         exact = integers and call.name not in ("mean", "linalg.vector_norm")
         return np.where((total < 1 / u) & exact, 0.0, total * np.sqrt((k + 2) / 3))

@@ -22,8 +22,11 @@ if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macO
     WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
 DEFAULT_DTYPES = {np.dtype("float64"): np.dtype("float32"), np.dtype("complex128"): np.dtype("complex64")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
+COMPLEX_DTYPES = {np.dtype("float32"): np.dtype("complex64"), np.dtype("float64"): np.dtype("complex128")}
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
+VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
+"""Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 
@@ -72,6 +75,11 @@ def _dtype_or_type(x: Any) -> Any:
         return x.dtype
     scalar_type = isinstance(x, type) and issubclass(x, np.generic)
     return np.dtype(x) if scalar_type else x if isinstance(x, str | np.dtype) else type(x)
+
+
+def complex_if(x: Any, dtype: Any) -> Any:
+    """Return ``dtype``, or the complex dtype of the same precision if ``x`` is complex."""
+    return COMPLEX_DTYPES.get(dtype, dtype) if np.iscomplexobj(x) else dtype
 
 
 def _narrow_long_double(x: Any) -> Any:
@@ -190,14 +198,18 @@ class WatchedNamespace:
         if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays()):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
         key = tuple(map(_dtype_or_type, leaves([name, args, sorted(kwargs.items())])))
-        if key not in self._dtypes:
+        if key not in self._dtypes or name in VALUE_DTYPES:
             declared = call.run(unwrap_narrow)
             dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes
         make, call.dtypes = self._dtypes[key]
         self.n_calls += bool(call.arrays())
         result = self.hook(call)
-        wrap: Any = lambda x, d: x if d is None else Array(self, np.asarray(x, self.storage(d)), d)  # noqa: E731
+
+        def wrap(x: Any, dtype: Any) -> Any:
+            dtype = complex_if(x, dtype)
+            return x if dtype is None else Array(self, np.asarray(x, self.storage(dtype)), dtype)
+
         several = isinstance(call.dtypes, tuple | list)
         if several and len(result) != len(call.dtypes):  # unstack and nonzero return a varying number
             call.dtypes = call.dtypes[:1] * len(result)
@@ -266,7 +278,9 @@ class Array(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """Pass operators and element-wise functions of NumPy and SciPy, which are all ufuncs, to the hook."""
-        result = self.space.apply(STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, args, kwargs)
+        name = STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
+        name = name if hasattr(numpy_xp, name) else f"special.{name}"
+        result = self.space.apply(name, ufunc, args, kwargs)
         if out:
             self[...] = result
         return self if out else result

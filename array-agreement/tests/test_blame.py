@@ -162,6 +162,19 @@ def test_says_how_many_digits_are_kept():
     assert 8 < verdict.digits[0] < 12
 
 
+def test_says_where_the_oracle_has_no_wider_dtype():
+    """NumPy has no linear algebra in long double; code outside the namespace computes in its own dtype."""
+    for f, x in (
+        (lambda xp, x: xp.linalg.svdvals(x), X),
+        (lambda xp, x: xp.asarray(np.exp(np.asarray(x))), X),
+    ):
+        for dtype in ("float32", "float64"):
+            verdict = check_agreement(f, x, backends=["torch"], dtype=dtype, allow_vacuous=True).verdicts[0]
+            rounds = dtype == "float64" or "svdvals" not in f.__code__.co_names
+            assert verdict.is_wider != rounds
+            assert ("the oracle rounds too" in str(verdict)) == rounds
+
+
 def test_infinities_at_poles_are_compared():
     """A pole at an exact argument is not a matter of rounding."""
     special = pytest.importorskip("scipy.special")
@@ -172,6 +185,13 @@ def test_infinities_at_poles_are_compared():
 
     agreement = failure(f, np.asarray([-1.0, 3.0]), backends=[wrong])
     assert "at [0]: got 1e+30, expected inf" in str(agreement)
+
+
+def test_names_a_call_that_is_not_in_the_namespace():
+    special = pytest.importorskip("scipy.special")
+    agreement = failure(lambda xp, x: special.dawsn(x), X, backends=["numpy", "strict"])
+    assert agreement.verdicts[0].agrees
+    assert ", special.dawsn: error / bound = inf, numpy array on cpu" in agreement.verdicts[1].note
 
 
 def test_arrays_in_lists_dicts_and_keywords():

@@ -1,4 +1,4 @@
-"""Backends agree on third-party functions: two seeds with all mutants, and ten seeds without."""
+"""Backends agree on third-party functions: one seed with all mutants, and ten seeds of a part without."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 if not hasattr(pytest.importorskip("array_api_extra"), "nanmean"):
     pytest.skip("this version of array-api-extra has no nanmean", allow_module_level=True)
 FOLDER = Path(__file__).parent
+MIN_DETECTED = 0.98
 
 
-def run(tmp_path: Path, *options: str, cases: str = "core") -> dict:
+def run(tmp_path: Path, *options: str, cases: str) -> dict:
     """Run outside_code.py in its own process and return its report."""
     environment = {
         **os.environ,
@@ -35,7 +36,7 @@ def run(tmp_path: Path, *options: str, cases: str = "core") -> dict:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    return run(tmp_path_factory.mktemp("outside"), "--agree-mutants", "--agree-seeds=2")
+    return run(tmp_path_factory.mktemp("outside"), "--agree-mutants", cases="all")
 
 
 def assert_agree(tests: list[dict], min_share: float) -> None:
@@ -55,18 +56,14 @@ def assert_agree(tests: list[dict], min_share: float) -> None:
 
 
 @pytest.mark.slow
-def test_backends_agree_on_all_outside_code(tmp_path):
-    assert len(run(tmp_path, cases="all")["tests"]) >= 300
-
-
-@pytest.mark.slow
 def test_backends_agree_on_outside_code(report):
-    assert_agree(report["tests"], min_share=0.9)
+    assert len(report["tests"]) >= 300
+    assert_agree(report["tests"], min_share=0.8)
 
 
 @pytest.mark.slow
 def test_backends_agree_on_outside_code_from_ten_seeds(tmp_path):
-    assert_agree(run(tmp_path, "--agree-seeds=10")["tests"], min_share=0.95)
+    assert_agree(run(tmp_path, "--agree-seeds=10", cases="core")["tests"], min_share=0.95)
 
 
 @pytest.mark.slow
@@ -74,7 +71,5 @@ def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
-    assert len(noticed) >= 600
-    assert len(noticed) >= 0.98 * (len(noticed) + len(survived))
-    source = (FOLDER / "outside.py").read_text()
-    assert sorted(name for name in survived if f'"{name}"' not in source) == []
+    assert len(noticed) >= 2000
+    assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)
