@@ -32,6 +32,7 @@ from dnn.validation.settings import (
     natural_number,
     positive_integer,
     require,
+    require_bool,
     require_list,
     require_path,
 )
@@ -168,7 +169,9 @@ class Network(Copyable, KerasNames):
             self._lock.release()
 
     def reserve(self, batch: int, training: bool) -> None:
-        """Allocate all buffers for batches of this size."""
+        """Allocate all buffers for batches of this size. Raises InputError: not a size."""
+        batch = positive_integer("batch", batch)
+        training = require_bool("training", training)
         self._block.reserve(batch, training)
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
@@ -179,7 +182,7 @@ class Network(Copyable, KerasNames):
         factor = self.layers[0].factor if self.n_folded else None
         return 1.0 if factor is None else factor
 
-    def forward(self, x: Array, *, training: bool, logits: bool = False) -> Array:
+    def forward(self, x: Array, *, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs (B, C) for a batch x (B, *input_shape) on the device, buffers reserved.
 
         Args:

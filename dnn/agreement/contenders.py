@@ -7,6 +7,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.native import PyTorchContender
 from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
+from dnn.validation.settings import require_kind
 
 NATIVE_ID = "pytorch"
 ONNX_ID = "onnxruntime"
@@ -30,7 +31,7 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         InputError: an unknown name.
         BackendUnavailable: it cannot run here.
     """
-    library, _, device = name.partition(":")
+    library, _, device = require_kind("name", name, str).partition(":")
     if library not in (*backend_names(), *FOREIGN_CONTENDERS):
         known = ", ".join((*backend_names(), *FOREIGN_CONTENDERS))
         raise InputError(f"backend is {name!r}, expected one of {known}, or one with :device")

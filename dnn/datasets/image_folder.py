@@ -10,7 +10,7 @@ from PIL import Image
 
 from backends.errors import InputError, reraise
 from dnn.datasets.pictures import MAX_MEGAPIXELS, MAX_PIXELS, grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require, require_list, require_path
+from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -40,6 +40,8 @@ def load_image_folder(
     require(len(size) == 2, "size", size, "(height, width)")
     height, width = (positive_integer("size", side) for side in size)
     require(height * width <= MAX_PIXELS, "size", size, f"at most {MAX_MEGAPIXELS} megapixels")
+    grey = require_bool("grey", grey)
+    flat = require_bool("flat", flat)
     folders = [folder for folder in _list_visible(require_path("path", path)) if folder.is_dir()]
     files = [(number, file) for number, folder in enumerate(folders) for file in _list_visible(folder)]
     if not folders:

@@ -17,7 +17,7 @@ class Activated(Layer):
     def bind(self, backend: Backend) -> None:
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z); stores z and y."""
         buffers = self._buffers[x.shape[0]]
         buffers.z = self.forward_logits(x, training=training)
@@ -46,7 +46,7 @@ class Activation(Activated):
     examples = ({"activation": "relu"},)
     buffers = ("y",)
 
-    def forward_logits(self, x: Array, *, training: bool) -> Array:
+    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         return x
 
     def backward_logits(self, dz: Array) -> Array | None:

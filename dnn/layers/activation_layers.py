@@ -23,7 +23,7 @@ class Elementwise(Layer):
     def bind(self, backend: Backend) -> None:
         self._function = self.function()
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         buffers.y[...] = self._function.forward(self.backend.xp, x)

@@ -165,7 +165,7 @@ class Block(Container):
             input_shape = layer.shape_after(input_shape)
         return input_shape
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         for layer in self.inner[self.n_folded :]:
             x = layer.forward(x, training=training)
         return x
@@ -174,7 +174,7 @@ class Block(Container):
         """Call ``backward`` of the layers in reverse order: the chain rule."""
         return _backward(self.inner, dy)
 
-    def forward_logits(self, x: Array, *, training: bool) -> Array:
+    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         for layer in self.inner[self.n_folded : -1]:
             x = layer.forward(x, training=training)
         return self.inner[-1].forward_logits(x, training=training)
@@ -233,7 +233,7 @@ class Parallel(Container):
         own = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
         return super().make_buffers(batch, training) | own
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             output = branch.forward(x, training=training)

@@ -113,7 +113,7 @@ class Dense(Affine):
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(x W + b); stores x and y, and z if f' needs it. x may be a matrix of SciPy (CSR)."""
         if not self._fused or is_sparse(x):
             return super().forward(x, training=training)
@@ -132,7 +132,7 @@ class Dense(Affine):
             return super().backward(dy)
         return self._back(self._dense_backward, dy)
 
-    def forward_logits(self, x: Array, *, training: bool) -> Array:
+    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         """Return z = x W + b."""
         buffers = self._buffers[x.shape[0]]
         if is_sparse(x) and not is_finite(self._W):

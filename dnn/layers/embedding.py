@@ -55,7 +55,7 @@ class Embedding(Layer):
         index = self.backend.zeros((batch, *self.input_shape), dtype=self.backend.xp.int64)
         return {**super().make_buffers(batch, training), "index": index}
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_t = W_(x_t); stores x as integers."""
         buffers = self._buffers[x.shape[0]]
         view = self.backend.view

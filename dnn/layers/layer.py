@@ -168,7 +168,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in named}
 
     @abstractmethod
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y (batch, *output_shape) for x (batch, *input_shape), and store what backward needs.
 
         y is valid until the next call. Only in training may a layer be random, use the statistics of the
@@ -182,7 +182,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         dy may be overwritten. Returns None if no layer before this one is trained.
         """
 
-    def forward_logits(self, x: Array, *, training: bool) -> Array:
+    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         """Return z of ``y = f(z)``, where f is the layer's activation.
 
         A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y. It

@@ -24,6 +24,11 @@ class ModelPart:
             raise NotInModel(self)
         return self._backend
 
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Raise an error: layers are not called, as those of Keras are."""
+        got = f"a {type(self).__name__} layer was called like a function"
+        raise InputError(got, "Sequential([...]) with all layers", "Residual and Parallel make branches")
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

@@ -53,7 +53,7 @@ class Random(Layer):
             "counters": backend.from_host(np.arange(batch * pairs, dtype=np.int64).reshape(batch, pairs)),
         }
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y in training, else x; increments the step."""
         if not training:
             return x

@@ -86,7 +86,7 @@ class BatchNormalization(Normalization):
             warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
         super().reserve(batch, training)
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; in training updates the running averages and stores the statistics.
 
         A frozen layer uses the running averages in training too, and so does a batch of one example.
@@ -132,7 +132,7 @@ class LayerNormalization(Normalization):
         mean, inverse = (self.backend.zeros((batch, self._places)) for _ in range(2))
         return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; stores x and the statistics."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x

@@ -49,7 +49,7 @@ class Pooling(Windows):
         index = self.backend.zeros(shape, dtype=self.backend.xp.int64) if self.indexed else None
         return {**super().make_buffers(batch, training), "index": index}
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         buffers = self._buffers[x.shape[0]]
         index = (self.images(buffers.index),) if self.indexed else ()
         self._pool(self.images(x), self.size, self.steps, self.borders, self.images(buffers.y), *index)
@@ -119,7 +119,7 @@ class AveragePooling2D(Pooling):
                 shares = np.multiply.outer(shares, inside / (np.minimum(stop, n + after) - start))
             self._share = backend.from_host(shares[..., None].astype(backend.dtype_name))
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         y = super().forward(x, training=training)
         if self._share is not None:
             y[...] = y * self._share
@@ -184,7 +184,7 @@ class GlobalAveragePooling2D(Layer):
         self.require_axes(input_shape, EXPECTED_IMAGES, 3)
         return (input_shape[2],)
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_c = mean over the pixels of x_pqc."""
         y = self._buffers[x.shape[0]].y
         y[...] = self.backend.xp.mean(x, axis=(1, 2))
@@ -201,7 +201,7 @@ class GlobalAveragePooling2D(Layer):
 class GlobalMaxPooling2D(GlobalAveragePooling2D):
     """The largest pixel of each channel over the whole image: (H, W, C) -> (C,); the first of ties."""
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_c = max over the pixels of x_pqc; stores its position."""
         buffers = self._buffers[x.shape[0]]
         xp = self.backend.xp

@@ -39,7 +39,7 @@ class Reshape(Layer):
             raise self.input_error(got, f"the number in {self.target_shape}; change target_shape")
         return shape
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
     def backward(self, dy: Array) -> Array | None:
@@ -82,7 +82,7 @@ class Rescaling(Layer):
         super().__post_init__()
         assign(self, factor=self.scale if self.offset == 0.0 else None)
 
-    def forward(self, x: Array, *, training: bool) -> Array:
+    def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset
 
     def backward(self, dy: Array) -> Array | None:

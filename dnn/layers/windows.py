@@ -159,7 +159,7 @@ class Convolution(Windows, Affine):
         self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
-    def forward_logits(self, x: Array, *, training: bool) -> Array:
+    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         """Return z, a small Dense on each window; stores x."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x

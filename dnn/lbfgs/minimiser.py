@@ -11,6 +11,7 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from backends import Array, Backend, InputError
+from backends.errors import reraise, short_repr
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
 from dnn.lbfgs.state import LBFGS, Reason, State
@@ -30,10 +31,18 @@ class _Minimiser:
         self.rounding = ROUNDING_ULPS * self.epsilon  # relative rounding error of f
 
     def evaluate(self, point: Array) -> tuple[float, Array]:
-        """Return f and a copy of its gradient (n,)."""
-        value, gradient = self.function(point)
-        # A copy: the function may write its next gradient into the same array.
-        return float(value), self.xp.asarray(gradient, copy=True)
+        """Return f and a copy of its gradient (n,). Raises InputError: no such pair."""
+        returned = self.function(point)
+        got = f"function returned {short_repr(returned)}"
+        expected = f"(f, gradient): a number and an array of shape {tuple(point.shape)}"
+        with reraise((TypeError, ValueError, OverflowError, RuntimeError), got, expected):
+            value, gradient = returned
+            value = float(value)
+            # A copy: the function may write its next gradient into the same array.
+            gradient = self.xp.asarray(gradient, copy=True)
+        if gradient.shape != point.shape:
+            raise InputError(got, expected)
+        return value, gradient
 
     def search(self, state: State, evaluations: int) -> Trial | None:
         """Return the accepted trial along -H g, else along -g; None if there is none within ``evaluations``.

@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import shorten
-from dnn.validation.conversion import NUMBER_KINDS, as_array, category_cure
+from dnn.validation.conversion import NUMBER_KINDS, as_array, category_cure, detach
 from dnn.validation.rows import OnDisk, Rows, as_rows
 
 
@@ -72,6 +72,7 @@ def validate_examples(
             cast, uint8 included.
     Raises InputError: not numbers, wrong device or shape, no rows, NaN, infinity, or a number too large.
     """
+    x = detach(argument, x)
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)

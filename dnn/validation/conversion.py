@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import short_repr, shorten
+from backends.errors import reraise, short_repr, shorten
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 FILL_CURE = "remove the row, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
@@ -57,8 +57,12 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
 def detach(argument: str, given: Any) -> Any:
     """Return a tensor of torch without its gradient, and any other object unchanged.
 
-    Raises InputError: a nested tensor, which has no shape.
+    Raises InputError: a nested tensor, which has no shape, or a sparse matrix that is damaged.
     """
+    if hasattr(given, "check_format") and not isinstance(given, type):
+        got = f"{argument} is a damaged sparse matrix"
+        with reraise(ValueError, got, "indices inside its shape", "SciPy would read other memory"):
+            given.check_format()  # all indices; SciPy's constructors do not look at them
     if getattr(given, "is_nested", False) is True:
         cure = f"use {argument}.to_padded_tensor(0.0)"
         raise InputError(f"{argument} is a nested tensor", "a dense array", cure)

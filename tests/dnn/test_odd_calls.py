@@ -23,10 +23,11 @@ from hostile import EXAMPLE_FACTOR, TRIP_VALUES, attempt
 
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import callbacks, checkpoints, datasets, lbfgs
+from dnn import agreement, callbacks, checkpoints, datasets, lbfgs
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.commands import rewinding, run_folder
 from dnn.interop import torch as interop
+from dnn.interop.sklearn import DNNClassifier
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
@@ -139,8 +140,8 @@ def examples_of_calls():
     states = callbacks.TrainingCheckpoint(data_file("model").parent)
     state = lambda: read_state(data_file("training"))  # noqa: E731
     data = {"x": X, "y": Y}
-    fit = {**data, "batch_size": 5, "epochs": 1, "shuffle": True, "callbacks": (), "resume": None,
-           "validation_data": (X, Y), "class_weight": {0: 1.0, 1: 1.0, 2: 2.0},
+    fit = {**data, "batch_size": 5, "epochs": 1, "verbose": 0, "shuffle": True, "callbacks": (),
+           "resume": None, "validation_data": (X, Y), "class_weight": {0: 1.0, 1: 1.0, 2: 2.0},
            "sample_weight": np.ones(12)}  # fmt: skip
     trained = {"batch_size": 6, "epochs": 2, "resume": state()}
     table = {
@@ -197,6 +198,14 @@ def examples_of_calls():
         "to_torch": (interop.to_torch, {"model": m, "device": None, "logits": True}),
         "from_torch": (interop.from_torch, {"module": interop.to_torch(m), "backend": b, "input_shape": (4,),
                                             "output_activation": "softmax", "seed": 0}),
+        "fit, twin": (interop.fit, {"module": interop.to_torch(m), **data, "epochs": 1, "loss": "mse"}),
+        "reserve": (model().reserve, {"batch": 3, "training": True}),
+        "minimise, returned": (minimise_returned, {"value": 1.0, "gradient": np.ones(3, "f4")}),
+        "gradcheck": (agreement.gradcheck, {"part": dnn.Dense(3), "input_shape": (4,)}),
+        "get_contender": (agreement.get_contender, {"name": "numpy"}),
+        "DNNClassifier": (lambda **s: DNNClassifier(**s, max_iter=1).fit(X, Y), {
+            "verbose": False, "backend": "numpy", "dtype": None, "n_iter_no_change": 3, "warm_start": True,
+            "hidden_layer_sizes": (3,)}),
         "torch_loss": (interop.torch_loss, {"loss": "mse"}),
         "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m)}),
     }  # fmt: skip
@@ -215,6 +224,10 @@ MODEL_ATTRIBUTES = ("loss", "optimizer", "layers", "backend", "seed", "epochs_do
 def train_with(kind):
     """Return a function that trains with a callback of this class, made from its arguments."""
     return lambda **settings: model().fit(X, Y, epochs=2, callbacks=[kind(**settings)])
+
+
+def minimise_returned(value, gradient):
+    lbfgs.minimise(lambda x: (value, gradient), np.ones(3, "f4"), backend=get_backend("numpy"))
 
 
 def assign_and_train(of, name):

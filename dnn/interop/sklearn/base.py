@@ -24,6 +24,15 @@ from dnn.validation.conversion import detach
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
+class Scores:
+    """``score`` of the mixins of scikit-learn, also for tensors that require a gradient."""
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Return the accuracy or, of a regression, R2 for X (n, features), y and weights (n,)."""
+        mixin: Any = super()
+        return mixin.score(X, detach("y", y), detach("sample_weight", sample_weight))
+
+
 @dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
@@ -82,7 +91,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        return self._fit(X, y, sample_weight, fresh=not (self.warm_start and hasattr(self, "model_")))
+        return self._fit(X, y, sample_weight, fresh=self.warm_start is False or not hasattr(self, "model_"))
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *,

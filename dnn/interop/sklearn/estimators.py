@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backends import Array, InputError
 from backends.errors import short_repr
 from dnn.interop.sklearn.arrays import move_beside, move_result
-from dnn.interop.sklearn.base import Estimator
+from dnn.interop.sklearn.base import Estimator, Scores
 from dnn.interop.sklearn.labels import (
     class_weights,
     decode_labels,
@@ -24,6 +24,7 @@ from dnn.interop.sklearn.labels import (
 )
 from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regression_goal
 from dnn.validation.conversion import detach
+from dnn.validation.settings import require
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
@@ -32,7 +33,7 @@ def _has_partial_fit(estimator: Estimator) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+class DNNClassifier(Scores, ClassifierMixin, Estimator):  # type: ignore[misc]
     """Deep neural network classifier for binary, multiclass and multilabel targets.
 
     It minimises the cross-entropy. Two classes use one output with a sigmoid, more classes a softmax. A y (n,
@@ -93,6 +94,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         fresh = not hasattr(self, "model_")
         if classes is not None:
             classes = unique_labels(column_or_1d(classes))
+            require(classes.shape[0] > 0, "classes", classes, "at least one label")
             if not fresh and not same_classes(classes, self.classes_):
                 raise InputError(
                     f"classes is {short_repr(classes)}, expected those of the first call of partial_fit"
@@ -163,7 +165,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
 
 @dataclass(eq=False, repr=False)
-class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
+class DNNRegressor(Scores, RegressorMixin, Estimator):  # type: ignore[misc]
     """Deep neural network regressor for one or several outputs. It minimises the squared error.
 
     Arguments and attributes are those of ``DNNClassifier``, without class_weight and classes_. The last of
@@ -185,7 +187,7 @@ class DNNRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
             try:
                 y = y.astype(np.float64)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise InputError(f"Unknown label type: y is {short_repr(y)}, expected numbers") from None
         y = move_beside(X, y)
         return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))

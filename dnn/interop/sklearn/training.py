@@ -26,12 +26,18 @@ from dnn.validation.settings import (
     positive_integer,
     require_bool,
     require_instances,
+    require_kind,
     require_number,
     require_positive,
 )
 
 Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
+KINDS: dict[str, tuple[Any, ...]] = {
+    "verbose": (bool, int), "backend": (str,), "dtype": (str, None), "n_iter_no_change": (int, float),
+    "hidden_layer_sizes": (tuple, list, int, np.ndarray),
+}  # fmt: skip
+"""Types of the settings that have no other check, or one that compares them."""
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
@@ -78,6 +84,8 @@ def check_settings(given: Any) -> None:
     look_up("solver", given.solver, dict.fromkeys(SOLVERS))
     activation = SKLEARN_NAMES.get(str(given.activation), given.activation)
     look_up("activation", activation, ACTIVATIONS)
+    for name, kinds in KINDS.items():
+        require_kind(name, plain_number(getattr(given, name)), *kinds)
     for name in ("alpha", "tol"):
         require_number(name, plain_number(getattr(given, name)), 0.0)
     for name in ("learning_rate_init", "validation_fraction", "epsilon"):

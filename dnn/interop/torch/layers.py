@@ -94,7 +94,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         ("Conv1d",),
         lambda layer: image_module(
             "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
-            conv_padding(layer)[1], bias=layer.use_bias,
+            conv_padding(layer, 1), bias=layer.use_bias,
         ),
         conv_maker(Conv1D, groups=1, dilation=(1,)),
         {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, k)

@@ -22,7 +22,7 @@ from dnn.training.history import History
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples, InputPipeline
 from dnn.validation.rows import Rows
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -39,13 +39,24 @@ def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple
     return x.to(backend.dtype), y
 
 
+def _parameters(module: torch.nn.Sequential) -> list[torch.nn.Parameter]:
+    """Return the parameters. Raises InputError: not an ``nn.Sequential``, or none to train."""
+    import torch
+
+    parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())
+    if not parameters:
+        raise InputError("module has no parameters", "an nn.Sequential with a Linear")
+    return parameters
+
+
 def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
     """Return the pipeline that validates the module's examples and targets."""
-    first, *_, last = module.parameters()
+    parameters = _parameters(module)
+    first = parameters[0]
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
     return InputPipeline(
-        backend, shape, int(last.shape[0]), loss.ignored_class, loss.check_targets, n_categories
+        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories
     )
 
 
@@ -137,7 +148,7 @@ def fit(
 
     Raises InputError: an invalid argument; the module is unchanged.
     """
-    first = next(module.parameters())
+    first = _parameters(module)[0]
     backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
     epochs = positive_integer("epochs", epochs)
     batch_size = positive_integer("batch_size", batch_size)

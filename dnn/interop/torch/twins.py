@@ -53,8 +53,16 @@ def image_module(name: str, *arguments: Any, **options: Any) -> Module:
     return own_module("ChannelsLast", nn_module(name, *arguments, **options))
 
 
-def conv_padding(layer: Any) -> tuple[int, int]:
-    """Return the padding as torch takes it: (top and bottom, left and right)."""
+def conv_padding(layer: Any, first: int = 0) -> Any:
+    """Return a convolution's padding as torch takes it, of the axes from ``first`` on.
+
+    With strides of 1 it is "same" too, which pads an even window unequally.
+    """
+    return "same" if layer.padding == "same" and layer.steps == (1, 1) else equal_padding(layer)[first:]
+
+
+def equal_padding(layer: Any) -> tuple[int, int]:
+    """Return the padding (top and bottom, left and right). Raises NoTwin: opposite sides differ."""
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
         raise NoTwin(
@@ -65,7 +73,7 @@ def conv_padding(layer: Any) -> tuple[int, int]:
 
 
 def pool_padding(layer: Any) -> tuple[int, int]:
-    around = conv_padding(layer)
+    around = equal_padding(layer)
     if any(2 * p > k for p, k in zip(around, layer.size, strict=True)):
         raise NoTwin(
             f"layer {layer.name!r} has padding {around}, expected at most half its pool_size {layer.size}, "

@@ -68,6 +68,7 @@ def test_picture_modes(tmp_path, mode, grey):
         (lambda p: None, {"size": (3,)}, r"size is \(3,\), expected \(height, width\)"),
         (lambda p: None, {"size": (0, 3)}, "size is 0, expected an integer of at least 1"),
         (lambda p: None, {"size": 28}, "size is 28, expected a list or a tuple"),
+        (lambda p: None, {"grey": np.ones(2)}, "grey is .*, expected True or False"),
         (lambda p: None, {"path": "nowhere"}, "folder nowhere cannot be listed"),
     ],
 )

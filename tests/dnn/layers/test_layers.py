@@ -50,7 +50,9 @@ def test_a_layer_outside_a_model_names_the_cure(name):
     settings = LAYERS[name].examples[0]
     layer = LAYERS[name](**settings)
     x = np.zeros((2, 4), np.float32)
-    for call in (lambda: layer.forward(x, training=True), lambda: layer.backward(x)):
+    with pytest.raises(InputError, match=f"a {name} layer was called like a function, expected Sequential"):
+        layer(x)
+    for call in (lambda: layer.forward(x, training=True), lambda: (layer.forward(x), layer.backward(x))):
         with pytest.raises(InputError, match=f"a {name} layer is in no model yet, expected Sequential"):
             call()
     assert not hasattr(layer, "_kernel")

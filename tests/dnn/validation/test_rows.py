@@ -146,6 +146,19 @@ def test_rejects_invalid_arguments(backend, tmp_path, form, case):
         validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
 
 
+@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize(
+    ("indices", "starts"), [([0, 9], [0, 1, 2]), ([-1, 1], [0, 1, 2]), ([0, 1], [0, 5, 2])]
+)
+def test_rejects_damaged_matrices(form, indices, starts):
+    """SciPy makes them, and its products read or write outside of the arrays."""
+    x = form((np.ones(2, "f4"), indices, starts), shape=(2, 2))
+    with pytest.raises(
+        InputError, match=r"x is a damaged sparse matrix .*, expected indices inside its shape"
+    ):
+        validate_examples(get_backend("numpy"), "x", x, (2,))
+
+
 class OnCUDA(TorchBackend):
     """torch on the CPU, taken for another device."""
 

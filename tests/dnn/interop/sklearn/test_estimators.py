@@ -309,6 +309,8 @@ def test_rejects_bad_calls():
         DNNClassifier().partial_fit(X, CLASSES, classes=[0, 1, 2]).partial_fit(X, CLASSES, classes=[0, 1])
     with pytest.raises(ValueError, match="class_weight is given for multilabel targets"):
         DNNClassifier(class_weight="balanced").fit(X, LABELS)
+    with pytest.raises(ValueError, match="expected at least one label"):
+        DNNClassifier().partial_fit(X, CLASSES, classes=[])
     with pytest.raises(ValueError, match="y has shape"):
         DNNClassifier().fit(X, SUMS.astype(int))
     assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
@@ -333,7 +335,7 @@ def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator)
     labels = {"classes": [0, 1, 2]} if estimator is DNNClassifier else {}
     estimator(**settings).partial_fit(*given, **labels)
     np.testing.assert_array_equal(other.predict(given[0]), one.predict(plain[0]))
-    assert other.score(given[0], *plain[1:]) == one.score(*plain)
+    assert other.score(*given) == one.score(*plain)
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
     for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
         with pytest.raises(InputError, match="X is a nested tensor, expected a dense array"):

@@ -234,7 +234,7 @@ def test_named_activation_layers_stay_separate():
     ("layer", "shape", "words"),
     [
         (GaussianNoise(0.1), (4,), "GaussianNoise, expected one of Dense"),
-        (Conv2D(2, 2, padding="same"), (4, 4, 1), "expected equal padding"),
+        (Conv2D(2, 3, strides=2, padding="same"), (4, 4, 1), "expected equal padding"),
         (MaxPooling2D(3, padding=2), (6, 6, 1), "at most half its pool_size"),
         (BatchNormalization(), (2, 2, 2, 2), r"expected \(n,\), \(T, C\) or"),
         (Reshape((4, 3)), (3, 4), "add Flatten"),
