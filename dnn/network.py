@@ -64,8 +64,7 @@ class Network(Copyable, KerasNames):
             raise InputError("input_shape is empty, expected at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
-        expected = "a name or a Backend from get_backend('numpy')"
-        require(isinstance(backend, Backend), "backend", backend, expected)
+        require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
         self._block = block = Block(given)
         self.layers = block.inner
         self.backend = backend
@@ -170,9 +169,7 @@ class Network(Copyable, KerasNames):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Allocate all buffers for batches of this size. Raises InputError: not a size."""
-        batch = positive_integer("batch", batch)
-        training = require_bool("training", training)
-        self._block.reserve(batch, training)
+        self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
         if self.loss is not None:
             self._loss_buffers.reserve(batch, training)
 
