@@ -59,7 +59,11 @@ def _cpuinfo(path: str = "/proc/cpuinfo") -> dict[str, str]:
 
 
 def _numpy_features(only: str | None = None) -> list[str]:
-    """Return NumPy's names of this processor's features; only those in the list named ``only``, if given."""
+    """Return NumPy's names of this processor's features.
+
+    Args:
+        only: name of a list in NumPy; only its features are returned. None: all.
+    """
     try:
         umath: Any = importlib.import_module("numpy._core._multiarray_umath")
 

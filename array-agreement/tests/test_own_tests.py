@@ -84,7 +84,7 @@ EXPECTED_TARGETS = {"numpy", "torch", "strict", "torch:cpu", "array_api_strict:d
 
 
 def find_lines(text: str, path: list[str]) -> tuple[int, int]:
-    """Return the first and last line of a function, by the names of its class and its own."""
+    """Return the first and last line of a function; ``path`` has the names of its class and the function."""
     node: ast.AST = ast.parse(text)
     for name in path:
         node = next(x for x in ast.iter_child_nodes(node) if getattr(x, "name", "") == name)

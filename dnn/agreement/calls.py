@@ -14,7 +14,7 @@ from dnn.losses import LOSSES
 from dnn.random import stream_key
 
 SIZES = (1, 8, 1000, 63, 17, 129, 7, 64, 1001, 32, 9, 128, 15, 65, 33, 16, 127, 31, 999)
-"""Lengths at and beside multiples of vectors and blocks. Short ones follow long ones."""
+"""Lengths at, below and above multiples of vector and block lengths. A short length follows a long one."""
 FLAT_SIZES = (1, 7, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
 """Lengths of flat vectors, at and beyond block lengths."""
 STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
@@ -121,7 +121,7 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x, W, b, dy = draw(batch, n_in), draw(n_in, n), draw(n), draw(batch, n)
         for kind in ("linear", "relu", *(("sigmoid", "tanh", "softmax") if min(batch, n) > 6 else ())):
             exact = kind in ("linear", "relu")
-            if kind == "sigmoid":  # from here on saturated rows, and NaN
+            if kind == "sigmoid":  # the remaining rows are saturated or contain NaN
                 x, W, dy = x.copy(), W / 128.0, dy + 5.0
                 x[0, 0] = np.nan
                 x[1] *= 128.0

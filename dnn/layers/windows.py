@@ -22,16 +22,17 @@ Border = str | int | Sequence[Lengths]
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
 
 
-def _two(value: Any) -> tuple[Any, Any]:
+def _both_axes(value: Any) -> tuple[Any, Any]:
     """Return a value for each of two axes, given a pair or one value for both."""
     first, second = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
     return first, second
 
 
-def _pair(argument: str, value: Any, zero: bool = False) -> Pair:
-    """Return a length for each of two axes, at least 1, or at least 0 if ``zero``. Raises InputError."""
+def _pair(argument: str, value: Any, allow_zero: bool = False) -> Pair:
+    """Return a length for each of two axes, at least 1 or, with ``allow_zero``, 0. Raises InputError."""
     first, second = (
-        0 if zero and is_integer(n) and n == 0 else positive_integer(argument, n) for n in _two(value)
+        0 if allow_zero and is_integer(n) and n == 0 else positive_integer(argument, n)
+        for n in _both_axes(value)
     )
     return first, second
 
@@ -76,7 +77,7 @@ class Windows(Layer):
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(("valid", "same")))
             return padding
-        rows, columns = (_pair("padding", sides, zero=True) for sides in _two(padding))
+        rows, columns = (_pair("padding", sides, allow_zero=True) for sides in _both_axes(padding))
         self._given = rows, columns
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
             expected = f"less than {size_name} {size}, or a window could lie outside the image"

@@ -250,7 +250,7 @@ def test_history_and_metrics():
 
 
 def test_linear_output_means_logits(backend):
-    """Cross-entropy over a linear last layer trains the very same network."""
+    """With cross-entropy, a linear last layer trains the same weights as softmax."""
     x, y = small_data()
     models = [small_model(backend, output=output) for output in ("softmax", "linear")]
     for model in models:

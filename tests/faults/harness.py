@@ -86,7 +86,7 @@ class Harness:
         enter=lambda: None,
     ):
         if not hasattr(os, "fork"):
-            raise InputError("the harness forks its trainings, which this system cannot")
+            raise InputError("the harness forks its trainings, which this system does not support")
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
         self.enter, self.chance = enter, random.Random(seed)
         self.tally = Tally() if tally is None else tally

@@ -20,7 +20,9 @@ from faults.harness import Harness
 from faults.troubles import Kill
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked, which this system cannot"),
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="trainings are forked, which this system does not support"
+    ),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 

@@ -1,6 +1,6 @@
 """Channels first: the images of plain torch.nn modules are (B, C, H, W), ours are (B, H, W, C).
 
-Only the weights after a Flatten depend on this: it orders the same numbers in another way.
+Only the weights after a Flatten depend on this, because Flatten then returns the numbers in another order.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,9 @@ from dnn.callbacks.training_checkpoint import latest_state
 from dnn.datasets import load_dataset
 
 pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the groups are forked, which this system cannot"),
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="the groups are forked, which this system does not support"
+    ),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "24",

@@ -33,7 +33,9 @@ pytestmark = [
     pytest.mark.skipif(
         not torch.distributed.is_available(), reason="this torch is without torch.distributed"
     ),
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the groups are forked, which this system cannot"),
+    pytest.mark.skipif(
+        not hasattr(os, "fork"), reason="the groups are forked, which this system does not support"
+    ),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 SETTINGS = {"batch_size": 24, "epochs": 2, "verbose": 0, "blocks": 8}

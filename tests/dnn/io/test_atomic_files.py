@@ -20,7 +20,7 @@ def test_replaces_atomically_and_leaves_no_temporary_file(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="no such devices on Windows")
 def test_a_device_is_never_replaced_and_a_link_to_one_is(tmp_path):
-    """Root may replace /dev/null by a file."""
+    """Without this check root would replace /dev/null by a file."""
     for place in (os.devnull, "/", "."):
         with pytest.raises(OSError, match="not the name of a file that can be replaced"):
             write_atomically(Path(place), b"x")

@@ -1,4 +1,4 @@
-"""LeakyReLU, ELU and GELU with settings: the named activations by default, torch's with others."""
+"""LeakyReLU, ELU and GELU: with default settings as the named activations, with other settings as torch."""
 
 import math
 

@@ -17,7 +17,7 @@ WIDTHS = (64, 40, 30, 10)
 
 
 class AfterEpoch(Callback):
-    """Return the state after one epoch, read from a file, and the state after the next."""
+    """Writes the state after ``epoch`` to a file, and keeps the state after the next epoch."""
 
     def __init__(self, path, epoch):
         self.path, self.epoch, self.epochs, self.next = path, epoch, 0, None

@@ -107,7 +107,7 @@ def test_every_layer(batch):
     ratios = [worst_ratio(*case, 0, batch) for case in cases]
     print(f"{len(ratios)} layers at batch {batch}: {max(ratios):.3f} of the bound at most")
     assert max(ratios) <= 1.0
-    assert min(ratios) == 0.0  # Flatten
+    assert min(ratios) == 0.0  # Flatten rounds nothing
 
 
 @pytest.mark.parametrize("wrong", ["another gelu", "no bias"])
