@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (x, y) with all examples in memory, x as floats."""
     if not isinstance(examples, Examples) or examples.weights is not None:
-        got = "validation_data has weights or is an iterable of batches, or the loss has an ignore_index"
+        got = "validation_data has three parts or is an iterable, or the loss has an ignore_index"
         raise InputError(got, "(x, y) for a torch twin")
     x, y, _ = examples
     if isinstance(x, Rows):
