@@ -5,10 +5,10 @@
 
 namespace {
 
-const int TILE = 32;                        // rows and columns of a product per block
-const int GROUPS = 4;                       // of 64 threads: each sums a part of the inner axis
-const int STRIDE = TILE + 4;                // of a tile's rows in shared memory: 4 numbers are then one load
-const int SHARED_SIZE = GROUPS * TILE * TILE;      // numbers of shared memory: two tiles, afterwards the groups' sums
+const int TILE = 32;                // columns of a product per block, and steps of the inner axis at a time
+const int ROWS = 16;                // rows per block of a forward product: more blocks than with 32
+const int STRIDE = TILE + 4;        // of a tile's rows in shared memory: 4 numbers are then one load
+const int SHARED_SIZE = 4 * TILE * TILE;  // numbers of shared memory: two tiles, afterwards the groups' sums
 
 __device__ int clamp_index(int i, int n) { return i < n ? i : n - 1; }
 
@@ -59,47 +59,57 @@ struct Transposed {
     __device__ REAL value(Raw raw, int row, int column) const { return matrix.value(raw, column, row); }
 };
 
-// The tile of a b that begins at (row, column). A thread gets 4 numbers of it: rows threadIdx.y + 8 e, column
-// threadIdx.x. A_INNER, B_INNER: whether the inner axis is contiguous in memory.
-template <bool A_INNER, bool B_INNER, class A, class B>
-__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* shared, REAL (&result)[4]) {
-    const int t = threadIdx.y * 32 + threadIdx.x, group = t / 64;
-    const int r = t % 64 / 8 * 4, c = t % 8 * 4;
+// The tile of a b that begins at (row, column), HEIGHT x TILE numbers. A thread gets HEIGHT / 8 of them: rows
+// threadIdx.y + 8 e, column threadIdx.x. Each group of 2 HEIGHT threads sums a part of the inner axis.
+// A_INNER, B_INNER: whether the inner axis is contiguous in memory.
+template <int HEIGHT, bool A_INNER, bool B_INNER, class A, class B>
+__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* shared,
+                        REAL (&result)[HEIGHT / 8]) {
+    static_assert(A_INNER || HEIGHT == TILE, "the threads of a warp load TILE rows");
+    const int GROUPS = 128 / HEIGHT, INNER = TILE / GROUPS;
+    const int t = threadIdx.y * 32 + threadIdx.x, group = t / (2 * HEIGHT);
+    const int r = t % (2 * HEIGHT) / 8 * 4, c = t % 8 * 4;
     REAL *left = shared, *right = shared + TILE * STRIDE;
     const int fast = threadIdx.x, slow = threadIdx.y;
-    typename A::Raw next_a[4];
+    typename A::Raw next_a[HEIGHT / 8];
     typename B::Raw next_b[4];
     REAL sums[4][4] = {};
     const auto fetch = [&](int k) {
-        for (int e = 0; e < 4; ++e) {
+        for (int e = 0; e < HEIGHT / 8; ++e) {
             const int later = slow + 8 * e;
             next_a[e] = A_INNER ? a.load(row + later, k + fast) : a.load(row + fast, k + later);
+        }
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
             next_b[e] = B_INNER ? b.load(k + fast, column + later) : b.load(k + later, column + fast);
         }
     };
     fetch(0);
     for (int k = 0; k < depth; k += TILE) {
-        for (int e = 0; e < 4; ++e) {
+        for (int e = 0; e < HEIGHT / 8; ++e) {
             const int later = slow + 8 * e;
             left[A_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
                 A_INNER ? a.value(next_a[e], row + later, k + fast) : a.value(next_a[e], row + fast, k + later);
+        }
+        for (int e = 0; e < 4; ++e) {
+            const int later = slow + 8 * e;
             right[B_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
                 B_INNER ? b.value(next_b[e], k + fast, column + later) : b.value(next_b[e], k + later, column + fast);
         }
         __syncthreads();
         if (k + TILE < depth) fetch(k + TILE);
 #pragma unroll
-        for (int inner = group * 8; inner < group * 8 + 8; ++inner)
+        for (int inner = group * INNER; inner < (group + 1) * INNER; ++inner)
             for (int i = 0; i < 4; ++i)
                 for (int j = 0; j < 4; ++j) sums[i][j] += left[inner * STRIDE + r + i] * right[inner * STRIDE + c + j];
         __syncthreads();
     }
     for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) shared[(group * TILE + r + i) * TILE + c + j] = sums[i][j];
+        for (int j = 0; j < 4; ++j) shared[(group * HEIGHT + r + i) * TILE + c + j] = sums[i][j];
     __syncthreads();
-    for (int e = 0; e < 4; ++e) {
-        const int at = t + 256 * e;
-        result[e] = shared[at] + shared[at + TILE * TILE] + shared[at + 2 * TILE * TILE] + shared[at + 3 * TILE * TILE];
+    for (int e = 0; e < HEIGHT / 8; ++e) {
+        result[e] = 0;
+        for (int part = 0; part < GROUPS; ++part) result[e] += shared[part * HEIGHT * TILE + t + 256 * e];
     }
 }
 
@@ -107,10 +117,10 @@ __device__ void product(const A& a, int row, const B& b, int column, int depth, 
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
-    REAL z[4];
-    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
-    product<true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, shared, z);
-    for (int e = 0; e < 4; ++e) {
+    REAL z[ROWS / 8];
+    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE + threadIdx.x;
+    product<ROWS, true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, shared, z);
+    for (int e = 0; e < ROWS / 8; ++e) {
         const int i = row + threadIdx.y + 8 * e;
         if (i < x.rows && column < n_out)
             y[static_cast<long long>(i) * n_out + column] = dnn::activate(kind, z[e] + b[column]);
@@ -184,7 +194,7 @@ __device__ void step_layer(const M& x, const long long* layer, int kind, const R
     const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
     const Matrix dz = {address(layer, DZ), x.rows, n_out};
     REAL g[4];
-    product<false, false>(Transposed<WithOnes<M>>{{x}}, row, dz, first, x.rows, shared, g);
+    product<TILE, false, false>(Transposed<WithOnes<M>>{{x}}, row, dz, first, x.rows, shared, g);
     for (int e = 0; e < 4; ++e) {
         const int i = row + threadIdx.y + 8 * e, p = i < n_in ? W : B;
         if (i > n_in || column >= n_out || !layer[p]) continue;
@@ -268,11 +278,11 @@ __global__ void output_hidden(const REAL* x, const long long* targets, const lon
 __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
                       REAL* dz_hidden) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
-    REAL dy[4];
-    const int row = blockIdx.y * TILE, column = blockIdx.x * TILE + threadIdx.x;
+    REAL dy[ROWS / 8];
+    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE + threadIdx.x;
     const Transposed<Matrix> transposed = {{W, n_in, n_out}};
-    product<true, true>(Matrix{dz, batch, n_out}, row, transposed, blockIdx.x * TILE, n_out, shared, dy);
-    for (int e = 0; e < 4; ++e) {
+    product<ROWS, true, true>(Matrix{dz, batch, n_out}, row, transposed, blockIdx.x * TILE, n_out, shared, dy);
+    for (int e = 0; e < ROWS / 8; ++e) {
         const int i = row + threadIdx.y + 8 * e;
         const long long at = static_cast<long long>(i) * n_in + column;
         if (i < batch && column < n_in) dz_hidden[at] = dnn::activate_backward(kind, dy[e], y[at]);

@@ -15,7 +15,8 @@ from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
 
-TILE = 32  # rows and columns of a product per block, as in update.cu
+TILE = 32  # columns of a product per block, as in update.cu; also the rows of a weight gradient
+ROWS = 16  # rows of a forward product per block
 BLOCK = (32, 8)  # threads of every block
 MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
 MAX_CLASSES = 128  # a warp computes all logits of an example
@@ -30,9 +31,9 @@ def address(array: Array | None) -> int:
     return int(interface["data"][0])
 
 
-def _tiles(columns: int, rows: int) -> tuple[int, int]:
-    """Return the grid of blocks for a product of this size."""
-    return -(-columns // TILE), -(-rows // TILE)
+def _tiles(columns: int, rows: int, height: int = ROWS) -> tuple[int, int]:
+    """Return the grid of blocks, ``height`` x TILE numbers each, for a product of this size."""
+    return -(-columns // TILE), -(-rows // height)
 
 
 class Update:
@@ -104,7 +105,7 @@ class Update:
             places = [self.outputs[i - 1] if i else None, dz, layer.W, first[0], second[0]]
             places += [layer.b, first[1], second[1]]
             rows.append([*map(address, places), n_in, n_out, blocks])
-            across, down = _tiles(n_out, n_in + (layer.b is not None))
+            across, down = _tiles(n_out, n_in + (layer.b is not None), TILE)
             blocks += across * down
         table = self.backend.from_host(np.asarray(rows, dtype=np.int64))
         reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(plan.optimizer), table
