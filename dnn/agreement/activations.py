@@ -42,7 +42,7 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
     dy = setup.normal("cotangent", z.shape)
 
     def ask(c: Contender) -> Named:
-        return c.use(Activation(kind), z.shape[1:], {}, [(z, dy)])
+        return c.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy)])
 
     answer = ask(setup.oracle)
     expected = {tensor: answer[tensor] for tensor in ("y", "dx", "y in evaluation")}

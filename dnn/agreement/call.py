@@ -15,15 +15,15 @@ Draw = Callable[..., np.ndarray]
 
 
 class Call(NamedTuple):
-    """A call of a kernel. Results are exact, or within ``ulp`` ULPs, or, if k > 0, within a layer's bound."""
+    """A call of a kernel. Its bound: 0, ``ulp`` ULPs, or that of a layer with ``n_terms`` and ``condition``."""
 
     kernel: str
     what: str
     arguments: tuple[Any, ...]
     kind: str | None = None
-    k: float = 0.0  # number of terms in a sum
+    n_terms: float = 0.0  # of a sum
     ulp: float = 0.0
-    c: float = 1.0  # condition
+    condition: float = 1.0  # as in ``bounds.layer``
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
 
 

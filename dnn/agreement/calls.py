@@ -37,7 +37,7 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
         x = draw(9, n)
         what = f"{n} numbers, rate {rate}"
-        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, output_array(9, n)), k=1)
+        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, output_array(9, n)), n_terms=1)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (edge << 32) | edge
         bits[1] ^= (1 << 32) | 1
@@ -106,7 +106,9 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             done = 31.0 * (i % 2)
             biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0)[:2]]  # Adam's
             control = np.asarray([0.25, *biases, done])
-            yield Call(name, f"{n} numbers, settings {settings}", (draw(n), g, slots, control, settings), k=1)
+            yield Call(
+                name, f"{n} numbers, settings {settings}", (draw(n), g, slots, control, settings), n_terms=1
+            )
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
     arguments = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
@@ -131,7 +133,7 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             given = dy - 5.0 * (kind == "softmax")
             gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if i % 3 else None
             dz = given if i % 2 else output_array(batch, n)
-            yield Call("dense_backward", shape, (given, x, y, W, dz, gradients), kind, k, c=2.0)
+            yield Call("dense_backward", shape, (given, x, y, W, dz, gradients), kind, k, condition=2.0)
     for number, (kind, f) in enumerate(ACTIVATIONS.items()):
         for i in range(number % 3, len(SIZES), 3):
             z, dy = draw(2, SIZES[i], SIZES[i - 5]) / 2.0
@@ -140,7 +142,7 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             shape = f"{z.shape[0]} x {z.shape[1]}"
             k = z.shape[1] if kind == "softmax" else 1
             arguments = dy, z, y, dy if i % 2 else output_array(*z.shape)
-            yield Call("activation_backward", shape, arguments, kind, k, c=2.0)
+            yield Call("activation_backward", shape, arguments, kind, k, condition=2.0)
             z = z.copy()
             yield Call("activation", shape, (z, z if i % 2 else output_array(*z.shape)), kind, k)
 
@@ -169,7 +171,7 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
             floor = 0.0 if i >= 0 else 1.0 / (batch if masked else batch * n)
             for kind, targets in (("integer", y), ("dense", t)):
                 arguments = z, targets, output_array(batch), output_array(batch, n)
-                yield Call(name, f"{batch} x {n}", arguments, kind, k=n, c=2.0, floor=floor)
+                yield Call(name, f"{batch} x {n}", arguments, kind, n_terms=n, condition=2.0, floor=floor)
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -185,10 +187,9 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
             stats = output_array(len(mean)), output_array(len(mean))
             running = (draw(n), np.abs(draw(n)) + 1.0), (0.3, 0.01)
             middle: Any = (0.01,) if axis else running
-            yield Call(
-                name, f"{rows} x {n}", (x, gamma, beta, *middle, stats, output_array(rows, n)), k=k, c=3.0
-            )
+            arguments = x, gamma, beta, *middle, stats, output_array(rows, n)
+            yield Call(name, f"{rows} x {n}", arguments, n_terms=k, condition=3.0)
             given = dy.copy()
             gradients = output_array(n), output_array(n), (None, given, output_array(rows, n))[i % 3]
             arguments = given, x, (mean, inverse), gamma, gradients
-            yield Call(f"{name}_backward", f"{rows} x {n}", arguments, k=k, c=3.0)
+            yield Call(f"{name}_backward", f"{rows} x {n}", arguments, n_terms=k, condition=3.0)

@@ -159,7 +159,7 @@ class Contender(ABC):
         """Copy host arrays to the device, in the backend's dtype."""
         return [self.backend.from_host(a.astype(self.backend.dtype_name)) for a in arrays]
 
-    def use(
+    def run_layer(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
     ) -> Named:
         """Run a new layer's forward and backward on each batch (x, dy) in turn.

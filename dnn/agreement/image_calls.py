@@ -42,15 +42,15 @@ def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
         )
         k = max(W.size, dz.size)
         gradients = output_array(*W.shape), output_array(n), output_array(*x.shape) if i % 4 else None
-        yield Call("conv2d", what, (x, W, draw(n), strides, padding, output_array(*dz.shape)), k=k)
-        yield Call("conv2d_backward", what, (dz + 1.0, x, W, strides, padding, gradients), k=k)
+        yield Call("conv2d", what, (x, W, draw(n), strides, padding, output_array(*dz.shape)), n_terms=k)
+        yield Call("conv2d_backward", what, (dz + 1.0, x, W, strides, padding, gradients), n_terms=k)
         if size == (1, 1):
             continue
         dy = draw(batch, rows, columns, channels)
         y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
         for part, backward in (("average", (dy,)), ("max", (dy, index))):
             geometry = size, strides, padding
-            exact: Any = {"k": prod(size) * (part == "average")}
+            exact: Any = {"n_terms": prod(size) * (part == "average")}
             yield Call(
                 f"{part}_pool2d_backward", what, (*backward, *geometry, output_array(*x.shape)), **exact
             )
@@ -64,8 +64,8 @@ def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
         geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))
         what = f"{groups} groups, dilation {d, e}"
         gradients = output_array(*W.shape), output_array(16), output_array(*x.shape)
-        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry_, output_array(*dz.shape)), k=288)
-        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), k=288)
+        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry_, output_array(*dz.shape)), n_terms=288)
+        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), n_terms=288)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:

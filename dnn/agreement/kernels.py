@@ -88,9 +88,9 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
 
     def judge(dtype: str, unit: float) -> list[Record]:
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
-            if tensor not in written or expected.dtype.kind != "f" or not (call.k or call.ulp):
+            if tensor not in written or expected.dtype.kind != "f" or not (call.n_terms or call.ulp):
                 return count_different(tensor, got, expected)
-            if not call.k and dtype == "float32":
+            if not call.n_terms and dtype == "float32":
                 return bounds.ulp_error(got, expected)
             finite = np.isfinite(expected)
             x64 = expected[finite]
@@ -104,8 +104,8 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
         def bound(tensor: str, _: float) -> float:
             if tensor not in written:
                 return 0.0
-            inexact = call.k or (dtype == "float64" and call.ulp)
-            return bounds.layer(max(call.k, 1.0), unit, call.c) if inexact else call.ulp
+            inexact = call.n_terms or (dtype == "float64" and call.ulp)
+            return bounds.layer(max(call.n_terms, 1.0), unit, call.condition) if inexact else call.ulp
 
         name = " ".join(filter(None, (call.kernel, call.kind, call.what)))
         return setup.judge(name, lambda c: ask(c.in_dtype(dtype)), bound, error, dtype, expected)

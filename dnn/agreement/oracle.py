@@ -32,7 +32,7 @@ def pre_activation(
     layer = make()
     plain = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
     dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
-    return oracle.use(plain, shape, values, [(x, dy)])["y"]
+    return oracle.run_layer(plain, shape, values, [(x, dy)])["y"]
 
 
 def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:

@@ -69,26 +69,28 @@ def _judge_layer(
         # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
         near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
         batches = [(x, np.where(np.abs(pre_activations(x)) < near, np.float32(0.0), dy)) for x, dy in batches]
-    flat = 1.0  # factor by which f scales a relative error of z
+    relative_slope = 1.0  # factor by which f scales a relative error of z
     if probe.activation not in ("linear", "softmax"):
         f = Function(probe.activation, pre_activations(batches[0][0]))
-        flat = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
+        relative_slope = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
 
     def ask(c: Contender) -> Named:
-        return c.use(make(), shape, values, batches)
+        return c.run_layer(make(), shape, values, batches)
 
     expected = ask(setup.oracle)
-    yield from setup.judge(name, ask, _layer_bound(probe, batches, expected, flat), expected=expected)
+    yield from setup.judge(
+        name, ask, _layer_bound(probe, batches, expected, relative_slope), expected=expected
+    )
 
 
 def _layer_bound(
-    probe: Layer, batches: Batches, expected: Named, flat: float
+    probe: Layer, batches: Batches, expected: Named, relative_slope: float
 ) -> Callable[[str, float], float]:
-    """Return a function (tensor of ``Contender.use``, unit roundoff) -> bound.
+    """Return a function (tensor of ``Contender.run_layer``, unit roundoff) -> bound.
 
     Args:
         probe: the built layer. expected: the oracle's tensors.
-        flat: factor by which the activation scales a relative error of z.
+        relative_slope: factor by which the activation scales a relative error of z.
     """
     inner = [sum_lengths(probe, len(x)) for x, _ in batches]
     magnified = [condition(probe, x) for x, _ in batches]
@@ -105,7 +107,7 @@ def _layer_bound(
         i = int(number) - 1 if number.isdecimal() else -1 if number else 0  # "y in evaluation": the last
         forward, back, over = inner[i]
         k = {"y": forward, "dx": back}.get(short, over)
-        magnification = magnified[i] * (flat if short == "y" else 1.0)
+        magnification = magnified[i] * (relative_slope if short == "y" else 1.0)
         if tensor == "y in evaluation" and probe.must_precede_trained:  # copies x, or rows of a table
             magnification = 1.0
         if short.startswith("running"):

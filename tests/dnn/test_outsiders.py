@@ -45,10 +45,10 @@ def test_layer_gradients_by_random_directions(name, make, shape):
     if ACTIVATIONS[probe.activation].kink:  # away from the kink: z beyond what a step along h can reach
         z = pre_activation(oracle, make, shape, values, x)
         dy[np.abs(z) < 1e-3] = 0.0
-    found = oracle.use(make(), shape, values, [(x, dy.copy())])
+    found = oracle.run_layer(make(), shape, values, [(x, dy.copy())])
 
     def value_of(changed, at):
-        return float(np.sum(dy * oracle.use(make(), shape, changed, [(at, dy.copy())])["y"]))
+        return float(np.sum(dy * oracle.run_layer(make(), shape, changed, [(at, dy.copy())])["y"]))
 
     assert directional(lambda at: value_of(values, at), found["dx"], x, 0) < 1e-7
     for k, v in values.items():
@@ -120,7 +120,7 @@ def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind)
     stream = np.random.default_rng(8)
     z, dy = 3 * stream.standard_normal((20, 7)), stream.standard_normal((20, 7))
     contender = get_contender(backend_name).in_dtype("float64")
-    found = contender.use(Activation(kind), z.shape[1:], {}, [(z, dy.copy())])
+    found = contender.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy.copy())])
     y, dz = found["y"], found["dx"]
     z_ = torch.tensor(z, requires_grad=True)
     y_ = TORCH[kind](z_)

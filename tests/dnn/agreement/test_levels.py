@@ -91,7 +91,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
     given = [
         Call("clip_value", "exact", (x[1].copy(), 9.0)),
         Call("clip_norm", "close", (x[1].copy(), 2.0), ulp=4.0),
-        Call("activation", "sum", (x.copy(), output_array(2, 2)), "linear", k=2),
+        Call("activation", "sum", (x.copy(), output_array(2, 2)), "linear", n_terms=2),
         Call("gather_rows", "read", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))

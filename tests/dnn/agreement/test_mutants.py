@@ -84,9 +84,9 @@ def test_get_mutant_returns_the_named_mutant():
     mutant = get_mutant("softmax-of-64")
     assert mutant.name == "numpy!softmax-of-64"
     z = np.zeros((1, 65))
-    found = mutant.use(Activation("softmax"), (65,), {}, [(z, z)])["y"]
+    found = mutant.run_layer(Activation("softmax"), (65,), {}, [(z, z)])["y"]
     np.testing.assert_allclose(found, 1 / 64, rtol=1e-6)
-    np.testing.assert_array_equal(mutant.use(Activation("relu"), (65,), {}, [(z, z)])["y"], z)
+    np.testing.assert_array_equal(mutant.run_layer(Activation("relu"), (65,), {}, [(z, z)])["y"], z)
 
 
 def test_a_plan_without_a_mistake_is_within_bounds():

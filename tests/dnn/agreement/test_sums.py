@@ -76,7 +76,9 @@ def test_softmax_over_many_columns(contender):
     stream = np.random.default_rng(0)
     z, dy = (stream.standard_normal((3, 100_003)).astype(np.float32) for _ in range(2))
     z *= 4
-    layers = (c.use(Activation("softmax"), z.shape[1:], {}, [(z, dy)]) for c in (make_oracle(), contender))
+    layers = (
+        c.run_layer(Activation("softmax"), z.shape[1:], {}, [(z, dy)]) for c in (make_oracle(), contender)
+    )
     expected, got = layers
     spread = float(np.max(np.ptp(z, axis=1)))
     y = "y in evaluation"
@@ -93,7 +95,7 @@ def test_normalisation_far_from_zero(contender, layer_class):
     x = (100 + stream.standard_normal((100, 24))).astype(np.float32)
     dy = stream.standard_normal(x.shape).astype(np.float32)
     values = {name: stream.standard_normal(24).astype(np.float32) for name in ("gamma", "beta")}
-    expected, got = (c.use(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
+    expected, got = (c.run_layer(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
     assert set(got) == set(expected) or not contender.trains
     worst_eta = max(bounds.eta(array, expected[tensor]) for tensor, array in got.items())
     assert worst_eta < bounds.layer(100, condition=condition(layer_class(), x))

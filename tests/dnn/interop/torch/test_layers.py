@@ -55,7 +55,7 @@ def run_both(backend_name, make, shape, batch, mean=0.0):
     x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
     x += mean
     contenders = (get_contender(name) for name in (backend_name, "pytorch"))
-    found = [c.in_dtype("float64").use(make(), shape, values, [(x, dy.copy())]) for c in contenders]
+    found = [c.in_dtype("float64").run_layer(make(), shape, values, [(x, dy.copy())]) for c in contenders]
     return *found, condition(make(), x)
 
 
