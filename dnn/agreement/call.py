@@ -15,7 +15,7 @@ Draw = Callable[..., np.ndarray]
 
 
 class Call(NamedTuple):
-    """A call of a kernel. Its bound: 0, ``ulp`` ULPs, or that of a layer with ``n_terms`` and ``condition``."""
+    """A call of a kernel. Its bound is 0, ``ulp`` ULPs, or that of a layer with these terms and condition."""
 
     kernel: str
     what: str
