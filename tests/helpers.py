@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends import Backend
-from dnn import Callback, Dense, Sequential
+from backends import Backend, get_backend
+from dnn import Callback, Dense, Layer, Sequential
 from dnn.training.state import TrainingState
 
 MAX_SECONDS = 300
 """For what takes seconds alone: other programs may use the same cores."""
 BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torch:cuda")
 """name[:device], in the order in which the tests run them."""
+NUMPY = get_backend("numpy")
+NUMPY64 = get_backend("numpy", dtype="float64")
+
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: str = "") -> None:
@@ -90,16 +94,25 @@ def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return x, np.argmax(x[:, :3] + 0.1 * rng.normal(size=(n, 3)), axis=1)
 
 
+def build_network(
+    layers: list[Layer],
+    shape: tuple[int, ...] = (6,),
+    backend: Backend = NUMPY,
+    seed: int = 0,
+) -> Sequential:
+    """Return a model that is not compiled; the defaults fit ``small_data``."""
+    return Sequential(layers, input_shape=shape, backend=backend, seed=seed)
+
+
 def small_model(
-    backend: Backend,
+    backend: Backend = NUMPY,
     seed: int = 0,
     hidden: str = "relu",
     output: str = "softmax",
     compiled: bool = True,
 ) -> Sequential:
     """6 - 8 - 3, compiled with the defaults (cross-entropy, Adam)."""
-    layers = [Dense(8, hidden), Dense(3, output)]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    model = build_network([Dense(8, hidden), Dense(3, output)], backend=backend, seed=seed)
     if compiled:
         model.compile()
     return model

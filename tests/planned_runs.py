@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import build_network
 
 import dnn.training.runners
-from dnn import Sequential
 
 SMOOTH = 1e-3
 """Epsilon of adaptive optimizers in comparisons. With a tiny epsilon, the rounding error of a gradient near 0
@@ -28,7 +28,7 @@ def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, los
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(dnn.training.runners, "plan_updates", record_plan)
         made = [type(layer)(**layer.config()) for layer in layers]
-        model = Sequential(made, input_shape=x.shape[1:], backend=backend, seed=4)
+        model = build_network(made, x.shape[1:], backend, 4)
         model.compile(loss or "categorical_crossentropy", optimizer=optimizer)
         if start is not None:
             start(model.parameters.value)

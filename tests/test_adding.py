@@ -82,7 +82,7 @@ def test_a_backend_with_a_kernel_of_its_own(module, monkeypatch):
 
 def test_a_callback(module):
     count = module(CALLBACK, "my_callback").Count()
-    history = small_model(get_backend("numpy")).fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
+    history = small_model().fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
     assert history.history["updates"] == [5, 10]
 
 

@@ -9,14 +9,14 @@ import re
 import numpy as np
 import pytest
 from documents import NAMED_TEST, ROOT
-from helpers import same_bits, small_data, small_model, weights
+from helpers import build_network, same_bits, small_data, small_model, weights
 from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import OneHotEncoder
 
 import backends
 import dnn
 from backends import BackendUnavailable, InputError, get_backend
-from dnn import Dense, Layer, Sequential
+from dnn import Dense, Layer
 from dnn.layers import LAYERS
 from dnn.metrics import METRICS
 
@@ -24,7 +24,6 @@ PAGE = ROOT / "docs" / "guide" / "expectations.md"
 ROWS = re.findall(
     r"^\| ([^|]+) \| (yes|no) \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE
 )
-NUMPY = get_backend("numpy")
 
 
 def test_each_row_names_tests():
@@ -42,7 +41,7 @@ def test_each_row_names_tests():
 
 
 def test_a_training_loop_of_your_own():
-    (x, y), model, wanted = small_data(), small_model(NUMPY), small_model(NUMPY)
+    (x, y), model, wanted = small_data(), small_model(), small_model()
     model.reserve(10, training=True)
     for _ in range(2):
         for start in range(0, 50, 10):
@@ -60,12 +59,12 @@ def test_a_training_loop_of_your_own():
 def test_no_layer_is_shared():
     layer = Dense(3)
     with pytest.raises(InputError, match="expected a new layer for each place"):
-        Sequential([layer, layer], input_shape=(3,), backend=NUMPY)
-    assert Sequential([Dense(3), Dense(3)], input_shape=(3,), backend=NUMPY).parameters.count == 24
+        build_network([layer, layer], (3,))
+    assert build_network([Dense(3), Dense(3)], (3,)).parameters.count == 24
 
 
 def test_no_other_methods_of_keras():
-    model = small_model(NUMPY)
+    model = small_model()
     assert not any(hasattr(model, name) for name in ("add", "train_on_batch", "test_on_batch"))
     with pytest.raises(InputError, match=r"expected model.predict\(x\)"):
         model(small_data()[0])
@@ -75,7 +74,7 @@ def test_no_other_methods_of_keras():
 
 
 def test_no_assignment_to_the_learning_rate():
-    model = small_model(NUMPY)
+    model = small_model()
     with pytest.raises(InputError, match=r"expected model\.compile"):
         model.optimizer.learning_rate = 0.1
     model.compile(model.loss, dnn.Adam(learning_rate=0.1))
@@ -85,7 +84,7 @@ def test_no_assignment_to_the_learning_rate():
 def test_no_encoding_of_text_columns():
     x, y = np.asarray([["ash", "red"], ["elm", "red"], ["ash", "blue"]] * 10), np.arange(30) % 3
     encoded = OneHotEncoder().fit_transform(x)
-    models = [Sequential([Dense(3, "softmax")], input_shape=(n,), backend=NUMPY) for n in (2, 4)]
+    models = [build_network([Dense(3, "softmax")], (n,)) for n in (2, 4)]
     for model in models:
         model.compile()
     with pytest.raises(InputError, match="x has dtype <U4"):
@@ -96,7 +95,7 @@ def test_no_encoding_of_text_columns():
 
 def test_no_second_input():
     assert not {"Model", "Functional", "Concatenate"} & set(dir(dnn))
-    (x, y), model = small_data(), small_model(NUMPY)
+    (x, y), model = small_data(), small_model()
     for both in ([x[:, :2], x[:, 2:]], {"a": x[:, :2], "b": x[:, 2:]}):
         with pytest.raises(InputError, match="x "):
             model.fit(both, y)
@@ -127,7 +126,7 @@ def test_no_half_precision():
 def test_no_confusion_matrix():
     assert not re.findall("confusion|precision|recall|top", " ".join(METRICS))
     assert not {"confusion_matrix", "precision", "recall", "top_k_accuracy"} & {*dir(dnn), *dir(dnn.metrics)}
-    (x, y), model = small_data(), small_model(NUMPY)
+    (x, y), model = small_data(), small_model()
     model.fit(x, y, batch_size=10, epochs=20)
     counts = confusion_matrix(y, model.predict(x).argmax(axis=1))
     assert counts.trace() / counts.sum() == pytest.approx(model.evaluate(x, y).accuracy)

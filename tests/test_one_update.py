@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from command_lines import SCRIPTS
 from documents import ROOT
+from helpers import NUMPY64
 
-from backends import get_backend
 from dnn import SGD, Adam, Dense, Sequential
 
 PAGE = (ROOT / "docs" / "one-update.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ GIVEN = ("x", "t", "W", "b")
 
 
 def make_model(optimizer):
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     model = Sequential([Dense(2, "softmax")], input_shape=(2,), backend=backend)
     model.compile("categorical_crossentropy", optimizer)
     model.parameters.load({"dense_1.W": np.array(TABLE["W"]), "dense_1.b": np.array(TABLE["b"])})

@@ -70,8 +70,10 @@ def test_numpy_trains_without_loading_torch(tmp_path):
         "import sys, numpy as np\n"
         "from dnn import Dense, Sequential\n"
         "from dnn.datasets import load_dataset\n"
+        "from dnn.distributed import Workers\n"
         "model = Sequential([Dense(3, 'softmax')], input_shape=(4,), backend='numpy')\n"
         "model.compile(); model.fit(np.eye(4), [0, 1, 2, 0], validation_split=0.25)\n"
+        "model.fit(np.eye(4), [0, 1, 2, 0], blocks=2, workers=Workers.from_environment())\n"
         "print(sorted({'torch', 'torchvision', 'matplotlib', 'cupy', 'sklearn'} & sys.modules.keys()))"
     )
     assert python(code, folder=tmp_path).stdout == "[]\n"

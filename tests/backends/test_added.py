@@ -8,14 +8,14 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, small_data
+from helpers import BACKENDS, build_network, small_data
 from host_cuda import CUPY_ON_NUMPY, find
 from kernel_checks import assert_equals_reference
 
 from backends import get_backend
 from backends.dispatch import kernel_keys
 from backends.reference import ACTIVATIONS, KERNELS, ActivationFunction, declarations, kernel
-from dnn import Conv2D, Dense, Flatten, Sequential
+from dnn import Conv2D, Dense, Flatten
 
 
 def _sigmoid(xp, z):
@@ -63,7 +63,7 @@ def test_a_network_trains_with_an_added_activation(make_backend, backend_id, add
     losses = []
     for backend in (make_backend(backend_id), get_backend("numpy", dtype="float64", fused=False)):
         layers = [Conv2D(2, 2, added_activation), Flatten(), Dense(8, added_activation), Dense(3, "softmax")]
-        model = Sequential(layers, input_shape=(2, 3, 1), backend=backend, seed=3)
+        model = build_network(layers, (2, 3, 1), backend, 3)
         model.compile(optimizer="sgd")
         images = x.reshape(-1, 2, 3, 1).astype(backend.dtype_name)
         losses.append(model.fit(images, y, epochs=3, batch_size=8).history["loss"])

@@ -9,7 +9,7 @@ from math import exp, expm1, inf, isinf, log1p, nan, pi, sqrt, tanh
 
 import numpy as np
 import pytest
-from helpers import BACKENDS
+from helpers import BACKENDS, both_dtypes
 
 from backends.reference import ACTIVATIONS
 
@@ -52,7 +52,7 @@ def numbers(dtype):
     return np.concatenate([held, -held])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("kind", EXACT)
 def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
@@ -114,7 +114,7 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype):
@@ -131,7 +131,7 @@ def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype)
         np.testing.assert_allclose(backend.to_host(dy)[:, 0], exact[1] * share, rtol=2 * bound, atol=bound)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("kind", ["integer", "dense"])
 def test_softmax_cross_entropy_of_two_logits(make_backend, kind, backend_id, dtype):

@@ -11,6 +11,7 @@ import array_api_compat.numpy as npx
 import numpy as np
 import pytest
 import torch
+from helpers import both_dtypes
 
 from backends import (
     BackendUnavailable,
@@ -77,7 +78,7 @@ def test_accepts_the_backends_device_object(backend, make_backend):
     assert again.owns(backend.zeros(1))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 def test_dtype(dtype):
     for name in ("numpy", "torch", "strict"):
         backend = get_backend(name, dtype=dtype)
@@ -201,7 +202,7 @@ def test_registered_backend(monkeypatch):
 # --------------------------------------------------------------------------- imports
 
 
-@pytest.mark.parametrize("package", ["dnn", "backends", "backends.cupy.backend"])
+@pytest.mark.parametrize("package", ["dnn", "dnn.datasets", "backends", "backends.cupy.backend"])
 def test_import_loads_nothing_heavy(package, request):
     heavy = {"torch", "cupy", "matplotlib", "torchvision", "array_api_strict", "sklearn"}
     code = f"import sys, {package}; print(*({heavy!r} & sys.modules.keys()))"

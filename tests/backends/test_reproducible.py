@@ -6,7 +6,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, others_slow, same_bits
+from helpers import BACKENDS, both_dtypes, others_slow, same_bits
 from kernel_cases import Numbers, cases
 from kernel_checks import on_device, pack_arguments
 
@@ -128,7 +128,7 @@ def sum_by_definition(numbers):
     return numbers[0]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 def test_products_and_sums_have_their_order(make_backend, backend_id, dtype):
     backend = open_backend(make_backend, backend_id, dtype)

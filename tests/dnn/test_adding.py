@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, weights
+from helpers import NUMPY, build_network, same_bits, small_data, weights
 
 import dnn
-from backends import InputError, get_backend
+from backends import InputError
 from backends.reference import ACTIVATIONS, ActivationFunction
-from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, Sequential, agreement
+from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense, agreement
 from dnn.agreement import cases
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
@@ -79,7 +79,7 @@ def load(tmp_path, monkeypatch):
 
 
 def train(layers, loss="categorical_crossentropy", optimizer="adam"):
-    model = Sequential(layers, input_shape=(6,), backend=get_backend("numpy"), seed=1)
+    model = build_network(layers, seed=1)
     model.compile(loss, optimizer)
     before = weights(model)
     history = model.fit(*small_data(), batch_size=10, epochs=4).history
@@ -284,7 +284,7 @@ cubic = register(
 
 def own_model(module, backend):
     layers = [Dense(8, "tanh"), module.Shift(), Dense(3, "cubic")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
+    model = build_network(layers, backend=backend, seed=1)
     model.compile("quartic", module.SignSGD(module.Harmonic(0.02)), metrics=["largest_error", "acc"], l2=1e-4)
     return model
 
@@ -342,11 +342,11 @@ PARTS = {"layer type": "Shift", "loss": "quartic", "optimizer": "sign_sgd", "sch
 
 @pytest.mark.parametrize("what", PARTS)
 def test_an_unregistered_part_is_named_and_how_to_register_it(load, tmp_path, what):
-    own_model(load("mine", MINE), get_backend("numpy")).save(tmp_path / "m.safetensors")
+    own_model(load("mine", MINE), NUMPY).save(tmp_path / "m.safetensors")
     for table in ALL:
         table._entries.pop(PARTS[what], None)
     with pytest.raises(CheckpointError, match=rf"{what} is '{PARTS[what]}', expected .*@dnn.register"):
-        load_model(tmp_path / "m.safetensors", get_backend("numpy"))
+        load_model(tmp_path / "m.safetensors", NUMPY)
 
 
 def test_a_cell_that_runs_again_replaces_what_it_registered(load):

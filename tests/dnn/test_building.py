@@ -1,10 +1,10 @@
 """Errors of Sequential and compile, and the summary of a model."""
 
 import pytest
-from helpers import small_data, small_model
+from helpers import NUMPY, small_data, small_model
 
 import dnn
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequential
 
 
@@ -21,7 +21,7 @@ from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequenti
     ],
 )
 def test_build_rejects_invalid_models(layers, options, message):
-    arguments = {"input_shape": (6,), "backend": get_backend("numpy"), **options}
+    arguments = {"input_shape": (6,), "backend": NUMPY, **options}
     with pytest.raises(InputError, match=message):
         Sequential(layers, **arguments)
 
@@ -29,10 +29,10 @@ def test_build_rejects_invalid_models(layers, options, message):
 def test_a_layer_belongs_to_one_model():
     layer = Dense(6)
     with pytest.raises(InputError, match="'Dense' is in the model already"):
-        Sequential([layer, layer], input_shape=(6,), backend=get_backend("numpy"))
-    Sequential([layer], input_shape=(6,), backend=get_backend("numpy"))
+        Sequential([layer, layer], input_shape=(6,), backend=NUMPY)
+    Sequential([layer], input_shape=(6,), backend=NUMPY)
     with pytest.raises(InputError, match="'dense_1' is in a model already"):
-        Sequential([Dense(6), layer], input_shape=(6,), backend=get_backend("numpy"))
+        Sequential([Dense(6), layer], input_shape=(6,), backend=NUMPY)
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_a_layer_belongs_to_one_model():
     ],
 )
 def test_compile_rejects_invalid_arguments(output, arguments, message):
-    model = small_model(get_backend("numpy"), output=output, compiled=False)
+    model = small_model(NUMPY, output=output, compiled=False)
     with pytest.raises(InputError, match=message):
         model.compile(**arguments)
     assert model.loss is None
 
 
 def test_summary(capsys):
-    model = small_model(get_backend("numpy"), compiled=False)
+    model = small_model(NUMPY, compiled=False)
     model.summary()
     lines = []
     model.summary(lines.append)
@@ -65,7 +65,7 @@ def test_summary(capsys):
 
 
 def test_repr_shows_the_settings():
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     shown = repr(model)
     assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")
     assert "input_shape=(6,), backend=NumpyBackend(name='numpy', device='cpu'" in shown

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, small_model
+from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, small_model
 
-from backends import get_backend
-from dnn import AdamW, CategoricalCrossentropy, Dense, Flatten, LinearDecay, Reshape, Sequential
+from dnn import AdamW, CategoricalCrossentropy, Dense, Flatten, LinearDecay, Reshape
 from dnn.agreement.samples import samples
 from dnn.checkpoints import dtype_of, load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
@@ -16,14 +15,14 @@ ABSENT = object()
 
 def small(backend, units=5, seed=7):
     layers = [Dense(units, "relu"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(4,), backend=backend, seed=seed)
+    model = build_network(layers, (4,), backend, seed)
     model.compile()
     return model
 
 
 @pytest.fixture
 def saved(tmp_path):
-    model = small(get_backend("numpy"))
+    model = small(NUMPY)
     save_model(model, tmp_path / "model.safetensors")
     return model, tmp_path / "model.safetensors"
 
@@ -48,7 +47,7 @@ def test_loads_on_every_backend_with_the_same_bits(saved, backend):
 
 def test_a_backend_by_name_has_the_dtype_of_the_file(tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(small(get_backend("numpy", dtype="float64")), path)
+    save_model(small(NUMPY64), path)
     assert load_model(path, "numpy").backend.dtype_name == dtype_of(path) == "float64"
 
 
@@ -56,7 +55,7 @@ def test_a_loss_keeps_its_settings(saved):
     model, path = saved
     model.compile(CategoricalCrossentropy(label_smoothing=0.1))
     save_model(model, path)
-    assert load_model(path, get_backend("numpy")).loss == model.loss
+    assert load_model(path, NUMPY).loss == model.loss
     for settings, message in (
         ({"label_smoothing": 2.0}, "label_smoothing is 2.0"),
         ({"a": 1}, "'a'"),
@@ -64,7 +63,7 @@ def test_a_loss_keeps_its_settings(saved):
     ):
         with_facts(path, loss_settings=settings)
         with pytest.raises(CheckpointError, match=f"is inconsistent.*{message}"):
-            load_model(path, get_backend("numpy"))
+            load_model(path, NUMPY)
 
 
 def test_the_same_model_gives_the_same_file(saved, tmp_path):
@@ -96,7 +95,7 @@ def test_rejects_checkpoints_that_do_not_fit(saved, changes, word):
     _, path = saved
     with_facts(path, **changes)
     with pytest.raises(CheckpointError, match=word):
-        load_model(path, get_backend("numpy"))
+        load_model(path, NUMPY)
 
 
 def test_rejects_files_of_other_programs(tmp_path):
@@ -104,20 +103,20 @@ def test_rejects_files_of_other_programs(tmp_path):
 
     save_file({"W": np.zeros(3, dtype=np.float32)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="another program"):
-        load_model(tmp_path / "other.safetensors", get_backend("numpy"))
+        load_model(tmp_path / "other.safetensors", NUMPY)
     with pytest.raises(CheckpointError, match="not a file"):
-        load_model(tmp_path, get_backend("numpy"))
+        load_model(tmp_path, NUMPY)
 
 
 def test_weights_of_another_architecture_leave_the_model_as_it_was(saved):
     _, path = saved
-    other = small(get_backend("numpy"), units=6, seed=1)
+    other = small(NUMPY, units=6, seed=1)
     before = other.parameters.to_host()
     with pytest.raises(CheckpointError, match="architecture"):
         load_weights(other, path)
     for name, values in other.parameters.to_host().items():
         np.testing.assert_array_equal(values, before[name])
-    twin = small(get_backend("numpy"), seed=1)
+    twin = small(NUMPY, seed=1)
     load_weights(twin, path)
     np.testing.assert_array_equal(
         twin.parameters.to_host()["dense_1.W"], saved[0].parameters.to_host()["dense_1.W"]
@@ -133,17 +132,17 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(CheckpointError, match="No space left"):
-        save_model(small(get_backend("numpy"), seed=2), path)
+        save_model(small(NUMPY, seed=2), path)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(("make", "shape"), [pytest.param(m, s, id=name) for name, m, s in samples()])
 def test_every_layer_survives_save_and_load(make, shape, tmp_path):
-    backend, layer = get_backend("numpy"), make()
+    backend, layer = NUMPY, make()
     begin, shape = ([], shape) if layer.n_categories else ([Reshape(shape)], (int(np.prod(shape)),))
     layers = [*begin, layer, Flatten(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=shape, backend=backend, seed=3)
+    model = build_network(layers, shape, backend, 3)
     model.compile()
     x = np.random.default_rng(0).random((6, *model.input_shape), dtype=np.float32)
     x = np.floor(x * layer.n_categories) if layer.n_categories else x
@@ -160,7 +159,7 @@ def test_every_layer_survives_save_and_load(make, shape, tmp_path):
 
 
 def test_a_model_comes_back_with_its_optimizer_schedule_and_penalty(tmp_path):
-    backend, path = get_backend("numpy"), tmp_path / "model.safetensors"
+    backend, path = NUMPY, tmp_path / "model.safetensors"
     x, y = small_data()
     optimizer = AdamW(LinearDecay(0.05, steps=40, warmup=3), beta1=0.8, weight_decay=0.2, clip_norm=2.0)
     model = small_model(backend, compiled=False)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, small_model, weights
+from helpers import NUMPY, same_bits, small_data, small_model, weights
 
 from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
@@ -71,17 +71,17 @@ def test_pickle_keeps_the_settings_of_the_backend():
 @pytest.mark.parametrize("copied", WAYS)
 def test_a_copied_layer_has_the_settings_and_no_model(copied):
     """A copied layer belongs to no model, so it can become part of one."""
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     layer = copied(model.layers[0])
     assert layer.config() == model.layers[0].config()
     assert not layer.value
     frozen = copied(Dense(3, trainable=False))
     assert not frozen.trainable
-    Sequential([layer, Dense(3)], input_shape=(6,), backend=get_backend("numpy"))
+    Sequential([layer, Dense(3)], input_shape=(6,), backend=NUMPY)
 
 
 def test_in_another_process(tmp_path):
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
     code = (
         "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).predict([[0.5] * 6]).tobytes().hex())"
@@ -106,13 +106,13 @@ class Named(Sequential):
 
 @pytest.mark.parametrize("copied", WAYS)
 def test_classes_of_your_own(copied):
-    assert type(copied(trained(get_backend("numpy"), Named))) is Named
+    assert type(copied(trained(NUMPY, Named))) is Named
     with pytest.raises(InputError, match=r"a Narrow cannot be copied .* use save and load_model"):
-        copied(Narrow(3, get_backend("numpy")))
+        copied(Narrow(3, NUMPY))
 
 
 def test_a_wrapped_backend_cannot_be_pickled():
-    backend = get_backend("numpy").with_wrapper(lambda name, kind, kernel: kernel)
+    backend = NUMPY.with_wrapper(lambda name, kind, kernel: kernel)
     model = small_model(backend)
     assert same_bits(weights(copy.copy(model)), weights(model))
     with pytest.raises(InputError, match="cannot be pickled; use save"):

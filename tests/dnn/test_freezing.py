@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, small_data, small_model
+from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, small_model
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import (
     SGD,
     Adagrad,
@@ -16,7 +16,6 @@ from dnn import (
     Dropout,
     LayerNormalization,
     RMSprop,
-    Sequential,
 )
 from dnn.checkpoints import load_model, save_model
 from dnn.interop.torch import to_torch
@@ -27,7 +26,7 @@ OPTIMIZERS = [SGD(0.1, momentum=0.9), Adagrad(0.1), RMSprop(0.01, momentum=0.5),
 
 def network(backend, optimizer="adam", **frozen):
     layers = [Dense(8, "relu", **frozen), LayerNormalization(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model = build_network(layers, backend=backend, seed=2)
     model.compile(optimizer=optimizer, l1=0.01, l2=0.01)
     return model
 
@@ -44,7 +43,7 @@ def test_frozen_parameters_get_no_update_no_penalty_and_no_decay(backend, optimi
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{o.name}-{o.clip_norm}")
 def test_a_layer_may_be_frozen_and_thawed_between_trainings(optimizer):
-    model = network(get_backend("numpy"), optimizer)
+    model = network(NUMPY, optimizer)
     model.fit(*small_data(), batch_size=10, epochs=2)
     model.layers[0].trainable = False
     held = model.parameters.to_host()["dense_1.W"]
@@ -60,9 +59,9 @@ def test_a_layer_may_be_frozen_and_thawed_between_trainings(optimizer):
 
 
 def test_frozen_layers_train_the_others_as_torch_does():
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     layers = [Dense(8, "tanh", trainable=False), BatchNormalization(trainable=False), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model = build_network(layers, backend=backend, seed=2)
     model.compile(optimizer=SGD(0.1))
     x, y = small_data()
     module = to_torch(model)
@@ -82,9 +81,9 @@ def test_frozen_layers_train_the_others_as_torch_does():
 
 
 def test_gradients_flow_through_a_frozen_batch_normalisation():
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     layers = [Dense(4, "tanh"), BatchNormalization(trainable=False), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=2)
+    model = build_network(layers, backend=backend, seed=2)
     model.compile(optimizer=SGD(0.1))
     state = {name: 0.5 + np.abs(v) for name, v in model.parameters.to_host().items() if "running" in name}
     model.parameters.load({**model.parameters.to_host(), **state})
@@ -102,9 +101,9 @@ def test_gradients_flow_through_a_frozen_batch_normalisation():
 
 
 def test_freezing_is_saved_and_loaded(tmp_path):
-    model = network(get_backend("numpy"), trainable=False)
+    model = network(NUMPY, trainable=False)
     save_model(model, tmp_path / "m.safetensors")
-    again = load_model(tmp_path / "m.safetensors", get_backend("numpy"))
+    again = load_model(tmp_path / "m.safetensors", NUMPY)
     assert [layer.trainable for layer in again.layers] == [False, True, True]
     assert [layer.config()["trainable"] for layer in again.layers] == [False, True, True]
 
@@ -114,7 +113,7 @@ def test_freezing_is_saved_and_loaded(tmp_path):
     [
         (lambda: Dense(3), "trainabel"),
         (lambda: Dropout(0.1), "rates"),
-        (lambda: small_model(get_backend("numpy")), "learning_rate"),
+        (lambda: small_model(), "learning_rate"),
     ],
 )
 def test_rejects_unknown_attributes(make, name):
@@ -123,7 +122,7 @@ def test_rejects_unknown_attributes(make, name):
 
 
 def test_settings_of_a_layer_are_frozen():
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     settings = (("units", 9), ("activation", "tanh"), ("name", "other"))
     for name, value in settings:
         message = f"a Dense's {name} cannot be changed to {value!r}; make a new layer"

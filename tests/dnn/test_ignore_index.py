@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, small_data, weights
+from helpers import NUMPY, build_network, same_bits, small_data, weights
 
 import dnn.interop.torch as twin
-from backends import InputError, get_backend
-from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, Sequential, fit_lbfgs
+from backends import InputError
+from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, fit_lbfgs
 from dnn import SparseCategoricalCrossentropy as Sparse
 from dnn.checkpoints import load_model
 
@@ -25,7 +25,7 @@ def data(ignored=-100):
 
 def small(backend, loss, **options):
     layers = [Dense(5, "tanh"), LayerNormalization(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=1)
+    model = build_network(layers, backend=backend, seed=1)
     model.compile(loss, SGD(0.2), **options)
     return model
 
@@ -124,7 +124,7 @@ def test_rows_of_probabilities_have_no_label_to_ignore(backend):
 def test_ignore_index_is_saved(tmp_path):
     x, y, _ = data()
     assert CategoricalCrossentropy().settings() == {"label_smoothing": 0.0, "ignore_index": None}
-    model = small(get_backend("numpy"), Sparse(ignore_index=-100))
+    model = small(NUMPY, Sparse(ignore_index=-100))
     model.fit(x, y, batch_size=10)
     model.save(tmp_path / "m.safetensors")
     loaded = load_model(tmp_path / "m.safetensors", model.backend)
@@ -143,7 +143,7 @@ def test_rejects_invalid_class_numbers(bad):
 
 def test_rejects_invalid_arguments():
     x, y, _ = data()
-    model = small(get_backend("numpy"), Sparse(ignore_index=-1))
+    model = small(NUMPY, Sparse(ignore_index=-1))
     with pytest.raises(InputError, match=r"numbers from -100 to 2, expected 0 to 2 .* 3 outputs, or -1"):
         model.fit(x, y)
     nothing = np.full(N, -1)
@@ -155,6 +155,6 @@ def test_rejects_invalid_arguments():
         fit_lbfgs(model, x, ignoring)
     with pytest.raises(InputError, match="or the loss an ignore_index, expected"):
         twin.fit(twin.to_torch(model), x, ignoring, loss=Sparse(ignore_index=-1))
-    usual = small(get_backend("numpy"), Sparse())
+    usual = small(NUMPY, Sparse())
     with pytest.raises(InputError, match=r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs$"):
         usual.fit(x, ignoring)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, small_data, small_model
+from helpers import NUMPY, NUMPY64, assert_close, build_network, small_data, small_model
 
-from backends import InputError, get_backend
+from backends import InputError
 from backends.reference import KERNELS
 from dnn import (
     Activation,
@@ -22,7 +22,6 @@ from dnn import (
     LinearDecay,
     MeanAbsoluteError,
     MeanSquaredError,
-    Sequential,
 )
 from dnn.checkpoints import load_model
 from dnn.losses import LOSSES, Loss, get_loss, weigh
@@ -74,7 +73,7 @@ class Squares(Loss):
 
 @pytest.mark.parametrize("form", ["integer", "dense"])
 def test_a_loss_without_a_kernel_has_the_gradient_of_the_mean(form):
-    rng, backend = np.random.default_rng(1), get_backend("numpy", dtype="float64")
+    rng, backend = np.random.default_rng(1), NUMPY64
     outputs, found = rng.normal(size=(7, 3)), []
     targets = rng.integers(0, 3, 7) if form == "integer" else rng.random((7, 3))
     for loss in (Squares(), MeanSquaredError()):
@@ -97,7 +96,7 @@ def test_kinks_are_where_the_gradient_jumps():
 @pytest.mark.parametrize("after", [Flatten(), Dropout(0.1), Activation("linear"), LayerNormalization()])
 def test_the_activation_of_the_loss_must_be_last(after):
     layers = [Dense(4, "relu"), Dense(3, "softmax"), after]
-    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    model = build_network(layers, (4,))
     if after.parameter_shapes():
         model.compile()  # something is trained after it: no oversight
     else:
@@ -110,12 +109,12 @@ def test_the_activation_of_the_loss_must_be_last(after):
 
 def test_accepts_a_softmax_followed_by_an_activation():
     layers = [Dense(3, "softmax"), Activation("tanh"), Flatten()]
-    Sequential(layers, input_shape=(4,), backend=get_backend("numpy")).compile()
+    build_network(layers, (4,)).compile()
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
 def test_hinge_rejects_nonnegative_outputs(activation):
-    model = Sequential([Dense(3, activation)], input_shape=(4,), backend=get_backend("numpy"))
+    model = build_network([Dense(3, activation)], (4,))
     with pytest.raises(InputError, match=f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
         model.compile("hinge")
 
@@ -137,7 +136,7 @@ def test_label_smoothing_out_of_range(smoothing):
     ],
 )
 def test_labels_that_do_not_fit(loss, y, message):
-    model = small_model(get_backend("numpy"), output="linear", compiled=False)
+    model = small_model(output="linear", compiled=False)
     model.compile(loss)
     x, _ = small_data()
     with pytest.raises(InputError, match=message):
@@ -151,13 +150,13 @@ def test_labels_that_do_not_fit(loss, y, message):
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
 def test_rejects_softmax_of_one_output(loss):
-    model = Sequential([Dense(1, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model = build_network([Dense(1, "softmax")])
     with pytest.raises(InputError, match=r"1 output.*binary_crossentropy"):
         model.compile(loss)
 
 
 def test_rejects_other_activations():
-    model = small_model(get_backend("numpy"), output="softmax", compiled=False)
+    model = small_model(output="softmax", compiled=False)
     with pytest.raises(InputError, match=r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
         model.compile("binary_crossentropy")
 
@@ -167,7 +166,7 @@ def test_rejects_other_activations():
 
 def test_a_batch_that_does_not_count_has_no_gradient():
     losses, gradient = np.ones(2), np.ones((2, 3))
-    weigh(get_backend("numpy").xp, np.zeros(2), losses, gradient)
+    weigh(NUMPY.xp, np.zeros(2), losses, gradient)
     assert not losses.any()
     assert not gradient.any()
 
@@ -192,7 +191,7 @@ def test_yes_or_no_with_one_output(backend, loss, output, no, form):
         "values": values.astype("f4"),
         "column": values[:, None].astype("f4"),
     }
-    model = Sequential([Dense(8, "relu"), Dense(1, output)], input_shape=(6,), backend=backend)
+    model = build_network([Dense(8, "relu"), Dense(1, output)], backend=backend)
     model.compile(loss, Adam(0.01))
     model.fit(x, y[form], batch_size=20, epochs=6)
     boundary = 0.5 if output == "sigmoid" else 0.0
@@ -225,7 +224,7 @@ def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
 
 
 def test_pos_weight_is_saved_and_validated(tmp_path):
-    model = small_model(get_backend("numpy"), output="sigmoid", compiled=False)
+    model = small_model(output="sigmoid", compiled=False)
     for bad in (-1.0, (1.0, np.nan, 1.0), "a", None):
         with pytest.raises(InputError, match="pos_weight is "):
             BinaryCrossentropy(pos_weight=bad)

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from helpers import Kept, small_data
+from helpers import NUMPY, NUMPY64, Kept, build_network, small_data
 
-from backends import InputError, get_backend
-from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError, Sequential
+from backends import InputError
+from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError
 from dnn.metrics import METRICS, metric_of
 
 
 def fit_model(outputs, last, loss, y, backend, **options):
-    model = Sequential([Dense(outputs, last)], input_shape=(6,), backend=backend, seed=1)
+    model = build_network([Dense(outputs, last)], backend=backend, seed=1)
     model.compile(loss, SGD(0.1), **options)
     x, _ = small_data()
     history = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y)).history
@@ -40,14 +40,14 @@ def test_a_regression_reports_the_mean_absolute_error_and_no_accuracy(backend):
 
 def test_squared_error_on_class_numbers_is_still_a_classification():
     _, y = small_data()
-    _, found, history = fit_model(3, "softmax", "mean_squared_error", y, get_backend("numpy"))
+    _, found, history = fit_model(3, "softmax", "mean_squared_error", y, NUMPY)
     assert "accuracy" in history
     assert tuple(found) == (found.loss, found.accuracy)
 
 
 def test_validation_targets_of_another_form_have_their_own_metrics():
     x, y = small_data()
-    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model = build_network([Dense(3, "softmax")])
     model.compile("mean_squared_error")
     rows = np.eye(3, dtype=np.float32)[y]
     history = model.fit(x, y, epochs=2, validation_data=(x, rows)).history
@@ -58,12 +58,11 @@ def test_validation_targets_of_another_form_have_their_own_metrics():
 
 def test_metrics_argument_selects_the_metrics():
     _, y = small_data()
-    backend = get_backend("numpy")
-    _, found, history = fit_model(3, "softmax", "categorical_crossentropy", y, backend, metrics=())
+    _, found, history = fit_model(3, "softmax", "categorical_crossentropy", y, NUMPY, metrics=())
     assert set(history) == {"loss", "val_loss", "seconds"}
     assert len(found) == 1
     x, _ = small_data()
-    _, found, _ = fit_model(1, "linear", "mean_squared_error", x[:, 0], backend, metrics=("accuracy",))
+    _, found, _ = fit_model(1, "linear", "mean_squared_error", x[:, 0], NUMPY, metrics=("accuracy",))
     assert 0 <= found.accuracy <= 1
 
 
@@ -82,7 +81,7 @@ def test_r2_matches_scikit_learn(backend):
     x, _ = small_data()
     for shift in (0.0, 3000.0):
         y = x[:, :2] * np.float32(3) + np.float32(shift)
-        model = Sequential([Dense(2)], input_shape=(6,), backend=backend, seed=1)
+        model = build_network([Dense(2)], backend=backend, seed=1)
         model.compile("mean_squared_error", metrics=["r2", "mse"])
         values = model.parameters.to_host()
         values["dense_1.b"] += np.float32(shift)
@@ -97,7 +96,7 @@ def test_r2_matches_scikit_learn(backend):
 
 def test_r2_of_ignored_batches_and_of_one_example():
     metrics = pytest.importorskip("sklearn.metrics")
-    rng, backend = np.random.default_rng(2), get_backend("numpy", dtype="float64")
+    rng, backend = np.random.default_rng(2), NUMPY64
     (t, p), kept = rng.normal(5.0, size=(2, 20, 2)), np.zeros(1 + 3 * 2)
     for rows, counts in ((slice(0, 3), np.zeros(3)), (slice(3, 4), np.ones(1)), (slice(4, 20), None)):
         METRICS["r2"].add(backend, MeanSquaredError(), kept, p[rows], t[rows], counts)
@@ -106,7 +105,7 @@ def test_r2_of_ignored_batches_and_of_one_example():
 
 def test_r2_of_targets_that_are_all_equal():
     for bias, wanted in ((0.0, 0.0), (2.0, 1.0)):
-        model = Sequential([Dense(1)], input_shape=(6,), backend=get_backend("numpy"))
+        model = build_network([Dense(1)])
         model.compile("mean_squared_error", metrics=["r2"])
         model.parameters.load(
             {"dense_1.W": np.zeros((6, 1), "f4"), "dense_1.b": np.full(1, bias, "f4")}
@@ -154,7 +153,7 @@ def test_several_metrics_resume_with_the_same_bits(make_backend):
     rows = x[:, :2] * np.float32(3)
 
     def model():
-        made = Sequential([Dense(2)], input_shape=(6,), backend=make_backend("numpy"))
+        made = build_network([Dense(2)], backend=make_backend("numpy"))
         made.compile("mse", metrics=["mae", "r2", mean_output])
         return made
 
@@ -178,7 +177,7 @@ def loss(y, outputs):
 def test_rejects_invalid_arguments(metrics, words):
     _, y = small_data()
     with pytest.raises(InputError, match=words):
-        fit_model(3, "softmax", "categorical_crossentropy", y, get_backend("numpy"), metrics=metrics)
+        fit_model(3, "softmax", "categorical_crossentropy", y, NUMPY, metrics=metrics)
 
 
 @pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
@@ -192,7 +191,7 @@ def test_rejects_metric_functions_of_wrong_shape():
         return outputs
 
     with pytest.raises(InputError, match=r"metric twice returned shape \(10, 3\), expected \(10,\)"):
-        fit_model(3, "softmax", "mse", small_data()[1], get_backend("numpy"), metrics=[twice])
+        fit_model(3, "softmax", "mse", small_data()[1], NUMPY, metrics=[twice])
 
 
 def test_count_correct(backend):

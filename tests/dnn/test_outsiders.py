@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 import scipy.special
 import torch
+from helpers import NUMPY
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
@@ -38,7 +39,7 @@ def directional(value, gradient, x, seed):
 def test_layer_gradients_by_random_directions(name, make, shape):
     oracle, stream = make_oracle(), np.random.default_rng(5)
     probe = make()
-    probe.build(shape, get_backend("numpy"), "layer", first=False)
+    probe.build(shape, NUMPY, "layer", first=False)
     values = {k: 0.3 * stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x = stream.standard_normal((3, *shape))
     dy = stream.standard_normal((3, *probe.output_shape))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import NUMPY, both_dtypes, same_bits
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn.parameters import Parameters
 
 SHAPES = {"a.W": (3, 5), "a.b": (5,), "c.W": (5, 16), "scalar": ()}
@@ -35,7 +35,7 @@ def test_views_share_the_vector(backend):
     assert backend.to_host(parameters.gradients).sum() == 5
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "torch"])
 def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
     backend = make_backend(backend_id, dtype)
@@ -46,7 +46,7 @@ def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
 
 def test_rejects_too_many_parameters():
     with pytest.raises(InputError, match="has 68719476752 parameters, expected at most 68719476736"):
-        Parameters(get_backend("numpy"), {"W": (2**18, 2**18), "b": (1,)})
+        Parameters(NUMPY, {"W": (2**18, 2**18), "b": (1,)})
 
 
 def test_to_host_copies(backend):

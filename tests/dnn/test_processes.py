@@ -10,10 +10,10 @@ import weakref
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, same_bits
+from helpers import MAX_SECONDS, NUMPY, build_network, same_bits
 
 from backends import get_backend
-from dnn import Dense, Sequential
+from dnn import Dense
 
 
 def rows(n, seed=0):
@@ -22,7 +22,7 @@ def rows(n, seed=0):
 
 def model(backend):
     layers = [Dense(9, "relu"), Dense(9, "sigmoid"), Dense(3, "softmax")]
-    made = Sequential(layers, input_shape=(6,), backend=backend, seed=4)
+    made = build_network(layers, backend=backend, seed=4)
     made.compile()
     return made
 
@@ -60,7 +60,7 @@ def _in_a_child(name, send, made=None):
 @pytest.mark.parametrize("how", ["fork", "spawn"])
 def test_a_child_process_has_an_independent_model(how):
     """The parent does not see what a child does to the inherited model (NumPy)."""
-    here = model(get_backend("numpy"))
+    here = model(NUMPY)
     before = here.predict(rows(20))
     context = multiprocessing.get_context(how)
     receive, send = context.Pipe(duplex=False)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import NUMPY, same_bits
 
 from backends import InputError, get_backend
 from dnn.random import host_normal, host_uniform, permutation, random_integers, stream_key
@@ -29,7 +29,7 @@ def test_fixed_bits():
     assert stream_key(0, "weights") == key
     assert stream_key(2**40 + 5, "shuffle", 3) == (1286311867, 853961089)
     assert stream_key(2**40 + 5, "shuffle", -1) == (2141401417, 328475348)
-    numbers = host(random_integers, get_backend("numpy"), key, 5, 2)
+    numbers = host(random_integers, NUMPY, key, 5, 2)
     assert numbers.tolist() == [1993831065352521803, 5483304523812680877]
 
 
@@ -42,11 +42,10 @@ def test_permutation(backend):
 
 
 def test_streams_differ():
-    numpy = get_backend("numpy")
     names = [(s, p, k) for s in (0, 1, 2**40, 2**64 - 1) for p in ("weights", "shuffle") for k in (0, 1)]
     keys = {stream_key(*name) for name in names}
     assert len(keys) == len(names)
-    draws = {tuple(host(random_integers, numpy, key, step, 4)) for key in keys for step in (0, 1)}
+    draws = {tuple(host(random_integers, NUMPY, key, step, 4)) for key in keys for step in (0, 1)}
     assert len(draws) == 2 * len(keys)
     numbers = np.concatenate(list(draws))
     assert len(set(numbers)) == numbers.size
@@ -63,7 +62,7 @@ def test_numpy_seed():
 
 
 def test_host_numbers_use_the_bits_of_the_stream():
-    drawn = [random_integers(get_backend("numpy"), KEY, step, 1000) for step in (0, 1)]
+    drawn = [random_integers(NUMPY, KEY, step, 1000) for step in (0, 1)]
     u, v = ((bits // 2**10 + 0.5) / 2.0**53 for bits in drawn)
     assert same_bits(host_uniform(KEY, (1000,), step=1), v)
     z = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)  # the first number of Box and Muller's pair

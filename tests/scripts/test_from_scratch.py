@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torchvision
 from command_lines import SCRIPTS, assert_refused, run_here
-from helpers import assert_close, small_data
+from helpers import assert_close, build_network, small_data
 from small_sets import idx_bytes, large_digits, small_set, write_raw_files
 
 from backends import get_backend
-from dnn import Adam, Dense, LinearDecay, Sequential
+from dnn import Adam, Dense, LinearDecay
 from dnn.random import permutation, stream_key
 
 SOURCE = SCRIPTS / "examples" / "from_scratch.py"
@@ -40,7 +40,7 @@ def test_weights_match_the_library(from_scratch, library, activation, dtype, epo
     x = x.astype(dtype)
     backend = get_backend("numpy", dtype=dtype)
     layers = [Dense(8, activation), Dense(7, activation), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=4)
+    model = build_network(layers, backend=backend, seed=4)
     model.compile(optimizer=Adam(LinearDecay(1e-3, steps=epochs * UPDATES_PER_EPOCH)))
     xp = array_api_compat.array_namespace(importlib.import_module(library).zeros(1))
     params = [xp.asarray(values) for values in model.parameters.to_host().values()]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from command_lines import assert_refused, run_here
 from documents import find_numbers
+from helpers import NUMPY
 from lecture_experiments import noise, tables
 from lecture_experiments.experiments import EXPERIMENTS
 from lecture_experiments.run import Outcome
 from PIL import Image
 
-from backends import get_backend
 from dnn import SGD, Adam
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -116,7 +116,7 @@ def test_noise_strength():
         seen.append(x)
         return SimpleNamespace(accuracy=np.mean(y))
 
-    seen, model = [], SimpleNamespace(backend=get_backend("numpy"), evaluate=evaluate)
+    seen, model = [], SimpleNamespace(backend=NUMPY, evaluate=evaluate)
     data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
     assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE_DEVIATIONS)
     assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]

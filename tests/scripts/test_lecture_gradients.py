@@ -3,25 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from helpers import NUMPY, build_network
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
 from lecture_experiments.gradients import gradient_sizes, gradients_grid
 
-from backends import get_backend
-from dnn import Sequential
 from dnn.datasets import load_dataset
 from dnn.interop.torch import to_torch
 
 
 @pytest.fixture(scope="module")
 def sizes():
-    return gradient_sizes(load_dataset("digits"), get_backend("numpy"), 0, 100)
+    return gradient_sizes(load_dataset("digits"), NUMPY, 0, 100)
 
 
 @pytest.mark.parametrize("name", ["depth-1-relu", "depth-3-sigmoid", "depth-10-sigmoid"])
 def test_gradient_sizes_match_autograd(sizes, name):
-    data, backend = load_dataset("digits"), get_backend("numpy")
+    data, backend = load_dataset("digits"), NUMPY
     layers = EXPERIMENTS[name].layers(10)[1:]
-    twin = to_torch(Sequential(layers, input_shape=(64,), backend=backend, seed=0), logits=True)
+    twin = to_torch(build_network(layers, (64,), backend), logits=True)
     x, y = data.x_train[:100] / np.float32(255), data.y_train[:100]
     torch.nn.functional.cross_entropy(twin(torch.from_numpy(x)), torch.from_numpy(y)).backward()
     wanted = [float(p.grad.square().mean().sqrt()) for p in twin.parameters() if p.ndim == 2]

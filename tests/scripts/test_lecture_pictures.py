@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import build_network
 from lecture_experiments import pictures
 from lecture_experiments.experiments import STEP_NAMES
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from backends import get_backend
-from dnn import Dense, Sequential
+from dnn import Dense
 from dnn.commands import calibration, figures
 from dnn.training.history import History
 
@@ -67,7 +67,7 @@ def test_mistakes_have_the_highest_confidence(figure):
 
 
 def test_weights_of_the_strongest_units_are_shown(figure):
-    model = Sequential([Dense(40), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
+    model = build_network([Dense(40), Dense(2)], (4,))
     W = model.parameters.value["dense_1.W"]
     W[...] = np.arange(40) - 19.7
     pictures.weights(figure, model, (2, 2), n_units=3)
@@ -80,7 +80,7 @@ def every_picture(folder, ending):
     """Draw the pictures of the lecture, a reliability diagram and the curves of a training."""
     history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
     outcomes = {name: SimpleNamespace(history=history) for name in STEP_NAMES}
-    lecture = Sequential([Dense(40), Dense(10, "softmax")], input_shape=(4,), backend=get_backend("numpy"))
+    lecture = build_network([Dense(40), Dense(10, "softmax")], (4,))
     data = SimpleNamespace(x_test=np.eye(4), y_test=np.arange(4), image_shape=(2, 2), classes=10)
     pictures.draw_all(outcomes, data, lecture, folder, (ending,))
     p = lecture.predict(data.x_test)

@@ -14,12 +14,12 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import others_slow
+from helpers import build_network, others_slow
 
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compilation
 from backends.recording import WARM_UP_STEPS
-from dnn import Dense, LayerNormalization, Sequential
+from dnn import Dense, LayerNormalization
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 
@@ -126,7 +126,7 @@ X, Y = RNG.standard_normal((85, 9)).astype(np.float32), RNG.integers(0, 3, 85)
 
 def run_training(backend, *layers, **settings):
     layers = [*layers, Dense(7, "relu"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(9,), backend=backend, seed=2)
+    model = build_network(layers, (9,), backend, 2)
     model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
     history = model.fit(X, Y, verbose=0, **({"epochs": 3, "batch_size": 2} | settings)).history
     return model.parameters.values.copy(), history["loss"], history["accuracy"]

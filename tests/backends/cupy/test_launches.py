@@ -9,10 +9,10 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import assert_close
+from helpers import assert_close, build_network
 
 from backends.cupy import compilation, dense, sources
-from dnn import Dense, Sequential
+from dnn import Dense
 from dnn.losses import CategoricalCrossentropy
 
 KERNELS = sources.kernels()
@@ -115,7 +115,7 @@ def test_label_smoothing_with_a_numpy_float(monkeypatch):
     losses = []
     for amount in (0.1, np.float64(0.1)):
         backend = host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", "float32")
-        model = Sequential([Dense(3, "softmax")], input_shape=(3,), backend=backend, seed=1)
+        model = build_network([Dense(3, "softmax")], (3,), backend, 1)
         model.compile(CategoricalCrossentropy(label_smoothing=amount), "sgd")
         losses.append(model.fit(x, y, epochs=2, batch_size=8).history["loss"])
     assert losses[0] == losses[1]

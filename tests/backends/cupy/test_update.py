@@ -12,7 +12,7 @@ import host_cuda
 import numpy as np
 import planned_runs
 import pytest
-from helpers import assert_close
+from helpers import assert_close, both_dtypes
 from planned_runs import SMOOTH
 
 from backends.cupy import compilation, update
@@ -70,7 +70,7 @@ def run_training(case, *, planned=True, dtype="float32", **settings):
     return planned_runs.run_training(case, make_backend(dtype), planned, LABELS[: len(x)], **settings)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_gives_the_results_of_the_layers(name, dtype):
     _, x, *_ = CASES[name]

@@ -11,7 +11,7 @@ import numpy as np
 import planned_runs
 import pytest
 import scipy.sparse
-from helpers import Kept, assert_close
+from helpers import Kept, assert_close, build_network
 from planned_runs import SMOOTH
 
 from backends import get_backend
@@ -22,7 +22,7 @@ import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy import blas
 from backends.numpy.thread_count import ThreadCount
-from dnn import CategoricalCrossentropy, Dense, Sequential
+from dnn import CategoricalCrossentropy, Dense
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
@@ -292,7 +292,7 @@ def test_concurrent_trainings_do_not_affect_each_other(workers):
 
 def fit(case):
     layers, x, optimizer, batch = case
-    model = Sequential(copies(layers), input_shape=x.shape[1:], backend=get_backend("numba"), seed=4)
+    model = build_network(copies(layers), x.shape[1:], get_backend("numba"), 4)
     model.compile(optimizer=optimizer)
     model.fit(x, LABELS, batch_size=batch, epochs=2)
     return model.parameters.values.copy()

@@ -9,7 +9,7 @@ import layer_cases
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close
+from helpers import assert_close, both_dtypes
 from kernel_cases import Numbers
 from oracles import TIGHT
 
@@ -74,7 +74,7 @@ def test_gaussian_noise_is_box_muller():
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
     bits = np.asarray([[0, 2**63 - 1, (2**31 - 1) << 32]])
     y = np.empty((1, 6), dtype=dtype)

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from helpers import build_network
 
 from backends import BackendUnavailable, InputError, get_backend
 from backends.recording import WARM_UP_STEPS, RecordedSteps
 from backends.torch.backend import CudaGraphs, TorchBackend
-from dnn import Dense, Sequential
+from dnn import Dense
 
 
 class Card:
@@ -149,7 +150,7 @@ def test_how_updates_ran_is_described(card):
     recorded = TorchBackend("torch", backend.xp, torch.device("cpu"), "float32", graphs=True)
     recorded.capture(card.step)(20)
     assert recorded.update_forms == {"graphs"}
-    model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend=backend)
+    model = build_network([Dense(2, "softmax")], (3,), backend)
     model.compile()
     model.fit(np.zeros((4, 3), np.float32), np.zeros(4, np.int64))
     assert backend.describe()["update_forms"] == "layers"

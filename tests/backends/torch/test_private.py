@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers import both_dtypes
 from kernel_checks import assert_equals_reference
 
 from backends import get_backend
@@ -32,7 +33,7 @@ def affected_kernels(request, monkeypatch):
     return [(request.param.removeprefix("_fused_").removesuffix("_"), None)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("variant", ["plain", "strided", "special"])
 def test_without_a_private_call_the_backend_agrees_with_the_reference(affected_kernels, dtype, variant):
     backend = get_backend("torch", dtype=dtype)

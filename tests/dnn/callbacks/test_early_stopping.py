@@ -4,9 +4,9 @@ from inspect import signature
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_data, small_model, weights
+from helpers import NUMPY, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import SGD, Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
@@ -27,7 +27,7 @@ class Script(Callback):
 
 def run(values, watcher, name="val_loss", interrupt_at=None):
     """Train with these logs; return the number of epochs and the epoch of the model's weights."""
-    model = small_model(get_backend("numpy"))
+    model = small_model()
 
     class Interrupt(Callback):
         def on_epoch_end(self, epoch, logs):
@@ -96,7 +96,7 @@ def test_interrupted_training_keeps_the_best_weights():
 
 
 def test_a_second_fit_resets_and_a_callback_may_stop_it():
-    model, watcher = small_model(get_backend("numpy")), EarlyStopping("loss", min_delta=100.0)
+    model, watcher = small_model(), EarlyStopping("loss", min_delta=100.0)
     for last in (2, 4):  # the first epoch of each fit is its best
         history = model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[watcher])
         assert history.epoch[-1] == last
@@ -121,7 +121,7 @@ def test_early_stopping_in_a_real_training(backend):
 def test_checkpoint_of_the_best_epoch(tmp_path):
     path = tmp_path / "best.safetensors"
     run([3, 1, 2, 2], ModelCheckpoint(path, save_best_only=True))
-    saved = load_model(path, get_backend("numpy"))
+    saved = load_model(path, NUMPY)
     assert saved.epochs_done == 2
     assert weights(saved)[0] == 2.0
 
@@ -134,12 +134,12 @@ def test_checkpoint_of_every_epoch(tmp_path):
 
 
 def test_checkpoint_remembers_the_best_over_fits(tmp_path):
-    path, model = tmp_path / "best.safetensors", small_model(get_backend("numpy"))
+    path, model = tmp_path / "best.safetensors", small_model()
     watcher = ModelCheckpoint(path, save_best_only=True)
     script = Script([1, 2])
     for _ in range(2):
         model.fit(*small_data(), batch_size=50, callbacks=[script, watcher])
-    assert load_model(path, get_backend("numpy")).epochs_done == 1
+    assert load_model(path, NUMPY).epochs_done == 1
 
 
 # --------------------------------------------------------------------------- refused
@@ -147,7 +147,7 @@ def test_checkpoint_remembers_the_best_over_fits(tmp_path):
 
 @pytest.mark.parametrize("make", [EarlyStopping, lambda: ModelCheckpoint("best", save_best_only=True)])
 def test_rejects_monitors_that_are_not_in_the_logs(make):
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     with pytest.raises(InputError, match=r"monitor is 'val_loss', expected one of loss.*validation_split"):
         model.fit(*small_data(), batch_size=10, callbacks=[make()])
 
@@ -167,7 +167,7 @@ def test_rejects_invalid_settings(make, message):
 
 
 def test_rejects_paths_that_cannot_be_formatted():
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     with pytest.raises(InputError, match=r"cannot be formatted .*epoch, loss"):
         model.fit(*small_data(), batch_size=10, callbacks=[ModelCheckpoint("{nothing}")])
 
@@ -201,7 +201,7 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
     ],
 )
 def test_rejects_invalid_validation_split(options, message):
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     with pytest.raises(InputError, match=message):
         model.fit(*small_data(), batch_size=30, **options)
     assert model.epochs_done == 0

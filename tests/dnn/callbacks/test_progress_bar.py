@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 from helpers import small_data, small_model
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
 
 
 def capture_fit(capsys, **options):
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     model.fit(*small_data(), batch_size=10, epochs=2, **options)
     return capsys.readouterr().out
 
@@ -69,11 +69,11 @@ def test_fit_adds_no_second_progress_bar(capsys):
 @pytest.mark.parametrize("verbose", [3, "yes", None, -1])
 def test_rejects_invalid_arguments(verbose):
     with pytest.raises(InputError, match=r"verbose is .*expected 'auto', 0, 1 or 2"):
-        small_model(get_backend("numpy")).fit(*small_data(), verbose=verbose)
+        small_model().fit(*small_data(), verbose=verbose)
 
 
 def test_metrics_of_your_own_have_their_names(capsys):
-    model = small_model(get_backend("numpy"))
+    model = small_model()
 
     def highest(y, outputs):
         return outputs.max(1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import Kept, same_bits, small_data, small_model, weights
+from helpers import NUMPY, Kept, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import SGD, Adam, Callback, LinearDecay, ReduceLROnPlateau
 
 
@@ -19,7 +19,7 @@ class Given(Callback):
 
 
 def rates(numbers, rate=1.0, backend=None, **settings):
-    model = small_model(backend or get_backend("numpy"))
+    model = small_model(backend or NUMPY)
     model.compile(optimizer=SGD(rate))
     plateau = ReduceLROnPlateau("height", **{"factor": 0.5, "patience": 2, **settings})
     history = model.fit(*small_data(), epochs=len(numbers), callbacks=[Given(numbers), plateau]).history
@@ -58,7 +58,7 @@ def test_a_resumed_training_has_the_reduced_rate():
     x, y = small_data()
 
     def fit(resume=None, callbacks=()):
-        model = small_model(get_backend("numpy"))
+        model = small_model()
         model.compile(optimizer=Adam(0.01))
         watchers = [Given([3, 2, 2, 2, 2, 2]), ReduceLROnPlateau("height", 0.5, 2), *callbacks]
         history = model.fit(x, y, batch_size=10, epochs=6, callbacks=watchers, resume=resume).history
@@ -78,7 +78,7 @@ def test_rejects_invalid_arguments():
                      {"mode": "most"}, {"monitor": 3}):  # fmt: skip
         with pytest.raises(InputError):
             ReduceLROnPlateau(**settings)
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with pytest.raises(InputError, match="ReduceLROnPlateau is used with a schedule"):
         model.fit(*small_data(), callbacks=[ReduceLROnPlateau("loss")])

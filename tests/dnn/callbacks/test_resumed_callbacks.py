@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from helpers import Kept, same_bits, small_data, small_model, weights
 
-from backends import get_backend
 from dnn import SGD, CSVLogger, EarlyStopping, JSONLogger, ModelCheckpoint
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError
@@ -16,7 +15,7 @@ EPOCHS = 12
 
 def fit(callbacks, resume=None, **options):
     """A training with the lowest validation loss in the middle."""
-    model = small_model(get_backend("numpy"), seed=3)
+    model = small_model(seed=3)
     model.compile(optimizer=SGD(2.0))
     settings = {"batch_size": 10, "epochs": EPOCHS, "validation_split": 0.5, **options}
     history = model.fit(*small_data(60), callbacks=callbacks, resume=resume, **settings)

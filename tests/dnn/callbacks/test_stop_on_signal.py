@@ -5,8 +5,9 @@ import signal
 
 import numpy as np
 import pytest
+from helpers import build_network
 
-from dnn import SGD, Dense, Sequential
+from dnn import SGD, Dense
 from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.training.callback import Callback
@@ -15,7 +16,7 @@ from dnn.training.state import TrainingState
 
 def model_on(backend, rate=0.1):
     layers = [Dense(6, name="first"), Dense(3, name="last")]
-    model = Sequential(layers, input_shape=(4,), backend=backend)
+    model = build_network(layers, (4,), backend)
     model.compile("mean_squared_error", SGD(rate))
     return model
 

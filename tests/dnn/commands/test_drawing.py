@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from command_lines import assert_refused, run, run_here, serving
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, both_dtypes, build_network
 from hostile import for_each
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from backends import InputError, get_backend
-from dnn import Dense, Sequential
+from dnn import Dense
 from dnn.datasets import load_image_folder
 from dnn.layers import BatchNormalization, Conv2D, Flatten, Rescaling
 
@@ -50,7 +50,7 @@ def png(draw=None, size=(96, 96)):
 
 def network(dtype="float32", side=28):
     layers = [Rescaling(1 / 255), Dense(40), BatchNormalization(), Dense(30, "tanh"), Dense(10, "softmax")]
-    return Sequential(layers, input_shape=(side * side,), backend=get_backend("numpy", dtype=dtype))
+    return build_network(layers, (side * side,), get_backend("numpy", dtype=dtype))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_answer_matches_predict(reader):
 
 def test_pixel_contribution_of_a_linear_network():
     """With one layer a pixel's contribution is its ink times the difference of two weights."""
-    model = Sequential([Dense(10, "softmax")], input_shape=(784,), backend=get_backend("numpy"))
+    model = build_network([Dense(10, "softmax")], (784,))
     reader = Reader(model, only_digits=True, deskew=False)
     found = reader.pixels(png())
     x = reader.picture(png()).ravel().astype(np.float64)
@@ -85,13 +85,13 @@ def test_pixel_contribution_of_a_linear_network():
 
 def test_convolutions_have_hidden_layers_too():
     layers = [Conv2D(4, 3, "relu"), Flatten(), Dense(10, "softmax")]
-    model = Sequential(layers, input_shape=(28, 28, 1), backend=get_backend("numpy"))
+    model = build_network(layers, (28, 28, 1))
     (hidden,) = forward(model, np.ones((2, 28, 28, 1), np.float32)).hidden.items()
     assert (hidden[0], hidden[1].shape) == ("conv2d_1", (2, 26 * 26 * 4))
     assert len(Comparison(model)._inner) == 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
     comparison = Comparison(network(dtype))
     found = comparison.compare(reader.picture(png()))
@@ -116,7 +116,7 @@ def test_rejects_pictures_without_a_digit(reader, draw):
 
 def test_rejects_models_for_other_inputs():
     for shape, outputs in (((784,), 1), ((5,), 10)):
-        model = Sequential([Dense(outputs)], input_shape=shape, backend=get_backend("numpy"))
+        model = build_network([Dense(outputs)], shape)
         with pytest.raises(InputError, match="expected"):
             Reader(model, only_digits=True, deskew=False)
 

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import assert_refused, run_here
+from helpers import NUMPY
 from matplotlib.figure import Figure
 from PIL import Image
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import load_model
 from dnn.commands import calibration, ensemble, evaluate, options
 from dnn.commands.calibration import (
@@ -38,7 +39,7 @@ def runs(tmp_path_factory):
 
 
 def mean_outputs(runs, x):
-    trained = [load_model(run / "model.safetensors", get_backend("numpy")) for run in runs]
+    trained = [load_model(run / "model.safetensors", NUMPY) for run in runs]
     return np.mean([model.predict(x) for model in trained], axis=0, dtype=np.float64)
 
 

@@ -3,10 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
-from helpers import same_bits, small_data, weights
+from helpers import build_network, same_bits, small_data, weights
 
-from backends import get_backend
-from dnn import SGD, Callback, Dense, Sequential
+from dnn import SGD, Callback, Dense
 from dnn.callbacks import DivergedError, TrainingCheckpoint, latest_state
 from dnn.commands.rewinding import count_halvings, fit_with_rewinding
 from dnn.training.state import StateError
@@ -27,7 +26,7 @@ def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
                 self.model.parameters.values[...] = float("nan")
 
     x, y = small_data(40)
-    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model = build_network([Dense(3, "softmax")])
     model.compile(optimizer=SGD(0.5, clip_norm=10.0))
     states, rewinds = TrainingCheckpoint(tmp_path), []
     history = fit_with_rewinding(
@@ -38,7 +37,7 @@ def test_a_rewound_training_resumes_with_the_halved_rate(tmp_path):
     assert history.epoch == [1, 2, 3, 4]
     assert model.optimizer == SGD(0.25, clip_norm=10.0)
     assert count_halvings(SGD(0.5, clip_norm=10.0), latest_state(tmp_path)) == 1
-    again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    again = build_network([Dense(3, "softmax")])
     again.compile(optimizer=SGD(0.5, clip_norm=10.0))
     options = {"batch_size": 10, "epochs": 4, "states": TrainingCheckpoint(tmp_path)}
     fit_with_rewinding(again, x, y, resume=latest_state(tmp_path), **options)
@@ -67,7 +66,7 @@ def test_a_state_that_fails_twice_is_replaced_by_an_older_one(interrupted, tmp_p
     options = {"callbacks": [Break()], "batch_size": 10, "epochs": 5}
 
     def train(**more):
-        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model = build_network([Dense(3, "softmax")])
         model.compile(optimizer=SGD(0.5))
         return model, fit_with_rewinding(model, x, y, states=TrainingCheckpoint(tmp_path), **options, **more)
 
@@ -98,7 +97,7 @@ def test_divergence_before_the_first_save_rewinds_to_the_resumed_state(tmp_path)
                 self.model.parameters.values[...] = float("nan")
 
     def make_model():
-        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model = build_network([Dense(3, "softmax")])
         model.compile(optimizer=SGD(0.5))
         return model
 
@@ -136,7 +135,7 @@ def test_divergence_without_a_state_restarts_from_the_initial_weights(tmp_path):
 
     (x, y), options, models = small_data(40), {"batch_size": 10, "epochs": 2}, []
     for _ in range(2):
-        model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+        model = build_network([Dense(3, "softmax")])
         model.compile(optimizer=SGD(0.1))
         model.fit(x, y, batch_size=10)
         models.append(model)
@@ -167,11 +166,11 @@ def test_count_halvings():
 def test_resume_after_the_last_state_removes_old_states(tmp_path):
     """The kill comes after the last state was written and before the oldest was removed."""
     x, y = small_data(40)
-    model = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    model = build_network([Dense(3, "softmax")])
     model.compile()
     model.fit(x, y, batch_size=10, epochs=4, callbacks=[TrainingCheckpoint(tmp_path, max_to_keep=9)])
     before = sorted(path.name for path in tmp_path.iterdir())
-    again = Sequential([Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy"))
+    again = build_network([Dense(3, "softmax")])
     again.compile()
     states = TrainingCheckpoint(tmp_path, max_to_keep=2)
     fit_with_rewinding(again, x, y, states=states, resume=latest_state(tmp_path), batch_size=10, epochs=4)

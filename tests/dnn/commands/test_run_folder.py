@@ -6,9 +6,9 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
-from helpers import same_bits, small_data, small_model
+from helpers import NUMPY, same_bits, small_data, small_model
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
@@ -42,7 +42,7 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     place = tmp_path / "run"
     folder = RunFolder(place)
     folder.write_json(CONFIG_FILE, {"seed": 3})
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     watchers = [Remove(place, epoch), folder, TrainingCheckpoint(place, every=2)]
     model.fit(*small_data(), batch_size=10, epochs=3, callbacks=watchers)
     folder.save(model)
@@ -51,7 +51,7 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     lines = [json.loads(line) for line in (place / METRICS_FILE).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert latest_state(place).epoch == 4
-    saved = load_model(place / MODEL_FILE, get_backend("numpy")).parameters.to_host()
+    saved = load_model(place / MODEL_FILE, NUMPY).parameters.to_host()
     assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
     with pytest.raises(InputError, match="in use by another training"):  # it is locked again
         RunFolder(place, resume=True)
@@ -60,7 +60,7 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
 def test_training_continues_without_its_folder(tmp_path, caplog):
     place = tmp_path / "runs" / "run"
     folder = RunFolder(place)
-    model = small_model(get_backend("numpy"))
+    model = small_model()
 
     class Replace(Remove):
         def on_progress(self, progress):
@@ -77,7 +77,7 @@ def test_training_continues_without_its_folder(tmp_path, caplog):
 
 def test_a_line_lost_to_a_full_disk_is_written_at_the_end(tmp_path, monkeypatch):
     folder, full = RunFolder(tmp_path / "run"), []
-    model = small_model(get_backend("numpy"))
+    model = small_model()
 
     def fsync(handle):
         if full:
@@ -100,7 +100,7 @@ def test_a_killed_start_leaves_the_folder_usable(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
     folder = RunFolder(tmp_path, config={"seed": 3})
-    small_model(get_backend("numpy")).fit(*small_data(), callbacks=[folder])
+    small_model().fit(*small_data(), callbacks=[folder])
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG_FILE, METRICS_FILE]
     with pytest.raises(InputError, match="not an empty folder"):
         RunFolder(tmp_path)

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import NUMPY, build_network
 
-from backends import InputError, get_backend
-from dnn import SGD, Dense, LinearDecay, Sequential, agreement
+from backends import InputError
+from dnn import SGD, Dense, LinearDecay, agreement
 from dnn.agreement import Record
 from dnn.commands import agree, train
 from dnn.commands.model import build_model
@@ -65,23 +66,23 @@ def test_rejects_options_that_a_preset_sets(parse_words, words):
 def test_build_model(parse_words):
     """25 examples are three batches of ten: six updates in two epochs, two of them warm-up."""
     words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
-    model = build_model(parse_words(*words.split()).options, get_backend("numpy"), make_data(), 25)
+    model = build_model(parse_words(*words.split()).options, NUMPY, make_data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
-    same = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"), seed=5)
+    same = build_network(layers, (64,), seed=5)
     same.compile()
     assert model.config() == same.config()
     np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
     assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
     more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
-    model = build_model(parse_words(*more).options, get_backend("numpy"), make_data(), 25)
+    model = build_model(parse_words(*more).options, NUMPY, make_data(), 25)
     assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
     options = parse_words("--preset", "quick", "--epochs", 3).options
-    model = build_model(options, get_backend("numpy"), make_data(), 250)
+    model = build_model(options, NUMPY, make_data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # 250 examples are 2.5 batches of 100
     options.preset = "quik"  # possible in a config.json
     with pytest.raises(InputError, match="did you mean 'quick'"):
-        build_model(options, get_backend("numpy"), make_data(), 250)
+        build_model(options, NUMPY, make_data(), 250)
 
 
 def test_target_lines():
@@ -207,7 +208,7 @@ def test_require_state_fits():
 
 def make_run(**changes):
     layers = [Rescaling(1 / 255), Dense(16, "relu"), Dense(10, "softmax")]
-    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
+    model = build_network(layers, (64,))
     options = SimpleNamespace(dataset="digits", epochs=3, batch_size=2, resume=None, data_dir=None)
     fields = {"options": options, "data": None, "x": range(5), "y": None, "model": model, "state": None,
               "folder": SimpleNamespace(path="runs/a"), "workers": None}  # fmt: skip
@@ -223,7 +224,7 @@ def test_headline_and_resume_command(monkeypatch):
     assert run.resume_command == "scripts/train.py --resume runs/a --data-dir 'my data'"
     assert run.headline == f"{told}, from the start"
     layers = [Conv2D(2, 3), Flatten(), Dense(10, "softmax")]
-    model = Sequential(layers, input_shape=(8, 8, 1), backend=get_backend("numpy"))
+    model = build_network(layers, (8, 8, 1))
     run = make_run(state=state, model=model, options=run.options)
     assert " 8x8x1-6x6x2-10, " in run.headline
     assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")

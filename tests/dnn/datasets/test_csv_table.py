@@ -4,10 +4,11 @@ import os
 
 import numpy as np
 import pytest
+from helpers import build_network
 from hostile import assert_sentence
 
-from backends import InputError, get_backend
-from dnn import Dense, Sequential
+from backends import InputError
+from dnn import Dense
 from dnn.datasets import load_csv
 
 CSV = "\ufeffheight, weight,kind,price\n1.5,2,cat,3\n\n-1e3,0.25,ant,4\n7,8,cat,5\n"
@@ -54,7 +55,7 @@ def test_table_with_several_targets(tmp_path):
     table = load_csv(write(tmp_path, "a,b,c\n1,2,3\n4,5,6\n"), ["c", "a"])
     assert table.y.tolist() == [[3, 1], [6, 4]]
     assert table.columns == ("b",)
-    model = Sequential([Dense(2)], input_shape=(1,), backend=get_backend("numpy"))
+    model = build_network([Dense(2)], (1,))
     model.compile("mean_squared_error")
     model.fit(table.x, table.y)
 

@@ -211,10 +211,6 @@ def test_a_palette_with_a_transparent_colour(seven, tmp_path):
     assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
 
 
-def test_the_format_is_read_from_the_content_not_the_name(seven, tmp_path):
-    path = tmp_path / "photo.txt"
-    draw_page().save(path, format="PNG")
-    assert_close(load_digit_image(str(path)), seven, 0)
 
 
 # What is rejected

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers import build_network
 from hostile import assert_sentence
 from PIL import Image
 
-from backends import InputError, get_backend
-from dnn import Dense, Flatten, Sequential
+from backends import InputError
+from dnn import Dense, Flatten
 from dnn.datasets import load_image_folder
 
 
@@ -37,7 +38,7 @@ def test_one_folder_per_class(pictures):
     np.testing.assert_array_equal(x[3, :, :, 0], grey)
     flat, _, _ = load_image_folder(pictures, size=(3, 4), flat=True)
     assert flat.shape == (6, 12)
-    model = Sequential([Flatten(), Dense(3, "softmax")], input_shape=(6, 8, 1), backend=get_backend("numpy"))
+    model = build_network([Flatten(), Dense(3, "softmax")], (6, 8, 1))
     model.compile()
     model.fit(x, y)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
-from helpers import Kept, assert_close, same_bits, weights
+from helpers import NUMPY, NUMPY64, Kept, assert_close, build_network, same_bits, weights
 
 from backends import get_backend
 from backends.numpy.blas import numpy_blas
@@ -18,7 +18,6 @@ from dnn import (
     RandomElastic,
     RandomTranslation,
     Residual,
-    Sequential,
 )
 from dnn.distributed import Workers
 from dnn.distributed.blocks import leaves, make_steps
@@ -39,11 +38,7 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
     middle = [BatchNormalization()] if normalised else []
     views = RandomTranslation(1), RandomElastic(5.0), Flatten()
     layers = [*views, Dense(8, "relu"), *middle, Dropout(0.3), GaussianNoise(0.1)]
-    made = Sequential(
-        [*layers, Dense(3, "softmax")],
-        input_shape=(6, 6),
-        backend=get_backend(backend, dtype=dtype),
-    )
+    made = build_network([*layers, Dense(3, "softmax")], (6, 6), get_backend(backend, dtype=dtype))
     made.compile(loss, metrics=["accuracy", "r2"], **settings)
     return made
 
@@ -73,7 +68,7 @@ def test_blocks_have_the_gradient_and_the_metrics_of_the_batch(blocks, options):
 
 def plain(backend, **settings):
     layers = [Flatten(), Dense(40, "relu"), Dense(24, "sigmoid", use_bias=False), Dense(3, "softmax")]
-    made = Sequential(layers, input_shape=(6, 6), backend=get_backend(backend))
+    made = build_network(layers, (6, 6), get_backend(backend))
     made.compile(metrics=["accuracy"], **settings)
     return made
 
@@ -118,11 +113,7 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
 def test_penalty_clipping_and_metrics_apply_to_the_batch(settings, metrics):
     found = []
     for blocks in (1, 4):
-        made = Sequential(
-            [Flatten(), Dense(7, "gelu"), Dense(3, "softmax")],
-            input_shape=(6, 6),
-            backend=get_backend("numpy", dtype="float64"),
-        )
+        made = build_network([Flatten(), Dense(7, "gelu"), Dense(3, "softmax")], (6, 6), NUMPY64)
         made.compile(**settings, metrics=list(metrics))
         history = made.fit(*data(48), batch_size=16, epochs=2, blocks=blocks, verbose=0).history
         del history["seconds"]
@@ -152,9 +143,7 @@ def test_blocks_are_computed_in_one_thread(name):
 
         return record_threads if kernel_name == "dense" else kernel
 
-    made = Sequential(
-        [Flatten(), Dense(3, "softmax")], input_shape=(6, 6), backend=backend.with_wrapper(watch)
-    )
+    made = build_network([Flatten(), Dense(3, "softmax")], (6, 6), backend.with_wrapper(watch))
     made.compile()
     with backend.in_threads(2):
         for blocks in (1, 2):
@@ -164,11 +153,7 @@ def test_blocks_are_computed_in_one_thread(name):
 
 
 def test_finds_random_layers_in_containers():
-    made = Sequential(
-        [Flatten(), Residual([Dense(36), Dropout(0.5)]), Dense(3, "softmax")],
-        input_shape=(6, 6),
-        backend=get_backend("numpy"),
-    )
+    made = build_network([Flatten(), Residual([Dense(36), Dropout(0.5)]), Dense(3, "softmax")], (6, 6))
     names = [type(leaf).__name__ for leaf in leaves(made.layers)]
     assert [name for name in names if name != "Activation"] == ["Flatten", "Dense", "Dropout", "Dense"]
 
@@ -248,7 +233,7 @@ def test_blocks_of_one_example_are_normalised_with_a_warning(caplog):
 
 def test_restores_the_threads_of_blas():
     torch = pytest.importorskip("torch")
-    before = torch.get_num_threads(), get_backend("numpy").describe()["threads"]
+    before = torch.get_num_threads(), NUMPY.describe()["threads"]
     model("torch").fit(*data(), blocks=2, verbose=0)
     model().fit(*data(), blocks=2, verbose=0)
-    assert (torch.get_num_threads(), get_backend("numpy").describe()["threads"]) == before
+    assert (torch.get_num_threads(), NUMPY.describe()["threads"]) == before

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers import assert_close, others_slow
+from helpers import NUMPY, NUMPY64, assert_close, build_network, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -21,7 +21,7 @@ import torch
 from faults.groups import Group
 
 from backends import InputError, get_backend
-from dnn import Adam, BatchNormalization, Callback, Dense, Dropout, Sequential
+from dnn import Adam, BatchNormalization, Callback, Dense, Dropout
 from dnn.agreement import bounds
 from dnn.distributed import WorkerError, Workers, facts
 from dnn.distributed.blocks import make_steps
@@ -50,7 +50,7 @@ def model(backend="numpy", normalised=False, seed=0, dropout=0.3):
     middle = [BatchNormalization()] if normalised else []
     layers = [Dense(16, "relu"), *middle, Dropout(dropout), Dense(3, "softmax")]
     backend = get_backend(backend) if isinstance(backend, str) else backend
-    return Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    return build_network(layers, backend=backend, seed=seed)
 
 
 def run(folder, work, size, **more):
@@ -133,9 +133,7 @@ def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
 
 def train_synchronised(workers, backend):
     """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
-    made, truth = (
-        model(b, dropout=0.0) for b in (get_backend(backend), get_backend("numpy", dtype="float64"))
-    )
+    made, truth = (model(b, dropout=0.0) for b in (get_backend(backend), NUMPY64))
     examples, batch, found = [], 24, []
     for each in (made, truth):
         each.compile(optimizer=Adam(1e-2))
@@ -247,7 +245,7 @@ def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
 
 def test_adds_in_the_memory_of_the_array(tmp_path):
     def work(workers):
-        backend, found = get_backend("numpy"), []
+        backend, found = NUMPY, []
         for n in (10, 7):
             vector = backend.zeros(n)
             for _ in range(20):
@@ -383,17 +381,3 @@ def test_names_a_missing_store(monkeypatch):
         Workers.from_environment(timeout=1.0)
 
 
-def test_without_torchrun_nothing_of_torch_is_imported():
-    code = """
-import sys
-import numpy as np
-from dnn import Dense, Sequential
-from dnn.distributed import Workers
-model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend="numpy")
-model.compile()
-x = np.ones((8, 3), np.float32)
-model.fit(x, np.arange(8) % 2, blocks=4, workers=Workers.from_environment(), verbose=0)
-assert not [name for name in sys.modules if name.split(".")[0] == "torch"]
-"""
-    environment = {name: value for name, value in os.environ.items() if name != "WORLD_SIZE"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

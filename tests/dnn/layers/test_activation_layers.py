@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from helpers import both_dtypes
 
 from backends import InputError, get_backend
 from dnn import ELU, GELU, Activation, LeakyReLU
@@ -30,7 +31,7 @@ def pushed_through(layer, backend, x, dy):
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 def test_default_settings_match_the_named_activation(name, dtype):
     """Bitwise if the named activation has no special kernel either."""
     x = np.linspace(-30, 30, 240, dtype=dtype).reshape(3, -1)
@@ -58,7 +59,7 @@ def test_settings_match_torch(make_backend, backend_id, case):
 
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict", "cupy"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 def test_exact_gelu_keeps_its_digits(make_backend, backend_id, dtype):
     """Also below 0, where torch's 1 + erf cancels; Phi is compared with math.erfc."""
     low = -37.0 if dtype == "float64" else -12.5  # further out the result is subnormal

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers import NUMPY, NUMPY64, build_network
 from scipy import ndimage
 
 from backends import InputError, get_backend
-from dnn import Dense, Flatten, RandomElastic, RandomRotation, RandomTranslation, Reshape, Sequential
+from dnn import Dense, Flatten, RandomElastic, RandomRotation, RandomTranslation, Reshape
 from dnn.random import random_integers, stream_key
 
 
@@ -26,7 +27,7 @@ def images(*shape):
 def draw_numbers(layer, batch, pairs, step=0):
     """Return the four numbers in [0, 1) of each image (4, B), from the stream of the layer in ``views``."""
     key = stream_key(3, type(layer).__name__, 0)
-    words = random_integers(get_backend("numpy"), key, step, batch * pairs).reshape(batch, pairs)[:, :2]
+    words = random_integers(NUMPY, key, step, batch * pairs).reshape(batch, pairs)[:, :2]
     return np.stack([words >> 32, words % 2**31], axis=2).reshape(batch, 4).T / 2.0**31
 
 
@@ -38,7 +39,7 @@ def turns(angle):
 def test_translations_are_equal_everywhere_and_move_whole_pixels(backend, shape):
     x = images(*shape)
     got = views(backend, RandomTranslation(2), x, 2)
-    expected = views(get_backend("numpy"), RandomTranslation(2), x, 2)
+    expected = views(NUMPY, RandomTranslation(2), x, 2)
     np.testing.assert_array_equal(got, expected)
     assert not np.array_equal(*got)
     padded = np.pad(x, [(0, 0), (2, 2), (2, 2), *[(0, 0)] * (x.ndim - 3)])
@@ -58,7 +59,7 @@ def test_translations_are_equal_everywhere_and_move_whole_pixels(backend, shape)
 
 
 def test_moves_angles_scales_and_slants_are_those_of_the_stream():
-    backend, x = get_backend("numpy", dtype="float64"), images(40, 5, 6).astype(np.float64)
+    backend, x = NUMPY64, images(40, 5, 6).astype(np.float64)
     layer = RandomTranslation(2)
     for step, got in enumerate(views(backend, layer, x, 2)):
         moves = np.floor(5 * draw_numbers(layer, 40, 2, step)[:2].T).astype(int) - 2
@@ -80,7 +81,7 @@ def test_moves_angles_scales_and_slants_are_those_of_the_stream():
 def test_rotations_agree_and_turn_about_the_middle(backend):
     x = images(8, 9, 9)
     (got,) = views(backend, RandomRotation(30.0), x)
-    (expected,) = views(get_backend("numpy"), RandomRotation(30.0), x)
+    (expected,) = views(NUMPY, RandomRotation(30.0), x)
     np.testing.assert_allclose(got, expected, atol=2e-6)
     np.testing.assert_allclose(got[:, 4, 4], x[:, 4, 4], atol=2e-6)
     assert np.abs(got - x).max() > 0.1
@@ -139,7 +140,7 @@ def test_distortions_match_scipy(backend, name):
 
 def test_a_gaussian_narrower_than_a_pixel_does_not_smooth():
     layer = RandomElastic(2.0, 0.1)
-    views(get_backend("numpy"), layer, images(3, 4, 5))
+    views(NUMPY, layer, images(3, 4, 5))
     bits, moves = layer._buffers[3].bits[:, 2:], layer._buffers[3].moves
     noise = np.concatenate([bits >> 8 * i & 255 for i in range(7)], axis=1)[:, :40] * 2.0 - 255
     np.testing.assert_array_equal(moves, 2.0 * noise.reshape(3, 2, 5, 4).transpose(0, 1, 3, 2) / 256)
@@ -153,8 +154,8 @@ def test_no_distortion_changes_nothing(backend):
 
 def test_inference_does_not_change_images(backend):
     layers = [Reshape((4, 4)), RandomTranslation(1), RandomRotation(20.0), Flatten(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(16,), backend=backend, seed=1)
-    plain = Sequential([Dense(3, "softmax")], input_shape=(16,), backend=backend, seed=1)
+    model = build_network(layers, (16,), backend, 1)
+    plain = build_network([Dense(3, "softmax")], (16,), backend, 1)
     plain.parameters.load(
         {f"dense_1.{n}": np.array(backend.to_host(model.layers[-1].value[n])) for n in "Wb"}
     )
@@ -168,9 +169,9 @@ def test_inference_does_not_change_images(backend):
 def test_rejects_invalid_positions_and_settings(make_backend):
     numpy = make_backend("numpy")
     with pytest.raises(InputError, match=r"follows a trained layer"):
-        Sequential([Dense(16), Reshape((4, 4)), RandomTranslation(1)], input_shape=(16,), backend=numpy)
+        build_network([Dense(16), Reshape((4, 4)), RandomTranslation(1)], (16,), numpy)
     with pytest.raises(InputError, match=r"expected images .*put Reshape before it"):
-        Sequential([RandomRotation(5.0)], input_shape=(16,), backend=numpy)
+        build_network([RandomRotation(5.0)], (16,), numpy)
     with pytest.raises(InputError, match="pixels is 0"):
         RandomTranslation(0)
     with pytest.raises(InputError, match="degrees is -1"):

@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, same_bits, small_data, small_model
+from helpers import MAX_SECONDS, build_network, same_bits, small_data, small_model
 
-from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape, Sequential
+from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers.buffers import MAX_CACHED_SIZES, Buffers
 
 THREADS, CALLS = 8, 60
@@ -19,7 +19,7 @@ def network(backend):
         Reshape((6, 6, 1)), Conv2D(4, 3, "relu"), MaxPooling2D(2), BatchNormalization(), Flatten(),
         Dense(16, "gelu"), Activation("tanh"), Dense(5, "softmax"),
     ]  # fmt: skip
-    model = Sequential(layers, input_shape=(36,), backend=backend, seed=1)
+    model = build_network(layers, (36,), backend, 1)
     model.compile()
     return model
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, small_data, weights
+from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import (
     SGD,
     Activation,
@@ -19,7 +19,6 @@ from dnn import (
     RandomTranslation,
     Reshape,
     Residual,
-    Sequential,
 )
 from dnn.checkpoints import load_model
 from dnn.interop import torch as twin
@@ -30,8 +29,8 @@ from dnn.training.step import gradients
 
 
 def build(*layers, shape=(6,), backend=None, seed=3):
-    backend = backend or get_backend("numpy", dtype="float64")
-    model = Sequential([*layers, Dense(3, "softmax")], input_shape=shape, backend=backend, seed=seed)
+    backend = backend or NUMPY64
+    model = build_network([*layers, Dense(3, "softmax")], shape, backend, seed)
     model.compile(optimizer=SGD(0.1))
     return model
 
@@ -192,7 +191,7 @@ def test_a_foreign_module_of_the_same_name_is_not_converted():
     mine = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
     module = torch.nn.Sequential(torch.nn.Linear(3, 3), mine([torch.nn.Sequential(torch.nn.Linear(3, 3))]))
     with pytest.raises(InputError, match="module '1' is"):
-        twin.from_torch(module, get_backend("numpy"))
+        twin.from_torch(module, NUMPY)
 
 
 @pytest.mark.parametrize(
@@ -225,8 +224,8 @@ def test_a_block_is_its_layers():
     """Results are equal, and the loss takes logits even if the softmax is in an inner layer."""
     x, y = small_data()
     flat = build(Dense(5, "tanh"))
-    nested = Sequential([Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])], input_shape=(6,),
-                        backend=flat.backend, seed=3)  # fmt: skip
+    layers = [Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])]
+    nested = build_network(layers, backend=flat.backend, seed=3)
     nested.compile(optimizer=SGD(0.1))
     values = dict(zip(nested.parameters.shapes, flat.parameters.to_host().values(), strict=True))
     nested.parameters.load(values)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, same_bits, weights
+from helpers import NUMPY, NUMPY64, assert_close, build_network, same_bits, weights
 
-from backends import InputError, get_backend
-from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel, Sequential
+from backends import InputError
+from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel
 from dnn.interop import torch as twin
 
 WORDS, LONG = 300, 7  # more than fit into uint8, and more than the reference adds at a time
@@ -14,7 +14,7 @@ WORDS, LONG = 300, 7  # more than fit into uint8, and more than the reference ad
 
 def build(backend, *between, seed=2):
     layers = [Embedding(WORDS, 5), *between, Flatten(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(LONG,), backend=backend, seed=seed)
+    model = build_network(layers, (LONG,), backend, seed)
     model.compile(optimizer=SGD(0.5))
     return model
 
@@ -38,12 +38,12 @@ def test_training_matches_torch(make_backend, backend_id, fused):
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-10)
     table = model.parameters.to_host()["embedding_1.W"]
     assert_close(table, module[0].weight.detach().numpy(), 1e-12)
-    again = twin.from_torch(module, get_backend("numpy", dtype="float64"), output_activation="softmax")
+    again = twin.from_torch(module, NUMPY64, output_activation="softmax")
     assert_close(again.parameters.to_host()["embedding_1.W"], table, 1e-12)
 
 
 def test_initial_values_are_within_0_05():
-    W = build(get_backend("numpy")).parameters.to_host()["embedding_1.W"]
+    W = build(NUMPY).parameters.to_host()["embedding_1.W"]
     assert -0.05 < W.min() < -0.0495
     assert 0.0495 < W.max() < 0.05
     assert abs(W.mean()) < 0.003  # its standard error is 0.0007
@@ -51,8 +51,7 @@ def test_initial_values_are_within_0_05():
 
 
 def test_only_rows_that_occur_have_a_gradient():
-    backend = get_backend("numpy")
-    model = build(backend)
+    model = build(NUMPY)
     before = model.parameters.to_host()["embedding_1.W"]
     x, y = sentences()
     model.fit(x, y, batch_size=8)
@@ -74,13 +73,6 @@ def test_categories_are_not_rescaled_in_any_dtype(make_backend, backend_id, dtyp
     assert same_bits(model.predict(x.tolist()), usual.predict(x))
 
 
-def test_a_file_on_the_disk_is_read(tmp_path):
-    x, y = sentences(high=200)
-    np.save(tmp_path / "x.npy", x.astype(np.uint8))
-    model, usual = (build(get_backend("numpy")) for _ in range(2))
-    model.fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y, batch_size=8)
-    usual.fit(x, y, batch_size=8)
-    assert same_bits(weights(model), weights(usual))
 
 
 @pytest.mark.parametrize("bad", [WORDS, -1, 0.5])
@@ -88,7 +80,7 @@ def test_rejects_numbers_that_are_no_categories(bad):
     x, y = sentences()
     x = x.astype(np.float64)
     x[3, 2] = bad
-    model = build(get_backend("numpy"))
+    model = build(NUMPY)
     for call in (lambda: model.fit(x, y), lambda: model.predict(x), lambda: model.evaluate(x, y)):
         with pytest.raises(InputError, match=r"x holds .*expected integers from 0 to 299"):
             call()
@@ -109,12 +101,6 @@ def test_rejects_numbers_that_are_no_categories(bad):
 )
 def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
-        Sequential([*make(), Flatten(), Dense(2)], input_shape=(4,), backend=get_backend("numpy"))
+        build_network([*make(), Flatten(), Dense(2)], (4,))
 
 
-def test_imports_the_embedding_of_torch():
-    module = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.Flatten(), torch.nn.Linear(12, 2))
-    model = twin.from_torch(module, get_backend("numpy"), input_shape=(3,))
-    x = np.random.default_rng(0).integers(0, 9, (5, 3))
-    expected = module(torch.from_numpy(x)).detach().numpy()
-    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)

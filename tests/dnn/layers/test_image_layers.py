@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import assert_close, no_reads_back, same_bits, weights
+from helpers import (
+    NUMPY,
+    NUMPY64,
+    assert_close,
+    both_dtypes,
+    build_network,
+    no_reads_back,
+    same_bits,
+    weights,
+)
 from sklearn.datasets import load_digits
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import (
     SGD,
     Adam,
@@ -20,7 +29,6 @@ from dnn import (
     Flatten,
     MaxPooling2D,
     Reshape,
-    Sequential,
 )
 from dnn.layers import LAYERS
 from dnn.training.loop import Batches
@@ -29,7 +37,7 @@ from dnn.validation.examples import Examples
 
 
 def build(*layers, shape=(28, 28, 1), backend=None):
-    return Sequential(list(layers), input_shape=shape, backend=backend or get_backend("numpy"))
+    return build_network(list(layers), shape, backend or NUMPY)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ def small_network(backend, seed=0):
         Flatten(),
         Dense(10, "softmax"),
     ]
-    model = Sequential(layers, input_shape=(64,), backend=backend, seed=seed)
+    model = build_network(layers, (64,), backend, seed)
     model.compile(optimizer=Adam(0.02))
     return model
 
@@ -189,7 +197,7 @@ def test_a_causal_convolution_ignores_the_future():
     assert not same_bits(after[:, 5:], before[:, 5:])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "cupy", "torch:cuda"])
 def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, digits):
     """21 examples in batches of 10, and a 1 x 1 kernel; the weights are compared with NumPy in float64."""
@@ -198,24 +206,24 @@ def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, dig
     def trained(backend):
         layers = [Reshape((8, 8, 1)), Conv2D(3, 3, "relu"), Conv2D(1, 2, strides=(2, 1), padding="same")]
         layers += [Conv2D(1, 1), BatchNormalization(), MaxPooling2D(2), Flatten(), Dense(10, "softmax")]
-        model = Sequential(layers, input_shape=(64,), backend=backend, seed=4)
+        model = build_network(layers, (64,), backend, 4)
         model.compile(optimizer=SGD(0.1))
         model.fit(x.astype(backend.dtype_name), y, batch_size=10)
         return weights(model)
 
-    found, expected = trained(make_backend(backend_id, dtype)), trained(get_backend("numpy", dtype="float64"))
+    found, expected = trained(make_backend(backend_id, dtype)), trained(NUMPY64)
     assert_close(found.astype(np.float64), expected, 1e-5 if dtype == "float32" else 1e-12)
 
 
 def test_no_gradient_before_the_first_trained_layer():
-    model = small_network(get_backend("numpy"))
+    model = small_network(NUMPY)
     model.reserve(4, training=True)
     assert model.layers[1]._buffers[4].dx is None
     assert model.layers[3]._buffers[4].dx is not None
 
 
 def test_summary_lists_images_and_state(capsys):
-    model = small_network(get_backend("numpy"))
+    model = small_network(NUMPY)
     model.summary()
     lines = capsys.readouterr().out.splitlines()
     assert "conv2d_1 (Conv2D, relu)" in lines[2]

@@ -4,16 +4,16 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import assert_same_training, small_data
+from helpers import NUMPY, assert_same_training, build_network, small_data
 
-from backends import InputError, get_backend
-from dnn import Activation, Dense, Sequential
+from backends import InputError
+from dnn import Activation, Dense
 from dnn.agreement.samples import samples
 from dnn.layers import LAYERS
 
 
 def model_of(*layers, shape=(4,)):
-    return Sequential(list(layers), input_shape=shape, backend=get_backend("numpy"))
+    return build_network(list(layers), shape)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,6 @@ def test_names():
 
 def test_the_first_layer_returns_no_gradient():
     """This holds for every kind of layer, also for frozen ones."""
-    numpy = get_backend("numpy")
     kinds = {make.func: (make, shape) for _, make, shape in samples()}
     assert set(kinds) == set(LAYERS.values())
     for (make, shape), first, trainable in product(kinds.values(), (True, False), (True, False)):
@@ -85,11 +84,11 @@ def test_the_first_layer_returns_no_gradient():
         layer.trainable = trainable
         if layer.must_precede_trained and not first:
             continue
-        layer.build(shape, numpy, "layer", first=first)
-        layer.attach(*({n: numpy.zeros(s) for n, s in layer.parameter_shapes().items()} for _ in "vg"))
+        layer.build(shape, NUMPY, "layer", first=first)
+        layer.attach(*({n: NUMPY.zeros(s) for n, s in layer.parameter_shapes().items()} for _ in "vg"))
         layer.reserve(3, training=True)
-        layer.forward(numpy.zeros((3, *shape)), training=True)
-        dx = layer.backward(numpy.zeros((3, *layer.output_shape)))
+        layer.forward(NUMPY.zeros((3, *shape)), training=True)
+        dx = layer.backward(NUMPY.zeros((3, *layer.output_shape)))
         assert (dx is None) == first, (type(layer), trainable)
 
 
@@ -97,7 +96,7 @@ def test_the_softmax_of_an_activation_layer_is_left_to_the_loss(backend):
     x, y = small_data()
     models, histories = [], []
     for layers in ([Dense(3, "softmax")], [Dense(3), Activation("softmax")]):
-        model = Sequential(layers, input_shape=(6,), backend=backend)
+        model = build_network(layers, backend=backend)
         model.compile()
         history = model.fit(x, y, batch_size=8).history
         del history["seconds"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits, small_data, weights
+from helpers import NUMPY, assert_close, both_dtypes, build_network, same_bits, small_data, weights
 
-from backends import InputError, get_backend
-from dnn import Dense, Dropout, GaussianNoise, Sequential
+from backends import InputError
+from dnn import Dense, Dropout, GaussianNoise
 from dnn.random import random_integers, stream_key
 
 NOISES = [lambda: Dropout(0.3), lambda: GaussianNoise(0.5)]
@@ -15,7 +15,7 @@ NOISES = [lambda: Dropout(0.3), lambda: GaussianNoise(0.5)]
 
 def model_of(noise, backend, seed=0, hidden=9):
     layers = [Dense(hidden, "relu"), noise, Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    model = build_network(layers, backend=backend, seed=seed)
     model.compile()
     return model
 
@@ -29,7 +29,7 @@ def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
     return [backend.to_host(layer.forward(ones, training=True)).copy() for _ in range(n)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "strict:device1", "cupy"])
 def test_equal_on_every_backend(make_backend, backend_id, dtype):
     backend, numpy = make_backend(backend_id, dtype), make_backend("numpy", dtype, False)
@@ -41,39 +41,35 @@ def test_equal_on_every_backend(make_backend, backend_id, dtype):
 
 @pytest.mark.parametrize("make", NOISES)
 def test_steps_seeds_and_layers_draw_differently(make):
-    numpy = get_backend("numpy")
-    first, second = draws(numpy, make)
+    first, second = draws(NUMPY, make)
     assert not np.array_equal(first, second)
-    assert not np.array_equal(first, draws(numpy, make, seed=1)[0])
-    assert np.array_equal(first, draws(numpy, make)[0])
-    model = Sequential(
-        [Dense(30), make(), make(), Dense(3, "softmax")], input_shape=(6,), backend=get_backend("numpy")
-    )
+    assert not np.array_equal(first, draws(NUMPY, make, seed=1)[0])
+    assert np.array_equal(first, draws(NUMPY, make)[0])
+    model = build_network([Dense(30), make(), make(), Dense(3, "softmax")])
     assert model.layers[1]._key != model.layers[2]._key
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 4)])
 def test_bits_are_those_of_the_stream(shape):
     """Bits depend on the layer's class, position and step; there is one word per number."""
-    numpy, layer = get_backend("numpy"), Dropout(0.3)
-    layer.build(shape, numpy, "noise", first=False, seed=5, index=2)
+    layer = Dropout(0.3)
+    layer.build(shape, NUMPY, "noise", first=False, seed=5, index=2)
     layer.reserve(4, training=True)
     for step in (0, 1):
         layer.forward(np.ones((4, *shape), np.float32), training=True)
-        wanted = random_integers(numpy, stream_key(5, "Dropout", 2), step, 4 * 8)
+        wanted = random_integers(NUMPY, stream_key(5, "Dropout", 2), step, 4 * 8)
         assert same_bits(layer._buffers[4].bits.ravel(), wanted)
 
 
 def test_the_mask_of_a_row_does_not_depend_on_the_batch():
-    numpy = get_backend("numpy")
-    assert np.array_equal(draws(numpy, NOISES[0], batch=3)[0], draws(numpy, NOISES[0], batch=4)[0][:3])
+    assert np.array_equal(draws(NUMPY, NOISES[0], batch=3)[0], draws(NUMPY, NOISES[0], batch=4)[0][:3])
 
 
 @pytest.mark.parametrize("make", NOISES)
 def test_identity_in_inference(backend, make):
     x, _ = small_data()
     model = model_of(make(), backend)
-    plain = Sequential([Dense(9, "relu"), Dense(3, "softmax")], input_shape=(6,), backend=backend)
+    plain = build_network([Dense(9, "relu"), Dense(3, "softmax")], backend=backend)
     values = model.parameters.to_host()
     plain.parameters.load({name: values[name] for name in plain.parameters.shapes})
     assert same_bits(model.predict(x), plain.predict(x))

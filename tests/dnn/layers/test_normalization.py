@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, same_bits, small_data
+from helpers import NUMPY, assert_close, build_network, same_bits, small_data
 
-from backends import InputError, get_backend
-from dnn import SGD, BatchNormalization, Dense, Flatten, LayerNormalization, Sequential
+from backends import InputError
+from dnn import SGD, BatchNormalization, Dense, Flatten, LayerNormalization
 from dnn.interop.torch import to_torch
 
 EPS = float(np.finfo(np.float32).eps)
@@ -16,7 +16,7 @@ EPS = float(np.finfo(np.float32).eps)
 
 def build_in_model(layer, shape, backend, batch=20):
     """Return the layer in a model, with buffers for this batch size."""
-    model = Sequential([layer, Flatten()], input_shape=shape, backend=backend)
+    model = build_network([layer, Flatten()], shape, backend)
     model.reserve(batch, training=True)
     return model
 
@@ -43,8 +43,7 @@ def test_running_averages_match_torch(backend, shape):
 def test_a_training_batch_of_one_uses_the_running_averages(backend, caplog):
     """As in evaluation in torch, where training refuses it; it warns once and leaves the averages alone."""
     x, y = small_data(21)
-    model = Sequential([BatchNormalization(name="norm"), Dense(3, "softmax")], input_shape=(6,),
-                       backend=backend)  # fmt: skip
+    model = build_network([BatchNormalization(name="norm"), Dense(3, "softmax")], backend=backend)
     model.compile(optimizer=SGD(0.1))
     model.fit(x[:20], y[:20], batch_size=10)
     assert not caplog.records
@@ -81,7 +80,7 @@ def test_default_settings_match_torch():
 
 
 def test_starts_as_the_identity_up_to_scale():
-    model = build_in_model(BatchNormalization(), (6,), get_backend("numpy"))
+    model = build_in_model(BatchNormalization(), (6,), NUMPY)
     values = model.parameters.to_host()
     assert values["batch_normalization_1.gamma"].tolist() == [1.0] * 6
     assert values["batch_normalization_1.running_variance"].tolist() == [1.0] * 6

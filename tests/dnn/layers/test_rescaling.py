@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits, weights
+from helpers import assert_close, build_network, same_bits, weights
 
 from backends import InputError
-from dnn import SGD, Dense, Rescaling, Sequential
+from dnn import SGD, Dense, Rescaling
 
 EPS = float(np.finfo(np.float32).eps)
 SCALE = np.float32(1 / 255)
@@ -18,7 +18,7 @@ def pixels():
 
 def model_on(backend, *before, seed=0):
     layers = [*before, Dense(4, "tanh"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=seed)
+    model = build_network(layers, backend=backend, seed=seed)
     model.compile(optimizer=SGD(0.1))
     return model
 
@@ -52,9 +52,7 @@ def test_works_after_other_layers(backend, settings):
     """Compare with equivalent weights: (s x + o) W + b = x (s W) + (b + o sum W)."""
     x, y = pixels()
     x = x.astype("f4") * SCALE
-    model = Sequential(
-        [Dense(4, "tanh"), Rescaling(**settings), Dense(3, "softmax")], input_shape=(6,), backend=backend
-    )
+    model = build_network([Dense(4, "tanh"), Rescaling(**settings), Dense(3, "softmax")], backend=backend)
     model.compile(optimizer=SGD(0.1))
     plain = model_on(backend)
     scale, offset = settings["scale"], settings.get("offset", 0.0)
@@ -78,7 +76,7 @@ def test_works_first_with_an_offset(backend):
 
 
 def test_works_as_the_only_layer(backend):
-    model = Sequential([Rescaling(2.0)], input_shape=(6,), backend=backend)
+    model = build_network([Rescaling(2.0)], backend=backend)
     assert same_bits(model.predict(pixels()[0]), pixels()[0].astype("f4") * 2)
 
 

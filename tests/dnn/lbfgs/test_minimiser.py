@@ -5,17 +5,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits
+from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, same_bits
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import on, run
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn.lbfgs import LBFGS, Reason, minimise
 from dnn.lbfgs.direction import descent_direction, first_diagonal, make_pair
 from dnn.lbfgs.minimiser import _Minimiser
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numba", "torch", "strict:device1", "cupy", "torch:cuda"])
 def test_every_backend_makes_the_same_iterations(make_backend, backend_id, dtype):
     problem = PROBLEMS["extended_rosenbrock"]
@@ -29,7 +29,7 @@ def test_every_backend_makes_the_same_iterations(make_backend, backend_id, dtype
 
 @pytest.mark.parametrize("memory", [1, 3, 50])
 def test_memory(memory):
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     function, start, _ = on(backend, PROBLEMS["extended_rosenbrock"])
     settings = LBFGS(memory=memory, max_iterations=1000, gradient_tolerance=1e-8, decrease_tolerance=0.0)
     state = minimise(function, start, backend=backend, settings=settings)
@@ -71,7 +71,7 @@ def test_the_direction_matches_bfgs():
         assert (make_pair(np, np.ones(4), np.eye(4)[0], epsilon) is None) == (epsilon > 0.5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 def test_pairs_whose_squares_underflow(make_backend, backend_id, dtype):
     """The squares of the step and of the gradient's change underflow, but the curvature is 1."""
@@ -127,12 +127,12 @@ def test_stop_reasons(losses, norms, tolerance, reason):
     """Ten iterations together in float32; the root of its epsilon is 3.5e-4."""
     settings = LBFGS(gradient_tolerance=1e-3, decrease_tolerance=tolerance)
     state = SimpleNamespace(history={"loss": losses, "gradient_norm": norms})
-    assert _Minimiser(None, get_backend("numpy"), settings).stop_reason(state) is reason
+    assert _Minimiser(None, NUMPY, settings).stop_reason(state) is reason
 
 
 @pytest.mark.parametrize(("value", "slope"), [(inf, 1.0), (nan, 1.0), (1.0, inf), (1.0, nan)])
 def test_stops_at_a_non_finite_start(value, slope):
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     state = minimise(lambda x: (value, np.array([1.0, slope])), np.ones(2), backend=backend)
     assert (state.reason, state.evaluations) == (Reason.NON_FINITE, 1)
 
@@ -146,7 +146,7 @@ def test_first_trials(scale):
         way.append(x.copy())
         return float(scale / 2 * x @ x), scale * x
 
-    minimise(bowl, np.array([3.0, 4.0]), backend=get_backend("numpy", dtype="float64"))
+    minimise(bowl, np.array([3.0, 4.0]), backend=NUMPY64)
     np.testing.assert_allclose(way[1], np.array([0.6, 0.8]) * (5 - min(1.0, 5 * scale)), rtol=1e-12)
     assert scale < 1 or np.abs(way[2]).max() < 1e-12
 
@@ -166,7 +166,7 @@ def test_an_iteration_without_progress_does_not_stop(make_backend, backend_id, t
 
 def test_rounding_ends_without_convergence():
     """f = 1e16 + x^2 from x = 1: no step changes f, and the gradient does not decrease."""
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
 
     def flat(x):
         return 1e16 + float(x @ x), 2 * x + np.where(abs(x) < 1e-3, 1e-2, 0.0)
@@ -182,7 +182,7 @@ def test_rounding_ends_without_convergence():
 @pytest.mark.parametrize(("ulps", "iterations"), [(900, 1), (1100, 0)])
 def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
     """The slope predicts a minimum at 0, but every value is larger than at the start."""
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     start = np.full(2, 0.1)
 
     def function(x):
@@ -203,7 +203,7 @@ def test_history_has_an_entry_per_iteration_and_never_increases():
 
 
 def test_never_accepts_non_finite_points():
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
 
     def wall(x):  # -log(1 - x) - log(x), infinite outside (0, 1)
         if not 0 < x[0] < 1:
@@ -217,7 +217,7 @@ def test_never_accepts_non_finite_points():
 
 
 def test_a_wrong_gradient_ends_in_a_failed_search():
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     state = minimise(lambda x: (float(x @ x), -2 * x), np.ones(3), backend=backend)
     assert state.reason is Reason.LINE_SEARCH
     assert same_bits(state.point, np.ones(3))
@@ -225,7 +225,7 @@ def test_a_wrong_gradient_ends_in_a_failed_search():
 
 
 def test_the_start_is_unchanged_and_the_gradient_array_may_be_reused():
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     buffer, problem = np.zeros(4), PROBLEMS["wood"]
 
     def function(x):
@@ -279,4 +279,4 @@ def test_usual_settings():
 )
 def test_rejects_invalid_starts(start, message):
     with pytest.raises(InputError, match=message):
-        minimise(lambda x: (0.0, x), start, backend=get_backend("numpy", dtype="float64"))
+        minimise(lambda x: (0.0, x), start, backend=NUMPY64)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers import others_slow
+from helpers import NUMPY64, others_slow
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
 from scipy.optimize import minimize
 
-from backends import get_backend
 from dnn.lbfgs import LBFGS, minimise
 
 SCIPY = {"maxcor": 10, "maxiter": 15_000, "maxfun": 15_000, "ftol": 1e-15, "gtol": 1e-9}
@@ -38,7 +37,7 @@ def test_about_as_many_evaluations_as_scipy():
     """
     ratios = []
     for name, problem in PROBLEMS.items():
-        function, start, theirs = on(get_backend("numpy", dtype="float64"), problem)
+        function, start, theirs = on(NUMPY64, problem)
         minimize(function, start, jac=True, method="L-BFGS-B", options=SCIPY)
         ours, theirs = (evaluations_needed(v, problem) for v in (run(name, settings=TIGHT)[1], theirs))
         assert ours is not None, name

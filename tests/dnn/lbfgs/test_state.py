@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import NUMPY64, both_dtypes, same_bits
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import TIGHT, on, run
 
-from backends import get_backend
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
@@ -16,7 +15,7 @@ from dnn.lbfgs.direction import Pair
 from dnn.lbfgs.state import FORMAT, VERSION
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict:device1"])
 @pytest.mark.parametrize("name", ["wood", "extended_rosenbrock", "watson_9"])
 def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, backend_id, dtype):
@@ -48,7 +47,7 @@ def test_an_interrupted_search_is_repeated(name):
 
     Few trials per search and a strict curvature make some searches fail, which clears the memory.
     """
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     options = {"line_search_evaluations": 3, "curvature": 0.3, "gradient_tolerance": 1e-8}
     function, start, _ = on(backend, PROBLEMS[name])
     forgotten = []
@@ -74,7 +73,7 @@ def test_an_interrupted_search_is_repeated(name):
 
 def test_drops_misleading_steps():
     """Pairs of another function give a step 1e9 times too long; then the steepest descent is tried."""
-    backend, way = get_backend("numpy", dtype="float64"), []
+    backend, way = NUMPY64, []
 
     def bowl(x):
         way.append(x.copy())
@@ -101,7 +100,7 @@ def test_drops_misleading_steps():
 
 def test_another_backend_reads_the_state(make_backend, tmp_path):
     state, _ = run("wood", max_iterations=5)
-    save_state(state, tmp_path / "state.safetensors", get_backend("numpy", dtype="float64"))
+    save_state(state, tmp_path / "state.safetensors", NUMPY64)
     torch = make_backend("torch", "float64")
     there = load_state(tmp_path / "state.safetensors", torch)
     assert same_bits(torch.to_host(there.point), state.point)
@@ -112,7 +111,7 @@ def test_another_backend_reads_the_state(make_backend, tmp_path):
 
 def test_rejects_impossible_states(tmp_path):
     """Files with a correct checksum, and numbers of another state or of no possible state."""
-    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    backend, path = NUMPY64, tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, backend)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
@@ -149,7 +148,7 @@ def test_rejects_impossible_states(tmp_path):
 
 
 def test_a_state_of_another_number_of_threads_warns(tmp_path, caplog):
-    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    backend, path = NUMPY64, tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=2)
     save_state(state, path, backend)
     load_state(path, backend)
@@ -165,7 +164,7 @@ def test_a_state_of_another_number_of_threads_warns(tmp_path, caplog):
 
 def test_rejects_inconsistent_facts_by_name(tmp_path):
     """tests/dnn/io/test_hostile_files.py breaks the file itself."""
-    backend, path = get_backend("numpy", dtype="float64"), tmp_path / "state.safetensors"
+    backend, path = NUMPY64, tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, backend)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)

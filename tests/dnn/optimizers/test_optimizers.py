@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import SGD, Adam, AdamW, RMSprop
 from dnn.checkpoints import load_model
 from dnn.optimizers import OPTIMIZERS, optimizer_from
@@ -70,7 +70,7 @@ def test_rate_zero_changes_nothing(backend):
 def test_one_optimizer_serves_two_models():
     optimizer, states = SGD(0.1, momentum=0.9), []
     for _ in range(2):
-        model = small_model(get_backend("numpy"))
+        model = small_model()
         model.compile(optimizer=optimizer)
         model.fit(*small_data(), batch_size=10, epochs=2)
         states.append((weights(model), float(model.optimizer_state.control[3])))
@@ -97,7 +97,7 @@ def test_clipping_comes_before_the_step(backend, clip):
 
 
 def test_without_clipping_the_step_is_the_kernel():
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     assert model.optimizer_state.step.func.__name__ == "adam"
     assert model.penalty is None
 
@@ -124,7 +124,7 @@ def test_a_variant_is_saved_with_its_vector(optimizer, name, tmp_path):
     assert optimizer_from(other.config()) == other
     assert (usual.kernel, other.kernel) == (usual.name, f"{usual.name}_{name}")
     assert (usual.slot_names, len(other.slot_names)) == (usual.slots, 3)
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     model.compile(optimizer=other)
     model.fit(*small_data(), batch_size=10)
     assert np.any(model.optimizer_state.vectors[other.slot_names[-1]] != 0)

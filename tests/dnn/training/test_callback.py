@@ -5,7 +5,7 @@ import time
 import pytest
 from helpers import Kept, small_data, small_model
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import Adam, Callback, History, LinearDecay
 from dnn.callbacks import (
     CSVLogger,
@@ -70,13 +70,13 @@ def test_last_progress_equals_the_epoch():
             read.append(progress.read())
 
     begun = time.perf_counter()
-    history = small_model(get_backend("numpy")).fit(*small_data(), callbacks=[Last()], batch_size=9)
+    history = small_model().fit(*small_data(), callbacks=[Last()], batch_size=9)
     assert 0 < history.history["seconds"][0] < time.perf_counter() - begun
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
 
 
 def test_interrupted_training_ends_and_can_continue():
-    model, recorder = small_model(get_backend("numpy")), Recorder(stop_at=2)
+    model, recorder = small_model(), Recorder(stop_at=2)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
     assert recorder.calls[-1] == ("end",)
@@ -85,7 +85,7 @@ def test_interrupted_training_ends_and_can_continue():
 
 
 def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
-    model, log, later = small_model(get_backend("numpy")), CSVLogger(tmp_path / "log"), Recorder()
+    model, log, later = small_model(), CSVLogger(tmp_path / "log"), Recorder()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with pytest.raises(InputError, match="with a schedule"):
         model.fit(*small_data(), callbacks=[log, ReduceLROnPlateau("loss"), later])
@@ -97,7 +97,7 @@ def test_only_the_first_worker_writes_and_prints(tmp_path, capsys):
     second.rank, everywhere = 1, Recorder()
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
     watchers = [*files, states, PlainProgress("begins"), everywhere]
-    small_model(get_backend("numpy")).fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
+    small_model().fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
     assert not [*tmp_path.iterdir()]
     assert capsys.readouterr().out == ""
     assert len(everywhere.calls) == 3

@@ -5,10 +5,11 @@ Reading a number back raises an error there, and the code runs the same paths as
 
 import pytest
 import torch
+from helpers import build_network
 
 from backends import get_backend
 from backends.torch.backend import TorchBackend
-from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle, Sequential
+from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle
 from dnn.agreement.cases import optimizer_variants
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
@@ -26,7 +27,7 @@ class MetaBackend(TorchBackend):
 def step_of(optimizer, loss="categorical_crossentropy", metrics=("accuracy",)):
     backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
     layers = [Dense(7, kind) for kind in ("sigmoid", "relu", "tanh")]
-    model = Sequential([*layers, Dense(3, "softmax")], input_shape=(5,), backend=backend)
+    model = build_network([*layers, Dense(3, "softmax")], (5,), backend)
     model.compile(loss, optimizer, metrics=metrics)
     x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
     y = torch.zeros(20, dtype=torch.int64, device="meta")
@@ -61,7 +62,7 @@ def test_a_step_reads_nothing_back(optimizer):
 def test_random_layers_and_running_averages_read_nothing_back():
     backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
     layers = [Dense(7), BatchNormalization(), Activation("gelu"), Dropout(0.3), GaussianNoise(0.1)]
-    model = Sequential([*layers, Dense(3, "softmax")], input_shape=(5,), backend=backend)
+    model = build_network([*layers, Dense(3, "softmax")], (5,), backend)
     model.compile(optimizer=Adam(OneCycle(0.1, 10), clip_norm=1.0), l2=0.1)
     x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
     y = torch.zeros(20, dtype=torch.int64, device="meta")

@@ -5,7 +5,7 @@ import threading
 import pytest
 from helpers import MAX_SECONDS, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import Callback
 
 
@@ -21,7 +21,7 @@ class Hold(Callback):
 
 
 def test_rejects_a_second_training_and_the_first_continues():
-    model, alone, hold = small_model(get_backend("numpy")), small_model(get_backend("numpy")), Hold()
+    model, alone, hold = small_model(), small_model(), Hold()
     thread = threading.Thread(
         target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
     )
@@ -43,7 +43,7 @@ def test_the_model_can_train_after_a_failed_training():
         def on_epoch_end(self, epoch, logs):
             raise RuntimeError("on purpose")
 
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     with pytest.raises(RuntimeError, match="on purpose"):
         model.fit(*small_data(), batch_size=10, callbacks=[Fail()])
     model.fit(*small_data(), batch_size=10)
@@ -60,4 +60,4 @@ def test_the_model_can_train_after_a_failed_training():
 )
 def test_rejects_odd_arguments(odd, words):
     with pytest.raises(InputError, match=words):
-        small_model(get_backend("numpy")).fit(*small_data(), **odd)
+        small_model().fit(*small_data(), **odd)

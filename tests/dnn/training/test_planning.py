@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from helpers import build_network
 
-from backends import get_backend
 from dnn import (
     Adam,
     CategoricalCrossentropy,
@@ -16,7 +16,6 @@ from dnn import (
     RandomTranslation,
     Rescaling,
     Reshape,
-    Sequential,
 )
 from dnn import SparseCategoricalCrossentropy as Sparse
 from dnn.training import runners
@@ -33,7 +32,7 @@ class Mine(CategoricalCrossentropy):
 
 
 def has_plan(layers, shape=(3,), loss="categorical_crossentropy", rows=False, weights=None, **options):
-    model = Sequential(layers, input_shape=shape, backend=get_backend("numpy"))
+    model = build_network(layers, shape)
     model.compile(loss, **options)
     y = np.eye(3, dtype="f4")[[0, 1, 2, 0]] if rows else np.asarray([0, 1, 2, 0])
     examples = Examples(np.ones((4, *shape), "f4"), y, weights)
@@ -79,7 +78,7 @@ def test_moved_images_train_as_layer_by_layer(backend, monkeypatch, movers):
     for _ in range(2):
         copies = [layer_from_config(type(layer), layer.config()) for layer in movers]
         layers = [Rescaling(1 / 255), Reshape((6, 6)), *copies, Flatten(), Dense(9, "relu"), last()]
-        model = Sequential(layers, input_shape=(36,), backend=backend, seed=3)
+        model = build_network(layers, (36,), backend, 3)
         model.compile(optimizer=Adam(0.01))
         history = model.fit(x, y, batch_size=10, epochs=3).history
         found.append((model.parameters.to_host(), history["loss"], history["accuracy"]))

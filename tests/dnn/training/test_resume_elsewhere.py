@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import build_network
 
-from dnn import Adam, Dense, LinearDecay, Rescaling, Sequential
+from dnn import Adam, Dense, LinearDecay, Rescaling
 from dnn.agreement import bounds
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.datasets import load_dataset
@@ -44,7 +45,7 @@ def digits():
 def model_on(backend, epochs, updates, seed=0):
     *hidden, classes = WIDTHS[1:]
     layers = [Rescaling(1 / 255), *(Dense(units, "relu") for units in hidden), Dense(classes, "softmax")]
-    model = Sequential(layers, input_shape=WIDTHS[:1], backend=backend, seed=seed)
+    model = build_network(layers, WIDTHS[:1], backend, seed)
     model.compile(optimizer=Adam(LinearDecay(0.003, epochs * updates)))
     return model
 

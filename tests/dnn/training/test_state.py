@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 import pytest
-from helpers import Kept, weights
+from helpers import Kept, build_network, weights
 
-from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling, Sequential
+from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling
 from dnn.callbacks import training_checkpoint
 from dnn.callbacks.training_checkpoint import (
     FORMAT,
@@ -34,7 +34,7 @@ def data():
 
 def model_on(backend, optimizer=None, units=9, between=()):
     layers = [Rescaling(1 / 255), Dense(units, "sigmoid"), *between, Dense(5, "relu"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=backend, seed=5)
+    model = build_network(layers, backend=backend, seed=5)
     model.compile(optimizer=optimizer or Adam(LinearDecay(0.05, 24)))
     return model
 

@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import Kept, assert_same_training, same_bits, small_data, small_model, weights
+from helpers import (
+    NUMPY,
+    Kept,
+    assert_same_training,
+    build_network,
+    same_bits,
+    small_data,
+    small_model,
+    weights,
+)
 
-from backends import InputError, get_backend
-from dnn import CategoricalCrossentropy, Dense, Sequential
+from backends import InputError
+from dnn import CategoricalCrossentropy, Dense
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError
 
@@ -99,7 +108,7 @@ def test_metrics_of_streams_match_those_of_arrays(outputs):
     x, _ = small_data()
     y, found = x[:, :outputs] * np.float32(2), []
     for given in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
-        model = Sequential([Dense(outputs)], input_shape=(6,), backend=get_backend("numpy"))
+        model = build_network([Dense(outputs)])
         model.compile("mean_squared_error")
         options = {"batch_size": 30, "shuffle": False, "validation_data": (x, y)}
         found.append(numbers(model.fit(*given, epochs=2, **options).history))
@@ -113,7 +122,7 @@ def test_rows_have_no_ignored_label():
     x, y = small_data()
     rows, found = np.eye(3, dtype="f4")[y], []
     for second in (rows, y):
-        model = small_model(get_backend("numpy"), compiled=False)
+        model = small_model(compiled=False)
         model.compile(CategoricalCrossentropy(ignore_index=-1))
         history = model.fit([(x, y), (x, second)], epochs=2).history
         found.append([history["loss"], history["accuracy"]])
@@ -189,7 +198,7 @@ REFUSED_AT_ONCE = {
 @pytest.mark.parametrize("case", REFUSED_AT_ONCE)
 def test_rejects_invalid_arguments(case):
     options, message = REFUSED_AT_ONCE[case]
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     before = weights(model)
     with pytest.raises(InputError, match=message):
         model.fit(**options)
@@ -198,7 +207,7 @@ def test_rejects_invalid_arguments(case):
 
 
 def test_an_early_end_is_an_error_and_the_model_can_continue():
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     with pytest.raises(
         InputError,
         match=r"x ended after 2 batches of epoch 2, expected 4 in each; use an iterable that starts again",
@@ -211,13 +220,13 @@ def test_an_early_end_is_an_error_and_the_model_can_continue():
 
 def test_rejects_resume_with_an_iterator():
     kept = Kept()
-    fit_model(get_backend("numpy"), list(batches()), callbacks=[kept])
+    fit_model(NUMPY, list(batches()), callbacks=[kept])
     with pytest.raises(
         InputError, match="x is an iterator, expected with resume an iterable that starts again"
     ):
-        fit_model(get_backend("numpy"), batches(), steps_per_epoch=6, resume=kept.states[2])
+        fit_model(NUMPY, batches(), steps_per_epoch=6, resume=kept.states[2])
 
 
 def test_rejects_balanced_class_weights_of_streams():
     with pytest.raises(InputError, match="class_weight is 'balanced', expected a dict: x comes in batches"):
-        fit_model(get_backend("numpy"), list(batches((8, 8))), class_weight="balanced")
+        fit_model(NUMPY, list(batches((8, 8))), class_weight="balanced")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers import same_bits, small_data, small_model, weights
+from helpers import NUMPY, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 
@@ -111,7 +111,7 @@ def test_bfloat16(make_backend):
 def test_accepts_tables_without_column_dtypes():
     """pyarrow's tables are an example."""
     table = type("Table", (), {"columns": [X[:, 0], X[:, 1]], "__array__": lambda self, **_: X})()
-    assert as_array(get_backend("numpy"), "x", table) is X
+    assert as_array(NUMPY, "x", table) is X
 
 
 def test_pandas(backend):

@@ -9,12 +9,12 @@ Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 import numpy as np
 import pytest
 import torch
-from helpers import others_slow, same_bits, weights
+from helpers import build_network, others_slow, same_bits, weights
 from hostile import Refusal, attempt, for_each
 from hypothesis import strategies as st
 
 from backends import InputError, get_backend
-from dnn import Dense, Sequential
+from dnn import Dense
 
 ROWS, FEATURES, CLASSES = 12, 4, 3
 
@@ -133,7 +133,7 @@ def arrays(draw, wanted):
 
 def small_model(backend):
     layers = [Dense(5, "relu"), Dense(CLASSES, "softmax")]
-    model = Sequential(layers, input_shape=(FEATURES,), backend=backend, seed=1)
+    model = build_network(layers, (FEATURES,), backend, 1)
     model.compile()
     return model
 

@@ -9,11 +9,21 @@ import textwrap
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import Kept, assert_same_training, others_slow, same_bits, small_data, small_model, weights
+from helpers import (
+    NUMPY,
+    Kept,
+    assert_same_training,
+    build_network,
+    others_slow,
+    same_bits,
+    small_data,
+    small_model,
+    weights,
+)
 
 from backends import InputError, get_backend
 from backends.torch.backend import TorchBackend
-from dnn import Dense, Dropout, Rescaling, Sequential
+from dnn import Dense, Dropout, Rescaling
 from dnn.training.state import fingerprint
 from dnn.validation.arrays import validate_examples
 from dnn.validation.objects import layer_from_config
@@ -76,7 +86,7 @@ def test_few_nonzeros_stay_sparse(backend, layers, loss):
     found = []
     for given in (x, scipy.sparse.csr_array(x)):
         copies = [layer_from_config(type(layer), layer.config()) for layer in layers]
-        model = Sequential(copies, input_shape=(30,), backend=backend)
+        model = build_network(copies, (30,), backend)
         model.compile(loss, "adam", l2=1e-3)
         history = model.fit(given, y, batch_size=8, epochs=2, sample_weight=np.linspace(0.5, 1.0, 50))
         evaluated = model.evaluate(given, y)
@@ -87,7 +97,7 @@ def test_few_nonzeros_stay_sparse(backend, layers, loss):
 
 def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):
     (x, y), kept = small_data(), Kept()
-    whole, resumed = small_model(get_backend("numpy")), small_model(get_backend("numpy"))
+    whole, resumed = small_model(), small_model()
     whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
     resumed.fit(on_disk(tmp_path / "x", x), y, batch_size=8, epochs=2, resume=kept.states[3])
     assert same_bits(weights(whole), weights(resumed))
@@ -98,13 +108,13 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
     for mode in ("r+", "c"):
         given = on_disk(tmp_path / mode, x, mode)
         given[3] = 7.0
-        there = validate_examples(get_backend("numpy"), "x", given, (6,))
+        there = validate_examples(NUMPY, "x", given, (6,))
         assert isinstance(there, OnDisk)
         for _ in range(2):
             assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
         assert given[3, 0] == 7.0
         assert not isinstance(
-            validate_examples(get_backend("numpy"), "x", given.copy(), (6,)), Rows
+            validate_examples(NUMPY, "x", given.copy(), (6,)), Rows
         )  # a copy is not a memory map
 
 
@@ -293,4 +303,4 @@ def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
 def test_rejects_memory_maps_of_a_single_number(tmp_path):
     alone = np.memmap(tmp_path / "x.bin", "f4", "w+", shape=())
     with pytest.raises(InputError, match=r"x has shape \(\), expected \(N, 3\)"):
-        validate_examples(get_backend("numpy"), "x", alone, (3,))
+        validate_examples(NUMPY, "x", alone, (3,))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import InputError
 from dnn import SGD
 from dnn.validation.examples import InputPipeline
 
@@ -119,7 +119,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_rejects_invalid_arguments(case):
     options, message = REFUSED[case]
-    model = small_model(get_backend("numpy"))
+    model = small_model()
     before = weights(model)
     with pytest.raises(InputError, match=message):
         model.fit(*small_data(), batch_size=10, **options)
@@ -133,7 +133,7 @@ def test_rejects_invalid_arguments(case):
 def test_rejects_weights_with_an_infinite_sum(weights):
     x, y = small_data()
     with pytest.raises(InputError, match="the sum of the weights is infinite in float32"):
-        small_model(get_backend("numpy")).fit(x, y, **weights)
+        small_model().fit(x, y, **weights)
 
 
 def test_rejects_weights_on_another_device(make_backend):

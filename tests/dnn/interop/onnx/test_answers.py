@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from helpers import small_data
+from helpers import NUMPY, build_network, small_data
 from layer_edges import EDGES
 from sklearn.datasets import load_digits
 
@@ -28,7 +28,6 @@ from dnn import (
     Rescaling,
     Reshape,
     Residual,
-    Sequential,
 )
 from dnn.agreement import Data, bounds, check, get_contender, worst_record
 from dnn.agreement.bounds import eta
@@ -42,7 +41,7 @@ from dnn.interop.onnx.activations import one_node
 from dnn.interop.onnx.write import network_graph
 from dnn.layers.normalization import Normalization
 
-BACKEND, FLOAT64_BACKEND = get_backend("numpy"), get_backend("numpy", dtype="float64", fused=False)
+FLOAT64_BACKEND = get_backend("numpy", dtype="float64", fused=False)
 ASYMMETRIC_CASES = [
     (lambda: Conv2D(3, 3, padding="same", strides=2, use_bias=False), (6, 7, 2)),
     (lambda: Conv2D(4, (2, 3), dilation=(3, 2), strides=2, padding=((0, 1), (2, 1)), groups=2), (7, 8, 2)),
@@ -66,7 +65,7 @@ CONTAINER_CASES = [
 def build_random_layer(make, shape, backend, seed):
     """Return a built layer with random parameters and running averages."""
     layer, stream = make(), np.random.default_rng(seed)
-    layer.build(shape, BACKEND, "layer", first=False)
+    layer.build(shape, NUMPY, "layer", first=False)
     values = {k: stream.standard_normal(s) / np.sqrt(s[0]) for k, s in layer.parameter_shapes().items()}
     state = {k: np.abs(stream.standard_normal(v.shape)) + 0.2 for k, v in layer.state.items()}
     layer = make()
@@ -86,7 +85,7 @@ def error_magnification(layer, x):
 
 def worst_ratio(make, shape, seed, batch):
     """Return error / bound of L1 for a layer's exported forward pass in evaluation."""
-    ours, exact = (build_random_layer(make, shape, backend, seed) for backend in (BACKEND, FLOAT64_BACKEND))
+    ours, exact = (build_random_layer(make, shape, backend, seed) for backend in (NUMPY, FLOAT64_BACKEND))
     made = network_graph([ours], shape).as_model({})
     onnx.checker.check_model(made, full_check=True)
     x = np.random.default_rng([seed, 1]).standard_normal((batch, *shape)).astype(np.float32)
@@ -140,16 +139,14 @@ def random_images(n, side=28, seed=0):
 def preset(request):
     """A preset's network after a few updates, so that its running averages fit the images."""
     recipe = PRESETS[request.param]
-    model = Sequential(recipe.layers((28, 28), 10), input_shape=(784,), backend=BACKEND)
+    model = build_network(recipe.layers((28, 28), 10), (784,))
     model.compile(recipe.loss, recipe.optimizer(6))
     model.fit(random_images(60), np.arange(60) % 10, batch_size=20, epochs=2, verbose=0)
     return model
 
 
 def make_float64_twin(model):
-    twin = Sequential(
-        [type(x)(**x.config()) for x in model.layers], input_shape=model.input_shape, backend=FLOAT64_BACKEND
-    )
+    twin = build_network([type(x)(**x.config()) for x in model.layers], model.input_shape, FLOAT64_BACKEND)
     wide = {
         k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in model.parameters.to_host().items()
     }
@@ -190,7 +187,7 @@ def test_every_preset(preset):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
 def test_input_dtypes_give_equal_outputs(dtype):
-    model = Sequential([Rescaling(1 / 255), Dense(5, "tanh"), Dense(3)], input_shape=(9,), backend=BACKEND)
+    model = build_network([Rescaling(1 / 255), Dense(5, "tanh"), Dense(3)], (9,))
     x = random_images(7, 3)
     found = Session(to_onnx(model, input_dtype=dtype))(x)[0]
     assert eta(found.astype(np.float64), model.predict(x).astype(np.float64)) < 4 * bounds.layer(9)
@@ -199,7 +196,7 @@ def test_input_dtypes_give_equal_outputs(dtype):
 @pytest.mark.parametrize("dtype", [None, "uint8", "float32"])
 def test_an_embedding(dtype):
     layers = [Embedding(20, 4), Conv1D(5, 3, "relu"), Flatten(), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(6,), backend=BACKEND)
+    model = build_network(layers)
     x = np.random.default_rng(0).integers(0, 20, (30, 6))
     made = to_onnx(model, input_dtype=dtype)
     onnx.checker.check_model(made, full_check=True)
@@ -209,13 +206,13 @@ def test_an_embedding(dtype):
 
 def test_augmentation_has_no_nodes():
     layers = [RandomTranslation(1), RandomRotation(5.0), Flatten(), Dense(3, "sigmoid")]
-    model = Sequential(layers, input_shape=(4, 4), backend=BACKEND)
+    model = build_network(layers, (4, 4))
     x = np.random.default_rng(0).standard_normal((5, 4, 4)).astype(np.float32)
     np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-5)
 
 
 def test_batch_size_is_free():
-    model = Sequential([Dense(3)], input_shape=(6,), backend=BACKEND)
+    model = build_network([Dense(3)])
     session = Session(to_onnx(model))
     for n in (0, 1, 2, 1000):
         assert session(np.zeros((n, 6), np.float32))[0].shape == (n, 3)
@@ -224,8 +221,8 @@ def test_batch_size_is_free():
 @pytest.mark.parametrize("name", ["torch", "strict"])
 def test_a_model_of_any_backend(name, make_backend):
     made = [
-        to_onnx(Sequential([Dense(3, "gelu"), Dense(2)], input_shape=(6,), backend=b)) for b in
-        (BACKEND, make_backend(name))
+        to_onnx(build_network([Dense(3, "gelu"), Dense(2)], backend=b)) for b in
+        (NUMPY, make_backend(name))
     ]  # fmt: skip
     assert made[0].SerializeToString() == made[1].SerializeToString()
     x, _ = small_data()

@@ -8,12 +8,13 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from helpers import NUMPY64, build_network
 from hostile import assert_sentence, examples, odd_values
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dnn
-from backends import BackendUnavailable, InputError, get_backend
+from backends import BackendUnavailable, InputError
 from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import (
     LAYERS,
@@ -37,19 +38,16 @@ from dnn import (
     Rescaling,
     Reshape,
     Residual,
-    Sequential,
 )
 from dnn.agreement import get_contender
 from dnn.agreement.onnx_runtime import Session
 from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, save_onnx, to_onnx, write
 
-BACKEND = get_backend("numpy")
-
 
 def network(layers, shape):
     """Return a model with random running averages."""
-    model = Sequential(layers, input_shape=shape, backend=BACKEND, seed=3)
+    model = build_network(layers, shape, seed=3)
     stream = np.random.default_rng(0)
     values = model.parameters.to_host()
     model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
@@ -119,7 +117,7 @@ def test_transposes_cancel(layers, transposes):
 
 
 def test_the_nodes_of_a_preset():
-    made = to_onnx(Sequential(PRESETS["cnn"].layers((28, 28), 10), input_shape=(784,), backend=BACKEND))
+    made = to_onnx(build_network(PRESETS["cnn"].layers((28, 28), 10), (784,)))
     normalised = ["BatchNormalization", "Relu"]
     pooled = ["Conv", "MaxPool", *normalised]
     assert ops(made) == [
@@ -164,7 +162,7 @@ def test_logits(last):
 
 
 def test_identity_network():
-    model = Sequential([Dropout(0.5)], input_shape=(4,), backend=BACKEND)
+    model = build_network([Dropout(0.5)], (4,))
     made, x = to_onnx(model), np.arange(8, dtype=np.float32).reshape(2, 4)
     onnx.checker.check_model(made, full_check=True)
     assert (ops(made), made.graph.output[0].name) == (["Identity"], "outputs")
@@ -200,10 +198,10 @@ def test_rejects_bad_arguments(options):
 
 
 def test_rounds_float64_only_on_request():
-    model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy", dtype="float64"))
+    model = build_network([Dense(2)], (3,), NUMPY64)
     with pytest.raises(InputError, match=r"float64.*rounded=True"):
         to_onnx(model)
-    single = Sequential([Dense(2)], input_shape=(3,), backend=BACKEND)
+    single = build_network([Dense(2)], (3,))
     assert to_onnx(model, rounded=True) == to_onnx(single)
     model.parameters.value["dense_1.W"][0, 0] = 1e300
     with pytest.raises(InputError, match=r"dense_1.W hold 1e\+300"):
@@ -212,7 +210,7 @@ def test_rounds_float64_only_on_request():
 
 def test_rejects_2_gib_of_weights(monkeypatch):
     assert write.MAX_WEIGHT_BYTES == 2**31 - 2**20
-    model = Sequential([Dense(2)], input_shape=(3,), backend=BACKEND)
+    model = build_network([Dense(2)], (3,))
     monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 33)
     to_onnx(model)
     monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 32)
@@ -238,7 +236,7 @@ def restored_tables(monkeypatch):
 
 
 def test_custom_layer(restored_tables):
-    model = Sequential([Residual([Twice(name="mine")]), Dense(2)], input_shape=(3,), backend=BACKEND)
+    model = build_network([Residual([Twice(name="mine")]), Dense(2)], (3,))
     with pytest.raises(
         NoNodes, match=r"layer 'residual_1.block.mine' is Twice, which has no ONNX nodes"
     ) as caught:
@@ -254,7 +252,7 @@ def test_custom_layer(restored_tables):
 
 def test_rejects_a_subclass_with_a_builtin_name():
     other = type("Dense", (Dense,), {"forward": lambda self, x, *, training: x})
-    model = Sequential([other(3, name="mine")], input_shape=(3,), backend=BACKEND)
+    model = build_network([other(3, name="mine")], (3,))
     with pytest.raises(NoNodes, match="layer 'mine'"):
         to_onnx(model)
 
@@ -262,7 +260,7 @@ def test_rejects_a_subclass_with_a_builtin_name():
 def test_custom_activation(restored_tables):
     square = ActivationFunction(lambda xp, z: z * z, lambda xp, dy, z, y: 2 * z * dy)
     dnn.register(square, "square")
-    model = Sequential([Dense(2, "square", name="mine")], input_shape=(3,), backend=BACKEND)
+    model = build_network([Dense(2, "square", name="mine")], (3,))
     with pytest.raises(NoNodes, match=r"layer 'mine' has activation 'square', which has no ONNX nodes"):
         to_onnx(model)
     ACTIVATION_NODES.add("square", lambda write, z: write.node("Mul", z, z))

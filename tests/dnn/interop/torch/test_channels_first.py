@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from helpers import NUMPY, build_network
 from torch import nn
 
-from backends import get_backend
-from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Parallel, Reshape, Residual, Sequential
+from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Parallel, Reshape, Residual
 from dnn.interop.torch import NoTwin, from_torch, to_torch
 
 BOUND = 1e-5
@@ -102,7 +102,7 @@ def test_outputs_are_those_of_torch(case):
     x = torch.rand(6, *shape)
     with torch.no_grad():
         expected = theirs(x).numpy()
-    ours = from_torch(theirs, get_backend("numpy"), input_shape=shape)
+    ours = from_torch(theirs, NUMPY, input_shape=shape)
     np.testing.assert_allclose(ours.predict(as_ours(x)), expected, rtol=BOUND, atol=BOUND)
     back = to_torch(ours, data_format="channels_first", logits=False).eval()
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_containers_of_ours_with_channels_first():
         Residual([Conv2D(2, 3, "relu", padding=1)]), Parallel([Conv2D(3, 1), [Conv2D(2, 1, "softmax")]]),
         Parallel([[Flatten(), Dense(4)], GlobalMaxPooling2D()]), Dense(3),
     ]  # fmt: skip
-    model = Sequential(layers, input_shape=(6, 5, 2), backend=get_backend("numpy"), seed=1)
+    model = build_network(layers, (6, 5, 2), seed=1)
     module = to_torch(model, data_format="channels_first").eval()
     x = torch.rand(4, 2, 6, 5)
     with torch.no_grad():
@@ -135,7 +135,7 @@ def test_containers_of_ours_with_channels_first():
     ],
 )
 def test_what_has_no_channels_first(layers, words):
-    model = Sequential(layers, input_shape=(6, 5, 2), backend=get_backend("numpy"))
+    model = build_network(layers, (6, 5, 2))
     with pytest.raises(NoTwin, match=words):
         to_torch(model, data_format="channels_first")
 
@@ -144,5 +144,5 @@ def test_logits_are_announced(caplog):
     module = nn.Sequential(nn.Linear(3, 2))
     for activation in ("softmax", None):
         assert not caplog.records
-        from_torch(module, get_backend("numpy"), output_activation=activation).compile()
+        from_torch(module, NUMPY, output_activation=activation).compile()
     assert "predict returns logits" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import others_slow
+from helpers import NUMPY, NUMPY64, build_network, others_slow
 from layer_edges import EDGES
 from torch import nn
 
@@ -30,7 +30,6 @@ from dnn import (
     MaxPooling2D,
     Rescaling,
     Reshape,
-    Sequential,
 )
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
@@ -50,7 +49,7 @@ LAYERS_WITHOUT_TWIN = {
 def run_both(backend_name, make, shape, batch, mean=0.0):
     """Return our tensors and torch's from forward and backward, and the layer's condition."""
     stream, probe = np.random.default_rng(3), make()
-    probe.build(shape, get_backend("numpy"), "layer", first=False)
+    probe.build(shape, NUMPY, "layer", first=False)
     values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
     x += mean
@@ -115,7 +114,7 @@ def image_layers(classes=4):
 
 def image_model(backend_name="numpy", dtype="float64"):
     backend = get_backend(backend_name, dtype=dtype)
-    model = Sequential(image_layers(), input_shape=(64,), backend=backend, seed=2)
+    model = build_network(image_layers(), (64,), backend, 2)
     model.compile(optimizer=SGD(0.05))
     return model
 
@@ -160,8 +159,8 @@ def test_round_trip_of_images_is_bit_identical():
 def test_presets_predict_the_same_in_torch(preset):
     """Presets with augmentation, too, which becomes an identity with its name."""
     layers = PRESETS[preset].layers((28, 28), 10)
-    backend = get_backend("numpy", dtype="float64")
-    model = Sequential(layers, input_shape=(784,), backend=backend, seed=1)
+    backend = NUMPY64
+    model = build_network(layers, (784,), backend, 1)
     x = np.random.default_rng(3).random((4, 784))
     module = twin.to_torch(model).eval()
     with torch.no_grad():
@@ -175,7 +174,7 @@ def test_presets_predict_the_same_in_torch(preset):
 def test_from_torch_restores_the_last_activation(logits):
     """With None the compiled loss decides."""
     layers = [Dense(3), BatchNormalization(), Activation("softmax")]
-    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    model = build_network(layers, (4,))
     model.compile()
     module = twin.to_torch(model, logits=logits)
     assert (len(module), module.left_out) == (2, "softmax")
@@ -188,7 +187,7 @@ def test_from_torch_restores_the_last_activation(logits):
 def test_round_trip_of_sequences_is_bit_identical(use_bias):
     layers = [Reshape((16, 4)), Conv1D(5, 3, "relu", padding=1, use_bias=use_bias), Flatten(),
               Dense(6, "tanh", use_bias=use_bias), Dense(4, "softmax")]  # fmt: skip
-    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy", dtype="float64"), seed=2)
+    model = build_network(layers, (64,), NUMPY64, 2)
     model.compile()
     x, y = image_data()
     model.fit(x, y, batch_size=10)
@@ -217,14 +216,14 @@ def test_round_trip_of_sequences_is_bit_identical(use_bias):
 )
 def test_round_trip_preserves_options(layer):
     layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
-    model = Sequential(layers, input_shape=(64,), backend=get_backend("numpy"))
+    model = build_network(layers, (64,))
     again = twin.from_torch(twin.to_torch(model), model.backend)
     assert again.config()["layers"][1] == model.config()["layers"][1]
 
 
 def test_named_activation_layers_stay_separate():
     layers = [Dense(3), Activation("relu"), Dense(2, "tanh")]
-    model = Sequential(layers, input_shape=(4,), backend=get_backend("numpy"))
+    model = build_network(layers, (4,))
     again = twin.from_torch(twin.to_torch(model), model.backend)
     assert [type(layer) for layer in again.layers] == [Dense, Activation, Dense]
     assert [layer.activation for layer in again.layers] == ["linear", "relu", "tanh"]
@@ -242,7 +241,7 @@ def test_named_activation_layers_stay_separate():
 )
 def test_to_torch_rejects_layers_without_twin(layer, shape, words):
     layers = [layer, Flatten(), Dense(2)]
-    model = Sequential(layers, input_shape=shape, backend=get_backend("numpy"))
+    model = build_network(layers, shape)
     with pytest.raises(NoTwin, match=words):
         twin.to_torch(model)
 
@@ -298,13 +297,13 @@ def hooked(module):
 )  # fmt: skip
 def test_from_torch_rejects_modules_without_twin(modules, shape, words):
     with pytest.raises(ValueError, match=words):
-        twin.from_torch(nn.Sequential(*modules), get_backend("numpy"), input_shape=shape)
+        twin.from_torch(nn.Sequential(*modules), NUMPY, input_shape=shape)
 
 
 def test_from_torch_accepts_channels_last_modules():
     modules = [ChannelsLast(nn.Conv2d(1, 2, 3)), nn.ReLU(), nn.Flatten()]
     module = nn.Sequential(*modules, nn.Linear(2 * 4 * 3, 2))
-    model = twin.from_torch(module, get_backend("numpy"), input_shape=(6, 5, 1))
+    model = twin.from_torch(module, NUMPY, input_shape=(6, 5, 1))
     x = np.random.default_rng(1).random((3, 6, 5, 1), dtype=np.float32)
     with torch.no_grad():
         expected = module(torch.from_numpy(x)).numpy()
@@ -317,7 +316,7 @@ def test_same_padding_equals_torch_for_strides_of_one():
     """For even windows the larger padding is below and right."""
     conv = nn.Conv2d(1, 2, (2, 4), padding="same").double()
     module = nn.Sequential(ChannelsLast(conv), nn.Flatten(), nn.Linear(60, 2).double())
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     model = twin.from_torch(module, backend, input_shape=(6, 5, 1))
     assert model.layers[0].padding == "same"
     x = np.random.default_rng(1).random((3, 6, 5, 1))
@@ -335,4 +334,4 @@ def test_same_padding_equals_keras_for_larger_strides():
 @pytest.mark.parametrize("shape", [(4.5,), ("4",), (np.zeros((12, 4)), np.zeros(3)), (0,), (-4,), (True,)])
 def test_from_torch_rejects_odd_shapes(shape):
     with pytest.raises(InputError, match=r"input_shape is .*, expected"):
-        twin.from_torch(nn.Sequential(nn.Linear(4, 2)), get_backend("numpy"), input_shape=shape)
+        twin.from_torch(nn.Sequential(nn.Linear(4, 2)), NUMPY, input_shape=shape)

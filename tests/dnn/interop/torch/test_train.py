@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import NUMPY, NUMPY64, both_dtypes, build_network
 
 import dnn.interop.torch as twin
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn import Adam, Dense, Sequential
+from dnn import Adam, Dense
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.interop.torch import convert, layers, losses_and_optimizers
 from dnn.layers import LAYERS
@@ -23,11 +24,11 @@ N, N_IN, CLASSES = 50, 12, 4
 
 def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=None, optimizer="adam"):
     last = "softmax" if loss is None else get_loss(loss).output_activation
-    model = Sequential(
+    model = build_network(
         [Dense(8, activation, name="first"), Dense(8, activation), Dense(CLASSES, last)],
-        input_shape=(N_IN,),
-        backend=get_backend(backend_name, dtype=dtype),
-        seed=3,
+        (N_IN,),
+        get_backend(backend_name, dtype=dtype),
+        3,
     )
     if loss is not None:
         model.compile(loss, optimizer)
@@ -52,7 +53,7 @@ def test_tables_list_every_registered_part():
 
 
 @pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@both_dtypes
 @pytest.mark.parametrize(
     ("activation", "loss"), [*((each, None) for each in ACTIVATIONS), *(("tanh", each) for each in LOSSES)]
 )
@@ -98,7 +99,7 @@ def test_logits_argument_overrides_the_compiled_loss(loss):
 
 
 def test_logits_of_a_linear_output():
-    model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy"))
+    model = build_network([Dense(2)], (3,))
     assert [type(m) for m in twin.to_torch(model, logits=True)] == [torch.nn.Linear]
 
 
@@ -118,7 +119,7 @@ def test_twin_has_its_own_memory():
 
 def test_from_torch_accepts_plain_modules():
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    model = twin.from_torch(module, get_backend("numpy"), output_activation="softmax")
+    model = twin.from_torch(module, NUMPY, output_activation="softmax")
     x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
     expected = torch.softmax(module(torch.from_numpy(x)), 1).detach().numpy()
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5)
@@ -135,7 +136,7 @@ class Branches(torch.nn.Sequential):
 def test_from_torch_accepts_a_repeated_module():
     relu = torch.nn.ReLU()
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), relu, torch.nn.Linear(4, 2), relu)
-    model = twin.from_torch(module, get_backend("numpy"))
+    model = twin.from_torch(module, NUMPY)
     assert [layer.activation for layer in model.layers] == ["relu", "relu"]
 
 
@@ -153,7 +154,7 @@ def test_from_torch_accepts_a_repeated_module():
 )
 def test_from_torch_rejects_unsupported_modules(module, words):
     with pytest.raises(InputError, match=words):
-        twin.from_torch(module, get_backend("numpy"))
+        twin.from_torch(module, NUMPY)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_evaluate_works_in_batches_and_restores_the_mode():
 def test_output_at_the_boundary_counts_as_negative(loss, bias):
     """In Sequential and in torch, in evaluation and before the first update."""
     x, y = np.zeros((6, N_IN)), np.asarray([0, 1, 1, 1, 1, 1])
-    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model = build_network([Dense(1)], (N_IN,), NUMPY64)
     model.compile(loss, metrics=("accuracy",))
     model.parameters.load({"dense_1.W": np.zeros((N_IN, 1)), "dense_1.b": np.full(1, bias)})
     module, of_torch = twin.to_torch(model), losses_and_optimizers.torch_loss(loss)
@@ -215,9 +216,9 @@ def test_output_at_the_boundary_counts_as_negative(loss, bias):
 def test_defaults_equal_sequential_fit():
     """The defaults are batches of 100, one epoch, Adam, cross-entropy and seed 0."""
     x, y = (np.concatenate([a, a, a]) for a in make_data())
-    backend = get_backend("numpy", dtype="float64")
+    backend = NUMPY64
     layers = [Dense(8, "tanh"), Dense(CLASSES, "softmax")]
-    model = Sequential(layers, input_shape=(N_IN,), backend=backend, seed=0)
+    model = build_network(layers, (N_IN,), backend)
     model.compile("categorical_crossentropy", "adam")
     module = twin.to_torch(model)
     assert twin.from_torch(module, backend).seed == 0
@@ -231,7 +232,7 @@ def test_defaults_equal_sequential_fit():
 def test_accuracy_of_one_output_equals_sequential(loss):
     x, y = make_data()
     y = (y == 0).astype(np.int64)
-    model = Sequential([Dense(1)], input_shape=(N_IN,), backend=get_backend("numpy", dtype="float64"))
+    model = build_network([Dense(1)], (N_IN,), NUMPY64)
     model.compile(loss, metrics=("accuracy",))
     module = twin.to_torch(model)
     options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
