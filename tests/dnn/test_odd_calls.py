@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import NUMPY
 from hostile import EXAMPLE_FACTOR, TRIP_VALUES, attempt
 
 import dnn
@@ -107,7 +108,7 @@ def odd_objects():
         np.full(12, -1.0), np.ma.masked_array(X), torch.zeros(12, 4), torch.zeros(12, 3, requires_grad=True),
         torch.zeros(12, dtype=torch.int64), torch.zeros(3, device="meta"), np.float32, torch.float32, np,
         model(),
-        model(compiled=False), dnn.Dense(3), dnn.Dense, dnn.Adam(), dnn.Adam, get_backend("numpy"),
+        model(compiled=False), dnn.Dense(3), dnn.Dense, dnn.Adam(), dnn.Adam, NUMPY,
         get_backend("torch"), dnn.Callback(), dnn.LinearDecay(0.1, 5), dnn.LBFGS(), dnn.History(),
     ]  # fmt: skip
 
@@ -130,12 +131,12 @@ def data_file(name):
 
 
 def lbfgs_state():
-    return lbfgs.load_state(data_file("lbfgs"), get_backend("numpy"))
+    return lbfgs.load_state(data_file("lbfgs"), NUMPY)
 
 
 def examples_of_calls():
     """Return name -> (function, arguments) of calls that succeed."""
-    m, b = model(), get_backend("numpy")
+    m, b = model(), NUMPY
     bowl = lambda x: (float(x @ x), 2 * x)  # noqa: E731
     states = callbacks.TrainingCheckpoint(data_file("model").parent)
     state = lambda: read_state(data_file("training"))  # noqa: E731
@@ -238,7 +239,7 @@ def assign_and_train(of, name):
         setattr(of(m), name, value)
         m.fit(X, Y)
         m.save("made")
-        again = checkpoints.load_model("made", get_backend("numpy"))
+        again = checkpoints.load_model("made", NUMPY)
         np.testing.assert_array_equal(again.predict(X), m.predict(X))
 
     return call

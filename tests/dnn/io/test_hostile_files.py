@@ -10,12 +10,12 @@ import struct
 
 import numpy as np
 import pytest
-from helpers import others_slow, same_bits
+from helpers import NUMPY, build_network, others_slow, same_bits
 from hostile import WORDS, Refusal, alter_json, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 
-from backends import InputError, get_backend
-from dnn import Dense, Sequential
+from backends import InputError
+from dnn import Dense
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.checkpoints import load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
@@ -28,13 +28,12 @@ KEYS = {
     "training state": ("array-api-dnn-training", 1),
     "L-BFGS state": ("array-api-dnn-lbfgs", 1),
 }
-BACKEND = get_backend("numpy")
 REWRITTEN_FACTS = ("loss_settings", "layers", "training", "made_with")  # may change when saved again
 
 
 def small_model():
     layers = [Dense(5, "relu"), Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(4,), backend=BACKEND, seed=1)
+    model = build_network(layers, (4,), seed=1)
     model.compile()
     return model
 
@@ -50,22 +49,20 @@ def write(kind, path):
     else:
         start = np.full(3, 0.5, dtype=np.float32)
         settings = LBFGS(max_iterations=4, gradient_tolerance=0.0)
-        state = minimise(
-            lambda x: (float(x @ x + x[0]), 2 * x + 1), start, backend=BACKEND, settings=settings
-        )
-        save_state(state, path, BACKEND)
+        state = minimise(lambda x: (float(x @ x + x[0]), 2 * x + 1), start, backend=NUMPY, settings=settings)
+        save_state(state, path, NUMPY)
 
 
 def read(kind, path):
     """Return the reader of the kind, and a writer for its result."""
     if kind == "checkpoint":
-        model = load_model(path, BACKEND)
+        model = load_model(path, NUMPY)
         return lambda to: save_model(model, to)
     if kind == "training state":
         state = read_state(path)
         return lambda to: write_state(state, to)
-    found = load_state(path, BACKEND)
-    return lambda to: save_state(found, to, BACKEND)
+    found = load_state(path, NUMPY)
+    return lambda to: save_state(found, to, NUMPY)
 
 
 def contents(kind, path):
@@ -228,9 +225,9 @@ def test_layers_named_like_paths_stay_names(tmp_path):
 
     @for_each(60, st.text("ab./\\~:", min_size=1, max_size=12) | st.sampled_from(["../../outside", "/tmp/x"]))
     def check(name):
-        model = Sequential([Dense(3, name=name)], input_shape=(4,), backend=BACKEND, seed=2)
+        model = build_network([Dense(3, name=name)], (4,), seed=2)
         save_model(model, path)
-        again = load_model(path, BACKEND)
+        again = load_model(path, NUMPY)
         assert again.layers[0].name == name
         np.testing.assert_array_equal(again.predict(x), model.predict(x))
 
@@ -250,10 +247,10 @@ def test_rejects_non_finite_weights_unless_allowed(tmp_path):
         broken = {**arrays, name: arrays[name].copy()}
         broken[name].flat[place % broken[name].size] = value
         tensor_files.write(path, *KEYS["checkpoint"], about, broken)
-        text = str(attempt(load_model, path, BACKEND).error)
+        text = str(attempt(load_model, path, NUMPY).error)
         assert f"NaN or infinity in {name}" in text
         assert "--allow-nonfinite" in text
-        taken = load_model(path, BACKEND, allow_nonfinite=True).parameters.to_host()
+        taken = load_model(path, NUMPY, allow_nonfinite=True).parameters.to_host()
         assert all(same_bits(taken[n], broken[n]) for n in broken)
 
 
@@ -265,4 +262,4 @@ def test_allocates_nothing_of_a_forged_size(tmp_path):
     about["layers"][0]["units"] = 10**6
     tensor_files.write(path, *KEYS["checkpoint"], about, arrays)
     with pytest.raises(InputError, match=r"weights dense_1.W are of shape \(4, 5\), expected shape"):
-        load_model(path, BACKEND)
+        load_model(path, NUMPY)
