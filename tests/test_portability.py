@@ -121,7 +121,8 @@ def test_train_save_and_load(system, name, tmp_path):
     run_elsewhere(system, f"NAME = {name!r}\n{TRAINS}", tmp_path, before)
 
 
-@pytest.mark.parametrize("system", others_slow(SYSTEMS, ["windows"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_commands_run(system, tmp_path):
     run_elsewhere(system, COMMANDS.replace("SCRIPTS", str(ROOT / "scripts")), tmp_path)
     assert (tmp_path / "run" / "model.safetensors").exists()

@@ -9,7 +9,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, both_dtypes
+from helpers import BACKENDS, others_slow
 from host_cuda import CUPY_ON_NUMPY, find
 from kernel_cases import STEP, Numbers, cases, parameters, settings_of
 from kernel_checks import assert_equals_reference
@@ -106,7 +106,7 @@ def moments() -> Iterator[Any]:
                 yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{settings}")
 
 
-@both_dtypes
+@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize(("name", "settings", "signed"), list(moments()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, NUMPY64, assert_close, build_network, small_data, small_model
+from helpers import NUMPY, NUMPY64, assert_close, build_network, others_slow, small_data, small_model
 
 from backends import InputError
 from backends.reference import KERNELS
@@ -178,7 +178,7 @@ def test_a_batch_that_does_not_count_has_no_gradient():
     ("loss", "output", "no"),
     [(BinaryCrossentropy(), "sigmoid", 0), (BinaryCrossentropy(), "linear", 0), (Hinge(), "linear", -1)],
 )
-@pytest.mark.parametrize("form", ["numbers", "bools", "values", "column"])
+@pytest.mark.parametrize("form", others_slow(["numbers", "bools", "values", "column"], ["numbers", "values"]))
 def test_yes_or_no_with_one_output(backend, loss, output, no, form):
     x, y = small_data(200)
     yes = y == 0

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 import scipy.special
 import torch
-from helpers import NUMPY
+from helpers import NUMPY, others_slow
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
@@ -112,7 +112,7 @@ TORCH_LOSSES = {
     ),
 }
 """Variant of a loss -> function of outputs (B, C), targets as they are, and targets as rows (B, C)."""
-DOUBLES = ["numpy", "torch", "strict"]
+DOUBLES = others_slow(["numpy", "torch", "strict"], ["numpy", "torch"])
 
 
 @pytest.mark.parametrize("backend_name", DOUBLES)

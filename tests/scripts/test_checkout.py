@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from command_lines import SCRIPTS
-from helpers import MAX_SECONDS
+from helpers import MAX_SECONDS, others_slow
 
 from dnn.__main__ import COMMANDS
 
@@ -34,7 +34,10 @@ def copy(tmp_path):
     return tmp_path / "copy"
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "benchmark", "examples/predict_disease"])
+@pytest.mark.parametrize(
+    "name",
+    others_slow([*COMMANDS, "benchmark", "examples/predict_disease"], ["train", "examples/predict_disease"]),
+)
 def test_this_checkout_is_used_before_another_copy(name, copy, tmp_path):
     found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path)
     assert found.returncode == 0, found.stderr

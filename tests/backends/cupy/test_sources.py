@@ -97,7 +97,7 @@ def nvcc_architectures(nvcc: str) -> list[str]:
     return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()
 
 
-TYPES = [("float", "unsigned char"), ("double", "double")]
+TYPES = [("float", "unsigned char"), pytest.param("double", "double", marks=pytest.mark.slow)]
 NEEDS = re.compile(
     r"Compiling entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
     r".*?Used (\d+) registers(?:.*?(\d+) bytes smem)?[^\n]*"

@@ -51,6 +51,7 @@ def test_unwritable_package_and_home(package, folder):
     assert "NUMBA_CACHE_DIR" in said
 
 
+@pytest.mark.slow
 def test_damaged_cache_files(package, tmp_path):
     folder = tmp_path / "cache"
     assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))

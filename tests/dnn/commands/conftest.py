@@ -1,7 +1,7 @@
 """A trained run for the tests of the drawing page."""
 
 import pytest
-from command_lines import run_here
+from command_lines import run_here, serving
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +12,10 @@ def page_folder(tmp_path_factory):
     trained = run_here("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=page_folder)
     assert trained.returncode == 0, trained.stderr
     return page_folder
+
+
+@pytest.fixture(scope="session")
+def url(page_folder):
+    """Return the address of a server for this run."""
+    with serving("run", cwd=page_folder) as url:
+        yield url

@@ -1,6 +1,6 @@
 """The command lines as a user types them, judged by their output.
 
-``train`` and ``predict`` run in processes of their own, where warnings are not errors; all else in this one.
+``train`` and ``predict`` run once in a process of their own, where warnings are not errors.
 """
 
 import json
@@ -26,7 +26,7 @@ OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 def run_folder(tmp_path_factory):
     """Return (folder, stdout) of a finished run on digits with NumPy."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    result = run("train", *OPTIONS, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
+    result = run_here("train", *OPTIONS, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 

@@ -85,8 +85,9 @@ def test_concurrent_large_pictures_use_bounded_memory(page_folder):
         assert peak_mb(process) < first + 300
 
 
+@pytest.mark.slow
 def test_silent_connections_are_closed(page_folder):
-    with serving("run", cwd=page_folder) as url:
+    with serving("run", "--keep", "kept", cwd=page_folder) as url:
         address = urlsplit(url)
         silent = [
             socket.create_connection((address.hostname, address.port)) for _ in range(server.MAX_CONNECTIONS)
@@ -103,6 +104,8 @@ def test_silent_connections_are_closed(page_folder):
         assert reply.status_code == 200
         for connection in (*silent, slow):
             connection.close()
+        reply = httpx.post(f"{url}/keep?digit=1", content=picture("L", (90, 90), "PNG"), timeout=MAX_SECONDS)
+    assert Path(reply.json()["file"]).parent == page_folder / "kept" / "1"
 
 
 def test_an_empty_host_is_rejected(page_folder):

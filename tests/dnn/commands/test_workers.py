@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
-from command_lines import SCRIPTS, assert_refused, run
+from command_lines import SCRIPTS, assert_refused, run_here
 from helpers import MAX_SECONDS, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
@@ -178,9 +178,9 @@ def test_only_the_first_worker_writes_and_prints(tmp_path, reference):
 
 def test_rejects_bad_numbers_of_blocks(tmp_path, reference):
     assert_refused(
-        run("train", *OPTIONS[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two"
+        run_here("train", *OPTIONS[:-1], "3", "--run-dir", tmp_path / "a"), "blocks is 3", "power of two"
     )
-    assert_refused(run("train", "--resume", reference, "--blocks", "2"), "finished")
+    assert_refused(run_here("train", "--resume", reference, "--blocks", "2"), "finished")
     codes, outputs = train(tmp_path, 2, *OPTIONS)
     assert set(codes) <= {2}
     assert "workers have no --run-dir" in outputs[0]

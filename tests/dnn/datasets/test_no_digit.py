@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from helpers import others_slow
 from PIL import Image, ImageDraw, ImageFont
 
 from backends.errors import InputError
@@ -63,7 +64,7 @@ def frame(inset, width, level=40):
         lambda d: d.rectangle((0, 90, 14, 140), 30),  # neighbouring content, cut off by the edge
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("inverted", others_slow([False, True], [True]))
 def test_printed_lines_and_frames_are_removed(under, inverted, tmp_path):
     marked = page(under, two)
     if inverted:
@@ -128,7 +129,7 @@ def rows_of_digits(d):
         (wave, "wide|strokes"), (scribble, "strokes"), (checks, "shows no"), (rows_of_digits, "shows no"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("inverted", others_slow([False, True], [True]))
 def test_rejects_pictures_that_are_not_digits(drawn, complaint, inverted, tmp_path):
     image = page(drawn)
     if inverted:

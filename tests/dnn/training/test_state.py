@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers import Kept, build_network, weights
+from helpers import Kept, build_network, others_slow, weights
 
 from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling
 from dnn.callbacks import training_checkpoint
@@ -50,7 +50,7 @@ def numbers(history):
 
 
 @pytest.mark.parametrize("optimizer", [None, SGD(0.1, momentum=0.9, nesterov=True)])
-@pytest.mark.parametrize("random", [False, True])
+@pytest.mark.parametrize("random", others_slow([False, True], [True]))
 def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_path):
     """With running averages and the counters of random masks too."""
 
