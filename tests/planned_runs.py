@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import build_network
+from helpers import assert_close, build_network
 
 import dnn.training.runners
 
@@ -39,3 +39,29 @@ def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, los
         "loss": history["loss"], "accuracy": history["accuracy"],
     }  # fmt: skip
     return {name: np.array(array, backend.dtype_name) for name, array in left.items()}, seen
+
+
+def assert_same_results(plan, layers, bound, n):
+    """Check results of ``run_training`` with a plan for n examples against those of the layers."""
+    for what, expected in layers.items():
+        if what == "accuracy":  # two logits that are equal up to rounding may change it
+            assert_close(plan[what], expected, 1.5 / n / np.linalg.norm(expected), what)
+        else:
+            assert_close(plan[what], expected, bound, what)
+
+
+def assert_nonfinite_spreads(run, value):
+    """Check that a weight that is not finite makes others NaN as in layers; return the results with a plan.
+
+    Args:
+        run: (with_plans, **settings of run_training) -> its results.
+    """
+
+    def start(parameters):
+        parameters["dense_1.W"][3, 2] = value
+
+    with np.errstate(all="ignore"):
+        (plan, _), (layers, _) = (run(with_plans, epochs=1, start=start) for with_plans in (True, False))
+    np.testing.assert_array_equal(np.isnan(plan["values"]), np.isnan(layers["values"]))
+    np.testing.assert_array_equal(plan["accuracy"], layers["accuracy"])
+    return plan

@@ -98,23 +98,28 @@ def test_drops_misleading_steps():
     assert all(len(held) == 1 and held[0].s is not s for held in pairs)
 
 
-def test_another_backend_reads_the_state(make_backend, tmp_path):
+@pytest.fixture
+def saved(tmp_path):
+    """Return a state, the path of its file, and the facts and arrays in it."""
+    path = tmp_path / "state.safetensors"
     state, _ = run("wood", max_iterations=5)
-    save_state(state, tmp_path / "state.safetensors", NUMPY64)
+    save_state(state, path, NUMPY64)
+    return state, path, *tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+
+
+def test_another_backend_reads_the_state(make_backend, saved):
+    state, path, *_ = saved
     torch = make_backend("torch", "float64")
-    there = load_state(tmp_path / "state.safetensors", torch)
+    there = load_state(path, torch)
     assert same_bits(torch.to_host(there.point), state.point)
     function, _, _ = on(torch, PROBLEMS["wood"])
     final = minimise(function, there, backend=torch, settings=TIGHT)
     assert final.value < 1e-12
 
 
-def test_rejects_impossible_states(tmp_path):
+def test_rejects_impossible_states(saved):
     """Files with a correct checksum, and numbers of another state or of no possible state."""
-    backend, path = NUMPY64, tmp_path / "state.safetensors"
-    state, _ = run("wood", max_iterations=5)
-    save_state(state, path, backend)
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    state, path, about, arrays = saved
     past, rho = about["history"], about["rho"]
     vectors = [{**arrays, name: arrays[name] * 1.01} for name in arrays if name != "point"]
     vectors += [
@@ -142,32 +147,26 @@ def test_rejects_impossible_states(tmp_path):
     for case in forged:
         tensor_files.write(path, FORMAT, VERSION, *case)
         with pytest.raises(CheckpointError, match="is inconsistent"):
-            load_state(path, backend)
+            load_state(path, NUMPY64)
     tensor_files.write(path, FORMAT, VERSION, about, arrays)
-    assert same_bits(load_state(path, backend).point, state.point)
+    assert same_bits(load_state(path, NUMPY64).point, state.point)
 
 
-def test_a_state_of_another_number_of_threads_warns(tmp_path, caplog):
-    backend, path = NUMPY64, tmp_path / "state.safetensors"
-    state, _ = run("wood", max_iterations=2)
-    save_state(state, path, backend)
-    load_state(path, backend)
+def test_a_state_of_another_number_of_threads_warns(saved, caplog):
+    _, path, about, arrays = saved
+    load_state(path, NUMPY64)
     assert caplog.text == ""
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
     about["made_with"]["threads"] = 77
     tensor_files.write(path, FORMAT, VERSION, about, arrays)
-    load_state(path, backend)
+    load_state(path, NUMPY64)
     said = caplog.text
     assert "made with threads 77, here it is threads" in said
     assert said.count("\n") == 1
 
 
-def test_rejects_inconsistent_facts_by_name(tmp_path):
+def test_rejects_inconsistent_facts_by_name(tmp_path, saved):
     """tests/dnn/io/test_hostile_files.py breaks the file itself."""
-    backend, path = NUMPY64, tmp_path / "state.safetensors"
-    state, _ = run("wood", max_iterations=5)
-    save_state(state, path, backend)
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    state, path, about, arrays = saved
     for changes, word in (
         ({"dtype": "float32"}, "dtype 'float32', expected float64"),
         ({"rho": "none"}, "inconsistent"),
@@ -178,6 +177,6 @@ def test_rejects_inconsistent_facts_by_name(tmp_path):
     ):
         tensor_files.write(path, FORMAT, VERSION, {**about, **changes}, arrays)
         with pytest.raises(CheckpointError, match=word):
-            load_state(path, backend)
+            load_state(path, NUMPY64)
     with pytest.raises(CheckpointError, match="cannot be written"):
-        save_state(state, tmp_path / "nowhere" / "state.safetensors", backend)
+        save_state(state, tmp_path / "nowhere" / "state.safetensors", NUMPY64)
