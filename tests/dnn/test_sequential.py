@@ -207,8 +207,6 @@ def test_predict_works_without_compile_but_evaluate_does_not():
             call(x, y)
 
 
-
-
 def test_rejects_batches_without_reserved_buffers():
     model = small_model()
     with pytest.raises(InputError, match=r"no buffers are reserved for batches of 5, .*model.reserve\(5"):
@@ -223,8 +221,6 @@ def test_evaluating_between_fits_changes_nothing():
         history = model.fit(*small_data(), batch_size=8, validation_data=small_data(9, seed=1))
         assert history.history["val_loss"] == [model.evaluate(*small_data(9, seed=1)).loss]
     assert same_bits(weights(plain), weights(model))
-
-
 
 
 # --------------------------------------------------------------------------- losses and outputs

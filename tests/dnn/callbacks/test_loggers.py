@@ -1,6 +1,5 @@
 """Output of the loggers; without tensorboardX a fake writer replaces TensorBoard's."""
 
-import builtins
 import csv
 import json
 import sys
@@ -70,8 +69,6 @@ def test_a_full_disk_costs_lines_and_not_the_training(caplog):
     log.on_epoch_end(1, {"loss": 0.5})
     log.on_train_end()
     assert caplog.text.count("epoch 1 cannot be logged (No space left on device)") == 1
-
-
 
 
 def test_json_lines(tmp_path):

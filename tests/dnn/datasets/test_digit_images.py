@@ -211,8 +211,6 @@ def test_a_palette_with_a_transparent_colour(seven, tmp_path):
     assert_close(load_digit_image(save(image, tmp_path / "a.png", transparency=hidden)), seven, 1)
 
 
-
-
 # What is rejected
 
 

@@ -7,8 +7,6 @@ a network.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -62,8 +60,6 @@ def test_digits_without_scikit_learn(monkeypatch):
 def test_rejects_unknown_names(load):
     with pytest.raises(InputError, match=r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
         load("fashion-mnist")
-
-
 
 
 def test_dataset_error_is_an_input_error():

@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from itertools import pairwise
 
@@ -379,5 +377,3 @@ def test_names_a_missing_store(monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(WorkerError, match="worker 1 cannot reach the first worker's store within 1 s"):
         Workers.from_environment(timeout=1.0)
-
-

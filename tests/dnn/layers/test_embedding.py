@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from helpers import NUMPY, NUMPY64, assert_close, build_network, same_bits, weights
 
 from backends import InputError
@@ -73,8 +72,6 @@ def test_categories_are_not_rescaled_in_any_dtype(make_backend, backend_id, dtyp
     assert same_bits(model.predict(x.tolist()), usual.predict(x))
 
 
-
-
 @pytest.mark.parametrize("bad", [WORDS, -1, 0.5])
 def test_rejects_numbers_that_are_no_categories(bad):
     x, y = sentences()
@@ -102,5 +99,3 @@ def test_rejects_numbers_that_are_no_categories(bad):
 def test_rejects_invalid_arguments(make, message):
     with pytest.raises(InputError, match=message):
         build_network([*make(), Flatten(), Dense(2)], (4,))
-
-

@@ -138,8 +138,6 @@ def test_an_interrupt_leaves_the_last_iterate(backend):
         assert same_bits(backend.to_host(model.parameters.values), backend.to_host(state.point))
 
 
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
