@@ -4,8 +4,6 @@ Each training is the command that a user types, run in a forked child. At the en
 must equal that of an undisturbed training, except times. After every kill the newest state must be readable.
 """
 
-import contextlib
-import faulthandler
 import gc
 import itertools
 import os
@@ -28,8 +26,6 @@ from .comparison import contents, differences
 from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, moment
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
-HANG_SECONDS = 300.0
-"""A group that does not end within this time after a kill hangs."""
 MAX_FILE_BYTES = 60_000
 """Upper end of the random limits on file sizes."""
 
@@ -112,17 +108,29 @@ class Harness:
 
         ``closed``: stdout is a closed pipe.
         """
-
-        def work():
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 70
+        gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
+        try:
+            target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            os.dup2(target, 1)
+            os.dup2(target, 2)
             if closed:
                 reader, writer = os.pipe()
                 os.dup2(writer, 1)
                 os.close(reader)
+            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
             self.enter()
             trouble.enter()
-            raise SystemExit(self.main(arguments))
-
-        return run_in_fork(work, self.log)
+            code = self.main(arguments)
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(code)
 
     def _last_output(self):
         return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
@@ -222,32 +230,6 @@ class Harness:
         while self.tally.write_errors < times and len(self.tally.failures) < 5:
             self._run_disturbed(trouble, 3, damaging=False)
             report(self.tally.line())
-
-
-def run_in_fork(work, log):
-    """Call ``work`` in a forked child with this file as its output; return the child's process id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
-    try:
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        os.dup2(target, 1)
-        os.dup2(target, 2)
-        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be files
-        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
-        faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # shows where the child hangs
-        work()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    finally:
-        with contextlib.suppress(OSError):  # a closed pipe, a limit on the size of files
-            sys.stdout.flush()
-        os._exit(code)
 
 
 def main_of_script(path):
