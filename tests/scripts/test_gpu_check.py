@@ -53,7 +53,7 @@ def check(monkeypatch, tmp_path, capsys):
 
         words = ["--parts", ",".join(outcomes), "--json", str(tmp_path / "j")]
         monkeypatch.setattr(sys, "argv", ["gpu_check.py", *words])
-        monkeypatch.setattr(Settings, "on", on)
+        monkeypatch.setattr(Settings, "backend", on)
         monkeypatch.setattr(dnn.datasets, "load_dataset", lambda *found: None)
         monkeypatch.setattr(checks, "run_part", None)
         monkeypatch.setattr(checks, "run_parts", lambda names, settings, tell: outcomes.items())
@@ -95,7 +95,7 @@ def test_a_missing_library_is_a_failed_row(monkeypatch):
             raise BackendUnavailable("cupy is missing")
         return SimpleNamespace(describe=lambda: {"torch": "2.13"})
 
-    monkeypatch.setattr(Settings, "on", on)
+    monkeypatch.setattr(Settings, "backend", on)
     rows = dict(parts.report_libraries(Settings()))
     assert rows["cupy"] == {"reason": "cupy is missing"}
     assert rows["torch"] == {"torch": "2.13"}
@@ -209,7 +209,7 @@ class HostSettings:
     def task(self):
         return load(benchmark.Settings(dataset="digits", hidden=(16,), batch=200))
 
-    def on(self, library, precision="float32", graphs=False):
+    def backend(self, library, precision="float32", graphs=False):
         if library == "torch":
             raise BackendUnavailable("torch is missing")
         trouble = self.trouble

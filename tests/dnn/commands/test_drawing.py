@@ -164,7 +164,7 @@ def test_a_drawing_is_answered_and_saved(url, page_folder):
     for digit in ("", "10", "-1", "7/..", "../7", "\x00", "seven"):
         refused = post(f"{url}/keep", params={"digit": digit}, content=png())
         assert (refused.status_code, "digit is" in refused.json()["error"]) == (422, True)
-    assert {path.name for path in (page_folder / "run-drawings").iterdir()} <= {"3", "7"}
+    assert {path.name for path in (page_folder / "run-drawings").iterdir()} <= {"3", "7", "9"}
 
 
 def test_the_page_loads_no_external_resources(url):
@@ -243,7 +243,7 @@ def test_the_server_survives_hostile_requests(url, page_folder):
     assert post(f"{url}/answer", content=png()).status_code == 200
     expected = {"run", "run-drawings", "kept"}  # "kept" is from test_page_limits.py
     assert {path.name for path in page_folder.iterdir()} <= expected
-    assert {path.name for path in (page_folder / "run-drawings").glob("*")} <= {"3", "7"}
+    assert {path.name for path in (page_folder / "run-drawings").glob("*")} <= {"3", "7", "9"}
 
 
 def test_body_size_is_limited_regardless_of_content_length(url):

@@ -104,8 +104,8 @@ def test_silent_connections_are_closed(page_folder):
         assert reply.status_code == 200
         for connection in (*silent, slow):
             connection.close()
-        reply = httpx.post(f"{url}/keep?digit=1", content=picture("L", (90, 90), "PNG"), timeout=MAX_SECONDS)
-    assert Path(reply.json()["file"]).parent == page_folder / "kept" / "1"
+        httpx.post(f"{url}/keep?digit=1", content=picture("L", (90, 90), "PNG"), timeout=MAX_SECONDS)
+    assert len(list((page_folder / "kept" / "1").iterdir())) == 1
 
 
 def test_an_empty_host_is_rejected(page_folder):
