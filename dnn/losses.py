@@ -287,7 +287,9 @@ def get_loss(loss: str | Loss) -> Loss:
     return resolve("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 
-def weigh(xp: Any, weights: Array, losses: Array, gradient: Array, batch_weights: Array = None) -> None:
+def apply_weights(
+    xp: Any, weights: Array, losses: Array, gradient: Array, batch_weights: Array = None
+) -> None:
     """Apply weights in place: losses_i *= w_i (B,) and gradient_i *= w_i B / sum w (B, C), 0 if all w are 0.
 
     If the B examples are a block of a batch, the sum is over ``batch_weights``, the weights of the batch.

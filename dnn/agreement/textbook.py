@@ -49,7 +49,7 @@ def epoch_order(case: FitCase, epoch: int) -> np.ndarray:
     return np.argsort(random_bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
 
 
-def words(case: FitCase, layer: Layer, index: int, step: int, batch: int, pairs: int) -> np.ndarray:
+def random_words(case: FitCase, layer: Layer, index: int, step: int, batch: int, pairs: int) -> np.ndarray:
     """Return the 31-bit integers (B, 2, pairs) of a layer in a step, counted from 0."""
     bits = random_bits(case.seed, type(layer).__name__, index, step, batch * pairs).reshape(batch, pairs)
     return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
@@ -134,10 +134,10 @@ class TextbookTraining:
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
             elif isinstance(layer, (RandomTranslation, RandomRotation)) and g is not None:
-                u = words(self.case, layer, index, self.t, len(x), 2) * 2.0**-31
+                u = random_words(self.case, layer, index, self.t, len(x), 2) * 2.0**-31
                 x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), x)
             elif isinstance(layer, Dropout) and g is not None:
-                drawn = words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
+                drawn = random_words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
                 mask = kept / (1.0 - layer.rate)
                 x = x * mask

@@ -120,7 +120,7 @@ class TrainingCheckpoint(Callback):
             self._failed = ""
         return True
 
-    def tidy(self, state: TrainingState) -> None:
+    def remove_old_states(self, state: TrainingState) -> None:
         """Remove old states after a training that resumed from ``state`` and saved nothing.
 
         A training that was killed may have left more than ``max_to_keep``.

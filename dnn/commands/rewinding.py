@@ -88,5 +88,5 @@ def fit_with_rewinding(
                 if workers.is_first:
                     states.rewind_to(resume)
     if resume is not None and workers.is_first:
-        states.tidy(resume)
+        states.remove_old_states(resume)
     return history

@@ -18,10 +18,10 @@ from typing import Any
 
 from backends import Array, InputError
 from dnn.distributed.group import Workers
-from dnn.distributed.tree import add_up, cuts, require_blocks
+from dnn.distributed.tree import block_bounds, require_blocks, tree_sum
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
-from dnn.losses import weigh
+from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.step import TrainingStep, finish_gradients
 from dnn.training.totals import Totals
@@ -49,8 +49,8 @@ class BlockedStep(TrainingStep):
         self.blocks = blocks
         self.workers = workers
         self._own = range(workers.rank * each, (workers.rank + 1) * each)
-        self._cuts = cuts(order.shape[1], blocks)
-        filled = [block for block, (first, end) in enumerate(self._cuts) if first < end]
+        self._bounds = block_bounds(order.shape[1], blocks)
+        filled = [block for block, (first, end) in enumerate(self._bounds) if first < end]
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._own] or filled[:1]
         super().__init__(network, examples, order, totals)
@@ -81,7 +81,7 @@ class BlockedStep(TrainingStep):
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``
 
     def reserve(self) -> None:
-        sizes = {self._cuts[block][1] - self._cuts[block][0] for block in self._computed}
+        sizes = {self._bounds[block][1] - self._bounds[block][0] for block in self._computed}
         for size in sizes:
             self.network.reserve(size, training=True)
         self.batch_x, self.batch_y = self.arrays(max(sizes))
@@ -103,7 +103,7 @@ class BlockedStep(TrainingStep):
             change = network.backend.xp.reshape(total[place], state[name].shape)
             state[name][...] = self._before[name] + change
         sums = network.backend.view(total[self._sums], (self.blocks, -1))
-        of_batch = add_up([sums[i, ...] for i in range(self.blocks)], self.totals.join)
+        of_batch = tree_sum([sums[i, ...] for i in range(self.blocks)], self.totals.join)
         self.totals.join(self.totals.sums, of_batch)
         network.parameters.gradients[...] = total[self._gradients]
         finish_gradients(network)
@@ -127,7 +127,7 @@ class BlockedStep(TrainingStep):
         """
         network = self.network
         state = network.parameters.state
-        first, end = self._cuts[block]
+        first, end = self._bounds[block]
         out[...] = 0.0
         if first == end:
             return
@@ -144,7 +144,7 @@ class BlockedStep(TrainingStep):
         if weights is None:
             dy[...] = dy * share
         else:
-            weigh(network.backend.xp, weights, losses, dy, self.batch_weights)
+            apply_weights(network.backend.xp, weights, losses, dy, self.batch_weights)
         network.backward(dy)
         out[self._gradients] = network.parameters.gradients
         self._block_totals.clear()

@@ -19,7 +19,7 @@ from backends.errors import reraise
 from dnn.distributed.environment import read_torchrun
 from dnn.distributed.facts import describe_facts, find_difference
 from dnn.distributed.timed_store import TimedStore, call_within
-from dnn.distributed.tree import add_over
+from dnn.distributed.tree import sum_over_workers
 from dnn.validation.settings import require_bool, require_positive
 
 Link = Any  # (array, the same memory as a tensor)
@@ -220,7 +220,7 @@ class Workers:
             with self._expect_answer(peer):
                 return self._exchange(peer, tensor[send], scratch, get.stop - get.start, backend)
 
-        add_over(mine, self.rank, self.size, swap)
+        sum_over_workers(mine, self.rank, self.size, swap)
         if array is not mine:
             array[...] = backend.from_host(mine)
         self.seconds += time.perf_counter() - begun

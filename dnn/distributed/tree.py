@@ -25,20 +25,20 @@ def require_blocks(given: Any, workers: int) -> int:
     return blocks
 
 
-def cuts(n: int, blocks: int) -> list[tuple[int, int]]:
+def block_bounds(n: int, blocks: int) -> list[tuple[int, int]]:
     """Return the rows (first, end) of each block of a batch of n; sizes differ by at most 1 and may be 0.
 
-    >>> cuts(10, 4)
+    >>> block_bounds(10, 4)
     [(0, 2), (2, 5), (5, 7), (7, 10)]
     """
     return [(i * n // blocks, (i + 1) * n // blocks) for i in range(blocks)]
 
 
-def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
+def tree_sum(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
     """Return the sum of the parts, a power of two of them, in the tree's order; ``add(a, b)`` does a += b.
 
     >>> texts = [["a"], ["b"], ["c"], ["d"]]
-    >>> add_up(texts, lambda a, b: a.__setitem__(slice(None), [f"({a[0]}+{b[0]})"]))
+    >>> tree_sum(texts, lambda a, b: a.__setitem__(slice(None), [f"({a[0]}+{b[0]})"]))
     ['((a+b)+(c+d))']
     """
     while len(parts) > 1:
@@ -48,7 +48,7 @@ def add_up(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
     return parts[0]
 
 
-def add_over(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
+def sum_over_workers(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
     """Replace ``mine`` (m,) by the sum over all workers, in the tree's order: recursive halving and doubling.
 
     In the first round neighbours exchange halves of the vector and add. In the next round pairs of neighbours

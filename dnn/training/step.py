@@ -6,7 +6,7 @@ arrays on the device. So an update reads nothing back, and a backend may record 
 """
 
 from backends import Array
-from dnn.losses import weigh
+from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.sparse import sparse_rows, takes_sparse
 from dnn.training.totals import Totals
@@ -31,7 +31,7 @@ def gradients(
     """
     outputs, losses, dy = network.loss_of(x, y, training=True)
     if weights is not None:
-        weigh(network.backend.xp, weights, losses, dy)
+        apply_weights(network.backend.xp, weights, losses, dy)
     network.backward(dy)
     finish_gradients(network)
     if totals is not None:

@@ -24,7 +24,7 @@ from dnn import (
     MeanSquaredError,
 )
 from dnn.checkpoints import load_model
-from dnn.losses import LOSSES, Loss, get_loss, weigh
+from dnn.losses import LOSSES, Loss, apply_weights, get_loss
 
 F = torch.nn.functional
 ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
@@ -166,7 +166,7 @@ def test_rejects_other_activations():
 
 def test_a_batch_that_does_not_count_has_no_gradient():
     losses, gradient = np.ones(2), np.ones((2, 3))
-    weigh(NUMPY.xp, np.zeros(2), losses, gradient)
+    apply_weights(NUMPY.xp, np.zeros(2), losses, gradient)
     assert not losses.any()
     assert not gradient.any()
 

@@ -44,11 +44,11 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "backend.capture", wrap_call(drop_last)),
     Mutant("weighted-loss-over-batch-size",
            "the gradient of weighted examples divided by the batch size, not by the sum of the weights", "L4",
-           "dnn.training.step.weigh",
+           "dnn.training.step.apply_weights",
            edit_after(lambda xp, w, losses, dy: setitem(dy, ..., dy * xp.mean(w)))),
     Mutant("zero-weights-give-nan",
            "0 / 0 in a batch with only zero weights", "L4",
-           "dnn.training.step.weigh", edit_after(
+           "dnn.training.step.apply_weights", edit_after(
                lambda xp, w, losses, dy: setitem(dy, ..., dy * (xp.sum(w) / xp.sum(w)))
            )),
     Mutant("ignored-class-trained-as-0",

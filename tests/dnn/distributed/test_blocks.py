@@ -21,7 +21,7 @@ from dnn import (
 )
 from dnn.distributed import Workers
 from dnn.distributed.blocks import leaves, make_steps
-from dnn.losses import weigh
+from dnn.losses import apply_weights
 from dnn.training.state import StateError
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
@@ -99,7 +99,7 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
                 a[rows, ...] for a in whole.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
             )
             _, losses, dy = whole.loss_of(x_, y_, training=True)
-            weigh(whole.backend.xp, w, losses, dy, examples.weights)
+            apply_weights(whole.backend.xp, w, losses, dy, examples.weights)
             whole.backward(dy)
             blocks.append(whole.backend.to_host(whole.parameters.gradients).copy())
     expected = (blocks[0] + blocks[1]) + (blocks[2] + blocks[3])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends import InputError
-from dnn.distributed.tree import add_over, add_up, cuts, require_blocks
+from dnn.distributed.tree import block_bounds, require_blocks, sum_over_workers, tree_sum
 
 
 def vectors(n, m=1000):
@@ -25,7 +25,7 @@ def tree(parts):
 @pytest.mark.parametrize("n", [0, 1, 5, 8, 100, 803])
 def test_blocks_partition_the_batch_evenly(n):
     for blocks in (1, 2, 8, 16):
-        found = cuts(n, blocks)
+        found = block_bounds(n, blocks)
         assert [row for first, end in found for row in range(first, end)] == list(range(n))
         sizes = [end - first for first, end in found]
         assert len(sizes) == blocks
@@ -35,7 +35,7 @@ def test_blocks_partition_the_batch_evenly(n):
 def test_add_up_follows_the_tree():
     for n in (1, 2, 8, 16):
         expected = tree(vectors(n))
-        assert add_up(vectors(n), np.ndarray.__iadd__).tobytes() == expected.tobytes()
+        assert tree_sum(vectors(n), np.ndarray.__iadd__).tobytes() == expected.tobytes()
     assert sum(vectors(8)).tobytes() != tree(vectors(8)).tobytes()  # the bits depend on the order
 
 
@@ -54,7 +54,7 @@ def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
             assert found.shape == (get.stop - get.start,) <= ((m + 1) // 2,)
             return found
 
-        add_over(mine[rank], rank, size, swap)
+        sum_over_workers(mine[rank], rank, size, swap)
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
     for thread in threads:
