@@ -115,30 +115,6 @@ DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T&
     }
 }
 
-// ----- L1 and L2 penalty; NaN stays NaN
-
-// g + l1 sign(w) + 2 l2 w; a term with factor 0 is skipped.
-template <class T>
-DNN_HD T add_penalty(T g, T w, T l1, T l2) {
-    if (l2 != T(0)) g = g + (T(2) * l2) * w;
-    if (l1 != T(0)) g = g + l1 * (w > T(0) ? T(1) : (w < T(0) ? T(-1) : w));
-    return g;
-}
-
-// ----- clipping; NaN stays NaN
-
-// min(1, limit / (norm + 1e-6)), computed from the sum of squares.
-template <class T>
-DNN_HD T clip_factor(T square, T limit) {
-    const T factor = limit / (sqrt(square) + T(1e-6));
-    return factor > T(1) ? T(1) : factor;
-}
-
-template <class T>
-DNN_HD T clip_value(T g, T limit) {
-    return g > limit ? limit : (g < -limit ? -limit : g);
-}
-
 // ----- windows of images (B, height, width, channels), unfolded into a matrix: row (b, p, q) has the pixels (i, j) of
 // the window that begins at row p s - top and column q t - left, with all channels of each
 

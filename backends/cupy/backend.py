@@ -47,7 +47,7 @@ class CupyBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers, optimizers), *optimizers.STEPS)
+    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers), *optimizers.STEPS)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
 
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)

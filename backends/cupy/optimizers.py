@@ -1,4 +1,4 @@
-"""CuPy overrides for optimizers, penalty and clipping, with one or two launches each."""
+"""CuPy overrides for optimizers, with two launches each."""
 
 from functools import cache, partial
 from typing import Any
@@ -34,15 +34,3 @@ def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, 
 
 STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)
 
-
-def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
-    compilation.elementwise("penalty")(w, l1, l2, g)
-
-
-def clip_norm(xp: Any, g: Array, limit: float) -> None:
-    square = xp.reshape(xp.matmul(g, g), (1,))
-    compilation.elementwise("clip_norm")(square, limit, g)
-
-
-def clip_value(xp: Any, g: Array, limit: float) -> None:
-    compilation.elementwise("clip_value")(limit, g)

@@ -35,9 +35,6 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
         "T after[dnn::CONTROL_SIZE]; for (int j = 0; j < dnn::CONTROL_SIZE; ++j) after[j] = control[j];"
         "dnn::optimize(kind, &numbers[0], after, p, g, first, second)",
     ),
-    "penalty": ("T w, T l1, T l2", "T g", "g = dnn::add_penalty(g, w, l1, l2)"),
-    "clip_norm": ("raw T square, T limit", "T g", "g = g * dnn::clip_factor(square[0], limit)"),
-    "clip_value": ("T limit", "T g", "g = dnn::clip_value(g, limit)"),
     "unfold": (
         f"raw T x, {_INTS}", "T out",
         f"const long long at = dnn::unfold_index(i, {_GEOMETRY}); out = at < 0 ? T(0) : x[at]",
