@@ -302,7 +302,7 @@ class GroupNormalization(Layer):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """See the kernel, whose docstring has the formula."""
+        """Call the kernel; its docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         statistics = buffers.mean, buffers.inverse
         dx = None if self._first else self._rows(buffers.dx)

@@ -64,7 +64,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
     sys.settrace(watch)
     try:
         run()
-    except Exception:  # the verdict has it
+    except Exception:  # the verdict reports it
         pass
     finally:
         sys.settrace(previous)

@@ -54,7 +54,7 @@ def positive(*shapes: tuple[int, ...]) -> Draw:
 
 
 def shifted(*shapes: tuple[int, ...]) -> Draw:
-    """Return a generator of numbers far from zero, whose differences cancel."""
+    """Return a generator of numbers that are far from zero, so that their differences cancel."""
     return lambda rng: tuple(30 + rng.normal(size=shape) for shape in shapes)
 
 

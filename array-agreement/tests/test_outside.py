@@ -1,4 +1,4 @@
-"""Backends agree on third-party functions: one seed with all mutants, and ten seeds of a part without."""
+"""Backends agree on third-party functions: one seed with all mutants, ten seeds of some functions without."""
 
 from __future__ import annotations
 

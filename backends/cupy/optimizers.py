@@ -33,4 +33,3 @@ def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, 
 
 
 STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)
-

@@ -1,4 +1,4 @@
-"""Calls of the kernels on vectors and matrices: sizes beside block lengths, special values, settings."""
+"""Calls of the kernels on vectors and matrices: sizes near block lengths, special values, settings."""
 
 from collections.abc import Iterator
 from itertools import product

@@ -37,7 +37,7 @@ def kernel_level(setup: Setup) -> Iterator[Record]:
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:
-    """Compare initial weights with He's and Glorot's formulas, written out here: they round once."""
+    """Compare initial weights with He's and Glorot's formulas in float64; the weights are rounded once."""
     for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
         def ask(c: Contender, name: str = name) -> Named:

@@ -28,7 +28,7 @@ def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -
 
 
 class TimedStore:
-    """A store of torch.distributed whose methods raise TimeoutError after ``seconds``."""
+    """A store of torch.distributed with methods that raise TimeoutError after ``seconds``."""
 
     def __init__(self, store: Any, seconds: float) -> None:
         self.store = store

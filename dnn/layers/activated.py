@@ -12,7 +12,7 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 
 
 class Activated(Layer):
-    """Base: ``y = f(z)``, with z from ``forward_logits`` and f by name, the setting ``activation``."""
+    """Base: ``y = f(z)``. ``forward_logits`` computes z, and the setting ``activation`` names f."""
 
     def bind(self, backend: Backend) -> None:
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)

@@ -16,7 +16,7 @@ from backends.torch import backend as torch_backend
 
 
 class Immutable(NumpyBackend):
-    """As JAX: arrays do not support assignment."""
+    """An array library with immutable arrays, such as JAX."""
 
     def zeros(self, shape, dtype=None):
         array = super().zeros(shape, dtype)

@@ -73,7 +73,7 @@ def test_the_direction_matches_bfgs():
 
 @both_dtypes
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
-def test_pairs_whose_squares_underflow(make_backend, backend_id, dtype):
+def test_pairs_with_squares_that_underflow(make_backend, backend_id, dtype):
     """The squares of the step and of the gradient's change underflow, but the curvature is 1."""
     backend = make_backend(backend_id, dtype)
     tiny = float(np.finfo(dtype).tiny) ** 0.6
