@@ -83,8 +83,8 @@ def fit_with_rewinding(
                 model.parameters.load(start)
             else:
                 resume.facts["optimizer"] = model.optimizer.config()
-                # This state is saved last. If the training stops before its next save, the resumed run uses the
-                # lower rate. A stop before this line repeats the rewind.
+                # This state is saved last. If the training stops before its next save, the resumed run uses
+                # the lower rate. A stop before this line repeats the rewind.
                 if workers.is_first:
                     states.rewind_to(resume)
     if resume is not None and workers.is_first:
