@@ -47,9 +47,9 @@ class Replay(Rounding):
 
     def __call__(self, call: Call) -> Any:
         is_search = not self.found and time.monotonic() < self.deadline
-        if is_search and call.arrays() and call.name != "from_numpy":
+        if is_search and call.arrays and call.name != "from_numpy":
             self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
-            is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays())
+            is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays)
             self.is_extended = is_wider and call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
         if isinstance(call.dtypes, tuple | list):
@@ -61,7 +61,7 @@ class Replay(Rounding):
 
         Calls that it lacks, or that return other parts, are not standard: its own run does not make them.
         """
-        arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays()]
+        arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays]
         oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
@@ -83,7 +83,7 @@ def _round(x: Any, dtype: Any) -> Any:
 
 def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
     """Repeat a call in the namespace ``xp``, with ``arrays`` in place of its arrays."""
-    replacements = dict(zip(map(id, call.arrays()), arrays, strict=True))
+    replacements = dict(zip(map(id, call.arrays), arrays, strict=True))
     device = getattr(arrays[0], "device", None)  # JAX's tracers have no device
 
     def convert(x: Any) -> Any:
@@ -92,7 +92,7 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
     def convert_operand(x: Any) -> Any:  # a ufunc's number: functions of the standard need an array
         if not isinstance(x, int | float | complex):
             return convert(x)
-        return xp.asarray(np.asarray(x, np.result_type(call.arrays()[0].dtype, x)), device=device)
+        return xp.asarray(np.asarray(x, np.result_type(call.arrays[0].dtype, x)), device=device)
 
     args = tree_map(convert_operand, tuple(call.args)) if isinstance(call.function, np.ufunc) else call.args
     function = operator.attrgetter(call.name)(xp) if "special." not in call.name else call.function

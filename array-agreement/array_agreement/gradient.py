@@ -58,7 +58,7 @@ class Backward(Rounding):
         return u * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
 
     def __call__(self, call: Call) -> Any:
-        arrays = [x for x in call.arrays() if x.dtype in WIDER_DTYPES]
+        arrays = [x for x in call.arrays if x.dtype in WIDER_DTYPES]
         if not arrays or not WIDER_DTYPES.keys() & set(leaves(call.dtypes)):
             return super().__call__(call)
         u = max(limits(dtype).u for dtype in leaves(call.dtypes))

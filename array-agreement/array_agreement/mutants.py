@@ -45,7 +45,7 @@ def _to_tf32(x: Any) -> Any:
 
 def _drop_last_term(c: Call) -> Any:
     """Compute a reduction without the last element of its axis, or a matrix product without the last term."""
-    x, *others = (a.value for a in c.arrays())
+    x, *others = (a.value for a in c.arrays)
     if others:
         return x[..., :-1] @ (others[0][:-1] if others[0].ndim == 1 else others[0][..., :-1, :])
     axis = c.kwargs.get("axis")
@@ -64,8 +64,8 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
     "float64 result": (lambda c: c.dtypes == np.float32, lambda c: np.float64(c.compute())),
     "ddof": (lambda c: c.name in ("var", "std"),
              lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
-    "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays() and c.arrays()[0].ndim > 1,
-                        lambda c: _call_with(c, axis=(c.kwargs["axis"] + 1) % c.arrays()[0].ndim)),
+    "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays and c.arrays[0].ndim > 1,
+                        lambda c: _call_with(c, axis=(c.kwargs["axis"] + 1) % c.arrays[0].ndim)),
     "dropped term": (lambda c: c.name in REDUCTIONS, _drop_last_term),
     "swapped arguments": (lambda c: c.name in NONCOMMUTATIVE,
                           lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()),

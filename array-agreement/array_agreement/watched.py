@@ -8,7 +8,7 @@ long double. So code that reads its dtype or the eps of its dtype behaves as in 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -112,6 +112,8 @@ class Call:
         """Call the function with ``dtype(d)`` for each dtype d and ``array(x)`` for all other arguments."""
 
         def leaf(x: Any) -> Any:
+            if isinstance(x, Array):
+                return array(x)
             is_dtype = isinstance(x, type | np.dtype) and isinstance(_dtype_or_type(x), np.dtype)
             return dtype(np.dtype(x)) if is_dtype else array(x)
 
@@ -131,8 +133,9 @@ class Call:
             double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
             return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
 
+    @cached_property
     def arrays(self) -> list["Array"]:
-        """Return the array arguments, positional ones first."""
+        """The array arguments, positional ones first."""
         return [x for x in leaves([self.args, self.kwargs]) if isinstance(x, Array)]
 
 
@@ -195,15 +198,15 @@ class WatchedNamespace:
         They declare the dtypes that NumPy returns for the same call in the declared dtypes of its arguments.
         """
         call = Call(name, function, args, kwargs, self.wide)
-        if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays()):
+        if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
-        key = tuple(map(_dtype_or_type, leaves([name, args, sorted(kwargs.items())])))
+        key = tuple(map(_dtype_or_type, leaves([name, args, kwargs, tuple(kwargs)])))
         if key not in self._dtypes or name in VALUE_DTYPES:
             declared = call.run(unwrap_narrow)
             dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes
         make, call.dtypes = self._dtypes[key]
-        self.n_calls += bool(call.arrays())
+        self.n_calls += bool(call.arrays)
         result = self.hook(call)
 
         def wrap(x: Any, dtype: Any) -> Any:
