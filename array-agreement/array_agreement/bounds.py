@@ -135,7 +135,7 @@ class Bound:
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
             finite = np.isfinite(self.exact)
-            same = [_equal_or_nan(run, self.exact) for run in runs]
+            same = [equal_or_nan(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * np.abs(self.exact)) + self.limit.min_normal
@@ -144,9 +144,8 @@ class Bound:
 
     def has_oracle(self, x: Any) -> bool:
         """Return whether ``x`` is the oracle's result, an array of the same dtype."""
-        value = getattr(x, "value", x)
         same = self.dtype is not None and self.dtype == getattr(x, "dtype", None)
-        return same and self.exact.shape == np.shape(value) and bool(np.all(_equal_or_nan(self.exact, value)))
+        return same and is_within_rounding(getattr(x, "value", x), self.exact, 0.0)
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
@@ -190,7 +189,7 @@ class Bound:
         size = np.where(np.isfinite(self.exact), np.abs(self.exact), 0)
         bound = np.maximum(self.bound, 100 * wide_u * size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
-        ratio = np.where(np.isnan(self.bound) | _equal_or_nan(value, self.exact), 0.0, ratio)
+        ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
         verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
         verdict.digits = self.digits()
@@ -213,5 +212,14 @@ def _round_up(x: Any) -> float:
     return float(f"{np.ceil(x / unit) * unit:.2g}")
 
 
-def _equal_or_nan(a: Any, b: Any) -> Any:
+def is_within_rounding(x: Any, exact: Any, u: float) -> bool:
+    """Return whether no element of ``x`` differs from ``exact`` by more than one rounding."""
+    if np.shape(x) != np.shape(exact):
+        return False
+    with np.errstate(all="ignore"):
+        error = np.abs(np.subtract(x, exact, dtype=np.result_type(exact, np.float64)))
+        return bool(np.all((error <= u * np.abs(exact)) | equal_or_nan(x, exact)))
+
+
+def equal_or_nan(a: Any, b: Any) -> Any:
     return (a == b) | ((a != a) & (b != b))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj
 
+from array_agreement.bounds import equal_or_nan
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import FLOAT32, Rounding
 from array_agreement.targets import Target, is_user_code, shorten
@@ -121,4 +122,4 @@ def _is_close(a: Any, b: Any, u: float) -> bool:
     with np.errstate(all="ignore"):
         scale = np.max(np.abs(a), initial=0, where=np.isfinite(a))
         near = np.abs(a - b) <= ROUNDING_FACTOR * max(u, FLOAT32.u if b.dtype.char == "f" else 0) * scale
-    return bool(np.all(near | (a == b) | ((a != a) & (b != b))))
+    return bool(np.all(near | equal_or_nan(a, b)))

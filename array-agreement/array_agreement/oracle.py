@@ -129,7 +129,8 @@ class Oracle:
             for bounds in self._bounds.values():
                 if not space.default_used or all(bounds[name].has_oracle(x) for name, x in exact.items()):
                     return bounds
-            runs = [self._perturbed_run(i, default) for i in range(self.runs)]
+            rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
+            runs = [self.try_run(Rounding(rng), default) for rng in rngs]
             with np.errstate(all="ignore"):
                 for name, x in exact.items():
                     others = [unwrap(run.get(name, np.nan)) for run in runs]
@@ -139,10 +140,10 @@ class Oracle:
                     self._bounds.setdefault(default, {})[name] = bound
         return self._bounds[default]
 
-    def _perturbed_run(self, number: int, default: str) -> dict[str, Any]:
-        """Return the outputs of a perturbed run; none if rounding makes f raise an exception."""
+    def try_run(self, hook: Any, default: str = "float64") -> dict[str, Any]:
+        """Return the outputs of a run with a hook; none if it makes f raise an exception."""
         try:
-            return self.run_hooked(Rounding(np.random.default_rng([self.seed, number])), default)[0]
+            return self.run_hooked(hook, default)[0]
         except Exception:  # each function has its own exceptions
             return {}
 

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--agree-report",
         metavar="FILE",
-        help="--agree-json, a text for a pull request (.md), and a plot (.png)",
+        help="write all verdicts as JSON, a text for a pull request (.md), and a plot (.png)",
     )
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
     for name, effect in (("agree_skip", "are not compared"), ("agree_xfail", "may disagree")):

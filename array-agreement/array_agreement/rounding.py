@@ -99,7 +99,7 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
     """Return the perturbed results, with the infinities and NaN of the exact ones: a pole is exact."""
     if isinstance(exact, tuple | list):
         return [_restore_poles(*pair) for pair in zip(perturbed, exact, strict=True)]
-    if np.shape(perturbed) != np.shape(exact) or getattr(exact, "dtype", np.dtype(int)).kind not in "fc":
+    if np.shape(perturbed) != np.shape(exact) or np.asarray(exact).dtype.kind not in "fc":
         return perturbed
     return np.where(np.isfinite(exact), perturbed, exact)
 
@@ -141,7 +141,7 @@ class Rounding:
             return call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
         if any(limits(d) is FLOAT32 for d in leaves(call.dtypes)):
             call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
-        summed = call.name in SUMS | DOTS
+        summed = bool(call.arrays) and call.name in SUMS | DOTS
         on_result = self.rng is None or call.name in self.perturbed_results
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
         if not on_result and not call.name.startswith((*LINALG, "fft.")):

@@ -20,9 +20,9 @@ WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD"
 """From a declared dtype to the dtype that its values are stored in."""
 if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
     WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
-DEFAULT_DTYPES = {np.dtype("float64"): np.dtype("float32"), np.dtype("complex128"): np.dtype("complex64")}
+DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
-COMPLEX_DTYPES = {np.dtype("float32"): np.dtype("complex64"), np.dtype("float64"): np.dtype("complex128")}
+COMPLEX_DTYPES = {np.dtype(real): np.dtype(pair) for real, pair in ("fF", "dD")}
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")

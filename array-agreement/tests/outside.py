@@ -45,21 +45,15 @@ class Case:
         return f"{self.function.__module__.split('.')[0]}: {self.function.__qualname__}"
 
 
-def normal(*shapes: tuple[int, ...]) -> Draw:
-    return lambda rng: tuple(rng.normal(size=shape) for shape in shapes)
+def arrays_of(sample: Callable[[np.random.Generator, tuple[int, ...]], Any]) -> Callable[..., Draw]:
+    """Return a function of shapes that returns a generator of arrays with them."""
+    return lambda *shapes: lambda rng: tuple(sample(rng, shape) for shape in shapes)
 
 
-def positive(*shapes: tuple[int, ...]) -> Draw:
-    return lambda rng: tuple(rng.gamma(2.0, size=shape) + 0.1 for shape in shapes)
-
-
-def shifted(*shapes: tuple[int, ...]) -> Draw:
-    """Return a generator of numbers that are far from zero, so that their differences cancel."""
-    return lambda rng: tuple(30 + rng.normal(size=shape) for shape in shapes)
-
-
-def uniform(*shapes: tuple[int, ...]) -> Draw:
-    return lambda rng: tuple(rng.uniform(0.02, 0.98, size=shape) for shape in shapes)
+normal = arrays_of(lambda rng, shape: rng.normal(size=shape))
+positive = arrays_of(lambda rng, shape: rng.gamma(2.0, size=shape) + 0.1)
+uniform = arrays_of(lambda rng, shape: rng.uniform(0.02, 0.98, size=shape))
+shifted = arrays_of(lambda rng, shape: 30 + rng.normal(size=shape))  # their differences cancel
 
 
 def with_nan(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -99,6 +93,12 @@ def probabilities(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.integers(0, 2, size=VECTOR), rng.uniform(0.02, 0.98, size=VECTOR)
 
 
+def name_as(function: Callable[..., Any], name: str, module: str) -> Callable[..., Any]:
+    function.__qualname__ = name
+    function.__module__ = module
+    return function
+
+
 def fit(estimator: type, *attributes: str, **settings: Any) -> Callable[..., Any]:
     """Return a function that fits an estimator and returns these attributes."""
 
@@ -106,31 +106,19 @@ def fit(estimator: type, *attributes: str, **settings: Any) -> Callable[..., Any
         fitted = estimator(**settings).fit(*arrays)
         return {name: getattr(fitted, name) for name in attributes}
 
-    function.__qualname__ = estimator.__name__
-    function.__module__ = estimator.__module__
-    return function
+    return name_as(function, estimator.__name__, estimator.__module__)
 
 
 def transform(transformer: type, **settings: Any) -> Callable[..., Any]:
     """Return a function that fits a transformer and transforms its argument."""
-
-    def function(x: Any) -> Any:
-        return transformer(**settings).fit_transform(x)
-
-    function.__qualname__ = transformer.__name__
-    function.__module__ = transformer.__module__
-    return function
+    fit_transform = lambda x: transformer(**settings).fit_transform(x)  # noqa: E731
+    return name_as(fit_transform, transformer.__name__, transformer.__module__)
 
 
 def rotate(name: str, make: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
     """Return a function that makes a Rotation and calls a method of it."""
-
-    def function(x: Any, *vectors: Any) -> Any:
-        return getattr(make(x), name)(*arguments, *vectors)
-
-    function.__qualname__ = f"{make.__name__}.{name}"
-    function.__module__ = "scipy.spatial"
-    return function
+    function = lambda x, *vectors: getattr(make(x), name)(*arguments, *vectors)  # noqa: E731
+    return name_as(function, f"{make.__name__}.{name}", "scipy.spatial")
 
 
 from_quat, from_rotvec = Rotation.from_quat, Rotation.from_rotvec

@@ -2,7 +2,7 @@
 
 pytest does not collect this file by its name; test_outside.py runs it with a few seeds. The full check:
 
-    SCIPY_ARRAY_API=1 python -m pytest -p array_agreement.plugin array-agreement/tests/outside_code.py \
+    SCIPY_ARRAY_API=1 python -m pytest array-agreement/tests/outside_code.py \
         --agree-seeds 1000 --agree-report outside.json
 """
 
