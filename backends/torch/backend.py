@@ -1,6 +1,7 @@
 """PyTorch as an array library: CPU, CUDA or MPS tensors, without autograd, modules or torch.optim."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,6 +19,7 @@ from backends.recording import RecordedSteps
 from backends.torch import dense, layers, optimizers
 
 Array = Any  # torch.Tensor
+THREAD_END_SECONDS = 0.03
 MIN_TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 
 
@@ -119,13 +121,18 @@ class TorchBackend(Backend):
 
 
 @cache
-def _use_one_thread_after_fork() -> None:
+def _prepare_for_forks() -> None:
     """Let the children that this process forks compute with one thread.
 
     The threads of GNU OpenMP do not survive a fork: a child that used several would wait for them for ever.
+    MKL's memory manager is locked at times while a thread ends that has computed, and a child forked then
+    would wait for ever too (4 of 60; after THREAD_END_SECONDS 0 of 200). So a fork waits for that time.
     """
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+        os.register_at_fork(
+            before=partial(time.sleep, THREAD_END_SECONDS),
+            after_in_child=partial(torch.set_num_threads, 1),
+        )
 
 
 def _warm_up() -> None:
@@ -207,5 +214,5 @@ def make(
         setting = "precision 'tf32'" if precision == "tf32" else "graphs"
         raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
     _warm_up()
-    _use_one_thread_after_fork()
+    _prepare_for_forks()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)

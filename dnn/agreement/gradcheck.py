@@ -18,10 +18,9 @@ from backends.reference.activations import ActivationFunction
 from dnn.agreement.contender import build_layer
 from dnn.agreement.diagnosis import STEP, explain
 from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
-from dnn.layers import Layer
+from dnn.layers import Input, Layer
 from dnn.losses import Loss
 from dnn.validation.objects import layer_from_config
-from dnn.validation.settings import positive_integer, require_list
 
 Named = dict[str, np.ndarray]
 MAX_ROUNDING = 1e-5
@@ -99,11 +98,7 @@ def _shape_for(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
     if layer.random or layer.n_categories is not None or layer.must_precede_trained:
         expected = "a layer of numbers that is differentiable and draws no random numbers"
         raise InputError(f"part is {short_repr(layer)}", expected)
-    if given is None:
-        shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE)
-    else:
-        require_list("input_shape", given)
-        shapes = (tuple(positive_integer("input_shape", n) for n in given),)
+    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if given is None else (tuple(Input(given).shape),)
     copy = layer_from_config
     shape = next((s for s in shapes if fits(copy(type(layer), layer.config()), s)), None)
     if shape is None:

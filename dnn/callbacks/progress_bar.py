@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 
 from dnn.io.notices import SteadyOutput, say
 from dnn.training.callback import Callback, Progress
-from dnn.validation.settings import is_integer, require
+from dnn.validation.settings import require
 
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
@@ -94,7 +94,7 @@ def progress_for_stdout(headline: str = "") -> Callback:
 
 def require_verbose(verbose: str | int) -> None:
     """Raise InputError unless this is a value of Keras's ``verbose``."""
-    fits = (is_integer(verbose) or isinstance(verbose, (str, bool))) and verbose in ("auto", 0, 1, 2)
+    fits = isinstance(verbose, (str, int)) and verbose in ("auto", 0, 1, 2)
     require(fits, "verbose", verbose, "'auto', 0, 1 or 2")
 
 

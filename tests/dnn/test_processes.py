@@ -109,7 +109,7 @@ def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
 
 
 FORKS = """
-import hashlib, os, sys, threading, time
+import hashlib, os, sys, threading
 import numpy as np
 from dnn import Dense, Sequential
 
@@ -123,10 +123,12 @@ def train(epochs):
     return hashlib.sha256(model.predict(x).tobytes()).hexdigest()
 
 alone = train(2)
-other = threading.Thread(target=train, args=(10**9,), daemon=True)
-other.start()
-time.sleep(0.5)
-for _ in range(4):
+epochs, forks = map(int, sys.argv[2:])
+for i in range(forks):
+    if i == 0 or epochs == 1:
+        other = threading.Thread(target=train, args=(epochs,), daemon=True)
+        other.start()
+        other.join(0.5)
     receive, send = os.pipe()
     if os.fork() == 0:
         os.write(send, train(2).encode())
@@ -138,11 +140,14 @@ os._exit(0)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_child_forked_during_a_training_trains(name):
+@pytest.mark.parametrize(
+    ("name", "epochs", "forks"),
+    [("numpy", 10**9, 4), ("numba", 10**9, 4), ("torch", 10**9, 4), ("torch", 1, 40)],
+)
+def test_child_forked_during_or_after_a_training_trains(name, epochs, forks):
     """numpy and numba give the bits of the parent, torch those of one thread."""
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    command = [sys.executable, "-W", "ignore", "-c", FORKS, name]
+    command = [sys.executable, "-W", "ignore", "-c", FORKS, name, str(epochs), str(forks)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, env=environment)
     assert ended.stderr == ""
-    assert ended.stdout == 4 * "True\n" or (name == "torch" and ended.stdout == 4 * "False\n")
+    assert ended.stdout == forks * "True\n" or (name == "torch" and ended.stdout == forks * "False\n")

@@ -1,5 +1,6 @@
 """The page's server limits memory and connections."""
 
+import contextlib
 import io
 import socket
 import sys
@@ -86,12 +87,19 @@ def test_concurrent_large_pictures_use_bounded_memory(page_folder):
 
 
 @pytest.mark.slow
-def test_silent_connections_are_closed(page_folder):
+@pytest.mark.parametrize("first", [b"", b"GET /about HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_silent_connections_are_closed(page_folder, first):
+    """Also after a complete request and the first bytes of another one."""
     with serving("run", "--keep", "kept", cwd=page_folder) as url:
         address = urlsplit(url)
-        silent = [
-            socket.create_connection((address.hostname, address.port)) for _ in range(server.MAX_CONNECTIONS)
-        ]
+        silent = []
+        for _ in range(server.MAX_CONNECTIONS):
+            silent.append(socket.create_connection((address.hostname, address.port)))
+            if first:
+                silent[-1].sendall(first)
+                assert silent[-1].recv(4096).startswith(b"HTTP/1.1 200")
+                with contextlib.suppress(OSError):  # it is closed
+                    silent[-1].sendall(first[:-2])
         slow = socket.create_connection((address.hostname, address.port))
         slow.sendall(b"GET / HTTP/1.1\r\nHost: ")  # incomplete headers
         deadline = time.monotonic() + MAX_SECONDS
