@@ -78,19 +78,15 @@ def skip_or_fail(what: str, why: str) -> NoReturn:
     pytest.skip(f"{what}: {why}")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_torch_thread() -> None:
-    """Limit torch to one thread: on small arrays more threads are four times as slow."""
+@pytest.fixture(autouse=True)
+def reset_torch() -> None:
+    """Limit torch to one thread and seed it, whatever earlier tests set.
+
+    On small arrays more threads are four times as slow. Its layers draw initial weights.
+    """
     import torch
 
     torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True)
-def seed_torch() -> None:
-    """Seed torch, so that the initial weights of its layers do not depend on earlier tests."""
-    import torch
-
     torch.manual_seed(0)
 
 

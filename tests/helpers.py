@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backends import Backend, get_backend
+from backends import Backend, InputError, get_backend
 from dnn import Callback, Dense, Layer, Sequential
 from dnn.training.state import TrainingState
 
@@ -78,6 +78,11 @@ def assert_same_training(one, other, history, other_history):
     assert_close(weights(one), weights(other), 1e-5)
     for name, values in history.items():
         assert_close(np.array(values), np.array(other_history[name]), 1e-5, name)
+
+
+def input_error(match: str) -> AbstractContextManager[pytest.ExceptionInfo[InputError]]:
+    """Return a context that expects an InputError with a message that matches."""
+    return pytest.raises(InputError, match=match)
 
 
 def others_slow(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:

@@ -1,7 +1,6 @@
-"""A backend with its own kernel, a callback and a command-line option, added by a user's module."""
+"""A backend with its own kernel and a callback, added by a user's module."""
 
 import importlib.util
-import json
 import sys
 from types import SimpleNamespace
 
@@ -10,7 +9,6 @@ import pytest
 from helpers import small_data, small_model
 
 from backends import get_backend, registry
-from dnn.commands import train
 
 BACKEND = """
 import sys
@@ -84,24 +82,3 @@ def test_a_callback(module):
     count = module(CALLBACK, "my_callback").Count()
     history = small_model().fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
     assert history.history["updates"] == [5, 10]
-
-
-def test_a_command_line_option(monkeypatch, tmp_path, capsys):
-    """A new option is saved in config.json and checked on --resume."""
-    usual = train.make_parser
-
-    def make_parser():
-        parser = usual()
-        parser.add_argument("--repeat", type=int, default=1, help="an option of ours")
-        return parser
-
-    monkeypatch.setattr(train, "make_parser", make_parser)
-    small = ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--backend", "numpy", "--quiet"]
-    run = str(tmp_path / "run")
-    monkeypatch.setattr(sys, "argv", ["train.py", *small, "--repeat", "3", "--run-dir", run])
-    assert train.train(train.parse()) == 0
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["repeat"] == 3
-    monkeypatch.setattr(sys, "argv", ["train.py", *small, "--repeat", "x"])
-    with pytest.raises(SystemExit, match="2"):
-        train.parse()
-    assert "--repeat: invalid int value" in capsys.readouterr().err

@@ -9,13 +9,13 @@ import re
 import numpy as np
 import pytest
 from documents import NAMED_TEST, ROOT
-from helpers import build_network, same_bits, small_data, small_model, weights
+from helpers import build_network, input_error, same_bits, small_data, small_model, weights
 from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import OneHotEncoder
 
 import backends
 import dnn
-from backends import BackendUnavailable, InputError, get_backend
+from backends import BackendUnavailable, get_backend
 from dnn import Dense, Layer
 from dnn.layers import LAYERS
 from dnn.metrics import METRICS
@@ -58,7 +58,7 @@ def test_a_training_loop_of_your_own():
 
 def test_no_layer_is_shared():
     layer = Dense(3)
-    with pytest.raises(InputError, match="expected a new layer for each place"):
+    with input_error("expected a new layer for each place"):
         build_network([layer, layer], (3,))
     assert build_network([Dense(3), Dense(3)], (3,)).parameters.count == 24
 
@@ -66,16 +66,16 @@ def test_no_layer_is_shared():
 def test_no_other_methods_of_keras():
     model = small_model()
     assert not any(hasattr(model, name) for name in ("add", "train_on_batch", "test_on_batch"))
-    with pytest.raises(InputError, match=r"expected model.predict\(x\)"):
+    with input_error(r"expected model.predict\(x\)"):
         model(small_data()[0])
-    with pytest.raises(InputError, match="expected a subclass of Callback"):
+    with input_error("expected a subclass of Callback"):
         _ = dnn.LambdaCallback
     assert issubclass(type("Mine", (dnn.Callback,), {}), dnn.Callback)
 
 
 def test_no_assignment_to_the_learning_rate():
     model = small_model()
-    with pytest.raises(InputError, match=r"expected model\.compile"):
+    with input_error(r"expected model\.compile"):
         model.optimizer.learning_rate = 0.1
     model.compile(model.loss, dnn.Adam(learning_rate=0.1))
     assert model.optimizer.learning_rate == 0.1
@@ -87,7 +87,7 @@ def test_no_encoding_of_text_columns():
     models = [build_network([Dense(3, "softmax")], (n,)) for n in (2, 4)]
     for model in models:
         model.compile()
-    with pytest.raises(InputError, match="x has dtype <U4"):
+    with input_error("x has dtype <U4"):
         models[0].fit(x, y)
     losses = models[1].fit(encoded, y, epochs=5).history["loss"]
     assert losses[-1] < losses[0]
@@ -97,7 +97,7 @@ def test_no_second_input():
     assert not {"Model", "Functional", "Concatenate"} & set(dir(dnn))
     (x, y), model = small_data(), small_model()
     for both in ([x[:, :2], x[:, 2:]], {"a": x[:, :2], "b": x[:, 2:]}):
-        with pytest.raises(InputError, match="x "):
+        with input_error("x "):
             model.fit(both, y)
     model.fit(np.concatenate([x[:, :2], x[:, 2:]], axis=1), y)
 
@@ -117,7 +117,7 @@ def test_no_autograd():
 
 def test_no_half_precision():
     for dtype in ("float16", "bfloat16"):
-        with pytest.raises(InputError, match=f"dtype is '{dtype}', expected one of float32, float64"):
+        with input_error(f"dtype is '{dtype}', expected one of float32, float64"):
             get_backend("torch", dtype=dtype)
     with pytest.raises(BackendUnavailable, match="precision 'tf32' needs a CUDA device"):
         get_backend("torch", precision="tf32")

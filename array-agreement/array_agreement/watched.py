@@ -200,7 +200,7 @@ class WatchedNamespace:
         call = Call(name, function, args, kwargs, self.wide)
         if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
-        key = (name, *kwargs, *map(_dtype_or_type, leaves(args) + leaves(kwargs)))
+        key = tuple(map(_dtype_or_type, leaves([name, args, kwargs, tuple(kwargs)])))
         if key not in self._dtypes or name in VALUE_DTYPES:
             declared = call.run(unwrap_narrow)
             dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)

@@ -8,9 +8,9 @@ import types
 import array_api_compat.numpy as npx
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import input_error, same_bits
 
-from backends import InputError, get_backend
+from backends import get_backend
 from backends.dispatch import FLOAT_DTYPES, Override, kernel_keys, overrides_in, usable_overrides
 from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS
@@ -76,11 +76,11 @@ def test_check_rejects_foreign_arrays(taker, giver):
     array = giver.zeros(2)
     assert not taker.owns(array)
     expected = f"images is a .*expected an array of the backend '{taker.name}'.*from_host"
-    with pytest.raises(InputError, match=expected) as caught:
+    with input_error(expected) as caught:
         taker.check("images", array)
     if taker.name == giver.name:
         assert str(giver.device) in str(caught.value)
-    with pytest.raises(InputError, match=r"images is a builtins\.list"):
+    with input_error(r"images is a builtins\.list"):
         taker.check("images", [1.0])
 
 

@@ -11,11 +11,10 @@ import array_api_compat.numpy as npx
 import numpy as np
 import pytest
 import torch
-from helpers import both_dtypes
+from helpers import both_dtypes, input_error
 
 from backends import (
     BackendUnavailable,
-    InputError,
     available_backends,
     backend_names,
     get_backend,
@@ -51,7 +50,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
     ],
 )
 def test_refused(name, options, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         get_backend(name, **options)
 
 
@@ -194,7 +193,7 @@ def test_registered_backend(monkeypatch):
     assert get_backend("mine", dtype="float64").dtype == np.float64
     assert get_backend("numpy").name == "numpy"
     assert available_backends()["mine"] is None
-    with pytest.raises(InputError, match="did you mean 'mine'"):
+    with input_error("did you mean 'mine'"):
         get_backend("mime")
     assert set(asked) == {"dnn.backends"}
 

@@ -1,10 +1,9 @@
 """Errors of Sequential and compile, and the summary of a model."""
 
 import pytest
-from helpers import NUMPY, small_data, small_model
+from helpers import NUMPY, input_error, small_data, small_model
 
 import dnn
-from backends import InputError
 from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequential
 
 
@@ -13,7 +12,7 @@ from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequenti
     [
         ([], {}, "layers is empty"),
         (["dense"], {}, r"layers\[0\] is 'dense', expected a Layer"),
-        ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or a Backend"),
+        ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or get_backend"),
         ([Dense(2)], {"backend": "numpi"}, "backend is 'numpi'.*did you mean 'numpy'"),
         ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
         ([Dense(2)], {"input_shape": ()}, "input_shape is empty"),
@@ -22,16 +21,16 @@ from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequenti
 )
 def test_build_rejects_invalid_models(layers, options, message):
     arguments = {"input_shape": (6,), "backend": NUMPY, **options}
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         Sequential(layers, **arguments)
 
 
 def test_a_layer_belongs_to_one_model():
     layer = Dense(6)
-    with pytest.raises(InputError, match="'Dense' is in the model already"):
+    with input_error("'Dense' is in the model already"):
         Sequential([layer, layer], input_shape=(6,), backend=NUMPY)
     Sequential([layer], input_shape=(6,), backend=NUMPY)
-    with pytest.raises(InputError, match="'dense_1' is in a model already"):
+    with input_error("'dense_1' is in a model already"):
         Sequential([Dense(6), layer], input_shape=(6,), backend=NUMPY)
 
 
@@ -48,7 +47,7 @@ def test_a_layer_belongs_to_one_model():
 )
 def test_compile_rejects_invalid_arguments(output, arguments, message):
     model = small_model(NUMPY, output=output, compiled=False)
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.compile(**arguments)
     assert model.loss is None
 

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import NUMPY, same_bits, small_data, small_model, weights
+from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
-from backends import InputError, get_backend
+from backends import get_backend
 from dnn import Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
 
 
@@ -107,7 +107,7 @@ class Named(Sequential):
 @pytest.mark.parametrize("copied", WAYS)
 def test_classes_of_your_own(copied):
     assert type(copied(trained(NUMPY, Named))) is Named
-    with pytest.raises(InputError, match=r"a Narrow cannot be copied .* use save and load_model"):
+    with input_error(r"a Narrow cannot be copied .* use save and load_model"):
         copied(Narrow(3, NUMPY))
 
 
@@ -115,5 +115,5 @@ def test_a_wrapped_backend_cannot_be_pickled():
     backend = NUMPY.with_wrapper(lambda name, kind, kernel: kernel)
     model = small_model(backend)
     assert same_bits(weights(copy.copy(model)), weights(model))
-    with pytest.raises(InputError, match="cannot be pickled; use save"):
+    with input_error("cannot be pickled; use save"):
         pickle.dumps(model)

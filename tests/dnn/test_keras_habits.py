@@ -5,10 +5,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, same_bits, small_data, small_model, weights
+from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
 import dnn
-from backends import InputError
 from dnn import Adam, Dense, Input, MaxPooling1D, Sequential
 from dnn.keras_names import MODEL_NAMES, MODULE_NAMES
 
@@ -44,7 +43,7 @@ def test_names_that_exist_are_not_refused():
 def test_a_missing_method_names_what_to_use(name):
     model = small_model()
     assert not hasattr(model, name)
-    with pytest.raises(InputError, match=f"a Sequential has no {name}, expected "):
+    with input_error(f"a Sequential has no {name}, expected "):
         getattr(model, name)
 
 
@@ -70,7 +69,7 @@ def test_a_missing_method_names_what_to_use(name):
 def test_what_stays_out_names_what_to_use(call, words):
     model = small_model()
     before = weights(model)
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         call(model)
     assert same_bits(weights(model), before)
 

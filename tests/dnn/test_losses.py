@@ -5,9 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, NUMPY64, assert_close, build_network, others_slow, small_data, small_model
+from helpers import (
+    NUMPY,
+    NUMPY64,
+    assert_close,
+    build_network,
+    input_error,
+    others_slow,
+    small_data,
+    small_model,
+)
 
-from backends import InputError
 from backends.reference import KERNELS
 from dnn import (
     Activation,
@@ -100,9 +108,7 @@ def test_the_activation_of_the_loss_must_be_last(after):
     if after.parameter_shapes():
         model.compile()  # something is trained after it: no oversight
     else:
-        with pytest.raises(
-            InputError, match=r"'dense_2' ends in softmax and is followed by .*expected the reverse order"
-        ):
+        with input_error(r"'dense_2' ends in softmax and is followed by .*expected the reverse order"):
             model.compile()
     model.compile("mean_squared_error")
 
@@ -115,13 +121,13 @@ def test_accepts_a_softmax_followed_by_an_activation():
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
 def test_hinge_rejects_nonnegative_outputs(activation):
     model = build_network([Dense(3, activation)], (4,))
-    with pytest.raises(InputError, match=f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
+    with input_error(f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
         model.compile("hinge")
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan"), "0.1"])
 def test_label_smoothing_out_of_range(smoothing):
-    with pytest.raises(InputError, match=r"label_smoothing is .*at least 0 and below 1"):
+    with input_error(r"label_smoothing is .*at least 0 and below 1"):
         CategoricalCrossentropy(label_smoothing=smoothing)
 
 
@@ -139,11 +145,11 @@ def test_labels_that_do_not_fit(loss, y, message):
     model = small_model(output="linear", compiled=False)
     model.compile(loss)
     x, _ = small_data()
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.fit(x, y, batch_size=10)
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.evaluate(x, y)
-    with pytest.raises(InputError, match=r"validation_data\[1\] h(olds|as)"):
+    with input_error(r"validation_data\[1\] h(olds|as)"):
         model.fit(x, np.argmax(y, axis=1), batch_size=10, validation_data=(x, y))
     assert model.epochs_done == 0
 
@@ -151,13 +157,13 @@ def test_labels_that_do_not_fit(loss, y, message):
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
 def test_rejects_softmax_of_one_output(loss):
     model = build_network([Dense(1, "softmax")])
-    with pytest.raises(InputError, match=r"1 output.*binary_crossentropy"):
+    with input_error(r"1 output.*binary_crossentropy"):
         model.compile(loss)
 
 
 def test_rejects_other_activations():
     model = small_model(output="softmax", compiled=False)
-    with pytest.raises(InputError, match=r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
+    with input_error(r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
         model.compile("binary_crossentropy")
 
 
@@ -226,9 +232,9 @@ def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
 def test_pos_weight_is_saved_and_validated(tmp_path):
     model = small_model(output="sigmoid", compiled=False)
     for bad in (-1.0, (1.0, np.nan, 1.0), "a", None):
-        with pytest.raises(InputError, match="pos_weight is "):
+        with input_error("pos_weight is "):
             BinaryCrossentropy(pos_weight=bad)
-    with pytest.raises(InputError, match="pos_weight has 2 numbers, expected 3, one for each output"):
+    with input_error("pos_weight has 2 numbers, expected 3, one for each output"):
         model.compile(BinaryCrossentropy(pos_weight=(1.0, 2.0)))
     model.compile(BinaryCrossentropy(pos_weight=[1.0, 2.0, 3.0]))
     model.save(tmp_path / "m.safetensors")

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, Kept, build_network, small_data
+from helpers import NUMPY, NUMPY64, Kept, build_network, input_error, small_data
 
-from backends import InputError
 from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError
 from dnn.metrics import METRICS, metric_of
 
@@ -176,13 +175,13 @@ def loss(y, outputs):
 ])  # fmt: skip
 def test_rejects_invalid_arguments(metrics, words):
     _, y = small_data()
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         fit_model(3, "softmax", "categorical_crossentropy", y, NUMPY, metrics=metrics)
 
 
 @pytest.mark.parametrize("name", ["loss", "seconds", "epoch", "val_mine", "my own"])
 def test_rejects_reserved_and_invalid_metric_names(name):
-    with pytest.raises(InputError, match="a metric is named"):
+    with input_error("a metric is named"):
         metric_of(mean_output, name)
 
 
@@ -190,7 +189,7 @@ def test_rejects_metric_functions_of_wrong_shape():
     def twice(y, outputs):
         return outputs
 
-    with pytest.raises(InputError, match=r"metric twice returned shape \(10, 3\), expected \(10,\)"):
+    with input_error(r"metric twice returned shape \(10, 3\), expected \(10,\)"):
         fit_model(3, "softmax", "mse", small_data()[1], NUMPY, metrics=[twice])
 
 

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, assert_close, build_network, same_bits, small_data, small_model, weights
+from helpers import (
+    NUMPY,
+    assert_close,
+    build_network,
+    input_error,
+    same_bits,
+    small_data,
+    small_model,
+    weights,
+)
 
-from backends import InputError
 from dnn import SGD, Adam, AdamW, Dense, OneCycle
 from dnn.training.loop import Batches
 from dnn.validation.examples import Examples
@@ -125,7 +133,7 @@ def test_an_epoch_matches_plain_sgd(backend, batch_size):
 def test_fit_rejects_invalid_arguments_without_changes(options, message):
     model = small_model()
     before = weights(model)
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.fit(*small_data(), **{"batch_size": 10, **options})
     assert same_bits(weights(model), before)
     assert model.epochs_done == 0
@@ -203,13 +211,13 @@ def test_predict_works_without_compile_but_evaluate_does_not():
     x, y = small_data()
     assert model.predict(x).dtype == np.float32
     for call in (model.fit, model.evaluate):
-        with pytest.raises(InputError, match=r"no loss yet, expected a call of model\.compile"):
+        with input_error(r"no loss yet, expected a call of model\.compile"):
             call(x, y)
 
 
 def test_rejects_batches_without_reserved_buffers():
     model = small_model()
-    with pytest.raises(InputError, match=r"no buffers are reserved for batches of 5, .*model.reserve\(5"):
+    with input_error(r"no buffers are reserved for batches of 5, .*model.reserve\(5"):
         model.forward(model.backend.zeros((5, *model.input_shape)), training=False)
 
 

@@ -10,8 +10,9 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from helpers import input_error
 
-from backends import BackendUnavailable, InputError, available_backends, get_backend, registry
+from backends import BackendUnavailable, available_backends, get_backend, registry
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compilation
 from backends.cupy import diagnosis as cupy_diagnosis
@@ -127,7 +128,7 @@ def test_uses_the_first_visible_gpu(card):
     for device in (None, "cuda", "cuda:0", card.module.cuda.Device(0)):
         assert get_backend("cupy", device).device.id == 0
     for device in ("gpu", "cuda:x", "cuda:-1", "cpu", 0):
-        with pytest.raises(InputError, match="expected 'cuda' for the backend 'cupy'"):
+        with input_error("expected 'cuda' for the backend 'cupy'"):
             get_backend("cupy", device)
     with pytest.raises(
         BackendUnavailable, match=r"first of 2 visible .* got device 'cuda:1'.*CUDA_VISIBLE_DEVICES=1$"
@@ -149,7 +150,7 @@ def test_rejects_tf32_on_old_gpus(card, capability, holds):
     if holds:
         assert get_backend("cupy", precision="tf32").precision == "tf32"
     else:
-        with pytest.raises(InputError, match=r"'tf32' on compute capability 7\.5, expected .* 8\.0 or newer"):
+        with input_error(r"'tf32' on compute capability 7\.5, expected .* 8\.0 or newer"):
             get_backend("cupy", precision="tf32")
     assert get_backend("cupy").precision == "float32"
 

@@ -6,10 +6,11 @@ import types
 
 import pytest
 import torch
+from helpers import input_error
 from torch.cuda.jiterator import _CodeParser
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from backends import BackendUnavailable, InputError, get_backend
+from backends import BackendUnavailable, get_backend
 from backends.cupy import sources
 from backends.nvidia import Card
 from backends.reference import KERNELS
@@ -57,7 +58,7 @@ def test_parses_devices(cards, monkeypatch):
         _parse_device("cuda:2", "float32")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert _parse_device("mps", "float32") == torch.device("mps", 0)
-    with pytest.raises(InputError, match="expected 'float32' on the device 'mps'"):
+    with input_error("expected 'float32' on the device 'mps'"):
         _parse_device("mps", "float64")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(BackendUnavailable, match="needs Apple's Metal"):
@@ -107,14 +108,14 @@ def test_precision_sets_torchs_switches(cards, monkeypatch, precision, products)
 def test_rejects_tf32_on_old_gpus(cards, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
-    with pytest.raises(InputError, match=r"'tf32' on Tesla T4, expected .* capability 8\.0 or newer; use"):
+    with input_error(r"'tf32' on Tesla T4, expected .* capability 8\.0 or newer; use"):
         make("cuda", "float32", True, "tf32")
 
 
 def test_only_the_cpu_has_threads(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     assert (get_backend("torch").thread_count, on_meta().thread_count) == (7, 1)
-    with pytest.raises(InputError, match="the backend 'torch' does not support it"):
+    with input_error("the backend 'torch' does not support it"):
         on_meta().set_threads(2)
 
 

@@ -4,9 +4,8 @@ from inspect import signature
 
 import numpy as np
 import pytest
-from helpers import NUMPY, same_bits, small_data, small_model, weights
+from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
-from backends import InputError
 from dnn import SGD, Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
@@ -148,7 +147,7 @@ def test_checkpoint_remembers_the_best_over_fits(tmp_path):
 @pytest.mark.parametrize("make", [EarlyStopping, lambda: ModelCheckpoint("best", save_best_only=True)])
 def test_rejects_monitors_that_are_not_in_the_logs(make):
     model = small_model()
-    with pytest.raises(InputError, match=r"monitor is 'val_loss', expected one of loss.*validation_split"):
+    with input_error(r"monitor is 'val_loss', expected one of loss.*validation_split"):
         model.fit(*small_data(), batch_size=10, callbacks=[make()])
 
 
@@ -162,13 +161,13 @@ def test_rejects_monitors_that_are_not_in_the_logs(make):
     ],
 )
 def test_rejects_invalid_settings(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         make()
 
 
 def test_rejects_paths_that_cannot_be_formatted():
     model = small_model()
-    with pytest.raises(InputError, match=r"cannot be formatted .*epoch, loss"):
+    with input_error(r"cannot be formatted .*epoch, loss"):
         model.fit(*small_data(), batch_size=10, callbacks=[ModelCheckpoint("{nothing}")])
 
 
@@ -202,6 +201,6 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
 )
 def test_rejects_invalid_validation_split(options, message):
     model = small_model()
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.fit(*small_data(), batch_size=30, **options)
     assert model.epochs_done == 0

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import small_data, small_model
+from helpers import input_error, small_data, small_model
 
-from backends import InputError
 from dnn import CSVLogger, JSONLogger, TensorBoard
 
 
@@ -49,7 +48,7 @@ def test_csv_keeps_the_columns_of_the_file(tmp_path):
 def test_csv_does_not_append_to_another_file(tmp_path):
     path = tmp_path / "other.csv"
     path.write_text("x,y\n1,2\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"begins with \['x', 'y'\]"):
+    with input_error(r"begins with \['x', 'y'\]"):
         fit(CSVLogger(path, append=True))
     assert path.read_text(encoding="utf-8") == "x,y\n1,2\n"
 
@@ -57,7 +56,7 @@ def test_csv_does_not_append_to_another_file(tmp_path):
 @pytest.mark.parametrize("content", [b"\x83\xff\x00", b"x" * 200_000, b'"' + b"x" * 200_000])
 def test_csv_does_not_append_to_binary_files(tmp_path, content):
     (tmp_path / "log").write_bytes(content)
-    with pytest.raises(InputError, match="expected a CSVLogger's file"):
+    with input_error("expected a CSVLogger's file"):
         CSVLogger(tmp_path / "log", append=True).on_train_begin(1, 1, 1)
     assert (tmp_path / "log").read_bytes() == content
 
@@ -98,7 +97,7 @@ def test_each_epoch_is_written_before_an_interruption(tmp_path, make):
 
 @pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
 def test_rejects_missing_folders(tmp_path, make):
-    with pytest.raises(InputError, match=r"cannot be written .*expected a file in a folder that exists"):
+    with input_error(r"cannot be written .*expected a file in a folder that exists"):
         fit(make(tmp_path / "none" / "log"))
 
 
@@ -136,5 +135,5 @@ def test_tensorboard_really_writes(tmp_path):
 
 def test_tensorboard_without_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)  # importing it raises
-    with pytest.raises(InputError, match=r'pip install -e "\.\[tensorboard\]"'):
+    with input_error(r'pip install -e "\.\[tensorboard\]"'):
         TensorBoard()

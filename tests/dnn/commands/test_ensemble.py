@@ -7,11 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import assert_refused, run_here
-from helpers import NUMPY
+from helpers import NUMPY, input_error
 from matplotlib.figure import Figure
 from PIL import Image
 
-from backends import InputError
 from dnn import load_model
 from dnn.commands import calibration, ensemble, evaluate, options
 from dnn.commands.calibration import (
@@ -182,9 +181,7 @@ def test_rejects_runs_of_other_shapes(monkeypatch):
     assert ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
     assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
     for other in (inputs, outputs):
-        with pytest.raises(
-            InputError, match=r"has input shape .* and output shape .*runs with the same shapes"
-        ):
+        with input_error(r"has input shape .* and output shape .*runs with the same shapes"):
             ensemble.open_ensemble([a, a, other], arguments)
 
 
@@ -209,7 +206,7 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     assert line == "no confidence threshold reaches an accuracy of 99.9% on the held-out images"
     assert found["sure_from"] is None
     for wrong in (-0.01, 1.01):
-        with pytest.raises(InputError, match="not probabilities"):
+        with input_error("not probabilities"):
             list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
     list(
         evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found)

@@ -6,9 +6,8 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
-from helpers import NUMPY, same_bits, small_data, small_model
+from helpers import NUMPY, input_error, same_bits, small_data, small_model
 
-from backends import InputError
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.checkpoints import load_model
@@ -53,7 +52,7 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     assert latest_state(place).epoch == 4
     saved = load_model(place / MODEL_FILE, NUMPY).parameters.to_host()
     assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
-    with pytest.raises(InputError, match="in use by another training"):  # it is locked again
+    with input_error("in use by another training"):  # it is locked again
         RunFolder(place, resume=True)
 
 
@@ -71,7 +70,7 @@ def test_training_continues_without_its_folder(tmp_path, caplog):
     history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Replace(place, 1), folder])
     assert history.epoch == [1, 2, 3]
     assert "training continues" in caplog.text
-    with pytest.raises(InputError, match="cannot be written"):
+    with input_error("cannot be written"):
         folder.save(model)
 
 
@@ -102,7 +101,7 @@ def test_a_killed_start_leaves_the_folder_usable(tmp_path):
     folder = RunFolder(tmp_path, config={"seed": 3})
     small_model().fit(*small_data(), callbacks=[folder])
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG_FILE, METRICS_FILE]
-    with pytest.raises(InputError, match="not an empty folder"):
+    with input_error("not an empty folder"):
         RunFolder(tmp_path)
 
 
@@ -149,5 +148,5 @@ def test_make_unique_folder(tmp_path, monkeypatch):
     assert names == [f"20260102-030405-numpy{end}" for end in ("", "-2", "-3")]
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with input_error("cannot be written"):
         make_unique_folder(tmp_path / "file", "numpy")

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import NUMPY, build_network
+from helpers import NUMPY, build_network, input_error
 
-from backends import InputError
 from dnn import SGD, Dense, LinearDecay, agreement
 from dnn.agreement import Record
 from dnn.commands import agree, train
@@ -49,7 +48,7 @@ def test_a_preset_sets_options_that_were_not_given(parse_words):
     assert (options.epochs, options.batch_size) != (10, 100)
     options = train.apply_preset(parse_words("--preset", "quick", "--epochs", 10, "--batch-size", 100))
     assert (options.epochs, options.batch_size) == (10, 100)
-    with pytest.raises(InputError, match="did you mean 'quick'"):
+    with input_error("did you mean 'quick'"):
         train.apply_preset(parse_words("--preset", "quik"))
 
 
@@ -59,7 +58,7 @@ def test_a_preset_sets_options_that_were_not_given(parse_words):
      ("--learning-rate", 1), ("--schedule", "linear"), ("--warmup", 0)],
 )  # fmt: skip
 def test_rejects_options_that_a_preset_sets(parse_words, words):
-    with pytest.raises(InputError, match=f"^{words[0]} was given with --preset"):
+    with input_error(f"^{words[0]} was given with --preset"):
         train.apply_preset(parse_words("--preset", "quick", *words))
 
 
@@ -81,7 +80,7 @@ def test_build_model(parse_words):
     model = build_model(options, NUMPY, make_data(), 250)
     assert model.optimizer == PRESETS["quick"].optimizer(9)  # 250 examples are 2.5 batches of 100
     options.preset = "quik"  # possible in a config.json
-    with pytest.raises(InputError, match="did you mean 'quick'"):
+    with input_error("did you mean 'quick'"):
         build_model(options, NUMPY, make_data(), 250)
 
 
@@ -174,7 +173,7 @@ def test_options_allowed_with_resume(parse_words, run, words):
 
 @pytest.mark.parametrize("words", REJECTED)
 def test_rejects_other_options_with_resume(parse_words, run, words):
-    with pytest.raises(InputError, match=f"^{words.split()[0]} was given with --resume"):
+    with input_error(f"^{words.split()[0]} was given with --resume"):
         merge_options(parse_words("--resume", run, *words.split()))
 
 
@@ -183,10 +182,10 @@ def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
     without = {name: value for name, value in config.items() if name != "warmup"}
     for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
         (run / "config.json").write_text(json.dumps(content))
-        with pytest.raises(InputError, match=f"no valid '{name}'"):
+        with input_error(f"no valid '{name}'"):
             merge_options(parse_words("--resume", run))
     (run / "result.json").touch()
-    with pytest.raises(InputError, match="is finished"):
+    with input_error("is finished"):
         merge_options(parse_words("--resume", run))
 
 
@@ -199,7 +198,7 @@ def test_require_state_fits():
         (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
         (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
     ):  # fmt: skip
-        with pytest.raises(InputError, match="the saved state"):
+        with input_error("the saved state"):
             train.require_state_fits(SimpleNamespace(epoch=epoch, history=lines), epochs)
 
 
@@ -310,7 +309,7 @@ def test_agree_options(run_agree, monkeypatch):
     assert (found["check"][2], found["L5"]) == (["L0"], (9, 360, 2, 4))
     assert run_agree("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
     monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
-    with pytest.raises(InputError, match=r"levels L3 compare nothing .* at L0 to L2"):
+    with input_error(r"levels L3 compare nothing .* at L0 to L2"):
         run_agree("--levels", "L3", "--backends", "numpy")
 
 

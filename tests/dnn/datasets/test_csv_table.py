@@ -4,10 +4,9 @@ import os
 
 import numpy as np
 import pytest
-from helpers import build_network
+from helpers import build_network, input_error
 from hostile import assert_sentence
 
-from backends import InputError
 from dnn import Dense
 from dnn.datasets import load_csv
 
@@ -21,9 +20,7 @@ def write(tmp_path, text):
 
 
 def test_table_with_classes(tmp_path):
-    with pytest.raises(
-        InputError, match=r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; encode"
-    ):
+    with input_error(r"column 'kind' of .* holds 'cat' on line 2, expected a finite number; encode"):
         load_csv(write(tmp_path, CSV), "price")
     without = CSV.replace(",price", "").replace(",3\n", "\n").replace(",4\n", "\n").replace(",5\n", "\n")
     x, y, columns, classes, lines = load_csv(write(tmp_path, without), target="kind")
@@ -96,7 +93,7 @@ def test_table_with_several_targets(tmp_path):
     ],
 )
 def test_rejects_bad_tables(tmp_path, text, target, message):
-    with pytest.raises(InputError, match=message) as caught:
+    with input_error(message) as caught:
         load_csv(write(tmp_path, text), target)
     assert_sentence(caught.value)
 
@@ -104,14 +101,14 @@ def test_rejects_bad_tables(tmp_path, text, target, message):
 def test_rejects_files_that_are_not_tables(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00\n")
     for path in (tmp_path / "nowhere.csv", tmp_path, tmp_path / "bytes"):
-        with pytest.raises(InputError, match="cannot be read as a CSV file"):
+        with input_error("cannot be read as a CSV file"):
             load_csv(path, "a")
 
 
 def test_rejects_pipes_and_devices(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(InputError, match=r"cannot be read as a CSV file \(not a regular file\)"):
+        with input_error(r"cannot be read as a CSV file \(not a regular file\)"):
             load_csv(path, "a")
 
 

@@ -6,9 +6,9 @@ import io
 
 import numpy as np
 import pytest
+from helpers import input_error
 from PIL import Image, ImageDraw
 
-from backends.errors import InputError
 from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
 from dnn.datasets.paper import _share_nearby
@@ -152,7 +152,7 @@ def test_bytes_and_file_give_the_same_result(tmp_path):
     path = save(draw_page(), tmp_path / "a.png")
     np.testing.assert_array_equal(load_digit_image(path.read_bytes()), load_digit_image(path))
     for content in (b"", b"no picture", path.read_bytes()[:100]):
-        with pytest.raises(InputError, match=r"^the picture "):
+        with input_error(r"^the picture "):
             load_digit_image(content)
 
 
@@ -233,16 +233,16 @@ def png_bytes():
 def test_rejects_files_that_are_not_images(content, complaint, tmp_path):
     path = tmp_path / "digit.png"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=complaint) as caught:
+    with input_error(complaint) as caught:
         load_digit_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_rejects_paths_that_are_not_files(tmp_path):
-    with pytest.raises(InputError, match=r"none\.png does not exist"):
+    with input_error(r"none\.png does not exist"):
         load_digit_image(tmp_path / "none.png")
-    with pytest.raises(InputError, match="is a folder, expected a PNG or JPEG"):
+    with input_error("is a folder, expected a PNG or JPEG"):
         load_digit_image(tmp_path)
 
 
@@ -251,7 +251,7 @@ def test_rejects_paths_that_are_not_files(tmp_path):
 def test_a_blank_page(size, level, tmp_path):
     noise = np.random.default_rng(0).normal(180, 4, (300, 300)).astype(np.uint8)
     for page in (Image.new("L", size, level), Image.new("RGBA", size), Image.fromarray(noise)):
-        with pytest.raises(InputError, match=r"a\.png shows no ink"):
+        with input_error(r"a\.png shows no ink"):
             load_digit_image(save(page, tmp_path / "a.png"))
 
 
@@ -264,13 +264,13 @@ def test_image_shape_of():
     assert image_shape_of((12, 9)) == (12, 9)
     assert image_shape_of((1, 28, 28)) == (28, 28)
     for bad in ((10,), (0,), (3, 32, 32), ()):
-        with pytest.raises(InputError, match="input_shape is"):
+        with input_error("input_shape is"):
             image_shape_of(bad)
 
 
 def test_image_shape_must_be_two_numbers(tmp_path):
     for bad in ((28,), (0, 28), (1, 50_000_001)):
-        with pytest.raises(InputError, match="image_shape is"):
+        with input_error("image_shape is"):
             load_digit_image(tmp_path / "a.png", bad)
-    with pytest.raises(InputError, match="does not exist"):
+    with input_error("does not exist"):
         load_digit_image(tmp_path / "a.png", (1, 50_000_000))

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import build_network
+from helpers import build_network, input_error
 from hostile import assert_sentence
 from PIL import Image
 
-from backends import InputError
 from dnn import Dense, Flatten
 from dnn.datasets import load_image_folder
 
@@ -75,17 +74,17 @@ def test_picture_modes(tmp_path, mode, grey):
 )
 def test_rejects_bad_folders(pictures, change, options, message):
     change(pictures)
-    with pytest.raises(InputError, match=message) as caught:
+    with input_error(message) as caught:
         load_image_folder(**{"path": pictures, "size": (6, 8), **options})
     assert_sentence(caught.value)
 
 
 def test_rejects_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="holds no folder, expected one for each class"):
+    with input_error("holds no folder, expected one for each class"):
         load_image_folder(tmp_path, size=(3, 3))
 
 
 def test_rejects_a_size_beyond_all_memory(pictures):
-    with pytest.raises(InputError, match=r"size is .*, expected at most 50 megapixels"):
+    with input_error(r"size is .*, expected at most 50 megapixels"):
         load_image_folder(pictures, size=(10**6, 10**6))

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, build_network
+from helpers import NUMPY, NUMPY64, build_network, input_error
 from scipy import ndimage
 
-from backends import InputError, get_backend
+from backends import get_backend
 from dnn import Dense, Flatten, RandomElastic, RandomRotation, RandomTranslation, Reshape
 from dnn.random import random_integers, stream_key
 
@@ -168,20 +168,20 @@ def test_inference_does_not_change_images(backend):
 
 def test_rejects_invalid_positions_and_settings(make_backend):
     numpy = make_backend("numpy")
-    with pytest.raises(InputError, match=r"follows a trained layer"):
+    with input_error(r"follows a trained layer"):
         build_network([Dense(16), Reshape((4, 4)), RandomTranslation(1)], (16,), numpy)
-    with pytest.raises(InputError, match=r"expected images .*put Reshape before it"):
+    with input_error(r"expected images .*put Reshape before it"):
         build_network([RandomRotation(5.0)], (16,), numpy)
-    with pytest.raises(InputError, match="pixels is 0"):
+    with input_error("pixels is 0"):
         RandomTranslation(0)
-    with pytest.raises(InputError, match="degrees is -1"):
+    with input_error("degrees is -1"):
         RandomRotation(-1)
-    with pytest.raises(InputError, match="strength is -1"):
+    with input_error("strength is -1"):
         RandomElastic(-1)
-    with pytest.raises(InputError, match="degrees is 360"):
+    with input_error("degrees is 360"):
         RandomRotation(360.0)
     for name, wrong in (("sigma", 0), ("degrees", 180), ("scale", 1), ("scale", -0.1), ("shear", -0.1)):
-        with pytest.raises(InputError, match=f"{name} is {wrong}"):
+        with input_error(f"{name} is {wrong}"):
             RandomElastic(1.0, **{name: wrong})
     usual = RandomElastic(1.0)
     assert (usual.sigma, usual.degrees, usual.scale, usual.shear) == (5.0, 0.0, 0.0, 0.0)

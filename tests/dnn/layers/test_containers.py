@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, weights
+from helpers import NUMPY, NUMPY64, build_network, input_error, same_bits, small_data, weights
 
-from backends import InputError
 from dnn import (
     SGD,
     Activation,
@@ -190,7 +189,7 @@ def test_to_torch_and_back_bit_by_bit(logits):
 def test_a_foreign_module_of_the_same_name_is_not_converted():
     mine = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
     module = torch.nn.Sequential(torch.nn.Linear(3, 3), mine([torch.nn.Sequential(torch.nn.Linear(3, 3))]))
-    with pytest.raises(InputError, match="module '1' is"):
+    with input_error("module '1' is"):
         twin.from_torch(module, NUMPY)
 
 
@@ -216,7 +215,7 @@ def test_a_foreign_module_of_the_same_name_is_not_converted():
     ],
 )  # fmt: skip
 def test_rejects_invalid_arguments(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         make()
 
 
@@ -240,5 +239,5 @@ def test_a_block_is_its_layers():
 def test_an_inner_layer_belongs_to_one_model():
     layer = Dense(6)
     build(Residual([layer]))
-    with pytest.raises(InputError, match="is in a model"):
+    with input_error("is in a model"):
         build(Residual([layer]))

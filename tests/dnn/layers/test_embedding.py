@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, assert_close, build_network, same_bits, weights
+from helpers import NUMPY, NUMPY64, assert_close, build_network, input_error, same_bits, weights
 
-from backends import InputError
 from dnn import SGD, Conv1D, Dense, Dropout, Embedding, Flatten, Parallel
 from dnn.interop import torch as twin
 
@@ -79,7 +78,7 @@ def test_rejects_numbers_that_are_no_categories(bad):
     x[3, 2] = bad
     model = build(NUMPY)
     for call in (lambda: model.fit(x, y), lambda: model.predict(x), lambda: model.evaluate(x, y)):
-        with pytest.raises(InputError, match=r"x holds .*expected integers from 0 to 299"):
+        with input_error(r"x holds .*expected integers from 0 to 299"):
             call()
 
 
@@ -97,5 +96,5 @@ def test_rejects_numbers_that_are_no_categories(bad):
     ],
 )
 def test_rejects_invalid_arguments(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         build_network([*make(), Flatten(), Dense(2)], (4,))

@@ -10,13 +10,13 @@ from helpers import (
     assert_close,
     both_dtypes,
     build_network,
+    input_error,
     no_reads_back,
     same_bits,
     weights,
 )
 from sklearn.datasets import load_digits
 
-from backends import InputError
 from dnn import (
     SGD,
     Adam,
@@ -91,7 +91,7 @@ def test_shapes(layer, shape, expected):
     ],
 )
 def test_rejects_invalid_settings(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         make()
 
 
@@ -119,7 +119,7 @@ def test_rejects_invalid_settings(make, message):
     ],
 )
 def test_rejects_impossible_orders_and_names_the_cure(layers, shape, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         build(*layers, shape=shape)
 
 

@@ -4,9 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import NUMPY, assert_same_training, build_network, small_data
+from helpers import NUMPY, assert_same_training, build_network, input_error, small_data
 
-from backends import InputError
 from dnn import Activation, Dense
 from dnn.agreement.samples import samples
 from dnn.layers import LAYERS
@@ -28,7 +27,7 @@ def model_of(*layers, shape=(4,)):
     ],
 )
 def test_rejects_invalid_arguments(arguments, options, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         Dense(*arguments, **options)
 
 
@@ -38,7 +37,7 @@ def test_initializer_follows_the_activation():
 
 
 def test_rejects_images_and_names_the_cure():
-    with pytest.raises(InputError, match=r"got examples of shape \(28, 28\).*reshape .* \(784,\)"):
+    with input_error(r"got examples of shape \(28, 28\).*reshape .* \(784,\)"):
         model_of(Dense(2), shape=(28, 28))
 
 
@@ -50,10 +49,10 @@ def test_a_layer_outside_a_model_names_the_cure(name):
     settings = LAYERS[name].examples[0]
     layer = LAYERS[name](**settings)
     x = np.zeros((2, 4), np.float32)
-    with pytest.raises(InputError, match=f"a {name} layer was called like a function, expected Sequential"):
+    with input_error(f"a {name} layer was called like a function, expected Sequential"):
         layer(x)
     for call in (lambda: layer.forward(x, training=True), lambda: (layer.forward(x), layer.backward(x))):
-        with pytest.raises(InputError, match=f"a {name} layer is in no model yet, expected Sequential"):
+        with input_error(f"a {name} layer is in no model yet, expected Sequential"):
             call()
     assert not hasattr(layer, "_kernel")
     with pytest.raises(AttributeError, match=f"'{name}' object has no attribute 'filter'"):
@@ -71,7 +70,7 @@ def test_config_recreates_the_layer():
 def test_names():
     model = model_of(Dense(2), Dense(2, name="mine"), Dense(2))
     assert [layer.name for layer in model.layers] == ["dense_1", "mine", "dense_3"]
-    with pytest.raises(InputError, match=r"layers are named \['x', 'x'\]"):
+    with input_error(r"layers are named \['x', 'x'\]"):
         model_of(Dense(2, name="x"), Dense(2, name="x"))
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import NUMPY, assert_close, both_dtypes, build_network, same_bits, small_data, weights
+from helpers import (
+    NUMPY,
+    assert_close,
+    both_dtypes,
+    build_network,
+    input_error,
+    same_bits,
+    small_data,
+    weights,
+)
 
-from backends import InputError
 from dnn import Dense, Dropout, GaussianNoise
 from dnn.random import random_integers, stream_key
 
@@ -99,10 +107,10 @@ def test_backward_uses_the_mask_of_forward(backend):
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "half", True])
 def test_rejects_invalid_rates(rate):
-    with pytest.raises(InputError, match="rate is"):
+    with input_error("rate is"):
         Dropout(rate)
 
 
 def test_rejects_invalid_stddev():
-    with pytest.raises(InputError, match="stddev is -1"):
+    with input_error("stddev is -1"):
         GaussianNoise(-1)

@@ -5,11 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, same_bits
+from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, input_error, same_bits
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import on, run
 
-from backends import InputError
 from dnn.lbfgs import LBFGS, Reason, minimise
 from dnn.lbfgs.direction import descent_direction, first_diagonal, make_pair
 from dnn.lbfgs.minimiser import _Minimiser
@@ -260,7 +259,7 @@ def test_the_start_is_unchanged_and_the_gradient_array_may_be_reused():
     ],
 )
 def test_settings_out_of_range(settings, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         LBFGS(**settings)
 
 
@@ -278,5 +277,5 @@ def test_usual_settings():
     ],
 )
 def test_rejects_invalid_starts(start, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         minimise(lambda x: (0.0, x), start, backend=NUMPY64)

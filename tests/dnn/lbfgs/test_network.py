@@ -7,13 +7,13 @@ from helpers import (
     assert_close,
     both_dtypes,
     build_network,
+    input_error,
     same_bits,
     small_data,
     small_model,
     weights,
 )
 
-from backends import InputError
 from dnn import SGD, BatchNormalization, Block, Dense, Dropout, Rescaling, Residual
 from dnn.datasets import load_dataset
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
@@ -116,7 +116,7 @@ def test_rejects_states_of_other_examples_or_losses(make_backend, backend_id):
     priced.compile(l2=0.1)
     for model, examples in ((small_model(backend), 1 - x), (small_model(backend), x[:100]), (priced, x)):
         before = weights(model)
-        with pytest.raises(InputError, match=r"state has the loss .*, but x and y give"):
+        with input_error(r"state has the loss .*, but x and y give"):
             fit_lbfgs(model, examples, y[: len(examples)], state=state)
         assert same_bits(weights(model), before)
 
@@ -151,10 +151,10 @@ def test_fit_rejects_invalid_arguments_without_changes(change, message):
     model = small_model()
     before = weights(model)
     x, y = small_data()
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         fit_lbfgs(model, **{"x": x, "y": y, **change})
     assert same_bits(weights(model), before)
-    with pytest.raises(InputError, match="no loss yet"):
+    with input_error("no loss yet"):
         fit_lbfgs(small_model(compiled=False), x, y)
 
 
@@ -202,5 +202,5 @@ def test_a_weight_equals_copies_of_the_example(make_backend, chunk_size):
 def test_rejects_random_layers_and_batch_statistics(make_backend, layer):
     model = build_network([layer, Dense(3, "softmax")], (4,), make_backend("numpy"))
     model.compile()
-    with pytest.raises(InputError, match=f"{type(layer).__name__}.*more than the weights"):
+    with input_error(f"{type(layer).__name__}.*more than the weights"):
         fit_lbfgs(model, np.ones((5, 4), np.float32), np.zeros(5, np.int64))

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, small_data, small_model, weights
+from helpers import assert_close, input_error, small_data, small_model, weights
 
-from backends import InputError
 from dnn import SGD, Adam, AdamW, RMSprop
 from dnn.checkpoints import load_model
 from dnn.optimizers import OPTIMIZERS, optimizer_from
@@ -31,22 +30,22 @@ def test_settings_out_of_range(optimizer, setting):
             optimizer(**{setting: 0.5})
         return
     for value in RANGES[setting]:
-        with pytest.raises(InputError, match=f"{setting} is .*expected a finite number of at least"):
+        with input_error(f"{setting} is .*expected a finite number of at least"):
             optimizer(**{setting: value})
     if setting in ("epsilon", "clip_norm", "clip_value"):
-        with pytest.raises(InputError, match=f"{setting} is 0.0, expected a finite number above 0"):
+        with input_error(f"{setting} is 0.0, expected a finite number above 0"):
             optimizer(**{setting: 0.0})
     else:
         assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
 
 
 def test_rejects_two_kinds_of_clipping():
-    with pytest.raises(InputError, match="clip_norm and clip_value are both given"):
+    with input_error("clip_norm and clip_value are both given"):
         Adam(clip_norm=1.0, clip_value=1.0)
 
 
 def test_nesterov_needs_momentum():
-    with pytest.raises(InputError, match="nesterov is True with momentum 0"):
+    with input_error("nesterov is True with momentum 0"):
         SGD(nesterov=True)
     assert SGD(momentum=0.9, nesterov=True).config() == {
         "name": "sgd",
@@ -130,5 +129,5 @@ def test_a_variant_is_saved_with_its_vector(optimizer, name, tmp_path):
     assert np.any(model.optimizer_state.vectors[other.slot_names[-1]] != 0)
     model.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", model.backend).optimizer == other
-    with pytest.raises(InputError, match=f"{name} is 1, expected True or False"):
+    with input_error(f"{name} is 1, expected True or False"):
         optimizer(**{name: 1})

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import small_data, small_model
+from helpers import input_error, small_data, small_model
 
-from backends import InputError
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 from dnn.optimizers.schedules import SCHEDULES, over_training, scale_rate
 
@@ -117,7 +116,7 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
     ],
 )
 def test_rejects_invalid_arguments(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         make()
 
 
@@ -148,5 +147,5 @@ def test_a_scaled_schedule_has_scaled_rates(case):
 
 def test_rejects_a_warmup_as_long_as_the_training():
     assert over_training("linear", 0.5, 1).rates().tolist() == [0.5, 0.0]
-    with pytest.raises(InputError, match="warmup is 10, expected less than the 10 updates"):
+    with input_error("warmup is 10, expected less than the 10 updates"):
         over_training("linear", 0.5, 10, 10)

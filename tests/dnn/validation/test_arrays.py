@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import same_bits
+from helpers import input_error, same_bits
 
-from backends import InputError
 from dnn.validation import arrays as inputs
 from dnn.validation.settings import positive_integer
 
@@ -75,7 +74,7 @@ def variants(backend, value):
 def test_rejects_invalid_examples(backend, case):
     value, message = REFUSED_X[case]
     for x in variants(backend, value):
-        with pytest.raises(InputError, match=message):
+        with input_error(message):
             inputs.validate_examples(backend, "x", x, (2, 3))
 
 
@@ -83,15 +82,15 @@ def test_rejects_invalid_examples(backend, case):
 def test_rejects_invalid_targets(backend, case):
     value, message = REFUSED_Y[case]
     for y in variants(backend, value):
-        with pytest.raises(InputError, match=message):
+        with input_error(message):
             inputs.validate_targets(backend, "y", y, 4, 3)
 
 
 def test_rejects_arrays_on_other_devices(backend, make_backend):
     foreign = make_backend("strict:device2").from_host(X)
-    with pytest.raises(InputError, match=r"x is a .*from_host"):
+    with input_error(r"x is a .*from_host"):
         inputs.validate_examples(backend, "x", foreign, (2, 3))
-    with pytest.raises(InputError, match=r"y is a .*from_host"):
+    with input_error(r"y is a .*from_host"):
         inputs.validate_targets(backend, "y", foreign, 4, 3)
 
 
@@ -125,7 +124,7 @@ def test_class_numbers_become_int64(backend, dtype):
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, "3", None, True])
 def test_positive_integer_rejects_other_values(value):
-    with pytest.raises(InputError, match=r"epochs is .*expected an integer of at least 1"):
+    with input_error(r"epochs is .*expected an integer of at least 1"):
         positive_integer("epochs", value)
 
 

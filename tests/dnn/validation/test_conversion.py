@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, same_bits, small_data, small_model, weights
+from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
-from backends import InputError
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 
@@ -97,14 +96,14 @@ def test_rejects_invalid_arguments(backend, case):
     if backend.device_type == "cuda" and case == "on CUDA":
         pytest.skip("it is there")
     given, message = REFUSED[case]
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         validate_examples(backend, "x", given, (3,))
 
 
 def test_bfloat16(make_backend):
     half = torch.from_numpy(X).bfloat16()
     assert same_bits(validate_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
-    with pytest.raises(InputError, match="cannot be read through DLPack"):
+    with input_error("cannot be read through DLPack"):
         validate_examples(make_backend("numpy"), "x", half, (3,))
 
 
@@ -130,19 +129,19 @@ def test_pandas(backend):
     for hole in (np.nan, -np.inf):
         broken = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, hole, hole]}, index=["i", "j", "k"])
         where = r"column 'b' of x holds NaN or infinity, first in example 1 \(index j\).*fillna"
-        with pytest.raises(InputError, match=where):
+        with input_error(where):
             validate_examples(backend, "x", broken, (2,))
-        with pytest.raises(InputError, match=where):
+        with input_error(where):
             validate_examples(backend, "x", broken.assign(a=[1, 2, 3]), (2,))
     frame.loc[2, "b"] = pandas.NA
     for x in (frame, frame[["b"]]):
-        with pytest.raises(InputError, match=r"x (is|has dtype|holds NaN)"):
+        with input_error(r"x (is|has dtype|holds NaN)"):
             validate_examples(backend, "x", x, (x.shape[1],))
     for kind in ("str", "object", "category"):
         frame["town"] = pandas.Series(list("abca"), dtype=kind)
-        with pytest.raises(InputError, match=r"column 'town' of x is .*expected numbers.*get_dummies"):
+        with input_error(r"column 'town' of x is .*expected numbers.*get_dummies"):
             validate_examples(backend, "x", frame, (4,))
-        with pytest.raises(InputError, match=r"column 'town' of y is .*numpy.unique"):
+        with input_error(r"column 'town' of y is .*numpy.unique"):
             validate_targets(backend, "y", frame["town"], 4, 3)
 
 
@@ -162,5 +161,5 @@ def test_uint8_columns_are_not_rescaled(backend):
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 def test_rejects_nested_tensors(backend, layout):
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)], layout=layout)
-    with pytest.raises(InputError, match="x is a nested tensor, expected a dense array"):
+    with input_error("x is a nested tensor, expected a dense array"):
         as_array(backend, "x", nested)

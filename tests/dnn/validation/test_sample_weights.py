@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, same_bits, small_data, small_model, weights
+from helpers import assert_close, input_error, same_bits, small_data, small_model, weights
 
-from backends import InputError
 from dnn import SGD
 from dnn.validation.examples import InputPipeline
 
@@ -121,7 +120,7 @@ def test_rejects_invalid_arguments(case):
     options, message = REFUSED[case]
     model = small_model()
     before = weights(model)
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         model.fit(*small_data(), batch_size=10, **options)
     assert same_bits(weights(model), before)
 
@@ -132,12 +131,12 @@ def test_rejects_invalid_arguments(case):
 )
 def test_rejects_weights_with_an_infinite_sum(weights):
     x, y = small_data()
-    with pytest.raises(InputError, match="the sum of the weights is infinite in float32"):
+    with input_error("the sum of the weights is infinite in float32"):
         small_model().fit(x, y, **weights)
 
 
 def test_rejects_weights_on_another_device(make_backend):
     model = small_model(make_backend("torch"))
     foreign = make_backend("strict:device1").from_host(np.ones(50, dtype="f4"))
-    with pytest.raises(InputError, match=r"sample_weight is a .*from_host"):
+    with input_error(r"sample_weight is a .*from_host"):
         model.fit(*small_data(), batch_size=10, sample_weight=foreign)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from helpers import NUMPY64, build_network
+from helpers import NUMPY64, build_network, input_error
 from hostile import assert_sentence, examples, odd_values
 from hypothesis import given
 from hypothesis import strategies as st
@@ -192,19 +192,19 @@ def test_labels_and_metadata(tmp_path):
     ],
 )  # fmt: skip
 def test_rejects_bad_arguments(options):
-    with pytest.raises(InputError, match=r"expected") as caught:
+    with input_error(r"expected") as caught:
         to_onnx(text_model(), **options)
     assert_sentence(caught.value)
 
 
 def test_rounds_float64_only_on_request():
     model = build_network([Dense(2)], (3,), NUMPY64)
-    with pytest.raises(InputError, match=r"float64.*rounded=True"):
+    with input_error(r"float64.*rounded=True"):
         to_onnx(model)
     single = build_network([Dense(2)], (3,))
     assert to_onnx(model, rounded=True) == to_onnx(single)
     model.parameters.value["dense_1.W"][0, 0] = 1e300
-    with pytest.raises(InputError, match=r"dense_1.W hold 1e\+300"):
+    with input_error(r"dense_1.W hold 1e\+300"):
         to_onnx(model, rounded=True)
 
 
@@ -214,7 +214,7 @@ def test_rejects_2_gib_of_weights(monkeypatch):
     monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 33)
     to_onnx(model)
     monkeypatch.setattr(write, "MAX_WEIGHT_BYTES", 32)
-    with pytest.raises(InputError, match="8 weights, expected less than 2 GiB"):
+    with input_error("8 weights, expected less than 2 GiB"):
         to_onnx(model)
 
 
@@ -277,7 +277,7 @@ def test_every_layer_and_activation_has_nodes():
 
 
 def test_reports_an_unwritable_path(tmp_path):
-    with pytest.raises(InputError, match="cannot be written"):
+    with input_error("cannot be written"):
         save_onnx(text_model(), tmp_path / "none" / "m.onnx")
 
 

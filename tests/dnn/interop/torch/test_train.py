@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, NUMPY64, both_dtypes, build_network
+from helpers import NUMPY, NUMPY64, both_dtypes, build_network, input_error
 
 import dnn.interop.torch as twin
-from backends import InputError, get_backend
+from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import Adam, Dense
 from dnn.agreement.cases import loss_variants, optimizer_variants
@@ -105,7 +105,7 @@ def test_logits_of_a_linear_output():
 
 def test_fit_rejects_softmax_before_cross_entropy():
     x, y = make_data()
-    with pytest.raises(InputError, match=r"ends with softmax.*to_torch\(model, logits=True\)"):
+    with input_error(r"ends with softmax.*to_torch\(model, logits=True\)"):
         twin.fit(twin.to_torch(make_model(), logits=False), x, y, batch_size=10)
 
 
@@ -153,7 +153,7 @@ def test_from_torch_accepts_a_repeated_module():
     ],
 )
 def test_from_torch_rejects_unsupported_modules(module, words):
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         twin.from_torch(module, NUMPY)
 
 
@@ -279,5 +279,5 @@ def test_bytes_are_scaled_as_in_sequential():
 def test_fit_rejects_bad_arguments(change, words):
     x, y = make_data()
     arguments = {"x": x, "y": y, "batch_size": 10} | change
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         twin.fit(twin.to_torch(make_model()), **arguments)
