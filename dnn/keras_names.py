@@ -22,7 +22,8 @@ MODEL_NAMES = {
     "trainable": "layer.trainable of each layer", "to": "get_backend('torch', 'cuda') for a new model",
     "train": "nothing: fit trains, evaluate and predict do not", "eval": "nothing: predict evaluates",
     "predict_classes": "model.predict(x).argmax(axis=1)", "predict_proba": "model.predict(x)",
-    "score": "model.evaluate(x, y).accuracy",
+    "score": "model.evaluate(x, y).accuracy", "count_params": "model.parameters.count",
+    "history": "the History that fit returns", "metrics_names": "model.evaluate(x, y).as_dict()",
 }  # fmt: skip
 """Attribute of a model in Keras, PyTorch or scikit-learn -> what to use."""
 
