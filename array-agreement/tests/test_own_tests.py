@@ -126,8 +126,8 @@ def test_tests_of_scipy_and_scikit_learn_pass(tmp_path):
     if found != list(VERSIONS.values()):
         pytest.skip(f"the changed lines are those of {VERSIONS}, found {found}")
     plugins = ["-p", "array_agreement.plugin", "-p", "scipy.conftest", "-p", "no:cacheprovider"]
-    # An installed CuPy imports without a GPU, and both suites then use it, fail, and would fail here.
-    options = ["-q", "--rootdir=.", "--agree-json=out.json", "-W", "ignore", "-k", "not cupy"]
+    # CuPy, and torch for CUDA, can be imported without a GPU. Both suites would then use it and fail.
+    options = ["-q", "--rootdir=.", "--agree-json=out.json", "-W", "ignore", "-k", "not cupy and not cuda"]
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     command = [sys.executable, "-m", "pytest", *plugins, *options, *write_tests(tmp_path)]

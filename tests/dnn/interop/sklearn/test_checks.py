@@ -27,10 +27,17 @@ def name_of(value: object) -> str:
     return "-".join([value.func.__name__, *(str(setting) for setting in value.keywords.values())])
 
 
-def skip_without_a_gpu() -> None:
+def skip_without_a_gpu(settings: str) -> None:
+    """Skip the check with these settings if it needs a GPU that cannot be used.
+
+    scikit-learn asks only whether CuPy, or a CUDA build of torch, is installed.
+    """
+    needed = {"cupy": ("cupy",), "cuda": ("torch", "cuda")}
     try:
-        get_backend("cupy")
-    except BackendUnavailable as error:  # scikit-learn checks only whether the package is installed
+        for word, backend in needed.items():
+            if word in settings:
+                get_backend(*backend)
+    except BackendUnavailable as error:
         pytest.skip(str(error))
 
 
@@ -45,8 +52,7 @@ def scipy_array_api(monkeypatch):
 def test_each_check_of_scikit_learn(estimator, check):
     if "array_api" in check.func.__name__:  # these checks test array types, not accuracy
         estimator = type(estimator)(**TWO_EPOCH_SETTINGS)
-        if check.keywords.get("array_namespace") == "cupy":
-            skip_without_a_gpu()
+        skip_without_a_gpu(name_of(check))
     check(estimator)
 
 
