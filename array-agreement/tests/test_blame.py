@@ -57,8 +57,10 @@ def test_two_answers_blame_nobody(backends, dtype):
 
 def test_a_known_case_of_scipy():
     """stats.moment(x, 6) is the sixth moment on NumPy, and another one on other libraries (SciPy 1.17)."""
-    scipy = pytest.importorskip("scipy", minversion="1.17")
-    program = f"""
+    scipy = pytest.importorskip("scipy")
+    if not scipy.__version__.startswith("1.17."):
+        pytest.skip(f"the defect is that of SciPy 1.17, found {scipy.__version__}")
+    program = """
 import numpy as np
 from array_agreement import check_agreement
 from scipy import stats
@@ -66,7 +68,6 @@ try:
     check_agreement(lambda x: stats.moment(x, 6), np.linspace(1, 2, 20) ** 2)
 except AssertionError as error:
     print(error)
-assert {scipy.__version__!r} > "1.17.1", "expected a message"
 """
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
