@@ -9,22 +9,16 @@ from dnn.agreement import bounds
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.state import Named
+from dnn.agreement.tensors import Named
 from dnn.layers import Activation
 
 SPECIAL_VALUES = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38, -3e38, 2e-38)
 
 
 def make_sweep(setup: Setup, kind: str) -> np.ndarray:
-    """Return z (rows, 10) from -100 to 100 with SPECIAL_VALUES first, or for softmax random rows."""
+    """Return z (rows, 10) from -100 to 100 with SPECIAL_VALUES first."""
     z: np.ndarray = np.linspace(-100.0, 100.0, setup.sizes.sweep // 10 * 10, dtype=np.float32).reshape(-1, 10)
-    if kind == "softmax":
-        z = 4.0 * setup.normal("rows of z", z.shape)
-        z[0] = 0.0  # ties
-        z[1, 0] = 80.0  # softmax 1 for this element
-        z[2:4] += np.asarray([[1000.0], [-1000.0]])  # e^z overflows and underflows
-    else:
-        z[0] = SPECIAL_VALUES
+    z[0] = SPECIAL_VALUES
     # For z g(z) native PyTorch returns NaN at z = -inf, where g(z) is 0, and where z^3 overflows.
     if ACTIVATIONS[kind].gated:
         z = np.where(np.abs(z) > 1e30, np.copysign(np.float32(1e10), z), z)
@@ -32,9 +26,13 @@ def make_sweep(setup: Setup, kind: str) -> np.ndarray:
 
 
 def activation_level(setup: Setup) -> Iterator[Record]:
-    """L0: compare every activation and its derivative over a sweep and special values."""
+    """L0: compare every activation and its derivative over a sweep and special values.
+
+    Softmax has only calls of its kernel, since the error of a small element has no bound in ULPs.
+    """
     for kind in ACTIVATIONS:
-        yield from judge_activation(setup, kind, make_sweep(setup, kind))
+        if kind != "softmax":
+            yield from judge_activation(setup, kind, make_sweep(setup, kind))
 
 
 def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
@@ -46,15 +44,9 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
 
     answer = ask(setup.oracle)
     expected = {tensor: answer[tensor] for tensor in ("y", "dx", "y in evaluation")}
-    slope = value = bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
+    value = bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
     scale: np.ndarray | float = np.abs(dy)
     keep = np.isfinite(z)  # f'(inf) dy is 0 or NaN depending on the formula, so it is not compared
-    if kind == "softmax":
-        finite = np.all(keep, axis=1)
-        y = expected["y"][finite]
-        value = bounds.softmax_ulp(float(np.max(np.ptp(z[finite], axis=1))), y)
-        slope = bounds.softmax_slope_ulp(y)
-        scale = np.abs(dy).max(axis=1, keepdims=True)
     size: np.ndarray | float = 0.0
     if ACTIVATIONS[kind].gated:
         # y = z g(z). Far below 0 g is tiny by cancellation, with the absolute error that it has elsewhere.
@@ -68,6 +60,4 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
             return bounds.ulp_error(got, expected, size)
         return bounds.ulp_error(got[keep], expected[keep], scale[keep])
 
-    return setup.judge(
-        f"activation {kind}", ask, lambda t, _: slope if t == "dx" else value, error, expected=expected
-    )
+    return setup.judge(f"activation {kind}", ask, value, error, expected=expected)

@@ -13,8 +13,6 @@ from math import sqrt
 
 import numpy as np
 
-from backends.reference.optimizers import MOMENT_FLOOR
-
 UNIT_ROUNDOFFS = {"float32": 2.0**-24, "reproducible": 2.0**-24, "float64": 2.0**-53, "tf32": 2.0**-10}
 U = UNIT_ROUNDOFFS["float32"]
 
@@ -63,56 +61,15 @@ def ulp_error(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -
     return float(np.max(np.where(np.isnan(error), np.inf, error), initial=0.0))
 
 
-def absorption(y: np.ndarray) -> float:
-    """Return the total of the terms that a float32 sum may lose, in units of u times the sum.
-
-    Adding a term below half a ULP of the sum S, at most u S, leaves S unchanged. Adding the terms one after
-    another, the least favourable order, may lose all such terms.
-
-    Args:
-        y: (N, C), the terms of each sum divided by the sum.
-
-    Returns the largest total over the rows.
-    """
-    return float(np.max(np.sum(np.where(y < U, y, 0.0), axis=1), initial=0.0)) / U
-
-
-def softmax_ulp(spread: float, y: np.ndarray) -> float:
-    """Return the bound of softmax in ULPs: 8 + spread + sqrt(C) + absorption.
-
-    exp(z - max z) turns the rounding of z - max z, up to u spread, into a relative error. The sum of C
-    numbers adds sqrt(C) u and the terms that it loses. 8 ULP, as for other composite functions, would hold
-    only for few numbers with a small spread.
-
-    Args:
-        spread: largest max z - min z over the rows.
-        y: (N, C), the softmax in float64.
-    """
-    return COMPOSITE_ULP + spread + sqrt(y.shape[1]) + absorption(y)
-
-
-def softmax_slope_ulp(y: np.ndarray) -> float:
-    """Return the bound of softmax's gradient y_i (dy_i - sum_j dy_j y_j), in ULPs of the largest dy.
-
-    The spread s does not enter: exp(-s) has an error of s u, but s exp(-s) is at most 1/e, and its sum over j
-    at most log(C) + 1/e. Absorption counts twice, in y and in the sum of dy y.
-
-    Args:
-        y: (N, C), the softmax in float64.
-    """
-    return COMPOSITE_ULP + sqrt(y.shape[1]) + 2.0 * absorption(y)
-
-
 def layer(k: float, u: float = U, condition: float = 1.0, constant: float = 5.0) -> float:
     """Return the bound of one layer: u ((sqrt(k - 1) + constant) condition + constant).
 
     Args:
         k: number of products added up in one element.
-        condition: factor by which a normalisation magnifies a relative error of its input
-            (``samples.condition``), or an activation one of z. It applies to the sum and to the operations
-            before the mean is subtracted.
-        constant: element-wise operations before and after the magnification. 4 is enough for y and dx, which
-            have many elements; a gradient with few elements may cancel.
+        condition: factor by which the layer magnifies a relative error of its input. It applies to the sum
+            and to the operations before a normalisation subtracts the mean.
+        constant: element-wise operations before and after the magnification; 4 is enough for a layer, whose
+            condition is measured.
     """
     return u * ((sqrt(k - 1.0) + constant) * condition + constant)
 
@@ -124,49 +81,3 @@ def forward(inner: Sequence[int], index: int, u: float = U) -> float:
         inner: k_i = n_in of each layer.
     """
     return u * (sum(sqrt(k) for k in inner[: index + 1]) + 10.0)
-
-
-def gradient(
-    inner: Sequence[int], outer: Sequence[int], index: int, batch: int, kappa: float, u: float = U
-) -> float:
-    """Return the bound of dW and db of layer l = ``index``.
-
-    u [kappa (sum_i sqrt(n_in_i) + 10) + sum_{i > l} sqrt(n_out_i) + sqrt(B) + sum_{i < l} sqrt(n_in_i)]
-
-    The terms are the error of the outputs P, magnified by kappa = norm(P) / norm(P - Y) since P - Y cancels;
-    the error of the backward products; of the sum over the batch; and of the layer's input.
-
-    Args:
-        inner, outer: n_in and n_out of each layer.
-        batch: B, the number of terms in the sum: examples, times positions for a convolution.
-        kappa: norm(P) / norm(P - Y) of the oracle.
-    """
-    ahead = sum(sqrt(k) for k in inner)
-    back = sum(sqrt(n) for n in outer[index + 1 :])
-    before = sum(sqrt(k) for k in inner[:index])
-    return u * (kappa * (ahead + 10.0) + back + sqrt(batch) + before)
-
-
-def slot(vector64: np.ndarray) -> float:
-    """Return the bound of an optimizer's moment after one update from a given gradient: a few roundings.
-
-    Our optimizers set moments below MOMENT_FLOOR to 0 on every FLUSH_EVERY-th update, torch never does. So
-    each element may differ by MOMENT_FLOOR.
-    """
-    size = norm(vector64) or 1.0
-    return 8.0 * U + MOMENT_FLOOR * sqrt(vector64.size) / size
-
-
-def update(values64: np.ndarray, displacement64: np.ndarray, weight_decay: bool = False) -> float:
-    """Return the bound of the parameters after one update from a given gradient, relative to their norm.
-
-    The displacement has a dozen roundings of its own size. Adding it to the parameters rounds once at their
-    size. AdamW's factor 1 - rate decay and the product with it add two more roundings of that size.
-
-    Args:
-        values64: parameters after the update. displacement64: how far the update moved them.
-        weight_decay: whether the optimizer is AdamW.
-    """
-    size = norm(values64) or 1.0
-    moved = norm(displacement64)
-    return U * ((3.0 if weight_decay else 1.0) + 16.0 * moved / size)

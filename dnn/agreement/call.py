@@ -1,15 +1,18 @@
-"""Call: a call of a kernel as data, and the arrays that calls are made of.
+"""Call: a call of a kernel or an optimizer's step as data, and the arrays that calls are made of.
 
 Inputs are small integers or simple fractions, so most results are exact in any order of summation. Arrays
 that a kernel only writes begin as NaN or -1, so that elements it leaves unwritten are noticed.
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from backends.reference import KERNELS
 from dnn.agreement import textbook
+from dnn.optimizers import Optimizer
 
 Draw = Callable[..., np.ndarray]
 
@@ -25,6 +28,33 @@ class Call(NamedTuple):
     ulp: float = 0.0
     condition: float = 1.0  # as in ``bounds.layer``
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
+    optimizer: Optimizer | None = None  # of a step; the kernel is the one that it binds
+    repeat: int = 1  # number of calls with the same arrays
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Argument name -> array; the second slot is "slots 1"."""
+        found: dict[str, np.ndarray] = {}
+        for name, argument in zip(parameter_names(self.kernel), self.arguments, strict=True):
+            parts = argument if isinstance(argument, tuple) else (argument,)
+            for i, part in enumerate(parts):
+                if isinstance(part, np.ndarray):
+                    found[f"{name} {i}" if len(parts) > 1 else name] = part
+        return found
+
+    @property
+    def written(self) -> set[str]:
+        """Names of the arrays that the kernel writes; some may be the same array."""
+        arrays = self.arrays
+        writes = KERNELS.get(self.kernel, KERNELS["sgd"]).writes
+        ids = {id(array) for name, array in arrays.items() if name.split()[0] in writes}
+        return {name for name, array in arrays.items() if id(array) in ids}
+
+
+def parameter_names(kernel: str) -> list[str]:
+    """Return the names of a kernel's arguments; a step without a kernel has those of every step."""
+    function = KERNELS.get(kernel, KERNELS["sgd"]).function
+    return [name for name in signature(function).parameters if name not in ("xp", "kind")]
 
 
 def make_draw(seed: int) -> Draw:

@@ -1,12 +1,14 @@
 """Calls of the kernels on vectors and matrices: sizes near block lengths, special values, settings."""
 
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from itertools import product
+from math import inf
 from typing import Any
 
 import numpy as np
 
-from backends.reference import ACTIVATIONS, KERNELS
+from backends.reference import ACTIVATIONS
 from dnn.agreement import textbook
 from dnn.agreement.call import Call, Draw, output_array, single
 from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
@@ -19,6 +21,11 @@ FLAT_SIZES = (1, 7, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
 """Lengths of flat vectors, at and beyond block lengths."""
 STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 """Steps of a random stream to draw from."""
+UNSEEN_UPDATES = 1050
+"""Number of updates made before the first one that is compared within a few roundings."""
+UPDATE_COUNTS = (0, 31, 0, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
+"""Numbers of updates so far: near powers of two, where narrower counters overflow, up to the last integer
+that float32 can count to. The update after 31 others sets tiny moments to 0."""
 COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1)
 EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
@@ -33,7 +40,7 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
     for high, low in (*words, (a[:1], np.arange(131073)), (a, b), (a, b[:1])):
         n = max(high.size, low.size)
         yield Call("threefry", f"step {high[0]}, {n} numbers", (key, high, low, output_array(n, dtype=int)))
-    for n, rate in zip((13, 24, 1, 65, 8, 13, 127, 2, 33), RATES, strict=True):
+    for n, rate in zip((13, 24, 1, 65, 8, 13, 14563, 2, 33), RATES, strict=True):
         bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
         x = draw(9, n)
         what = f"{n} numbers, rate {rate}"
@@ -56,7 +63,7 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         to = output_array(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
         what = f"{dtype} {shape} {n} rows, scale {scale:.3g}"
         yield Call("gather_rows", what, (rows, index, to, scale), ulp=2.0 * (scale != 1.0))
-    for n, batch, width in ((5, 40, 4), (700, 900, 1), (257, 3, 9), (1, 65, 8), (256, 1001, 17)):
+    for n, batch, width in ((5, 40, 4), (700, 900, 1), (70001, 3, 9), (1, 65, 8), (256, 1001, 17)):
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
         yield Call(
@@ -76,43 +83,49 @@ def gradient_calls(seed: int, draw: Draw) -> Iterator[Call]:
         norm = float(np.sqrt(np.sum(g * g)))
         strange = [np.append(g[1:], special) for special in (np.nan, np.inf)]
         for number, x in enumerate((g, *strange)):
-            yield Call("clip_value", f"{n} numbers, {number}", (x, 2.0))
+            yield Call("clip_value", f"{n} numbers, {number}", (x, (2.0, 0.25)[n % 2]))
             yield Call("clip_norm", f"{n} numbers, {number}", (x, norm + 1.0))
+        yield Call("clip_norm", f"{n} zeros", (0.0 * g, 0.25))
         yield Call("clip_norm", f"{n} numbers clipped", (g, norm / 2.0), ulp=4.0)
 
 
 def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of every optimizer: long vectors, a sweep of settings, NaN and infinite gradients.
+    """Yield steps of every optimizer from states that only long trainings reach, too.
+
+    Lengths, settings, update counts, learning rates and scales vary, and a gradient has NaN and infinity. The
+    first call of each optimizer makes UNSEEN_UPDATES, so the others come late in the process; its result need
+    only be finite.
 
     Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
-    as 0.
+    as 0. In torch.optim it counts as NaN.
     """
-    # An optimizer of a user may have no kernel; the other levels compare its steps.
-    kernels = {
-        optimizer.kernel: optimizer for _, optimizer in optimizer_variants() if optimizer.kernel in KERNELS
-    }
-    for number, (name, optimizer) in enumerate(kernels.items()):
-        for i, n in enumerate((131073, 7, 203, 1000, FLAT_SIZES[4 + number % 5], 999)):
-            settings = tuple(
-                s if isinstance(s, bool) else ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
-                for s in optimizer.settings()
-            )
-            scale = 2.0**-30 if i == 3 else 1.0
+    optimizers = {optimizer.kernel: optimizer for _, optimizer in optimizer_variants()}
+    for number, (name, optimizer) in enumerate(optimizers.items()):
+        lengths = (203, 131073, 999, FLAT_SIZES[4 + number % 5], *SIZES[number : number + 9])
+        for i, (n, done) in enumerate(zip(lengths, UPDATE_COUNTS, strict=True)):
+            sweep: Any = {
+                f.name: ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
+                for f in fields(optimizer)
+                if f.name != "learning_rate" and isinstance(s := getattr(optimizer, f.name), float)
+            }
+            one: Any = replace(optimizer, **{**sweep, "clip_norm": None, "clip_value": None})
+            settings = one.settings()
+            scale = (1.0, 2.0**-50, 1.0, 0.125)[i % 4]
             g = scale * draw(n)
             if n == 999:
                 g[:2] = np.nan, np.inf
             m = scale * draw(n) / 2.0
-            slots = tuple(SLOT_TRANSFORMS.get(slot, np.copy)(m) for slot in optimizer.slot_names)
-            done = 31.0 * (i % 2)
-            biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0)[:2]]  # Adam's
-            control = np.asarray([0.25, *biases, done])
-            yield Call(
-                name, f"{n} numbers, settings {settings}", (draw(n), g, slots, control, settings), n_terms=1
-            )
+            slots = tuple(SLOT_TRANSFORMS.get(slot, np.copy)(m) for slot in one.slot_names)
+            biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
+            control = np.asarray([(0.25, 0.5, 2.0**-9)[i % 3], *biases, done])
+            repeat = 1 if n == 999 else 2 if i else UNSEEN_UPDATES
+            what = f"{n} numbers, {repeat} updates after {done}, settings {settings}"
+            arguments = draw(n) * (1.0, 2.0**-10)[i // 2 % 2], g, slots, control, settings
+            yield Call(name, what, arguments, n_terms=1 if i else inf, optimizer=one, repeat=repeat)
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
-    arguments = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
-    yield Call("rmsprop_centered", "equal gradients", arguments)
+    equal = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
+    yield Call("rmsprop_centered", "equal gradients", equal)
 
 
 def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -144,6 +157,9 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             arguments = dy, z, y, dy if i % 2 else output_array(*z.shape)
             yield Call("activation_backward", shape, arguments, kind, k, condition=2.0)
             z = z.copy()
+            if kind == "softmax":  # e^z overflows and underflows
+                z[::3] += 1000.0
+                z[1::3] -= 1000.0
             yield Call("activation", shape, (z, z if i % 2 else output_array(*z.shape)), kind, k)
 
 
@@ -180,13 +196,17 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
         n = SIZES[i - 5]
         x = draw(rows, n) / 2.0 + 1.0
         x[: (i > 15), :1] = np.nan
+        x[:, 1::5] = 3.0  # constant columns
         gamma, beta, dy = draw(n) + 5.0, draw(n), np.nan_to_num(draw(rows, n) + x + 2.0)
         k = max(rows, n)
-        for axis, name in enumerate(("batch_norm", "layer_norm") if min(rows, n) > 6 else ()):
-            mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + 0.01))
+        epsilon = (0.01, 1e-5, 0.5)[i % 3]
+        for axis, name in enumerate(("batch_norm", "layer_norm")):
+            if x.shape[axis] < 7:
+                continue
+            mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
             stats = output_array(len(mean)), output_array(len(mean))
-            running = (draw(n), np.abs(draw(n)) + 1.0), (0.3, 0.01)
-            middle: Any = (0.01,) if axis else running
+            running = (draw(n), np.abs(draw(n)) + 1.0), ((0.3, 0.9, 0.01, 1.0)[i % 4], epsilon)
+            middle: Any = (epsilon,) if axis else running
             arguments = x, gamma, beta, *middle, stats, output_array(rows, n)
             yield Call(name, f"{rows} x {n}", arguments, n_terms=k, condition=3.0)
             given = dy.copy()

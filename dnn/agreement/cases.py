@@ -59,10 +59,8 @@ class Data:
         self, name: str, hidden: tuple[int, ...], optimizer: Optimizer, seed: int,
         activation: str = "relu", loss: str | Loss = "categorical_crossentropy",
     ) -> "Case":  # fmt: skip
-        """Return a case for these data. "-NAME" becomes the layer widths and NAME, as in "784-64-10 NAME"."""
-        widths = "-".join(map(str, (self.x.shape[1], *hidden, self.classes)))
-        label = f"{widths} {name[1:]}" if name.startswith("-") else name
-        return Case(label, self.x.shape[1], hidden, self.classes, activation, loss, optimizer, seed)
+        """Return a case for these data."""
+        return Case(name, self.x.shape[1], hidden, self.classes, activation, loss, optimizer, seed)
 
 
 @dataclass(frozen=True)

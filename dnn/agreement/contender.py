@@ -17,70 +17,21 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
+from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.state import Named, State, receive
+from dnn.agreement.tensors import Named, receive
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.parameters import Parameters
+from dnn.sequential import Sequential
 
 Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
 """(name, device array) pairs. Each array is copied to the host before the next one is computed."""
 LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors]]
 """Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
-
-
-class Network(ABC):
-    """A case's network in one contender, with its parameters and optimizer state."""
-
-    def __init__(self, owner: "Contender", case: Case) -> None:
-        self.owner = owner
-        self.case = case
-        self.backend = owner.backend
-        self.name = owner.name
-        self.unit = owner.unit
-        self.trains = owner.trains
-        self.model = case.model(owner.builder)
-
-    def receive(self, named: Mapping[str, Array]) -> Named:
-        """Return arrays, one for each parameter, as float64 host arrays."""
-        shapes = self.model.parameters.shapes
-        return {name: receive(self.backend, name, array, shapes[name]) for name, array in named.items()}
-
-    def compute(self, x: np.ndarray, y: np.ndarray) -> Named:
-        """Return the tensors of ``tensors`` on the host, for x (B, n_in) and class indices y (B,)."""
-        shapes = {f"d {name}": shape for name, shape in self.model.parameters.shapes.items()}
-        for layer in self.model.layers:
-            shapes[f"z {layer.name}"] = (len(x), *layer.output_shape)
-        shapes["outputs"] = (len(x), self.case.classes)
-        moved = self.owner.move(x)[0], self.backend.from_host(y)
-        return {
-            name: receive(self.backend, name, array, shapes[name]) for name, array in self.tensors(*moved)
-        }
-
-    @abstractmethod
-    def tensors(self, x: Array, y: Array) -> Tensors:
-        """Compute "z NAME" = x W + b of each layer, the "outputs" (inputs of the loss), and for each
-        parameter the gradient "d NAME" of the mean loss.
-        """
-
-    @abstractmethod
-    def load(self, state: State) -> None:
-        """Load a state, rounded to the network's dtype."""
-
-    @abstractmethod
-    def state(self) -> State:
-        """Return the current state."""
-
-    @abstractmethod
-    def repeat(self, gradients: Named, n: int) -> None:
-        """Make n optimizer updates with these gradients, rounded to the network's dtype."""
-
-    @abstractmethod
-    def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Make one training step: gradients and update, without a copy to the host in between."""
 
 
 def build_layer(
@@ -104,6 +55,8 @@ class Contender(ABC):
 
     trains = True
     """Whether it computes gradients and updates. If not, it is compared only forward, at L0 to L2."""
+    is_partial = False
+    """Whether it may leave out tensors that the oracle returns."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
@@ -190,21 +143,35 @@ class Contender(ABC):
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         """Return the functions that compute a built layer."""
 
+    def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> Named:
+        """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
+        model = case.model(self.builder)
+        shapes = {f"d {name}": shape for name, shape in model.parameters.shapes.items()}
+        for layer in model.layers:
+            shapes[f"z {layer.name}"] = (len(x), *layer.output_shape)
+        shapes["outputs"] = (len(x), case.classes)
+        tensors = self.tensors(model, self.move(x)[0], self.backend.from_host(y))
+        return {name: receive(self.backend, name, array, shapes[name]) for name, array in tensors}
+
     @abstractmethod
-    def open(self, case: Case) -> Network:
-        """Build the case's network with its weights."""
+    def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
+        """Compute "z NAME" = x W + b of each layer, the "outputs" (inputs of the loss), and for each
+        parameter the gradient "d NAME" of the mean loss.
+        """
+
+    def train(self, case: Case, batches: Batches) -> Named:
+        """Make a training step on each batch (x, y) and return the parameters."""
+        self.raise_no_twin()
+
+    def kernel(self, call: Call) -> Named:
+        """Make a call on copies of its arrays, floats cast to the dtype, and return the arrays by name."""
+        self.raise_no_twin()
 
     def raise_no_twin(self) -> NoReturn:
         """Raise NoTwin: this contender does not compute the requested operation."""
         raise NoTwin(
             f"{self.name} {'does not compute this' if self.trains else 'computes only the forward pass'}"
         )
-
-    def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
-        """Call a kernel on copies of host arrays, floats cast to the dtype, and return its array arguments as
-        they are after the call.
-        """
-        self.raise_no_twin()
 
     def fit(self, case: FitCase) -> Named:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""

@@ -17,7 +17,7 @@ from dnn.agreement import bounds, textbook
 from dnn.agreement.cases import Data, FitCase, Session
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.state import Named
+from dnn.agreement.tensors import Named
 from dnn.layers import (
     BatchNormalization,
     Dropout,
@@ -28,22 +28,26 @@ from dnn.layers import (
     Reshape,
 )
 from dnn.losses import CategoricalCrossentropy
-from dnn.optimizers import SGD, Adam, AdamW, Optimizer
+from dnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 
 SCHEDULES = (
     LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
     StepDecay(0.05, 9, 4, 0.5), Constant(0.05, warmup=13),
 )  # fmt: skip
-PLANS: tuple[tuple[str, tuple[int, ...], Optimizer, dict[str, Any]], ...] = (
-    ("1", (11,), Adam(LinearDecay(0.02, 3, 0.01), epsilon=0.5), {}),
-    ("2", (17, 9), AdamW(0.02, epsilon=0.5, weight_decay=0.3), {"activation": "sigmoid", "dense": True}),
-    ("3", (9, 16, 8), Adam(0.02, beta2=0.9, epsilon=0.5), {"activation": "relu"}),
-    ("sgd", (17, 8), SGD(0.02, momentum=0.5), {"activation": "relu", "dense": True}),
-    ("sparse", (33,), AdamW(0.02, epsilon=0.5), {"sparse": True, "activation": "sigmoid"}),
+PLANS: tuple[tuple[tuple[int, ...], str, Optimizer, str], ...] = (
+    ((11,), "tanh", Adam(LinearDecay(0.02, 3, 0.01), epsilon=0.5), "bytes"),
+    ((17, 9), "sigmoid", AdamW(0.02, epsilon=0.5, weight_decay=0.3), "dense"),
+    ((9, 16, 8), "relu", Adam(0.02, beta2=0.9, epsilon=0.5), "bytes"),
+    ((261, 65), "tanh", Adam(0.02, epsilon=0.5, amsgrad=True), "dense bytes"),
+    ((17, 8), "relu", SGD(0.02, momentum=0.5), "dense"),
+    ((33,), "sigmoid", AdamW(0.02, epsilon=0.5), "sparse"),
+    ((15, 12), "tanh", RMSprop(0.005, epsilon=0.5, momentum=0.5), "bytes"),
+    ((7, 31), "sigmoid", RMSprop(0.005, decay=0.8, epsilon=0.5, centered=True), "sparse"),
+    ((24,), "relu", Adagrad(0.02, epsilon=0.5), "dense bytes"),
 )
-"""Networks that a backend may run by a plan (``backends.plan``): name, hidden layers, optimizer, settings. A
-large epsilon makes the step smooth in g."""
+"""Networks that a backend may run by a plan (``backends.plan``): hidden layers, activation, optimizer, form
+of the examples. A large epsilon makes the step smooth in g."""
 
 
 def normalisation_layers() -> list[Layer]:
@@ -91,6 +95,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     frozen = "dense_1", "batch_normalization_1"
     sessions = (
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
+        Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[:1]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
     yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
@@ -98,32 +103,33 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     # Two batches an epoch, the second one short.
     sessions = (Session(65, 1), Session(65, 1, shift=7), Session(65, 1, stop=1))
-    for name, hidden, optimizer, settings in PLANS:
-        settings = {**settings}
-        filled = settings.pop("dense", False)
-        planned = case(f"plan {name}", optimizer, 74, hidden=hidden, sessions=sessions, **settings)
-        x = planned.images.astype(np.float32)
-        x[3:70:9] = 0.0  # empty rows
-        if filled:
-            x += 1.0 + np.arange(x.shape[1], dtype=np.float32)
-        planned = replace(planned, images=x if filled or planned.sparse else planned.images)
-        yield "float32", planned
-        yield "float64", planned
+    for hidden, activation, optimizer, form in PLANS:
+        name = f"plan {optimizer.kernel} {hidden}"
+        planned = case(name, optimizer, 74, hidden=hidden, activation=activation, sessions=sessions)
+        x = planned.images.copy()
+        x[3:70:9] = 0  # empty rows
+        if "dense" in form:
+            x = np.maximum(x, 1 + np.arange(x.shape[1], dtype=np.uint8))
+        x = x if "bytes" in form else x.astype(np.float32)
+        for dtype in ("float32", "float64"):
+            yield dtype, replace(planned, images=x, sparse=form == "sparse")
 
 
 def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> float:
     """Return the bound of a tensor after T float32 updates of a smooth network at a small rate.
 
-    Each update adds the error of its gradient, as in ``bounds.gradient`` with kappa 1 (the network is hardly
-    trained, so norm(P) < norm(P - Y)), and one rounding of the parameters. An existing error grows by a
-    factor of 1 + rate H per update, H the curvature: by less than 2 in total, since T rate H < log 2 here.
+    Each update adds the error of its gradient and one rounding of the parameters. A gradient has the errors
+    of the sums forward, backward and over the batch; P - Y does not magnify them, since the network is hardly
+    trained. An existing error grows by a factor of 1 + rate H per update, H the curvature: by less than 2 in
+    total, since T rate H < log 2 here.
 
     Args:
         start, after: parameters before and after the training; other tensors are not in ``start``.
     """
     updates = sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
     batch = max(s.batch_size for s in case.sessions)
-    slope = max(bounds.gradient(case.inner, case.outer, i, batch, 1.0) for i in range(len(case.inner)))
+    sums = (*case.inner, *case.inner, *case.outer, batch)
+    slope = bounds.U * (sum(map(sqrt, sums)) + 10.0)
     if tensor not in start:
         return 2.0 * updates * slope
     distance = bounds.norm(after[tensor] - start[tensor])

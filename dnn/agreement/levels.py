@@ -11,7 +11,7 @@ from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
-from dnn.agreement.kernels import initializer_level, kernel_level
+from dnn.agreement.kernels import initializer_level, kernel_level, step_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -21,7 +21,6 @@ from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.threads import one_thread
 from dnn.agreement.trajectories import trajectory_level
-from dnn.agreement.updates import late_level, resynchronised_level
 from dnn.validation.settings import look_up
 
 Level = Callable[[Setup], Iterator[Record]]
@@ -30,7 +29,7 @@ LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
     "L0": (activation_level, kernel_level, initializer_level),
     "L1": (layer_level,),
     "L2": (network_level,),
-    "L3": (resynchronised_level, late_level),
+    "L3": (step_level,),
     "L4": (trajectory_level, fit_level),
 })  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""

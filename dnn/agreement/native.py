@@ -2,105 +2,27 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-
-import numpy as np
+from dataclasses import replace
 
 import dnn.interop.torch as twin
 from backends import Array, Backend, get_backend
-from backends.reference.control import RATE, UPDATES
+from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
-from dnn.agreement.state import Named, State
+from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
+from dnn.agreement.tensors import Named, receive
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.parameters import Parameters
-
-
-class NativeNetwork(Network):
-    """The torch twin of the case's model with a torch.optim optimizer."""
-
-    def __init__(self, owner: Contender, case: Case) -> None:
-        super().__init__(owner, case)
-        self.module = twin.to_torch(self.model, self.backend.device)
-        self.loss = twin.torch_loss(case.loss)
-        self.optimizer = twin.torch_optimizer(case.optimizer, self.module)
-        keys = OPTIMIZER_TWINS[case.optimizer.name].slots
-        self.slots = {slot: keys[slot] for slot in case.optimizer.slot_names}
-        self.updates = 0
-
-    def _put(self, target: Array, values: np.ndarray, axes: tuple[int, ...]) -> None:
-        import torch
-
-        with torch.no_grad():
-            target.permute(axes).copy_(self.owner.move(values)[0])
-
-    def load(self, state: State) -> None:
-        import torch
-
-        self.updates = int(state.control[UPDATES][0])
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(state.control[RATE][0])
-        for name, p, axes in convert.twin_parameters(self.module):
-            self._put(p, state.values[name], axes)
-            own: dict[str, Array] = {"step": torch.tensor(float(self.updates))}
-            for slot, key in self.slots.items():
-                own[key] = torch.zeros_like(p)
-                self._put(own[key], state.slots[slot][name], axes)
-            self.optimizer.state[p] = own
-
-    def state(self) -> State:
-        import torch
-
-        values: dict[str, Array] = {}
-        slots: dict[str, dict[str, Array]] = {slot: {} for slot in self.slots}
-        for name, p, axes in convert.twin_parameters(self.module):
-            values[name] = p.detach().permute(axes)
-            for slot, key in self.slots.items():
-                vector = self.optimizer.state[p].get(key)
-                slots[slot][name] = (torch.zeros_like(p) if vector is None else vector).permute(axes)
-        control = np.array(self.model.optimizer_state.control, dtype=np.float64)
-        control[UPDATES] = self.updates
-        return State(self.receive(values), {k: self.receive(v) for k, v in slots.items()}, control)
-
-    def tensors(self, x: Array, y: Array) -> Tensors:
-        trained = {name.split(".")[0] for name, _, _ in convert.twin_parameters(self.module)}
-        h = x
-        for name, child in self.module.named_children():
-            h = child(h)
-            if name in trained:
-                yield f"z {name}", h.detach()
-        yield "outputs", h.detach()
-        self._backward(x, y)
-        for name, p, axes in convert.twin_parameters(self.module):
-            yield f"d {name}", p.grad.permute(axes)
-
-    def _backward(self, x: Array, y: Array) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.loss(self.module(x), y).backward()
-
-    def repeat(self, gradients: Named, n: int) -> None:
-        import torch
-
-        for name, p, axes in convert.twin_parameters(self.module):
-            p.grad = torch.zeros_like(p)
-            self._put(p.grad, gradients[name], axes)
-        for _ in range(n):
-            self._adapt()
-
-    def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        self._backward(self.owner.move(x)[0], self.backend.from_host(y))
-        self._adapt()
-
-    def _adapt(self) -> None:
-        self.optimizer.step()
-        self.updates += 1
+from dnn.sequential import Sequential
 
 
 class PyTorchContender(Contender):
     """torch.nn and autograd. The torch Backend only moves data and checks results."""
+
+    is_partial = True
 
     @property
     def builder(self) -> Backend:
@@ -141,8 +63,47 @@ class PyTorchContender(Contender):
 
         return train, evaluate
 
-    def open(self, case: Case) -> NativeNetwork:
-        return NativeNetwork(self, case)
+    def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
+        module = twin.to_torch(model, self.backend.device)
+        trained = {name.split(".")[0] for name, _, _ in convert.twin_parameters(module)}
+        h = x
+        for name, child in module.named_children():
+            h = child(h)
+            if name in trained:
+                yield f"z {name}", h.detach()
+        yield "outputs", h.detach()
+        twin.torch_loss(model.goal)(h, y).backward()
+        for name, p, axes in convert.twin_parameters(module):
+            yield f"d {name}", p.grad.permute(axes)
+
+    def train(self, case: Case, batches: Batches) -> Named:
+        module = twin.to_torch(case.model(self.builder), self.backend.device)
+        loss = twin.torch_loss(case.loss)
+        optimizer = twin.torch_optimizer(case.optimizer, module)
+        for x, y in batches:
+            optimizer.zero_grad(set_to_none=True)
+            loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
+            optimizer.step()
+        found = ((name, p.detach().permute(axes)) for name, p, axes in convert.twin_parameters(module))
+        return {name: receive(self.backend, name, p, tuple(p.shape)) for name, p in found}
+
+    def kernel(self, call: Call) -> Named:
+        import torch
+
+        if call.optimizer is None:
+            self.raise_no_twin()
+        control = call.arrays["control"]
+        values, gradient, *slots = self.move(*call.arrays.values())[:-1]
+        module = torch.nn.Module()
+        module.p = p = torch.nn.Parameter(values)
+        optimizer = twin.torch_optimizer(replace(call.optimizer, learning_rate=float(control[0])), module)
+        p.grad = gradient
+        keys = [OPTIMIZER_TWINS[call.optimizer.name].slots[slot] for slot in call.optimizer.slot_names]
+        optimizer.state[p] = {"step": torch.tensor(float(control[3])), **dict(zip(keys, slots, strict=True))}
+        for _ in range(call.repeat):
+            optimizer.step()
+        after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
+        return dict(zip(call.arrays, after, strict=False))  # torch has no control
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         module = twin.to_torch(case.model(self.builder), self.backend.device)

@@ -1,15 +1,12 @@
 """L2: compare pre-activations, outputs and gradients of networks on batches of real examples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 
-import numpy as np
-
 from backends.reference import ACTIVATIONS
+from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Network
-from dnn.agreement.oracle import safe_rows
-from dnn.agreement.propagation import error_limits
+from dnn.agreement.oracle import make_disturbed_oracle, measure_condition, safe_rows
 from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
@@ -28,41 +25,34 @@ def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
         for loss in LOSSES:
             if activation == MAIN_PAIR[0] or loss in (MAIN_PAIR[1], "mean_squared_error"):
                 hidden = sizes.hidden if (activation, loss) == MAIN_PAIR else sizes.small
-                yield data.case(f"-{activation} {loss}", hidden, SGD(), seed, activation, loss)
-
-
-def batch_without_kinks(setup: Setup, case: Case, truth: Network, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return x (B, n) and y (B,) of a step, without rows on which a unit is near a kink."""
-    data = setup.data
-    rows = data.rows(case.seed, step, setup.sizes.candidates)
-    rows = rows[safe_rows(case, truth, data.x[rows], data.y[rows], setup.sizes.batch)]
-    return data.x[rows], data.y[rows]
-
-
-def compare_batch(setup: Setup, truth: Network, others: Sequence[Network], step: int) -> list[Record]:
-    """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
-
-    Args:
-        truth: the oracle's network. others: the contenders' networks. step: selects the batch.
-    """
-    case = truth.case
-    x, y = batch_without_kinks(setup, case, truth, step)
-    expected = truth.compute(x, y)
-    _, d = setup.oracle.loss(case.loss, expected["outputs"], y)
-    bound = error_limits(case, truth.state().values, x, y, d)
-    return setup.judge(
-        case.name, lambda network: network.compute(x, y), lambda name, unit: unit * bound[name],
-        note=f"batch {step}", expected=expected, sources=others,
-    )  # fmt: skip
+                name = f"{'-'.join(map(str, hidden))} {activation} {loss}"
+                yield data.case(name, hidden, SGD(), seed, activation, loss)
 
 
 def network_level(setup: Setup) -> Iterator[Record]:
     """Compare every network on a few batches; yield the worst record for each tensor."""
-    sizes = setup.sizes
-    for case in network_cases(setup.data, sizes, setup.seed):
-        with nullcontext() if case.hidden == sizes.hidden else one_thread():
-            truth, others = setup.open(case)
-            found: list[Record] = []
-            for step in range(sizes.batches):
-                found += compare_batch(setup, truth, others, step)
-        yield from worst_records(found)
+    for case in network_cases(setup.data, setup.sizes, setup.seed):
+        with nullcontext() if case.hidden == setup.sizes.hidden else one_thread():
+            batches = range(setup.sizes.batches)
+            yield from worst_records(r for step in batches for r in compare_batch(setup, case, step))
+
+
+def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
+    """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
+
+    Rows on which a unit of the oracle is near a kink are left out. The bound is that of one layer with the
+    longest sum and with the network's condition, at least 1 for gradients: their terms may be equal numbers.
+    """
+    data = setup.data
+    rows = data.rows(case.seed, step, setup.sizes.candidates)
+    rows = rows[safe_rows(case, setup.oracle, data.x[rows], data.y[rows], setup.sizes.batch)]
+    x = data.x[rows]
+    y = data.y[rows]
+    expected = setup.oracle.compute(case, x, y)
+    condition = measure_condition(make_disturbed_oracle(step).compute(case, x, y), expected)
+    k = max(*case.inner, len(x))
+    return setup.judge(
+        case.name, lambda c: c.compute(case, x, y),
+        lambda tensor, unit: bounds.layer(k, unit, max(condition[tensor], tensor.startswith("d "))),
+        note=f"batch {step}", expected=expected,
+    )  # fmt: skip

@@ -12,15 +12,14 @@ import numpy as np
 
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
-from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
+from dnn.agreement.contender import Contender, LayerPasses, Tensors
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import network_graph
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
-from dnn.losses import get_loss
 from dnn.parameters import Parameters
+from dnn.sequential import Sequential
 
 
 def import_runtime() -> Any:
@@ -53,37 +52,11 @@ class Session:
         return found
 
 
-class OnnxNetwork(Network):
-    """The case's model as two files: the usual one, and one that also outputs z of each layer."""
-
-    load = state = repeat = step = Contender.raise_no_twin  # type: ignore[assignment]
-
-    def __init__(self, owner: Contender, case: Case) -> None:
-        super().__init__(owner, case)
-        try:
-            made = to_onnx(self.model, logits=get_loss(case.loss).activation is not None)
-        except NoNodes as error:
-            raise NoTwin(str(error)) from None
-        self.session = Session(made)
-        self.products = {n.output[0]: f"z {n.input[1].removesuffix('.W')}" for n in made.graph.node
-                         if n.op_type == "Gemm"}  # fmt: skip
-        # A second file, since ONNX Runtime cannot fuse a node with the next one if its result is an output.
-        for name in set(self.products) - {made.graph.output[0].name}:
-            made.graph.output.add().name = name
-        self.inside = Session(made)
-        self.order = [value.name for value in made.graph.output]
-
-    def tensors(self, x: Array, y: Array) -> Tensors:
-        yield "outputs", self.session(x)[0]
-        for name, array in zip(self.order, self.inside(x), strict=True):
-            if name in self.products:
-                yield self.products[name], array
-
-
 class OnnxContender(Contender):
     """onnxruntime. The NumPy Backend holds its inputs and outputs."""
 
     trains = False
+    is_partial = True
 
     @cached_property
     def backend(self) -> Backend:
@@ -116,5 +89,16 @@ class OnnxContender(Contender):
 
         return train, evaluate
 
-    def open(self, case: Case) -> OnnxNetwork:
-        return OnnxNetwork(self, case)
+    def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
+        try:
+            made = to_onnx(model, logits=model.goal.activation is not None)
+        except NoNodes as error:
+            raise NoTwin(str(error)) from None
+        yield "outputs", Session(made)(x)[0]
+        # Also z of each layer, in a second file: ONNX Runtime cannot fuse a node whose result is an output.
+        products = {node.output[0]: node.input[1] for node in made.graph.node if node.op_type == "Gemm"}
+        for name in set(products) - {made.graph.output[0].name}:
+            made.graph.output.add().name = name
+        for value, array in zip(made.graph.output, Session(made)(x), strict=True):
+            if value.name in products:
+                yield f"z {products[value.name].removesuffix('.W')}", array

@@ -5,23 +5,57 @@ errors that it measures.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from backends import get_backend
-from backends.reference import ACTIVATIONS
+from backends.dispatch import Kernel
+from backends.reference import ACTIVATIONS, KERNELS
 from dnn.agreement import bounds
+from dnn.agreement.call import parameter_names
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.contender import Contender
 from dnn.agreement.ours import BackendContender
+from dnn.agreement.tensors import Named
 from dnn.layers import Layer
 from dnn.losses import get_loss
 from dnn.validation.objects import layer_from_config
+
+DISTURBANCE = 2.0**-30
+"""Relative change of numbers, by which the condition of layers and networks is measured."""
 
 
 def make_oracle() -> BackendContender:
     """Return the contender that all others are compared with. It computes in float64 for every dtype."""
     return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
+
+
+def make_disturbed_oracle(seed: int) -> BackendContender:
+    """Return an oracle that simulates rounding: each number that a kernel reads is moved up or down by
+    DISTURBANCE, relative to its size.
+    """
+    rng = np.random.default_rng(seed)
+
+    def move(a: Any) -> Any:
+        if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
+            return a
+        return a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape)
+
+    def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
+        written = [parameter in KERNELS[name].writes for parameter in parameter_names(name)]
+
+        def disturbed(*arguments: Any) -> None:
+            kernel(*(a if out else move(a) for a, out in zip(arguments, written, strict=True)))
+
+        return disturbed
+
+    return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
+
+
+def measure_condition(disturbed: Named, expected: Named) -> dict[str, float]:
+    """Return tensor -> relative error, in units of the DISTURBANCE that caused it."""
+    return {name: bounds.eta(array, expected[name]) / DISTURBANCE for name, array in disturbed.items()}
 
 
 def pre_activation(
@@ -35,7 +69,7 @@ def pre_activation(
     return oracle.run_layer(plain, shape, values, [(x, dy)])["y"]
 
 
-def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:
+def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:
     """Return the first ``n_wanted`` rows of x and y on which the oracle is not near a kink.
 
     If z of a relu unit is 0 up to rounding, one library may switch the unit on and another off. The gradient
@@ -45,7 +79,7 @@ def safe_rows(case: Case, network: Network, x: np.ndarray, y: np.ndarray, n_want
     jumps = ACTIVATIONS[case.activation].kink  # then the sign of z must be certain
     if not jumps and kink is None:
         return np.arange(min(n_wanted, len(x)))
-    found = network.compute(x, y)
+    found = oracle.compute(case, x, y)
     z = [values for name, values in found.items() if name.startswith("z ")]
     # L2 bounds the norm. The largest of 1e5 elements has a few times the rms error, and measured errors are
     # about a tenth of the bound, so 4 times the bound is ample.

@@ -1,18 +1,17 @@
 """A Backend as a contender: our kernels, our backpropagation, our optimizers."""
 
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from backends import Array
+from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase, Session
-from dnn.agreement.contender import Contender, LayerPasses, Network, Tensors
-from dnn.agreement.state import ArrayMismatch, Named, State, receive
+from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
+from dnn.agreement.tensors import ArrayMismatch, Named, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
-from dnn.losses import Loss, get_loss
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
@@ -50,74 +49,8 @@ def set_frozen(model: Sequential, session: Session) -> None:
         layer.trainable = layer.name not in session.frozen
 
 
-class OurNetwork(Network):
-    """A compiled Sequential."""
-
-    def _named_arrays(self, vector: Array) -> Named:
-        """Return a flat vector of parameters as named host arrays."""
-        return self.receive(self.model.parameters.views(vector))
-
-    def _put(self, vector: Array, named: Named) -> None:
-        for name, view in self.model.parameters.views(vector).items():
-            view[...] = self.owner.move(named[name])[0]
-
-    def load(self, state: State) -> None:
-        optimizer = self.model.optimizer_state
-        self._put(self.model.parameters.values, state.values)
-        for slot, vector in optimizer.vectors.items():
-            self._put(vector, state.slots[slot])
-        optimizer.control[...] = self.owner.move(state.control)[0]
-
-    def state(self) -> State:
-        optimizer = self.model.optimizer_state
-        control = optimizer.control
-        return State(
-            self._named_arrays(self.model.parameters.values),
-            {slot: self._named_arrays(vector) for slot, vector in optimizer.vectors.items()},
-            receive(self.backend, "control", control, tuple(control.shape)),
-        )
-
-    def tensors(self, x: Array, y: Array) -> Tensors:
-        self.model.reserve(x.shape[0], training=True)
-        h = x
-        for layer in self.model.layers:
-            # Computed twice, since a fused kernel may not store z.
-            z = layer.forward_logits(h, training=False)
-            if layer.parameter_shapes():
-                yield f"z {layer.name}", z
-            h = layer.forward(h, training=False)
-        contained = get_loss(self.case.loss).activation is not None
-        yield "outputs", self.model.forward(x, training=False, logits=contained)
-        yield from self.gradients(x, y)
-
-    def gradients(self, x: Array, y: Array) -> Tensors:
-        """Compute the gradients of ``tensors``."""
-        gradients(self.model, x, y)
-        for name, view in self.model.parameters.gradient.items():
-            yield f"d {name}", view
-
-    def repeat(self, gradients: Named, n: int) -> None:
-        self._put(self.model.parameters.gradients, gradients)
-        self.backend.capture(self.model.optimizer_state.step)(n)
-
-    def step(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.model.reserve(len(x), training=True)
-        gradients(self.model, self.owner.move(x)[0], self.backend.from_host(y))
-        self.model.update()
-
-
 class BackendContender(Contender):
     """Our implementation on one backend. The oracle and the mutants are BackendContenders too."""
-
-    def loss(self, loss: str | Loss, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-        backend = self.backend
-        kind = "integer" if targets.ndim == 1 else "dense"
-        targets_ = backend.from_host(targets) if kind == "integer" else self.move(targets)[0]
-        losses = backend.zeros(len(outputs))
-        gradient = backend.zeros(outputs.shape)
-        get_loss(loss).bind(backend)[kind](*self.move(outputs), targets_, losses, gradient)
-        mean = receive(backend, "loss", backend.xp.mean(losses, keepdims=True), (1,))
-        return float(mean[0]), receive(backend, "dy", gradient, outputs.shape)
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         def train(x: Array, dy: Array) -> Tensors:
@@ -137,7 +70,7 @@ class BackendContender(Contender):
 
         return train, evaluate
 
-    def kernel(self, name: str, kind: str | None, *arguments: Any) -> list[np.ndarray]:
+    def kernel(self, call: Call) -> Named:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
 
@@ -154,15 +87,16 @@ class BackendContender(Contender):
                 places[id(argument)] = memory, array
             return places[id(argument)][1]
 
-        there = [move_argument(argument) for argument in arguments]
+        there = [move_argument(argument) for argument in call.arguments]
+        function = call.optimizer.bind(backend) if call.optimizer else backend.kernel(call.kernel, call.kind)
         with np.errstate(all="ignore"):
-            backend.kernel(name, kind)(*there)
+            for _ in range(call.repeat):
+                function(*there)
         for memory, _ in places.values():
             host = backend.to_host(memory)
             if host[:MARGIN].any() or host[-MARGIN:].any():
-                raise ArrayMismatch(f"{name} writes before or behind an array")
-        each = chain.from_iterable(a if isinstance(a, tuple) else [a] for a in there)
-        return [np.array(backend.to_host(a)) for a in each if isinstance(a, backend.array_type)]
+                raise ArrayMismatch(f"{call.kernel} writes before or behind an array")
+        return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in call.arrays.items()}
 
     def fit(self, case: FitCase) -> Named:
         model = case.model(self.backend)
@@ -199,8 +133,30 @@ class BackendContender(Contender):
         }  # fmt: skip
         return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 
-    def open(self, case: Case) -> OurNetwork:
-        return OurNetwork(self, case)
+    def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
+        model.reserve(x.shape[0], training=True)
+        h = x
+        for layer in model.layers:
+            # Computed twice, since a fused kernel may not store z.
+            z = layer.forward_logits(h, training=False)
+            if layer.parameter_shapes():
+                yield f"z {layer.name}", z
+            h = layer.forward(h, training=False)
+        contained = model.goal.activation is not None
+        yield "outputs", model.forward(x, training=False, logits=contained)
+        gradients(model, x, y)
+        for name, view in model.parameters.gradient.items():
+            yield f"d {name}", view
+
+    def train(self, case: Case, batches: Batches) -> Named:
+        model = case.model(self.backend)
+        for x, y in batches:
+            model.reserve(len(x), training=True)
+            gradients(model, self.move(x)[0], self.backend.from_host(y))
+            model.update()
+        shapes = model.parameters.shapes
+        views = model.parameters.value
+        return {name: receive(self.backend, name, view, shapes[name]) for name, view in views.items()}
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         model = case.model(self.backend)

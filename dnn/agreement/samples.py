@@ -4,24 +4,18 @@ A new layer is compared as soon as it is in ``dnn.layers.LAYERS``. A layer with 
 for each activation.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import signature
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.agreement.bounds import norm
 from dnn.layers import (
     LAYERS,
-    BatchNormalization,
     Layer,
 )
-from dnn.layers.augmentation import Warp
-from dnn.layers.normalization import Normalization
 
 # (24,) makes Dense(24) square, so that a transposed W fits. 7 x 8 pixels make "same" padding asymmetric.
 # There are 8 channels, since 3 may be nearly equal, and LayerNormalization would magnify their rounding.
@@ -80,35 +74,3 @@ def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:
     shapes = [s for s in layer.parameter_shapes().values() if len(s) > 1]
     shape = max(shapes, key=prod, default=(1, 1))
     return prod(shape[:-1]), prod(shape) // shape[-2], rows
-
-
-def condition(layer: Layer, x: np.ndarray) -> float:
-    """Return the factor, at least 1, by which a layer magnifies a relative error of its input x (B, ...).
-
-    - Softmax: 2, since its derivative is a difference of dy and a mean.
-    - Normalisation: it subtracts a mean with a rounding of the size of x, and divides by the standard
-      deviation. The factor is the root mean square over columns (batch) or rows (layer normalisation) of
-      sqrt(mean x^2) / sqrt(variance + epsilon).
-    - Random rotation and distortion in training: (H + W) / 2, since source coordinates are up to H / 2 and
-      W / 2 from the centre.
-    """
-    if isinstance(layer, Warp):
-        return sum(layer.input_shape[:2]) / 2
-    if not isinstance(layer, Normalization):
-        return 2.0 if layer.activation == "softmax" else 1.0
-    rows = x.reshape(-1, x.shape[-1]).astype(np.float64)
-    axis = 0 if layer.uses_batch_statistics else 1
-    spread = np.var(rows, axis=axis) + layer.epsilon
-    return max(1.0, float(np.sqrt(np.mean(np.mean(rows * rows, axis=axis) / spread))))
-
-
-def evaluation_conditions(
-    layer: BatchNormalization, x: np.ndarray, running: Mapping[str, np.ndarray]
-) -> tuple[float, float]:
-    """Return the factors by which batch normalisation in evaluation magnifies relative errors of its running
-    mean and of x.
-    """
-    root = np.sqrt(running["running_variance"] + layer.epsilon)
-    size = norm((x - running["running_mean"]) / root)
-    means = np.broadcast_to(running["running_mean"] / root, x.shape)
-    return norm(means) / size, max(1.0, norm(x / root) / size)

@@ -1,18 +1,17 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dnn.agreement.bounds import eta
-from dnn.agreement.cases import Case, Data, normal
-from dnn.agreement.contender import Contender, Network
+from dnn.agreement.cases import Data, normal
+from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import ArrayMismatch, Named
+from dnn.agreement.tensors import ArrayMismatch, Named
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -31,34 +30,25 @@ class Setup:
         """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
-    def open(self, case: Case) -> tuple[Network, list[Network]]:
-        """Build a case's network in the oracle and in each contender that supports all its parts."""
-        networks: list[Network] = []
-        for contender in self.contenders:
-            with suppress(NoTwin):
-                networks.append(contender.open(case))
-        return self.oracle.open(case), networks
-
     def judge(
-        self, case: str, ask: Callable[[Any], Named], bound: Bound, error: Error | None = None,
-        note: str = "", expected: Named | None = None, sources: Iterable[Any] | None = None,
+        self, case: str, ask: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
+        note: str = "", expected: Named | None = None,
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
         An exception, or an array of the wrong library, dtype, device or shape gives a broken record. None if
-        ``ask`` raises NoTwin, nor for a missing tensor of a contender that does not train.
+        ``ask`` raises NoTwin, nor for a tensor that a partial contender leaves out.
 
         Args:
             case: name in the records.
-            ask: contender or network -> named tensors.
+            ask: contender -> named tensors.
             bound: largest allowed error, or a function (tensor, unit roundoff) -> bound.
             error: (tensor, got, expected) -> error; None: ``eta``.
             expected: the oracle's tensors; None: ``ask`` the oracle.
-            sources: arguments for ``ask``; None: the contenders.
         """
         expected = ask(self.oracle) if expected is None else expected
         found: list[Record] = []
-        for source in self.contenders if sources is None else sources:
+        for source in self.contenders:
             try:
                 got = ask(source)
             except NoTwin:
@@ -68,7 +58,7 @@ class Setup:
                 found.append(Record(self.level, case, what, source.name, float("inf"), 0.0, str(problem)))
                 continue
             for tensor, x64 in expected.items():
-                if source.trains or tensor in got:
+                if tensor in got or not source.is_partial:
                     far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
                     limit = bound(tensor, source.unit) if callable(bound) else bound
                     found.append(Record(self.level, case, tensor, source.name, far, limit, note))

@@ -1,20 +1,20 @@
 """L1: compare forward and backward of every layer with a random dL/dy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contender import Batches, Contender
-from dnn.agreement.oracle import pre_activation
-from dnn.agreement.propagation import Function
+from dnn.agreement.contender import Batches
+from dnn.agreement.oracle import DISTURBANCE, measure_condition, pre_activation
 from dnn.agreement.records import Record
-from dnn.agreement.samples import condition, evaluation_conditions, samples, sum_lengths
+from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup
-from dnn.agreement.state import Named
-from dnn.layers import BatchNormalization, Layer
+from dnn.layers import Layer
+from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
 
 LATER_BATCH_SIZES = (37, 5, 37)
@@ -62,71 +62,53 @@ def _judge_layer(
     }
     batches = _batches(setup, probe)
 
-    def pre_activations(x: np.ndarray) -> np.ndarray:
-        return pre_activation(setup.oracle, make, shape, values, x)
-
     if ACTIVATIONS[probe.activation].kink:
         # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
         near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
-        batches = [(x, np.where(np.abs(pre_activations(x)) < near, np.float32(0.0), dy)) for x, dy in batches]
-    relative_slope = 1.0  # factor by which f scales a relative error of z
-    if probe.activation not in ("linear", "softmax"):
-        f = Function(probe.activation, pre_activations(batches[0][0]))
-        relative_slope = bounds.norm(f.slope(f.z)) / bounds.norm(f.y)
-
-    def ask(c: Contender) -> Named:
-        return c.run_layer(make(), shape, values, batches)
-
-    expected = ask(setup.oracle)
+        z = [pre_activation(setup.oracle, make, shape, values, x) for x, _ in batches]
+        batches = [
+            (x, np.where(np.abs(near_z) < near, np.float32(0.0), dy))
+            for near_z, (x, dy) in zip(z, batches, strict=True)
+        ]
+    expected = setup.oracle.run_layer(make(), shape, values, batches)
+    disturbed = setup.oracle.run_layer(make(), shape, values, _disturb(setup, probe, batches))
+    condition = measure_condition(disturbed, expected)
+    bound = partial(_layer_bound, probe, [len(x) for x, _ in batches], condition)
     yield from setup.judge(
-        name, ask, _layer_bound(probe, batches, expected, relative_slope), expected=expected
+        name, lambda c: c.run_layer(make(), shape, values, batches), bound, expected=expected
     )
 
 
+def _disturb(setup: Setup, probe: Layer, batches: Batches) -> Batches:
+    """Return the batches in float64, with each number moved up or down by DISTURBANCE; indices stay."""
+
+    def move(name: str, a: np.ndarray, i: int) -> np.ndarray:
+        return a * (
+            1.0 + DISTURBANCE * np.sign(setup.normal(f"signs of {name}", a.shape, i).astype(np.float64))
+        )
+
+    return [
+        (x if probe.n_categories is not None else move("x", x, i), move("dy", dy, i))
+        for i, (x, dy) in enumerate(batches)
+    ]
+
+
 def _layer_bound(
-    probe: Layer, batches: Batches, expected: Named, relative_slope: float
-) -> Callable[[str, float], float]:
-    """Return a function (tensor of ``Contender.run_layer``, unit roundoff) -> bound.
+    probe: Layer, sizes: Sequence[int], condition: Mapping[str, float], tensor: str, unit: float
+) -> float:
+    """Return the bound of a tensor of ``Contender.run_layer``.
 
     Args:
-        probe: the built layer. expected: the oracle's tensors.
-        relative_slope: factor by which the activation scales a relative error of z.
+        probe: the built layer. sizes: of the batches. unit: unit roundoff.
+        condition: factor by which the layer magnifies a relative error of x and dL/dy, for each tensor. A
+            normalisation magnifies the rounding of the mean that it subtracts, an activation that of z.
     """
-    inner = [sum_lengths(probe, len(x)) for x, _ in batches]
-    magnified = [condition(probe, x) for x, _ in batches]
-
-    def running(tensor: str, unit: float) -> float:
-        """Return the bound of a running average. The share of its initial value is exact."""
-        assert isinstance(probe, BatchNormalization)
-        start = (1.0 - probe.momentum) ** len(batches) if tensor == "running_variance" else 0.0
-        share = bounds.norm(expected[tensor] - start) / bounds.norm(expected[tensor])
-        return bounds.layer(inner[0][2], unit, share)
-
-    def bound(tensor: str, unit: float) -> float:
-        short, _, number = tensor.partition(" ")
-        i = int(number) - 1 if number.isdecimal() else -1 if number else 0  # "y in evaluation": the last
-        forward, back, over = inner[i]
-        k = {"y": forward, "dx": back}.get(short, over)
-        magnification = magnified[i] * (relative_slope if short == "y" else 1.0)
-        if tensor == "y in evaluation" and probe.must_precede_trained:  # copies x, or rows of a table
-            magnification = 1.0
-        if short.startswith("running"):
-            return running(tensor, unit)
-        if tensor == "y in evaluation" and isinstance(probe, BatchNormalization):
-            far, magnification = evaluation_conditions(probe, batches[-1][0], expected)
-            averages = far * running("running_mean", unit) + running("running_variance", unit) / 2.0
-            return bounds.layer(1, unit, magnification) + averages
-        if short == "dgamma" and not probe.uses_batch_statistics:
-            # Each row has its own mean, so the condition applies to x^ and not to the sum over rows.
-            return bounds.layer(probe.input_shape[-1], unit, magnification) + bounds.layer(over, unit)
-        if short == "dbeta":  # sum dy
-            magnification = 1.0
-        elif short == "dx" and probe.uses_batch_statistics:  # x^ enters times a mean of dy x^ over all rows
-            magnification = max(1.0, magnification * min(1.0, 4.0 / np.sqrt(over)))
-        elif short == "dgamma":
-            # dgamma = sum dy x^. An error common to all x^ of a column is multiplied by sum dy = dbeta.
-            sums = bounds.norm(expected[tensor.replace("gamma", "beta")])
-            magnification *= max(1.0, sums / bounds.norm(expected[tensor]))
-        return bounds.layer(k, unit, magnification, 4.0 if short in ("y", "dx") else 5.0)
-
-    return bound
+    short, _, number = tensor.partition(" ")
+    size = sizes[int(number) - 1 if number.isdecimal() else -1 if number else 0]  # in evaluation the last one
+    forward, back, over = sum_lengths(probe, size)
+    c = condition[tensor] if short == "y" or short.startswith("d") else 1.0  # a running average is a mean
+    if isinstance(probe, Warp) and tensor != "y in evaluation":
+        c = sum(probe.input_shape[:2]) / 2  # source coordinates are up to H / 2 and W / 2 from the centre
+    if short == "y":
+        return bounds.layer(forward, unit, c, 4.0)
+    return bounds.layer(back if short == "dx" else over, unit, max(1.0, c), 4.0)

@@ -8,13 +8,12 @@ class Sizes:
     """Sizes of the comparisons."""
 
     sweep: int = 20000  # inputs in L0's sweep
-    batch: int = 100  # batch size of L1 to L3
+    batch: int = 100  # batch size of L1 and L2
     candidates: int = 160  # rows from which a batch without kinks is chosen
     hidden: tuple[int, ...] = (500, 500)  # hidden layers of L2's network for relu and cross-entropy
-    # Hidden layers of L2's other networks and of L3; equal widths, so that a transposed W fits.
+    # Hidden layers of L2's other networks; equal widths, so that a transposed W fits.
     small: tuple[int, ...] = (64, 64)
     batches: int = 8  # batches of L2
-    resynchronised: int = 50  # steps of L3
     trajectory: int = 100  # updates of L4
     partners: int = 99  # maximum number of activations for each optimizer of L4
     tiny: tuple[int, ...] = (16, 16)  # hidden layers of L4
@@ -22,4 +21,4 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(sweep=2000, batches=2, resynchronised=8, trajectory=12, partners=3)
+QUICK = Sizes(sweep=2000, batches=2, trajectory=12, partners=3)

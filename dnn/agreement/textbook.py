@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.reference.random import threefry
 from dnn.agreement.cases import FitCase, Session
-from dnn.agreement.state import Named
+from dnn.agreement.tensors import Named
 from dnn.agreement.textbook_images import augment
 from dnn.layers import (
     BatchNormalization,
@@ -28,7 +28,7 @@ from dnn.layers import (
 )
 from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
-from dnn.optimizers import SGD, Adam, AdamW
+from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 from dnn.random import stream_key
 
@@ -117,7 +117,7 @@ class TextbookTraining:
             if isinstance(layer, BatchNormalization):
                 self.running[f"{name}.running_mean"] = np.zeros(case.hidden[0])
                 self.running[f"{name}.running_variance"] = np.ones(case.hidden[0])
-        self.slots = {k: [np.zeros_like(w), np.zeros_like(w)] for k, w in self.p.items()}
+        self.slots = {k: [np.zeros_like(w) for _ in range(3)] for k, w in self.p.items()}
 
     def numbers(self) -> Named:
         return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
@@ -204,8 +204,9 @@ class TextbookTraining:
         return found
 
     def update(self, g: Named) -> None:
-        """Make one update of Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), or SGD with
-        Nesterov momentum (Sutskever et al. 2013).
+        """Make one update of Adam (Kingma and Ba 2015; AMSGrad: Reddi et al. 2018), AdamW (Loshchilov and
+        Hutter 2019), Adagrad (Duchi et al. 2011), RMSprop (Tieleman and Hinton 2012; centered: Graves 2013),
+        or SGD with Nesterov momentum (Sutskever et al. 2013).
         """
         o = self.case.optimizer
         now = learning_rate(o.learning_rate, self.t)
@@ -216,9 +217,19 @@ class TextbookTraining:
                 slots[0] = o.beta1 * slots[0] + (1.0 - o.beta1) * d
                 slots[1] = o.beta2 * slots[1] + (1.0 - o.beta2) * d * d
                 m = slots[0] / (1.0 - o.beta1**self.t)
-                v = slots[1] / (1.0 - o.beta2**self.t)
+                slots[2] = np.maximum(slots[2], slots[1])
+                v = slots[2 if o.amsgrad else 1] / (1.0 - o.beta2**self.t)
                 decayed = self.p[name] * (1.0 - now * getattr(o, "weight_decay", 0.0))
                 self.p[name] = decayed - now * m / (np.sqrt(v) + o.epsilon)
+            elif isinstance(o, Adagrad):
+                slots[0] = slots[0] + d * d
+                self.p[name] = self.p[name] - now * d / (np.sqrt(slots[0]) + o.epsilon)
+            elif isinstance(o, RMSprop):
+                slots[0] = o.decay * slots[0] + (1.0 - o.decay) * d * d
+                slots[1] = o.decay * slots[1] + (1.0 - o.decay) * d
+                v = slots[0] - slots[1] ** 2 if o.centered else slots[0]
+                slots[2] = o.momentum * slots[2] + d / (np.sqrt(np.maximum(v, 0.0)) + o.epsilon)
+                self.p[name] = self.p[name] - now * slots[2]
             elif isinstance(o, SGD):
                 slots[0] = o.momentum * slots[0] + d
                 step = d + o.momentum * slots[0] if o.nesterov else slots[0]

@@ -12,11 +12,9 @@ import numpy as np
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
-from dnn.agreement.contender import Contender
 from dnn.agreement.networks import MAIN_PAIR
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.state import Named
 
 
 def trajectory_level(setup: Setup) -> Iterator[Record]:
@@ -49,16 +47,14 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
 def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
     data = setup.data
     sizes = setup.sizes
-    batches = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
+    rows = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
+    batches = [(data.x[some], data.y[some]) for some in rows]
     start = case.weights()
-
-    def ask(c: Contender) -> Named:
-        network = c.in_dtype("float64").open(case)
-        for rows in batches:
-            network.step(data.x[rows], data.y[rows])
-        return network.state().values
 
     def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
         return bounds.eta_of_path(p, p64, start[tensor])
 
-    return setup.judge(case.name, ask, bounds.TRAJECTORY_BOUND, error, f"{sizes.trajectory} updates")
+    return setup.judge(
+        case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND, error,
+        f"{sizes.trajectory} updates",
+    )  # fmt: skip

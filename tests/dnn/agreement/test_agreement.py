@@ -23,11 +23,11 @@ from dnn.agreement import (
     get_contender,
     get_mutant,
 )
+from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
 from dnn.agreement.levels import FORWARD_LEVELS
-from dnn.agreement.propagation import Function
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.state import ArrayMismatch, receive
+from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES
@@ -72,7 +72,7 @@ def test_every_backend_is_within_its_bounds(contender, level):
 
 
 def test_levels_cover_every_registered_part(data):
-    records = check([get_contender("numpy")], data, sizes=Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2))
+    records = check([get_contender("numpy")], data, sizes=Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2))
     cases = {level: " ".join(f"{r.case} {r.tensor}" for r in records if r.level == level) for level in LEVELS}
     for kind in ACTIVATIONS:
         assert all(kind in cases[level] for level in ("L0", "L1", "L2", "L4"))
@@ -134,14 +134,14 @@ def test_accuracy_level_records_paired_differences(data):
 
 
 def test_forward_only_contenders_are_compared_at_l0_to_l2(data):
-    alone, sizes = get_contender("onnxruntime"), Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2)
+    alone, sizes = get_contender("onnxruntime"), Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2)
     records = check([alone, get_contender("numpy")], data, levels=["L2", "L3"], sizes=sizes)
     found = {(r.level, r.tensor.split()[0]) for r in records if r.backend == "onnxruntime"}
     assert found == {("L2", "z"), ("L2", "outputs")}
     assert {r.level for r in records if r.backend == "numpy"} == {"L2", "L3"}
     assert list(accuracy_level([alone], data, data, epochs=1, seeds=1)) == []
     with pytest.raises(NoTwin, match="onnxruntime computes only the forward pass"):
-        alone.kernel("adam", None)
+        alone.kernel(Call("adam", "", ()))
     assert alone.describe()["onnxruntime"]
 
 
@@ -160,22 +160,6 @@ def test_available_contenders_lists_unavailable_ones():
     assert {"numpy", "torch", "pytorch"} <= {c.name for c in able}
 
 
-@pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_activations_propagate_variances(kind):
-    """The propagated variances of f(z) and f'(z) dy equal those of a simulation with noise in z and dy."""
-    stream = np.random.default_rng(0)
-    z, dy, var_z, var_dy = stream.uniform(0.1, 2.0, (4, 1, 6))
-    f, small = Function(kind, z, var_z), 1e-4
-    noise = small * stream.standard_normal((2, 40_000, 6)) * np.sqrt([var_z, var_dy])
-    moved = Function(kind, z + noise[0])
-    for (exact, var), got in [(f.forward(), moved.y), (f.backward(dy, var_dy), moved.slope(dy + noise[1]))]:
-        # f's own rounding has the size of the result, or of dy if the derivative may be a difference.
-        own = f.own * (exact**2 if exact is f.y or f.own < 1 else dy**2)
-        found = np.mean((got - exact) ** 2, axis=0) / small**2
-        if exact is f.y or kind != "softmax":  # softmax's backward is in test_bounds.py
-            np.testing.assert_allclose(found, (var - own)[0], rtol=0.05, atol=1e-9)
-
-
 def test_every_optimizer_has_variants():
     names = [name for name, _ in optimizer_variants()]
     assert set(OPTIMIZERS) <= set(names)
@@ -188,6 +172,6 @@ def test_a_case_has_the_same_weights_in_every_contender(data):
     case = Case("c", 64, (5,), 10, "tanh", "categorical_crossentropy", Adam(), 4)
     weights = case.weights()
     for name in ("numpy", "torch", "pytorch"):
-        values = get_contender(name).open(case).state().values
+        values = get_contender(name).train(case, [])
         for key, w in weights.items():
             np.testing.assert_array_equal(values[key].astype(np.float32), w)

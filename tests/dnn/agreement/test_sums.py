@@ -12,10 +12,9 @@ from backends import BackendUnavailable
 from backends.numpy.backend import NumpyBackend
 from dnn.agreement import Data, bounds, check, contender_ids, get_contender, make_oracle
 from dnn.agreement.ours import BackendContender
-from dnn.agreement.samples import condition
 from dnn.agreement.sizes import Sizes
 from dnn.datasets import load_dataset
-from dnn.layers import Activation, BatchNormalization, LayerNormalization
+from dnn.layers import BatchNormalization, LayerNormalization
 
 
 class SequentialSums:
@@ -71,23 +70,6 @@ def test_sums_in_one_lane_are_within_every_bound():
     assert [f"{r.level} {r.case} {r.tensor} {r.ratio:.3g}" for r in records if not r.holds] == []
 
 
-def test_softmax_over_many_columns(contender):
-    """Three quarters of 100,003 terms may be lost in the sum: 400 ULP with 8 lanes, 2700 with one."""
-    stream = np.random.default_rng(0)
-    z, dy = (stream.standard_normal((3, 100_003)).astype(np.float32) for _ in range(2))
-    z *= 4
-    layers = (
-        c.run_layer(Activation("softmax"), z.shape[1:], {}, [(z, dy)]) for c in (make_oracle(), contender)
-    )
-    expected, got = layers
-    spread = float(np.max(np.ptp(z, axis=1)))
-    y = "y in evaluation"
-    assert bounds.ulp_error(got[y], expected[y]) < bounds.softmax_ulp(spread, expected[y])
-    if contender.trains:
-        error = bounds.ulp_error(got["dx"], expected["dx"], np.abs(dy).max(axis=1, keepdims=True))
-        assert error < bounds.softmax_slope_ulp(expected[y])
-
-
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
 def test_normalisation_far_from_zero(contender, layer_class):
     """With mean 100 and standard deviation 1, rounding the mean loses two digits in every library."""
@@ -98,7 +80,7 @@ def test_normalisation_far_from_zero(contender, layer_class):
     expected, got = (c.run_layer(layer_class(), (24,), values, [(x, dy)]) for c in (make_oracle(), contender))
     assert set(got) == set(expected) or not contender.trains
     worst_eta = max(bounds.eta(array, expected[tensor]) for tensor, array in got.items())
-    assert worst_eta < bounds.layer(100, condition=condition(layer_class(), x))
+    assert worst_eta < bounds.layer(100, condition=100)
 
 
 def test_normalisation_bound_needs_its_condition():
@@ -106,8 +88,4 @@ def test_normalisation_bound_needs_its_condition():
     x = (100 + np.random.default_rng(0).standard_normal((100, 24))).astype(np.float32).astype(np.float64)
     mean = x.mean(axis=0)
     right, rounded = ((x - m) / x.std(axis=0) for m in (mean, mean.astype(np.float32).astype(np.float64)))
-    assert (
-        bounds.layer(100)
-        < bounds.eta(rounded, right)
-        < bounds.layer(100, condition=condition(BatchNormalization(), x))
-    )
+    assert bounds.layer(100) < bounds.eta(rounded, right) < bounds.layer(100, condition=100)

@@ -33,7 +33,8 @@ from dnn.agreement import Data, bounds, check, get_contender, worst_record
 from dnn.agreement.bounds import eta
 from dnn.agreement.contender import build_layer
 from dnn.agreement.onnx_runtime import Session
-from dnn.agreement.samples import condition, samples, sum_lengths
+from dnn.agreement.oracle import DISTURBANCE
+from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.sizes import Sizes
 from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
@@ -78,7 +79,9 @@ def build_random_layer(make, shape, backend, seed):
 def error_magnification(layer, x):
     """Return the factor by which a layer magnifies rounding; batch normalisation uses running averages."""
     if not isinstance(layer, BatchNormalization):
-        return condition(layer, x)
+        y = np.array(layer.forward(x, training=False))
+        moved = x * np.random.default_rng(0).choice([1 - DISTURBANCE, 1 + DISTURBANCE], x.shape)
+        return max(1.0, eta(layer.forward(moved, training=False), y) / DISTURBANCE)
     mean = layer.state["running_mean"]
     return np.linalg.norm(np.abs(x) + np.abs(mean)) / np.linalg.norm(x - mean)
 
