@@ -156,7 +156,6 @@ class Lion(Optimizer):
 
     name = "lion"
     slots = ("m",)
-    decays = True
     examples = ({}, {"weight_decay": 0.1})
 ''',
     ),

@@ -38,7 +38,6 @@ class Optimizer(Checked):
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
     # Settings for the checks. The last setting of each names the variant in reports.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    decays: ClassVar[bool] = False  # whether the step first scales the parameters: two more roundings
     # Boolean setting -> name of the vector it adds. If it is True, the kernel is called NAME_SETTING.
     variants: ClassVar[Mapping[str, str]] = {}
 

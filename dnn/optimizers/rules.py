@@ -113,4 +113,3 @@ class AdamW(Adam):
     weight_decay: NotNegative = 0.01
 
     name = "adamw"
-    decays = True
