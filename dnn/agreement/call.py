@@ -43,7 +43,7 @@ class Call(NamedTuple):
         return found
 
     @property
-    def written(self) -> set[str]:
+    def outputs(self) -> set[str]:
         """Names of the arrays that the kernel writes; some may be the same array."""
         arrays = self.arrays
         writes = KERNELS.get(self.kernel, KERNELS["sgd"]).writes

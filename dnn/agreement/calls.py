@@ -23,9 +23,9 @@ STREAM_STEPS = (0, 1, 2, 999, 1023, 1024, 65535, 2**31, 2**32 - 1)
 """Steps of a random stream to draw from."""
 UNSEEN_UPDATES = 1050
 """Number of updates made before the first one that is compared within a few roundings."""
-UPDATE_COUNTS = (0, 31, 0, 127, 255, 999, 1023, 2047, 2500, 32767, 65535, 999_999, 2**24 - 3)
-"""Numbers of updates so far: near powers of two, where narrower counters overflow, up to the last integer
-that float32 can count to. The update after 31 others sets tiny moments to 0."""
+UPDATE_COUNTS = (0, 31, 0, 127, 3, 999, 1, 2047, 12, 32767, 65535, 999_999, 2**24 - 3)
+"""Numbers of updates so far: few, near powers of two, where narrower counters overflow, and up to the last
+integer that float32 can count to. The update after 31 others sets tiny moments to 0."""
 COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1)
 EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""

@@ -64,7 +64,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
 
 def judge_call(setup: Setup, call: Call) -> list[Record]:
     """Compare all arrays after a call in float32, and in float64 too if they are short."""
-    written = call.written
+    written = call.outputs
 
     def judge(dtype: str, unit: float) -> list[Record]:
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import accumulate
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
@@ -41,7 +42,7 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
 
     Rows on which a unit of the oracle is near a kink are left out. The bound is that of one layer with the
-    longest sum and with the network's condition, at least 1 for gradients: their terms may be equal numbers.
+    longest sum so far and with the network's condition, at least 1 for gradients: their terms may be equal.
     """
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
@@ -50,9 +51,12 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     y = data.y[rows]
     expected = setup.oracle.compute(case, x, y)
     condition = measure_condition(make_disturbed_oracle(step).compute(case, x, y), expected)
-    k = max(*case.inner, len(x))
+    longest = dict(zip((f"z {name}" for name in case.products), accumulate(case.inner, max), strict=True))
+
+    def bound(tensor: str, unit: float) -> float:
+        c = max(condition[tensor], tensor.startswith("d "))
+        return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 4.0)
+
     return setup.judge(
-        case.name, lambda c: c.compute(case, x, y),
-        lambda tensor, unit: bounds.layer(k, unit, max(condition[tensor], tensor.startswith("d "))),
-        note=f"batch {step}", expected=expected,
-    )  # fmt: skip
+        case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected
+    )

@@ -45,10 +45,10 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
         written = [parameter in KERNELS[name].writes for parameter in parameter_names(name)]
 
-        def disturbed(*arguments: Any) -> None:
+        def call_disturbed(*arguments: Any) -> None:
             kernel(*(a if out else move(a) for a, out in zip(arguments, written, strict=True)))
 
-        return disturbed
+        return call_disturbed
 
     return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
 
