@@ -40,7 +40,7 @@ class RandomWalk(Rounding):
         def total(power):  # sum |x|^power
             return call.compute(lambda a: np.abs(a.value) ** power if isinstance(a, Array) else a)
 
-        k = call.arrays()[0].size / np.size(r) if call.name == "mean" else 1.0
+        k = call.arrays[0].size / np.size(r) if call.name == "mean" else 1.0
         walk = np.sqrt(r * r + 1.5 * total(2) / k)
         return most * np.minimum(1.0, walk / np.maximum(total(1), MIN_NORMAL))
 
