@@ -21,4 +21,4 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(sweep=2000, batches=2, trajectory=12, partners=3)
+QUICK = Sizes(sweep=2000, batches=2, trajectory=10, partners=3)
