@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
+from dnn.validation.keyword_arguments import check_keywords
 
 T = TypeVar("T")
 
@@ -153,8 +154,12 @@ class Checked:
     """Base of frozen dataclasses that applies the checks in the types of its fields on creation.
 
     A check is a function of the field's name and value that returns the value to store. NumPy scalars become
-    Python numbers. Raises InputError: a setting out of range.
+    Python numbers. Raises InputError: a setting out of range, or an argument that only other libraries have.
     """
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
+        check_keywords(cls, keywords)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         declared = next(c for c in type(self).__mro__ if "__dataclass_fields__" in vars(c))

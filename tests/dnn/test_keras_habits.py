@@ -37,6 +37,13 @@ def test_names_that_exist_are_not_refused():
     model = small_model()
     assert not any(name in dir(model) for name in MODEL_NAMES)
     assert not any(name in vars(module) for name in MODULE_NAMES for module in (dnn, dnn.layers))
+    assert dnn.RMSprop(decay=0.8).decay == 0.8
+
+    class Scaled(dnn.Flatten):
+        def __init__(self, p):
+            self.p = p
+
+    assert Scaled(p=2.0).p == 2.0
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
@@ -52,6 +59,9 @@ def test_a_missing_method_names_what_to_use(name):
     [
         (lambda model: exec("from dnn import LSTM"), "LSTM of Keras is not in .*, expected PyTorch"),
         (lambda model: exec("from dnn.layers import Lambda"), "expected a subclass of Layer with forward"),
+        (lambda model: Dense(3, kernel_initializer="zeros"), "Dense has no argument .*; use initializer="),
+        (lambda model: dnn.Adam(lr=0.1), "Adam has no argument 'lr'; use learning_rate="),
+        (lambda model: dnn.CategoricalCrossentropy(from_logits=True), "'from_logits'; leave it out"),
         (lambda model: model.get_layer("dense"), "did you mean 'dense_"),
         (lambda model: model.get_layer(index=2), "index is 2, expected an integer from 0 to 1"),
         (lambda model: Sequential([Dense(3)]), r"no input shape, expected Sequential\(\[Input\(\(784,\)\)"),
