@@ -38,7 +38,7 @@ SCHEDULES = (
 PLANS: tuple[tuple[tuple[int, ...], str, Optimizer, str], ...] = (
     ((11,), "tanh", Adam(LinearDecay(0.02, 3, 0.01), epsilon=0.5), "bytes"),
     ((17, 9), "sigmoid", AdamW(0.02, epsilon=0.5, weight_decay=0.3), "dense"),
-    ((9, 16, 8), "relu", Adam(0.02, beta2=0.9, epsilon=0.5), "bytes"),
+    ((9, 16, 8), "relu", Adam(0.02, beta2=0.9, epsilon=0.5), "smooth bytes"),
     ((261, 65), "tanh", Adam(0.02, epsilon=0.5, amsgrad=True), "dense bytes"),
     ((17, 8), "relu", SGD(0.02, momentum=0.5), "dense"),
     ((33,), "sigmoid", AdamW(0.02, epsilon=0.5), "sparse"),
@@ -47,7 +47,7 @@ PLANS: tuple[tuple[tuple[int, ...], str, Optimizer, str], ...] = (
     ((24,), "relu", Adagrad(0.02, epsilon=0.5), "dense bytes"),
 )
 """Networks that a backend may run by a plan (``backends.plan``): hidden layers, activation, optimizer, form
-of the examples. A large epsilon makes the step smooth in g."""
+of the examples and "smooth" for smoothed labels. A large epsilon makes the step smooth in g."""
 
 
 def normalisation_layers() -> list[Layer]:
@@ -105,7 +105,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     sessions = (Session(65, 1), Session(65, 1, shift=7), Session(65, 1, stop=1))
     for hidden, activation, optimizer, form in PLANS:
         name = f"plan {optimizer.kernel} {hidden}"
-        planned = case(name, optimizer, 74, hidden=hidden, activation=activation, sessions=sessions)
+        planned = case(
+            name, optimizer, 74, hidden=hidden, activation=activation, sessions=sessions,
+            loss=CategoricalCrossentropy(label_smoothing=0.3 if "smooth" in form else 0.0),
+        )  # fmt: skip
         x = planned.images.copy()
         x[3:70:9] = 0  # empty rows
         if "dense" in form:

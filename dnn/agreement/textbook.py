@@ -81,6 +81,12 @@ def learning_rate(given: float | Schedule, t: int) -> float:
     return given.initial + (given.final - given.initial) * share
 
 
+def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
+    """Return the probabilities (n, C) that the loss expects: one-hot rows, smoothed (Szegedy et al. 2016)."""
+    e = getattr(get_loss(case.loss), "label_smoothing", 0.0)
+    return np.asarray((1.0 - e) * np.eye(case.classes)[labels] + e / case.classes)
+
+
 def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
     """Return the weight of each example, (N,). Class weights apply only in training, in a session."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
@@ -195,7 +201,7 @@ class TextbookTraining:
         g: Named = {}
         found, backs = self.probabilities(case.images[rows], g)
         w = w[rows]
-        dy = (found - np.eye(case.classes)[case.labels[rows]]) * (w / (w.sum() or 1.0))[:, None]
+        dy = (found - targets(case, case.labels[rows])) * (w / (w.sum() or 1.0))[:, None]
         for back in reversed(backs):
             dy = back(dy)
         for name in (n for n in g if n.endswith(".W")):  # no penalty on biases and scales
@@ -254,7 +260,8 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         y = run.case.labels
         w = example_weights(run.case, session)
         right = np.argmax(p, axis=1) == y  # the first maximum wins ties
-        loss = -np.sum(w * np.log(p[np.arange(len(y)), y])) / np.sum(w)
+        t = targets(run.case, y)
+        loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
         top = np.sort(p, axis=1)
         gaps = top[:, -1] - top[:, -2]
         near.append(float(np.min(gaps, where=gaps > 0.0, initial=1.0)))  # 0: all outputs are still equal
