@@ -121,7 +121,9 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             repeat = 1 if n == 999 else 2 if i else UNSEEN_UPDATES
             what = f"{n} numbers, {repeat} updates after {done}, settings {settings}"
             arguments = draw(n) * (1.0, 2.0**-10)[i // 2 % 2], g, slots, control, settings
-            yield Call(name, what, arguments, n_terms=1 if i else inf, optimizer=one, repeat=repeat)
+            condition = 2.0 if "centered" in name else 1.0  # v - mean^2 may be a tenth of v
+            terms = 1 if i else inf
+            yield Call(name, what, arguments, None, terms, 0.0, condition, optimizer=one, repeat=repeat)
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
     equal = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)

@@ -81,6 +81,9 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
             if call.floor:
                 least = call.floor if expected.ndim > 1 else 1.0
                 return float(np.max(np.abs(got[finite] - x64) / (least + np.abs(x64))))
+            if tensor == "p":  # p - step may cancel; its rounding has the size of p and of the step
+                size = bounds.norm(x64) + bounds.norm(call.arrays["p"][finite])
+                return bounds.norm(got[finite] - x64) / (size or 1.0)
             return bounds.eta(got[finite], x64)
 
         def bound(tensor: str, _: float) -> float:
