@@ -33,7 +33,8 @@ from dnn import (
 )
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
-from dnn.agreement.samples import condition, samples
+from dnn.agreement.oracle import DISTURBANCE
+from dnn.agreement.samples import samples
 from dnn.commands.presets import PRESETS
 from dnn.interop.torch.modules import ChannelsLast
 from dnn.interop.torch.twins import NoTwin
@@ -47,15 +48,18 @@ LAYERS_WITHOUT_TWIN = {
 
 
 def run_both(backend_name, make, shape, batch, mean=0.0):
-    """Return our tensors and torch's from forward and backward, and the layer's condition."""
+    """Return our tensors and torch's from forward and backward, and the layer's measured condition."""
     stream, probe = np.random.default_rng(3), make()
     probe.build(shape, NUMPY, "layer", first=False)
     values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
     x += mean
-    contenders = (get_contender(name) for name in (backend_name, "pytorch"))
-    found = [c.in_dtype("float64").run_layer(make(), shape, values, [(x, dy.copy())]) for c in contenders]
-    return *found, condition(make(), x)
+    moved = x * stream.choice([1 - DISTURBANCE, 1 + DISTURBANCE], x.shape)
+    ours, theirs, disturbed = (
+        get_contender(name).in_dtype("float64").run_layer(make(), shape, values, [(given, dy.copy())])
+        for name, given in ((backend_name, x), ("pytorch", x), ("pytorch", moved))
+    )
+    return ours, theirs, max(1.0, eta(disturbed["y"], theirs["y"]) / DISTURBANCE)
 
 
 def assert_close(ours, theirs, magnified=1.0):
