@@ -4,6 +4,7 @@ A process is disguised as another system: modules are missing, /proc and /sys do
 ``os`` and ``signal`` that Windows or macOS lack are deleted before other imports.
 """
 
+import os
 import subprocess
 import sys
 
@@ -104,6 +105,7 @@ def run_elsewhere(system, code, folder, before=""):
     done = subprocess.run(
         [sys.executable, "-c", before + settings + ELSEWHERE + paths + code],
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")},
         capture_output=True,
         text=True,
         timeout=MAX_SECONDS,

@@ -10,13 +10,14 @@ BatchNormalization, sees one block at a time (Hoffer et al. 2017, "Train longer,
 batches). Its running state becomes the mean of the states after each block.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from backends import Array, InputError
+from backends import Array, Backend, InputError
 from dnn.distributed.group import Workers
 from dnn.distributed.tree import block_bounds, require_blocks, tree_sum
 from dnn.layers.layer import Layer
@@ -186,5 +187,19 @@ def make_steps(network: Network, blocks: int, workers: Workers) -> Iterator[Any]
         return
     if getattr(network.backend, "graphs", False):
         raise InputError(f"blocks is {blocks} with graphs", "1: a graph contains updates of one process")
-    with network.backend.in_threads(1):
+    with one_thread(network.backend):
         yield BlockedSteps(blocks, workers)
+
+
+@contextmanager
+def one_thread(backend: Backend) -> Iterator[None]:
+    """Compute each product in one thread, since the number of threads may change its bits.
+
+    Warns if the number of threads of this backend's library cannot be set, as with Accelerate on macOS.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(backend.in_threads(1))
+        except InputError as error:
+            warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
+        yield
