@@ -15,7 +15,16 @@ from backends import Array, InputError
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows, take_rows
 from dnn.interop.sklearn.labels import is_text
-from dnn.interop.sklearn.training import Examples, Goal, Outcome, build, check_settings, set_goal, train
+from dnn.interop.sklearn.training import (
+    Examples,
+    Goal,
+    Outcome,
+    build,
+    check_settings,
+    plain_number,
+    set_goal,
+    train,
+)
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
@@ -91,7 +100,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        return self._fit(X, y, sample_weight, fresh=self.warm_start is False or not hasattr(self, "model_"))
+        warm = plain_number(self.warm_start) is True  # anything but a bool is refused later
+        return self._fit(X, y, sample_weight, fresh=not (warm and hasattr(self, "model_")))
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *,

@@ -180,6 +180,8 @@ def test_warm_start_continues_training():
     assert len(model.loss_curve_) == 10
     with pytest.raises(ValueError, match="labels that are not in classes_"):
         model.fit(X, CLASSES + 1)
+    model.set_params(warm_start=np.False_)  # as a grid search passes it
+    assert len(model.fit(X, CLASSES).loss_curve_) == 5
 
 
 def test_early_stopping_restores_the_best_epoch():
