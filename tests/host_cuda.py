@@ -167,9 +167,8 @@ class Elementwise:
                 assert value.dtype == dtype, f"{self.name}: {value.dtype} for {dtype}"
             array = np.asarray(value, dtype=dtype)
             arrays.append(np.ascontiguousarray(array if raw else np.broadcast_to(array, shape)))
-        copies = {
-            id(out): np.ascontiguousarray(out) for out in given
-        }  # an array passed twice stays one array
+        # An array passed twice stays one array.
+        copies = {id(out): np.ascontiguousarray(out) for out in given}
         pointers = [_pointer(a) for a in (*arrays, *(copies[id(out)] for out in given))]
         getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(given[0].size), *pointers)
         for out in given:

@@ -49,9 +49,8 @@ class Backward(Rounding):
             self.first.append(np.array(value))
         self.position += 1
         first = self.first[self.position - 1]
-        return (
-            first if first.shape == np.shape(value) else value
-        )  # f took another branch than in the first run
+        # ``f`` took another branch than in the first run.
+        return first if first.shape == np.shape(value) else value
 
     def perturbation(self, u: float, size: Any, x: Any) -> Any:
         """Return u size xi (x - x0), with x0 from the first run and xi in [-1, 1] the same in each run."""

@@ -107,9 +107,8 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
 def is_integral(x: Any) -> bool:
     """Return whether all elements of an array are integers."""
     x = np.ravel(x)
-    return x.dtype.kind != "O" and all(
-        np.all(y == np.rint(y)) for y in (x[:1], x)
-    )  # usually the first is not
+    # The first number, tested alone, usually decides.
+    return x.dtype.kind != "O" and all(np.all(y == np.rint(y)) for y in (x[:1], x))
 
 
 def n_terms(call: Call, r: Any) -> int:

@@ -10,9 +10,8 @@ from backends.numpy.products import product
 from backends.reference.warping import FIRST_SUM_SCALE, MOVES_SCALE
 
 Array = np.ndarray
-jit_exact = partial(
-    jit_cached, fastmath=set()
-)  # no fused product and sum: every bit is that of the reference
+# No fused product and sum: every bit is that of the reference.
+jit_exact = partial(jit_cached, fastmath=set())
 
 
 @jit_exact

@@ -19,12 +19,13 @@ OPENBLAS_FUNCTIONS = (
     "openblas_get_num_threads", "openblas_set_num_threads", "cblas_sgemm", "openblas_get_config",
     "openblas_get_corename",
 )  # fmt: skip
+# Names in NumPy's wheels, with 64-bit integers, with 32-bit integers, and plain.
 SYMBOL_PATTERNS = (
     "scipy_{}64_",
     "{}64_",
     "scipy_{}",
     "{}",
-)  # NumPy's wheels, 64-bit integers, 32-bit integers, plain
+)
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,7 @@ def progress_callbacks(verbose: str | int, callbacks: Sequence[Callback]) -> lis
     """Return the callbacks that ``fit(verbose=...)`` adds; none if these already show progress."""
     require_verbose(verbose)
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()
-    notebook = type(sys.stdout).__module__.startswith(
-        "ipykernel"
-    )  # not a terminal, but its output is shown to a reader
+    # Not a terminal, but its output is shown to a reader.
+    notebook = type(sys.stdout).__module__.startswith("ipykernel")
     quiet = verbose == 0 or (verbose == "auto" and not notebook and not isinstance(shown, LiveProgress))
     return [] if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks) else [shown]

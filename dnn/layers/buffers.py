@@ -49,9 +49,8 @@ class Buffers(threading.local):
         view = self._views.get(batch)
         if view is not None and (view.training or not training):
             return
-        for_training = training or batch <= self._size(
-            True
-        )  # use the memory of training if it is large enough
+        # Use the memory of training if it is large enough.
+        for_training = training or batch <= self._size(True)
         if batch > self._size(for_training):
             self._largest[for_training] = batch, self._make(batch, for_training)
             for n in [n for n, v in self._views.items() if v.training == for_training]:

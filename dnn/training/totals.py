@@ -31,9 +31,8 @@ class Totals:
         self.weight: Array = self.sums[2:3] if weighted else None
         self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
         self._metrics = [(m, self.sums[place]) for m, place in zip(metrics, self._places, strict=True)]
-        self._heads = (
-            (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)
-        )  # the sums that belong to no metric
+        # The sums that belong to no metric.
+        self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """Add one batch.

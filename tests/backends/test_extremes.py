@@ -64,9 +64,8 @@ def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id,
             backend.kernel("activation", kind)(x, y)
             given = y if ACTIVATIONS[kind].from_output else x
             backend.kernel("activation_backward", kind)(backend.xp.ones_like(x), given, y, dz)
-            inputs = backend.from_host(
-                np.full((x.shape[1], 1), nan, dtype)
-            )  # a layer with the single weight 1
+            # A layer with the single weight 1.
+            inputs = backend.from_host(np.full((x.shape[1], 1), nan, dtype))
             if ACTIVATIONS[kind].from_output:
                 one, zero = backend.xp.ones_like(x[:, :1]), backend.zeros(1)
                 backend.kernel("dense", kind)(backend.view(x, inputs.shape), one, zero, inputs)

@@ -292,9 +292,8 @@ def same(kept, asked):
     if isinstance(kept, dict) and isinstance(asked, (list, tuple)):
         kept = kept["layers"]  # a list of layers becomes a Block
     if isinstance(kept, dict) and isinstance(asked, dict):
-        return all(
-            same(kept[name], value) for name, value in asked.items()
-        )  # ``kept`` also contains defaults
+        # ``kept`` also contains defaults.
+        return all(same(kept[name], value) for name, value in asked.items())
     if isinstance(kept, (list, tuple)) and isinstance(asked, (list, tuple)):
         return len(kept) == len(asked) and all(map(same, kept, asked))
     return kept == asked

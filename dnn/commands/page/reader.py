@@ -23,9 +23,8 @@ MAX_UNITS = 4096  # units shown per layer
 class Forward(NamedTuple):
     """The arrays of one forward pass, on the host in float64."""
 
-    hidden: dict[
-        str, HostArray
-    ]  # layer -> its activations (B, ...), the input of the next layer with weights
+    # Layer -> its activations (B, ...), the input of the next layer with weights.
+    hidden: dict[str, HostArray]
     z: HostArray  # (B, C)
     outputs: HostArray  # (B, C)
 

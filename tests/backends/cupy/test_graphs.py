@@ -135,9 +135,8 @@ def run_training(backend, *layers, **settings):
 def test_replayed_updates_give_the_same_bits(card, monkeypatch):
     recorded = run_training(card.backend())
     assert card.replays.count(25 * 3) == 3  # one of 25 updates in each epoch of 42
-    assert sum(card.replays) == 3 * (
-        3 * 42 - WARM_UP_STEPS
-    )  # without the warm-up; the epochs' last batches run eagerly
+    # Without the warm-up; the epochs' last batches run eagerly.
+    assert sum(card.replays) == 3 * (3 * 42 - WARM_UP_STEPS)
     card.fails = True
     with pytest.warns(UserWarning, match=r"graphs do not work here \(cudaErrorStreamCaptureUnsupported"):
         eager = run_training(card.backend())

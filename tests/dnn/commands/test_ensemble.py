@@ -208,9 +208,8 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     for wrong in (-0.01, 1.01):
         with input_error("not probabilities"):
             list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
-    list(
-        evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found)
-    )  # 0 and 1 are probabilities
+    # 0 and 1 are probabilities.
+    list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))
 
 
 def test_reliability_diagram(monkeypatch):
@@ -222,9 +221,8 @@ def test_reliability_diagram(monkeypatch):
     (dots, _, (bars,)) = upper.containers[0]
     assert dots.get_xydata().tolist() == [pytest.approx([0.6, 1.0]), pytest.approx([0.9, 0.5])]
     heights = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]
-    assert heights == pytest.approx(
-        [np.sqrt(2 * 1 / 27), 0.25]
-    )  # binomial with one success and one failure added
+    # Binomial with one success and one failure added.
+    assert heights == pytest.approx([np.sqrt(2 * 1 / 27), 0.25])
     assert [(bar.get_height(), bar.get_x() + bar.get_width() / 2) for bar in lower.patches] == [
         pytest.approx((1, 0.6)), pytest.approx((2, 0.9)),
     ]  # fmt: skip

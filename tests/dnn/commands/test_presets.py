@@ -22,6 +22,7 @@ PRESET_LAYERS = {
             "RandomElastic": [(22.0, 5.0, 8.0, 0.08, 0.12)], "RandomTranslation": [1],
             "Reshape": [(28, 28, 1)], "Rescaling": [1 / 255], "activations": "relu relu relu relu softmax"},
 }  # fmt: skip
+# Rate over 600 updates, label smoothing, epochs, batch size.
 PRESET_TRAINING = {
     "lecture": (LinearDecay(3e-3, 600), 0.0, 10, 100),
     "best": (OneCycle(1.6e-2, 600, 0.3), 0.1, 10, 100),
@@ -30,7 +31,7 @@ PRESET_TRAINING = {
     "deep": (OneCycle(4e-3, 600, 0.3), 0.0, 250, 250),
     "quick": (OneCycle(5e-3, 600, 0.2), 0.05, 3, 250),
     "cnn": (OneCycle(3e-3, 600, 0.3), 0.0, 30, 100),
-}  # rate over 600 updates, label smoothing, epochs, batch size
+}
 
 
 def settings_of(layer):

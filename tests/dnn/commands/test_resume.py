@@ -110,9 +110,8 @@ def test_rejects_folders_that_are_not_runs(tmp_path):
 
 def test_a_second_training_in_a_folder_is_rejected(tmp_path):
     folder = tmp_path / "run"
-    process = start_training(
-        folder, "--checkpoint-every", "20", "--epochs", "1000"
-    )  # still runs during the two below
+    # Still runs during the two below.
+    process = start_training(folder, "--checkpoint-every", "20", "--epochs", "1000")
     try:
         wait_for_state(folder)
         assert_refused(run_here("train", "--resume", folder), "in use by another training")

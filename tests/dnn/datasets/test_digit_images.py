@@ -68,9 +68,8 @@ def test_shadow_noise_and_dust_are_removed(seven, tmp_path):
     page += rng.normal(0, 6, page.shape)
     page[10:12, 20:22] = page[150:152, 10:12] = 20
     image = Image.fromarray(np.clip(page, 0, 255).astype(np.uint8))
-    assert_close(
-        load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20
-    )  # ink is paler in the dark part
+    # Ink is paler in the dark part.
+    assert_close(load_digit_image(save(image, tmp_path / "a.jpg", quality=80)), seven, 20)
 
 
 def test_an_enlarged_mnist_digit_is_restored(mnist_dir, tmp_path):

@@ -114,9 +114,8 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
         for _ in range(2):
             assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
         assert given[3, 0] == 7.0
-        assert not isinstance(
-            validate_examples(NUMPY, "x", given.copy(), (6,)), Rows
-        )  # a copy is not a memory map
+        # A copy is not a memory map.
+        assert not isinstance(validate_examples(NUMPY, "x", given.copy(), (6,)), Rows)
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
