@@ -38,7 +38,7 @@ COMPARED = {
     "L0": {"softsign"},
     "L1": {"Dense softsign", "GroupNormalization"},
     "L2": {"softsign", "huber"},
-    "L3": {"lion", "lion weight_decay"},
+    "L3": {"lion"},
     "L4": {"softsign", "lion", "huber delta"},
 }
 """Level -> what the names of its cases or tensors must hold."""

@@ -68,8 +68,8 @@ def layer(k: float, u: float = U, condition: float = 1.0, constant: float = 5.0)
         k: number of products added up in one element.
         condition: factor by which the layer magnifies a relative error of its input. It applies to the sum
             and to the operations before a normalisation subtracts the mean.
-        constant: element-wise operations before and after the magnification; 4 is enough for a layer, whose
-            condition is measured.
+        constant: element-wise operations before and after the magnification. If the condition is measured,
+            4 is enough for a layer, and 2 for the longest sum of a network.
     """
     return u * ((sqrt(k - 1.0) + constant) * condition + constant)
 

@@ -55,7 +55,7 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
 
     def bound(tensor: str, unit: float) -> float:
         c = max(condition[tensor], tensor.startswith("d "))
-        return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 4.0)
+        return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 2.0)
 
     return setup.judge(
         case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected

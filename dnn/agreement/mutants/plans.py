@@ -35,7 +35,9 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
             inputs.append(np.empty((len(index), layer.W.shape[1]), dtype))
             backend.kernel("dense", layer.activation)(inputs[-2], layer.W, layer.b, inputs[-1])
         losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
-        backend.kernel("softmax_cross_entropy", "integer")(inputs[-1], y, losses, dy)
+        e = plan.label_smoothing
+        targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
+        backend.kernel("softmax_cross_entropy", "dense")(inputs[-1], targets, losses, dy)
         for x, out, layer in reversed(list(zip(inputs[:-1], inputs[1:], plan.layers, strict=True))):
             dx = np.empty_like(x)
             backward = backend.kernel("dense_backward", layer.activation)

@@ -17,6 +17,7 @@ pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
 import torch
 from faults.groups import Group
+from oracles import gradient_bound
 
 from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Callback, Dense, Dropout
@@ -155,7 +156,7 @@ def train_synchronised(workers, backend):
             mine = made.parameters.gradient
             for name, right in truth.parameters.gradient.items():
                 index = ("dense_1", "dense_2").index(name.split(".")[0])
-                bound = bounds.gradient((6, 16), (16, 3), index, batch, kappa)
+                bound = gradient_bound((6, 16), (16, 3), index, batch, kappa)
                 found.append(bounds.eta(made.backend.to_host(mine[name]), right) / bound)
             truth.update()
     return found
