@@ -179,8 +179,8 @@ def test_condition_of_a_network():
     data = Data(np.resize(x, (200, 40)), np.resize(y, 200), 30)
     of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=20, candidates=20)), data=data)
     bound = {r.tensor: r.bound for r in networks.compare_batch(of, case, 0)}
-    assert bound["z dense_1"] == pytest.approx(((39**0.5 + 4) * moved + 4) * U, rel=0.1)
-    assert bound["d dense_1.b"] >= (39**0.5 + 8) * U
+    assert bound["z dense_1"] == pytest.approx(((39**0.5 + 2) * moved + 2) * U, rel=0.1)
+    assert bound["d dense_1.b"] >= (39**0.5 + 4) * U
 
 
 # --------------------------------------------------------------------------- L4
