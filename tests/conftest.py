@@ -67,7 +67,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
             facts = get_backend(name).describe_library()
             lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
     if config.option.markexpr == "not slow":
-        lines.append("all tests but the long forms take about 6.5 minutes of CPU time, 3.5 on two cores")
+        lines.append("all tests but the long forms take about 5.5 minutes of CPU time, 3 on two cores")
     return lines
 
 

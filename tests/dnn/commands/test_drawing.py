@@ -252,7 +252,7 @@ def test_body_size_is_limited_regardless_of_content_length(url):
             yield bytes(1_000_000)
 
     for content in (parts(), b"".join(parts())):
-        with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # the server may close the connection
+        with contextlib.suppress(httpx.TransportError):  # the server may close the connection
             assert post(f"{url}/answer", content=content).status_code == 413
     assert httpx.get(f"{url}/about", timeout=MAX_SECONDS).status_code == 200
 
