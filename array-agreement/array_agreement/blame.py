@@ -19,7 +19,8 @@ from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, is_user_code
-from array_agreement.watched import WIDER_DTYPES, Call, tree_map, unwrap_narrow
+from array_agreement.trees import tree_map
+from array_agreement.watched import WIDER_DTYPES, Call, unwrap_narrow
 
 MAX_SEARCH_SECONDS = 30.0
 

@@ -13,7 +13,8 @@ from array_agreement.bounds import equal_or_nan
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import FLOAT32, Rounding
 from array_agreement.targets import Target, is_user_code, shorten
-from array_agreement.watched import leaves, unwrap_narrow
+from array_agreement.trees import leaves
+from array_agreement.watched import unwrap_narrow
 
 MAX_LINES = 20_000
 MAX_ELEMENTS = 1000

@@ -17,7 +17,8 @@ from array_agreement.bounds import Bound, Verdict
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
 from array_agreement.targets import InputError, Target, shorten
-from array_agreement.watched import WIDER_DTYPES, Array, Call, leaves, tree_map
+from array_agreement.trees import leaves, tree_map
+from array_agreement.watched import WIDER_DTYPES, Array, Call
 
 MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)

@@ -12,7 +12,8 @@ from array_api_compat import is_array_api_obj
 from array_agreement.bounds import Bound, Verdict
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
-from array_agreement.watched import Array, WatchedNamespace, leaves, tree_map, unwrap
+from array_agreement.trees import leaves, tree_map
+from array_agreement.watched import Array, WatchedNamespace, unwrap
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
-from array_agreement.watched import tree_map
+from array_agreement.trees import tree_map
 
 Results = Iterable[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""

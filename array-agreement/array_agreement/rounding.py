@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.trees import leaves
 from array_agreement.watched import (
     VALUE_DTYPES,
     WIDER_DTYPES,
     Array,
     Call,
     complex_if,
-    leaves,
     unwrap,
     unwrap_narrow,
 )
@@ -107,7 +107,7 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
 def is_integral(x: Any) -> bool:
     """Return whether all elements of an array are integers."""
     x = np.ravel(x)
-    # The first number, tested alone, usually decides.
+    # Test the first number alone first: usually it is not an integer, and the others need no test.
     return x.dtype.kind != "O" and all(np.all(y == np.rint(y)) for y in (x[:1], x))
 
 

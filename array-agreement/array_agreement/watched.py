@@ -16,6 +16,8 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from array_agreement.trees import leaves, tree_map
+
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
 """From a declared dtype to the dtype that its values are stored in."""
 if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
@@ -29,34 +31,6 @@ VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
 """Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
-
-
-NESTED = (tuple, list, dict)
-
-
-def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
-    if not isinstance(tree, NESTED):
-        return function(tree)
-    if isinstance(tree, dict):
-        return {key: tree_map(function, leaf) for key, leaf in tree.items()}
-    mapped = [tree_map(function, leaf) if isinstance(leaf, NESTED) else function(leaf) for leaf in tree]
-    return mapped if isinstance(tree, list) else tuple(mapped)
-
-
-def leaves(tree: Any) -> list[Any]:
-    """Return the leaves of nested tuples, lists and dicts, in order."""
-    if isinstance(tree, dict):
-        tree = tree.values()
-    elif not isinstance(tree, NESTED):
-        return [tree]
-    found = []
-    for part in tree:
-        if isinstance(part, NESTED):
-            found += leaves(part)
-        else:
-            found.append(part)
-    return found
 
 
 def unwrap(x: Any) -> Any:

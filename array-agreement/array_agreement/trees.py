@@ -1,0 +1,31 @@
+"""Nested tuples, lists and dicts, such as the arguments and results of a call."""
+
+from collections.abc import Callable
+from typing import Any
+
+NESTED = (tuple, list, dict)
+
+
+def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
+    if not isinstance(tree, NESTED):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: tree_map(function, leaf) for key, leaf in tree.items()}
+    mapped = [tree_map(function, leaf) if isinstance(leaf, NESTED) else function(leaf) for leaf in tree]
+    return mapped if isinstance(tree, list) else tuple(mapped)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, NESTED):
+        return [tree]
+    found = []
+    for part in tree:
+        if isinstance(part, NESTED):
+            found += leaves(part)
+        else:
+            found.append(part)
+    return found
