@@ -6,7 +6,6 @@ share a mistake in them. This training shares only the random streams, which are
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from backends.reference.random import threefry
 from dnn.agreement.cases import FitCase, Session
 from dnn.agreement.tensors import Named
 from dnn.agreement.textbook_images import augment
+from dnn.agreement.textbook_schedules import learning_rate
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -29,7 +29,6 @@ from dnn.layers import (
 from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
-from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 from dnn.random import stream_key
 
 CERTAIN_MARGIN = 2e-5
@@ -53,32 +52,6 @@ def random_words(case: FitCase, layer: Layer, index: int, step: int, batch: int,
     """Return the 31-bit integers (B, 2, pairs) of a layer in a step, counted from 0."""
     bits = random_bits(case.seed, type(layer).__name__, index, step, batch * pairs).reshape(batch, pairs)
     return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
-
-
-def learning_rate(given: float | Schedule, t: int) -> float:
-    """Return the learning rate of update t = 0, 1, ...; for the formulas see ``dnn.optimizers.schedules``."""
-    if not isinstance(given, Schedule):
-        return given
-    if t < given.warmup:
-        return learning_rate(given, given.warmup) * (t + 1) / (given.warmup + 1)
-    t -= given.warmup
-    if isinstance(given, Constant):
-        return given.rate
-    if isinstance(given, StepDecay):
-        return given.initial * given.factor ** (min(t, given.steps) // given.every)
-    if isinstance(given, OneCycle):
-        t = min(t, given.steps - 1)
-        top = given.rise * given.steps - 1.0
-        first = given.highest / given.div_factor
-        rises = t <= top
-        share = t / top if rises else (t - top) / (given.steps - 1.0 - top)
-        start, end = (first, given.highest) if rises else (given.highest, first / given.final_div_factor)
-        return end + (start - end) * cos(pi * share / 2.0) ** 2
-    assert isinstance(given, LinearDecay)
-    share = min(t / given.steps, 1.0)
-    if isinstance(given, CosineDecay):
-        share = (1.0 - cos(pi * share)) / 2.0
-    return given.initial + (given.final - given.initial) * share
 
 
 def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
