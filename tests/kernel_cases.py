@@ -200,7 +200,10 @@ def parameters(name):
 
 
 def cases(name, num, kind):
-    """Return the cases of a kernel from ``NAME_cases`` here or in layer_cases.py, or by its signature."""
+    """Return a kernel's test cases from ``NAME_cases``, here or in layer_cases.py.
+
+    Optimizers and losses without such a function get the cases of their kind.
+    """
     for found in (globals(), vars(layer_cases)):
         if generator := found.get(f"{name}_cases"):
             return generator(num, kind)

@@ -85,7 +85,7 @@ def offences(source, name):
     return found
 
 
-def test_files_do_not_execute_what_they_read():
+def test_loading_a_file_executes_no_code():
     found = {name: offences((ROOT / name).read_text(encoding="utf-8"), name) for name in NAMES}
     assert {name: words for name, words in found.items() if words} == {}
 

@@ -18,7 +18,10 @@ Draw = Callable[..., np.ndarray]
 
 
 class Call(NamedTuple):
-    """A call of a kernel. Its bound is 0, ``ulp`` ULPs, or that of a layer with these terms and condition."""
+    """A call of a kernel.
+
+    The bound of its error is ``bounds.layer(n_terms, condition=condition)``, or ``ulp`` ULPs if n_terms is 0.
+    """
 
     kernel: str
     what: str

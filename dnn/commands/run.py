@@ -20,7 +20,7 @@ from dnn.commands.command_line import program_command
 from dnn.commands.presets import PRESETS
 from dnn.commands.run_folder import RESULT_FILE, RunFolder
 from dnn.distributed import Workers
-from dnn.distributed.blocks import one_thread
+from dnn.distributed.blocks import limit_to_one_thread
 from dnn.io.notices import say
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
@@ -113,7 +113,7 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     """
     backend = run.model.backend
     numbers = history.history
-    with one_thread(backend) if run.options.blocks > 1 else nullcontext():
+    with limit_to_one_thread(backend) if run.options.blocks > 1 else nullcontext():
         described = backend.describe()
     loss = numbers["val_loss"][-1]
     accuracy = numbers["val_accuracy"][-1]

@@ -187,12 +187,12 @@ def make_steps(network: Network, blocks: int, workers: Workers) -> Iterator[Any]
         return
     if getattr(network.backend, "graphs", False):
         raise InputError(f"blocks is {blocks} with graphs", "1: a graph contains updates of one process")
-    with one_thread(network.backend):
+    with limit_to_one_thread(network.backend):
         yield BlockedSteps(blocks, workers)
 
 
 @contextmanager
-def one_thread(backend: Backend) -> Iterator[None]:
+def limit_to_one_thread(backend: Backend) -> Iterator[None]:
     """Compute each product in one thread, since the number of threads may change its bits.
 
     Warns if the number of threads of this backend's library cannot be set, as with Accelerate on macOS.

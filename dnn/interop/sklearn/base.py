@@ -33,7 +33,7 @@ from dnn.validation.conversion import detach
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
-class Scores:
+class ScoreMixin:
     """``score`` of the mixins of scikit-learn, also for tensors that require a gradient."""
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backends import Array, InputError
 from backends.errors import short_repr
 from dnn.interop.sklearn.arrays import move_beside, move_result
-from dnn.interop.sklearn.base import Estimator, Scores
+from dnn.interop.sklearn.base import Estimator, ScoreMixin
 from dnn.interop.sklearn.labels import (
     class_weights,
     decode_labels,
@@ -33,7 +33,7 @@ def _has_partial_fit(estimator: Estimator) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class DNNClassifier(Scores, ClassifierMixin, Estimator):  # type: ignore[misc]
+class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[misc]
     """Deep neural network classifier for binary, multiclass and multilabel targets.
 
     It minimises the cross-entropy. Two classes use one output with a sigmoid, more classes a softmax. A y (n,
@@ -165,7 +165,7 @@ class DNNClassifier(Scores, ClassifierMixin, Estimator):  # type: ignore[misc]
 
 
 @dataclass(eq=False, repr=False)
-class DNNRegressor(Scores, RegressorMixin, Estimator):  # type: ignore[misc]
+class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
     """Deep neural network regressor for one or several outputs. It minimises the squared error.
 
     Arguments and attributes are those of ``DNNClassifier``, without class_weight and classes_. The last of

@@ -40,7 +40,7 @@ def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple
 
 
 def _parameters(module: torch.nn.Sequential) -> list[torch.nn.Parameter]:
-    """Return the parameters. Raises InputError: not an ``nn.Sequential``, or none to train."""
+    """Return the module's parameters. Raises InputError: it is no nn.Sequential, or has no parameters."""
     import torch
 
     parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())

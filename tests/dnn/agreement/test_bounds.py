@@ -120,7 +120,7 @@ def test_sum_lengths(layer, shape, inner):
 
 
 def layer_records(make, shape, seed=4):
-    """Return L1's records of a layer, by tensor, and its first batch."""
+    """Return (tensor -> record of L1, first batch) of a layer."""
     of = setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=seed)
     records = {r.tensor: r for r in single_layers._judge_layer(of, "layer", make, shape)}
     return records, single_layers._batches(of, build_layer(make(), shape))[0]

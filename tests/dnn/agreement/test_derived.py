@@ -7,7 +7,6 @@ these errors plus Student's quantile times their standard deviation, and at leas
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -68,11 +67,9 @@ def bound_pairs(records):
     largest = {}
     groups = {}
     for r in records:
-        # W is the identity in these cases, so z equals x exactly, but the model perturbs products. L0 has
-        # the same functions.
-        # Calls of kernels have mostly exact inputs, and one bound for all sizes. The fourth batch of a batch
-        # normalisation has a large mean: the bound holds for a library that computes it in one pass, but the
-        # reference corrects it. Evaluation uses its running averages.
+        # Left out: L0's calls, which have one bound for inputs of all sizes, and mostly exact inputs. And the
+        # fourth batch of a normalisation, with its large mean: the bound holds for a library that computes
+        # the variance in one pass, but the reference corrects it. Evaluation uses the running averages.
         last = " 4", "running_mean", "y in evaluation"
         normalisations = "BatchNormalization", "LayerNormalization"
         is_large_mean = r.case.startswith(normalisations) and r.tensor.endswith(last)
@@ -87,8 +84,7 @@ def bound_pairs(records):
             least = 0.0
         spread = t_quantile(len(errors), FALSE_ALARM_PROBABILITY) * float(np.std(errors, ddof=1))
         pair = analytic, max(least, float(np.mean(errors)) + spread)
-        # One bound covers large, small and exact examples, so compare it with the largest derived one.
-        key = level, case, re.sub("[0-9]+", "", tensor) if case.endswith("extremes") else tensor
+        key = level, case, tensor
         largest[key] = max(pair, largest.get(key, pair), key=lambda pair: pair[1])
     return largest
 

@@ -254,7 +254,7 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
 
 
 def test_steps_start_from_late_states():
-    """Every optimizer has each update count, gradients with NaN, tiny moments before a flush, and small p."""
+    """L3 has calls at every update count, with NaN gradients, tiny moments and small parameters."""
     found = [call for call in calls.step_calls(0, make_draw(0)) if call.optimizer]
     assert {call.optimizer.name for call in found} == set(OPTIMIZERS)
     for name in {call.kernel for call in found}:
