@@ -1,4 +1,4 @@
-"""Plain text tables."""
+"""Tables as plain text and as Markdown."""
 
 from collections.abc import Sequence
 
@@ -20,3 +20,9 @@ def format_columns(headings: Sequence[str], rows: Sequence[Sequence[str]], left:
         ).rstrip()
         for line in lines
     )
+
+
+def markdown(grid: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table. The first row of the grid is the headings."""
+    lines = [grid[0], ["---"] * len(grid[0]), *grid[1:]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -21,7 +21,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
-        "keras-jax, keras-torch, jax, sklearn. Those on torch and CuPy accept a device: torch:cuda. "
+        "keras-jax, jax, sklearn. Those on torch and CuPy accept a device: torch:cuda. "
         "Default: all that can run without a GPU"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
@@ -73,7 +73,7 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
     for name in arguments.contenders or ():
         if name in results.missing:
             raise BackendUnavailable(f"contender {name!r} cannot run: {results.missing[name]}")
-    if not results.names():
+    if not results.runs:
         raise BackendUnavailable(f"no contender can run: {results.missing}")
     print(report.table(results), flush=True)
 

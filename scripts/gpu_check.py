@@ -47,10 +47,10 @@ def main(arguments: argparse.Namespace) -> int:
         return EXIT_NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}
-    for name, outcome in run_parts(names, settings, command_line.say):
+    for name, outcome in run_parts(names, settings):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
-    print(f"{table(outcomes)}\n\n{summary(outcomes)}", flush=True)
+    print(f"{table(outcomes)}\n\n{summary(outcomes)}", end="", flush=True)
     return 0 if holds(outcomes) else 1
 
 

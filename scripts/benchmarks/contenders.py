@@ -1,9 +1,9 @@
 """The table of contenders: name, label, requirements and preparation."""
 
 import importlib.util
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from backends import InputError
 from backends.errors import install_command
@@ -28,38 +28,30 @@ class Contender:
     device: str | None = None
 
 
-def _keras(backend: str, title: str) -> Contender:
-    variables = {"KERAS_BACKEND": backend}
-    return Contender(
-        f"Keras fit on {title}", peers.prepare_keras, f"keras {backend}", INSTALL_PEERS, variables
-    )
+def _ours(backend: str, label: str, device: str | None = None, graphs: bool = False) -> Contender:
+    prepare = partial(ours.prepare, name=backend, graphs=graphs)
+    return Contender(f"ours on {label}", prepare, backend, device=device)
 
 
-def _pytorch(label: str, **options: bool) -> Contender:
-    return Contender(label, pytorch.prepare_pytorch(**options), "torch", device="cpu")
-
-
-def _ours_on_torch(label: str, device: str = "cpu", **options: bool) -> Contender:
-    return Contender(f"ours on torch{label}", ours.prepare_on("torch", **options), "torch", device=device)
-
-
-def _ours_on_cupy(label: str, **options: bool) -> Contender:
-    return Contender(f"ours on CuPy{label}", ours.prepare_on("cupy", **options), "cupy", device="cuda")
+def _pytorch(label: str, compiled: bool = False, fused: bool | None = None) -> Contender:
+    prepare = partial(pytorch.prepare, compiled=compiled, fused=fused)
+    return Contender(label, prepare, "torch", device="cpu")
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "numpy": Contender("ours on NumPy alone", ours.prepare_on("numpy")),
-    "numba": Contender("ours on NumPy with Numba", ours.prepare_on("numba"), "numba", INSTALL_FAST),
-    "torch": _ours_on_torch(""),
-    "torch-graphs": _ours_on_torch(", CUDA graphs", "cuda", graphs=True),
-    "cupy": _ours_on_cupy(""),
-    "cupy-graphs": _ours_on_cupy(", CUDA graphs", graphs=True),
+    "numpy": _ours("numpy", "NumPy alone"),
+    "numba": replace(_ours("numba", "NumPy with Numba"), install_command=INSTALL_FAST),
+    "torch": _ours("torch", "torch", "cpu"),
+    "torch-graphs": _ours("torch", "torch, CUDA graphs", "cuda", graphs=True),
+    "cupy": _ours("cupy", "CuPy", "cuda"),
+    "cupy-graphs": _ours("cupy", "CuPy, CUDA graphs", "cuda", graphs=True),
     "pytorch": _pytorch("PyTorch eager"),
     # The fused Adam is the fastest one that PyTorch users have.
     "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
     "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
-    "keras-jax": _keras("jax", "JAX"),
-    "keras-torch": _keras("torch", "torch"),
+    "keras-jax": Contender(
+        "Keras fit on JAX", peers.prepare_keras, "keras jax", INSTALL_PEERS, {"KERAS_BACKEND": "jax"}
+    ),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax, "jax", INSTALL_PEERS),
     "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn, "sklearn", INSTALL_PEERS),
 }
@@ -95,11 +87,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 
 def environment(name: str, threads: int | None) -> dict[str, str]:
-    """Return the environment for a contender's process. Libraries read it when they are loaded."""
-    variables = {**os.environ, **get_contender(name).environment}
-    if threads is not None:
-        variables.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    return variables
+    """Return the variables for a contender's process. Libraries read them when they are loaded."""
+    limits = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return {**get_contender(name).environment, **limits}
 
 
 def available(names: Sequence[str] | None = None) -> tuple[list[str], dict[str, str]]:

@@ -1,7 +1,5 @@
 """Our contenders: one Sequential on each backend."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,16 +58,12 @@ class Trainer:
         self.backend.synchronize()
 
 
-def prepare_on(name: str, graphs: bool = False) -> Callable[[Task], Prepared]:
-    """Return the ``prepare`` function of this backend's contender. ``graphs``: replay CUDA graphs."""
+def prepare(task: Task, name: str, graphs: bool = False) -> Prepared:
+    """Prepare our network on the backend ``name``. ``graphs``: replay CUDA graphs."""
+    backend = get_backend(name, task.device, graphs=graphs)
+    model = build(task, backend)
 
-    def prepare(task: Task) -> Prepared:
-        backend = get_backend(name, task.device, graphs=graphs)
-        model = build(task, backend)
+    def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return model.predict(x * np.float32(255))
 
-        def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
-            return model.predict(x * np.float32(255))
-
-        return Prepared(Trainer(model, task).run, probabilities, backend.describe())
-
-    return prepare
+    return Prepared(Trainer(model, task).run, probabilities, backend.describe())

@@ -1,10 +1,9 @@
-"""Other libraries that a user might choose: Keras on two backends, hand-written JAX, scikit-learn.
+"""Other libraries that a user might choose: Keras, JAX, scikit-learn. They train at most one epoch per call.
 
 Their packages are optional (``pip install -e ".[peers]"``), so mypy does not see them.
 """
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,27 +21,6 @@ def initial_weights(task: Task) -> list[list[NDArray[np.float32]]]:
     return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
-def split_into_calls(task: Task, fit: Callable[[slice], None]) -> Callable[[int], None]:
-    """Return a function that runs n updates as calls of ``fit(rows)``, each at most one epoch.
-
-    The library shuffles the rows of each call.
-    """
-    batch = task.settings.batch
-    position = 0
-
-    def run(n: int) -> None:
-        nonlocal position
-        while n:
-            now = min(n, task.updates_per_epoch)
-            if position + now > task.updates_per_epoch:
-                position = 0
-            fit(slice(position * batch, (position + now) * batch))
-            position = position + now
-            n = n - now
-
-    return run
-
-
 def prepare_keras(task: Task) -> Prepared:
     """Prepare Keras model.fit on float32 images; the variable KERAS_BACKEND selects its backend."""
     k: Any = importlib.import_module("keras")
@@ -56,8 +34,10 @@ def prepare_keras(task: Task) -> Prepared:
     x = task.floats()
     y = task.y
 
-    def fit(rows: slice) -> None:
-        model.fit(x[rows], y[rows], batch_size=task.settings.batch, epochs=1, shuffle=True, verbose=0)
+    batch = task.settings.batch
+
+    def run(n: int) -> None:
+        model.fit(x[: n * batch], y[: n * batch], batch_size=batch, epochs=1, shuffle=True, verbose=0)
 
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(model.predict(images, batch_size=1000, verbose=0))
@@ -65,18 +45,16 @@ def prepare_keras(task: Task) -> Prepared:
     name = k.backend.backend()
     facts = {"keras": k.__version__, "keras_backend": name}
     facts[name] = importlib.import_module(name).__version__
-    return Prepared(split_into_calls(task, fit), probabilities, facts, trains_epochs=True)
+    return Prepared(run, probabilities, facts, trains_epochs=True)
 
 
 def prepare_jax(task: Task) -> Prepared:
-    """Prepare JAX: one jit per epoch with lax.scan over the batches, hand-written Adam, donated buffers."""
+    """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's own Adam, donated buffers."""
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
+    optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
     activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
-    b1 = 0.9
-    b2 = 0.999
-    epsilon = 1e-8
-    rate = 1e-3
+    initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(task.floats())
     y = jnp.asarray(task.y.astype(np.int32))
 
@@ -90,40 +68,27 @@ def prepare_jax(task: Task) -> Prepared:
         log_p = j.nn.log_softmax(logits(weights, rows))
         return -jnp.mean(jnp.take_along_axis(log_p, classes[:, None], axis=1))
 
-    def update(state: Any, index: Any, x: Any, y: Any) -> Any:
-        weights, m, v, t = state
-        loss, g = j.value_and_grad(loss_of)(weights, x[index], y[index])
-        t = t + 1
-        m = j.tree.map(lambda m, g: b1 * m + (1 - b1) * g, m, g)
-        v = j.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, v, g)
-        c1 = 1 - b1**t
-        c2 = 1 - b2**t
-        weights = j.tree.map(
-            lambda p, m, v: p - rate * (m / c1) / (jnp.sqrt(v / c2) + epsilon), weights, m, v
-        )
-        return (weights, m, v, t), loss
+    def epoch(state: Any, done: Any, order: Any, x: Any, y: Any) -> Any:
+        def update(state: Any, given: Any) -> Any:
+            step, index = given
+            loss, gradient = j.value_and_grad(loss_of)(weights_of(state), x[index], y[index])
+            return adam_update(step, gradient, state), loss
 
-    def epoch(state: Any, order: Any, x: Any, y: Any) -> Any:
-        return j.lax.scan(lambda s, index: update(s, index, x, y), state, order)
+        return j.lax.scan(update, state, (done + jnp.arange(len(order)), order))
 
     train = j.jit(epoch, donate_argnums=0)
-    weights = [tuple(map(jnp.asarray, layer)) for layer in initial_weights(task)]
-    zeros = [j.tree.map(jnp.zeros_like, weights) for _ in range(2)]
-    state = (weights, *zeros, jnp.zeros((), jnp.float32))
-    epochs = 0
+    state = initialize([tuple(map(jnp.asarray, layer)) for layer in initial_weights(task)])
+    done = 0
 
     def run(n: int) -> None:
-        nonlocal state, epochs
-        while n:
-            now = min(n, task.updates_per_epoch)
-            order = task.order(epochs)[:now].astype(np.int32)
-            state, losses = train(state, jnp.asarray(order), x, y)
-            losses.block_until_ready()
-            n = n - now
-            epochs = epochs + 1
+        nonlocal state, done
+        order = task.order(done)[:n].astype(np.int32)
+        state, losses = train(state, done, jnp.asarray(order), x, y)
+        losses.block_until_ready()
+        done += len(order)
 
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(j.nn.softmax(logits(state[0], jnp.asarray(images))))
+        return np.asarray(j.nn.softmax(logits(weights_of(state), jnp.asarray(images))))
 
     return Prepared(run, probabilities, {"jax": j.__version__}, trains_epochs=True)
 
@@ -146,12 +111,11 @@ def prepare_sklearn(task: Task) -> Prepared:
     y = task.y
     classes = np.arange(10)
 
-    def fit(rows: slice) -> None:
+    def run(n: int) -> None:
+        rows = slice(n * task.settings.batch)
         model.partial_fit(x[rows], y[rows], classes=classes)
 
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(model.predict_proba(images))
 
-    return Prepared(
-        split_into_calls(task, fit), probabilities, {"scikit-learn": __version__}, trains_epochs=True
-    )
+    return Prepared(run, probabilities, {"scikit-learn": __version__}, trains_epochs=True)

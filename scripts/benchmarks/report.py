@@ -7,7 +7,7 @@ from typing import Any
 from _tables import format_columns
 
 from benchmarks.contenders import get_contender
-from benchmarks.ratios import quartile, quartile_ratio
+from benchmarks.ratios import Estimate, lower_quartile
 from benchmarks.rotation import Results
 
 BASELINE_CONTENDER = "pytorch"
@@ -15,21 +15,23 @@ MAX_QUIET_CORES = 0.1
 """Mean number of cores busy with other processes up to which the machine counts as quiet."""
 
 
+def ratios(results: Results) -> dict[str, Estimate]:
+    """Return the ratio of each contender to the baseline; empty if the baseline did not run."""
+    if BASELINE_CONTENDER not in results.runs:
+        return {}
+    baseline = results.ms(BASELINE_CONTENDER)
+    return {name: lower_quartile(results.ms(name), baseline) for name in results.runs}
+
+
 def table(results: Results) -> str:
     """Return the table: contenders (fastest first), contenders that could not run and why."""
+    ratio = ratios(results)
+    quartiles = {name: lower_quartile(results.ms(name)) for name in results.runs}
     rows = []
-    for name in results.names():
-        ms = results.ms(name)
+    for name in sorted(quartiles, key=lambda name: quartiles[name]):
         last = results.runs[name][-1]
-        accuracy = last["test_accuracy"]
-        ratio = (
-            str(quartile_ratio(ms, results.ms(BASELINE_CONTENDER)))
-            if BASELINE_CONTENDER in results.runs
-            else "-"
-        )
-        cells = [str(quartile(ms)), ratio, f"{last['preparation']:.1f}"]
-        cells.append(f"{accuracy:.4f}")
-        rows.append([name, get_contender(name).label, *cells])
+        cells = [str(quartiles[name]), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
+        rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
     headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
     return "\n".join([format_columns(headings, rows, 2), *not_run, *quietness(results)])
@@ -47,11 +49,9 @@ def quietness(results: Results) -> list[str]:
 
 def as_json(results: Results) -> dict[str, Any]:
     """Return settings, measurements with versions and processor, and ratios to the baseline."""
-    base = results.ms(BASELINE_CONTENDER) if BASELINE_CONTENDER in results.runs else None
-    ratios = {n: quartile_ratio(results.ms(n), base)._asdict() for n in results.runs if base}
     return {
         "settings": asdict(results.settings),
         "runs": results.runs,
         "missing": results.missing,
-        f"ratio_to_{BASELINE_CONTENDER}": ratios,
+        f"ratio_to_{BASELINE_CONTENDER}": {name: r._asdict() for name, r in ratios(results).items()},
     }

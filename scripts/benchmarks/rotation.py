@@ -1,18 +1,16 @@
 """Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from _workers import ask
+from _workers import Answer, ask
 
 from benchmarks.contenders import available, environment
-from benchmarks.ratios import lower_quartile
 from benchmarks.settings import Settings
+from benchmarks.worker import measure
 
 MAX_SLICE_UPDATES = 100
 TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
-Measurement = dict[str, Any]  # a slice's measurement, as ``worker.measure`` yields it
 
 
 @dataclass
@@ -20,30 +18,17 @@ class Results:
     """The measurements of all contenders."""
 
     settings: Settings
-    # Name -> a measurement for each rotation, for contenders that ran in all rotations.
-    runs: dict[str, list[Measurement]] = field(default_factory=dict)
+    # Name -> a measurement (see ``measure``) for each rotation, for contenders that ran in all rotations.
+    runs: dict[str, list[Answer]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
     def ms(self, name: str) -> list[float]:
         """Return milliseconds per update, one number for each rotation."""
-        return [float(run["ms"]) for run in self.runs[name]]
-
-    def names(self) -> list[str]:
-        """Return the contenders that ran, the fastest first."""
-        return sorted(self.runs, key=lambda name: lower_quartile(self.ms(name)))
-
-
-def slices(name: str, settings: Settings) -> Iterator[Measurement]:
-    """Yield a measurement of each slice of a contender, or {"reason"}, from its own process, on demand."""
-    variables = environment(name, settings.threads)
-    return ask("benchmarks.worker", name, asdict(settings), TIMEOUT_SECONDS, variables)
+        return [run["ms"] for run in self.runs[name]]
 
 
 def rotate(
-    names: Sequence[str] | None,
-    settings: Settings,
-    rotations: int,
-    report: Callable[[str], object] = lambda line: None,
+    names: Sequence[str] | None, settings: Settings, rotations: int, report: Callable[[str], object]
 ) -> Results:
     """Time one slice of each contender in each rotation.
 
@@ -57,7 +42,12 @@ def rotate(
     able, missing = available(names)
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in able}, missing)
-    workers = {name: slices(name, settings) for name in able}
+    workers = {
+        name: ask(
+            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
+        )
+        for name in able
+    }
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
             answer = next(workers[name])

@@ -1,15 +1,12 @@
-"""Time one contender in this process, slice by slice. See ``_workers`` for the protocol."""
+"""Time one contender in this process, slice by slice."""
 
-import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from _workers import serve
 
 from benchmarks.contenders import get_contender
 from benchmarks.settings import Settings
@@ -75,7 +72,3 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
             "test_accuracy": accuracy(prepared, task),
             "facts": facts,
         }
-
-
-if __name__ == "__main__":
-    sys.exit(serve(__doc__, lambda name, settings: measure(name, Settings(**json.loads(settings)))))

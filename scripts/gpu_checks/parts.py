@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from _workers import SCRIPTS_FOLDER, Answer, serve
+from _workers import SCRIPTS_FOLDER, Answer
 
 from backends import BackendUnavailable
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
@@ -60,26 +60,14 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
-def agreement_cupy(settings: Settings) -> Rows:
-    """Check L0 to L4 on CuPy, compared with NumPy."""
-    yield "float32", check_agreement(settings, "numpy cupy")
+def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[Settings], Rows]:
+    """Return a part with a row for each entry of ``libraries``: names that one run of agree.py compares."""
 
+    def rows(settings: Settings) -> Rows:
+        for names in libraries:
+            yield names, check_agreement(settings, names, *options)
 
-def agreement_torch(settings: Settings) -> Rows:
-    """Check L0 to L4 on torch, with our layers and with native PyTorch."""
-    yield "float32", check_agreement(settings, "numpy torch pytorch")
-
-
-def agreement_tf32(settings: Settings) -> Rows:
-    """Check L0 to L3 with TF32 products and their own bounds, one library at a time: one may be missing."""
-    for library in LIBRARIES:
-        yield library, check_agreement(settings, library, "--precision", "tf32", "--levels", "L0,L1,L2,L3")
-
-
-def compare_digests(settings: Settings) -> Rows:
-    """Compare the digests of trainings in the precision "reproducible" with NumPy's."""
-    for library in LIBRARIES:
-        yield library, check_agreement(settings, library, "--bits", "--quick")
+    return rows
 
 
 TRAIN_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
@@ -98,11 +86,8 @@ def train(settings: Settings, library: str, *options: str) -> Row:
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
-    found = {
-        name: result[name]
-        for name in ("seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy")
-    }
-    return {**found, "form": result["describe"].get("update_forms")}
+    numbers = ("seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy")
+    return {name: result[name] for name in numbers} | {"form": result["describe"].get("update_forms")}
 
 
 def full_runs(settings: Settings) -> Rows:
@@ -123,24 +108,23 @@ class Part:
 PARTS: Mapping[str, Part] = MappingProxyType({
     "doctor": Part(report_libraries, 30),
     "forms": Part(forms, 120),
-    "agreement_cupy": Part(agreement_cupy, 90),
-    "agreement_torch": Part(agreement_torch, 80),
-    "bits": Part(compare_digests, 40),
+    "agreement_cupy": Part(agreement("numpy cupy"), 90),
+    "agreement_torch": Part(agreement("numpy torch pytorch"), 80),
+    "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 40),
     "full_runs": Part(full_runs, 100),
     "kernels": Part(kernels, 20),
-    "agreement_tf32": Part(agreement_tf32, 60),
+    # L4 has no bounds for TF32. Each library is compared alone, because one may be missing.
+    "agreement_tf32": Part(
+        agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
+    ),
 })  # fmt: skip
 """Parts in running order, the most important first."""
 BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 
 
-def work(name: str, settings: str) -> Iterator[Answer]:
+def work(name: str, settings: Settings) -> Iterator[Answer]:
     """Run one part in this process."""
     warnings.simplefilter("error", UserWarning)
-    for row, found in PARTS[name].run(Settings(**json.loads(settings))):
+    for row, found in PARTS[name].run(settings):
         yield {"row": row, "found": found}
-
-
-if __name__ == "__main__":
-    sys.exit(serve(__doc__, work))

@@ -1,15 +1,16 @@
 """Run all parts in turn, each within its time limit, and format their rows as tables."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from _tables import markdown
 from _workers import ask
 
+from dnn.commands.command_line import say
 from gpu_checks.common import Settings, row_holds
 from gpu_checks.forms import FORMS
-from gpu_checks.parts import BUDGET_SECONDS, PARTS
+from gpu_checks.parts import BUDGET_SECONDS, PARTS, work
 
 Outcome = dict[str, Any]
 """Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
@@ -19,7 +20,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     """Run one part in its own process. Rows that arrive before the time limit are kept."""
     start = time.perf_counter()
     outcome: Outcome = {"seconds": 0.0, "rows": {}}
-    for answer in ask("gpu_checks.parts", name, asdict(settings), limit):
+    for answer in ask(work, name, settings, timeout=limit):
         if "reason" in answer:
             outcome["reason"] = answer["reason"]
         else:
@@ -28,12 +29,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     return outcome
 
 
-def run_parts(
-    names: Sequence[str],
-    settings: Settings,
-    report: Callable[[str], object] = lambda line: None,
-    one: Callable[[str, Settings, float], Outcome] = run_part,
-) -> Iterator[tuple[str, Outcome]]:
+def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, Outcome]]:
     """Yield (name, outcome) as each part ends. Parts beyond the time budget get a reason instead of rows."""
     start = time.perf_counter()
     for name in names:
@@ -41,8 +37,8 @@ def run_parts(
         if left < 5:
             yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
             continue
-        report(f"{name} ...")
-        yield name, one(name, settings, min(left, PARTS[name].seconds))
+        say(f"{name} ...")
+        yield name, run_part(name, settings, min(left, PARTS[name].seconds))
 
 
 def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -71,25 +67,28 @@ def table(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(text)
 
 
+SUMMARY_COLUMNS = (
+    ("form that ran", "forms", "form", ""),
+    ("us", "forms", "us", ".0f"),
+    ("first after s", "forms", "first update after s", ".1f"),
+    ("same bits twice", "forms", "bits of two runs", ""),
+    ("train.py: first after s", "full_runs", "seconds_to_first_update", ".1f"),
+    ("ms", "full_runs", "ms_per_update", ".3f"),
+    ("accuracy", "full_runs", "test_accuracy", ".4f"),
+)
+"""(heading, part, name of the number in the part's rows, format)."""
+
+
 def summary(outcomes: dict[str, Outcome]) -> str:
     """Return the Markdown table for docs/gpu.md: a line for each of FORMS, a dash for missing results."""
-
-    def cell(part: str, form: str, name: str, pattern: str = "") -> str:
-        value = outcomes.get(part, {}).get("rows", {}).get(form, {}).get(name)
-        return "-" if value is None else format(value, pattern)
-
-    heads = ["updates", "form that ran", "us", "first after s", "same bits twice"]
-    heads += ["train.py: first after s", "ms", "accuracy"]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines = [["updates", *(heading for heading, *_ in SUMMARY_COLUMNS)]]
     for form in FORMS:
-        cells = [
-            cell("forms", form, "form"), cell("forms", form, "us", ".0f"),
-            cell("forms", form, "first update after s", ".1f"), cell("forms", form, "bits of two runs"),
-            cell("full_runs", form, "seconds_to_first_update", ".1f"),
-            cell("full_runs", form, "ms_per_update", ".3f"), cell("full_runs", form, "test_accuracy", ".4f"),
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join((form, *cells))} |")
-    return "\n".join(lines)
+        cells = [form]
+        for _, part, name, pattern in SUMMARY_COLUMNS:
+            value = outcomes.get(part, {}).get("rows", {}).get(form, {}).get(name)
+            cells.append("-" if value is None else format(value, pattern))
+        lines.append(cells)
+    return markdown(lines)
 
 
 def holds(outcomes: dict[str, Outcome]) -> bool:

@@ -5,6 +5,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from _tables import markdown
+
 from dnn.io.atomic_files import write_atomically
 from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
@@ -68,12 +70,6 @@ def experiment_tables(grid: Grid) -> dict[str, Grid]:
                 shown.append([EXPERIMENTS[name].about, *cells, EXPERIMENTS[name].reported or "-"])
         tables[table] = [row[: 5 if table == "steps" else 4] for row in shown]
     return tables
-
-
-def markdown(grid: Grid) -> str:
-    """Return the table as Markdown."""
-    lines = [grid[0], ["---"] * len(grid[0]), *grid[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write(grids: dict[str, Grid], folder: Path) -> Path:
