@@ -1,12 +1,19 @@
 // Products for the reproducible precision (backends/reproducible/sums.py). This text follows rows.cu.
-// The functions ending in _rn are rounded to nearest, and NVRTC never fuses them to a multiply-add.
+// The compiler never fuses these operations to a multiply-add. In float32 they are written as PTX without .ftz: CuPy
+// compiles with -ftz=true, and __fmul_rn and __fadd_rn would then flush denormal numbers to 0.
 
 namespace {
 
 #if defined(__CUDA_ARCH__)
-__device__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+__device__ float rounded_product(float a, float b) {
+    asm("mul.rn.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
+    return a;
+}
+__device__ float rounded_sum(float a, float b) {
+    asm("add.rn.f32 %0, %0, %1;" : "+f"(a) : "f"(b));
+    return a;
+}
 __device__ double rounded_product(double a, double b) { return __dmul_rn(a, b); }
-__device__ float rounded_sum(float a, float b) { return __fadd_rn(a, b); }
 __device__ double rounded_sum(double a, double b) { return __dadd_rn(a, b); }
 #else
 template <class T>

@@ -1,10 +1,11 @@
-"""The CUDA kernel of the reproducible precision: products of matrices, with their terms in order.
+"""What the reproducible precision needs on CuPy: products in order, and arithmetic with denormal numbers.
 
-CuPy compiles all kernels with flush-to-zero. So float32 results have the bits of the other backends as long
-as no number is denormal (below 1.2e-38).
+CuPy compiles every kernel with ``-ftz=true``, which flushes float32 denormals to zero, and has no setting for
+it (``cupy/cuda/compiler.py`` of CuPy 14.2). Of its functions only a private one can change that.
 """
 
-from functools import partial
+import gc
+from functools import cache, partial
 from typing import Any
 
 from backends.cupy.compilation import launch
@@ -12,6 +13,38 @@ from backends.reference.signatures import Array
 from backends.reproducible.sums import matmul
 
 THREADS = 256  # per block
+FLUSH_TO_ZERO = "-ftz=true"
+
+
+class CompilerOptions(tuple[str, ...]):
+    """Options of NVRTC. Adding others leaves out ``FLUSH_TO_ZERO``."""
+
+    def __add__(self, others: Any) -> "CompilerOptions":
+        return CompilerOptions(option for option in (*self, *others) if option != FLUSH_TO_ZERO)
+
+
+@cache
+def keep_denormals() -> None:
+    """Make CuPy compile all kernels without ``FLUSH_TO_ZERO`` from now on, in the whole process.
+
+    CuPy's disk cache is safe, because its keys contain the options. Functions that were compiled before are
+    compiled again.
+    """
+    import cupy
+    from cupy.cuda import compiler
+
+    compile_module = getattr(compiler, "_compile_module_with_cache", None)
+    if compile_module is None:  # another CuPy: make_reproducible finds out whether it flushes
+        return
+
+    def compile_with_denormals(source: str, options: tuple[str, ...] = (), **settings: Any) -> Any:
+        return compile_module(source, CompilerOptions(options), **settings)
+
+    compiler._compile_module_with_cache = compile_with_denormals
+    cupy.clear_memo()
+    for function in gc.get_objects():
+        if type(function) is cupy.ufunc:
+            function._kernel_memo.clear()
 
 
 def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
@@ -28,4 +61,5 @@ def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
 
 def functions(xp: Any) -> dict[str, Any]:
     """Return the functions that replace those of the namespace: name -> function."""
+    keep_denormals()
     return {"matmul": partial(matmul, xp, multiply=multiply_matrices)}

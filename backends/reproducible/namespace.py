@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
+
 from backends.backend import Backend
 from backends.errors import InputError
 from backends.reproducible import functions, sums
@@ -47,12 +49,29 @@ class ReproducibleNamespace:
 def make_reproducible(backend: B) -> B:
     """Return the backend with the reference kernels on a ``ReproducibleNamespace``.
 
-    Raises InputError: the device has no float64, which the elementary functions need.
+    Raises InputError: the device has no float64, which the elementary functions need, or denormal numbers
+        become 0.
     """
+    where = f"precision is 'reproducible' on the device {str(backend.device)!r} of {backend.name!r}"
     try:
         backend.zeros(1, dtype=backend.xp.float64)
     except Exception:  # each library raises another type
-        got = f"precision is 'reproducible' on the device {str(backend.device)!r}, which has no float64"
-        raise InputError(got, "a device with float64", "use the CPU") from None
+        raise InputError(f"{where}, which has no float64", "a device with float64", "use the CPU") from None
     space = ReproducibleNamespace(backend.xp, backend.REPRODUCIBLE_FUNCTIONS(backend.xp))
-    return replace(backend, xp=space, precision="reproducible")
+    exact = replace(backend, xp=space, precision="reproducible")
+    if not _keeps_denormals(exact):
+        got = f"{where}, where denormal numbers are flushed to 0"
+        cure = "use another backend, or a new process"
+        raise InputError(got, "arithmetic as in IEEE 754", cure)
+    return exact
+
+
+def _keeps_denormals(backend: Backend) -> bool:
+    """Whether float32 operations keep the smallest positive number, as IEEE 754 requires."""
+    xp = backend.xp
+    tiny = backend.from_host(np.asarray([2.0**-149], dtype=np.float32))
+    zero = backend.zeros(1, dtype=xp.float32)
+    copy = xp.astype(xp.astype(tiny, xp.float64), xp.float32)
+    copy = xp.abs(-xp.maximum(xp.where(copy > 0, copy, zero), zero))
+    copy = (copy + zero - zero) * 1.0 / (zero + 1.0)
+    return bool(xp.all(copy == tiny) and xp.all(copy != zero))

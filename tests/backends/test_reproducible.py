@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import array_api_compat.numpy as npx
-import host_cuda
 import numpy as np
 import pytest
 from helpers import BACKENDS, both_dtypes, input_error, others_slow, same_bits
@@ -13,8 +14,9 @@ from kernel_checks import on_device, pack_arguments
 from backends import get_backend
 from backends.backend import Backend
 from backends.dispatch import kernel_keys
+from backends.numpy.backend import NumpyBackend
 from backends.reference import KERNELS
-from backends.reproducible import functions, make_reproducible, sums
+from backends.reproducible import functions, make_reproducible
 
 ANGLES = ("cos", "sin")
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 88.8, -88.0, -103.5, -104.5, 1e30, -1e30, 2.0]
@@ -207,21 +209,6 @@ def assert_same_kernel(backend: Backend, numpy: Backend, name, kind, case):
         assert same_bits(found[0][argument], expected), f"{name} {kind}: {argument}"
 
 
-def test_the_product_in_cuda_has_the_same_bits(monkeypatch):
-    from backends.cupy import reproducible
-
-    if host_cuda.COMPILER is None:
-        pytest.skip("no C++ compiler")
-    host_cuda.install(monkeypatch)
-    rng = np.random.default_rng(3)
-    for dtype in ("float32", "float64"):
-        for n, depth, m in ((1, 1, 1), (7, 65, 33), (300, 20, 1), (0, 4, 3)):
-            a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
-            a[:1, :1], b[-1:, -1:] = np.nan, np.inf
-            found = reproducible.functions(npx)["matmul"](a, b)
-            assert same_bits(canonical(found), canonical(sums.multiply_matrices(npx, a, b)))
-
-
 @pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
 def test_compiled_products_fuse_nothing(dtype):
     numba = pytest.importorskip("numba")
@@ -286,6 +273,29 @@ def test_a_device_without_float64_is_refused():
     pytest.importorskip("array_api_strict")
     with input_error("which has no float64"):
         get_backend("strict", "no_float64", precision="reproducible")
+
+
+def test_flushed_denormals_are_refused():
+    torch = pytest.importorskip("torch")
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormal numbers")
+    try:
+        with input_error("where denormal numbers are flushed to 0, expected arithmetic as in IEEE 754"):
+            get_backend("numpy", precision="reproducible")
+    finally:
+        torch.set_flush_denormal(False)
+    get_backend("numpy", precision="reproducible")
+
+
+@pytest.mark.parametrize("name", ["abs", "astype", "maximum", "where"])
+def test_each_function_that_flushes_is_noticed(name):
+    def flush(*arguments, **options):
+        result = getattr(npx, name)(*arguments, **options)
+        return np.where(np.abs(result) < np.finfo(np.float32).tiny, 0.0, result).astype(result.dtype)
+
+    namespace = SimpleNamespace(**{**vars(npx), name: flush})
+    with input_error("flushed to 0"):
+        make_reproducible(NumpyBackend("numpy", namespace, "cpu", "float32"))
 
 
 def test_describes_itself(make_backend):

@@ -5,15 +5,12 @@ What they compute is tested in test_overrides.py, where host_cuda.py runs the sa
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import inspect
 import os
 import re
 import shutil
-import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import pytest
+from cuda_compilers import compile_for_gpu
 from kernel_cases import Numbers, cases
 
 from backends.cupy import compilation
@@ -33,68 +31,11 @@ ARCHITECTURES = [
     "sm_90",
     *(pytest.param(f"sm_{n}", marks=pytest.mark.slow) for n in (75, 80, 86, 89, 100, 120)),
 ]
-OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # CuPy's own, for NVRTC
-NVCC_OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
 HAS_CUPY = importlib.util.find_spec("cupy") is not None
 needs_cupy = pytest.mark.skipif(not HAS_CUPY, reason="CuPy is not installed")
 
 
 # --------------------------------------------------------------------------- compiling for the GPU
-
-
-@cache
-def nvrtc() -> ctypes.CDLL | None:
-    """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
-    found = importlib.util.find_spec("nvidia")
-    for root in found.submodule_search_locations or () if found else ():
-        for path in sorted(Path(root).glob("*/lib/libnvrtc.so*")):
-            if "builtins" not in path.name:
-                return ctypes.CDLL(str(path))
-    return None
-
-
-def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> str | None:
-    """Compile with NVRTC; return its error log, or None."""
-    program = ctypes.c_void_p()
-    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
-    words = [option.encode() for option in options]
-    failed = library.nvrtcCompileProgram(program, len(words), (ctypes.c_char_p * len(words))(*words))
-    size = ctypes.c_size_t()
-    library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    library.nvrtcGetProgramLog(program, log)
-    library.nvrtcDestroyProgram(ctypes.byref(program))
-    return log.value.decode() or "failed" if failed else None
-
-
-def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
-    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
-    either says."""
-    options = [f"-I{path}" for path in includes]
-    nvcc = shutil.which("nvcc")
-    if nvcc is not None:
-        if architecture not in nvcc_architectures(nvcc):
-            pytest.skip(f"this nvcc knows no {architecture}")
-        file = folder / "kernel.cu"
-        file.write_text(source, encoding="utf-8")
-        command = [nvcc, *NVCC_OPTIONS, f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
-        done = subprocess.run([*command, *options, str(file)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-    library = nvrtc()
-    if library is None:
-        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem = compile_with_nvrtc(library, source, [*OPTIONS, f"-arch={architecture}", *options])
-    if problem is not None and "--gpu-architecture" in problem:
-        pytest.skip(f"this NVRTC knows no {architecture}")
-    assert problem is None, problem
-    return ""
-
-
-@cache
-def nvcc_architectures(nvcc: str) -> list[str]:
-    """Return nvcc's architectures, such as "sm_90"."""
-    return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()
 
 
 TYPES = [("float", "unsigned char"), pytest.param("double", "double", marks=pytest.mark.slow)]
