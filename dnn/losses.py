@@ -6,7 +6,6 @@ sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -26,6 +25,16 @@ __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
+
+
+def target_form(targets: Array) -> str:
+    """Return the form of targets that kernels know: "integer" for class numbers (B,), "dense" for rows."""
+    return "integer" if targets.ndim == 1 else "dense"
+
+
+def target_rows(xp: Any, targets: Array, outputs: Array) -> Array:
+    """Return the targets as rows (B, C), given outputs (B, C); class numbers become one-hot."""
+    return as_dense(xp, target_form(targets), targets, outputs)
 
 
 @dataclass(frozen=True)
@@ -60,20 +69,24 @@ class Loss(Checked):
         """Activation of the last layer of a classifier with this loss."""
         return self.activation or "softmax"
 
-    def bind(self, backend: Backend) -> dict[str, Kernel]:
-        """Return the kernel for each form of targets, class numbers or rows.
+    def bind(self, backend: Backend) -> Kernel:
+        """Return a function that computes the loss.
 
-        It reads outputs or logits (B, C) and targets, and writes losses (B,) and the gradient (B, C).
+        It reads outputs or logits (B, C) and targets, class numbers (B,) or rows (B, C). It writes losses
+        (B,) and the gradient (B, C).
         """
         if self.kernel:
-            return {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
+            kernels = {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
 
-        def run(form: str, outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
+        def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
+            if self.kernel:
+                kernels[target_form(targets)](outputs, targets, losses, gradient)
+                return
             xp = backend.xp
-            losses[...], gradients = self.compute(xp, outputs, as_dense(xp, form, targets, outputs))
+            losses[...], gradients = self.compute(xp, outputs, target_rows(xp, targets, outputs))
             gradient[...] = quotient(xp, gradients, outputs.shape[0])
 
-        return {form: partial(run, form) for form in TARGET_FORMS}
+        return run
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """Return the loss of each example (B,) and its gradient (B, C); override it in a loss without kernel.
@@ -147,20 +160,20 @@ class CategoricalCrossentropy(Loss):
     cure = "use class numbers, or divide each row by its sum"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
-    def bind(self, backend: Backend) -> dict[str, Kernel]:
-        kernels = super().bind(backend)
+    def bind(self, backend: Backend) -> Kernel:
+        kernel = super().bind(backend)
         xp = backend.xp
-        e = float(self.label_smoothing)
+        e = self.label_smoothing
         ignored = self.ignored_class
 
-        def run(form: str, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            if ignored is not None and form == "integer":  # any valid class: the weight is 0
+        def run(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            if ignored is not None and targets.ndim == 1:  # any valid class: the weight is 0
                 targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
             if e:
-                targets = (1.0 - e) * as_dense(xp, form, targets, logits) + e / logits.shape[1]
-            kernels["dense" if e else form](logits, targets, losses, dlogits)
+                targets = (1.0 - e) * target_rows(xp, targets, logits) + e / logits.shape[1]
+            kernel(logits, targets, losses, dlogits)
 
-        return kernels if e == 0 and ignored is None else {form: partial(run, form) for form in TARGET_FORMS}
+        return run
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -208,22 +221,24 @@ class BinaryCrossentropy(Loss):
         if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
             raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
-    def bind(self, backend: Backend) -> dict[str, Kernel]:
-        """Return kernels that add (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
-        kernels = super().bind(backend)
+    def bind(self, backend: Backend) -> Kernel:
+        """Return a kernel that adds (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
+        kernel = super().bind(backend)
+        if self.pos_weight == 1.0:
+            return kernel
         xp = backend.xp
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
-        def run(form: str, z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
-            kernels[form](z, targets, losses, dlogits)
-            t = extra * as_dense(xp, form, targets, z)
+        def run(z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+            kernel(z, targets, losses, dlogits)
+            t = extra * target_rows(xp, targets, z)
             e = xp.exp(-xp.abs(z))
             softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
             rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
             losses[...] = losses + xp.mean(t * softplus, axis=1)
             dlogits[...] = dlogits - quotient(xp, t * rest, z.shape[0] * z.shape[1])
 
-        return kernels if self.pos_weight == 1.0 else {form: partial(run, form) for form in TARGET_FORMS}
+        return run
 
 
 @dataclass(frozen=True)

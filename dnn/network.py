@@ -76,6 +76,7 @@ class Network(Copyable, KerasNames):
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
         self._logits_out = False
+        self._loss_buffers = Buffers()
         self._lock = threading.Lock()  # held during training
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
         self.n_folded = block.n_folded
@@ -108,15 +109,10 @@ class Network(Copyable, KerasNames):
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
         assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
-        zeros = self.backend.zeros
-        outputs = self.outputs
-        self._loss_buffers = Buffers(
-            lambda batch, training: {"losses": zeros(batch), "gradient": zeros((batch, outputs))}
-        )
         # A loss that contains the last activation takes logits, so the last layer must not apply it.
         self._logits_out = loss.activation == self.layers[-1].activation
         self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
-        self._loss_kernels = loss.bind(self.backend)
+        self._loss_kernel = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Use this optimizer from now on, with a new state. Raises InputError: called during training."""
@@ -170,8 +166,11 @@ class Network(Copyable, KerasNames):
     def reserve(self, batch: int, training: bool) -> None:
         """Allocate all buffers for batches of this size. Raises InputError: not a size."""
         self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
-        if self.loss is not None:
-            self._loss_buffers.reserve(batch, training)
+        self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
+
+    def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        zeros = self.backend.zeros
+        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
 
     @property
     def scale(self) -> float:
@@ -201,7 +200,7 @@ class Network(Copyable, KerasNames):
         """
         outputs = self.forward(x, training=training, logits=self._logits_out)
         loss = self._loss_buffers[x.shape[0]]
-        self._loss_kernels["integer" if y.ndim == 1 else "dense"](outputs, y, loss.losses, loss.gradient)
+        self._loss_kernel(outputs, y, loss.losses, loss.gradient)
         return outputs, loss.losses, loss.gradient
 
     def backward(self, dy: Array) -> None:

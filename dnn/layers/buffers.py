@@ -6,7 +6,6 @@ batch sizes.
 """
 
 import threading
-import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -16,43 +15,26 @@ Make = Callable[[int, bool], dict[str, Array | None]]
 MAX_CACHED_SIZES = 8  # batch sizes with cached views, besides those of training
 
 
-def call_weakly(method: Make) -> Make:
-    """Return a function that calls a bound method without keeping its object alive.
-
-    A layer owns its buffers. If they owned the layer too, its memory would stay until Python's cyclic garbage
-    collector runs, which counts objects and not their size.
-    """
-    reference = weakref.WeakMethod(method)
-
-    def call(batch: int, training: bool) -> dict[str, Array | None]:
-        bound = reference()
-        assert bound is not None
-        return bound(batch, training)
-
-    return call
-
-
 class Buffers(threading.local):
-    """Named arrays with the batch as first axis.
+    """Named arrays with the batch as first axis."""
 
-    Args:
-        make: function of (batch size, training) that returns the arrays. It must not own these buffers.
-    """
-
-    def __init__(self, make: Make) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self._largest: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
         self._views: dict[int, SimpleNamespace] = {}
 
-    def reserve(self, batch: int, training: bool) -> None:
-        """Allocate the arrays for batches of this size; those of training also serve inference."""
+    def reserve(self, batch: int, training: bool, make: Make) -> None:
+        """Allocate the arrays for batches of this size; those of training also serve inference.
+
+        ``make`` returns the arrays, given batch size and training. It is not stored: it may be a method of
+        the owner, and a cycle of references would keep the memory until Python's garbage collector runs.
+        """
         view = self._views.get(batch)
         if view is not None and (view.training or not training):
             return
         # Use the memory of training if it is large enough.
         for_training = training or batch <= self._size(True)
         if batch > self._size(for_training):
-            self._largest[for_training] = batch, self._make(batch, for_training)
+            self._largest[for_training] = batch, make(batch, for_training)
             for n in [n for n, v in self._views.items() if v.training == for_training]:
                 self._views[n] = self._view(n, for_training, for_training)
         self._views[batch] = self._view(batch, for_training, training)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from dnn.layers.buffers import Buffers, call_weakly
+from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
 from dnn.random import Key
 from dnn.validation.objects import SettingsMeta, SettingsObject
@@ -103,7 +103,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         self._first = first
         self._seed = seed
         self._index = index
-        self._buffers = Buffers(call_weakly(self.make_buffers))
+        self._buffers = Buffers()
         state = {}
         for short, start in self.initial_state().items():
             dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
@@ -154,7 +154,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
 
     def reserve(self, batch: int, training: bool) -> None:
         """Allocate this thread's buffers for a batch size. Raises InputError: the size is not supported."""
-        self._buffers.reserve(batch, training)
+        self._buffers.reserve(batch, training, self.make_buffers)
         for layer in self.inner:
             layer.reserve(batch, training)
 

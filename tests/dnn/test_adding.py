@@ -24,8 +24,8 @@ ALL = (*TABLES, METRICS, ACTIVATIONS)
 
 LOSS = '''
 from dataclasses import dataclass
-from backends.reference.losses import as_dense
 from dnn import Loss
+from dnn.losses import target_rows
 from dnn.validation.settings import Positive
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Quartic(Loss):
     name = "quartic"
 
     def bind(self, backend):
-        def kernel(form, y, targets, losses, dy):
+        def kernel(y, targets, losses, dy):
             xp = backend.xp
-            apart = y - as_dense(xp, form, targets, y)
+            apart = y - target_rows(xp, targets, y)
             losses[...] = self.factor * xp.mean(apart**4, axis=1)
             dy[...] = 4.0 * self.factor / (y.shape[0] * y.shape[1]) * apart**3
 
-        return {form: lambda *a, form=form: kernel(form, *a) for form in ("integer", "dense")}
+        return kernel
 '''
 
 

@@ -37,9 +37,8 @@ def directional(value, gradient, x, seed):
 
 def mean_loss(backend, loss, outputs, targets):
     """Return the mean loss in float64, and its gradient."""
-    kind = "integer" if targets.ndim == 1 else "dense"
     losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
-    loss.bind(backend)[kind](backend.from_host(outputs), backend.from_host(targets), losses, gradient)
+    loss.bind(backend)(backend.from_host(outputs), backend.from_host(targets), losses, gradient)
     return float(backend.xp.mean(losses)), backend.to_host(gradient)
 
 

@@ -78,23 +78,23 @@ def test_smaller_batches_are_views_and_old_views_go():
         made.append((batch, training))
         return {"y": np.zeros((batch, 2)), "dx": np.zeros((batch, 3)) if training else None}
 
-    buffers = Buffers(make)
-    buffers.reserve(100, True)
+    buffers = Buffers()
+    buffers.reserve(100, True, make)
     whole = buffers[100].y
-    buffers.reserve(7, True)
+    buffers.reserve(7, True, make)
     assert np.shares_memory(buffers[7].y, whole)
     assert buffers[7].dx.shape == (7, 3)
     for n in range(20, 60):  # inference shares the arrays of training
-        buffers.reserve(n, False)
+        buffers.reserve(n, False, make)
         assert np.shares_memory(buffers[n].y, whole)
-    buffers.reserve(300, False)
+    buffers.reserve(300, False, make)
     assert made == [(100, True), (300, False)]
     assert buffers[100].y is whole  # the arrays of a recorded step are not moved
     for n in range(200, 300):
-        buffers.reserve(n, False)
+        buffers.reserve(n, False, make)
     assert len(buffers._views) <= MAX_CACHED_SIZES + 2
     assert made == [(100, True), (300, False)]
-    buffers.reserve(299, True)  # training after inference with the same batch size
+    buffers.reserve(299, True, make)  # training after inference with the same batch size
     assert buffers[299].dx.shape == (299, 3)
 
 
