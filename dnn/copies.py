@@ -33,8 +33,9 @@ def _penalties(model: Any) -> tuple[float, float]:
 
 def _optimizer_arrays(model: Any) -> dict[str, Any]:
     """Return the optimizer's vectors by name, and its control array as ""; {} before compile."""
-    state = None if model.loss is None else model.optimizer_state
-    return {} if state is None else {**state.vectors, "": state.control}
+    if model.loss is None:
+        return {}
+    return {**model.optimizer_state.vectors, "": model.optimizer_state.control}
 
 
 def parts_of(model: Any) -> Parts:

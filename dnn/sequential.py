@@ -26,7 +26,8 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
-from dnn.validation.batches import as_batches, has_batches, in_order
+from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order
+from dnn.validation.examples import Examples
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
@@ -119,32 +120,46 @@ class Sequential(Network):
         Returns the History: per epoch the loss, each metric, seconds, and with validation val_loss etc.
         Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
-        if steps_per_epoch is not None:
-            positive_integer("steps_per_epoch", steps_per_epoch)
-        require_bool("shuffle", shuffle)
         callbacks = () if callbacks is None else callbacks
         require_callbacks(callbacks)
         fits = resume is None or isinstance(resume, TrainingState)
         require(fits, "resume", resume, "a TrainingState", "read one with read_state")
         epochs = positive_integer("epochs", epochs)
-        batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
         callbacks = [*callbacks, *(progress_callbacks(verbose, callbacks) if workers.is_first else ())]
+        batches, validation = self._load_data(
+            x, y, batch_size, validation_split, validation_data, shuffle, class_weight, sample_weight,
+            steps_per_epoch, resume,
+        )  # fmt: skip
+        with self.training(), make_steps(self, blocks, workers) as make_step:
+            epoch_batches = batches(make_step=make_step)
+            return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
+
+    def _load_data(
+        self, x: Any, y: Any, batch_size: int, validation_split: float, validation_data: Any, shuffle: bool,
+        class_weight: Mapping[int, float] | str | None, sample_weight: Any, steps_per_epoch: int | None,
+        resume: TrainingState | None,
+    ) -> tuple[Callable[..., Batches | Stream], Examples | ValidatedBatches | None]:  # fmt: skip
+        """Return a function that makes the batches of each epoch, and the validation data.
+
+        Arguments and errors are as in ``fit``.
+        """
+        if steps_per_epoch is not None:
+            positive_integer("steps_per_epoch", steps_per_epoch)
+        require_bool("shuffle", shuffle)
+        batch_size = positive_integer("batch_size", batch_size)
         if has_batches(x, y):
             order = partial(shuffled_order, self.backend, self.seed) if shuffle else in_order
             x = as_batches(x, self.input_shape, batch_size, order)
             validation = self.input_pipeline.validate_stream(
                 x, validation_split, validation_data, sample_weight, resume
             )
-            batches: Any = partial(Stream, self, x, steps_per_epoch, class_weight)
-        else:
-            given = x, y, validation_split, validation_data, class_weight, sample_weight
-            examples, validation = self.input_pipeline.validate_training(*given)
-            warn_of_large_values(self, examples.y)
-            batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
-        with self.training(), make_steps(self, blocks, workers) as make_step:
-            epoch_batches = batches(make_step=make_step)
-            return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
+            return partial(Stream, self, x, steps_per_epoch, class_weight), validation
+        examples, validation = self.input_pipeline.validate_training(
+            x, y, validation_split, validation_data, class_weight, sample_weight
+        )
+        warn_of_large_values(self, examples.y)
+        return partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch), validation
 
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int = 1000, verbose: str | int = "auto",

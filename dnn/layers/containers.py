@@ -85,11 +85,10 @@ class Container(Layer):
                 )
         for layer, usual in zip(inner, layer_names(inner), strict=True):
             assign(layer, name=layer.name or usual)
-        assign(self, **{argument: inner}, inner=inner)
+        random = any(layer.random for layer in inner)
+        uses_batch_statistics = any(layer.uses_batch_statistics for layer in inner)
         assign(
-            self,
-            random=any(x.random for x in inner),
-            uses_batch_statistics=any(x.uses_batch_statistics for x in inner),
+            self, **{argument: inner}, inner=inner, random=random, uses_batch_statistics=uses_batch_statistics
         )
         if not self._trainable:
             self.trainable = False
@@ -112,8 +111,7 @@ class Container(Layer):
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
-        # Called in each update; faster than ``join_names``.
-        return {f"{x.name}.{short}": v for x in self.inner for short, v in x.frozen_values.items()}
+        return self.join_names(layer.frozen_values for layer in self.inner)
 
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)

@@ -90,9 +90,7 @@ class _Minimiser:
             del state.pairs[: -self.settings.memory]
         state.point = trial.point
         state.gradient = trial.gradient
-        state.value = trial.value
-        state.iterations += 1
-        state.record(self.xp)
+        state.record(self.xp, trial.value)
 
     def stop_reason(self, state: State) -> Reason | None:
         """Return the reason to stop, or None. It depends on the history only, so resumed runs stop alike."""
@@ -181,8 +179,8 @@ def minimise(
     else:
         point = backend.xp.asarray(start, copy=True)
         value, gradient = minimiser.evaluate(point)
-        state = State(point, gradient, value, evaluations=1)
-        state.record(backend.xp)
+        state = State(point, gradient, evaluations=1)
+        state.record(backend.xp, value)
         evaluations -= 1
     state.reason = None
     state.reason = minimiser.run(state, evaluations, watch)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from backends import Array, Backend
 from backends.errors import reraise, shorten
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
-from dnn.lbfgs.direction import Pair
+from dnn.lbfgs.direction import Pair, dot
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.validation import settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
@@ -76,19 +75,27 @@ class State:
 
     point: Array  # x, (n,) in the backend's dtype
     gradient: Array  # g(x), (n,)
-    value: float  # f(x)
     pairs: list[Pair] = field(default_factory=list)  # the last few steps, oldest first
-    iterations: int = 0  # steps taken so far
     evaluations: int = 0  # calls of the function, including failed and interrupted line searches
     # One entry for the start and one per iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
     # the largest absolute entry of g(x).
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in HISTORY_NAMES})
     reason: Reason | None = None  # why the last run stopped; None while it runs
 
-    def record(self, xp: Any) -> None:
-        """Append this iterate to the history."""
+    @property
+    def value(self) -> float:
+        """f(x)."""
+        return self.history["loss"][-1]
+
+    @property
+    def iterations(self) -> int:
+        """Number of steps taken so far."""
+        return len(self.history["loss"]) - 1
+
+    def record(self, xp: Any, value: float) -> None:
+        """Append this iterate, with f(x) = ``value``, to the history."""
         largest = float(xp.max(xp.abs(self.gradient)))
-        for name, number in zip(HISTORY_NAMES, (self.evaluations, self.value, largest), strict=True):
+        for name, number in zip(HISTORY_NAMES, (self.evaluations, value, largest), strict=True):
             self.history[name].append(number)
 
 
@@ -99,8 +106,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     for i, pair in enumerate(state.pairs):
         vectors |= {f"s_{i}": pair.s, f"y_{i}": pair.y}
     about = {
-        "dtype": backend.dtype_name, "value": state.value, "rho": [pair.rho for pair in state.pairs],
-        "iterations": state.iterations, "evaluations": state.evaluations, "history": state.history,
+        "dtype": backend.dtype_name, "evaluations": state.evaluations, "history": state.history,
         "reason": state.reason, MADE_WITH: backend_facts(backend),
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
@@ -136,40 +142,30 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
     """Build the state from the contents of a file.
 
-    Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent, or no
-    minimisation could have written them.
+    Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent.
     """
-    rho = [float(r) for r in _numbers(about["rho"], int, float)]
-    names = ["point", "gradient", *(f"{letter}_{i}" for i in range(len(rho)) for letter in "sy")]
+    n_pairs = len(arrays) // 2 - 1
+    names = ["point", "gradient", *(f"{letter}_{i}" for i in range(n_pairs) for letter in "sy")]
     if set(arrays) != set(names):
         raise ValueError(f"vectors are named {sorted(arrays)}, expected {sorted(names)}")
     for name, array in arrays.items():
         if array.ndim != 1 or array.shape != arrays["point"].shape or str(array.dtype) != backend.dtype_name:
             raise ValueError(f"vector {name!r} has shape {array.shape} and dtype {array.dtype}")
+        if name != "gradient" and not np.all(np.isfinite(array)):
+            raise ValueError(f"vector {name!r} is not finite")
     history = {name: _numbers(about["history"][name], int, float) for name in HISTORY_NAMES}
-    (value,) = _numbers([about["value"]], int, float)
-    iterations, evaluations = _numbers([about["iterations"], about["evaluations"]], int)
-    if {len(numbers) for numbers in history.values()} != {iterations + 1}:
-        raise ValueError("the history does not have one entry for the start and one per iteration")
+    if len(set(map(len, history.values()))) > 1:
+        raise ValueError("the lists of the history have different lengths")
+    largest = np.max(np.abs(arrays["gradient"]))
+    if not np.array_equal(history["gradient_norm"][-1:], [largest], equal_nan=True):
+        raise ValueError("the gradient is not that of the history's last entry")
+    (evaluations,) = _numbers([about["evaluations"]], int)
     reason = None if about["reason"] is None else Reason(about["reason"])
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
-    pairs = [Pair(*pair) for pair in zip(steps[::2], steps[1::2], rho, strict=True)]
-    counts = _numbers([*history["evaluations"], evaluations], int)
-    if counts[0] < 1 or counts[-1] < counts[-2] or any(b <= a for a, b in pairwise(counts[:-1])):
-        raise ValueError("the evaluations do not increase from 1")
-    if len(rho) > iterations:
-        raise ValueError(f"{len(rho)} steps are stored of {iterations}")
-    if not all(np.all(np.isfinite(array)) for name, array in arrays.items() if name != "gradient"):
-        raise ValueError("a vector is not finite")
-    for i, r in enumerate(rho):
-        products = arrays[f"s_{i}"].astype(np.float64) * arrays[f"y_{i}"]
-        # Bound on the rounding error of the sum on any backend.
-        near = 100 * np.finfo(arrays["point"].dtype).eps * np.sum(np.abs(products))
-        if not (r > 0 and abs(1 / r - np.sum(products)) <= near):
-            raise ValueError(f"rho {i} is not 1 / (s . y)")
-    last = history["loss"][-1], history["gradient_norm"][-1]
-    if not np.array_equal(last, (value, np.max(np.abs(arrays["gradient"]))), equal_nan=True):
-        raise ValueError("loss and gradient are not the history's last")
-    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], last[1]])):
-        raise ValueError("loss or gradient is not finite")
-    return State(point, gradient, float(value), pairs, iterations, evaluations, history, reason)
+    pairs = []
+    for s, y in zip(steps[::2], steps[1::2], strict=True):
+        sy = dot(backend.xp, s, y)
+        if not sy > 0.0:
+            raise ValueError("the curvature s . y of a step is not positive")
+        pairs.append(Pair(s, y, 1.0 / sy))
+    return State(point, gradient, pairs, evaluations, history, reason)

@@ -1,6 +1,6 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, ClassVar
@@ -92,40 +92,34 @@ class OptimizerState:
         vectors: slot name -> (n,) vector with the layout of the parameters.
         control: (4,) on the device; ``backends.reference.control`` names its elements.
         rates: (R,) learning rate of each update; the last one repeats.
-        step: function without arguments that updates the parameters from the current gradients. It reads
-            nothing back from the device.
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
-        self.optimizer = optimizer
         self.vectors = {slot: backend.zeros(parameters.values.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
-        self.rates = rates = backend.from_host(table.astype(backend.dtype_name))
-        self.control[RATE] = rates[0:1]
-        kernel = optimizer.bind(backend)
-        arrays = (parameters.values, parameters.gradients, tuple(self.vectors.values()), self.control)
-        parts: list[Callable[[], None]] = [partial(kernel, *arrays, optimizer.settings())]
-        self.parts = parts  # functions that the step calls in order; the last one is the kernel
-        for name in ("clip_norm", "clip_value"):
-            limit = getattr(optimizer, name)
-            if limit is not None:
-                parts.insert(0, partial(backend.kernel(name), parameters.gradients, float(limit)))
-        gather = backend.kernel("gather_rows")
-        last = backend.zeros(1)
-        last[...] = float(table.size - 1)
+        self.rates = backend.from_host(table.astype(backend.dtype_name))
+        self.control[RATE] = self.rates[0:1]
+        self._last_rate = backend.zeros(1)
+        self._last_rate[...] = float(table.size - 1)
+        self._xp = backend.xp
+        self._gather = backend.kernel("gather_rows")
+        gradients = parameters.gradients
+        limits = {"clip_norm": optimizer.clip_norm, "clip_value": optimizer.clip_value}
+        self._parts = [
+            partial(backend.kernel(name), gradients, float(limit))
+            for name, limit in limits.items()
+            if limit is not None
+        ]
+        arrays = parameters.values, gradients, tuple(self.vectors.values()), self.control
+        self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
 
-        def next_rate() -> None:
-            xp = backend.xp
-            control = self.control
-            gather(rates, xp.astype(xp.minimum(control[UPDATES], last), xp.int64), control[RATE], 1.0)
-
-        if table.size > 1:
-            parts.insert(0, next_rate)
-
-        def step() -> None:
-            for part in parts:
-                part()
-
-        self.step: Callable[[], None] = step if len(parts) > 1 else parts[0]
+    def step(self) -> None:
+        """Update the parameters from the current gradients; read nothing back from the device."""
+        if self.rates.shape[0] > 1:
+            xp = self._xp
+            place = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
+            self._gather(self.rates, place, self.control[RATE], 1.0)
+        for part in self._parts:
+            part()

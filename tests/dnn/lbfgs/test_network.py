@@ -21,7 +21,7 @@ from dnn.training.step import gradients
 from dnn.validation.examples import Examples
 
 EPS = float(np.finfo(np.float32).eps)
-WOOD = State(np.zeros(4), np.zeros(4), 0.0)
+WOOD = State(np.zeros(4), np.zeros(4))
 
 
 def digits_model(backend, seed=0):

@@ -95,12 +95,6 @@ def test_clipping_comes_before_the_step(backend, clip):
         np.testing.assert_array_equal(moves[1], np.clip(moves[0], np.float32(-0.01), np.float32(0.01)))
 
 
-def test_without_clipping_the_step_is_the_kernel():
-    model = small_model()
-    assert model.optimizer_state.step.func.__name__ == "adam"
-    assert model.penalty is None
-
-
 class Own(SGD):
     """Also with all parameters together."""
 
