@@ -1,7 +1,7 @@
 """CONTRIBUTING.md is complete: following its list of files adds a toy of each kind.
 
-The toys are in additions.py. They are added to a copy of the checkout, which runs ``agree.py`` and the tests
-that go through the tables.
+The toys are in the package ``additions``. They are added to a copy of the checkout, which runs ``agree.py``
+and the tests that go through the tables.
 """
 
 import json

@@ -1,0 +1,128 @@
+"""An activation, a loss and an optimizer."""
+
+from additions.addition import Addition, document_part
+
+ACTIVATION = [
+    Addition(
+        "backends/reference/activations.py",
+        """    "softsign": ActivationFunction(
+        lambda xp, z: z / (1.0 + xp.abs(z)),
+        lambda xp, dy, z, y: dy * (1.0 - xp.abs(y)) ** 2,
+        from_output=True,
+    ),
+""",
+        before='    "softplus": ActivationFunction(\n',
+    ),
+    Addition("dnn/interop/torch/layers.py", '\nACTIVATION_TWINS.add("softsign", ("Softsign", {}))\n'),
+    Addition("dnn/interop/onnx/activations.py", '\nACTIVATION_NODES.add("softsign", one_node("Softsign"))\n'),
+    Addition("tests/dnn/test_outsiders.py", '\nTORCH["softsign"] = torch.nn.functional.softsign\n'),
+    *document_part("The activation softsign."),
+]
+
+LOSS = [
+    Addition(
+        "dnn/losses.py", '    "Huber",\n', before='    "MeanSquaredError", "SparseCategoricalCrossentropy",\n'
+    ),
+    Addition(
+        "dnn/losses.py",
+        '''@dataclass(frozen=True)
+class Huber(Regression):
+    """Squares up to a distance of delta, then straight lines; torch.nn.HuberLoss."""
+
+    delta: Positive = 1.0
+
+    name = "huber"
+    examples = ({}, {"delta": 0.3})
+
+    def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        far = outputs - targets
+        near = xp.clip(far, -self.delta, self.delta)
+        return xp.mean(near * (far - 0.5 * near), axis=1), near / outputs.shape[1]
+
+
+''',
+        before="LOSSES: Table",
+    ),
+    Addition("dnn/losses.py", "Huber, ", before="MeanSquaredError, MeanAbsoluteError, Hinge,\n"),
+    Addition("dnn/losses.py", "Positive, ", before="Share, assign, require_number"),
+    Addition(
+        "dnn/interop/torch/losses_and_optimizers.py",
+        '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
+    ),
+    Addition(
+        "tests/dnn/test_outsiders.py",
+        """
+TORCH_LOSSES["huber"] = lambda o, targets, dense: torch.nn.functional.huber_loss(o, dense)
+TORCH_LOSSES["huber delta"] = lambda o, targets, dense: torch.nn.functional.huber_loss(o, dense, delta=0.3)
+""",
+    ),
+    *document_part("The loss Huber, with its delta."),
+]
+
+OPTIMIZER = [
+    Addition(
+        "backends/reference/optimizers.py",
+        '''
+
+@optimizer_step()
+def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    """Lion (Chen et al. 2023).
+
+    p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g
+    """
+    (m,), (beta1, beta2, weight_decay) = slots, settings
+    control[UPDATES] = control[UPDATES] + 1.0
+    p[...] = p - control[RATE] * (xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
+    m[...] = _flush(xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
+''',
+    ),
+    Addition(
+        "dnn/optimizers/rules.py",
+        '''
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g.
+
+    Chen et al. 2023. torch.optim has no such optimizer.
+    """
+
+    learning_rate: float | Schedule = 1e-4
+    beta1: Share = 0.9
+    beta2: Share = 0.99
+    weight_decay: NotNegative = 0.0
+
+    name = "lion"
+    slots = ("m",)
+    examples = ({}, {"weight_decay": 0.1})
+''',
+    ),
+    Addition(
+        "dnn/optimizers/__init__.py",
+        "from dnn.optimizers.rules import Lion\n",
+        before="from dnn.optimizers.schedules",
+    ),
+    Addition("dnn/optimizers/__init__.py", '"Lion", ', before='"Optimizer", "RMSprop"]'),
+    Addition("dnn/optimizers/__init__.py", ", Lion", before="\nOPTIMIZERS: Table"),
+    Addition("tests/dnn/interop/torch/test_train.py", '\nNOT_IN_TORCH.add("lion")\n'),
+    Addition(
+        "tests/dnn/test_outsiders.py",
+        """
+
+def test_lion_is_its_paper(make_backend):
+    from dnn.optimizers import Lion, OptimizerState
+
+    backend = make_backend("numpy", "float64")
+    parameters = Parameters(backend, {"p": (3,)})
+    state = OptimizerState(Lion(0.5, weight_decay=0.1), parameters, backend)
+    parameters.load({"p": np.asarray([1.0, -2.0, 0.0])})
+    p, m = np.asarray([1.0, -2.0, 0.0]), np.zeros(3)
+    for g in np.random.default_rng(0).normal(size=(5, 3)):
+        parameters.gradient["p"][...] = g
+        state.step()
+        p, m = p - 0.5 * (np.sign(0.9 * m + 0.1 * g) + 0.1 * p), 0.99 * m + 0.01 * g
+    np.testing.assert_allclose(parameters.to_host()["p"], p, rtol=1e-12)
+""",
+    ),
+    *document_part("The optimizer Lion."),
+]
