@@ -14,7 +14,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
-from backends.reference.losses import TARGET_FORMS, as_dense
+from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.table import Table
 from dnn.layers.layer import Layer
@@ -25,16 +25,6 @@ __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
-
-
-def target_form(targets: Array) -> str:
-    """Return the form of targets that kernels know: "integer" for class numbers (B,), "dense" for rows."""
-    return "integer" if targets.ndim == 1 else "dense"
-
-
-def target_rows(xp: Any, targets: Array, outputs: Array) -> Array:
-    """Return the targets as rows (B, C), given outputs (B, C); class numbers become one-hot."""
-    return as_dense(xp, target_form(targets), targets, outputs)
 
 
 @dataclass(frozen=True)
@@ -51,8 +41,8 @@ class Loss(Checked):
     elementwise: ClassVar[bool] = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
-    # Settings for the checks: the default ones first.
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    output_activation: ClassVar[str] = "softmax"  # of the last layer of a classifier with this loss
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
     def metric_names(self, classes: bool) -> tuple[str, ...]:
         """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
@@ -64,26 +54,20 @@ class Loss(Checked):
         index: int | None = getattr(self, "ignore_index", None)
         return index
 
-    @property
-    def output_activation(self) -> str:
-        """Activation of the last layer of a classifier with this loss."""
-        return self.activation or "softmax"
-
     def bind(self, backend: Backend) -> Kernel:
-        """Return a function that computes the loss.
+        """Return a function of (outputs, targets, losses, gradient) that computes the loss.
 
-        It reads outputs or logits (B, C) and targets, class numbers (B,) or rows (B, C). It writes losses
-        (B,) and the gradient (B, C).
+        It reads outputs or logits (B, C) and targets (B,) or (B, C); it writes losses (B,) and the gradient.
         """
         if self.kernel:
-            kernels = {form: backend.kernel(self.kernel, form) for form in TARGET_FORMS}
+            kernels = {1: backend.kernel(self.kernel, "integer"), 2: backend.kernel(self.kernel, "dense")}
 
         def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
             if self.kernel:
-                kernels[target_form(targets)](outputs, targets, losses, gradient)
+                kernels[targets.ndim](outputs, targets, losses, gradient)
                 return
             xp = backend.xp
-            losses[...], gradients = self.compute(xp, outputs, target_rows(xp, targets, outputs))
+            losses[...], gradients = self.compute(xp, outputs, as_dense(xp, targets, outputs))
             gradient[...] = quotient(xp, gradients, outputs.shape[0])
 
         return run
@@ -170,7 +154,7 @@ class CategoricalCrossentropy(Loss):
             if ignored is not None and targets.ndim == 1:  # any valid class: the weight is 0
                 targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
             if e:
-                targets = (1.0 - e) * target_rows(xp, targets, logits) + e / logits.shape[1]
+                targets = (1.0 - e) * as_dense(xp, targets, logits) + e / logits.shape[1]
             kernel(logits, targets, losses, dlogits)
 
         return run
@@ -205,7 +189,7 @@ class BinaryCrossentropy(Loss):
     name = "binary_crossentropy"
     examples = ({}, {"pos_weight": 2.5})
     kernel = "sigmoid_cross_entropy"
-    activation = "sigmoid"
+    activation = output_activation = "sigmoid"
     span = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
     boundary = 0.0
@@ -231,7 +215,7 @@ class BinaryCrossentropy(Loss):
 
         def run(z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernel(z, targets, losses, dlogits)
-            t = extra * target_rows(xp, targets, z)
+            t = extra * as_dense(xp, targets, z)
             e = xp.exp(-xp.abs(z))
             softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
             rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation

@@ -13,8 +13,9 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from backends.reference.losses import as_dense
 from backends.table import Table
-from dnn.losses import Loss, target_rows
+from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
@@ -60,7 +61,7 @@ class R2(Metric):
 
     def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
         xp = backend.xp
-        t = target_rows(xp, y, outputs)
+        t = as_dense(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         n = xp.sum(w, axis=0)
         mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
@@ -107,11 +108,11 @@ def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
 
 
 def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean(abs(outputs - target_rows(backend.xp, y, outputs)), axis=1)
+    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)), axis=1)
 
 
 def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean((outputs - target_rows(backend.xp, y, outputs)) ** 2, axis=1)
+    return backend.xp.mean((outputs - as_dense(backend.xp, y, outputs)) ** 2, axis=1)
 
 
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (

@@ -14,9 +14,9 @@ def forms() -> tuple[str, ...]:
     return TARGET_FORMS
 
 
-def as_dense(xp: Any, kind: str, targets: Array, like: Array) -> Array:
-    """Return targets as (B, C), the dtype of ``like`` (B, C); class numbers become one-hot rows."""
-    if kind == "dense":
+def as_dense(xp: Any, targets: Array, like: Array) -> Array:
+    """Return targets as (B, C), the dtype of ``like`` (B, C); class numbers (B,) become one-hot rows."""
+    if targets.ndim == 2:
         return targets
     classes = xp.arange(like.shape[1], dtype=targets.dtype, device=like.device)
     return xp.astype(targets[:, None] == classes[None, :], like.dtype)
@@ -31,7 +31,7 @@ def softmax_cross_entropy(
     With p = softmax(logits): dlogits = (p sum_c t_c - t) / B, and sum_c t_c is 1 for class numbers.
     Reads logits (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dlogits (B, C).
     """
-    t = as_dense(xp, kind, targets, logits)
+    t = as_dense(xp, targets, logits)
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
     e = xp.exp(shifted)
     total = xp.sum(e, axis=1, keepdims=True)
@@ -47,7 +47,7 @@ def mean_squared_error(xp: Any, kind: str, y: Array, targets: Array, losses: Arr
 
     Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
     """
-    difference = y - as_dense(xp, kind, targets, y)
+    difference = y - as_dense(xp, targets, y)
     losses[...] = xp.mean(difference * difference, axis=1)
     dy[...] = difference * (2.0 / (y.shape[0] * y.shape[1]))
 
@@ -58,7 +58,7 @@ def mean_absolute_error(xp: Any, kind: str, y: Array, targets: Array, losses: Ar
 
     sign(0) = 0. Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
     """
-    difference = y - as_dense(xp, kind, targets, y)
+    difference = y - as_dense(xp, targets, y)
     losses[...] = xp.mean(xp.abs(difference), axis=1)
     dy[...] = quotient(xp, xp.sign(difference), y.shape[0] * y.shape[1])
 
@@ -75,7 +75,7 @@ def sigmoid_cross_entropy(
     Reads logits (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dlogits (B, C).
     """
     z = logits
-    t = as_dense(xp, kind, targets, logits)
+    t = as_dense(xp, targets, logits)
     e = xp.exp(-xp.abs(z))
     weight = xp.where(z < 0, -t, 1.0 - t)
     linear = xp.where(weight == 0, xp.zeros_like(z), z * weight)  # max(z, 0) - z t; NaN comes back through e
@@ -93,7 +93,7 @@ def hinge(xp: Any, kind: str, y: Array, targets: Array, losses: Array, dy: Array
 
     Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
     """
-    t = as_dense(xp, kind, targets, y)
+    t = as_dense(xp, targets, y)
     s = xp.where(t > 0, xp.ones_like(y), -xp.ones_like(y))
     margin = 1.0 - s * y
     zeros = xp.zeros_like(y)

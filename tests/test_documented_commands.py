@@ -1,0 +1,156 @@
+"""The command lines in README.md, CONTRIBUTING.md and docs/ run, and have options that exist.
+
+They run with small settings added from the table SMALL, which must name each of them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_lines import SCRIPTS, run_here, serving
+from documents import DOCUMENTS, NAMES, OTHER_LINES, PROJECT, ROOT, SCRIPT_LINES
+from helpers import others_slow
+from PIL import Image
+from small_sets import small_set, write_raw_files
+
+from dnn.datasets import load_dataset
+
+TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
+TIME = "--dataset digits --hidden 16 --updates 20 --rotations 1 --contenders numpy"
+IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
+SMALL = {
+    "train.py --backend auto": TRAIN,
+    "train.py --blocks 8 --batch-size 800": TRAIN,
+    "train.py --help": "",
+    "train.py --backend cupy": TRAIN,  # without a GPU this and the next four warn and go on with NumPy
+    "train.py --backend cupy --graphs": TRAIN,
+    "train.py --backend torch --device cuda": TRAIN,
+    "train.py --backend torch --device cuda --graphs": TRAIN,
+    "train.py --backend cupy --precision tf32": TRAIN,
+    "train.py --backend numpy --precision reproducible --epochs 1 --limit 1000": TRAIN,
+    "train.py --backend torch --precision reproducible --epochs 1 --limit 1000": TRAIN,
+    "evaluate.py runs/NAME --backend torch": "",
+    "predict.py runs/NAME digit.png": "--backend numpy",
+    "draw.py runs/NAME": "",
+    "export.py runs/NAME model.onnx": "",
+    "export.py runs/NAME pixels.onnx --input uint8": "",
+    "doctor.py": "",
+    "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
+    "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
+    "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
+    "benchmark.py": TIME,
+    "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
+    "keras-jax sklearn": TIME,
+    "gpu_check.py": "--parts doctor",
+    "gpu_check.py --json gpu.json": "--parts doctor",
+    "lecture.py --list": "",
+    "examples/predict_disease.py": "--epochs 1 --folds 2 --seeds 1 --backend numpy",
+    "examples/find_anomalies.py": IMAGES,
+    "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
+    "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,
+    "examples/from_scratch.py": "--epochs 1",
+    "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
+}
+"""A command line as it stands in a document -> what is added to make it small."""
+EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.py --json gpu.json": {0, 3}}
+"""Where it is not 0: a mutant must fail, and gpu_check ends with 3 on a machine without a GPU."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a folder with what the documents' commands read: a run, a picture, a small MNIST."""
+    place = tmp_path_factory.mktemp("place")
+    options = TRAIN.replace("{n}", "NAME").split()
+    assert run_here("train", *options, "--backend", "numpy", cwd=place).returncode == 0
+    digit = load_dataset("digits").x_test[0].reshape(8, 8)
+    Image.fromarray(digit).resize((80, 80)).save(place / "digit.png")
+    write_raw_files(place / "data", small_set())
+    return place
+
+
+QUICK_LINES = ["train.py --backend auto", "evaluate.py runs/NAME --backend torch"]
+
+
+@pytest.mark.parametrize("command", others_slow(SCRIPT_LINES, QUICK_LINES))
+def test_command_lines_run(command, place, monkeypatch):
+    assert command in SMALL, "a new command line: give it small settings in SMALL"
+    script, *arguments = f"{command} {SMALL[command]}".replace(
+        "{n}", str(SCRIPT_LINES.index(command))
+    ).split()
+    script = script.removesuffix(".py")
+    monkeypatch.chdir(place)
+    if script == "examples/from_scratch":
+        monkeypatch.delenv("DNN_DATA_DIR", raising=False)  # so that it reads the small MNIST in ./data
+    if script == "draw":  # runs until Ctrl-C
+        pytest.importorskip("uvicorn", reason="the page's server")
+        with serving(*arguments):
+            return
+    done = run_here(script, *arguments)
+    assert done.returncode in EXIT_CODES.get(command, {0}), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_small_settings_are_all_used():
+    assert set(SMALL) == set(SCRIPT_LINES)
+
+
+def test_make_train_installs_numba():
+    if shutil.which("make") is None:
+        pytest.skip("make: not installed")
+    for words, extras in ((["CUDA="], "fast"), (["BACKEND=cupy", "CUDA=cuda12"], "fast,cuda12")):
+        command = ["make", "--dry-run", "train", "VENV=none", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert f"--editable '.[{extras}]'" in done.stdout
+
+
+def source_of(script):
+    """Return the text of a script, its command, and the modules that declare shared options."""
+    commands = ROOT / "dnn" / "commands"
+    shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
+    files = ROOT / script, commands / Path(script).name, *shared
+    return "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+
+
+@pytest.mark.parametrize("command", OTHER_LINES)
+def test_other_command_lines_exist(command):
+    """pip, make, python -m and bash commands are checked but not run."""
+    program, *arguments = command.split()
+    if program == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert arguments[0] in targets
+    elif program == "bash":
+        assert (ROOT / arguments[0]).is_file()
+    elif program == "torchrun":
+        (script,) = (word for word in arguments if word.startswith("scripts/"))
+        source = source_of(script)
+        ours = arguments[arguments.index(script) :]
+        assert all(f'"{word}"' in source for word in ours if word.startswith("--"))
+    elif program == ".":
+        assert arguments == [".venv/bin/activate"]
+    else:
+        assert (program, arguments[:2]) in (
+            ("pip", ["install", arguments[1]]),
+            ("python", ["-m", "venv"]),
+            ("python", ["-m", "pytest"]),
+        )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_extras_exist(document):
+    extras = PROJECT["project"]["optional-dependencies"]
+    named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", document.read_text(encoding="utf-8"))
+    assert {extra for some in named for extra in some.split(",")} <= set(extras)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_command_lines_in_text_have_real_options(document):
+    text = document.read_text(encoding="utf-8")
+    text = text.replace("`python -m tests.faults", "`python tests/faults/__main__.py")
+    for script, rest in re.findall(r"`python ((?:scripts|tests)/[\w/]+\.py)([^`]*)`", text):
+        source = source_of(script)
+        for option in re.findall(r"--[\w-]+", rest):
+            assert f'"{option}"' in source, (script, option)

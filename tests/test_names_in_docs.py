@@ -1,0 +1,100 @@
+"""README.md, CONTRIBUTING.md and docs/: what they name exists, and both README files say the same."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+
+import pytest
+from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks, blocks_of, find_numbers
+
+README_LINES = 150
+ENTRY_POINT_GROUPS = ("dnn.backends",)
+
+
+def pages_of(toctree):
+    """Return the paths of the pages in a table of contents."""
+    names = [line for line in toctree.text.splitlines() if line and not line.startswith(":")]
+    return [toctree.document.parent / f"{name}.md" for name in names]
+
+
+@pytest.mark.parametrize(
+    "block", blocks_of("{eval-rst}", "{toctree}"), ids=lambda b: f"{b.document.name}:{b.line}"
+)
+def test_site_names_exist(block):
+    """Sphinx checks this too (make docs), but the tests do not need it."""
+    if block.language == "{toctree}":
+        assert [page for page in pages_of(block) if not page.is_file()] == []
+    for name in re.findall(r"^\.\. automodule:: (\S+)$", block.text, re.MULTILINE):
+        importlib.import_module(name)
+    for name in re.findall(r"^\.\. autoclass:: (\S+)$", block.text, re.MULTILINE):
+        module, _, attribute = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), attribute), type)
+
+
+def test_every_page_is_in_the_site():
+    """Each page is in the table of contents of docs/index.md."""
+    named = {page for block in blocks_of("{toctree}") for page in pages_of(block)}
+    pages = {path for path in DOCUMENTS if ROOT / "docs" in path.parents}
+    assert pages - named == {ROOT / "docs" / "index.md"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_links_and_paths_exist(document):
+    text = document.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    missing = [link for link in links if not (document.parent / link).exists()]
+    paths = re.findall(r"\b(?:backends|dnn|docs|scripts|tests)/[\w/.-]*\w", text)
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()  # what a command may make
+    expected = [path for path in paths if "NAME" not in path and f"/{path}/" not in ignored]
+    missing += [path for path in expected if not (ROOT / path).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_modules_and_names_exist(document):
+    """Checks names such as `dnn.metrics` and `dnn.lbfgs.minimise`."""
+    for name in re.findall(r"`((?:backends|dnn)(?:\.\w+)+)[`(]", document.read_text(encoding="utf-8")):
+        if name in ENTRY_POINT_GROUPS:
+            continue
+        module, _, attribute = name.rpartition(".")
+        if not hasattr(importlib.import_module(module), attribute):
+            importlib.import_module(name)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_lines_are_short(document):
+    """Under 120 characters, except tables, diagrams and Chinese, where a line break would be a space."""
+    text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
+    assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
+
+
+def test_both_readmes_have_the_same_numbers():
+    """The Chinese README has no additional numbers, and the same tables, programs and number of headings.
+
+    Both are short.
+    """
+    pages = [ROOT / "README.md", ROOT / "docs" / "README.zh.md"]
+    english, chinese = (path.read_text(encoding="utf-8") for path in pages)
+    assert f"]({pages[1].relative_to(ROOT)})" in english[: english.index("\n## ")]
+    assert Counter(find_numbers(chinese)) - Counter(find_numbers(english)) == Counter()
+    assert len(find_numbers(chinese)) > 30
+    rows = [
+        [find_numbers(line) for line in text.splitlines() if line[:1] == "|"] for text in (english, chinese)
+    ]
+    assert [row for row in rows[1] if row not in rows[0]] == []
+    one, two = (len(re.findall("^##", text, re.MULTILINE)) for text in (english, chinese))
+    assert one == two > 5
+    assert max(len(text.splitlines()) for text in (english, chinese)) <= README_LINES
+    programs = [[b.text for b in blocks(page) if b.language in ("python", "text")] for page in pages]
+    assert programs[0] == programs[1]
+
+
+def test_every_package_is_described():
+    """docs/architecture.md contains all layers of import-linter."""
+    (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    rooms = {room for layer in contract["layers"] for room in re.split(r"\W+", layer)}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert rooms <= set(re.findall(r"^- `(\w+)`:", text, re.MULTILINE))
