@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dnn.callbacks.progress_bar import format_numbers, progress_callbacks, require_verbose
+from dnn.callbacks.progress_bar import add_progress, format_numbers, require_verbose
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
@@ -18,16 +18,14 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.random import shuffled_order
-from dnn.training.callback import Callback, require_callbacks
+from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
-from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order
-from dnn.validation.examples import Examples
+from dnn.validation.batches import has_batches
 from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
@@ -85,13 +83,13 @@ class Sequential(Network):
     ) -> History:  # fmt: skip
         """Train: each epoch uses every example once, in batches, with one update per batch.
 
-        A second ``fit`` continues where the first ended: 5 and 5 epochs are 10. The last batch may be
-        shorter.
+        A second ``fit`` continues where the first ended. The last batch may be shorter. ``dnn.validation``
+        documents the supported arrays and iterables, and when they are copied or cast.
 
         Args:
-            x: (N, *input_shape) numbers, or an iterable of batches (``dnn.validation``), or a data set with
-                ``__len__`` and ``__getitem__`` of batches or examples. uint8 is cast batch by batch; other
-                dtypes are cast to the backend's dtype at once, in a copy.
+            x: (N, *input_shape) numbers, or an iterable of batches, or a data set with ``__len__`` and
+                ``__getitem__`` of batches or examples. uint8 is cast batch by batch; other dtypes are cast to
+                the backend's dtype at once, in a copy.
             y: (N,) class numbers, integers or bool, or (N, C) rows of numbers. With one output, (N,) values.
                 Class numbers are cast to int64, other numbers as in x.
             batch_size: at least 1; fewer examples are one batch.
@@ -103,8 +101,7 @@ class Sequential(Network):
                 as in x.
             callbacks: objects with methods that are called during training; see ``dnn.training.callback``.
             shuffle: whether to reorder the examples each epoch, by the model's seed and the epoch's number.
-            class_weight: class number -> weight of its examples (default 1), or "balanced"; not used in
-                validation.
+            class_weight: class number -> weight (default 1), or "balanced"; not used in validation.
             sample_weight: (N,) numbers of at least 0, for the weighted mean of the loss (``dnn.losses``).
             resume: training state to continue from. ``epochs`` then counts from the start of the saved fit,
                 so the same call ends where it would have ended without an interruption.
@@ -115,51 +112,28 @@ class Sequential(Network):
             workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same
                 call and share the blocks; see docs/workers.md.
 
-        ``dnn.validation`` documents the supported arrays and iterables, and when they are copied or cast.
-
         Returns the History: per epoch the loss, each metric, seconds, and with validation val_loss etc.
         Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
-        callbacks = () if callbacks is None else callbacks
-        require_callbacks(callbacks)
+        require_bool("shuffle", shuffle)
         fits = resume is None or isinstance(resume, TrainingState)
         require(fits, "resume", resume, "a TrainingState", "read one with read_state")
         epochs = positive_integer("epochs", epochs)
+        batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
-        callbacks = [*callbacks, *(progress_callbacks(verbose, callbacks) if workers.is_first else ())]
-        batches, validation = self._load_data(
-            x, y, batch_size, validation_split, validation_data, shuffle, class_weight, sample_weight,
-            steps_per_epoch, resume,
-        )  # fmt: skip
+        callbacks = add_progress(callbacks, verbose, workers.is_first)
+        pipeline = self.input_pipeline
+        if has_batches(x, y):
+            validation = pipeline.validate_stream(x, validation_split, validation_data, sample_weight, resume)
+            batches: Any = partial(Stream, self, x, batch_size, shuffle, steps_per_epoch, class_weight)
+        else:
+            given = x, y, validation_split, validation_data, class_weight, sample_weight
+            examples, validation = pipeline.validate_training(*given)
+            warn_of_large_values(self, examples.y)
+            batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
         with self.training(), make_steps(self, blocks, workers) as make_step:
             epoch_batches = batches(make_step=make_step)
             return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
-
-    def _load_data(
-        self, x: Any, y: Any, batch_size: int, validation_split: float, validation_data: Any, shuffle: bool,
-        class_weight: Mapping[int, float] | str | None, sample_weight: Any, steps_per_epoch: int | None,
-        resume: TrainingState | None,
-    ) -> tuple[Callable[..., Batches | Stream], Examples | ValidatedBatches | None]:  # fmt: skip
-        """Return a function that makes the batches of each epoch, and the validation data.
-
-        Arguments and errors are as in ``fit``.
-        """
-        if steps_per_epoch is not None:
-            positive_integer("steps_per_epoch", steps_per_epoch)
-        require_bool("shuffle", shuffle)
-        batch_size = positive_integer("batch_size", batch_size)
-        if has_batches(x, y):
-            order = partial(shuffled_order, self.backend, self.seed) if shuffle else in_order
-            x = as_batches(x, self.input_shape, batch_size, order)
-            validation = self.input_pipeline.validate_stream(
-                x, validation_split, validation_data, sample_weight, resume
-            )
-            return partial(Stream, self, x, steps_per_epoch, class_weight), validation
-        examples, validation = self.input_pipeline.validate_training(
-            x, y, validation_split, validation_data, class_weight, sample_weight
-        )
-        warn_of_large_values(self, examples.y)
-        return partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch), validation
 
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int = 1000, verbose: str | int = "auto",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
 from dnn.io.notices import SteadyOutput, say
-from dnn.training.callback import Callback, Progress
+from dnn.training.callback import Callback, Progress, require_callbacks
 from dnn.validation.settings import require
 
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
@@ -98,11 +98,19 @@ def require_verbose(verbose: str | int) -> None:
     require(fits, "verbose", verbose, "'auto', 0, 1 or 2")
 
 
-def progress_callbacks(verbose: str | int, callbacks: Sequence[Callback]) -> list[Callback]:
-    """Return the callbacks that ``fit(verbose=...)`` adds; none if these already show progress."""
+def add_progress(
+    callbacks: Sequence[Callback] | None, verbose: str | int, is_first_worker: bool
+) -> list[Callback]:
+    """Return the callbacks of ``fit``, with one for ``verbose`` unless they already show progress.
+
+    Only the first worker shows progress. Raises InputError: invalid callbacks, or another value of verbose.
+    """
+    callbacks = () if callbacks is None else callbacks
+    require_callbacks(callbacks)
     require_verbose(verbose)
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()
     # Not a terminal, but its output is shown to a reader.
     notebook = type(sys.stdout).__module__.startswith("ipykernel")
     quiet = verbose == 0 or (verbose == "auto" and not notebook and not isinstance(shown, LiveProgress))
-    return [] if quiet or any(isinstance(callback, PlainProgress) for callback in callbacks) else [shown]
+    quiet = quiet or any(isinstance(callback, PlainProgress) for callback in callbacks)
+    return [*callbacks] if quiet or not is_first_worker else [*callbacks, shown]

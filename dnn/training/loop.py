@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from backends import InputError
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
@@ -22,6 +21,7 @@ from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import VALIDATION_BATCH, Examples
+from dnn.validation.settings import positive_integer, require
 
 
 class Batches:
@@ -57,9 +57,8 @@ class Batches:
         self._full, rest = divmod(self.n, batch_size)
         every = self._full + (1 if rest else 0)
         self.steps = steps
-        if steps is not None and steps > every:
-            raise InputError(f"steps_per_epoch is {steps}, expected at most the {every} batches of x")
-        self.updates = self.done = every if steps is None else steps
+        self.updates = self.done = every if steps is None else positive_integer("steps_per_epoch", steps)
+        require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
         self.totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)

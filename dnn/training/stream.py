@@ -1,16 +1,18 @@
 """Batches from an iterable, for examples that are not arrays or do not fit into memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from operator import length_hint
 from typing import Any, ClassVar
 
 from backends import InputError
 from dnn.network import Network
+from dnn.random import shuffled_order
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
-from dnn.validation.batches import IndexedBatches
+from dnn.validation.batches import IndexedBatches, as_batches, in_order
 from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
@@ -21,7 +23,8 @@ class Stream:
     Args:
         network: compiled.
         source: yields (x, y) or (x, y, weight) of any number of examples. Each epoch iterates over it again;
-            an iterator continues instead.
+            an iterator continues instead. Or a data set with ``__len__`` and ``__getitem__``.
+        batch_size, shuffle: of a data set, as in ``Sequential.fit``.
         steps: batches per epoch; None: the length of the source.
         class_weight: as in ``Sequential.fit``.
         make_step: as in ``Batches``.
@@ -34,10 +37,12 @@ class Stream:
     update_facts: ClassVar[dict[str, str]] = {}
 
     def __init__(
-        self, network: Network, source: Iterable[Any], steps: int | None, class_weight: ClassWeight = None,
-        make_step: Any = TrainingStep,
+        self, network: Network, source: Any, batch_size: int, shuffle: bool, steps: int | None,
+        class_weight: ClassWeight = None, make_step: Any = TrainingStep,
     ) -> None:  # fmt: skip
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
+        order = partial(shuffled_order, network.backend, network.seed) if shuffle else in_order
+        source = as_batches(source, network.input_shape, batch_size, order)
         self.network = network
         self.source = source
         self.make_step = make_step

@@ -56,18 +56,6 @@ def test_table(name):
     assert get_loss(loss) is loss
 
 
-def test_activations_contained_in_losses():
-    activations = {
-        "categorical_crossentropy": "softmax",
-        "sparse_categorical_crossentropy": "softmax",
-        "binary_crossentropy": "sigmoid",
-        "mean_squared_error": None,
-        "mean_absolute_error": None,
-        "hinge": None,
-    }
-    assert {name: LOSSES[name].activation for name in activations} == activations
-
-
 @dataclass(frozen=True)
 class Squares(Loss):
     """The squared error, with ``compute``."""

@@ -63,25 +63,6 @@ def test_layer_gradients_by_random_directions(name, make, shape):
         assert directional(lambda at, k=k: value_of(values | {k: at}, x), found[f"d{k}"], v, 1) < 1e-7
 
 
-@pytest.mark.parametrize(
-    ("name", "loss", "rows"),
-    [(n, loss, r) for n, loss in loss_variants() for r in (False, True) if loss.rows or not r],
-)
-def test_loss_gradients_by_random_directions(name, loss, rows):
-    backend, stream = make_oracle().backend, np.random.default_rng(6)
-    outputs, targets = stream.standard_normal((4, 5)), stream.integers(0, 5, 4)
-    if rows:
-        targets = stream.dirichlet(np.ones(5), 4)
-    _, gradient = mean_loss(backend, loss, outputs, targets)
-    assert directional(lambda at: mean_loss(backend, loss, at, targets)[0], gradient, outputs, 2) < 1e-7
-    error = scipy.optimize.check_grad(
-        lambda at: mean_loss(backend, loss, at.reshape(4, 5), targets)[0],
-        lambda at: mean_loss(backend, loss, at.reshape(4, 5), targets)[1].ravel(),
-        outputs.ravel(), seed=0,
-    )  # fmt: skip
-    assert error < 1e-6
-
-
 # --------------------------------------------------------------------------- outsiders
 
 TORCH = {

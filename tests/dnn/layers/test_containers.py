@@ -113,12 +113,6 @@ def test_the_inner_seed_depends_on_the_position_of_the_container():
         assert same_bits(values[f"{name}.W"], draw(stream_key(seed, "weights", place), (6, 6)))
 
 
-def test_first_branches_compute_no_gradient():
-    model = build(Parallel([Dense(2), Dense(3)]))
-    model.reserve(4, training=True)
-    assert [branch._buffers[4].dx for branch in model.layers[0].branches] == [None, None]
-
-
 def test_saved_and_loaded_with_state_and_freezing(tmp_path):
     x, y = small_data()
     layers = everything()

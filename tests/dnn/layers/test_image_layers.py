@@ -222,18 +222,6 @@ def test_no_gradient_before_the_first_trained_layer():
     assert model.layers[3]._buffers[4].dx is not None
 
 
-def test_summary_lists_images_and_state(capsys):
-    model = small_network(NUMPY)
-    model.summary()
-    lines = capsys.readouterr().out.splitlines()
-    assert "conv2d_1 (Conv2D, relu)" in lines[2]
-    assert "('batch', 6, 6, 6)" in lines[2]
-    assert lines[2].split()[-1] == "60"
-    assert "max_pooling2d_1 (MaxPooling2D)" in lines[3]
-    assert lines[-2].split() == ["total", f"{model.parameters.count:,}"]
-    assert lines[-1].split()[-1] == "17"  # running mean and variance of 8 channels, one step of dropout
-
-
 def test_a_step_reads_nothing_back(monkeypatch, make_backend, digits):
     """Convolution, pooling, running averages and masks need no number on the host."""
     backend = make_backend("strict:device1", fused=False)
