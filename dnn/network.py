@@ -95,7 +95,7 @@ class Network(Copyable, KerasNames):
         if self._closed and name in self._fixed:
             raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
         if self._closed and name == "epochs_done":
-            natural_number(name, value)
+            value = natural_number(name, value)
         if self._closed and not name.startswith("_") and name not in dir(self):
             known = sorted(n for n in vars(self) if n[0] != "_")
             raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)

@@ -5,7 +5,7 @@ normalisation, softmax, bias), one kernel serves vectors and images, and the pix
 into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from backends.reference.windows import Padding, Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Count, assign, is_integer, look_up, positive_integer
+from dnn.validation.settings import Count, assign, look_up, natural_number, positive_integer
 
 Lengths = int | Sequence[int]
 Border = str | int | Sequence[Lengths]
@@ -28,12 +28,9 @@ def _both_axes(value: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def _pair(argument: str, value: Any, allow_zero: bool = False) -> Pair:
-    """Return a length for each of two axes, at least 1 or, with ``allow_zero``, 0. Raises InputError."""
-    first, second = (
-        0 if allow_zero and is_integer(n) and n == 0 else positive_integer(argument, n)
-        for n in _both_axes(value)
-    )
+def _pair(argument: str, value: Any, check: Callable[[str, Any], int] = positive_integer) -> Pair:
+    """Return a checked length for each of two axes. Raises InputError."""
+    first, second = (check(argument, n) for n in _both_axes(value))
     return first, second
 
 
@@ -77,7 +74,7 @@ class Windows(Layer):
         if isinstance(padding, str):
             look_up("padding", padding, dict.fromkeys(("valid", "same")))
             return padding
-        rows, columns = (_pair("padding", sides, allow_zero=True) for sides in _both_axes(padding))
+        rows, columns = (_pair("padding", sides, natural_number) for sides in _both_axes(padding))
         self._given = rows, columns
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
             expected = f"less than {size_name} {size}, or a window could lie outside the image"

@@ -163,7 +163,8 @@ def minimise(
     array([3., 3.])
     """
     settings = require_kind("settings", settings, LBFGS, None) or LBFGS()
-    require_kind("backend", backend, Backend), require_kind("function", function, Callable)
+    require_kind("backend", backend, Backend)
+    require_kind("function", function, Callable)
     require_kind("watch", watch, Callable, None)
     point = start.point if isinstance(start, State) else start
     backend.check("start", point)

@@ -94,7 +94,8 @@ def fit_lbfgs(
     (True, 0.5869)
     """
     inputs = require_kind("model", model, Network).input_pipeline
-    require_kind("state", state, State, None), require_kind("watch", watch, Callable, None)
+    require_kind("state", state, State, None)
+    require_kind("watch", watch, Callable, None)
     for layer in model.layers:
         if layer.random or layer.uses_batch_statistics:
             expected = "no such layer in L-BFGS; leave it out or train with fit"

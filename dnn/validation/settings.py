@@ -61,15 +61,15 @@ def positive_integer(argument: str, value: Any) -> int:
 
 def natural_number(argument: str, value: Any) -> int:
     """Return the value. Raises InputError: not an integer of at least 0, or too large for int64."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    fits = is_integer(value) and 0 <= value < 2**63
     require(fits, argument, value, "an integer of at least 0, below 2**63")
     return int(value)
 
 
 def require_integer(argument: str, value: Any) -> int | None:
     """Return the value. Raises InputError: neither None nor an integer that fits into int64."""
-    integer = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    require(value is None or integer, argument, value, "an integer of 64 bits or None")
+    fits = value is None or (is_integer(value) and -(2**63) < value < 2**63)
+    require(fits, argument, value, "an integer of 64 bits or None")
     return None if value is None else int(value)
 
 
