@@ -25,6 +25,10 @@ class UnknownName(InputError):
     """A name that is not registered."""
 
 
+class MissingAttribute(InputError, AttributeError):
+    """An object lacks an attribute; the message says what to do instead."""
+
+
 class BackendUnavailable(RuntimeError):
     """A known backend cannot run on this machine; the message says why, and what to do."""
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
+from backends.errors import MissingAttribute
 from dnn.validation.settings import is_integer, look_up, require
 
 _ONE_LIST = "all layers in the list of Sequential([...])"
@@ -44,10 +45,6 @@ MODULE_NAMES = {
 """Name in the modules of Keras -> what to use."""
 
 
-class NoSuchAttribute(InputError, AttributeError):
-    """A model lacks an attribute that models of other libraries have."""
-
-
 class KerasNames:
     """Base of models: ``get_layer``, and errors for other attributes that the models of Keras have."""
 
@@ -58,7 +55,7 @@ class KerasNames:
         def __getattr__(self, name: str) -> Any:
             kind = type(self).__name__
             if name in MODEL_NAMES:
-                raise NoSuchAttribute(f"a {kind} has no {name}", MODEL_NAMES[name])
+                raise MissingAttribute(f"a {kind} has no {name}", MODEL_NAMES[name])
             raise AttributeError(f"{kind!r} object has no attribute {name!r}")
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:

@@ -41,6 +41,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
     Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
 
     Attributes:
+        backend: of the model; missing until the model builds the layer.
         input_shape, output_shape: shapes of one example, once the layer is built.
         value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
         state: arrays by short name that are saved with the weights but not trained, such as running means
@@ -99,7 +100,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         """
         self.require_unused()
         assign(self, name=self.name or name, input_shape=tuple(input_shape))
-        assign(self, output_shape=self.shape_after(self.input_shape), _backend=backend)
+        assign(self, output_shape=self.shape_after(self.input_shape), backend=backend)
         self._first = first
         self._seed = seed
         self._index = index
@@ -113,7 +114,7 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
 
     def require_unused(self) -> None:
         """Raise InputError if the layer is in a model already."""
-        if self._backend is not None:
+        if "backend" in vars(self):
             got = f"layer {self.name!r} is in a model already"
             raise InputError(f"{got}; expected a new layer for each model")
 

@@ -1,28 +1,15 @@
 """What a model adds to a layer, and the error of a layer that is used without a model."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from backends import Backend, InputError
-
-
-class NotInModel(InputError, AttributeError):
-    """A layer was used before it was part of a model."""
-
-    def __init__(self, part: "ModelPart") -> None:
-        super().__init__(f"a {type(part).__name__} layer is in no model yet", "Sequential([...]) around it")
+from backends.errors import MissingAttribute
 
 
 class ModelPart:
-    """Base of objects that work only as part of a model, which sets ``_backend`` when it builds them."""
+    """Base of objects that work only as part of a model, which sets ``backend`` when it builds them."""
 
-    _backend: ClassVar[Backend | None] = None
-
-    @property
-    def backend(self) -> Backend:
-        """Backend of the model. Raises InputError: the layer is in no model."""
-        if self._backend is None:
-            raise NotInModel(self)
-        return self._backend
+    backend: Backend
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Raise an error: layers are not called, as those of Keras are."""
@@ -33,7 +20,8 @@ class ModelPart:
 
         def __getattr__(self, name: str) -> Any:
             """Raise an error that explains why an attribute set by ``build`` is missing."""
+            kind = type(self).__name__
             is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
-            if is_set_by_build and self._backend is None:
-                raise NotInModel(self)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if is_set_by_build and "backend" not in vars(self):
+                raise MissingAttribute(f"a {kind} layer is in no model yet", "Sequential([...]) around it")
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")

@@ -66,7 +66,7 @@ class SettingsObject(Checked):
         elif frozen:
             own = vars(self)
             in_model = f"layer {own['name']!r} is in a model, where its"
-            whose = in_model if "_backend" in own else f"a {cls.__name__}'s"
+            whose = in_model if "backend" in own else f"a {cls.__name__}'s"
             raise InputError(f"{whose} {name} cannot be changed to {short_repr(value)}; make a new layer")
         super().__setattr__(name, value)
 

@@ -1,14 +1,19 @@
-"""Layers in a user's module: they train, and are saved, loaded and copied; and the public names of parts."""
+"""Layers, a callback and a backend in a user's module; and the public names of the library's parts.
+
+Layers train, and are saved, loaded and copied.
+"""
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import input_error
+from helpers import input_error, small_data, small_model
 from own_parts import assert_saved_and_loaded, train
 
 import dnn
+from backends import get_backend, registry
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense
 from dnn.checkpoints import load_model
 
@@ -93,6 +98,65 @@ def test_a_layer_of_ours_as_a_base(load_module):
     text += "        super().__init__(2 * units, 'relu')\n        self.units = units\n"
     layer = load_module("my_dense", text).Rectified(3)
     assert layer.config() == {"name": "", "units": 3, "trainable": True}
+
+
+BACKEND = """
+import sys
+
+import array_api_compat.numpy as xp
+import numpy as np
+
+from backends.dispatch import override, overrides_in
+from backends.numpy.backend import NumpyBackend
+
+CALLS = []
+
+
+@override(dtypes=("float32",), kinds=("relu",))
+def dense(xp, kind, x, W, b, y):
+    CALLS.append(kind)
+    np.maximum(x @ W + b, 0, out=y)
+
+
+class Mine(NumpyBackend):
+    OVERRIDES = (*overrides_in(sys.modules[__name__]), *NumpyBackend.OVERRIDES)
+
+
+def make(device, dtype, fused):
+    return Mine("mine", xp, "cpu", dtype, fused)
+"""
+CALLBACK = """
+from dnn import Callback
+
+
+class Count(Callback):
+    every = 1
+    updates = 0
+
+    def on_progress(self, progress):
+        self.updates += 1
+
+    def on_epoch_end(self, epoch, logs):
+        logs["updates"] = self.updates
+"""
+
+
+def test_a_backend_with_a_kernel_of_its_own(load_module, monkeypatch):
+    mine = load_module("my_backend", BACKEND)
+    point = SimpleNamespace(name="mine", load=lambda: mine.make)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    ours, theirs = (small_model(get_backend(name)) for name in ("mine", "numpy"))
+    for model in (ours, theirs):
+        model.fit(*small_data(), batch_size=10, epochs=2)
+    assert set(mine.CALLS) == {"relu"}  # softmax falls back to NumPy's
+    found, wanted = (model.parameters.to_host()["dense_1.W"] for model in (ours, theirs))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_callback(load_module):
+    count = load_module("my_callback", CALLBACK).Count()
+    history = small_model().fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
+    assert history.history["updates"] == [5, 10]
 
 
 @pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES], ids=lambda table: table.what)

@@ -38,6 +38,7 @@ def test_a_layer_belongs_to_one_model():
     ("output", "arguments", "message"),
     [
         ("relu", {}, "activation is 'relu', expected 'softmax' .*'categorical_crossentropy'"),
+        ("softmax", {"loss": "bce"}, "'softmax', expected 'sigmoid' .*'binary_crossentropy'"),
         ("softmax", {"loss": "categorical"}, "loss is 'categorical', .*did you mean 'categ"),
         ("softmax", {"optimizer": "adm"}, "optimizer is 'adm', .*did you mean 'adam'"),
         ("softmax", {"loss": MeanSquaredError}, r"loss is .*expected a name or a loss such as MeanSq"),

@@ -149,12 +149,6 @@ def test_rejects_softmax_of_one_output(loss):
         model.compile(loss)
 
 
-def test_rejects_other_activations():
-    model = small_model(output="softmax", compiled=False)
-    with input_error(r"'softmax', expected 'sigmoid' .*'binary_crossentropy'"):
-        model.compile("binary_crossentropy")
-
-
 # --------------------------------------------------------------------------- weights
 
 

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import threading
 import weakref
 
 import numpy as np
@@ -25,25 +24,6 @@ def model(backend):
     made = build_network(layers, backend=backend, seed=4)
     made.compile()
     return made
-
-
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_eight_threads_predict_the_same_bits(make_backend, name):
-    """400 predictions; the measurement in docs/reliability.md made 10,000."""
-    one = model(make_backend(name))
-    batches = [rows(n, n) for n in (1, 3, 17, 64, 100, 5, 33, 2)]
-    wanted, other = [one.predict(x) for x in batches], []
-
-    def work(first):
-        for i in range(first, first + 50):
-            other.extend([] if same_bits(one.predict(batches[i % 8]), wanted[i % 8]) else [i])
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert other == []
 
 
 def _in_a_child(name, send, made=None):
