@@ -77,6 +77,7 @@ class BlockedStep(TrainingStep):
             if array.dtype == dtype:
                 self._averaged[name] = slice(end, end + prod(array.shape))
                 end += prod(array.shape)
+        end += -end % self.workers.size  # the workers add equal parts
         self._vectors = [network.backend.zeros(end) for _ in range(len(self._own).bit_length())]
 
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,18 @@ def describe_facts(facts: Mapping[str, Any], mixed: bool) -> dict[str, str]:
     return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
 
 
-def find_difference(mine: Mapping[str, str], others: Mapping[int, str]) -> str | None:
-    """Return a message about the first fact that differs; None: the workers' facts are equal.
+def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
+    """Return a message about the first fact of a worker that differs from that of worker 0, or None.
 
     Args:
-        mine: the facts of worker 0. others: of all workers, as JSON texts, by rank.
+        facts: of each worker, by rank.
     """
-    for rank, text in others.items():
-        theirs = json.loads(text)
+    expected = facts[0]
+    for rank, found in enumerate(facts):
         # "data" last: with another dtype, for example, the data differ too
-        for name in sorted(mine.keys() | theirs.keys(), key=lambda name: (name == "data", name)):
-            if theirs.get(name) != mine.get(name):
-                a, b = shorten_differing(theirs.get(name), mine.get(name))
+        for name in sorted(expected.keys() | found.keys(), key=lambda name: (name == "data", name)):
+            if found.get(name) != expected.get(name):
+                a, b = shorten_differing(found.get(name), expected.get(name))
                 cure = " (or --mixed)" if name.startswith(BACKEND_PREFIX) else ""
                 named = name.removeprefix(BACKEND_PREFIX)
                 return f"worker {rank} differs in {named}: {a}, expected that of worker 0, {b}{cure}"

@@ -1,28 +1,30 @@
 """Workers: the processes of one training, started by torchrun, and their communication.
 
-They meet in the key-value store of torchrun and compare their facts, which must be equal. Then they add
+They meet in the key-value store of torchrun. Then they compare their facts, which must be equal, and add
 vectors over gloo (host memory) or NCCL (CUDA). torch.distributed is imported only if torchrun's environment
 variables are set.
 """
 
-import json
+import operator
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from traceback import clear_frames
 from typing import Any, Self
+
+import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise
 from dnn.distributed.environment import read_torchrun
 from dnn.distributed.facts import describe_facts, find_difference
-from dnn.distributed.timed_store import TimedStore, call_within
-from dnn.distributed.tree import sum_over_workers
+from dnn.distributed.time_limit import call_within
+from dnn.distributed.tree import tree_sum
 from dnn.validation.settings import require_bool, require_positive
 
-Link = Any  # (array, the same memory as a tensor)
 TIMEOUT_SECONDS = 120.0  # that a worker waits for another one
 GRACE_SECONDS = 1.0  # for waiting workers to report; then the others are declared missing
 
@@ -42,9 +44,8 @@ class Workers:
     mixed = False  # whether the backends may differ
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
     seconds = 0.0  # spent in sums over workers
-    _meetings = 0
     _nccl: Any = None
-    _link: tuple[Array, Link, Link] | None = None  # tensors for the vector that was added last
+    _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
     _added = ""  # dtype and shape of that vector
 
     @classmethod
@@ -84,20 +85,25 @@ class Workers:
             import torch.distributed as dist
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
-        self._dist, limit = dist, timedelta(seconds=self.timeout)
+        self._dist = dist
+        limit = timedelta(seconds=self.timeout)
+        wait = self.timeout + GRACE_SECONDS
         host = os.environ["MASTER_ADDR"]
         port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.is_first and not agent
         connect = partial(dist.TCPStore, timeout=limit, wait_for_workers=False)
-        wait = self.timeout + GRACE_SECONDS
         with self._explain_errors("the first worker's store"):
             store = call_within(wait, connect, host, port, self.size, self._holds_store)
-        prefixed = dist.PrefixStore(f"dnn/{self.restarts}", store)
-        self._store = TimedStore(prefixed, wait)
-        self._meet("here", lambda others: None)
+            self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
+            absent = call_within(wait, self._find_absent, "here", self.timeout)
+        if absent:
+            self._keep_store()
+            raise WorkerError(
+                f"{_format_ranks(absent)} did not arrive within {self.timeout:g} s; the run ends"
+            )
         with self._explain_errors("a worker"):
-            group = dist.PrefixStore("group", prefixed)
+            group = dist.PrefixStore("group", self._store)
             begin = partial(dist.init_process_group, "gloo", store=group, rank=self.rank, timeout=limit)
             call_within(wait, partial(begin, world_size=self.size))
 
@@ -107,49 +113,27 @@ class Workers:
         cure = "check that it runs, and that MASTER_ADDR and GLOO_SOCKET_IFNAME name a network of all workers"
         return reraise((RuntimeError, ValueError, OSError), got, "", cure, WorkerError)
 
-    def _meet(self, message: str, judge: Callable[[dict[int, str]], str | None]) -> None:
-        """Wait for the messages of all workers. Worker 0 passes them to ``judge``: an error or None.
+    def _find_absent(self, event: str, seconds: float) -> list[int]:
+        """Report this worker in the store; return the ranks that have not reported within ``seconds``."""
+        keys = [f"{event} {rank}" for rank in range(self.size)]
+        self._store.set(keys[self.rank], "")
+        end = time.monotonic() + seconds
+        while not self._store.check(keys) and time.monotonic() < end:
+            time.sleep(0.01)  # the store's own ``wait`` exceeded its timeout after a signal
+        return [rank for rank, key in enumerate(keys) if not self._store.check([key])]
 
-        Raises WorkerError: a worker is missing, or ``judge`` returned an error.
-        """
-        self._meetings += 1
-        store = self._store
-        name = f"meeting {self._meetings}"
-        with self._explain_errors("the store"):
-            store.set(f"{name} {self.rank}", message)
-        if self.is_first:
-            verdict = None
-            end = time.monotonic() + self.timeout
-            absent = [r for r in range(self.size) if not self._wait_for_key(f"{name} {r}", end)]
-            if absent:
-                verdict = f"{_format_ranks(absent)} did not arrive within {self.timeout:g} s; the run ends"
-            else:
-                verdict = judge({r: store.get(f"{name} {r}").decode() for r in range(self.size)})
-            with self._explain_errors("the store"):
-                store.set(name, verdict or "")
-        elif not self._wait_for_key(name, time.monotonic() + self.timeout + 5 * GRACE_SECONDS):
-            raise WorkerError(f"worker 0 did not arrive within {self.timeout:g} s; the run ends")
-        with self._explain_errors("the store"):
-            found = store.get(name).decode()
-        if found:
-            store.add(f"{name} read", 1)
-            # The store may belong to this process and would end with it, so wait until all have read.
-            end = time.monotonic() + 5 * GRACE_SECONDS
-            while self.is_first and store.add(f"{name} read", 0) < self.size and time.monotonic() < end:
-                time.sleep(0.01)
-            raise WorkerError(found)
+    def _keep_store(self) -> None:
+        """If this worker holds the store, wait until the others have read it."""
+        if self._holds_store:
+            time.sleep(2 * GRACE_SECONDS)
 
-    def _wait_for_key(self, key: str, end: float) -> bool:
-        """Wait until the store has the key or the time ``end``; return whether it has the key."""
-        pause = 0.001  # polled, because the store's ``wait`` does not return at a signal
-        with suppress(RuntimeError, OSError):  # the store has ended
-            while not self._store.check([key]):
-                if time.monotonic() >= end:
-                    return False
-                time.sleep(pause)
-                pause = min(0.05, 2 * pause)
-            return True
-        return False
+    def _gather(self, mine: Any) -> list[Any]:
+        """Return this object of every worker, by rank; pickle must support it."""
+        found = [mine] * self.size
+        if self.size > 1:
+            with self._expect_answers():
+                self._dist.all_gather_object(found, mine)
+        return found
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
         """Compare the facts of all workers; waits for all of them.
@@ -161,17 +145,13 @@ class Workers:
         """
         if self.size == 1:
             return
-        mine = describe_facts(facts(), self.mixed)
-        self._meet(json.dumps(mine), partial(find_difference, mine))
+        difference = find_difference(self._gather(describe_facts(facts(), self.mixed)))
+        if difference is not None:
+            raise WorkerError(difference)
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
-        if self.size == 1:
-            return make()
-        held = [make() if self.is_first else None]
-        with self._expect_answer(0):
-            self._dist.broadcast_object_list(held, src=0)
-        return held[0]
+        return self._gather(make() if self.is_first else None)[0]
 
     def make_after_first(self, make: Callable[[], Any]) -> Any:
         """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
@@ -179,116 +159,103 @@ class Workers:
         self.share(lambda: None)
         return result if self.is_first else make()
 
-    # ----- sums
-
     def largest(self, number: int) -> int:
         """Return the largest of the workers' numbers; every worker calls this at the same update."""
-        if self.size == 1:
-            return number
-        import torch
-
-        mine = torch.tensor([number])
-        for bit in range(self.size.bit_length() - 1):
-            peer = self.rank ^ 1 << bit
-            theirs = torch.zeros_like(mine)
-            with self._expect_answer(peer):
-                self._swap(peer, mine, theirs)
-            mine = torch.maximum(mine, theirs)
-        return int(mine)
+        numbers: list[int] = self._gather(number)
+        return max(numbers)
 
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
-        Raises WorkerError: a worker does not answer.
+        m must be a multiple of the number of workers.
+
+        Raises WorkerError: a worker does not answer, or adds an array of another dtype or shape.
         """
         if self.size == 1:
             return
         begun = time.perf_counter()
-        added = f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}"
-        if added != self._added:
-
-            def judge(texts: dict[int, str]) -> str | None:
-                odd = [f"worker {rank} adds {text}" for rank, text in texts.items() if text != added]
-                return f"{odd[0]}, expected that of worker 0, {added}" if odd else None
-
-            self._meet(added, judge)
-            self._added = added
+        self._require_equal_arrays(f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}")
         backend.synchronize()
-        array, (mine, tensor), scratch = self._as_tensors(backend, vector)
-
-        def swap(peer: int, send: slice, get: slice) -> Array:
-            with self._expect_answer(peer):
-                return self._exchange(peer, tensor[send], scratch, get.stop - get.start, backend)
-
-        sum_over_workers(mine, self.rank, self.size, swap)
-        if array is not mine:
-            array[...] = backend.from_host(mine)
+        if backend.device_type == "cpu" or (backend.device_type == "cuda" and not self.mixed):
+            if self._buffers is None or self._buffers[0] is not vector:
+                self._buffers = vector, backend.zeros(vector.shape)
+            self._sum(*self._buffers)
+        else:  # gloo supports host memory only
+            host = backend.to_host(vector).copy()
+            self._sum(host, np.empty_like(host))
+            vector[...] = backend.from_host(host)
         self.seconds += time.perf_counter() - begun
 
-    def _exchange(self, peer: int, tensor: Any, scratch: Link, n: int, backend: Backend) -> Array:
-        """Send the tensor to a peer and return the n numbers that it sends back, in ``scratch``."""
-        self._swap(peer, tensor, scratch[1][:n], self._nccl)
-        if self._nccl is not None:
-            backend.synchronize()
-        return scratch[0][:n]
+    def _require_equal_arrays(self, mine: str) -> None:
+        """Compare the arrays of all workers, if this worker adds another one than before."""
+        if mine == self._added:
+            return
+        texts = self._gather(mine)
+        for rank, text in enumerate(texts):
+            if text != texts[0]:
+                raise WorkerError(f"worker {rank} adds {text}, expected that of worker 0, {texts[0]}")
+        self._added = mine
 
-    def _swap(self, peer: int, mine: Any, theirs: Any, group: Any = None) -> None:
-        """Send a tensor to a peer and receive one from it into ``theirs``; None: over gloo."""
-        send = self._dist.P2POp(self._dist.isend, mine, peer, group)
-        receive = self._dist.P2POp(self._dist.irecv, theirs, peer, group)
-        for work in self._dist.batch_isend_irecv([send, receive]):
-            work.wait()
+    def _sum(self, vector: Array, received: Array) -> None:
+        """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
 
-    def _as_tensors(self, backend: Backend, vector: Array) -> tuple[Array, Link, Link]:
-        """Return the vector, and (array, tensor) pairs for sending it and for receiving; cached if shared."""
+        Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
+        all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
+        2005, "Optimization of collective communication operations in MPICH", 4.2).
+        """
         import torch
 
-        if backend.device_type == "cpu" or (backend.device_type == "cuda" and not self.mixed):
-            if self._link is None or self._link[0] is not vector:
-                if backend.device_type == "cuda" and self._nccl is None:
-                    torch.cuda.set_device(torch.from_dlpack(vector).device)
-                    self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
-                half = backend.zeros(vector.shape[0] // 2 + 1)
-                self._link = vector, *((a, torch.from_dlpack(a)) for a in (vector, half))
-            return self._link
-        host = backend.to_host(vector).copy()  # gloo supports host memory only
-        half = host[: host.shape[0] // 2 + 1].copy()
-        return vector, (host, torch.from_numpy(host)), (half, torch.from_numpy(half))
+        tensor = torch.from_dlpack(vector)
+        if tensor.is_cuda and self._nccl is None:
+            torch.cuda.set_device(tensor.device)
+            self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
+
+        def synchronize() -> None:  # the backend and torch may use different streams
+            if tensor.is_cuda:
+                torch.cuda.synchronize()
+
+        n = vector.shape[0] // self.size
+        with self._expect_answers():
+            self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
+            synchronize()
+            parts = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
+            mine = tree_sum(parts, operator.iadd)
+            synchronize()
+            self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(mine), self._nccl)
+            synchronize()
 
     @contextmanager
-    def _expect_answer(self, peer: int) -> Iterator[None]:
-        """Raise a WorkerError that names the missing workers if the peer does not answer in this context."""
+    def _expect_answers(self) -> Iterator[None]:
+        """Raise a WorkerError that names the missing workers if one does not answer in this context."""
         try:
             yield
         except (RuntimeError, OSError) as error:
-            late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-            raise WorkerError(self._missing_message(peer, late)) from None
+            is_late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
+            missing = [0]  # if the store has ended too
+            clear_frames(error.__traceback__)  # their variables would keep the connections open
+            with suppress(RuntimeError, OSError):
+                missing, is_late = call_within(4 * GRACE_SECONDS, self._find_missing, is_late)
+                self._keep_store()
+            ended = "have ended" if len(missing) > 1 else "has ended"
+            how = f"did not answer within {self.timeout:g} s" if is_late else ended
+            raise WorkerError(f"{_format_ranks(missing)} {how}; the run ends") from None
 
-    def _missing_message(self, peer: int, late: bool) -> str:
-        """Return the message about missing workers.
+    def _find_missing(self, is_late: bool) -> tuple[list[int], bool]:
+        """Return the ranks of the missing workers, and whether a worker waited for them until its timeout.
 
-        Each waiting worker says so in the store; the others are missing. If a worker ended with a message in
-        the store, that message is returned.
+        The first worker that notices closes its connections, so that all others notice. Each worker that
+        notices reports in the store; the others are missing.
         """
-        how = f"did not answer within {self.timeout:g} s" if late else "has ended"
-        message = f"worker {peer} {how}; the run ends"
-        self._store.seconds = 2 * GRACE_SECONDS
-        with suppress(RuntimeError, OSError):  # the store may have ended too
-            self._store.set(f"waits {self.rank}", "")
-            if late:
-                time.sleep(GRACE_SECONDS)
-                lost = [r for r in range(self.size) if not self._store.check([f"waits {r}"])] or [peer]
-                message = f"{_format_ranks(lost)} {how}; the run ends"
-            elif self._wait_for_key(
-                f"says {peer}", time.monotonic() + 2 * GRACE_SECONDS
-            ):  # gloo closes before it ends
-                message = self._store.get(f"says {peer}").decode()
-            self._store.set(f"says {self.rank}", message)
-            if self._holds_store:
-                time.sleep(2 * GRACE_SECONDS)  # let the others read it
-        return message
+        if is_late:
+            self._store.set("late", "")
+        with suppress(TimeoutError):
+            call_within(GRACE_SECONDS, self._dist.destroy_process_group)
+        missing = self._find_absent("waits", GRACE_SECONDS)
+        return missing, self._store.check(["late"])
 
 
 def _format_ranks(ranks: list[int]) -> str:
-    """Return "worker 3" or "workers 1, 3"."""
+    """Return "worker 3" or "workers 1, 3"; "a worker" if there are none."""
+    if not ranks:
+        return "a worker"
     return f"worker{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"

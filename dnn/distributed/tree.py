@@ -46,35 +46,3 @@ def tree_sum(parts: list[Array], add: Callable[[Array, Array], object]) -> Array
             add(a, b)
         parts = parts[::2]
     return parts[0]
-
-
-def sum_over_workers(mine: Array, rank: int, size: int, swap: Callable[[int, slice, slice], Array]) -> None:
-    """Replace ``mine`` (m,) by the sum over all workers, in the tree's order: recursive halving and doubling.
-
-    In the first round neighbours exchange halves of the vector and add. In the next round pairs of neighbours
-    exchange quarters, and so on, until each worker has one part of the sum. Then the rounds run backwards to
-    exchange the sums. A worker sends and receives less than 2 m numbers for any number of workers (Thakur,
-    Rabenseifner and Gropp 2005, "Optimization of collective communication operations in MPICH", 4.2).
-
-    Args:
-        mine: the vector of this worker.
-        rank: number of this worker.
-        size: number of workers, a power of two.
-        swap: function of (peer, slice to send, slice to receive) that returns the numbers received, at most
-            (m + 1) // 2 of them.
-    """
-    first = 0
-    end = mine.shape[0]
-    rounds = []
-    distance = 1
-    while distance < size:
-        middle = (first + end) // 2
-        halves = slice(first, middle), slice(middle, end)
-        own, send = halves if not rank & distance else halves[::-1]
-        mine[own] += swap(rank ^ distance, send, own)
-        rounds.append((rank ^ distance, own, send))
-        first = own.start
-        end = own.stop
-        distance = 2 * distance
-    for peer, own, send in reversed(rounds):
-        mine[send] = swap(peer, own, send)

@@ -1,13 +1,10 @@
 """The order of additions, without processes."""
 
-import queue
-import threading
-
 import numpy as np
 import pytest
 
 from backends import InputError
-from dnn.distributed.tree import block_bounds, require_blocks, sum_over_workers, tree_sum
+from dnn.distributed.tree import block_bounds, require_blocks, tree_sum
 
 
 def vectors(n, m=1000):
@@ -37,33 +34,6 @@ def test_add_up_follows_the_tree():
         expected = tree(vectors(n))
         assert tree_sum(vectors(n), np.ndarray.__iadd__).tobytes() == expected.tobytes()
     assert sum(vectors(8)).tobytes() != tree(vectors(8)).tobytes()  # the bits depend on the order
-
-
-@pytest.mark.parametrize("size", [2, 4, 8])
-@pytest.mark.parametrize("m", [1, 3, 1000])
-def test_workers_add_as_the_tree_does_and_send_less_than_two_vectors(size, m):
-    mine, expected = vectors(size, m), tree(vectors(size, m))
-    pipes = {(a, b): queue.Queue() for a in range(size) for b in range(size)}
-    sent = [0] * size
-
-    def work(rank):
-        def swap(peer, send, get):
-            pipes[rank, peer].put(mine[rank][send].copy())
-            sent[rank] += mine[rank][send].size
-            found = pipes[peer, rank].get(timeout=300)
-            assert found.shape == (get.stop - get.start,) <= ((m + 1) // 2,)
-            return found
-
-        sum_over_workers(mine[rank], rank, size, swap)
-
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {vector.tobytes() for vector in mine} == {expected.tobytes()}
-    if m == 1000:
-        assert max(sent) <= 2 * m * (size - 1) / size + size
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-"""Calls of torch.distributed that cannot wait for ever."""
+"""A time limit for calls of torch.distributed."""
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import Any
 
 
@@ -25,14 +24,3 @@ def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -
         return future.result(seconds)
     except TimeoutError:
         raise TimeoutError("no answer") from None
-
-
-class TimedStore:
-    """A store of torch.distributed with methods that raise TimeoutError after ``seconds``."""
-
-    def __init__(self, store: Any, seconds: float) -> None:
-        self.store = store
-        self.seconds = seconds
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(call_within, self.seconds, getattr(self.store, name))

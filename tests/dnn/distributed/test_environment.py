@@ -1,0 +1,85 @@
+"""The environment variables of torchrun: which ones are read, and which values are rejected."""
+
+import socket
+
+import pytest
+
+pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
+
+from backends import InputError
+from dnn.distributed import WorkerError, Workers
+from dnn.distributed.environment import ENVIRONMENT_VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR is not, expected the environment of torchrun"),
+        (
+            {"WORLD_SIZE": "3", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
+            "there are 3 workers",
+        ),
+        *(
+            ({name: value}, f"{name} is '{value}', expected a whole number from")
+            for name, values in {
+                "WORLD_SIZE": ("", "x", "0", "-2", "2.0", "9" * 12),
+                "RANK": ("", "x", "2", "-1", "1e0"),
+                "LOCAL_RANK": ("x", "2", "-1"),
+                "LOCAL_WORLD_SIZE": ("0", "4"),
+                "MASTER_PORT": ("x", "0", "65536", "-1"),
+                "TORCHELASTIC_RESTART_COUNT": ("x", "-1"),
+            }.items()
+            for value in values
+        ),
+        ({"WORLD_SIZE": "1", "RANK": "7"}, "RANK is '7', expected a whole number from 0 to 0"),
+    ],
+)
+def test_rejects_invalid_environments(environment, words, monkeypatch):
+    if len(environment) < 3 and "MASTER_ADDR" not in words:
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.setenv(name, "1")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=words):
+        Workers.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("environment", "joined", "read"),
+    [
+        ({}, [], (0, 1, 0, 1, 0)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, [], (0, 1, 0, 1, 0)),
+        ({"RANK": "6", "WORLD_SIZE": "8", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4",
+          "TORCHELASTIC_RESTART_COUNT": "5"}, [6], (6, 8, 2, 4, 5)),
+    ],
+)  # fmt: skip
+def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatch):
+    for name in (
+        *ENVIRONMENT_VARIABLES,
+        "LOCAL_RANK",
+        "LOCAL_WORLD_SIZE",
+        "TORCHELASTIC_RESTART_COUNT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    addressed = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"} if environment else {}
+    for name, value in {**environment, **addressed}.items():
+        monkeypatch.setenv(name, value)
+    found = []
+    monkeypatch.setattr(Workers, "_join", lambda self: found.append(self.rank))
+    made = Workers.from_environment()
+    assert found == joined
+    assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
+    assert (made.is_first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
+
+
+def test_a_port_of_another_program_ends_within_the_timeout(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:  # a program that never answers
+        taken, free = str(other.getsockname()[1]), "9"
+        for port, rank in ((taken, "1"), (taken, "0"), (free, "1")):
+            values = {"WORLD_SIZE": "2", "RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            for name, value in values.items():
+                monkeypatch.setenv(name, value)
+            words = f"worker {rank} cannot reach the first worker's store within 0.5 s"
+            with pytest.raises(WorkerError, match=words):
+                Workers.from_environment(timeout=0.5)
