@@ -49,7 +49,7 @@ class Plan:
         vectors: (n,) each: all values, all gradients, each optimizer slot. The layers' arrays are views.
         optimizer: the name of its kernel. settings, control: the kernel's arguments; control is (4,).
         rates: (R,) learning rate per update; the last one repeats.
-        sums: (3,), added to: the losses, and the number of correct predictions if ``accuracy``.
+        sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
         unroll: number of updates per replay, for a backend that records them.
         label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
             others.

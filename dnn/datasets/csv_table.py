@@ -2,8 +2,8 @@
 
 import csv
 import os
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,6 @@ from backends.errors import InputError, reraise, shorten
 from dnn.io.regular_files import open_text
 from dnn.validation.settings import look_up, require, require_list, require_path
 
-NUMBER_PATTERN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-NONFINITE_PATTERN = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
 FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
 ENCODE_CURE = "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder"
@@ -51,8 +49,8 @@ class _Column(NamedTuple):
         """Return the cells as numbers. Raises InputError: one is missing, text, or not a finite number."""
         values = []
         for row, cell in enumerate(self.cells):
-            value = float(cell) if NUMBER_PATTERN.fullmatch(cell) else np.nan
-            if not isfinite(value):
+            value = _parse_number(cell)
+            if value is None or not isfinite(value):
                 raise self.cell_error(row, "a finite number", _cure(cell))
             values.append(value)
         return values
@@ -63,7 +61,7 @@ class _Column(NamedTuple):
         Raises InputError: a cell is missing, or only some cells are numbers. A typo in a numeric column
         would otherwise silently turn all its numbers into classes.
         """
-        numeric = [_looks_like_a_number(cell) for cell in self.cells]
+        numeric = [_parse_number(cell) is not None for cell in self.cells]
         for row, cell in enumerate(self.cells):
             if cell.lower() in MISSING_CELLS:
                 raise self.cell_error(row, "a number or the name of a class", FILL_CURE)
@@ -74,18 +72,20 @@ class _Column(NamedTuple):
         raise self.cell_error(odd, expected, "use names that are not numbers, such as 'class 3'")
 
 
-def _looks_like_a_number(cell: str) -> bool:
-    return bool(NUMBER_PATTERN.fullmatch(cell) or NONFINITE_PATTERN.fullmatch(cell))
+def _parse_number(cell: str) -> float | None:
+    """Return the number, which may be NaN or infinite; None: it is text."""
+    if "_" in cell or not cell.isascii():  # Python accepts 1_000 and the digits of all scripts
+        return None
+    with suppress(ValueError):
+        return float(cell)
+    return None
 
 
 def _cure(cell: str) -> str:
     if cell.lower() in MISSING_CELLS:
         return FILL_CURE
-    return (
-        CORRECT_CURE
-        if any(character.isdigit() for character in cell) or NONFINITE_PATTERN.fullmatch(cell)
-        else ENCODE_CURE
-    )
+    is_close = any(map(str.isdigit, cell)) or _parse_number(cell) is not None
+    return CORRECT_CURE if is_close else ENCODE_CURE
 
 
 def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimiter: str = ",") -> Table:
@@ -144,7 +144,7 @@ def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
             raise InputError(f"line {line} of {path} has {len(row)} cells, expected {len(head)}")
     if not rows:
         raise InputError(f"{path} has the header {shorten(head)} and no examples, expected at least one line")
-    if len(set(head)) < len(head) or any(map(_looks_like_a_number, head)):
+    if len(set(head)) < len(head) or any(_parse_number(name) is not None for name in head):
         raise InputError(f"{path} begins with {shorten(head)}, expected a different name for each column")
     cells = zip(*rows, strict=True)
     return {name: _Column(path, name, column, lines[1:]) for name, column in zip(head, cells, strict=True)}

@@ -6,11 +6,10 @@ import os
 import secrets
 from pathlib import Path
 
-Buffer = bytes | memoryview
 _UNFINISHED = ".unfinished"
 
 
-def write_atomically(path: Path, *content: Buffer) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that readers, and a crash at any moment, see the old file or the new one, never a part.
 
     The content is flushed to the disk before the rename, and the rename before this function returns, as far
@@ -25,8 +24,7 @@ def write_atomically(path: Path, *content: Buffer) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            for part in content:
-                file.write(part)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -1,5 +1,7 @@
 """Sums of losses and metrics over an epoch, on the device; they are read once at its end."""
 
+from itertools import accumulate, pairwise
+
 from backends import Array
 from dnn.network import Network
 
@@ -20,19 +22,17 @@ class Totals:
         self.classes = classes
         metrics = network.metrics_for(classes)
         self.names = ("loss", *(metric.name for metric in metrics))
-        sizes = [metric.size(network.outputs) for metric in metrics]
         self._raw = all(metric.raw for metric in metrics)  # then no metric needs the outputs
         self._ignored = network.goal.ignored_class if classes else None
-        # Usually the sums are [loss, metric, weight], else [loss, counted examples, weight, *metrics].
-        usual = sizes == [1] and self._ignored is None
-        starts = [1] if usual else [3 + sum(sizes[:i]) for i in range(len(sizes))]
-        self.sums = network.backend.zeros(3 if usual else 3 + sum(sizes))
+        # The sums are [loss, *metrics, weight, counted examples]. Plans add to the first two.
+        ends = [*accumulate((metric.size(network.outputs) for metric in metrics), initial=1)]
+        self.sums = network.backend.zeros(ends[-1] + 2)
         self.loss = self.sums[0:1]
-        self.weight: Array = self.sums[2:3] if weighted else None
-        self._places = [slice(start, start + n) for start, n in zip(starts, sizes, strict=True)]
-        self._metrics = [(m, self.sums[place]) for m, place in zip(metrics, self._places, strict=True)]
-        # The sums that belong to no metric.
-        self._heads = (slice(0, 1), slice(2, 3)) if usual else (slice(0, 3),)
+        self.weight: Array = self.sums[-2:-1] if weighted else None
+        self._metrics = [
+            (metric, slice(start, stop))
+            for metric, (start, stop) in zip(metrics, pairwise(ends), strict=True)
+        ]
 
     def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """Add one batch.
@@ -52,16 +52,16 @@ class Totals:
         counts = None
         if self._ignored is not None:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
-            self.sums[1:2] += xp.sum(counts)
+            self.sums[-1:] += xp.sum(counts)
         finished = outputs if self._raw else self.network.outputs_of(outputs)
-        for metric, sums in self._metrics:
-            metric.add(backend, loss, sums, outputs if metric.raw else finished, y, counts)
+        for metric, place in self._metrics:
+            metric.add(backend, loss, self.sums[place], outputs if metric.raw else finished, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
         """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""
-        for place in self._heads:
+        for place in (slice(0, 1), slice(-2, None)):
             sums[place] += other[place]
-        for (metric, _), place in zip(self._metrics, self._places, strict=True):
+        for metric, place in self._metrics:
             metric.join(self.network.backend, sums[place], other[place])
 
     def clear(self) -> None:
@@ -70,8 +70,7 @@ class Totals:
     def read(self, examples: int) -> tuple[float, ...]:
         """Return (mean loss, each metric) over this many examples; waits for the device."""
         sums = self.network.backend.to_host(self.sums)
-        weight = float(examples) if self.weight is None else float(sums[2])
+        weight = float(examples) if self.weight is None else float(sums[-2])
         loss = float(sums[0]) / weight if weight else 0.0
-        counted = examples if self._ignored is None else max(1, int(sums[1]))
-        pairs = zip(self._metrics, self._places, strict=True)
-        return loss, *(metric.value(sums[place], counted) for (metric, _), place in pairs)
+        counted = examples if self._ignored is None else max(1, int(sums[-1]))
+        return loss, *(metric.value(sums[place], counted) for metric, place in self._metrics)

@@ -124,8 +124,8 @@ def fifth(make_backend):
     [
         ({"control": None}, r"arrays of this model: \['control'\] differ"),
         ({"more": np.zeros(1)}, r"arrays of this model: \['more'\] differ"),
-        ({"totals": np.zeros(3)}, r"'totals' of .* is float64 \(3,\), expected float32 \(3,\)"),
-        ({"totals": np.zeros(4, "f4")}, r"'totals' of .* is float32 \(4,\), expected float32 \(3,\)"),
+        ({"totals": np.zeros(4)}, r"'totals' of .* is float64 \(4,\), expected float32 \(4,\)"),
+        ({"totals": np.zeros(3, "f4")}, r"'totals' of .* is float32 \(3,\), expected float32 \(4,\)"),
     ],
 )
 def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
