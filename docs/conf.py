@@ -50,61 +50,32 @@ def plain(text: str) -> str:
     return "".join(parts)
 
 
-def entries(lines: list[str]) -> Iterator[str]:
-    """Yield the entries ``name: text`` of a section. Continuation lines are indented."""
-    text = "\n".join(inspect.cleandoc("\n" + "\n".join(lines)).splitlines())
+def section(head: str, lines: list[str]) -> Iterator[str]:
+    """Yield a section such as "Args:" as a list of its entries ``name: text``. Continuations are indented."""
+    yield from (f"**{head}**", "")
+    text = inspect.cleandoc("\n".join(["", *lines]))
     for entry in re.split(r"\n(?=\S)", text):
-        yield " ".join(entry.split())
+        marked = re.sub(r"^([*., \w]+): ", r"``\1``: ", " ".join(entry.split()))
+        yield f"- {plain(marked)}"
 
 
-def section(head: str, lines: list[str]) -> list[str]:
-    """Convert a section such as "Args:" to a list."""
-    found = []
-    for entry in entries(lines):
-        name, colon, text = entry.partition(": ")
-        if colon and re.fullmatch(r"[\w.*, ]+", name):
-            found.append("- " + ", ".join(f"``{n}``" for n in name.split(", ")) + f": {plain(text)}")
-        else:
-            found.append(f"- {plain(entry)}")
-    return [f"**{head}**", "", *found]
-
-
-def paragraphs(lines: list[str]) -> Iterator[list[str]]:
-    """Yield blocks of lines. A line such as "Args:" starts a section, and "Raises" starts a new block."""
-    block: list[str] = []
-    for line in lines:
-        in_section = block and re.fullmatch(r"[A-Z]\w+:", block[0])
-        ends = line and line[0] != " " if in_section else not line
-        if block and (ends or re.match(r"(Raises|Returns) \S|[A-Z]\w+:$", line)):
-            yield block
-            block = []
-        if line or block:
-            block.append(line)
-    if block:
-        yield block
-
-
-def as_rst(lines: list[str]) -> Iterator[str]:
-    for block in paragraphs(lines):
-        head, rest = block[0], block[1:]
-        raises = re.match(r"Raises ([\w, ]+): (.*)", "\n".join(block), flags=re.DOTALL)
+def as_rst(text: str) -> Iterator[str]:
+    """Yield a docstring's lines. "Args:", "Raises NAME: text" and the like begin a new paragraph."""
+    for block in re.split(r"\n\s*\n|\n(?=(?:Raises|Returns) \S|[A-Z]\w+:\n)", text.strip()):
+        head, *rest = lines = block.splitlines()
         if head.startswith(">>>"):
-            yield from block
-        elif head == "Returns:":
-            yield from ["**Returns**", "", *plain(inspect.cleandoc("\n".join(["", *rest]))).splitlines()]
-        elif re.fullmatch(r"[A-Z]\w+:", head) and rest:
+            yield from lines
+        elif re.fullmatch(r"[A-Z]\w+:", head):
             yield from section(head[:-1], rest)
-        elif raises:
-            yield from section("Raises", [f"{raises[1]}: {' '.join(raises[2].split())}"])
-        elif all("   " in line.strip() for line in block):  # a table
-            yield from ["::", "", *(f"    {line}" for line in block)]
+        elif all("   " in line.strip() for line in lines):  # a table
+            yield from ["::", "", *(f"    {line}" for line in lines)]
         else:
-            yield from plain("\n".join(block)).splitlines()
+            yield from plain(block).splitlines()
         yield ""
 
 
 def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = as_rst(lines)
+    lines[:] = as_rst("\n".join(lines))
     if what == "class" and obj.__module__.startswith(("dnn.", "backends.")):
         fields = re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(obj), flags=re.MULTILINE)
         lines += [f"- ``{field}``: {plain(comment)}" for field, comment in fields]
