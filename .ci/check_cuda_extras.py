@@ -1,6 +1,6 @@
-"""Resolve the extras cuda12 and cuda13 as on a user's machine, with pip and uv.
+"""Resolve the extras cuda12 and cuda13 with pip, as on a user's machine.
 
-    python .ci/check_cuda_extras.py FOLDER        (FOLDER is created; only pip and uv are installed in it)
+    python .ci/check_cuda_extras.py FOLDER        (FOLDER becomes an environment that has only pip)
 
 Each extra is resolved in a fresh environment and over today's torch: an environment with the metadata of the
 packages that a plain install brings today, as if they were installed. Only metadata is downloaded. Exit code
@@ -16,71 +16,60 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRA_CUDA_VERSIONS = {"cuda12": 12, "cuda13": 13}
-Found = dict[str, str]  # normalised package name -> version
 
 
-def user_environment() -> dict[str, str]:
-    """Return the environment without this machine's pip and uv settings."""
+def run(*command: object) -> str:
+    """Run a command without this machine's pip settings; return its output."""
     variables = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
-    return {**variables, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, capture_output=True, text=True, env=user_environment(), cwd=ROOT)
+    done = subprocess.run(
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        env={**variables, "PIP_CONFIG_FILE": os.devnull},
+    )  # fmt: skip
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return done
+        sys.exit(f"{command} failed:\n{done.stdout[-2000:]}")
+    return done.stdout
 
 
-def normalise_name(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def resolve_with_pip(python: Path, requirement: str, fresh: bool) -> tuple[list[dict[str, object]], str]:
-    """Return (metadata of the packages that pip would install, its stderr)."""
+def resolve(python: Path, requirement: str, *options: str) -> tuple[list[dict[str, Any]], str]:
+    """Return (metadata of the packages that pip would install, its output)."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [str(python), "-m", "pip", "install", "--dry-run", "--report", str(report), requirement]
-        done = run(*command, *(["--ignore-installed"] if fresh else []))
-        return [part["metadata"] for part in json.loads(report.read_text())["install"]], done.stderr
+        output = run(python, "-m", "pip", "install", "--dry-run", "--report", report, requirement, *options)
+        return [part["metadata"] for part in json.loads(report.read_text())["install"]], output
 
 
-def resolve_with_uv(python: Path, requirement: str, fresh: bool) -> tuple[Found, str]:
-    """Return (packages that uv would install, its stderr)."""
-    uv = str(python.parent / "uv")
-    done = run(uv, "pip", "install", "--dry-run", "--python", str(python), requirement,
-               *(["--reinstall"] if fresh else []))  # fmt: skip
-    found = re.findall(r"^ \+ ([\w.-]+)==(\S+)", done.stderr, re.MULTILINE)
-    return {normalise_name(name): version for name, version in found}, done.stderr
+def versions(metadata: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the version of each package by its normalised name."""
+    return {re.sub(r"[-_.]+", "-", facts["name"]).lower(): facts["version"] for facts in metadata}
 
 
-def pretend_installed(python: Path, metadata: list[dict[str, object]]) -> Found:
-    """Write the metadata of distributions into an environment; return their names and versions."""
-    where = run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
+def pretend_installed(python: Path, metadata: list[dict[str, Any]]) -> None:
+    """Write the metadata of distributions into an environment."""
+    where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     for facts in metadata:
-        folder = Path(where) / f"{str(facts['name']).replace('-', '_')}-{facts['version']}.dist-info"
+        folder = Path(where) / f"{facts['name'].replace('-', '_')}-{facts['version']}.dist-info"
         folder.mkdir(exist_ok=True)
         lines = ["Metadata-Version: 2.1", f"Name: {facts['name']}", f"Version: {facts['version']}"]
-        lines += [f"Requires-Dist: {line}" for line in facts.get("requires_dist", [])]  # type: ignore[attr-defined]
-        lines += [f"Provides-Extra: {line}" for line in facts.get("provides_extra", [])]  # type: ignore[attr-defined]
+        lines += [f"Requires-Dist: {line}" for line in facts.get("requires_dist", [])]
+        lines += [f"Provides-Extra: {line}" for line in facts.get("provides_extra", [])]
         (folder / "METADATA").write_text("\n".join(lines) + "\n")
         (folder / "INSTALLER").write_text("pip\n")
         (folder / "RECORD").write_text("")
-    return {normalise_name(str(facts["name"])): str(facts["version"]) for facts in metadata}
 
 
-def find_faults(extra: str, found: Found, output: str, before: Found) -> list[str]:
+def find_faults(extra: str, found: dict[str, str], after: dict[str, str], output: str) -> list[str]:
     """Return the problems of a resolution.
 
     Args:
         found: packages that would be installed.
-        output: the resolver's stderr.
-        before: packages that are already installed.
+        after: all packages of the environment afterwards.
+        output: of pip.
     """
-    cuda, after = EXTRA_CUDA_VERSIONS[extra], {**before, **found}
+    cuda = EXTRA_CUDA_VERSIONS[extra]
     problems = [line.strip() for line in output.splitlines() if "does not provide the extra" in line]
     cupys = [f"{n} {v}" for n, v in after.items() if n.startswith("cupy")]
     if len(cupys) != 1 or int(cupys[0].split()[1].split(".")[0]) < 14:
@@ -99,28 +88,25 @@ def find_faults(extra: str, found: Found, output: str, before: Found) -> list[st
 
 
 def main(folder: Path) -> int:
-    run(sys.executable, "-m", "venv", str(folder))
+    run(sys.executable, "-m", "venv", folder)
     python = folder / "bin" / "python"
-    run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", "pip", "uv")
-    today, _ = resolve_with_pip(python, ".", fresh=True)
+    run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+    today, _ = resolve(python, ".", "--ignore-installed")
     bad = False
     for over_today in (False, True):
-        before = pretend_installed(python, today) if over_today else {}
+        if over_today:
+            pretend_installed(python, today)
         for extra in EXTRA_CUDA_VERSIONS:
-            by_pip, output = resolve_with_pip(python, f".[{extra}]", fresh=not over_today)
-            named = {normalise_name(str(facts["name"])): str(facts["version"]) for facts in by_pip}
-            for tool, (found, words) in (
-                ("pip", (named, output)),
-                ("uv", resolve_with_uv(python, f".[{extra}]", fresh=not over_today)),
-            ):
-                problems = find_faults(extra, found, words, before)
-                after = {**before, **found}
-                names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
-                short = ", ".join(f"{n} {after[n]}" for n in names if n in after)
-                print(f"{extra}, {'over today' if over_today else 'fresh'}, {tool}: {short}")
-                for line in problems:
-                    print(f"    WRONG: {line}")
-                bad = bad or bool(problems)
+            metadata, output = resolve(python, f".[{extra}]", *([] if over_today else ["--ignore-installed"]))
+            found = versions(metadata)
+            after = {**versions(today), **found} if over_today else found
+            problems = find_faults(extra, found, after, output)
+            names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
+            short = ", ".join(f"{name} {after[name]}" for name in names if name in after)
+            print(f"{extra}, {'over today' if over_today else 'fresh'}: {short}")
+            for line in problems:
+                print(f"    WRONG: {line}")
+            bad = bad or bool(problems)
     return int(bad)
 
 

@@ -115,7 +115,7 @@ def test_the_wheel_contains_types_and_commands(wheel):
     for name in (*COMMANDS, "run_folder", "page/server"):
         assert f"dnn/commands/{name}.py" in names
     for name in ("index.html", "page.css", "page.js"):
-        assert f"dnn/commands/page/{name}" in names
+        assert f"dnn/commands/page/static/{name}" in names
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"backends", "dnn"}
 

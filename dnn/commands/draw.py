@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from backends import InputError
-from backends.errors import install_command
+from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
 
 
@@ -26,21 +25,16 @@ def parse() -> argparse.Namespace:
 
 
 def draw(arguments: argparse.Namespace) -> None:
-    try:
+    got = "the page needs Starlette and uvicorn, which cannot be imported"
+    with reraise(ImportError, got, cure=install_command("page")):
         from dnn.commands.page.server import make_app, serve
-    except ImportError as error:
-        raise InputError(
-            f"the page needs Starlette and uvicorn, which cannot be imported ({error}); "
-            f"{install_command('page')}"
-        ) from None
     from dnn.commands.page.comparison import Comparison
-    from dnn.commands.page.drawings import DrawingFolder
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
     only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
-    drawings = DrawingFolder(arguments.keep or run.with_name(f"{run.name}-drawings"))
+    drawings = arguments.keep or run.with_name(f"{run.name}-drawings")
     reader = Reader(model, only_digits, arguments.deskew)
     comparison = Comparison(model)
     app = make_app(run.name, reader, comparison, drawings, arguments.host)

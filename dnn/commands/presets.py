@@ -5,7 +5,6 @@ They are the lecture's network, and more accurate or faster ones of about its si
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from backends.table import Table
 from dnn import layers as nn
@@ -35,71 +34,52 @@ class Preset:
     target_accuracies: tuple[float, ...] = ()  # train.py reports when each was reached
 
 
-def _lecture_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    hidden = nn.Dense(500, "sigmoid"), nn.Dense(500, "sigmoid")
-    return [nn.Rescaling(1 / 255), *hidden, nn.Dense(classes, "softmax")]
-
-
-def _normalised_dense(*after: nn.Layer, units: int = 500) -> list[nn.Layer]:
+def _normalised_dense(units: int) -> list[nn.Layer]:
     """Return Dense, batch normalisation and ReLU: normalised inputs allow a high learning rate."""
-    return [nn.Dense(units), nn.BatchNormalization(), nn.Activation("relu"), *after]
+    return [nn.Dense(units), nn.BatchNormalization(), nn.Activation("relu")]
 
 
-def _best_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    hidden = [*_normalised_dense(nn.Dropout(0.1)), *_normalised_dense(nn.Dropout(0.1))]
-    return [nn.Rescaling(1 / 255), *hidden, nn.Dense(classes, "softmax")]
+def _dense_layers(
+    *units: int, activation: str = "", dropout: float = 0.0, distort: Callable[[], list[nn.Layer]] = list
+) -> Callable[[Shape, int], list[nn.Layer]]:
+    """Return a ``Preset.layers`` function for hidden layers of these sizes.
 
-
-def _augmented_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    # Shifted images slow learning down; batch normalisation allows a higher rate, which compensates.
-    shifted = nn.Reshape(image), nn.RandomRotation(10.0), nn.RandomTranslation(1), nn.Flatten()
-    return [
-        nn.Rescaling(1 / 255),
-        *shifted,
-        *_normalised_dense(),
-        *_normalised_dense(),
-        nn.Dense(classes, "softmax"),
-    ]
-
-
-def _distortion(shape: Shape, warp: nn.Layer) -> list[nn.Layer]:
-    """Return layers that reshape flat images to ``shape``, distort and shift them."""
-    return [nn.Rescaling(1 / 255), nn.Reshape(shape), warp, nn.RandomTranslation(1)]
-
-
-def _elastic_layers(*hidden: int, **warp: Any) -> Callable[[Shape, int], list[nn.Layer]]:
-    """Return a ``Preset.layers`` function: RandomElastic with the settings ``warp``, then hidden layers."""
+    Args:
+        activation: of the hidden layers; "": batch normalisation and ReLU.
+        dropout: rate of a Dropout after each hidden layer; 0: none.
+        distort: returns new layers that distort the images.
+    """
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
-        hidden_layers = (layer for units in hidden for layer in _normalised_dense(units=units))
-        return [
-            *_distortion(image, nn.RandomElastic(**warp)),
-            nn.Flatten(),
-            *hidden_layers,
-            nn.Dense(classes, "softmax"),
-        ]
+        made: list[nn.Layer] = [nn.Rescaling(1 / 255)]
+        if distortion := distort():
+            made += [nn.Reshape(image), *distortion, nn.Flatten()]
+        for count in units:
+            made += [nn.Dense(count, activation)] if activation else _normalised_dense(count)
+            if dropout:
+                made.append(nn.Dropout(dropout))
+        return [*made, nn.Dense(classes, "softmax")]
 
     return layers
-
-
-def _quick_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    shifted = nn.Reshape(image), nn.RandomTranslation(1), nn.Flatten()
-    hidden = nn.Dense(500, "relu"), nn.Dense(500, "relu")
-    return [nn.Rescaling(1 / 255), *shifted, *hidden, nn.Dense(classes, "softmax")]
 
 
 def _cnn_layers(image: Shape, classes: int) -> list[nn.Layer]:
     def convolution(filters: int, size: int, *pooling: nn.Layer) -> list[nn.Layer]:
         return [nn.Conv2D(filters, size), *pooling, nn.BatchNormalization(), nn.Activation("relu")]
 
-    convolutions = [
+    return [
+        nn.Rescaling(1 / 255),
+        nn.Reshape((*image, 1)),
+        nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12),
+        nn.RandomTranslation(1),
         *convolution(24, 5, nn.MaxPooling2D()),
         *convolution(48, 3),
         *convolution(64, 3, nn.MaxPooling2D()),
+        nn.Flatten(),
+        *_normalised_dense(128),
+        nn.Dropout(0.3),
+        nn.Dense(classes, "softmax"),
     ]
-    after = nn.Flatten(), *_normalised_dense(nn.Dropout(0.3), units=128), nn.Dense(classes, "softmax")
-    warp = nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12)
-    return [*_distortion((*image, 1), warp), *convolutions, *after]
 
 
 def _one_cycle(highest: float, rise: float = 0.3) -> Callable[[int], Optimizer]:
@@ -109,29 +89,36 @@ def _one_cycle(highest: float, rise: float = 0.3) -> Callable[[int], Optimizer]:
 PRESETS: Table[Preset] = Table("preset", {
     "lecture": Preset(
         "the lecture's network: sigmoid, Adam with a linearly falling learning rate",
-        _lecture_layers, lambda updates: Adam(LinearDecay(3e-3, updates)),
+        _dense_layers(500, 500, activation="sigmoid"), lambda updates: Adam(LinearDecay(3e-3, updates)),
     ),
     "best": Preset(
         "the lecture's sizes: batch normalisation, dropout, label smoothing",
-        _best_layers, _one_cycle(1.6e-2), CategoricalCrossentropy(label_smoothing=0.1),
+        _dense_layers(500, 500, dropout=0.1), _one_cycle(1.6e-2),
+        CategoricalCrossentropy(label_smoothing=0.1),
     ),
     "augmented": Preset(
         "the lecture's sizes: batch normalisation, images shifted and rotated",
-        _augmented_layers, _one_cycle(4e-3),
+        _dense_layers(500, 500, distort=lambda: [nn.RandomRotation(10.0), nn.RandomTranslation(1)]),
+        _one_cycle(4e-3),  # shifted images slow learning down; the rate compensates
     ),
     "elastic": Preset(
         "the lecture's sizes: batch normalisation, elastic distortion, rotation, scaling, shear, 100 epochs",
-        _elastic_layers(500, 500, strength=30.0, degrees=10.0, scale=0.1, shear=0.15),
+        _dense_layers(500, 500, distort=lambda: [
+            nn.RandomElastic(30.0, degrees=10.0, scale=0.1, shear=0.15), nn.RandomTranslation(1),
+        ]),
         _one_cycle(4e-3), epochs=100,
     ),
     "deep": Preset(
         "hidden layers of 2000, 1500, 1000 and 500, stronger distortion than elastic, 250 epochs",
-        _elastic_layers(2000, 1500, 1000, 500, strength=36.0, degrees=12.0, scale=0.15, shear=0.2),
+        _dense_layers(2000, 1500, 1000, 500, distort=lambda: [
+            nn.RandomElastic(36.0, degrees=12.0, scale=0.15, shear=0.2), nn.RandomTranslation(1),
+        ]),
         _one_cycle(4e-3), epochs=250, batch_size=250,
     ),
     "quick": Preset(
         "the lecture's sizes: ReLU, shifted images, label smoothing, a few seconds of training",
-        _quick_layers, _one_cycle(5e-3, rise=0.2), CategoricalCrossentropy(label_smoothing=0.05),
+        _dense_layers(500, 500, activation="relu", distort=lambda: [nn.RandomTranslation(1)]),
+        _one_cycle(5e-3, rise=0.2), CategoricalCrossentropy(label_smoothing=0.05),
         epochs=3, batch_size=250, target_accuracies=(0.98, 0.985),
     ),
     "cnn": Preset(

@@ -35,8 +35,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
         counts: more options that must be positive, like --epochs and --seeds.
     Raises InputError: one of them is not positive, the seed is out of range, or scikit-learn is missing.
     """
-    from backends import InputError
-    from backends.errors import install_command
+    from backends.errors import InputError, install_command, reraise
     from dnn.validation.settings import positive_integer
 
     for name in ("epochs", "seeds", *counts):
@@ -44,12 +43,9 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
     if not 0 <= arguments.seed <= 2**31 - arguments.seeds:
         raise InputError(f"seed is {arguments.seed}, expected seeds from 0 to 2**31 - 1")
     backend = options.open_backend(arguments)
-    try:
+    got = "the baselines need scikit-learn, which cannot be imported"
+    with reraise(ImportError, got, cure=install_command("apps")):
         import sklearn  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"the baselines need scikit-learn, which cannot be imported ({error}); {install_command('apps')}"
-        ) from None
     return backend
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import install_command
+from backends.errors import install_command, reraise
 from dnn.datasets import Dataset
 from lecture_experiments.experiments import EXPERIMENTS, NO_HIDDEN_SUFFIX
 
@@ -29,12 +28,10 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
         train: images (n_train, height, width) from which the principal components are computed.
     Raises InputError: scikit-learn or scikit-image is missing.
     """
-    try:
+    with reraise(ImportError, "features cannot be computed", cure=install_command("apps")):
         from skimage.feature import hog
         from skimage.measure import block_reduce
         from sklearn.decomposition import PCA
-    except ImportError as error:
-        raise InputError(f"features cannot be computed ({error}); {install_command('apps')}") from None
     cell = max(1, images.shape[1] // ZONES_PER_SIDE)
     if name == "zoning":
         mean_of: Any = block_reduce  # has no type annotations

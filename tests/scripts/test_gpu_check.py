@@ -116,6 +116,7 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
     reason = f"not started: {BUDGET_SECONDS} s are over"
     assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": reason}
     assert not checks.holds(outcomes)
+    assert BUDGET_SECONDS < 480  # eight minutes
 
 
 def test_a_part_runs_in_its_own_process():
@@ -123,11 +124,6 @@ def test_a_part_runs_in_its_own_process():
     assert "reason" not in outcome
     assert set(outcome["rows"]) == {"python", "cupy", "torch", "nvidia-smi"}
     json.dumps(outcome)
-
-
-def test_all_parts_fit_into_eight_minutes():
-    assert BUDGET_SECONDS < 480
-    assert sum(part.seconds for part in PARTS.values()) < 600  # their limits; most need far less
 
 
 # --------------------------------------------------------------------------- other programs

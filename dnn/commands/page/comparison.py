@@ -1,7 +1,6 @@
 """Compare one picture's outputs on all available backends with NumPy in float64."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ class Comparison:
         self._dtype = model.backend.dtype_name
         self._inner = [sum_lengths(layer, 1)[0] for layer in layers_with_weights(model)]
         self._lock = threading.Lock()
+        self._oracle: Sequential | None = None  # NumPy in float64 with the reference kernels
         self._models: dict[str, Sequential] = {}
         self._missing: dict[str, str] = {}
 
@@ -34,22 +34,22 @@ class Comparison:
         model: Sequential = assemble_model(self._parts._replace(arrays=arrays), backend)
         return model
 
-    def open(self) -> None:
-        """Create the backends and run each once: some import large libraries and compile."""
+    def open(self) -> Sequential:
+        """Create the backends and run each once: some import large libraries. Return the oracle."""
         with self._lock:
-            if self._models:
-                return
-            # The oracle, under the name "": NumPy in float64 with the reference kernels.
-            models = {"": self._copy_to(get_backend("numpy", dtype="float64", fused=False))}
+            if self._oracle is not None:
+                return self._oracle
             for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
                 try:
-                    models[name] = self._copy_to(get_backend(library, device or None, self._dtype))
+                    model = self._copy_to(get_backend(library, device or None, self._dtype))
                 except BackendUnavailable as error:
                     self._missing[name] = str(error)
-            for model in models.values():
+                    continue
                 forward(model, np.zeros((1, *model.input_shape), np.uint8))
-            self._models = models
+                self._models[name] = model
+            self._oracle = self._copy_to(get_backend("numpy", dtype="float64", fused=False))
+            return self._oracle
 
     def compare(self, picture: HostArray) -> dict[str, Any]:
         """Return each backend's prediction for a picture (height, width) uint8, and its distance to float64.
@@ -57,26 +57,21 @@ class Comparison:
         The distance is norm(z - z64) / norm(z64), where z is the last layer's output before its activation.
         The bound is that of level L2, ``bounds.forward``.
         """
-        self.open()
-        rows = list(self._rows(picture))
+        oracle = self.open()
+        x = picture.reshape(1, *oracle.input_shape)
+        z64 = forward(oracle, x).z
+        rows: list[dict[str, Any]] = []
+        for name, model in self._models.items():
+            result = forward(model, x)
+            precision = model.backend.precision if self._dtype == "float32" else self._dtype
+            unit = bounds.UNIT_ROUNDOFFS[precision]
+            rows.append({
+                "backend": name, "digit": int(result.outputs[0].argmax()),
+                "probability": float(np.max(result.outputs[0])), "difference": bounds.eta(result.z, z64),
+                "bound": bounds.forward(self._inner, len(self._inner) - 1, unit),
+            })  # fmt: skip
         largest = max(rows, key=lambda row: row["difference"] / row["bound"])
         return {
             "rows": rows, "missing": self._missing, "largest": largest["difference"],
             "bound": largest["bound"], "holds": largest["difference"] <= largest["bound"],
         }  # fmt: skip
-
-    def _rows(self, picture: HostArray) -> Iterator[dict[str, Any]]:
-        oracle = self._models[""]
-        x = picture.reshape(1, *oracle.input_shape)
-        z64 = forward(oracle, x).z
-        for name, model in self._models.items():
-            if not name:
-                continue
-            result = forward(model, x)
-            backend = model.backend
-            unit = bounds.UNIT_ROUNDOFFS[backend.precision if self._dtype == "float32" else self._dtype]
-            yield {
-                "backend": name, "digit": int(result.outputs[0].argmax()),
-                "probability": float(np.max(result.outputs[0])), "difference": bounds.eta(result.z, z64),
-                "bound": bounds.forward(self._inner, len(self._inner) - 1, unit),
-            }  # fmt: skip

@@ -24,19 +24,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
 from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
-from dnn.commands.page.drawings import DrawingFolder
+from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Answer, Reader
 
-PAGE_FOLDER = Path(__file__).resolve().parent
-PAGE_FILES = {"": "index.html", "page.css": "page.css", "page.js": "page.js"}  # path -> file
-MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+PAGE_FOLDER = Path(__file__).with_name("static")
 MAX_MEGABYTES = 16  # size of an uploaded picture
 MAX_CONNECTIONS = 64
 N_THREADS = 2  # worker threads; each keeps the memory of the largest picture it has decoded
@@ -124,16 +123,20 @@ class HeaderTimeoutProtocol(H11Protocol):
             self.transport.close()
 
 
-def make_app(
-    run: str, reader: Reader, comparison: Comparison, drawings: DrawingFolder, name: str
-) -> Starlette:
-    """Return the web application for a run. ``name`` is the address or name that it is served at."""
+def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, name: str) -> Starlette:
+    """Return the web application for a run.
+
+    Args:
+        drawings: folder for saved drawings; it is created when the first one is saved.
+        name: address or name that the page is served at.
+    """
 
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
         if label not in map(str, range(reader.model.outputs)):
             raise InputError(f"digit is {short_repr(label)}, expected one of 0 to {reader.model.outputs - 1}")
-        return {"file": str(drawings.save(reader.picture(content, only_digits=False), int(label)))}
+        picture = reader.picture(content, only_digits=False)
+        return {"file": str(save_drawing(drawings, picture, int(label)))}
 
     questions: dict[str, Callable[[bytes, Request], Answer]] = {
         "answer": lambda content, request: reader.answer(content),
@@ -158,11 +161,6 @@ def make_app(
 
         return Route(f"/{path}", reply, methods=["POST"])
 
-    def file_route(path: str) -> Route:
-        content = (PAGE_FOLDER / PAGE_FILES[path]).read_bytes()
-        kind = MEDIA_TYPES[Path(PAGE_FILES[path]).suffix]
-        return Route(f"/{path}", lambda request: Response(content, media_type=kind), methods=["GET"])
-
     def about(request: Request) -> Response:
         model = reader.model
         named = {"run": run, "outputs": model.outputs, "parameters": model.parameters.count}
@@ -174,7 +172,8 @@ def make_app(
         return _error_response(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
 
     handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
-    routes = [Route("/about", about), *map(file_route, PAGE_FILES), *map(post_route, questions)]
+    files = Mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
+    routes = [Route("/about", about), *map(post_route, questions), files]
     guard = Middleware(SameOriginMiddleware, name=name)
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
 

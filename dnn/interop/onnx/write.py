@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import InputError
-from backends.errors import short_repr, shorten
+from backends.errors import reraise, short_repr, shorten
 from dnn import __version__
 from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value
 from dnn.interop.onnx.layers import write_layers
@@ -123,7 +123,5 @@ def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:
     Raises InputError: the file cannot be written.
     """
     content = to_onnx(model, **options).SerializeToString()
-    try:
+    with reraise(OSError, f"ONNX file {path} cannot be written:"):
         write_atomically(require_path("path", path), content)
-    except OSError as error:
-        raise InputError(f"ONNX file {path} cannot be written: {error.strerror}") from None

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from backends import Array, InputError
-from backends.errors import short_repr
+from backends.errors import reraise, short_repr
 from dnn.interop.sklearn.arrays import move_beside, move_result
 from dnn.interop.sklearn.base import Estimator, ScoreMixin
 from dnn.interop.sklearn.labels import (
@@ -185,10 +185,9 @@ class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
         if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
-            try:
+            got = f"Unknown label type: y is {short_repr(y)}"
+            with reraise((TypeError, ValueError, OverflowError), got, "numbers"):
                 y = y.astype(np.float64)
-            except (TypeError, ValueError, OverflowError):
-                raise InputError(f"Unknown label type: y is {short_repr(y)}, expected numbers") from None
         y = move_beside(X, y)
         return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))
 

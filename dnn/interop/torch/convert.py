@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import short_repr, shorten
+from backends.errors import reraise, short_repr
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
 from dnn.interop.torch.module_checks import twin_of
@@ -119,12 +118,8 @@ def to_torch(
     look_up("data_format", data_format, dict.fromkeys(("channels_last", "channels_first")))
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
-    try:
+    with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(
-            f"device is {short_repr(device)}, expected a device of torch ({shorten(error)})"
-        ) from None
     dtype = getattr(torch, model.backend.dtype_name)
     layout = ChannelsFirst() if data_format == "channels_first" else None
     modules: dict[str, torch.nn.Module] = {}

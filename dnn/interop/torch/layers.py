@@ -11,8 +11,7 @@ from dnn.interop.torch.twins import (
     Module,
     NoTwin,
     activation_from_module,
-    conv_maker,
-    conv_padding,
+    conv_twin,
     image_module,
     layer_maker,
     layer_norm_from_module,
@@ -20,9 +19,10 @@ from dnn.interop.torch.twins import (
     make_reshape,
     nn_module,
     own_module,
-    pool_padding,
+    pool_twin,
     require_same,
     reshape_from_module,
+    settings_twin,
 )
 from dnn.layers import (
     ELU,
@@ -50,13 +50,8 @@ from dnn.layers import (
 from dnn.layers.augmentation import Augmentation
 
 _VECTOR_AXES = (0,)
-_POOL_SETTINGS = {
-    "pool_size": "kernel_size",
-    "strides": "stride",
-    "padding": "padding",
-    "ceil_mode": "ceil_mode",
-}
 _SCALES = {"gamma": ("weight", _VECTOR_AXES), "beta": ("bias", _VECTOR_AXES)}
+_COUNT_PAD = {"count_include_pad": "count_include_pad"}
 
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dense": LayerTwin(
@@ -69,75 +64,18 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         has_activation=True,
         acts_on="features",
     ),
-    "Embedding": LayerTwin(
-        ("Embedding",),
-        lambda layer: own_module("Embedding", layer.input_dim, layer.output_dim),
-        layer_maker(
-            Embedding, {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
-            padding_idx=None, max_norm=None,
-        ),
-        {"W": ("weight", (0, 1))},
+    "Embedding": settings_twin(
+        Embedding, "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
+        {"padding_idx": None, "max_norm": None}, make=own_module, parameters={"W": ("weight", (0, 1))},
         acts_on="axes",
     ),
-    "Conv2D": LayerTwin(
-        ("Conv2d",),
-        lambda layer: image_module(
-            "Conv2d", layer.input_shape[2], layer.filters, layer.size, layer.strides, conv_padding(layer),
-            layer.spacing, layer.groups, bias=layer.use_bias,
-        ),
-        conv_maker(Conv2D, "dilation", "groups"),
-        {"W": ("weight", (2, 3, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, h, w)
-        has_activation=True,
-        acts_on="channels",
-    ),
-    "Conv1D": LayerTwin(
-        ("Conv1d",),
-        lambda layer: image_module(
-            "Conv1d", layer.input_shape[1], layer.filters, layer.kernel_size, layer.strides,
-            conv_padding(layer, 1), bias=layer.use_bias,
-        ),
-        conv_maker(Conv1D, groups=1, dilation=(1,)),
-        {"W": ("weight", (2, 1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's is (n_out, n_in, k)
-        has_activation=True,
-        acts_on="channels",
-    ),
-    "MaxPooling2D": LayerTwin(
-        ("MaxPool2d",),
-        lambda layer: image_module(
-            "MaxPool2d", layer.size, layer.strides, pool_padding(layer), ceil_mode=layer.ceil_mode
-        ),
-        layer_maker(MaxPooling2D, _POOL_SETTINGS, dilation=1, return_indices=False),
-        acts_on="channels",
-    ),
-    "AveragePooling2D": LayerTwin(
-        ("AvgPool2d",),
-        lambda layer: image_module(
-            "AvgPool2d", layer.size, layer.strides, pool_padding(layer), layer.ceil_mode,
-            layer.count_include_pad,
-        ),
-        layer_maker(
-            AveragePooling2D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"},
-            divisor_override=None,
-        ),
-        acts_on="channels",
-    ),
-    "MaxPooling1D": LayerTwin(
-        ("MaxPool1d",),
-        lambda layer: image_module(
-            "MaxPool1d", layer.pool_size, layer.strides, pool_padding(layer)[1], ceil_mode=layer.ceil_mode
-        ),
-        layer_maker(MaxPooling1D, _POOL_SETTINGS, dilation=1, return_indices=False),
-        acts_on="channels",
-    ),
-    "AveragePooling1D": LayerTwin(
-        ("AvgPool1d",),
-        lambda layer: image_module(
-            "AvgPool1d", layer.pool_size, layer.strides, pool_padding(layer)[1], layer.ceil_mode,
-            layer.count_include_pad,
-        ),
-        layer_maker(AveragePooling1D, _POOL_SETTINGS | {"count_include_pad": "count_include_pad"}),
-        acts_on="channels",
-    ),
+    # torch's weights are (n_out, n_in, h, w) and (n_out, n_in, k).
+    "Conv2D": conv_twin(Conv2D, "Conv2d", (2, 3, 1, 0), ("dilation", "groups")),
+    "Conv1D": conv_twin(Conv1D, "Conv1d", (2, 1, 0), (), groups=1, dilation=(1,)),
+    "MaxPooling2D": pool_twin(MaxPooling2D, "MaxPool2d", {}, dilation=1, return_indices=False),
+    "AveragePooling2D": pool_twin(AveragePooling2D, "AvgPool2d", _COUNT_PAD, divisor_override=None),
+    "MaxPooling1D": pool_twin(MaxPooling1D, "MaxPool1d", {}, dilation=1, return_indices=False),
+    "AveragePooling1D": pool_twin(AveragePooling1D, "AvgPool1d", _COUNT_PAD),
     # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
     "GlobalAveragePooling2D": LayerTwin(
         ("AdaptiveAvgPool2d",),
@@ -166,21 +104,11 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         _SCALES,
         acts_on="features",
     ),
-    "Dropout": LayerTwin(
-        ("Dropout",),
-        lambda layer: nn_module("Dropout", layer.rate),
-        layer_maker(Dropout, {"rate": "p"}),
-        acts_on="elements",
-    ),
-    "Flatten": LayerTwin(
-        ("Flatten",), lambda layer: nn_module("Flatten"), layer_maker(Flatten), acts_on="axes"
-    ),
+    "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
+    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes"),
     "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
-    "Rescaling": LayerTwin(
-        ("Scale",),
-        lambda layer: own_module("Scale", layer.scale, layer.offset),
-        layer_maker(Rescaling, {"scale": "scale", "offset": "offset"}),
-        acts_on="elements",
+    "Rescaling": settings_twin(
+        Rescaling, "Scale", {"scale": "scale", "offset": "offset"}, make=own_module
     ),
     "Activation": LayerTwin(
         ("Identity",),
@@ -189,24 +117,9 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         acts_on="elements",
     ),
     # With default settings, these three convert back to an Activation of the same name.
-    "LeakyReLU": LayerTwin(
-        ("LeakyReLU",),
-        lambda layer: nn_module("LeakyReLU", layer.slope),
-        layer_maker(LeakyReLU, {"slope": "negative_slope"}),
-        acts_on="elements",
-    ),
-    "ELU": LayerTwin(
-        ("ELU",),
-        lambda layer: nn_module("ELU", layer.alpha),
-        layer_maker(ELU, {"alpha": "alpha"}),
-        acts_on="elements",
-    ),
-    "GELU": LayerTwin(
-        ("GELU",),
-        lambda layer: nn_module("GELU", approximate=layer.approximate),
-        layer_maker(GELU, {"approximate": "approximate"}),
-        acts_on="elements",
-    ),
+    "LeakyReLU": settings_twin(LeakyReLU, "LeakyReLU", {"slope": "negative_slope"}),
+    "ELU": settings_twin(ELU, "ELU", {"alpha": "alpha"}),
+    "GELU": settings_twin(GELU, "GELU", {"approximate": "approximate"}),
     # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
     "Block": LayerTwin(
         ("Sequential",),

@@ -41,11 +41,11 @@ def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
     return getattr(torch.nn, name)(*arguments, **options)
 
 
-def own_module(name: str, *arguments: Any) -> Module:
+def own_module(name: str, *arguments: Any, **options: Any) -> Module:
     """Return a module of ``dnn.interop.torch.modules``."""
     from dnn.interop.torch import modules
 
-    return getattr(modules, name)(*arguments)
+    return getattr(modules, name)(*arguments, **options)
 
 
 def image_module(name: str, *arguments: Any, **options: Any) -> Module:
@@ -130,19 +130,68 @@ def layer_maker(
     return make
 
 
-def conv_maker(layer_class: type[Conv1D | Conv2D], *more: str, **expected: Any) -> Callable[..., Layer]:
-    """As ``layer_maker``, for a convolution. ``more``: settings that have the same name in torch."""
+def settings_twin(
+    layer_class: type[Layer], name: str, settings: Mapping[str, str],
+    expected: Mapping[str, Any] | None = None, *, make: Callable[..., Module] = nn_module,
+    parameters: Tensors | None = None, acts_on: str = "elements",
+) -> LayerTwin:  # fmt: skip
+    """Return the twin of a layer that is created from the same settings as the module.
 
-    def make(module: Module, activation: str, name: str) -> Layer:
+    Args:
+        settings: our argument -> argument and attribute of the module.
+        expected: required values of other attributes of the module.
+        make: ``nn_module`` or ``own_module``.
+    """
+
+    def make_module(layer: Any) -> Module:
+        return make(name, **{theirs: getattr(layer, ours) for ours, theirs in settings.items()})
+
+    make_layer = layer_maker(layer_class, settings, **(expected or {}))
+    return LayerTwin((name,), make_module, make_layer, parameters or {}, acts_on=acts_on)
+
+
+def pool_twin(layer_class: type[Layer], name: str, more: Mapping[str, str], **expected: Any) -> LayerTwin:
+    """Return the twin of a pooling. ``more``, ``expected``: settings as in ``settings_twin``."""
+    settings = {"pool_size": "kernel_size", "strides": "stride", "ceil_mode": "ceil_mode", **more}
+
+    def make_module(layer: Any) -> Module:
+        options = {theirs: getattr(layer, ours) for ours, theirs in settings.items()}
+        return image_module(name, padding=pool_padding(layer)[3 - len(layer.input_shape) :], **options)
+
+    make_layer = layer_maker(layer_class, {**settings, "padding": "padding"}, **expected)
+    return LayerTwin((name,), make_module, make_layer, acts_on="channels")
+
+
+def conv_twin(
+    layer_class: type[Conv1D | Conv2D], name: str, axes: tuple[int, ...], more: tuple[str, ...],
+    **expected: Any,
+) -> LayerTwin:  # fmt: skip
+    """Return the twin of a convolution.
+
+    Args:
+        axes: permutation of torch's weight to ours.
+        more: settings with the same name in torch.
+        expected: required values of other attributes of the module.
+    """
+
+    def make_module(layer: Any) -> Module:
+        options = {option: getattr(layer, option) for option in more}
+        return image_module(
+            name, layer.input_shape[-1], layer.filters, layer.kernel_size, layer.strides,
+            conv_padding(layer, 4 - len(axes)), bias=layer.use_bias, **options,
+        )  # fmt: skip
+
+    def make_layer(module: Module, activation: str, layer_name: str) -> Layer:
         require_same(module, padding_mode="zeros", **expected)
         size, strides, padding = map(unwrap_number, (module.kernel_size, module.stride, module.padding))
         options = {option: getattr(module, option) for option in more}
         return layer_class(
             module.out_channels, size, activation, strides=strides, padding=padding,
-            use_bias=module.bias is not None, name=name, **options,
+            use_bias=module.bias is not None, name=layer_name, **options,
         )  # fmt: skip
 
-    return make
+    parameters = {"W": ("weight", axes), "b": ("bias", (0,))}
+    return LayerTwin((name,), make_module, make_layer, parameters, has_activation=True, acts_on="channels")
 
 
 def layer_norm_from_module(module: Module, activation: str, name: str) -> Layer:

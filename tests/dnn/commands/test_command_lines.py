@@ -7,16 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS, others_slow
 
-from backends import BackendUnavailable
-from backends.processor import Processor
-from dnn.commands import doctor
 from dnn.commands.presets import PRESETS
 
 OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
@@ -204,39 +200,6 @@ def test_rejects_broken_runs(run_folder, tmp_path):
     (tmp_path / "config.json").write_text("{")
     assert_refused(run_here("evaluate", tmp_path), "config.json")
     assert_refused(run_here("evaluate", tmp_path / "nowhere"), "nowhere")
-
-
-def test_doctor_names_every_backend():
-    result = run_here("doctor")
-    assert result.returncode == 0, result.stderr
-    for name in ("numpy", "cupy", "torch", "strict"):
-        assert f"\n{name}: " in result.stdout
-    assert result.stdout.splitlines()[1].startswith("processor: ")
-    for fact in ("numpy dispatch", "torch kernels"):  # the code that each library chose for this processor
-        assert f"\n    {fact}: " in result.stdout
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_doctor_reports_torch_on_cuda(works, monkeypatch, capsys):
-    def get(name, device=None):
-        if device == "cuda" and not works:
-            raise BackendUnavailable("no driver")
-        facts = {"backend": name, "processor": "p", "two_words": device}
-        return SimpleNamespace(name=name, device="cpu", reason="it is", describe=lambda: facts)
-
-    monkeypatch.setattr(doctor, "get_backend", get)
-    monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))
-    monkeypatch.setattr(doctor, "limiting_variables", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
-    doctor.doctor(None)
-    end = ["usable", "    two words: cuda"] if works else ["not usable", "    no driver"]
-    assert capsys.readouterr().out.splitlines()[1:] == [
-        "processor: Some Processor 9, AVX2", "limited by the environment: ONEDNN_MAX_CPU_ISA=AVX2",
-        "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
-        f"torch on cuda: {end[0]}", end[1], "",
-        "--backend auto uses auto on cpu: it is",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))

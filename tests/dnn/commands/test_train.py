@@ -1,4 +1,4 @@
-"""Parts of train.py: presets, options with --resume, messages. Options of agree.py."""
+"""Parts of train.py: presets, options with --resume, messages."""
 
 import json
 import signal
@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from helpers import NUMPY, build_network, input_error
 
-from dnn import SGD, Dense, LinearDecay, agreement
-from dnn.agreement import Record
-from dnn.commands import agree, train
+from dnn import SGD, Dense, LinearDecay
+from dnn.commands import train
 from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import Run, evaluate_held_out, target_lines
@@ -262,73 +261,3 @@ def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
             train.train(given)
     else:
         assert train.train(given) == code
-
-
-# ----- agree.py
-
-
-def record(level="L0", holds=True):
-    return Record(level, "a case", "z", "numpy", 1.0, 2.0 if holds else 0.5)
-
-
-@pytest.fixture
-def run_agree(monkeypatch, capsys):
-    """Return a function from words to (exit code, output, arguments), with one record per level."""
-
-    def check(contenders, few, levels, sizes, seed):
-        asked_for["check"] = [c.name for c in contenders], len(few.x), levels, sizes, seed
-        return [record(level, asked_for["holds"]) for level in levels]
-
-    def accuracy(contenders, train, test, epochs, seeds):
-        asked_for["L5"] = len(train.x), len(test.x), epochs, seeds
-        return [record("L5")]
-
-    asked_for = {}
-    monkeypatch.setattr(agreement, "check", check)
-    monkeypatch.setattr(agreement, "accuracy_level", accuracy)
-
-    def of(*words, holds=True):
-        asked_for.clear()
-        asked_for["holds"] = holds
-        monkeypatch.setattr(sys, "argv", ["agree.py", "--dataset", "digits", *map(str, words)])
-        code = agree.agree(agree.parse())
-        return code, capsys.readouterr().out, asked_for
-
-    return of
-
-
-def test_agree_options(run_agree, monkeypatch):
-    code, printed, found = run_agree("--backends", "numpy,strict,numpy", "--seed", 3)
-    assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
-    assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
-    code, printed, found = run_agree("--backends", "numpy", "--quick", "--levels", "L1,L0", holds=False)
-    assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
-    assert (code, "L5" in found) == (1, False)
-    words = "--levels L0,L5 --limit 9 --epochs 2 --seeds 4 --backends numpy"
-    _, printed, found = run_agree(*words.split())
-    assert (found["check"][2], found["L5"]) == (["L0"], (9, 360, 2, 4))
-    assert run_agree("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
-    monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
-    with input_error(r"levels L3 compare nothing .* at L0 to L2"):
-        run_agree("--levels", "L3", "--backends", "numpy")
-
-
-def test_agree_default_backends(run_agree, monkeypatch):
-    seen = []
-    numpy = agreement.get_contender("numpy", "float32")
-    here = [numpy], {"x": "no x"}
-    monkeypatch.setattr(agreement, "available_contenders", lambda dtype: seen.append(dtype) or here)
-    _, printed, found = run_agree("--levels", "L0")
-    assert (found["check"][0], seen) == (["numpy"], ["float32"])
-    assert "not run: x: no x" in printed
-    _, printed, found = run_agree("--levels", "L0", "--mutant", "tf32", "--json")
-    told = json.loads(printed)
-    assert (len(found["check"][0]), len(seen), told["asked"]["mutant"]) == (1, 1, "tf32")
-    assert (told["holds"], list(told["backends"]), told["not_run"]) == (True, found["check"][0], {})
-    assert len(run_agree("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
-
-
-def test_agree_uses_at_most_two_thousand_examples(run_agree, monkeypatch):
-    large = make_data(2100)
-    monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
-    assert run_agree("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000

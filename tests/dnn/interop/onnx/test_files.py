@@ -59,14 +59,8 @@ def ops(model):
 
 
 def text_model():
-    layers = [
-        Embedding(9, 4),
-        Conv1D(3, 2, "silu", padding=(1, 0)),
-        Dropout(0.5),
-        Flatten(),
-        Dense(2, "softmax"),
-    ]
-    return network(layers, (5,))
+    hidden = [Embedding(9, 4), Conv1D(3, 2, "silu", padding=(1, 0)), Dropout(0.5), Flatten()]
+    return network([*hidden, Dense(2, "softmax")], (5,))
 
 
 def image_model():
@@ -91,17 +85,7 @@ def image_model():
     ("layers", "transposes"),
     [
         ([Conv2D(3, 2), Conv2D(3, 2, "relu"), MaxPooling2D(), Flatten()], 2),
-        (
-            [
-                Conv2D(3, 2, "softmax"),
-                BatchNormalization(),
-                Dropout(0.5),
-                LeakyReLU(),
-                Conv2D(3, 1),
-                Flatten(),
-            ],
-            2,
-        ),
+        ([Conv2D(3, 2, "softmax"), BatchNormalization(), Dropout(0.5), Conv2D(3, 1), Flatten()], 2),
         ([Conv2D(3, 2), LayerNormalization(), Conv2D(3, 1), Flatten()], 4),
         ([Conv2D(3, 2), MaxPooling2D(), GlobalMaxPooling2D()], 1),
         ([GlobalMaxPooling2D()], 0),

@@ -1,0 +1,95 @@
+"""Bad settings and calls of the estimators are rejected, and gradients of tensors are ignored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+
+from backends import InputError
+from dnn import Dense
+from dnn.interop.sklearn import DNNClassifier, DNNRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5))
+SUMS = np.stack([X[:, 0] + X[:, 1], X[:, 2] - X[:, 3], X[:, 4]], axis=1)
+CLASSES, LABELS = SUMS.argmax(axis=1), (SUMS > 0).astype(np.int64)
+BAD_SETTINGS = [
+    ({"solver": "newton"}, "solver is 'newton'"),
+    ({"activation": "rleu"}, "activation is 'rleu'"),
+    ({"alpha": -1.0}, "alpha is -1.0"),
+    ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes is 0"),
+    ({"batch_size": 0}, "batch_size is 0"),
+    ({"max_iter": 0.5}, "max_iter is 0.5"),
+    ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction is 1.5"),
+    ({"early_stopping": True, "validation_fraction": 0.01}, "leaves two examples or more in each part"),
+    ({"layers": [Dense(4, "softmax")]}, "layers end with 4 outputs and the activation 'softmax', expected 3"),
+    ({"layers": [Dense(3)]}, "expected 3 and 'softmax'"),
+    ({"backend": "nunpy"}, "nunpy"),
+    ({"class_weight": {"a": -1}}, "class"),
+    ({"learning_rate_init": 1e300, "solver": "sgd"}, "not finite"),
+    ({"learning_rate_init": 0.0}, "learning_rate_init is 0.0"),
+    ({"tol": -1e-4}, "tol is -0.0001"),
+    ({"validation_fraction": 0.0}, "validation_fraction is 0.0"),
+    ({"n_iter_no_change": 0}, "n_iter_no_change is 0"),
+    ({"batch_size": "all"}, "batch_size is 'all'"),
+    ({"shuffle": 2}, "shuffle is 2"),
+    ({"warm_start": "yes"}, "warm_start is 'yes'"),
+    ({"early_stopping": 2}, "early_stopping is 2"),
+    ({"layers": "dense"}, "layers"),
+    ({"early_stopping": True, "validation_fraction": 0.97}, "leaves two examples or more in each part"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_SETTINGS)
+def test_fit_rejects_bad_settings(settings, message):
+    model = DNNClassifier(**settings)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        model.fit(X, CLASSES)
+
+
+def test_rejects_bad_calls():
+    with pytest.raises(ValueError, match="Negative values"):
+        DNNClassifier().fit(X, CLASSES, -np.ones(40))
+    with pytest.raises(ValueError, match="class_weight is 'balanced', expected a dict"):
+        DNNClassifier(class_weight="balanced").partial_fit(X, CLASSES, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="early_stopping is True, expected False for partial_fit"):
+        DNNClassifier(early_stopping=True).partial_fit(X, CLASSES, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="classes is None"):
+        DNNClassifier().partial_fit(X, CLASSES)
+    with pytest.raises(ValueError, match="expected those of the first call"):
+        DNNClassifier().partial_fit(X, CLASSES, classes=[0, 1, 2]).partial_fit(X, CLASSES, classes=[0, 1])
+    with pytest.raises(ValueError, match="class_weight is given for multilabel targets"):
+        DNNClassifier(class_weight="balanced").fit(X, LABELS)
+    with pytest.raises(ValueError, match="expected at least one label"):
+        DNNClassifier().partial_fit(X, CLASSES, classes=[])
+    with pytest.raises(ValueError, match="y has shape"):
+        DNNClassifier().fit(X, SUMS.astype(int))
+    assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
+    with pytest.warns(DataConversionWarning):
+        DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])
+    with pytest.warns(ConvergenceWarning, match="max_iter = 1"):
+        DNNClassifier(max_iter=1).fit(X, CLASSES)
+
+
+@pytest.mark.parametrize("estimator", [DNNClassifier, DNNRegressor])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).random((20, 4), dtype=np.float32)
+    y = np.arange(20, dtype=np.float32) % 3
+    weights = np.ones(20, np.float32)
+    settings = {"max_iter": 2, "random_state": 0, "tol": 0.0}
+    given = [torch.tensor(a, requires_grad=True) for a in (x, y, weights)]
+    plain = [tensor.detach() for tensor in given]
+    one = estimator(**settings).fit(*plain)
+    other = estimator(**settings).fit(*given)
+    labels = {"classes": [0, 1, 2]} if estimator is DNNClassifier else {}
+    estimator(**settings).partial_fit(*given, **labels)
+    np.testing.assert_array_equal(other.predict(given[0]), one.predict(plain[0]))
+    assert other.score(*given) == one.score(*plain)
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
+    for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
+        with pytest.raises(InputError, match="X is a nested tensor, expected a dense array"):
+            call()
