@@ -70,26 +70,23 @@ def check_agreement(
     The bound of each output is derived from the effect of rounding errors on f.
 
     Args:
-        f: ``f(xp, *arrays, **kwargs)``, or ``f(*arrays, **kwargs)``, which may get its namespace from
-            array_api_compat. It returns arrays or numbers, also in tuples, dicts or result objects.
+        f: ``f(xp, *arrays, **kwargs)`` or ``f(*arrays, **kwargs)``. It returns arrays or numbers, also in
+            tuples, dicts or result objects.
         arrays: arguments of f. Each backend gets arrays of any library as its own, also in lists and dicts.
-        backends: names ("numpy", "torch:cuda", "jax:jit", "strict:all", any array namespace that can be
-            imported), namespaces, tuples (name or namespace, device), or Targets.
+        backends: names ("numpy", "torch:cuda", "jax:jit", "strict:all", any importable array namespace),
+            namespaces, tuples (name or namespace, device), or Targets.
         runs: number of perturbed runs that the bounds are derived from.
         seed: seed of the perturbations.
-        gradient: on torch and JAX, also compare the gradient of the sum of f's arrays times random
-            weights, in float32.
+        gradient: on torch and JAX, also compare the gradient of f's outputs, in float32.
         kwargs: keyword arguments of f, converted like ``arrays``.
         dtype: "float32" or "float64" converts all floating-point arrays first; None keeps their dtypes.
-        max_unjudged: largest share of an output's elements that need not be judged, since rounding decides an
-            index, a branch, or whether a number is finite.
+        max_unjudged: largest share of an output's elements that rounding may decide, and that are not judged.
         allow_vacuous: accept outputs that no call of the backend's namespace produced.
         skip: "library" or "library:device" -> reason not to compare it.
         xfail: likewise, of targets that may disagree; the verdicts show the reason.
 
     Raises:
-        Disagreement: an output breaks its bound, too few elements were judged, or an output is vacuous. The
-            message names the output, the worst element, and the first wrong call.
+        Disagreement: an output breaks its bound, is vacuous, or has too few elements that were judged.
         InputError: f returns no array and no number, or ``gradient`` is True and f has no gradient.
 
     >>> import numpy as np
@@ -101,23 +98,7 @@ def check_agreement(
     agreement = Agreement(getattr(f, "__qualname__", repr(f)))
     gradients = Gradient(oracle) if gradient else None
     for target in expand_targets(backends):
-        name = target_name(target)
-        try:
-            if (reason := find_reason(skip or {}, name)) is not None:
-                raise TargetUnavailable(reason)
-            backend = find_target(target)
-            backend.validate(oracle.arrays)
-        except TargetUnavailable as error:
-            agreement.skipped[name] = str(error)
-            continue
-        verdicts = oracle.judge(backend)
-        explain(oracle, backend, verdicts)
-        if gradients and (found := gradients.judge(backend)):
-            explain(oracle, backend, found, derivative=True)
-            verdicts += found
-        elif gradients:
-            agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
-        agreement.verdicts += verdicts
+        _judge_target(agreement, target, oracle, gradients, skip or {})
     if agreement.verdicts and not any(v.backend == "numpy" for v in agreement.verdicts):
         agreement.verdicts += _check_numpy(oracle)
     for verdict in agreement.verdicts:
@@ -127,6 +108,29 @@ def check_agreement(
     if not all(verdict.kind in ("agrees", "xfail") for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement
+
+
+def _judge_target(
+    agreement: Agreement, target: Any, oracle: Oracle, gradients: Gradient | None, skip: Mapping[str, str]
+) -> None:
+    """Add the verdicts on a target to ``agreement``, or the reason why it is skipped."""
+    name = target_name(target)
+    try:
+        if (reason := find_reason(skip, name)) is not None:
+            raise TargetUnavailable(reason)
+        backend = find_target(target)
+        backend.validate(oracle.arrays)
+    except TargetUnavailable as error:
+        agreement.skipped[name] = str(error)
+        return
+    verdicts = oracle.judge(backend)
+    explain(oracle, backend, verdicts)
+    agreement.verdicts += verdicts
+    if gradients and (found := gradients.judge(backend)):
+        explain(oracle, backend, found, derivative=True)
+        agreement.verdicts += found
+    elif gradients:
+        agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
 
 
 def _check_numpy(oracle: Oracle) -> list[Verdict]:

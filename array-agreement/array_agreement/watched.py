@@ -5,10 +5,11 @@ namespace. In a *wide* namespace an array declares float32 and stores float64, o
 long double. So code that reads its dtype or the eps of its dtype behaves as in the declared dtype.
 """
 
+import operator
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -45,15 +46,21 @@ def unwrap_narrow(x: Any) -> Any:
 
 def _dtype_or_type(x: Any) -> Any:
     """Return the part of an argument that decides dtypes: its dtype, the string itself, or its type."""
-    if isinstance(x, Array | np.ndarray | np.generic):
+    if isinstance(x, ARRAYS):
         return x.dtype
-    scalar_type = isinstance(x, type) and issubclass(x, np.generic)
-    return np.dtype(x) if scalar_type else x if isinstance(x, str | np.dtype) else type(x)
+    if isinstance(x, type) and issubclass(x, np.generic):
+        return np.dtype(x)
+    return x if isinstance(x, (str, np.dtype)) else type(x)
 
 
 def complex_if(x: Any, dtype: Any) -> Any:
-    """Return ``dtype``, or the complex dtype of the same precision if ``x`` is complex."""
-    return COMPLEX_DTYPES.get(dtype, dtype) if np.iscomplexobj(x) else dtype
+    """Return ``dtype``, or the complex dtype of the same precision if the array ``x`` is complex."""
+    return COMPLEX_DTYPES.get(dtype, dtype) if x.dtype.kind == "c" else dtype
+
+
+def _widen(dtype: Any) -> Any:
+    """Return the dtype that values of a declared dtype are stored in."""
+    return WIDER_DTYPES.get(dtype, dtype)
 
 
 def _narrow_long_double(x: Any) -> Any:
@@ -82,17 +89,21 @@ class Call:
     wide: bool
     dtypes: Any = None
 
+    def __post_init__(self) -> None:
+        self.leaves = [*leaves(self.args), *leaves(self.kwargs)]
+        """All arguments, without the tuples, lists and dicts that they are in."""
+        self.arrays = [x for x in self.leaves if isinstance(x, Array)]
+        """The array arguments, positional ones first."""
+
     def run(self, array: Callable[[Any], Any], dtype: Callable[[Any], Any] = lambda d: d) -> Any:
         """Call the function with ``dtype(d)`` for each dtype d and ``array(x)`` for all other arguments."""
 
         def leaf(x: Any) -> Any:
-            if isinstance(x, Array):
-                return array(x)
-            is_dtype = isinstance(x, type | np.dtype) and isinstance(_dtype_or_type(x), np.dtype)
+            is_dtype = isinstance(x, (type, np.dtype)) and isinstance(_dtype_or_type(x), np.dtype)
             return dtype(np.dtype(x)) if is_dtype else array(x)
 
         kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
-        return self.function(*tree_map(leaf, tuple(self.args)), **kwargs)
+        return self.function(*tree_map(leaf, self.args), **kwargs)
 
     def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
         """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.
@@ -102,15 +113,10 @@ class Call:
         if not self.wide:
             return self.run(array)
         try:
-            return self.run(array, lambda dtype: WIDER_DTYPES.get(dtype, dtype))
+            return self.run(array, _widen)
         except TypeError:
             double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
             return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
-
-    @cached_property
-    def arrays(self) -> list["Array"]:
-        """The array arguments, positional ones first."""
-        return [x for x in leaves([self.args, self.kwargs]) if isinstance(x, Array)]
 
 
 class WatchedNamespace:
@@ -174,7 +180,7 @@ class WatchedNamespace:
         call = Call(name, function, args, kwargs, self.wide)
         if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
-        key = tuple(map(_dtype_or_type, leaves([name, args, kwargs, tuple(kwargs)])))
+        key = (name, *kwargs, *map(_dtype_or_type, call.leaves))
         if key not in self._dtypes or name in VALUE_DTYPES:
             declared = call.run(unwrap_narrow)
             dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
@@ -184,8 +190,11 @@ class WatchedNamespace:
         result = self.hook(call)
 
         def wrap(x: Any, dtype: Any) -> Any:
-            dtype = complex_if(x, dtype)
-            return x if dtype is None else Array(self, np.asarray(x, self.storage(dtype)), dtype)
+            if dtype is None:
+                return x
+            value = np.asarray(x)
+            dtype = complex_if(value, dtype)
+            return Array(self, value.astype(self.storage(dtype), copy=False), dtype)
 
         several = isinstance(call.dtypes, tuple | list)
         if several and len(result) != len(call.dtypes):  # unstack and nonzero return a varying number
@@ -205,7 +214,7 @@ class WatchedNamespace:
 
     def storage(self, declared: Any) -> Any:
         """Return the dtype that values of a declared dtype are stored in."""
-        return WIDER_DTYPES.get(declared, declared) if self.wide else declared
+        return _widen(declared) if self.wide else declared
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
@@ -245,10 +254,9 @@ class Array(NDArrayOperatorsMixin):
         self.computed = computed
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("shape", "ndim", "size", "T", "mT"):
+        if name not in ("T", "mT"):
             raise AttributeError(f"array has no attribute {name}, expected one of the array API standard")
-        value = getattr(self.value, name)
-        return Array(self.space, value, self.dtype) if isinstance(value, np.ndarray) else value
+        return Array(self.space, getattr(self.value, name), self.dtype)
 
     def __array_namespace__(self, api_version: str | None = None) -> WatchedNamespace:
         return self.space
@@ -280,3 +288,6 @@ class Array(NDArrayOperatorsMixin):
 
 for _dunder in ("bool", "int", "float", "complex", "index", "len"):
     setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.value, f"__{d}__")())
+for _name in ("shape", "ndim", "size"):
+    setattr(Array, _name, property(operator.attrgetter(f"value.{_name}")))
+ARRAYS = (Array, np.ndarray, np.generic)
