@@ -33,14 +33,12 @@ class MeanLoss:
         self.examples = examples
         self.chunk_size = chunk_size
         self._losses = model.backend.zeros(examples.size)
-        totals = [self._total(start, start + chunk_size) for start in range(0, examples.size, chunk_size)]
+        totals = []
+        for start in range(0, examples.size, chunk_size):
+            _, y, weights = examples.part(start, min(start + chunk_size, examples.size))
+            totals.append(float(y.shape[0] if weights is None else model.backend.xp.sum(weights)))
         self._total_weight = sum(totals)
         self._shares = [total / self._total_weight for total in totals]  # of each chunk
-
-    def _total(self, start: int, stop: int) -> float:
-        if self.examples.weights is None:
-            return float(min(stop, self.examples.size) - start)
-        return float(self.model.backend.xp.sum(self.examples.weights[start:stop]))
 
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Return (L, dL/dw (n,)) at w = point (n,), and leave these parameters in the model."""
