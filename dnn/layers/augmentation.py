@@ -68,15 +68,13 @@ class RandomTranslation(Augmentation):
     kernel = "gather_rows"
     examples = ({"pixels": 1},)
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        if not training:
-            return {}
+    def training_buffers(self, batch: int) -> dict[str, Array | None]:
         height, width = self.input_shape[:2]
         n = self.pixels
         wide = (batch, height + 2 * n, width + 2 * n)
         inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
         return {
-            **super().make_buffers(batch, training),
+            **super().training_buffers(batch),
             "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # images with a border of zeros
             "places": self.backend.from_host(inside.reshape(batch, -1)),  # indices of the pixels in "wide"
         }
@@ -97,12 +95,10 @@ class Warp(Augmentation):
 
     kernel = "warp_images"
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        if not training:
-            return {}
+    def training_buffers(self, batch: int) -> dict[str, Array | None]:
         backend = self.backend
         return {
-            **super().make_buffers(batch, training),
+            **super().training_buffers(batch),
             # Start from the identity; a layer writes only the part that it changes.
             "matrix": backend.from_host(np.tile(np.eye(2, dtype=backend.dtype_name), (batch, 1, 1))),
             "moves": backend.zeros((batch, 2, *self.input_shape[:2])),

@@ -42,9 +42,10 @@ class Random(Layer):
         return {"step": np.zeros(1, dtype=np.int64)}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        return self.training_buffers(batch) if training else {}
+
+    def training_buffers(self, batch: int) -> dict[str, Array | None]:
         """Return the output buffers, the random bits, and their counters in the stream."""
-        if not training:
-            return {}
         backend = self.backend
         pairs = self.pairs()
         return {

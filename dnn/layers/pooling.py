@@ -10,8 +10,8 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.quotient import quotient
 from dnn.layers.layer import Layer, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, Border, Lengths, Sequences, Windows
-from dnn.validation.settings import Count, Flag, assign, positive_integer
+from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
+from dnn.validation.settings import Count, Flag
 
 
 class Pooling(Windows):
@@ -27,19 +27,12 @@ class Pooling(Windows):
 
     pool_size: Lengths = 2
     _: KW_ONLY
-    strides: Lengths | None = None
-    padding: Border = "valid"
     ceil_mode: Flag = False
 
+    size_name = "pool_size"
     buffers = "y", "dx"
     kernel: ClassVar[str]
     indexed: ClassVar[bool] = False  # whether the kernel stores the position of y in its window
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        strides = self.pool_size if self.strides is None else self.strides
-        padding = self.lay_windows("pool_size", self.pool_size, strides, self.padding)
-        assign(self, pool_size=self.size, strides=self.steps, padding=padding)
 
     def bind(self, backend: Backend) -> None:
         self._pool, self._pool_backward = backend.kernels(self.kernel)
@@ -142,13 +135,6 @@ class Pooling1D(Sequences, Pooling):
     pool_size: Count = 2
     _: KW_ONLY
     strides: int | None = None
-    padding: Border = "valid"
-
-    def __post_init__(self) -> None:
-        Layer.__post_init__(self)
-        strides = self.pool_size if self.strides is None else positive_integer("strides", self.strides)
-        padding = self.lay_sequence("pool_size", self.pool_size, strides, self.padding)
-        assign(self, strides=strides, padding=padding)
 
 
 class MaxPooling1D(Pooling1D, MaxPooling2D):

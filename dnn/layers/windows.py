@@ -6,7 +6,7 @@ into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, field
 from typing import Any, ClassVar
 
 from backends import Array, Backend, InputError
@@ -22,16 +22,15 @@ Border = str | int | Sequence[Lengths]
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
 
 
-def _both_axes(value: Any) -> tuple[Any, Any]:
-    """Return a value for each of two axes, given a pair or one value for both."""
-    first, second = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
-    return first, second
-
-
-def _pair(argument: str, value: Any, check: Callable[[str, Any], int] = positive_integer) -> Pair:
+def _pair(argument: str, values: Sequence[Any], check: Callable[[str, Any], int] = positive_integer) -> Pair:
     """Return a checked length for each of two axes. Raises InputError."""
-    first, second = (check(argument, n) for n in _both_axes(value))
+    first, second = (check(argument, n) for n in values)
     return first, second
+
+
+def _split(value: Any) -> Sequence[Any]:
+    """Return a value for each of two axes, or two sides, given a pair or one value for both."""
+    return value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
 
 
 class Windows(Layer):
@@ -49,39 +48,52 @@ class Windows(Layer):
     - a pair of pairs: ((top, bottom), (left, right)).
     """
 
-    padding: Border
+    padding: Border = field(default="valid", kw_only=True)
+    strides: Lengths | None = field(default=None, kw_only=True)  # None: the size
 
+    size_name: ClassVar[str]  # name of the setting with the size of a window
+    dilation: ClassVar[Lengths] = 1
+    ceil_mode = False  # whether incomplete windows at the lower and right edge count
     size: ClassVar[Pair]  # of a window
     steps: ClassVar[Pair]  # strides: distance between windows
     spacing: ClassVar[Pair]  # dilation: distance between pixels of a window
     borders: ClassVar[Padding]  # widths of the border around an image
     counted_borders: ClassVar[Padding]  # without the rows and columns that ``ceil_mode`` adds
-    ceil_mode = False  # whether incomplete windows at the lower and right edge count
 
-    def lay_windows(
-        self, size_name: str, size: Lengths, strides: Lengths, padding: Border, dilation: Lengths = 1
-    ) -> Any:
-        """Set size, strides and dilation of the windows; return the padding in its shortest form.
+    def __post_init__(self) -> None:
+        """Check the settings of the windows, and store each in one form, the padding in the shortest.
 
         Raises InputError: an invalid length, or padding that is as large as a window.
         """
-        size = _pair(size_name, size)
-        spacing = _pair("dilation", dilation)
-        assign(self, size=size, steps=_pair("strides", strides), spacing=spacing)
-        self._size_name = size_name
+        super().__post_init__()
+        name = self.size_name
+        size = _pair(name, self.both_axes(getattr(self, name)))
+        steps = size if self.strides is None else _pair("strides", self.both_axes(self.strides))
+        spacing = _pair("dilation", self.both_axes(self.dilation))
+        assign(self, size=size, steps=steps, spacing=spacing)
+        assign(self, **{name: self.as_setting(size)}, strides=self.as_setting(steps))
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(size, spacing, strict=True))
         self._given: Padding = ((0, 0), (0, 0))
-        if isinstance(padding, str):
-            look_up("padding", padding, dict.fromkeys(("valid", "same")))
-            return padding
-        rows, columns = (_pair("padding", sides, natural_number) for sides in _both_axes(padding))
+        if isinstance(self.padding, str):
+            look_up("padding", self.padding, dict.fromkeys(("valid", "same")))
+            return
+        sides = (_split(side) for side in self.both_axes(self.padding, 0))
+        rows, columns = (_pair("padding", side, natural_number) for side in sides)
         self._given = rows, columns
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
-            expected = f"less than {size_name} {size}, or a window could lie outside the image"
-            raise InputError(f"padding is {short_repr(padding)}", expected)
-        if rows[0] != rows[1] or columns[0] != columns[1]:
-            return rows, columns
-        return (rows[0], columns[0]) if rows[0] or columns[0] else "valid"
+            expected = f"less than {name} {size}, or a window could lie outside the image"
+            raise InputError(f"padding is {short_repr(self.padding)}", expected)
+        is_symmetric = rows[0] == rows[1] and columns[0] == columns[1]
+        shortest: Any = (rows[0], columns[0]) if is_symmetric else (rows, columns)
+        assign(self, padding="valid" if shortest == (0, 0) else self.as_setting(shortest))
+
+    def both_axes(self, value: Any, other: int = 1) -> Sequence[Any]:
+        """Return a setting as a pair, for rows and columns; sequences have ``other`` for rows."""
+        return _split(value)
+
+    def as_setting(self, pair: Any) -> Any:
+        """Return a pair for rows and columns as a setting has it."""
+        return pair
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, EXPECTED_IMAGES, 3)
@@ -101,7 +113,7 @@ class Windows(Layer):
                 count += 1
             if count < 1:
                 got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
-                name = self._size_name
+                name = self.size_name
                 cure = f'use a smaller {name}, padding="same", or fewer layers that shrink the image'
                 raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
@@ -121,11 +133,11 @@ class Windows(Layer):
 class Sequences(Windows):
     """Sequences (T, C) as images with one row."""
 
-    def lay_sequence(self, size_name: str, size: int, strides: int, padding: Border) -> Any:
-        """Set size and strides of the windows; return the padding in its shortest form."""
-        border: Any = padding if isinstance(padding, str) else (0, padding)
-        shortest = self.lay_windows(size_name, (1, size), (1, strides), border)
-        return shortest if isinstance(shortest, str) else shortest[1]
+    def both_axes(self, value: Any, other: int = 1) -> Sequence[Any]:
+        return other, value
+
+    def as_setting(self, pair: Any) -> Any:
+        return pair[1]
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
@@ -139,7 +151,12 @@ class Convolution(Windows, Affine):
     """Base of Conv2D and Conv1D: a small Dense on each window."""
 
     filters: Count
+    kernel_size: Lengths
+    activation: ActivationName = "linear"
+    _: KW_ONLY
+    strides: Lengths = 1
 
+    size_name = "kernel_size"
     groups = 1
 
     def channels_after(self, channels: int) -> int:
@@ -191,12 +208,8 @@ class Conv2D(Convolution):
     (28, 28, 8)
     """
 
-    kernel_size: Lengths
-    activation: ActivationName = "linear"
     _: KW_ONLY
-    strides: Lengths = 1
-    padding: Border = "valid"
-    dilation: Lengths = 1
+    dilation: Lengths = 1  # type: ignore[misc]
     groups: Count = 1
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
@@ -208,8 +221,7 @@ class Conv2D(Convolution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        padding = self.lay_windows("kernel_size", self.kernel_size, self.strides, self.padding, self.dilation)
-        assign(self, kernel_size=self.size, strides=self.steps, dilation=self.spacing, padding=padding)
+        assign(self, dilation=self.spacing)
 
 
 class Conv1D(Sequences, Convolution):
@@ -224,20 +236,13 @@ class Conv1D(Sequences, Convolution):
     """
 
     kernel_size: Count
-    activation: ActivationName = "linear"
     _: KW_ONLY
     strides: Count = 1
-    padding: str | Lengths = "valid"
 
     examples = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 4, "strides": 2, "padding": "same"},
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        padding = self.lay_sequence("kernel_size", self.kernel_size, self.strides, self.padding)
-        assign(self, padding=padding)
 
     def weight_shape(self) -> Shape:
         return super().weight_shape()[1:]
