@@ -26,6 +26,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphin
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]  # drawn in the browser; offline the source is shown
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # methods that override one of a base class are documented there
+autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
 nitpicky = True
 nitpick_ignore_regex = [
@@ -82,24 +84,16 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
 
 
 def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, given: Any, back: Any) -> Any:
-    """Remove validators in types and addresses of functions from signatures."""
+    """Remove validators in types from signatures."""
     if given is None:
         return None
     given = re.sub(r"~?(?:typing\.)?Annotated\[(\w+), [^]]*\]", r"\1", given)
-    given = re.sub(r"<(?:built-in )?function (\w+)[^>]*>", r"\1", given)
     return given.replace("<factory>", "...").replace("~collections.abc.", ""), back
 
 
-def skip_overrides(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Skip methods that override one of a base class, which documents them, and fields of named tuples."""
-    if str(getattr(obj, "__doc__", "")).startswith("Alias for field"):
-        return True
-    owner: Any = sys.modules.get(getattr(obj, "__module__", None) or "")
-    for part in getattr(obj, "__qualname__", "").split(".")[:-1]:
-        owner = getattr(owner, part, None)
-    if inspect.isclass(owner) and any(name in vars(base) for base in owner.__mro__[1:]):
-        return True
-    return None
+def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Skip the fields of named tuples, which the class documents."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
 
 
 # ----- links out of docs/: Sphinx copies linked files into the site, but not folders or other pages
@@ -117,5 +111,5 @@ def unlink(app: Sphinx, page: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", shorten)
-    app.connect("autodoc-skip-member", skip_overrides)
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("source-read", unlink)
