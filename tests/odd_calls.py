@@ -10,7 +10,6 @@ import dnn
 from backends import BackendUnavailable, InputError, get_backend
 from dnn import agreement, callbacks, checkpoints, datasets, lbfgs
 from dnn.callbacks.training_checkpoint import read_state, write_state
-from dnn.commands import rewinding, run_folder
 from dnn.interop import torch as interop
 from dnn.interop.sklearn import DNNClassifier
 
@@ -160,9 +159,6 @@ def file_calls():
         "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,
                                                            "flat": False}),
         "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),
-        "RunFolder": (run_folder.RunFolder, {"path": "run", "resume": False, "config": None}),
-        "load_run": (run_folder.load_run, {"path": "files", "open_backend": get_backend,
-                                           "allow_nonfinite": False}),
     }  # fmt: skip
 
 
@@ -180,9 +176,6 @@ def callback_calls():
                                                           "save_best_only": True}),
         "EarlyStopping": (train_with(dnn.EarlyStopping), {"monitor": "loss", "min_delta": 0.1, "patience": 1,
                                                       "mode": "min", "restore_best_weights": True}),
-        "fit_with_rewinding": (rewinding.fit_with_rewinding, {"model": model(), **DATA, "states": states,
-                                                              "callbacks": (), "max_halvings": 2,
-                                                              **trained_further()}),
     }  # fmt: skip
 
 

@@ -10,10 +10,9 @@ from dnn.distributed import Workers
 from dnn.optimizers import Optimizer
 from dnn.optimizers.schedules import scale_rate
 from dnn.sequential import Sequential
-from dnn.training.callback import Callback, require_callbacks
+from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import StateError, TrainingState
-from dnn.validation.settings import natural_number, require_kind
 
 MAX_HALVINGS = 5
 
@@ -55,12 +54,7 @@ def fit_with_rewinding(
     Returns the history of the training.
     Raises DivergedError: the loss is not finite after ``max_halvings`` halvings.
     """
-    require_callbacks(callbacks)
-    require_kind("model", model, Sequential).goal  # noqa: B018  # raises if it is not compiled
-    require_kind("states", states, TrainingCheckpoint)
-    require_kind("resume", resume, TrainingState, None)
-    max_halvings = natural_number("max_halvings", max_halvings)
-    workers = require_kind("workers", options.get("workers"), Workers, None) or Workers()
+    workers = options.get("workers") or Workers()
     optimizer = model.optimizer
     start = model.parameters.to_host()
     epochs_done = model.epochs_done

@@ -36,7 +36,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import look_up, natural_number, require_bool, require_kind, require_path
+from dnn.validation.settings import look_up, natural_number
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -98,12 +98,12 @@ class RunFolder(Callback):
 
     first_worker_only = True
 
-    def __init__(self, path: str | Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
-        self.path = require_path("path", path)
+    def __init__(self, path: Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
+        self.path = path
         self.config = config
         self._texts: dict[str, str] = {}  # text files by name, to write again if the folder vanishes
         self._is_locked = False
-        if not require_bool("resume", resume):
+        if not resume:
             require_new(self.path)
             return
         self._prepare()
@@ -202,7 +202,7 @@ def _metrics_line(epoch: int, logs: dict[str, float]) -> str:
 
 
 def load_run(
-    path: str | Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
+    path: Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
 ) -> tuple[dict[str, Any], Sequential]:
     """Return (configuration, trained model) of a run folder.
 
@@ -211,11 +211,9 @@ def load_run(
         allow_nonfinite: load weights that are NaN or infinite.
     Raises InputError: not a run folder, or a file cannot be read.
     """
-    folder = require_path("path", path)
-    config = read_config(folder)
-    _check_config(folder / CONFIG_FILE, config)
-    file = folder / MODEL_FILE
-    require_kind("open_backend", open_backend, Callable)
+    config = read_config(path)
+    _check_config(path / CONFIG_FILE, config)
+    file = path / MODEL_FILE
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 

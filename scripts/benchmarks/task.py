@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backends import InputError
 from benchmarks.settings import Settings
+from dnn.datasets import Dataset, load_dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +71,11 @@ def load(settings: Settings, device: str | None = None) -> Task:
         rng = np.random.default_rng(settings.seed)
         x = rng.integers(0, 256, size=(7000, 784), dtype=np.uint8)
         y = rng.integers(0, 10, size=7000)
-        x_train, x_test = np.split(x, [6000])
-        y_train, y_test = np.split(y, [6000])
+        data = Dataset("random", x[:6000], y[:6000], x[6000:], y[6000:], (28, 28), 10)
     else:
-        from dnn.datasets import load_dataset
-
         data = load_dataset(settings.dataset, settings.data_dir)
-        x_train = data.x_train
-        y_train = data.y_train
-        x_test = data.x_test
-        y_test = data.y_test
-    available = len(x_train)
+    available = len(data.x_train)
     n = available // settings.batch * settings.batch
     if n == 0:
         raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")
-    return Task(settings, x_train[:n], y_train[:n], x_test, y_test, device)
+    return Task(settings, data.x_train[:n], data.y_train[:n], data.x_test, data.y_test, device)

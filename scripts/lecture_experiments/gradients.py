@@ -38,11 +38,10 @@ def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, n
 
 def gradients_grid(sizes: Sizes) -> Grid:
     """Return a table with the gradient sizes of the first and last layers, one row per network."""
-    rows: Grid = []
-    for name, (first, *_, last, output) in ((name, [s[0], *s]) for name, s in sizes.items()):
+    rows = []
+    for name, found in sizes.items():
+        first = found[0]
+        last, output = found[-2:]
         cells = [f"{size:.1e}" for size in (first, last, output)]
         rows.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
-    return [
-        ["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"],
-        *rows,
-    ]
+    return [["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"], *rows]

@@ -23,14 +23,11 @@ def noise_grid(
 
     It is empty if none of the experiments has been run.
     """
-    names = [name for name in ("lecture", "relu-adam", "linear") if name in outcomes]
-    rows = [
-        [
-            EXPERIMENTS[name].about,
-            *map(format_percent, _accuracies(results.load_network(name, backend), data, seed)),
-        ]
-        for name in names
-    ]
+    rows = []
+    for name in ("lecture", "relu-adam", "linear"):
+        if name in outcomes:
+            accuracies = _accuracies(results.load_network(name, backend), data, seed)
+            rows.append([EXPERIMENTS[name].about, *map(format_percent, accuracies)])
     return [["setting", *map(str, NOISE_DEVIATIONS)], *rows] if rows else []
 
 
