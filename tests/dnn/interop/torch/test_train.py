@@ -40,6 +40,21 @@ def make_data(dtype="float64"):
     return stream.random((N, N_IN)).astype(dtype), stream.integers(0, CLASSES, N)
 
 
+def assert_fit_equals_the_twin(model, x, y, loss="categorical_crossentropy", optimizer="adam", **options):
+    """Train a compiled model and its twin with the same options; return the twin."""
+    module = twin.to_torch(model)
+    ours = model.fit(x, y, **options)
+    theirs = twin.fit(module, x, y, seed=model.seed, loss=loss, optimizer=optimizer, **options)
+    assert ours.epoch == theirs.epoch
+    assert set(ours.history) == set(theirs.history)
+    for key in set(ours.history) - {"seconds"}:
+        np.testing.assert_allclose(ours.history[key], theirs.history[key], rtol=1e-12)
+    after = model.parameters.to_host()
+    for key, p, axes in convert.twin_parameters(module):
+        np.testing.assert_allclose(after[key], p.permute(axes).detach().numpy(), rtol=1e-8, atol=1e-12)
+    return module
+
+
 NOT_IN_TORCH = {"GaussianNoise"}
 """Names of layers, activations, losses and optimizers without a counterpart in torch."""
 
@@ -146,20 +161,7 @@ def test_fit_equals_sequential_fit_in_float64(optimizer, loss):
         pytest.skip(f"torch has no {', '.join(missing)}")
     x, y = make_data()
     model = make_model(loss=loss, optimizer=optimizer)
-    module = twin.to_torch(model)
-    ours = model.fit(x, y, batch_size=8, epochs=3, validation_data=(x, y))
-    theirs = twin.fit(
-        module, x, y, batch_size=8, epochs=3, validation_data=(x, y), seed=model.seed,
-        loss=loss, optimizer=optimizer,
-    )  # fmt: skip
-    assert ours.epoch == theirs.epoch
-    assert set(ours.history) == set(theirs.history)
-    for key in set(ours.history) - {"seconds"}:
-        np.testing.assert_allclose(ours.history[key], theirs.history[key], rtol=1e-12)
-    after = model.parameters.to_host()
-    for key, p, axes in convert.twin_parameters(module):
-        values = p.permute(axes).detach().numpy()
-        np.testing.assert_allclose(after[key], values, rtol=1e-10, atol=1e-12)
+    assert_fit_equals_the_twin(model, x, y, loss, optimizer, batch_size=8, epochs=3, validation_data=(x, y))
 
 
 def test_evaluate_works_in_batches_and_restores_the_mode():
@@ -210,33 +212,19 @@ def test_accuracy_of_one_output_equals_sequential(loss):
     y = (y == 0).astype(np.int64)
     model = build_network([Dense(1)], (N_IN,), NUMPY64)
     model.compile(loss, metrics=("accuracy",))
-    module = twin.to_torch(model)
-    options = {"batch_size": 8, "epochs": 3, "validation_data": (x, y)}
-    ours = model.fit(x, y, **options).history
-    theirs = twin.fit(module, x, y, loss=loss, seed=model.seed, **options).history
-    for name in set(ours) - {"seconds"}:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-12)
+    assert_fit_equals_the_twin(model, x, y, loss, batch_size=8, epochs=3, validation_data=(x, y))
 
 
 def test_fit_follows_a_schedule_past_its_end():
-    x, y = make_data()
     optimizer = Adam(LinearDecay(0.01, steps=10))
     model = make_model(loss="categorical_crossentropy", optimizer=optimizer)
-    module = twin.to_torch(model)
-    model.fit(x, y, batch_size=8, epochs=2)
-    twin.fit(module, x, y, batch_size=8, epochs=2, seed=model.seed, optimizer=optimizer)
-    after = model.parameters.to_host()["first.W"]
-    np.testing.assert_allclose(after, module[0].weight.T.detach().numpy(), rtol=1e-10, atol=1e-12)
+    assert_fit_equals_the_twin(model, *make_data(), optimizer=optimizer, batch_size=8, epochs=2)
 
 
 def test_bytes_are_scaled_as_in_sequential():
-    stream = np.random.default_rng(1)
-    x, (_, y) = stream.integers(0, 256, (N, N_IN), dtype=np.uint8), make_data()
+    x = np.random.default_rng(1).integers(0, 256, (N, N_IN), dtype=np.uint8)
     model = make_model(loss="categorical_crossentropy")
-    module = twin.to_torch(model)
-    ours = model.fit(x, y, batch_size=10).history["loss"]
-    theirs = twin.fit(module, x, y, batch_size=10, seed=model.seed).history["loss"]
-    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert_fit_equals_the_twin(model, x, make_data()[1], batch_size=10)
 
 
 @pytest.mark.parametrize(
