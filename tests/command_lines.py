@@ -28,7 +28,8 @@ def run_here(script, *arguments, cwd="."):
     path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
     out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
-        mock.patch.object(log, "handlers", [*log.handlers]),  # drops the command's own handler afterwards
+        mock.patch.object(log, "handlers", []),  # drops the command's own handler afterwards
+        mock.patch.object(log, "setLevel"),
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),

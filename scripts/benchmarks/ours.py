@@ -25,7 +25,6 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
         [*first, *hidden, Dense(10, "softmax")],
         input_shape=(task.x.shape[1],),
         backend=backend,
-        seed=task.settings.seed,
     )
     model.compile(metrics=())
     return model

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from _workers import Answer, ask
 
-from benchmarks.contenders import available, environment
+from backends import BackendUnavailable
+from benchmarks.contenders import CPU_CONTENDERS, environment
 from benchmarks.settings import Settings
 from benchmarks.worker import measure
 
@@ -32,26 +33,26 @@ def rotate(
 ) -> Results:
     """Time one slice of each contender in each rotation.
 
-    A contender that fails is dropped from then on.
-
     Args:
-        names: contenders; None: all that are ``available``.
+        names: contenders that must run; None: CPU_CONTENDERS, without those that fail.
         settings: its number of updates is divided among the slices.
         report: receives a line after each slice.
+    Raises BackendUnavailable: a contender in ``names`` fails.
     """
-    able, missing = available(names)
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
-    results = Results(settings, {name: [] for name in able}, missing)
+    results = Results(settings, {name: [] for name in names or CPU_CONTENDERS})
     workers = {
         name: ask(
             measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
         )
-        for name in able
+        for name in results.runs
     }
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
             answer = next(workers[name])
             if "reason" in answer:
+                if names:
+                    raise BackendUnavailable(f"contender {name!r} cannot run: {answer['reason']}")
                 del results.runs[name]
                 message = results.missing[name] = answer["reason"]
             else:

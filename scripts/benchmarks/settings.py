@@ -26,7 +26,6 @@ class Settings:
     # Updates per slice. Contenders that train full epochs in one call are timed an epoch at a time.
     slice: int = 100
     threads: int | None = None  # threads per matrix product; None: the library's default
-    seed: int = 0  # seed of weights and shuffles
 
     def __post_init__(self) -> None:
         look_up("dataset", self.dataset, dict.fromkeys(DATASETS))

@@ -97,15 +97,13 @@ def _error_response(code: int, sentence: str) -> JSONResponse:
 async def _read_body(request: Request) -> bytes:
     """Return the request's body. Raises HTTPException: it is too large, or does not arrive in time."""
     content = bytearray()
-    too_large = HTTPException(413, f"the picture is too large, expected at most {MAX_MEGABYTES} MB")
-    if int(request.headers.get("content-length", 0)) > MAX_MEGABYTES * 1_000_000:
-        raise too_large
     try:
         async with asyncio.timeout(RECEIVE_TIMEOUT_SECONDS):
             async for part in request.stream():
                 content += part
                 if len(content) > MAX_MEGABYTES * 1_000_000:
-                    raise too_large
+                    expected = f"expected at most {MAX_MEGABYTES} MB"
+                    raise HTTPException(413, f"the picture is too large, {expected}")
     except TimeoutError:
         raise HTTPException(408, f"the picture did not arrive within {RECEIVE_TIMEOUT_SECONDS} s") from None
     return bytes(content)
