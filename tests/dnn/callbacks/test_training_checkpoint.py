@@ -1,0 +1,150 @@
+"""States on the disk: which ones are kept, and what a full disk or an unreadable file does."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+from helpers import small_data, small_model
+
+from dnn.callbacks import training_checkpoint
+from dnn.callbacks.training_checkpoint import (
+    FORMAT,
+    VERSION,
+    TrainingCheckpoint,
+    best_epoch,
+    latest_state,
+    read_state,
+    state_files,
+    write_state,
+)
+from dnn.io import safetensors as tensor_files
+from dnn.training.state import StateError, TrainingState
+
+EPOCHS = 3
+
+
+def test_rejects_newer_versions(tmp_path):
+    path = tmp_path / "state.safetensors"
+    tensor_files.write(path, FORMAT, VERSION + 1, {}, {})
+    with pytest.raises(StateError, match=f"version {VERSION + 1}, this release reads {VERSION}"):
+        read_state(path)
+
+
+def fit(checkpoints):
+    """Train for EPOCHS of eight updates, with validation."""
+    x, y = small_data(61)
+    options = {"batch_size": 8, "epochs": EPOCHS, "validation_data": (x[:20], y[:20])}
+    return small_model().fit(x, y, callbacks=[checkpoints], **options)
+
+
+def made_up(epoch, updates, losses=()):
+    return TrainingState(epoch, updates, {}, {"val_loss": list(losses)}, {"a": np.zeros(1)})
+
+
+def test_keeps_the_latest_and_the_best_states(tmp_path):
+    checkpoints = TrainingCheckpoint(tmp_path, every=10, max_to_keep=2)
+    losses = [0.5, 0.2, 0.4, 0.3]
+    for epoch in range(1, 5):
+        checkpoints.save(made_up(epoch, 10, losses[: epoch - 1]))
+        checkpoints.save(made_up(epoch + 1, 0, losses[:epoch]))
+    names = sorted(path.name for path in state_files(tmp_path))
+    assert best_epoch({"val_loss": losses}) == 2
+    assert names == [f"state-{e:05d}-{u:07d}.safetensors" for e, u in ((3, 0), (4, 10), (5, 0))]
+    latest = latest_state(tmp_path)
+    assert (latest.epoch, latest.updates) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("history", "best"),
+    [
+        ({"val_loss": [2.0, 1.0, 1.0], "loss": [1.0, 2.0, 3.0]}, 2),
+        ({"loss": [3.0, 2.0, 1.0]}, 3),
+        ({"val_loss": [float("nan"), 2.0, float("inf")]}, 2),
+        ({"val_loss": [], "loss": []}, None),
+    ],
+)
+def test_the_best_epoch_is_the_first_with_the_lowest_loss(history, best):
+    assert best_epoch(history) == best
+
+
+def test_a_training_leaves_its_last_three_states_and_the_best_epochs(tmp_path):
+    """Eight updates an epoch: a state after the fourth, and after each epoch with its validation."""
+    losses = fit(TrainingCheckpoint(tmp_path, every=4)).history["val_loss"]
+    kept = {(3, 0), (3, 4), (4, 0), (2 + int(np.argmin(losses)), 0)}
+    assert [path.name for path in state_files(tmp_path)] == [
+        f"state-{epoch:05d}-{updates:07d}.safetensors" for epoch, updates in sorted(kept)
+    ]
+
+
+def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp_path):
+    """Unreadable states and those of other trainings remain; optimizer and library may differ."""
+
+    def state(epoch, value=0.0, **changed):
+        facts = {"seed": 1, "optimizer": "one", "made_with": {}, **changed}
+        return TrainingState(epoch, 0, facts, {}, {"a": np.array([0.0, value]), "b": np.zeros(1)})
+
+    other = {"optimizer": "other", "made_with": {"numpy": "1"}}
+    for epoch, changed in ((2, {"seed": 2}), (3, {}), (4, other)):
+        write_state(state(epoch, **changed), tmp_path / f"state-{epoch:05d}-0000000.safetensors")
+    (tmp_path / "state-00001-0000000.safetensors").write_bytes(b"rubbish")
+    checkpoints = TrainingCheckpoint(tmp_path, max_to_keep=1)
+    assert checkpoints.rewind_state() is None
+    assert checkpoints.save(state(5))
+    assert not checkpoints.save(state(6, np.nan))
+    assert [path.name[10] for path in state_files(tmp_path)] == ["1", "2", "5"]
+    assert checkpoints.rewind_state().epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "left"), [(errno.ENOSPC, "34"), (errno.EDQUOT, "34"), (errno.EACCES, "23")]
+)
+def test_a_full_disk_removes_the_oldest_of_several_states(tmp_path, monkeypatch, number, left):
+    checkpoints = TrainingCheckpoint(tmp_path)
+    assert [checkpoints.save(made_up(epoch, 0)) for epoch in (2, 3)] == [True, True]
+
+    def full(state, path):
+        if len(state_files(tmp_path)) > 1:
+            raise OSError(number, os.strerror(number))
+        write_state(state, path)
+
+    monkeypatch.setattr(training_checkpoint, "write_state", full)
+    assert checkpoints.save(made_up(4, 0)) == (left == "34")
+    assert "".join(path.name[10] for path in state_files(tmp_path)) == left
+
+
+def test_skips_an_unreadable_newest_state(tmp_path, caplog):
+    checkpoints = TrainingCheckpoint(tmp_path)
+    checkpoints.save(made_up(2, 0))
+    checkpoints.save(made_up(3, 0))
+    state_files(tmp_path)[-1].write_bytes(b"rubbish")
+    assert latest_state(tmp_path).epoch == 2
+    assert "trying an older one" in caplog.text
+    with pytest.raises(StateError, match="no training state that can be read"):
+        latest_state(tmp_path / "nowhere")
+
+
+def test_a_failed_write_warns_and_training_continues(tmp_path, caplog):
+    history = fit(TrainingCheckpoint(tmp_path / "gone", every=3))
+    assert len(history.epoch) == EPOCHS
+    assert caplog.text.count("cannot be written") == 1  # for nine equal failures
+
+
+def test_a_full_disk_keeps_the_only_older_state(tmp_path, monkeypatch, caplog):
+    checkpoints, full = TrainingCheckpoint(tmp_path, max_to_keep=1), OSError(28, "No space left on device")
+    assert checkpoints.save(made_up(2, 0))
+
+    def refuse(handle):
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        assert not checkpoints.save(made_up(3, 0))
+        assert not checkpoints.save(made_up(4, 0))
+    assert [path.name for path in tmp_path.iterdir()] == ["state-00002-0000000.safetensors"]
+    assert latest_state(tmp_path).epoch == 2
+    assert checkpoints.save(made_up(5, 0))
+    said = caplog.text.splitlines()
+    assert len(said) == 2
+    assert "No space left on device" in said[0]
+    assert "can be written again" in said[1]
