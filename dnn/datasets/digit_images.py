@@ -17,16 +17,8 @@ from PIL import Image, ImageFilter
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import Floats, box, remove_cut_off, remove_frame, remove_lines
-from dnn.datasets.pictures import (
-    MAX_MEGAPIXELS,
-    MAX_PIXELS,
-    MAX_UPLOAD_BYTES,
-    Grey,
-    decode,
-    grey_pages,
-    open_picture,
-)
-from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
+from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
+from dnn.validation.settings import require_bool, require_path
 
 WORK_SIDE = 300  # pixels; larger pages are averaged down towards this, for less noise and less work
 MIN_EDGE = 0.08  # share of the strongest ink; weaker pixels around the ink are JPEG artefacts
@@ -65,11 +57,7 @@ def load_digit_image(
     >>> load_digit_image("seven.png").shape  # doctest: +SKIP
     (28, 28)
     """
-    require_list("image_shape", image_shape)
-    shape = tuple(positive_integer("image_shape", side) for side in image_shape)
-    if len(shape) != 2:
-        raise InputError(f"image_shape is {shape}, expected (height, width), both at least 1")
-    require(math.prod(shape) <= MAX_PIXELS, "image_shape", shape, f"at most {MAX_MEGAPIXELS} megapixels")
+    shape = require_size("image_shape", image_shape)
     require_bool("deskew", deskew)
     if isinstance(path, bytes):
         named: object = "the picture"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backends.errors import InputError, reraise
-from dnn.datasets.pictures import MAX_MEGAPIXELS, MAX_PIXELS, grey_pages, open_picture
-from dnn.validation.settings import positive_integer, require, require_bool, require_list, require_path
+from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
+from dnn.validation.settings import require_bool, require_path
 
 
 class ImageFolder(NamedTuple):
@@ -36,10 +36,7 @@ def load_image_folder(
     Raises InputError: no such folder, no class, a class without pictures, or a file that is not a PNG, JPEG,
     GIF, BMP or WebP picture. The message names it.
     """
-    require_list("size", size)
-    require(len(size) == 2, "size", size, "(height, width)")
-    height, width = (positive_integer("size", side) for side in size)
-    require(height * width <= MAX_PIXELS, "size", size, f"at most {MAX_MEGAPIXELS} megapixels")
+    height, width = require_size("size", size)
     grey = require_bool("grey", grey)
     flat = require_bool("flat", flat)
     folders = [folder for folder in _list_visible(require_path("path", path)) if folder.is_dir()]
@@ -52,8 +49,7 @@ def load_image_folder(
         if grey or image.mode.startswith("I"):
             image = grey_pages(image)[0]
         elif image.has_transparency_data:
-            layer = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+            image = composite(image, "white")
         image = image.convert("L" if grey else "RGB").resize((width, height), Image.Resampling.BILINEAR)
         row[...] = np.asarray(image).reshape(row.shape)
     y = np.asarray([number for number, _ in files], np.int64)

@@ -3,6 +3,7 @@
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from backends.errors import InputError
+from dnn.validation.settings import positive_integer, require, require_list
 
 Grey = NDArray[np.uint8]
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # excludes formats that run a program, such as EPS
@@ -18,6 +20,15 @@ MAX_MEGAPIXELS = 50  # phone photos have 12 to 50; larger files are bombs or mis
 MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
 MAX_UPLOAD_BYTES = 80_000_000  # memory of a decoded upload
 MAX_UPLOAD_PIXELS = 1_000_000  # larger uploads are averaged down to at most this
+
+
+def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
+    """Return (height, width). Raises InputError: not two integers from 1, or above 50 megapixels."""
+    require_list(argument, value)
+    require(len(value) == 2, argument, value, "(height, width)")
+    height, width = (positive_integer(argument, side) for side in value)
+    require(height * width <= MAX_PIXELS, argument, value, f"at most {MAX_MEGAPIXELS} megapixels")
+    return height, width
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -111,6 +122,10 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
     if not image.has_transparency_data:
         colours = image.convert("RGB")
         return [colours.convert("L"), *(colours.split() if for_ink and image.mode not in ("1", "L") else ())]
+    return [composite(image, colour).convert("L") for colour in ("white", "black")]
+
+
+def composite(image: Image.Image, colour: str) -> Image.Image:
+    """Return a transparent image on a ground of this colour."""
     layer = image.convert("RGBA")
-    grounds = (Image.new("RGBA", layer.size, colour) for colour in ("white", "black"))
-    return [Image.alpha_composite(ground, layer).convert("L") for ground in grounds]
+    return Image.alpha_composite(Image.new("RGBA", layer.size, colour), layer)

@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 
 from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
-from dnn.datasets.paper import _share_nearby
 from dnn.datasets.pictures import grey_pages
 
 
@@ -170,18 +169,6 @@ def test_background_plane_ignores_ink_at_the_border():
     plane, noise = digit_images._fit_plane(grey, border)
     np.testing.assert_allclose(plane, 180 - 0.4 * x + 0.2 * y, atol=1.0)
     assert noise == pytest.approx(2.0, rel=0.1)
-
-
-def test_ink_shape():
-    assert digit_images._ink_shape((28, 56)) == (20, 40)
-    assert digit_images._ink_shape((19, 20)) == (19, 14)
-
-
-def test_share_nearby():
-    mask = np.random.default_rng(3).random((9, 40)) < 0.1
-    for far in (1, 3):
-        wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
-        np.testing.assert_allclose(_share_nearby(mask, far), wanted)
 
 
 # Kinds of files; tests/dnn/datasets/test_hostile_pictures.py goes through all modes and formats

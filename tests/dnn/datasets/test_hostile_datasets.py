@@ -1,17 +1,12 @@
 """Broken data set files are rejected with one sentence or give images and labels that fit.
 
-Two processes fetch into one folder at once. Generated inputs: 2 x 350 broken files and 60 trees with special
-files, 760 in all.
+Generated inputs: 2 x 350 broken files and 60 trees with special files, 760 in all.
 """
 
 import os
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS
 from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 from small_sets import small_set, write_raw_files
@@ -74,70 +69,3 @@ def test_rejects_special_files(small_files, tmp_path, tried_sources):
         assert "\n" not in str(caught.value)
         assert not (root / "nothing").exists() or kind == "link to nothing"
         assert raw.parent.parent == root
-
-
-FETCH = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-import hashlib
-from small_sets import small_set
-from dnn.datasets import download as fetch
-from dnn.datasets import load_dataset
-
-root, go = Path(sys.argv[1]), Path(sys.argv[2])
-files = small_set()
-lengths = {{n: range(0, 16 if "images" in n else 8, 4) for n in files}}
-headers = {{n: tuple(int.from_bytes(c[i : i + 4], "big") for i in lengths[n]) for n, c in files.items()}}
-fetch.RAW_FILES = {{n: (len(c), headers[n], hashlib.md5(c).hexdigest()) for n, c in files.items()}}
-
-def source(dataset, names, into):
-    (go.parent / ("here-" + sys.argv[3])).touch()
-    while not go.exists():
-        time.sleep(0.005)
-    for name in names:
-        with open(into / name, "wb") as file:
-            for start in range(0, len(files[name]), 97):
-                file.write(files[name][start : start + 97])
-                file.flush()
-                time.sleep(0.0002)
-
-fetch.fetch_from_torchvision = source
-print(load_dataset("mnist", root).x_train.sum())
-"""
-
-
-def test_two_processes_fetch_complete_files_into_one_folder(small_files, tmp_path):
-    """Each process writes its own temporary files while the other fetches; both end with all files."""
-    root, go = tmp_path / "data", tmp_path / "go"
-    code = FETCH.format(tests=os.path.dirname(__file__))
-    repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(root), str(go), str(i)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=repository,
-        )
-        for i in range(2)
-    ]  # fmt: skip
-    try:
-        deadline = time.monotonic() + MAX_SECONDS
-        while not all((tmp_path / f"here-{i}").exists() for i in range(2)):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        go.touch()
-        while any(process.poll() is None for process in processes):
-            assert time.monotonic() < deadline
-            for name, content in small_files.items():  # a file under its final name is complete
-                path = root / "MNIST" / "raw" / name
-                assert not path.exists() or path.read_bytes() == content
-            time.sleep(0.001)
-        answers = [process.communicate(timeout=MAX_SECONDS) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert [process.returncode for process in processes] == [0, 0], answers
-    sums = {int(out) for out, _ in answers}
-    assert sums == {int(np.frombuffer(small_files["train-images-idx3-ubyte"], np.uint8)[16:].sum(dtype=int))}
-    raw = root / "MNIST" / "raw"
-    assert {path.name: path.read_bytes() for path in raw.iterdir()} == small_files

@@ -6,7 +6,6 @@ import scipy.sparse
 from helpers import input_error, same_bits
 
 from dnn.validation import arrays as inputs
-from dnn.validation.settings import positive_integer
 
 F4 = np.float32
 X = np.ones((4, 2, 3), dtype=F4)
@@ -120,16 +119,6 @@ def test_class_numbers_become_int64(backend, dtype):
         there = inputs.validate_targets(backend, "y", y, 4, 3)
         assert backend.owns(there)
         assert same_bits(backend.to_host(there), np.asarray([0, 2, 1, 2]))
-
-
-@pytest.mark.parametrize("value", [0, -1, 1.0, "3", None, True])
-def test_positive_integer_rejects_other_values(value):
-    with input_error(r"epochs is .*expected an integer of at least 1"):
-        positive_integer("epochs", value)
-
-
-def test_positive_integer():
-    assert type(positive_integer("n", np.int32(3))) is int
 
 
 def test_one_output_accepts_one_value_per_example(backend):

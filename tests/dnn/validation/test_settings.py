@@ -18,8 +18,8 @@ ANY = partial(settings.require_number, low=-inf)
 @pytest.mark.parametrize(
     ("check", "kind", "taken", "refused"),
     [
-        (settings.positive_integer, int, [1, np.int64(1), 2**63 - 1], [0, True, 1.0, 2**63]),
-        (settings.natural_number, int, [0, 2**63 - 1], [-1, True, 0.0, 2**63]),
+        (settings.positive_integer, int, [1, np.int64(1), 2**63 - 1], [0, -1, True, 1.0, "3", None, 2**63]),
+        (settings.natural_number, int, [0, np.int32(3), 2**63 - 1], [-1, True, 0.0, 2**63]),
         (settings.require_integer, int, [0, 1 - 2**63, 2**63 - 1, None], [True, 1.0, 2**63, -(2**63)]),
         (settings.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
         (SHARE, float, [0, 0.0, BELOW_1], [1, 1.0, -TINY, True, nan, "0.5", None]),
