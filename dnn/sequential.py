@@ -121,7 +121,7 @@ class Sequential(Network):
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
-        callbacks = add_progress(callbacks, verbose, workers.is_first)
+        callbacks = add_progress(callbacks, verbose)
         pipeline = self.input_pipeline
         if has_batches(x, y):
             validation = pipeline.validate_stream(x, validation_split, validation_data, sample_weight, resume)

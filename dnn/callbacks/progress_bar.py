@@ -98,12 +98,10 @@ def require_verbose(verbose: str | int) -> None:
     require(fits, "verbose", verbose, "'auto', 0, 1 or 2")
 
 
-def add_progress(
-    callbacks: Sequence[Callback] | None, verbose: str | int, is_first_worker: bool
-) -> list[Callback]:
+def add_progress(callbacks: Sequence[Callback] | None, verbose: str | int) -> list[Callback]:
     """Return the callbacks of ``fit``, with one for ``verbose`` unless they already show progress.
 
-    Only the first worker shows progress. Raises InputError: invalid callbacks, or another value of verbose.
+    Raises InputError: invalid callbacks, or another value of verbose.
     """
     callbacks = () if callbacks is None else callbacks
     require_callbacks(callbacks)
@@ -113,4 +111,4 @@ def add_progress(
     notebook = type(sys.stdout).__module__.startswith("ipykernel")
     quiet = verbose == 0 or (verbose == "auto" and not notebook and not isinstance(shown, LiveProgress))
     quiet = quiet or any(isinstance(callback, PlainProgress) for callback in callbacks)
-    return [*callbacks] if quiet or not is_first_worker else [*callbacks, shown]
+    return [*callbacks] if quiet else [*callbacks, shown]

@@ -1,7 +1,5 @@
 """LeakyReLU, ELU and GELU: with default settings as the named activations, with other settings as torch."""
 
-import math
-
 import mpmath
 import numpy as np
 import pytest
@@ -61,7 +59,7 @@ def test_settings_match_torch(make_backend, backend_id, case):
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict", "cupy"])
 @both_dtypes
 def test_exact_gelu_keeps_its_digits(make_backend, backend_id, dtype):
-    """Also below 0, where torch's 1 + erf cancels; Phi is compared with math.erfc."""
+    """Also below 0, where torch's 1 + erf cancels."""
     low = -37.0 if dtype == "float64" else -12.5  # further out the result is subnormal
     drawn = np.random.default_rng(0).normal(size=300)
     x = np.concatenate([np.linspace(low, 12, 700), drawn, [1e-30, -1e-30]]).astype(dtype)[None, :]
@@ -73,8 +71,6 @@ def test_exact_gelu_keeps_its_digits(make_backend, backend_id, dtype):
     eps = float(np.finfo(dtype).eps)
     assert np.max(np.abs(y[0] - wanted) / np.abs(wanted)) <= 5 * eps
     assert np.max(np.abs(dx[0] - slopes)) <= 3 * eps  # it crosses 0 near -0.75
-    share = np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in x[0] if v > -5.0])
-    np.testing.assert_allclose((y / x)[0][x[0] > -5.0], share, rtol=20 * eps)
 
 
 def test_exact_gelu_far_out():
