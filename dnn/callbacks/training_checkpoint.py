@@ -5,7 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator
-from math import isfinite, isnan
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,7 @@ def best_epoch(history: dict[str, list[float]]) -> int | None:
 def write_state(state: TrainingState, path: Path) -> None:
     """Write a state atomically. Raises OSError: the file cannot be written."""
     past = require_kind("state", state, TrainingState).history
-    history = {n: [v if isfinite(v) else str(v) for v in values] for n, values in past.items()}
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": history}
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": past}
     tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
 
 
@@ -62,8 +61,7 @@ def read_state(path: Path) -> TrainingState:
         require_kind("facts", state.facts, dict)
         past: dict[str, Any] = require_kind("history", state.history, dict)
         for name, values in past.items():
-            texts = "nan", "inf", "-inf"  # strings, because JSON has no such numbers
-            fits = isinstance(values, list) and all(type(v) in (int, float) or v in texts for v in values)
+            fits = isinstance(values, list) and all(type(value) in (int, float) for value in values)
             require(fits, f"history {name!r}", values, "a list of numbers")
             past[name] = [float(value) for value in values]
         if len({len(values) for values in state.history.values()}) > 1:
@@ -167,7 +165,7 @@ class TrainingCheckpoint(Callback):
             resumed: state at which this training began; None: at the start.
         """
         paths = (self._saved or []) if resumed is None else self._own_states(resumed)
-        states = _readable_states([*paths], lambda _: None)
+        states = _readable_states(paths)
         latest = next(states, None)
         for n_since, state in enumerate(states, 1):
             if latest is None or n_since >= self.max_to_keep:
@@ -185,15 +183,13 @@ class TrainingCheckpoint(Callback):
                 path.unlink(missing_ok=True)
 
 
-def _readable_states(
-    paths: list[Path], unreadable: Callable[[StateError], object]
-) -> Iterator[TrainingState]:
-    """Yield the readable states, the last first; call ``unreadable`` with the error of each other one."""
+def _readable_states(paths: list[Path]) -> Iterator[TrainingState]:
+    """Yield the readable states, the last first, and warn about the others."""
     for path in reversed(paths):
         try:
             yield read_state(path)
         except StateError as error:
-            unreadable(error)
+            warn(f"{error}; trying an older one")
 
 
 def _is_same_training(path: Path, state: TrainingState) -> bool:
@@ -208,8 +204,7 @@ def _is_same_training(path: Path, state: TrainingState) -> bool:
 
 def latest_state(folder: Path) -> TrainingState:
     """Return the latest readable state in a folder, and warn about later ones. Raises StateError: none."""
-    files = state_files(require_path("folder", folder))
-    state = next(_readable_states(files, lambda error: warn(f"{error}; trying an older one")), None)
+    state = next(_readable_states(state_files(require_path("folder", folder))), None)
     if state is None:
         raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
     return state

@@ -1,5 +1,8 @@
 """Clean a page: remove a frame, ruled or squared lines, and parts that the page's edge cuts off."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,22 +100,23 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
         near: the ink with widened strokes; its components are the ones tested.
     """
     inner = np.zeros_like(core)
-    for part in components(near)[:50]:
+    for part in islice(components(near), 50):
         if not (part[[0, 1, -2, -1]].any() or part[:, [0, 1, -2, -1]].any()):
             inner |= part & core
     enough = inner.any() and max(np.ptp(where) for where in inner.nonzero()) > 0.2 * min(core.shape)
     return inner if enough else core
 
 
-def components(mask: Mask) -> list[Mask]:
-    """Return the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
+def components(mask: Mask) -> Iterator[Mask]:
+    """Yield the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
     labels = np.zeros(mask.shape, int)
     spread = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while not np.array_equal(spread, labels):
         labels = spread
         spread = _along_rows(_along_rows(spread).T).T
     names, sizes = np.unique(labels[mask], return_counts=True)
-    return [labels == name for name in names[np.argsort(-sizes)]]
+    for name in names[np.argsort(-sizes)]:
+        yield labels == name
 
 
 def _along_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ Generated inputs: 800 broken pictures, 150 headers of huge ones and 100 unusual 
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zlib
 
@@ -126,6 +127,19 @@ def test_huge_pictures_are_rejected_by_their_header(tmp_path):
         path.write_bytes(png(width, height, zlib.compress(content), *form))
         text = str(attempt(load_digit_image, path).error)
         assert ("is too large" in text) == (width * height > 50_000_000)
+
+
+def test_thousands_of_dots_take_little_memory():
+    page = np.full((599, 599), 255, np.uint8)
+    for row, column in np.ndindex(3, 3):
+        page[30 + row : 570 : 7, 30 + column : 570 : 7] = 0
+    content = encode(Image.fromarray(page), "PNG")
+    tracemalloc.start()
+    try:
+        attempt(load_digit_image, content)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_image_modes_and_formats_are_read_alike(tmp_path):

@@ -202,7 +202,7 @@ def test_components_match_scipy():
     for shape in ((1, 1), (1, 9), (30, 40), (41, 17)):
         mask = rng.random(shape) < 0.55
         labels, count = ndimage.label(mask)
-        parts = components(mask)
+        parts = list(components(mask))
         assert len(parts) == count
         assert sorted(part.tobytes() for part in parts) == sorted(
             (labels == n).tobytes() for n in range(1, count + 1)
