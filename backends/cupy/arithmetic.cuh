@@ -40,24 +40,12 @@ DNN_HD T activate_backward(int kind, T dy, T y) {
     return kind == 3 && y <= T(0) ? T(0) : dy;
 }
 
-// ----- softmax with cross-entropy; maximum and total are a row's maximum and its sum of exponentials
+// ----- softmax with cross-entropy
 
 // The larger of two numbers; NaN if either is NaN, which fmax would ignore.
 template <class T>
 DNN_HD T larger(T a, T b) {
     return (a > b || a != a) ? a : b;
-}
-
-// Class c's term of a row's loss: t_c (log sum_k exp(z_k - max) - (z_c - max)), and 0 if t_c is 0.
-template <class T>
-DNN_HD T cross_entropy_term(T t, T z, T maximum, T total) {
-    return t == T(0) ? T(0) : t * (log(total) - (z - maximum));
-}
-
-// (p_c sum_k t_k - t_c) / B
-template <class T>
-DNN_HD T cross_entropy_gradient(T t, T sum_t, T z, T maximum, T total, T batch) {
-    return (exp(z - maximum) / total * sum_t - t) / batch;
 }
 
 // Whether z of another class ranks before the target's, as in argmax: NaN is the largest; `before` breaks ties.

@@ -39,12 +39,8 @@ def dense_backward(
     xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
 ) -> None:
     dW, db, dx = gradients
-    if all(a.flags.c_contiguous for a in (dy, y, dz, db)):
-        blocks = (-(-dy.shape[1] // 32),)
-        compilation.launch("backward_and_sums", blocks, (32, 32), KINDS.index(kind), dy, y, *dy.shape, dz, db)
-    else:
-        compilation.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
-        xp.sum(dz, axis=0, out=db)
+    compilation.elementwise("activation_backward")(KINDS.index(kind), dy, y, dz)
+    xp.sum(dz, axis=0, out=db)
     xp.matmul(x.T, dz, out=dW)
     if dx is not None:
         xp.matmul(dz, W.T, out=dx)
@@ -53,6 +49,7 @@ def dense_backward(
 ROWS_PER_BLOCK = 4  # one warp per row
 
 
+@override(kinds=("integer",))
 def softmax_cross_entropy(
     xp: Any, kind: str, logits: Array, targets: Array, losses: Array, dlogits: Array
 ) -> None:
@@ -64,9 +61,8 @@ def softmax_cross_entropy(
         return
     blocks = (-(-batch // ROWS_PER_BLOCK),)
     reads = (xp.ascontiguousarray(a) for a in (logits, targets))
-    name = f"softmax_cross_entropy_{kind}"
-    sizes = logits.shape
-    compilation.launch(name, blocks, (32, ROWS_PER_BLOCK), *reads, *sizes, losses, dlogits)
+    block = (32, ROWS_PER_BLOCK)
+    compilation.launch("softmax_cross_entropy", blocks, block, *reads, *logits.shape, losses, dlogits)
 
 
 def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:

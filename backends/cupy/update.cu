@@ -129,8 +129,7 @@ __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int 
 
 // The output layer: logits, softmax, loss and its gradient, and whether the prediction is correct (1 or 0). One warp
 // per row.
-template <class M>
-__device__ void output_layer(const M& x, const REAL* W, const REAL* b, const long long* targets,
+__device__ void output_layer(const Matrix& x, const REAL* W, const REAL* b, const long long* targets,
                              const long long* batch_rows, int classes, REAL* losses, REAL* correct, REAL* dlogits) {
     const int CLASSES_PER_PASS = 8;
     const long long row = row_of_warp();
@@ -139,7 +138,7 @@ __device__ void output_layer(const M& x, const REAL* W, const REAL* b, const lon
     for (int first = 0; first < classes; first += CLASSES_PER_PASS) {
         REAL sums[CLASSES_PER_PASS] = {};
         for (int k = threadIdx.x; k < x.width; k += 32) {
-            const REAL value = x.value(x.load(row, k), row, k);
+            const REAL value = x.load(row, k);
             for (int c = 0; c < CLASSES_PER_PASS; ++c)
                 if (first + c < classes) sums[c] += value * W[static_cast<long long>(k) * classes + first + c];
         }
@@ -155,7 +154,7 @@ __device__ void output_layer(const M& x, const REAL* W, const REAL* b, const lon
     for (int c = threadIdx.x; c < classes; c += 32)
         if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
     n_before = warp_sum(n_before);
-    softmax_cross_entropy(z, OneClass{target}, x.rows, classes, losses + row, z);
+    row_cross_entropy(z, target, x.rows, classes, losses + row, z);
     if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
 }
 
@@ -256,14 +255,6 @@ __global__ void forward_gathered(const PIXEL* x, const long long* order, const l
 __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
                                REAL* y) {
     forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
-}
-
-__global__ void output_gathered(const PIXEL* x, const long long* targets, const long long* order,
-                              const long long* position, int batch, int n_in, const REAL* numbers, const REAL* W,
-                              const REAL* b, int classes, REAL* losses, REAL* correct, REAL* dlogits) {
-    const long long* batch_rows = order + *position * batch;
-    const GatheredRows rows = {x, batch_rows, batch, n_in, numbers[0]};
-    output_layer(rows, W, b, targets, batch_rows, classes, losses, correct, dlogits);
 }
 
 __global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,

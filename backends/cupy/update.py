@@ -76,14 +76,12 @@ class Update:
         return bind_launch("forward_gathered", tiles, BLOCK, *gathered, *layer)
 
     def output_layer(self, i: int) -> Step:
-        """Return the launch of the output layer and the loss; one warp per example."""
+        """Return the launch of the output layer, the loss and the gradient before; one warp per example."""
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
         layer = plan.layers[i].W, self.b[i], n_out, self.losses, self.correct, self.outputs[i]
         batch = plan.y, plan.order, plan.position, self.batch, n_in
         grid = (-(-self.batch // BLOCK[1]),)
-        if not i:
-            return bind_launch("output_gathered", grid, BLOCK, plan.x, *batch, self.numbers, *layer)
         before = self.kinds[i - 1], self.dz[i - 1]
         return bind_launch("output_hidden", grid, BLOCK, self.outputs[i - 1], *batch, *layer, *before)
 
@@ -143,6 +141,7 @@ def _can_be_planned(plan: Plan, backend: Backend) -> bool:
         and plan.y.flags.c_contiguous
         and plan.optimizer in OPTIMIZERS
         and plan.label_smoothing == 0.0
+        and len(plan.layers) > 1
         and all(layer.activation in FUSED_KINDS for layer in plan.layers)
         and 0 < batch <= MAX_BATCH
         and plan.layers[-1].W.shape[1] <= MAX_CLASSES

@@ -37,7 +37,6 @@ ADAM = Adam(epsilon=SMOOTH)
 CASES = {
     "a short last batch": (HIDDEN, FLOATS, ADAM, 20),
     "bytes": ([Rescaling(1 / 255), Dense(41, "tanh"), Dense(5), Dense(5, "softmax")], BYTES, ADAM, 83),
-    "one layer": ([Dense(5, "softmax")], FLOATS, ADAM, 7),
     "batches of one": ([Dense(7, "sigmoid"), Dense(5, "softmax")], FLOATS[:9], ADAM, 1),
     "many classes": ([Dense(7, "relu"), Dense(70, "softmax")], FLOATS, ADAM, 9),
     "without a bias": (
@@ -91,15 +90,19 @@ def test_nonfinite_weights_spread_as_in_layers(value):
 # --------------------------------------------------------------------------- which plans
 
 
-def make_plan(classes=2, activation="linear"):
-    """Return a plan of one layer with 3 inputs."""
-    W, b = np.zeros((3, classes), np.float32), np.zeros(classes, np.float32)
-    layer = PlannedLayer(activation, W, b, W, b, ((W.copy(), b.copy()),))
+def make_layer(n_in, n_out, activation="linear"):
+    W, b = np.zeros((n_in, n_out), np.float32), np.zeros(n_out, np.float32)
+    return PlannedLayer(activation, W, b, W, b, ((W.copy(), b.copy()),))
+
+
+def make_plan(classes=2, activation="relu"):
+    """Return a plan with 3 inputs, 3 hidden units and batches of 2."""
+    layers = make_layer(3, 3, activation), make_layer(3, classes)
     x, y, order = np.zeros((4, 3), np.float32), np.zeros(4, np.int64), np.zeros((2, 2), np.int64)
-    vectors = (np.zeros(4 * classes, np.float32),) * 3
+    vectors = (np.zeros(12 + 4 * classes, np.float32),) * 3
     some = np.zeros(4, np.float32)
     return Plan(
-        x, 1.0, y, order, order[0, :1], (layer,), vectors, "sgd", (0.9, False), some, some[:1], some[:3], True
+        x, 1.0, y, order, order[0, :1], layers, vectors, "sgd", (0.9, False), some, some[:1], some[:3], True
     )
 
 
@@ -113,9 +116,10 @@ def is_planned(plan, **settings):
 
 
 def of_size(n_in, n_out):
-    """Return a plan of one layer with n_in inputs, without memory."""
+    """Return a plan with n_in hidden units, without memory."""
     W = np.broadcast_to(np.float32(0), (n_in, n_out))
-    return replace(make_plan(), layers=(replace(make_plan().layers[0], W=W),))
+    first, last = make_plan().layers
+    return replace(make_plan(), layers=(first, replace(last, W=W)))
 
 
 def test_plans_supported_networks():
@@ -135,6 +139,7 @@ OTHERS = {
     "gaps in y": {"y": np.zeros(8, np.int64)[::2]},
     "many classes": {"layers": make_plan(129).layers},
     "large products, which cuBLAS does faster": {"layers": of_size(2**20, 65).layers},
+    "no hidden layer": {"layers": make_plan().layers[1:]},
     "another optimizer": {"optimizer": "adam_amsgrad"},
     "smoothed labels": {"label_smoothing": 0.1},
     "another activation": {"layers": make_plan(activation="gelu").layers},
@@ -169,7 +174,8 @@ def test_an_update_keeps_its_arrays_alive(monkeypatch):
     run = make_backend().compile_plan(make_plan())
     gc.collect()
     assert run is not None
-    assert len(reached) == 1 + 3 + 3  # dz, W with two slots, b with two
+    # dz, W with two slots, and b with two, for each layer; and what the last layer reads.
+    assert len(reached) == 2 * (1 + 3 + 3) + 1
     assert all(reference() is not None for reference in reached)
 
 
@@ -295,7 +301,8 @@ def test_finds_a_race(monkeypatch):
     launch_step(1)
     with pytest.raises(AssertionError, match="step: two blocks write one place"):
         launch_step(2)
-    line, one = np.arange(5, dtype=np.float32), np.zeros(4, np.float32)
-    with pytest.raises(AssertionError, match="backward_and_sums: what it leaves depends on the order"):
+    line = np.arange(5, dtype=np.float32)[:, None]
+    one = np.ones((1, 1), np.float32)
+    with pytest.raises(AssertionError, match="multiply_in_order: what it leaves depends on the order"):
         # Each thread reads what the next one writes.
-        compilation.launch("backward_and_sums", (1,), (32, 32), 0, line[1:], line[1:], 1, 4, line[:4], one)
+        compilation.launch("multiply_in_order", (1,), (256,), line[1:], one, line[:4], 4, 1, 1)
