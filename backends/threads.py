@@ -1,7 +1,7 @@
 """The number of threads of a backend's matrix products."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -37,15 +37,12 @@ class Threads:
         self.set_threads(n)
         return replace(self, threads=n)  # type: ignore[type-var]
 
-    def in_threads(self, n: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_threads(self, n: int) -> Iterator[None]:
         """Return a context in which products use n threads; 1 is the calling thread alone.
 
         Raises InputError: as ``set_threads``.
         """
-        return self._in_threads(n)
-
-    @contextmanager
-    def _in_threads(self, n: int) -> Iterator[None]:
         before = self.thread_count
         if before != n:
             self.set_threads(n)

@@ -46,9 +46,6 @@ def _instances(name):
     """Types of T and R for which a kernel is compiled."""
     if name == "threefry":
         return [{}]
-    if name == "gather_rows":
-        pairs = [("float32", "float32"), ("float64", "float64"), ("uint8", "float32"), ("uint8", "float64")]
-        return [{"R": r, "T": t} for r, t in [*pairs, ("int64", "int64")]]
     return [{"T": "float32"}, {"T": "float64"}]
 
 

@@ -1,6 +1,5 @@
 """CuPy overrides for dense networks and the random generator, with few launches each."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,6 @@ from backends.cupy.sources import FUSED_KINDS as KINDS
 from backends.dispatch import override
 from backends.reference import losses as reference_losses
 from backends.reference.signatures import Array, Arrays
-
-
-def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
-    if out.size:
-        width = math.prod(rows.shape[1:])
-        compilation.elementwise("gather_rows")(rows, index, width, out.dtype.type(scale), out)
 
 
 @override(kinds=KINDS)

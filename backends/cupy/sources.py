@@ -22,10 +22,6 @@ _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
 # Inputs, outputs and operation of each cupy.ElementwiseKernel; ``i`` is the element's index.
 ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
-    "gather_rows": (
-        "raw R rows, raw int64 index, int64 width, T scale", "T out",
-        "out = static_cast<T>(rows[index[i / width] * width + i % width]) * scale",
-    ),
     "advance": (
         "T beta1, T rest1, T beta2, T rest2", "T control",
         "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",

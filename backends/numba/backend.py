@@ -13,7 +13,7 @@ import numba
 from llvmlite import binding
 
 from backends.dispatch import Override, overrides_in
-from backends.numba import optimizers, plans, random, reproducible, warping
+from backends.numba import optimizers, plans, random, reproducible
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
@@ -24,10 +24,7 @@ from backends.plan import Plan
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops; kernels without one use NumPy's overrides."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (
-        *overrides_in(optimizers, random, warping),
-        *NumpyBackend.OVERRIDES,
-    )
+    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(optimizers, random), *NumpyBackend.OVERRIDES)
 
     REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(random, reproducible)
 

@@ -17,8 +17,8 @@ from backends.reproducible.functions import EXP_TERMS, LN2_HIGH, LN2_LOW, MAX_EX
 from backends.reproducible.sums import matmul
 
 K_BLOCK = 64  # rows of b that stay in the cache for all rows of a
-EXP_COEFFICIENTS = tuple(1.0 / factorial(i + 2) for i in range(EXP_TERMS))
 jit_exact = partial(jit_cached, fastmath=())
+EXP_COEFFICIENTS = tuple(1.0 / factorial(i + 2) for i in range(EXP_TERMS))
 
 
 @jit_exact

@@ -1,7 +1,7 @@
 """NumPy on the CPU."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 from backends.backend import Backend
 from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, short_repr
-from backends.numpy import blas, dense, layers, optimizers, random
+from backends.numpy import blas, dense, layers, optimizers
 from backends.processor import numpy_dispatch
 
 Array = np.ndarray
@@ -22,7 +22,7 @@ class NumpyBackend(Backend):
 
     OVERRIDES: ClassVar[Sequence[Override]] = (
         *dense.ACTIVATIONS,
-        *overrides_in(dense, layers, optimizers, random),
+        *overrides_in(dense, layers, optimizers),
     )
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
@@ -38,8 +38,10 @@ class NumpyBackend(Backend):
     def set_threads(self, n: int) -> None:
         blas.set_threads(n)
 
-    def in_threads(self, n: int) -> AbstractContextManager[None]:
-        return blas.threads(n)
+    @contextmanager
+    def in_threads(self, n: int) -> Iterator[None]:
+        with blas.threads(n):
+            yield
 
     def describe_library(self) -> dict[str, Any]:
         library = blas.numpy_blas()

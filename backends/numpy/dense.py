@@ -1,4 +1,4 @@
-"""NumPy overrides for dense networks: gathering a batch, activations, products.
+"""NumPy overrides for dense networks: the gradient of a gathered batch, activations, products.
 
 The formulas are the reference's; the results are written directly into the output arrays.
 """
@@ -15,15 +15,6 @@ from backends.reference import activations as reference
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
-
-
-def gather_rows(xp: Any, rows: Array, index: Array, out: Array, scale: float) -> None:
-    if rows.dtype == out.dtype:
-        rows.take(index, axis=0, out=out, mode="clip")
-    else:
-        np.copyto(out, rows.take(index, axis=0, mode="clip"), casting="unsafe")
-    if scale != 1.0:
-        out *= scale
 
 
 def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
@@ -45,16 +36,10 @@ def _sigmoid(z: Array, y: Array) -> None:
 _FORWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda z, y: None if y is z else np.copyto(y, z),
     "sigmoid": _sigmoid,
-    "tanh": lambda z, y: np.tanh(z, out=y),
+    "tanh": partial(reference.activation, np, "tanh"),
     "relu": lambda z, y: np.maximum(z, 0.0, out=y),
     "softmax": partial(reference.activation, np, "softmax"),
 }
-
-
-def _sigmoid_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
-    derivative = np.subtract(1.0, y)
-    derivative *= y
-    np.multiply(dy, derivative, out=dz)
 
 
 def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
@@ -69,7 +54,7 @@ def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
 
 _BACKWARD: dict[str, Callable[..., Any]] = {
     "linear": lambda dy, z, y, dz: None if dz is dy else np.copyto(dz, dy),
-    "sigmoid": _sigmoid_backward,
+    "sigmoid": partial(reference.activation_backward, np, "sigmoid"),
     "tanh": partial(reference.activation_backward, np, "tanh"),
     "relu": _relu_backward,
     "softmax": partial(reference.activation_backward, np, "softmax"),

@@ -1,4 +1,4 @@
-"""NumPy overrides for convolution, its gradient, the gradient of max pooling, and warped images.
+"""NumPy overrides for convolution, its gradient, the gradient of max pooling, and augmentation.
 
 Windows are unfolded into the rows of a matrix (im2col), a few images at a time.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy.products import column_sums, product
+from backends.numpy.products import blas_threads, column_sums, product
 from backends.reference import warping
 from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
@@ -85,6 +85,12 @@ def max_pool2d_backward(
     places += np.arange(channels, dtype=np.int64)
     dx.fill(0.0)
     np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
+
+
+def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
+    """Call the reference with the number of BLAS threads of its larger product."""
+    with blas_threads(moves.size * max(moves.shape[2:])):
+        warping.smooth_moves(np, bits, rows, columns, strength, moves)
 
 
 def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> None:

@@ -1,14 +1,14 @@
 """torch overrides for optimizers: torch.optim's fused Adam, else in-place calls; no reads from the device."""
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 
 from backends.dispatch import FLOAT_DTYPES, Override
 from backends.reference.control import RATE, UPDATES
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor
@@ -34,17 +34,6 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     p.addcmul_(torch.add(g, velocity, alpha=momentum) if nesterov else velocity, rate, value=-1.0)
 
 
-@cache
-def _advance(beta1: float, beta2: float, dtype: torch.dtype, device: torch.device) -> tuple[Array, Array]:
-    """Return (factors, summands): control = factors control + summands advances the control array.
-
-    The cache keeps them alive, since a recorded graph reads them at each replay.
-    """
-    factors = (1.0, beta1, beta2, 1.0)
-    summands = (0.0, 1.0 - beta1, 1.0 - beta2, 1.0)
-    return tuple(torch.tensor(row, dtype=dtype, device=device) for row in (factors, summands))
-
-
 def _fused_step_check(name: str) -> Callable[[], bool]:
     """Return a function that says whether this torch has the private fused step of an optimizer."""
     return lambda: hasattr(torch, f"_fused_{name}_")
@@ -58,8 +47,7 @@ def adam_step(
     On CUDA the call reads rate and step count as float32, whatever the dtype of p.
     """
     beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
-    factors, summands = _advance(beta1, beta2, control.dtype, control.device)
-    torch.addcmul(summands, factors, control, out=control)
+    advance_adam_control(control, beta1, beta2)
     amsgrad = len(slots) == 3
     states = [[slot] for slot in slots] if amsgrad else [*([slot] for slot in slots), []]
     # contiguous(): the call assumes that all strides are those of p.

@@ -29,7 +29,7 @@ def activation(xp, kind, z, y):
         "from backends.numba import softsign\n\n\n",
         before="@dataclass(frozen=True, eq=False)\nclass NumbaBackend",
     ),
-    Addition("backends/numba/backend.py", "softsign, ", before="optimizers, random, warping)"),
+    Addition("backends/numba/backend.py", "softsign, ", before="optimizers, random), *NumpyBackend"),
 ]
 
 CALLBACK = [

@@ -37,6 +37,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
         ("numpy", {"fused": 1}, r"fused and graphs are \(1, False\), expected True or False"),
         ("numpy", {"graphs": "yes"}, "fused and graphs are .*'yes'"),
+        ("numpy", {"precision": "tf23"}, "precision is 'tf23', expected one of float32, tf32"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
         ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
         ("strict", {"device": "no_float64", "dtype": "float64"}, "expected 'float32'"),
@@ -147,6 +148,8 @@ def test_auto_uses_the_fastest_and_names_a_faster_one(only, able, driver, device
     only(able, driver)
     chosen = get_backend("auto", device)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
+    assert chosen.describe()["reason"] == reason
+    assert chosen.with_wrapper(lambda name, kind, kernel: kernel).reason == reason
 
 
 def test_auto_raises_the_last_reason(only):

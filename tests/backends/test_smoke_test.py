@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 
 import array_api_compat.numpy as npx
@@ -97,22 +96,6 @@ def test_rejects_torch_that_fails_on_its_gpu(monkeypatch):
         BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*--device cpu"
     ):
         get_backend("torch", "cuda")
-
-
-# --------------------------------------------------------------------------- what "auto" says
-
-
-def test_auto_falls_back_and_gives_the_reason(monkeypatch):
-    """ "auto" skips backends that fail on a GPU; test_registry.py tests order and messages."""
-    card(monkeypatch)
-    monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)
-    monkeypatch.setitem(sys.modules, "backends.cupy.backend", None)  # import raises
-    monkeypatch.setitem(sys.modules, "backends.numba.backend", None)
-    backend = get_backend("auto")
-    assert (backend.name, backend.device_type) == ("torch", "cpu")
-    assert backend.reason.startswith("torch is faster than NumPy; backend 'cupy' cannot run (")
-    assert backend.describe()["reason"] == backend.reason
-    assert backend.with_wrapper(lambda name, kind, kernel: kernel).reason == backend.reason
 
 
 def test_a_backend_requested_by_name_has_no_reason(backend):

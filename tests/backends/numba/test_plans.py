@@ -1,7 +1,5 @@
 """Updates by Numba's workers: same results as layers, and the same bits each time."""
 
-import gc
-import os
 import platform
 import sys
 import threading
@@ -20,7 +18,6 @@ pytest.importorskip("numba")
 
 import dnn.training.runners
 from backends.numba import worker_pool
-from backends.numpy import blas
 from backends.numpy.thread_count import ThreadCount
 from dnn import CategoricalCrossentropy, Dense
 from dnn.layers import Flatten, Rescaling
@@ -294,46 +291,3 @@ def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):
     assert "last bits" not in caplog.text
     run_training(CASES["dense"], with_plans=False, resume=kept.states[5])
     assert "was made with updates planned, here it is updates None; later results may differ" in caplog.text
-
-
-def test_a_fork_has_its_own_workers(monkeypatch):
-    use(2, monkeypatch)
-    expected = fit(CASES["dense"])
-    child = os.fork()
-    if child == 0:
-        gc.freeze()  # finalizers of other tests' garbage may wait for threads that the child lacks
-        os._exit(0 if np.array_equal(fit(CASES["dense"]), expected) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-ALL = worker_pool.MAX_WORKERS
-SAID = [("150000 100000", 2), ("max 100000", ALL), ("50000 100000", 1), ("0 1", 1), ("", ALL), (None, ALL)]
-
-
-@pytest.mark.parametrize(("said", "cores"), SAID)
-def test_a_container_quota_limits_the_workers(said, cores, monkeypatch, tmp_path):
-    monkeypatch.setattr(worker_pool, "QUOTA_PATH", str(tmp_path / "cpu.max"))
-    if said is not None:
-        (tmp_path / "cpu.max").write_text(said)
-    given = replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None))
-    pool = worker_pool.WorkerPool(given)
-    assert pool.workers == cores
-    assert get_backend("numba").describe()["workers"] == worker_pool.worker_pool().workers
-
-
-def test_no_worker_pool_without_a_callable_blas(monkeypatch):
-    for name, value in [
-        ("numpy_blas", None),
-        ("numpy_blas", replace(blas.numpy_blas(), sgemm=0)),
-        ("syscall_address", 0),
-    ]:
-        with monkeypatch.context() as patched:
-            patched.setattr(worker_pool, name, lambda value=value: value)
-            assert worker_pool.worker_pool.__wrapped__() is None
-    assert worker_pool.worker_pool.__wrapped__() is not None
-
-
-def test_blas_threads_are_restored():
-    before = blas.get_threads()
-    fit(CASES["dense"])
-    assert blas.get_threads() == before
