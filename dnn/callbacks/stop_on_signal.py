@@ -59,9 +59,8 @@ class StopOnSignal(Callback):
         self._epochs_left = epochs - first_epoch + 1
 
     def on_progress(self, progress: Progress) -> None:
-        if (
-            progress.updates < progress.updates_per_epoch
-        ):  # after the last update, stop after the validation instead
+        is_last = progress.updates == progress.updates_per_epoch
+        if not is_last:  # after the last update of an epoch, the validation comes first
             self._stop_if_asked(progress.take_state)
 
     def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:

@@ -59,7 +59,7 @@ class Batches:
         self.steps = steps
         self.updates = self.done = every if steps is None else positive_integer("steps_per_epoch", steps)
         require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
-        self.totals = Totals(network, examples.weights is not None, examples.y.ndim == 1)
+        self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         cut = self._full * batch_size

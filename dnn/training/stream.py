@@ -57,13 +57,11 @@ class Stream:
         self._items: Iterator[Any] = iter(source)
         first = [*islice(self._items, 1)]  # its targets determine the metrics
         self._begun: Iterator[Any] | None = chain(first, self._items)
-        classes = all(
-            network.input_pipeline.validate_batch(item, 1, class_weight).y.ndim == 1 for item in first
-        )
+        validate = network.input_pipeline.validate_batch
+        classes = all(validate(item, 1, class_weight).has_classes for item in first)
         self.totals = Totals(network, weighted=True, classes=classes)
-        self._parts: dict[
-            Any, tuple[TrainingStep, Any]
-        ] = {}  # (step, run) by size, form and dtype of a batch
+        # (step, run) by size, form and dtype of a batch
+        self._parts: dict[Any, tuple[TrainingStep, Any]] = {}
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
@@ -95,10 +93,8 @@ class Stream:
         item = next(self._items, None)
         if item is None:
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
-            cure = (
-                "use an iterable that starts again, such as a list or a DataLoader, or fewer steps_per_epoch"
-            )
-            raise InputError(got, f"{self.updates} in each", cure)
+            again = "use an iterable that starts again, such as a list or a DataLoader"
+            raise InputError(got, f"{self.updates} in each", f"{again}, or fewer steps_per_epoch")
         batch = self.network.input_pipeline.validate_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.examples_done += batch.size
@@ -107,8 +103,8 @@ class Stream:
     def _step_for(self, batch: Examples) -> tuple[TrainingStep, Any]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
-            xp = self.network.backend.xp
             backend = self.network.backend
+            xp = backend.xp
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
             step = self.make_step(self.network, batch, order, self.totals)
             self._parts[key] = step, backend.capture(step.learn, 1)

@@ -108,7 +108,7 @@ class ValidatedBatches:
         first = list(islice(items, 1))
         if not first:
             raise InputError(f"{argument} has no batches, expected at least one")
-        self.has_classes = bool(validate(first[0], 1).y.ndim == 1)
+        self.has_classes = validate(first[0], 1).has_classes
         if items is source:
             self.source = chain(first, items)
 

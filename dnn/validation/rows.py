@@ -56,8 +56,6 @@ class Rows:
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
         starts = x.indptr[self._start : self._stop + 1].astype(np.int64)
-        if starts[0] < 0 or starts[-1] > x.indices.size or np.any(np.diff(starts) < 0):
-            return None
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:

@@ -24,7 +24,6 @@ from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
 from dnn.training.callback import Callback
-from dnn.validation.rows import Rows
 
 BLAS = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
 KNOWN = "openblas" in BLAS and sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
@@ -183,17 +182,6 @@ def test_slices_of_a_csr_matrix(workers):
     assert all(seen)
     alone, _ = run_training(case, labels=LABELS[:161])
     np.testing.assert_array_equal(left["values"], alone["values"])
-
-
-def test_workers_do_not_read_invalid_csr_rows():
-    """SciPy would not create this matrix: its rows extend beyond its values."""
-    columns, values = np.array([5, 2], np.int32), np.ones(2, np.float32)
-    rows = Rows(scipy.sparse.csr_matrix((values, columns, np.array([0, 1, 2], np.int32)), (2, 60)), "float32")
-    assert rows.as_compressed() is not None
-    for starts in ([0, 9, 2], [-1, 1, 2], [0, 1, 3]):
-        rows.source.indptr = np.array(starts, np.int32)
-        rows.source.has_canonical_format = True
-        assert rows.as_compressed() is None
 
 
 def test_unsorted_csr_runs_layer_by_layer():
