@@ -11,10 +11,9 @@ from dnn import Dense
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(40, 5))
-SUMS = np.stack([X[:, 0] + X[:, 1], X[:, 2] - X[:, 3], X[:, 4]], axis=1)
-CLASSES, LABELS = SUMS.argmax(axis=1), (SUMS > 0).astype(np.int64)
+X = np.random.default_rng(0).normal(size=(40, 5))
+CLASSES = np.arange(40) % 3
+LABELS = (X[:, :3] > 0).astype(np.int64)
 BAD_SETTINGS = [
     ({"solver": "newton"}, "solver is 'newton'"),
     ({"activation": "rleu"}, "activation is 'rleu'"),
@@ -65,7 +64,7 @@ def test_rejects_bad_calls():
     with pytest.raises(ValueError, match="expected at least one label"):
         DNNClassifier().partial_fit(X, CLASSES, classes=[])
     with pytest.raises(ValueError, match="y has shape"):
-        DNNClassifier().fit(X, SUMS.astype(int))
+        DNNClassifier().fit(X, np.stack([CLASSES, CLASSES], axis=1))
     assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
     with pytest.warns(DataConversionWarning):
         DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])

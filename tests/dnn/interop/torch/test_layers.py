@@ -142,13 +142,19 @@ def test_network_of_all_layers_trains_as_in_torch(backend_name):
     np.testing.assert_allclose(running, module.batch_normalization_1.inner.running_var.numpy(), rtol=1e-10)
 
 
+def convert_and_back(model, **options):
+    """Return the model of the model's twin, after checking its layers."""
+    again = twin.from_torch(twin.to_torch(model, **options), model.backend, seed=2)
+    assert again.seed == 2
+    before, after = ([x.config() | {"initializer": ""} for x in m.layers] for m in (model, again))
+    assert before == after
+    return again
+
+
 def test_round_trip_of_images_is_bit_identical():
     model = image_model()
     model.fit(*image_data(), batch_size=10)
-    again = twin.from_torch(twin.to_torch(model), model.backend, seed=2)
-    assert again.seed == 2
-    assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
-    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    again = convert_and_back(model)
     before, after = model.parameters.to_host(), again.parameters.to_host()
     del before["dropout_1.step"], after["dropout_1.step"]  # torch has no such buffer
     for name, values in before.items():
@@ -181,9 +187,7 @@ def test_from_torch_restores_the_last_activation(logits):
     model.compile()
     module = twin.to_torch(model, logits=logits)
     assert (len(module), module.left_out) == (2, "softmax")
-    again = twin.from_torch(module, model.backend)
-    assert [type(layer) for layer in again.layers] == [type(layer) for layer in layers]
-    assert again.layers[-1].activation == "softmax"
+    convert_and_back(model, logits=logits)
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -195,10 +199,7 @@ def test_round_trip_of_sequences_is_bit_identical(use_bias):
     x, y = image_data()
     model.fit(x, y, batch_size=10)
     module = twin.to_torch(model, logits=False)
-    again = twin.from_torch(module, model.backend)
-    before, after = ([x.config() | {"initializer": ""} for x in m.layers] for m in (model, again))
-    assert before == after
-    assert np.array_equal(again.predict(x), model.predict(x))
+    assert np.array_equal(convert_and_back(model, logits=False).predict(x), model.predict(x))
     with torch.no_grad():
         assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
     assert ("dense_1.b" in model.parameters.shapes) is use_bias
@@ -219,17 +220,11 @@ def test_round_trip_of_sequences_is_bit_identical(use_bias):
 )
 def test_round_trip_preserves_options(layer):
     layers = [Reshape((8, 8, 1)), layer, Flatten(), Dense(4)]
-    model = build_network(layers, (64,))
-    again = twin.from_torch(twin.to_torch(model), model.backend)
-    assert again.config()["layers"][1] == model.config()["layers"][1]
+    convert_and_back(build_network(layers, (64,)))
 
 
 def test_named_activation_layers_stay_separate():
-    layers = [Dense(3), Activation("relu"), Dense(2, "tanh")]
-    model = build_network(layers, (4,))
-    again = twin.from_torch(twin.to_torch(model), model.backend)
-    assert [type(layer) for layer in again.layers] == [Dense, Activation, Dense]
-    assert [layer.activation for layer in again.layers] == ["linear", "relu", "tanh"]
+    convert_and_back(build_network([Dense(3), Activation("relu"), Dense(2, "tanh")], (4,)))
 
 
 def test_from_torch_accepts_channels_last_modules():
