@@ -38,7 +38,7 @@ def parse() -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     from benchmarks.contenders import get_contender
-    from benchmarks.settings import Settings
+    from benchmarks.task import Settings
 
     from backends import InputError
     from dnn.validation.settings import positive_integer

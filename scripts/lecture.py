@@ -35,8 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
-    from lecture_experiments.gradients import gradient_sizes, gradients_grid
-    from lecture_experiments.noise import noise_grid
+    from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
     from lecture_experiments.run import Results, limit_examples, train
 
     from dnn.datasets import load_dataset

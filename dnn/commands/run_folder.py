@@ -91,6 +91,7 @@ class RunFolder(Callback):
 
     Args:
         path: does not exist or is an empty folder; with ``resume`` a folder that a training wrote.
+    Attributes:
         config: written to config.json when training starts; None: nothing is written.
     Raises InputError: the folder is not empty, another process trains into it, or it cannot be written.
     Nothing was changed then.
@@ -98,9 +99,9 @@ class RunFolder(Callback):
 
     first_worker_only = True
 
-    def __init__(self, path: Path, resume: bool = False, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
-        self.config = config
+        self.config: dict[str, Any] | None = None
         self._texts: dict[str, str] = {}  # text files by name, to write again if the folder vanishes
         self._is_locked = False
         if not resume:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from backends import InputError
-from benchmarks import ours, peers, pytorch
+from benchmarks import ours, peers
 from benchmarks.task import Prepared, Task
 from dnn.validation.settings import look_up
 
@@ -26,7 +26,7 @@ def _ours(backend: str, label: str, device: str | None = None, graphs: bool = Fa
 
 
 def _pytorch(label: str, compiled: bool = False, fused: bool | None = None) -> Contender:
-    return Contender(label, partial(pytorch.prepare, compiled=compiled, fused=fused), device="cpu")
+    return Contender(label, partial(peers.prepare_pytorch, compiled=compiled, fused=fused), device="cpu")
 
 
 CONTENDERS: Mapping[str, Contender] = {

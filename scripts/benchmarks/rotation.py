@@ -7,7 +7,7 @@ from _workers import Answer, ask
 
 from backends import BackendUnavailable
 from benchmarks.contenders import CPU_CONTENDERS, environment
-from benchmarks.settings import Settings
+from benchmarks.task import Settings
 from benchmarks.worker import measure
 
 MAX_SLICE_UPDATES = 100

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import get_contender
-from benchmarks.settings import Settings
-from benchmarks.task import Prepared, Task, load, scale_pixels
+from benchmarks.task import Prepared, Settings, Task, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15

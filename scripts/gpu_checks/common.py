@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import settings as benchmark
-from benchmarks.task import Task, load
+from benchmarks import task as benchmark
 
 from backends import Backend, get_backend
 
@@ -31,6 +30,6 @@ class Settings:
         """Return the backend of a library (CuPy or torch) on the checked device."""
         return get_backend(library, self.device, **options)
 
-    def task(self) -> Task:
+    def task(self) -> benchmark.Task:
         """Return the task of training the lecture's network on MNIST."""
-        return load(benchmark.Settings(data_dir=self.data_dir))
+        return benchmark.load(benchmark.Settings(data_dir=self.data_dir))

@@ -8,10 +8,9 @@ from itertools import islice
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import ratios, report, rotation, worker
+from benchmarks import report, rotation, worker
 from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, environment, get_contender
-from benchmarks.settings import Settings
-from benchmarks.task import load
+from benchmarks.task import Settings, load
 from command_lines import assert_refused, run_here
 
 from backends import BackendUnavailable, InputError
@@ -81,11 +80,11 @@ def test_help_names_the_contenders():
 def test_quartiles_ignore_disturbed_slices():
     quiet = [1.0 + i / 100 for i in range(20)]
     disturbed = [t * (10.0 if i % 3 else 1.0) for i, t in enumerate(quiet)]
-    found = ratios.lower_quartile(disturbed, quiet)
+    found = report.lower_quartile(disturbed, quiet)
     assert found.value == pytest.approx(1.0, abs=0.1)
     assert found.low <= found.value <= found.high
     assert found.high > 2  # only a third of the slices are quiet: the interval shows that it may be chance
-    assert ratios.lower_quartile([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
+    assert report.lower_quartile([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
 
 
 def test_report_says_if_the_machine_was_quiet():

@@ -11,8 +11,7 @@ import array_api_compat.numpy as npx
 import gpu_check
 import host_cuda
 import pytest
-from benchmarks import settings as benchmark
-from benchmarks.task import load
+from benchmarks import task as benchmark
 from command_lines import assert_refused, run_here
 from gpu_checks import forms, parts
 from gpu_checks import run as checks
@@ -203,7 +202,7 @@ class HostSettings:
         self.trouble = trouble
 
     def task(self):
-        return load(benchmark.Settings(dataset="digits", hidden=(16,), batch=200))
+        return benchmark.load(benchmark.Settings(dataset="digits", hidden=(16,), batch=200))
 
     def backend(self, library, precision="float32", graphs=False):
         if library == "torch":

@@ -11,7 +11,7 @@ import pytest
 from command_lines import assert_refused, run_here
 from documents import find_numbers
 from helpers import NUMPY
-from lecture_experiments import noise, tables
+from lecture_experiments import measurements, tables
 from lecture_experiments.experiments import EXPERIMENTS
 from lecture_experiments.run import Outcome
 from PIL import Image
@@ -118,7 +118,7 @@ def test_noise_strength():
 
     seen, model = [], SimpleNamespace(backend=NUMPY, evaluate=evaluate)
     data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
-    assert noise._accuracies(model, data, 1) == [0.5] * len(noise.NOISE_DEVIATIONS)
+    assert measurements._accuracies(model, data, 1) == [0.5] * len(measurements.NOISE_DEVIATIONS)
     assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]
     assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
 

@@ -81,25 +81,24 @@ def plain_number(value: Any) -> Any:
 
 def check_settings(given: Any) -> None:
     """Validate an estimator's settings. Raises InputError: names the first invalid one."""
+    values = {name: plain_number(value) for name, value in given.get_params(deep=False).items()}
     look_up("solver", given.solver, dict.fromkeys(SOLVERS))
-    activation = SKLEARN_NAMES.get(str(given.activation), given.activation)
-    look_up("activation", activation, ACTIVATIONS)
+    look_up("activation", SKLEARN_NAMES.get(str(given.activation), given.activation), ACTIVATIONS)
     for name, kinds in KINDS.items():
-        require_kind(name, plain_number(getattr(given, name)), *kinds)
+        require_kind(name, values[name], *kinds)
     for name in ("alpha", "tol"):
-        require_number(name, plain_number(getattr(given, name)), 0.0)
+        require_number(name, values[name], 0.0)
     for name in ("learning_rate_init", "validation_fraction", "epsilon"):
-        require_positive(name, plain_number(getattr(given, name)))
+        require_positive(name, values[name])
     for name in ("validation_fraction", "momentum", "beta_1", "beta_2"):
-        require_number(name, plain_number(getattr(given, name)), 0.0, 1.0)
-    require_bool("nesterovs_momentum", given.nesterovs_momentum)
+        require_number(name, values[name], 0.0, 1.0)
+    for name in ("nesterovs_momentum", "shuffle", "warm_start", "early_stopping"):
+        require_bool(name, values[name])
     positive_integer("max_iter", given.max_iter)
     if given.n_iter_no_change != float("inf"):
         positive_integer("n_iter_no_change", given.n_iter_no_change)
     if not (isinstance(given.batch_size, str) and given.batch_size == "auto"):
         positive_integer("batch_size", given.batch_size)
-    for name in ("shuffle", "warm_start", "early_stopping"):
-        require_bool(name, getattr(given, name))
     if given.layers is not None:
         require_instances("layers", given.layers, Layer)
 

@@ -98,7 +98,8 @@ def test_a_line_lost_to_a_full_disk_is_written_at_the_end(tmp_path, monkeypatch)
 def test_a_killed_start_leaves_the_folder_usable(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
-    folder = RunFolder(tmp_path, config={"seed": 3})
+    folder = RunFolder(tmp_path)
+    folder.config = {"seed": 3}
     small_model().fit(*small_data(), callbacks=[folder])
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG_FILE, METRICS_FILE]
     with input_error("not an empty folder"):

@@ -1,4 +1,4 @@
-"""Size of the gradient in each layer before the first update, in networks of several depths."""
+"""What is measured beside the training: accuracy under pixel noise, and gradients before the first update."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,42 @@ import numpy as np
 
 from backends import Backend
 from dnn.datasets import Dataset
+from dnn.random import host_normal, stream_key
+from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, Experiment
-from lecture_experiments.run import build
-from lecture_experiments.tables import Grid
+from lecture_experiments.run import Outcome, Results, build
+from lecture_experiments.tables import Grid, format_percent
 
+NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Standard deviations of the pixel noise, for pixels in [0, 1]."""
 Sizes = Mapping[str, list[float]]
 """Experiment -> root mean square of the gradient of each layer's weights, from input to output."""
+
+
+def noise_grid(
+    outcomes: Mapping[str, Outcome], results: Results, data: Dataset, backend: Backend, seed: int
+) -> Grid:
+    """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment.
+
+    It is empty if none of the experiments has been run.
+    """
+    rows = []
+    for name in ("lecture", "relu-adam", "linear"):
+        if name in outcomes:
+            accuracies = _accuracies(results.load_network(name, backend), data, seed)
+            rows.append([EXPERIMENTS[name].about, *map(format_percent, accuracies)])
+    return [["setting", *map(str, NOISE_DEVIATIONS)], *rows] if rows else []
+
+
+def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
+    dtype = model.backend.dtype_name
+    clean = data.x_test.astype(dtype)
+    draw = host_normal(stream_key(seed, "pixel noise"), clean.shape).astype(dtype)
+    found = []
+    for strength in NOISE_DEVIATIONS:
+        noisy = np.clip(clean + 255 * strength * draw, 0, 255).astype(dtype)
+        found.append(float(model.evaluate(noisy, data.y_test).accuracy))
+    return found
 
 
 def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Sizes:
