@@ -112,14 +112,18 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     x = _matrix([columns[name] for name in names], len(columns[targets[0]].cells))
     column = columns[targets[0]]
     lines = np.asarray(column.lines, np.int64)
+    y: NDArray[np.int64 | np.float64]
+    classes: Sequence[str] = ()
     if not isinstance(target, str):
-        return Table(x, _matrix([columns[name] for name in targets], len(x)), names, (), lines)
-    if column.are_class_names():
-        classes, numbers = np.unique(column.cells, return_inverse=True)
-        return Table(x, numbers.astype(np.int64), names, tuple(classes.tolist()), lines)
-    y = np.asarray(column.numbers())
-    are_whole = np.abs(y).max() < 2**53 and all(cell.lstrip("+-").isdecimal() for cell in column.cells)
-    return Table(x, y.astype(np.int64 if are_whole else np.float64), names, (), lines)
+        y = _matrix([columns[name] for name in targets], len(x))
+    elif column.are_class_names():
+        found, y = np.unique(column.cells, return_inverse=True)
+        classes = found.tolist()
+    else:
+        y = np.asarray(column.numbers())
+        if np.abs(y).max() < 2**53 and all(cell.lstrip("+-").isdecimal() for cell in column.cells):
+            y = y.astype(np.int64)
+    return Table(x, y, names, tuple(classes), lines)
 
 
 def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:

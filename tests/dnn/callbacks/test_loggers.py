@@ -45,18 +45,10 @@ def test_csv_keeps_the_columns_of_the_file(tmp_path):
     assert rows[3][1] == ""
 
 
-def test_csv_does_not_append_to_another_file(tmp_path):
-    path = tmp_path / "other.csv"
-    path.write_text("x,y\n1,2\n", encoding="utf-8")
-    with input_error(r"begins with \['x', 'y'\]"):
-        fit(CSVLogger(path, append=True))
-    assert path.read_text(encoding="utf-8") == "x,y\n1,2\n"
-
-
-@pytest.mark.parametrize("content", [b"\x83\xff\x00", b"x" * 200_000, b'"' + b"x" * 200_000])
-def test_csv_does_not_append_to_binary_files(tmp_path, content):
+@pytest.mark.parametrize("content", [b"x,y\n1,2\n", b"\x83\xff\x00", b"x" * 200_000, b'"' + b"x" * 200_000])
+def test_csv_does_not_append_to_another_file(tmp_path, content):
     (tmp_path / "log").write_bytes(content)
-    with input_error("expected a CSVLogger's file"):
+    with input_error(r"begins with \[.*, expected a CSVLogger's file"):
         CSVLogger(tmp_path / "log", append=True).on_train_begin(1, 1, 1)
     assert (tmp_path / "log").read_bytes() == content
 

@@ -74,13 +74,6 @@ def test_printed_lines_and_frames_are_removed(under, inverted, tmp_path):
     assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in moved) > 0.85
 
 
-@pytest.mark.parametrize("bits", [12, 16])
-def test_16_bit_files_with_12_bit_values(bits, tmp_path):
-    levels = np.asarray(page(two), np.float64) * ((2**bits - 1) / 255)
-    got = read(Image.fromarray(levels.astype(np.uint16)), tmp_path)
-    np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
-
-
 def test_coloured_ink_as_light_as_its_paper(tmp_path):
     ink = np.asarray(page(lambda d: two(d, 1), paper=0))[..., None]
     colours = np.where(ink, [200, 80, 80], [60, 140, 80]).astype(np.uint8)

@@ -90,30 +90,29 @@ def train_model(backend, normalised=False, seed=0, n=53, watch=()):
     return work
 
 
+def assert_same_bits(folder, work, sizes, **more):
+    """Check that groups of these sizes find what a single process finds."""
+    alone = json.dumps(work(Workers()))
+    for size in sizes:
+        assert {json.dumps(found) for found in run(folder, work, size, **more)} == {alone}
+
+
 @pytest.mark.parametrize("backend", others_slow(["numpy", "numba", "torch"], ["numpy"]))
 def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
     """Bits of weights, optimizer and history. The last batch has 5 examples: some workers get none."""
     pytest.importorskip(backend)
-    alone = train_model(backend)(Workers())
-    found = [each for size in (2, 4, 8) for each in run(tmp_path, train_model(backend), size)]
-    assert {json.dumps(each) for each in found} == {json.dumps(alone)}
+    assert_same_bits(tmp_path, train_model(backend), (2, 4, 8))
 
 
 def test_reproducible_workers_have_the_same_bits_on_different_backends(tmp_path):
     def open_reproducible(rank):
         return get_backend(("numpy", "torch")[rank % 2], precision="reproducible")
 
-    alone = train_model(open_reproducible)(Workers())
-    found = [
-        each for size in (2, 4) for each in run(tmp_path, train_model(open_reproducible), size, mixed=True)
-    ]
-    assert {json.dumps(each) for each in found} == {json.dumps(alone)}
+    assert_same_bits(tmp_path, train_model(open_reproducible), (2, 4), mixed=True)
 
 
-def test_normalised_over_blocks_too(tmp_path):
-    work = train_model("numpy", normalised=True, n=48)
-    alone = work(Workers())
-    assert {json.dumps(each) for each in run(tmp_path, work, 4)} == {json.dumps(alone)}
+def test_batch_normalization_has_the_same_bits(tmp_path):
+    assert_same_bits(tmp_path, train_model("numpy", normalised=True, n=48), [4])
 
 
 def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
