@@ -58,13 +58,6 @@ def move_result(backend: Backend, array: Array, X: Array) -> Array:
     return array if backend.owns(X) else move_beside(X, backend.to_host(array))
 
 
-def take_rows(array: Array, index: Array) -> Array:
-    """Return the rows with these indices, (B,) int64 on the array's device. None stays None."""
-    if array is None or hasattr(array, "tocsr"):
-        return None if array is None else array[index]
-    return get_namespace_and_device(array)[0].take(array, index, axis=0)
-
-
 def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> tuple[Array, Array]:
     """Return the sorted row indices for training and for validation, on X's device.
 

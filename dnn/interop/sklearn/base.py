@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from backends import Array, InputError
 from dnn.copies import assemble_model, parts_of
-from dnn.interop.sklearn.arrays import backend_for, split_rows, take_rows
+from dnn.interop.sklearn.arrays import backend_for, split_rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import (
     Examples,
@@ -150,12 +150,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self, X: Array, targets: Array, weights: Array | None, goal: Goal, seed: int
     ) -> tuple[Examples, Examples | None]:
         """Return the examples for training, and those held out for early stopping or None."""
-        every = (X, targets, weights)
         if not self.early_stopping or self.solver == "lbfgs":
-            return every, None
+            return (X, targets, weights), None
         classes = targets if goal.score == "accuracy" and not goal.multilabel else None
         parts = split_rows(X, classes, float(self.validation_fraction), seed)
-        first, held = (tuple(take_rows(array, part) for array in every) for part in parts)
+        first, held = [
+            (
+                _safe_indexing(X, part),
+                _safe_indexing(targets, part),
+                None if weights is None else _safe_indexing(weights, part),
+            )
+            for part in parts
+        ]
         return first, held
 
     def _store_fit(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils._array_api import get_namespace, get_namespace_and_device, move_to
+from sklearn.utils._encode import _encode
 from sklearn.utils.class_weight import compute_class_weight
 
-from backends import Array, InputError
-from backends.errors import short_repr
+from backends import Array
+from backends.errors import reraise, short_repr
 from dnn.validation.arrays import dtype_name
 
 
@@ -40,14 +41,9 @@ def encode_labels(y: Array, classes: Array) -> Array:
         if dtype_name(y) == "bool":
             y = xp.astype(y, xp.int8)
         classes = xp.astype(classes, y.dtype)
-    found = xp.searchsorted(classes, y)
-    found = xp.astype(xp.clip(found, 0, classes.shape[0] - 1), xp.int64)
-    if not bool(xp.all(xp.take(classes, found) == y)):
-        raise InputError(
-            f"y has labels that are not in classes_, expected {short_repr(classes)}; pass all labels "
-            f"as classes to partial_fit, or call fit without warm_start"
-        )
-    return found
+    cure = "pass all labels as classes to partial_fit, or call fit without warm_start"
+    with reraise(ValueError, "y has labels that are not in classes_", short_repr(classes), cure):
+        return _encode(y, uniques=classes)
 
 
 def decode_labels(numbers: Array, classes: Array) -> Array:
@@ -68,15 +64,11 @@ def class_weights(given: Any, numbers: Array, classes: Array, weights: Array | N
     """
     xp, _, device = get_namespace_and_device(numbers)
     host = move_to(classes, xp=np, device="cpu")
+    rows = xp.ones(numbers.shape[0], dtype=dtype, device=device) if weights is None else weights
     if isinstance(given, str) and given == "balanced":
-        every = xp.arange(classes.shape[0], dtype=numbers.dtype, device=device)
-        one_hot = xp.astype(numbers[:, None] == every[None, :], dtype)  # (n, C)
-        counted = xp.sum(one_hot if weights is None else one_hot * weights[:, None], axis=0)
-        counts = np.asarray([float(count) for count in counted])
-        there = counts > 0
-        table = np.ones(len(host))
-        table[there] = counts.sum() / (there.sum() * counts[there])
+        counts = np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))])
+        present = counts > 0
+        table = counts.sum() / (present.sum() * np.where(present, counts, 1.0))
     else:
         table = compute_class_weight(given, classes=host, y=host)
-    each = xp.take(xp.asarray(table, dtype=dtype, device=device), numbers)
-    return each if weights is None else each * weights
+    return rows * xp.take(xp.asarray(table, dtype=dtype, device=device), numbers)
