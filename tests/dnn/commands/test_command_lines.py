@@ -132,15 +132,9 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     assert result.stdout.split()[-3:-1] == ["numpy", "weights"]
     recorded = json.loads((folder / "result.json").read_text())
     assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
-
-
-@pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
-def test_a_missing_required_backend_is_an_error(tmp_path):
-    result = run_here(
-        "train", *OPTIONS, "--backend", "cupy", "--require-backend", "--run-dir", tmp_path / "run"
-    )
-    assert_refused(result, "cupy")
-    assert not (tmp_path / "run").exists()
+    place = tmp_path / "other"
+    assert_refused(run_here("train", "--backend", "cupy", "--require-backend", "--run-dir", place), "cupy")
+    assert not place.exists()
 
 
 @pytest.mark.parametrize(
