@@ -39,7 +39,7 @@ PRESET_TRAINING = {
 
 
 def describe(layer):
-    """Return a layer's class and its settings, without defaults and settings that are derived if not given."""
+    """Return a layer's class and settings, without defaults and those that are derived if not given."""
     derived = {"name", "initializer", "strides", "dilation"}
     shown = [field for field in fields(layer) if field.name not in derived]
     values = [getattr(layer, field.name) for field in shown]
