@@ -43,36 +43,29 @@ def arguments_of(name, dtype, n):
     return np.concatenate([np.asarray(SPECIAL, dtype), x, rng.normal(0.0, 2.0, n).astype(dtype)])
 
 
-@pytest.mark.parametrize("n", [100_000, pytest.param(10_000_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", functions.FUNCTIONS)
-def test_float32_functions_are_accurate(name, n):
-    with np.errstate(all="ignore"):
-        x = arguments_of(name, "float32", n)
-        found = functions.FUNCTIONS[name](npx, x)
-        exact = getattr(np, name)(x.astype(np.float64))
-        rounded = exact.astype(np.float32)
-        finite = np.isfinite(rounded)
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(found[~finite], rounded[~finite])
-        error = np.abs(found[finite].astype(np.float64) - exact[finite]) / np.spacing(np.abs(rounded[finite]))
-    assert np.max(error) < 0.51
+ACCURACIES = [
+    (np.float32, np.float64, 100_000, 0.51),
+    pytest.param(np.float32, np.float64, 10_000_000, 0.51, marks=pytest.mark.slow),
+    (np.float64, np.longdouble, 100_000, 3.0),
+]
+"""dtype, a wider dtype to compare with, count of numbers, and bound of the error in ULP."""
 
 
+@pytest.mark.parametrize(("dtype", "wider", "n", "bound"), ACCURACIES)
 @pytest.mark.parametrize("name", functions.FUNCTIONS)
-def test_float64_functions_are_accurate(name):
-    if np.finfo(np.longdouble).nmant <= 52:
+def test_functions_are_accurate(name, dtype, wider, n, bound):
+    if np.finfo(wider).nmant <= np.finfo(dtype).nmant:
         pytest.skip("this system's long double is not wider than float64")
     with np.errstate(all="ignore"):
-        x = arguments_of(name, "float64", 100_000)
+        x = arguments_of(name, np.dtype(dtype).name, n)
         found = functions.FUNCTIONS[name](npx, x)
-        exact = getattr(np, name)(x.astype(np.longdouble))
-        rounded = exact.astype(np.float64)
+        exact = getattr(np, name)(x.astype(wider))
+        rounded = exact.astype(dtype)
         finite = np.isfinite(rounded)
+        assert found.dtype == dtype
         np.testing.assert_array_equal(found[~finite], rounded[~finite])
-        error = np.abs(found[finite].astype(np.longdouble) - exact[finite]) / np.spacing(
-            np.abs(rounded[finite])
-        )
-    assert np.max(error) < 3.0
+        error = np.abs(found[finite].astype(wider) - exact[finite]) / np.spacing(np.abs(rounded[finite]))
+    assert np.max(error) < bound
 
 
 @pytest.mark.parametrize("name", functions.FUNCTIONS)
@@ -134,6 +127,7 @@ def sum_by_definition(numbers):
 @pytest.mark.parametrize("backend_id", BACKENDS)
 def test_products_and_sums_have_their_order(make_backend, backend_id, dtype):
     backend = open_backend(make_backend, backend_id, dtype)
+    assert backend.describe()["precision"] == "reproducible"
     rng = np.random.default_rng(2)
     for n, depth, m in ((1, 1, 1), (3, 7, 5), (5, 66, 3), (2, 131, 9), (0, 3, 4)):
         a, b = rng.normal(size=(n, depth)).astype(dtype), rng.normal(size=(depth, m)).astype(dtype)
@@ -296,9 +290,3 @@ def test_each_function_that_flushes_is_noticed(name):
     namespace = SimpleNamespace(**{**vars(npx), name: flush})
     with input_error("flushed to 0"):
         make_reproducible(NumpyBackend("numpy", namespace, "cpu", "float32"))
-
-
-def test_describes_itself(make_backend):
-    for name in ("numpy", "numba", "torch"):
-        backend = open_backend(make_backend, name)
-        assert backend.describe()["precision"] == "reproducible"
