@@ -84,7 +84,8 @@ class EarlyStopping(Callback):
             return True
         self._wait += 1
         if self._wait >= self.patience:
-            self.stopped_epoch, self.model.stop_training = epoch, True
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
         return False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -148,7 +149,8 @@ class ReduceLROnPlateau(Callback):
         self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1
         if self._wait < self.patience:
             return False
-        self._wait, self._cooldown_left = 0, self.cooldown
+        self._wait = 0
+        self._cooldown_left = self.cooldown
         return True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:

@@ -173,7 +173,8 @@ class InputPipeline(NamedTuple):
                 got = f"validation_split is {validation_split} of {given.size} examples"
                 cure = "use validation_data for a set of your own"
                 raise InputError(got, "a share that leaves examples in both parts", cure)
-            given, last = given.part(0, cut), given.part(cut, given.size)
+            last = given.part(cut, given.size)
+            given = given.part(0, cut)
             validation = last._replace(weights=self._weights(last.y, last.weights))
         if class_weight is not None or given.weights is not None:
             given = given._replace(weights=self._weights(given.y, given.weights, class_weight))

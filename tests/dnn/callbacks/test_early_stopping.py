@@ -17,7 +17,8 @@ class Script(Callback):
     """Writes invented numbers into the logs, and the epoch's number into the weights."""
 
     def __init__(self, values, name="val_loss"):
-        self.values, self.name = list(values), name
+        self.values = list(values)
+        self.name = name
 
     def on_epoch_end(self, epoch, logs):
         logs[self.name] = self.values[epoch - 1]
@@ -95,7 +96,8 @@ def test_interrupted_training_keeps_the_best_weights():
 
 
 def test_a_second_fit_resets_and_a_callback_may_stop_it():
-    model, watcher = small_model(), EarlyStopping("loss", min_delta=100.0)
+    model = small_model()
+    watcher = EarlyStopping("loss", min_delta=100.0)
     for last in (2, 4):  # the first epoch of each fit is its best
         history = model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[watcher])
         assert history.epoch[-1] == last
@@ -104,7 +106,8 @@ def test_a_second_fit_resets_and_a_callback_may_stop_it():
 
 def test_early_stopping_in_a_real_training(backend):
     x, y = small_data(60)
-    model, watcher = small_model(backend), EarlyStopping(patience=2, restore_best_weights=True)
+    model = small_model(backend)
+    watcher = EarlyStopping(patience=2, restore_best_weights=True)
     model.compile(optimizer=SGD(2.0))
     history = model.fit(
         x, y, batch_size=10, epochs=60, validation_split=0.5, callbacks=[watcher]
@@ -133,7 +136,8 @@ def test_checkpoint_of_every_epoch(tmp_path):
 
 
 def test_checkpoint_remembers_the_best_over_fits(tmp_path):
-    path, model = tmp_path / "best.safetensors", small_model()
+    path = tmp_path / "best.safetensors"
+    model = small_model()
     watcher = ModelCheckpoint(path, save_best_only=True)
     script = Script([1, 2])
     for _ in range(2):
@@ -177,7 +181,8 @@ def test_rejects_paths_that_cannot_be_formatted():
 def test_validation_split_is_the_last_part_before_shuffling(backend):
     x, y = small_data()
     weight = np.linspace(0, 1, 50)
-    split, given = small_model(backend), small_model(backend)
+    split = small_model(backend)
+    given = small_model(backend)
     options = {"batch_size": 10, "epochs": 2}
     one = split.fit(x, y, validation_split=0.2, sample_weight=weight, **options).history
     two = given.fit(

@@ -42,7 +42,8 @@ def test_the_line_of_an_epoch():
 
 def test_the_bar_counts_updates_and_reads_at_most_four_times_a_second(monkeypatch):
     """Epochs 3 and 4 of 50 updates each."""
-    now, looks = [7.0], []
+    now = [7.0]
+    looks = []
     monkeypatch.setattr(progress_bar, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     bar = LiveProgress()
     bar.on_train_begin(3, 4, 50)

@@ -44,7 +44,8 @@ def test_the_rate_of_each_epoch(numbers, settings, expected):
 def test_updates_use_the_reduced_rate(backend):
     """Two epochs at 0.1 and one at 0.01 equal two fits with these rates."""
     x, y = small_data()
-    model, other = small_model(backend), small_model(backend)
+    model = small_model(backend)
+    other = small_model(backend)
     model.compile(optimizer=SGD(0.1))
     plateau = ReduceLROnPlateau("height", patience=1)
     model.fit(x, y, epochs=3, batch_size=10, callbacks=[Given([1, 1, 1]), plateau])

@@ -31,7 +31,8 @@ def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
     def watcher():
         return EarlyStopping(patience=2, restore_best_weights=True)
 
-    kept, whole = Kept(every=2), watcher()
+    kept = Kept(every=2)
+    whole = watcher()
     model, history = fit([whole, kept])
     assert 1 < whole.best_epoch < whole.stopped_epoch < EPOCHS
     assert len(kept.states) == 2 * whole.stopped_epoch
@@ -73,7 +74,8 @@ def test_rejects_states_with_other_metrics():
 
 
 def test_the_best_checkpoint_stays_the_best(tmp_path):
-    path, kept = tmp_path / "best.safetensors", Kept(every=2)
+    path = tmp_path / "best.safetensors"
+    kept = Kept(every=2)
     fit([ModelCheckpoint(path, save_best_only=True), kept])
     best = path.read_bytes()
     path.unlink()

@@ -32,7 +32,8 @@ class Send(Callback):
     every = 10
 
     def __init__(self, number, times=1):
-        self.number, self.times = number, times
+        self.number = number
+        self.times = times
 
     def on_progress(self, progress):
         if progress.updates == 30 and progress.epoch == 1:
@@ -62,7 +63,8 @@ def test_a_second_signal_stops_at_once(make_backend, tmp_path):
 
 
 def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
-    stopper, state = StopOnSignal(TrainingCheckpoint(tmp_path)), TrainingState(3, 0, {})
+    stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
+    state = TrainingState(3, 0, {})
     stopper.signal_number = signal.SIGTERM
     stopper.on_train_begin(2, 3, 50)
     stopper.on_progress(Progress(2, 3, 50, 50, 200, None, None))
@@ -82,7 +84,8 @@ def test_a_nan_loss_names_layer_and_update(backend):
 
 
 def test_checks_validation_and_weights_after_an_epoch(make_backend):
-    model, watcher = model_on(make_backend("numpy")), TerminateOnNaN()
+    model = model_on(make_backend("numpy"))
+    watcher = TerminateOnNaN()
     watcher.set_model(model)
     watcher.on_progress(Progress(2, 3, 5, 9, 45, lambda: (0.5,), None))
     watcher.on_epoch_end(2, {"loss": 0.5})

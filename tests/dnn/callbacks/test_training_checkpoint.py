@@ -131,7 +131,8 @@ def test_a_failed_write_warns_and_training_continues(tmp_path, caplog):
 
 
 def test_a_full_disk_keeps_the_only_older_state(tmp_path, monkeypatch, caplog):
-    checkpoints, full = TrainingCheckpoint(tmp_path, max_to_keep=1), OSError(28, "No space left on device")
+    checkpoints = TrainingCheckpoint(tmp_path, max_to_keep=1)
+    full = OSError(28, "No space left on device")
     assert checkpoints.save(made_up(2, 0))
 
     def refuse(handle):

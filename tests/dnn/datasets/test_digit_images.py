@@ -48,7 +48,8 @@ def test_result_has_the_form_of_mnist(seven):
     assert seven.dtype == np.uint8
     assert seven.flags.c_contiguous
     assert seven.max() == 255
-    rows, columns = np.flatnonzero(seven.any(1)), np.flatnonzero(seven.any(0))
+    rows = np.flatnonzero(seven.any(1))
+    columns = np.flatnonzero(seven.any(0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
     assert np.allclose(centre_of_mass(seven), 14, atol=0.6)  # like MNIST's: average 14.0, not 13.5
 
@@ -106,7 +107,8 @@ def test_a_small_data_set_image_is_unchanged_and_checked_in_mnists_form(tmp_path
 def test_rectangular_image_shape(tmp_path):
     result = load_digit_image(save(draw_page(), tmp_path / "a.png"), (56, 28))
     assert result.shape == (56, 28)
-    rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
+    rows = np.flatnonzero(result.any(1))
+    columns = np.flatnonzero(result.any(0))
     assert np.ptp(columns) + 1 == 20
     assert np.ptp(rows) > 20  # aspect ratio kept: this 7 is taller than wide
 
@@ -118,7 +120,8 @@ def test_thin_strokes_are_widened(width, tmp_path):
         ImageDraw.Draw(page).line([(60, 60), (200, 60), (120, 220)], 0, pen)
         return load_digit_image(save(page, tmp_path / "a.png"))
 
-    thin, usual = read(width), read(18)
+    thin = read(width)
+    usual = read(18)
     assert thin.max() == 255
     assert np.ptp(np.flatnonzero(thin.any(1))) + 1 == 20
     assert 0.7 < thin.sum() / usual.sum() < 1.3

@@ -22,7 +22,8 @@ BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
 def test_broken_files_are_rejected_or_hold_images(small_files, tmp_path, name, folder):
     """350 for each data set. Fashion-MNIST has no digests: sizes, headers and labels decide."""
-    raw, accepted = write_raw_files(tmp_path, small_files, folder), []
+    raw = write_raw_files(tmp_path, small_files, folder)
+    accepted = []
 
     @for_each(350, BROKEN)
     def check(case):

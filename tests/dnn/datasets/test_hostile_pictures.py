@@ -73,7 +73,8 @@ def strokes(height, width, seed):
     rng = np.random.default_rng(seed)
     page = np.full((height, width), 255, np.uint8)
     for _ in range(3):
-        top, left = rng.integers(height // 5, height // 2), rng.integers(width // 5, width // 2)
+        top = rng.integers(height // 5, height // 2)
+        left = rng.integers(width // 5, width // 2)
         page[top : top + height // 3, left : left + max(2, width // 10)] = 0
     return page
 
@@ -82,7 +83,8 @@ def strokes(height, width, seed):
 def pictures(draw):
     """Draw a valid picture as bytes, in some mode and format, with strokes or noise."""
     mode, kind = draw(st.sampled_from(KINDS))
-    height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    height = draw(st.integers(1, 60))
+    width = draw(st.integers(1, 60))
     seed = draw(st.integers(0, 2**32 - 1))
     if draw(st.booleans()) and min(height, width) > 10:
         grey = strokes(height, width, seed)
@@ -97,7 +99,8 @@ def pictures(draw):
 @pytest.mark.slow
 def test_broken_pictures_are_rejected(tmp_path):
     """800 cases, three quarters of them with a damaged file."""
-    path, read = tmp_path / "digit", []
+    path = tmp_path / "digit"
+    read = []
 
     @for_each(800, pictures().flatmap(lambda valid: st.one_of(st.just(valid), *[broken_bytes(valid)] * 3)))
     def check(content):
@@ -144,7 +147,8 @@ def test_thousands_of_dots_take_little_memory():
 
 def test_image_modes_and_formats_are_read_alike(tmp_path):
     """100 cases: all modes and formats, 16 bits, CMYK, EXIF rotation, animation, light on dark."""
-    path, plain = tmp_path / "odd", tmp_path / "plain.png"
+    path = tmp_path / "odd"
+    plain = tmp_path / "plain.png"
 
     @for_each(
         100,
@@ -168,7 +172,8 @@ def test_image_modes_and_formats_are_read_alike(tmp_path):
         frames = [in_mode(strokes(*grey.shape, seed + 1), mode)] if kind == "GIF" else []
         image = in_mode(np.asarray(image), mode)
         path.write_bytes(encode(image, kind, orientation if turned else None, frames))
-        got, wanted = load_digit_image(path).astype(int), load_digit_image(plain).astype(int)
+        got = load_digit_image(path).astype(int)
+        wanted = load_digit_image(plain).astype(int)
         if kind == "JPEG":
             near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # one pixel off
             assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in near) > 0.8

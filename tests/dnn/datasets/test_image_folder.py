@@ -51,7 +51,8 @@ def test_picture_modes(tmp_path, mode, grey):
         wanted = 200
     else:
         image = Image.new("RGBA", (4, 4), (0, 0, 0, 0)) if "A" in mode else Image.new("RGB", (4, 4), "white")
-        image, wanted = image.convert(mode), 255
+        image = image.convert(mode)
+        wanted = 255
     image.save(tmp_path / "one" / ("a.jpg" if mode == "CMYK" else "a.png"))
     x, _, _ = load_image_folder(tmp_path, size=(2, 2), grey=grey)
     assert np.abs(x.astype(int) - wanted).max() <= 1

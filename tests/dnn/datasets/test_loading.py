@@ -134,7 +134,8 @@ def fashion():
 def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_path):
     files = fashion()
     raw = write_raw_files(tmp_path, files, "FashionMNIST")
-    name, good = "t10k-labels-idx1-ubyte", files["t10k-labels-idx1-ubyte"]
+    name = "t10k-labels-idx1-ubyte"
+    good = files["t10k-labels-idx1-ubyte"]
     (raw / name).write_bytes(good[:-1] + b"\x09")
     data = load_dataset("fashion_mnist", tmp_path)
     assert (data.x_train.shape, data.y_test[-1]) == ((60_000, 784), 9)

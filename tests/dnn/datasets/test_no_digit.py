@@ -69,7 +69,8 @@ def test_printed_lines_and_frames_are_removed(under, inverted, tmp_path):
     marked = page(under, two)
     if inverted:
         marked = marked.point(lambda level: 255 - level)
-    wanted, got = read(page(two), tmp_path), read(marked, tmp_path, only_digits=True)
+    wanted = read(page(two), tmp_path)
+    got = read(marked, tmp_path, only_digits=True)
     moved = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # one pixel off
     assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in moved) > 0.85
 

@@ -83,8 +83,10 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
     """Products have the same shapes, and sums the same order: equal bits on any processor."""
     pytest.importorskip({"strict": "array_api_strict"}.get(backend, backend))
     x, y = data(16)
-    cut, whole = plain(backend), plain(backend)
-    found, weight = cut.backend, np.linspace(0.5, 2.0, 16).astype(np.float32)
+    cut = plain(backend)
+    whole = plain(backend)
+    found = cut.backend
+    weight = np.linspace(0.5, 2.0, 16).astype(np.float32)
     with make_steps(cut, 4, Workers()) as make:
         examples = cut.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
         order = found.from_host(np.arange(16, dtype=np.int64).reshape(1, 16))
@@ -159,7 +161,8 @@ def test_finds_random_layers_in_containers():
 
 
 def test_the_running_statistics_are_the_mean_of_the_blocks():
-    made, (x, y) = model(dtype="float64", normalised=True), data(16)
+    made = model(dtype="float64", normalised=True)
+    x, y = data(16)
     alone = [model(dtype="float64", normalised=True) for _ in range(2)]
     made.fit(x, y, batch_size=16, blocks=2, shuffle=False, verbose=0)
     running = []
@@ -196,7 +199,9 @@ def test_one_block_is_the_plain_update():
 
 
 def test_batches_of_an_iterable_are_cut_too():
-    (x, y), a, b = data(), model(), model()
+    x, y = data()
+    a = model()
+    b = model()
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
     a.fit(batches, epochs=2, blocks=4, verbose=0)
     b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
@@ -204,7 +209,8 @@ def test_batches_of_an_iterable_are_cut_too():
 
 
 def test_resumes_only_with_the_same_number_of_blocks():
-    whole, kept = model(), Kept(2)
+    whole = model()
+    kept = Kept(2)
     settings = {"batch_size": 16, "epochs": 2, "verbose": 0}
     whole.fit(*data(), blocks=4, callbacks=[kept], **settings)
     state = kept.states[1]

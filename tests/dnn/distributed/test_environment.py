@@ -75,7 +75,8 @@ def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatc
 
 def test_a_port_of_another_program_ends_within_the_timeout(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:  # a program that never answers
-        taken, free = str(other.getsockname()[1]), "9"
+        taken = str(other.getsockname()[1])
+        free = "9"
         for port, rank in ((taken, "1"), (taken, "0"), (free, "1")):
             values = {"WORLD_SIZE": "2", "RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             for name, value in values.items():

@@ -130,7 +130,9 @@ def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
 def train_synchronised(workers, backend):
     """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
     made, truth = (model(b, dropout=0.0) for b in (get_backend(backend), NUMPY64))
-    examples, batch, found = [], 24, []
+    examples = []
+    batch = 24
+    found = []
     for each in (made, truth):
         each.compile(optimizer=Adam(1e-2))
         examples.append(each.input_pipeline.validate_training(*data())[0])
@@ -146,7 +148,8 @@ def train_synchronised(workers, backend):
                         values.astype(each.backend.dtype_name)
                     )
             batches.run(1)
-            x, y = examples[1].x[rows], examples[1].y[rows]
+            x = examples[1].x[rows]
+            y = examples[1].y[rows]
             gradients(truth, x, y)
             p = truth.outputs_of(truth.forward(x, training=False, logits=True))
             kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])

@@ -44,7 +44,9 @@ def test_the_mode_follows_the_umask(tmp_path, umask):
 
 def test_the_order_on_the_disk(tmp_path, monkeypatch):
     """The content is flushed before the rename, and the rename before the return."""
-    done, fsync, replace = [], os.fsync, os.replace
+    done = []
+    fsync = os.fsync
+    replace = os.replace
 
     def record_flush(handle):
         done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
@@ -89,7 +91,8 @@ def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
 
 
 def test_many_writers_of_one_file(tmp_path):
-    path, contents = tmp_path / "file", [bytes([i]) * 100_000 for i in range(4)]
+    path = tmp_path / "file"
+    contents = [bytes([i]) * 100_000 for i in range(4)]
 
     def write(content):
         for _ in range(20):

@@ -201,7 +201,8 @@ def test_rejects_forged_arrays(kind, whole):
             return
         tensor_files.write(path, *KEYS[kind], about, forged)
         if kind == "training state":
-            x, y = np.ones((6, 4), np.float32), np.zeros(6, np.int64)
+            x = np.ones((6, 4), np.float32)
+            y = np.zeros(6, np.int64)
             outcomes = [attempt(model.fit, x, y, batch_size=2, epochs=3, resume=read_state(path))]
         else:
             outcomes = [attempt(read, kind, path)]

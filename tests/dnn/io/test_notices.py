@@ -12,7 +12,8 @@ from dnn.io.notices import say, warn
 
 @pytest.fixture
 def log():
-    logger, handler = logging.getLogger("dnn"), StderrHandler()
+    logger = logging.getLogger("dnn")
+    handler = StderrHandler()
     level = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

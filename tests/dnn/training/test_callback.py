@@ -20,7 +20,9 @@ from dnn.training.loop import Batches
 
 class Recorder(Callback):
     def __init__(self, every=None, stop_at=None):
-        self.every, self.stop_at, self.calls = every, stop_at, []
+        self.every = every
+        self.stop_at = stop_at
+        self.calls = []
 
     def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
         self.calls.append(("begin", first_epoch, epochs, updates_per_epoch))
@@ -41,9 +43,11 @@ class Recorder(Callback):
 
 
 def test_calls(backend):
-    model, data = small_model(backend), small_data(25)
+    model = small_model(backend)
+    data = small_data(25)
     model.fit(*data, batch_size=10)
-    quiet, watcher = Recorder(), Recorder(every=2)
+    quiet = Recorder()
+    watcher = Recorder(every=2)
     model.fit(*data, batch_size=10, epochs=2, callbacks=[quiet, watcher], validation_data=data)
     logs = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
     epochs = [[("epoch", n, logs)] for n in (2, 3)]
@@ -75,7 +79,8 @@ def test_last_progress_equals_the_epoch():
 
 
 def test_interrupted_training_ends_and_can_continue():
-    model, recorder = small_model(), Recorder(stop_at=2)
+    model = small_model()
+    recorder = Recorder(stop_at=2)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
     assert recorder.calls[-1] == ("end",)
@@ -84,7 +89,9 @@ def test_interrupted_training_ends_and_can_continue():
 
 
 def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
-    model, log, later = small_model(), CSVLogger(tmp_path / "log"), Recorder()
+    model = small_model()
+    log = CSVLogger(tmp_path / "log")
+    later = Recorder()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with input_error("with a schedule"):
         model.fit(*small_data(), callbacks=[log, ReduceLROnPlateau("loss"), later])
@@ -92,8 +99,10 @@ def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
 
 
 def test_only_the_first_worker_writes_and_prints(tmp_path, capsys):
-    second, states = Workers(), TrainingCheckpoint(tmp_path, every=1)
-    second.rank, everywhere = 1, Recorder()
+    second = Workers()
+    states = TrainingCheckpoint(tmp_path, every=1)
+    second.rank = 1
+    everywhere = Recorder()
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
     watchers = [*files, states, PlainProgress("begins"), everywhere]
     small_model().fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
@@ -122,10 +131,13 @@ def test_a_callback_may_change_every_during_training(make_backend, monkeypatch):
         every = 1
 
         def on_progress(self, progress):
-            self.seen, self.every = progress.updates, None
+            self.seen = progress.updates
+            self.every = None
 
-    model, (x, y) = small_model(make_backend("numpy")), small_data(50)
-    pieces, run = [], Batches.run
+    model = small_model(make_backend("numpy"))
+    x, y = small_data(50)
+    pieces = []
+    run = Batches.run
     monkeypatch.setattr(Batches, "run", lambda self, n: pieces.append(n) or run(self, n))
     first = First()
     model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=[first, Kept(every=25)])

@@ -19,7 +19,8 @@ class Add(Callback):
 
 class See(Callback):
     def __init__(self):
-        self.begun, self.seen = [], []
+        self.begun = []
+        self.seen = []
 
     def on_epoch_begin(self, epoch):
         self.begun.append(epoch)
@@ -29,7 +30,8 @@ class See(Callback):
 
 
 def test_numbers_added_by_a_callback_reach_later_callbacks_and_the_history(tmp_path):
-    model, see = small_model(), See()
+    model = small_model()
+    see = See()
     states = TrainingCheckpoint(tmp_path)
     history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Add(), see, states]).history
     assert see.begun == [1, 2, 3]

@@ -12,7 +12,8 @@ class Hold(Callback):
     """Blocks at the end of the first epoch until it is released."""
 
     def __init__(self):
-        self.there, self.go = threading.Event(), threading.Event()
+        self.there = threading.Event()
+        self.go = threading.Event()
 
     def on_epoch_end(self, epoch, logs):
         self.there.set()
@@ -20,7 +21,9 @@ class Hold(Callback):
 
 
 def test_rejects_a_second_training_and_the_first_continues():
-    model, alone, hold = small_model(), small_model(), Hold()
+    model = small_model()
+    alone = small_model()
+    hold = Hold()
     thread = threading.Thread(
         target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
     )

@@ -22,7 +22,10 @@ class AfterEpoch(Callback):
     """Writes the state after ``epoch`` to a file, and keeps the state after the next epoch."""
 
     def __init__(self, path, epoch):
-        self.path, self.epoch, self.epochs, self.next = path, epoch, 0, None
+        self.path = path
+        self.epoch = epoch
+        self.epochs = 0
+        self.next = None
 
     def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
         self.epochs = first_epoch - 1
@@ -58,16 +61,23 @@ def test_the_first_update_is_within_l2(make_backend, digits, tmp_path, begun, en
     The gradient of each backend is within the bound of L2, so two gradients differ by at most twice the
     bound. The update from a backend's own moments is within the bound of L3.
     """
-    there, here = make_backend(begun), make_backend(ended)
-    x, y = digits.x_train[:200], digits.y_train[:200]
-    path, epochs, before = tmp_path / "state.safetensors", 12, 8
+    there = make_backend(begun)
+    here = make_backend(ended)
+    x = digits.x_train[:200]
+    y = digits.y_train[:200]
+    path = tmp_path / "state.safetensors"
+    epochs = 12
+    before = 8
     options = {"batch_size": len(x), "epochs": epochs}
-    model, taken = model_on(there, epochs, 1), AfterEpoch(path, before)
+    model = model_on(there, epochs, 1)
+    taken = AfterEpoch(path, before)
     model.fit(x, y, callbacks=[taken], **options)
-    again, watcher = model_on(here, epochs, 1), AfterEpoch(path, before)
+    again = model_on(here, epochs, 1)
+    watcher = AfterEpoch(path, before)
     state = read_state(path)
     again.fit(x, y, callbacks=[watcher], resume=state, **options)
-    a, b = taken.next, watcher.next
+    a = taken.next
+    b = watcher.next
     assert (a.epoch, a.updates) == (b.epoch, b.updates) == (before + 2, 0)
 
     at = model_on(there, epochs, 1)
@@ -105,9 +115,13 @@ def test_it_ends_within_l5(make_backend, digits, tmp_path, begun, ended):
     """Test accuracies of trainings that moved half-way, paired with those of uninterrupted ones."""
     if "strict" in (begun, ended):
         pytest.skip("strict is too slow for whole trainings, and runs the reference kernels")
-    there, here = make_backend(begun), make_backend(ended)
-    epochs, batch, accuracies = 10, 10, []
-    x, y = digits.x_train, digits.y_train
+    there = make_backend(begun)
+    here = make_backend(ended)
+    epochs = 10
+    batch = 10
+    accuracies = []
+    x = digits.x_train
+    y = digits.y_train
     updates = -(-len(x) // batch)
     held = {"validation_data": (digits.x_test, digits.y_test), "batch_size": batch, "epochs": epochs}
     for seed in range(4):

@@ -10,7 +10,8 @@ from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearD
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError, TrainingState, previous_history
 
-EPOCHS, BATCH = 3, 8
+EPOCHS = 3
+BATCH = 8
 
 
 def data():
@@ -44,7 +45,8 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
     def build():
         return model_on(backend, optimizer, between=[BatchNormalization(), Dropout(0.3)] if random else ())
 
-    whole, kept = build(), Kept()
+    whole = build()
+    kept = Kept()
     history = fit(whole, [kept])
     wanted = weights(whole)
     assert len(kept.states) == EPOCHS * 8
@@ -64,7 +66,8 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
 
 
 def test_watching_changes_no_bit(backend):
-    alone, watched = model_on(backend), model_on(backend)
+    alone = model_on(backend)
+    watched = model_on(backend)
     history = fit(alone)
     assert numbers(fit(watched, [Kept(), Kept(3)])) == numbers(history)
     np.testing.assert_array_equal(weights(alone), weights(watched))
@@ -80,7 +83,8 @@ def test_watching_changes_no_bit(backend):
     ],
 )
 def test_rejects_states_of_another_training(make_backend, change, word):
-    backend, kept = make_backend("numpy"), Kept()
+    backend = make_backend("numpy")
+    kept = Kept()
     fit(model_on(backend), [kept])
     options = dict(change)
     other = model_on(backend, options.pop("optimizer", None), options.pop("units", 9))
@@ -91,7 +95,8 @@ def test_rejects_states_of_another_training(make_backend, change, word):
 
 
 def test_rejects_states_of_other_data(make_backend):
-    backend, kept = make_backend("numpy"), Kept()
+    backend = make_backend("numpy")
+    kept = Kept()
     fit(model_on(backend), [kept])
     x, y = data()
     x[0, 0] += 1
@@ -116,7 +121,8 @@ def fifth(make_backend):
     ],
 )
 def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
-    state, model = copy.deepcopy(fifth), model_on(make_backend("numpy"))
+    state = copy.deepcopy(fifth)
+    model = model_on(make_backend("numpy"))
     state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
     before = model.parameters.values.copy()
     with pytest.raises(StateError, match=words):
@@ -131,7 +137,9 @@ def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
         def on_progress(self, progress):
             self.state = progress.take_state() if progress.epoch < EPOCHS else self.state
 
-    whole, resumed, last = (*(model_on(make_backend("numpy")) for _ in range(2)), Last())
+    whole = model_on(make_backend("numpy"))
+    resumed = model_on(make_backend("numpy"))
+    last = Last()
     history = fit(whole, [last])
     assert (last.state.epoch, last.state.updates) == (EPOCHS - 1, 8)
     assert numbers(fit(resumed, resume=last.state)) == numbers(history)

@@ -52,7 +52,8 @@ def numbers(history):
 
 
 def test_streams_have_the_bits_of_arrays(backend):
-    (x, y), source = small_data(), Endless()
+    x, y = small_data()
+    source = Endless()
     options = {"steps_per_epoch": 7, "validation_data": (x, y)}  # all batches
     plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, **options)
     model, two = fit_model(backend, source, **options)
@@ -83,7 +84,8 @@ def test_batches_of_all_kinds_of_arrays(backend):
 
 
 def test_weights_of_examples_and_of_classes(backend):
-    (x, y), weight = small_data(), np.linspace(0, 2, 50, dtype="f4")
+    x, y = small_data()
+    weight = np.linspace(0, 2, 50, dtype="f4")
     weight[8:16] = 0.0  # a batch that does not count
     options = {"class_weight": {1: 3.0}}
     plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
@@ -106,7 +108,8 @@ def test_a_data_loader(backend):
 def test_metrics_of_streams_match_those_of_arrays(outputs):
     """The mean absolute error and R2, in the validation too."""
     x, _ = small_data()
-    y, found = x[:, :outputs] * np.float32(2), []
+    y = x[:, :outputs] * np.float32(2)
+    found = []
     for given in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
         model = build_network([Dense(outputs)])
         model.compile("mean_squared_error")
@@ -120,7 +123,8 @@ def test_metrics_of_streams_match_those_of_arrays(outputs):
 
 def test_rows_have_no_ignored_label():
     x, y = small_data()
-    rows, found = np.eye(3, dtype="f4")[y], []
+    rows = np.eye(3, dtype="f4")[y]
+    found = []
     for second in (rows, y):
         model = small_model(compiled=False)
         model.compile(CategoricalCrossentropy(ignore_index=-1))
@@ -138,7 +142,8 @@ def test_an_iterator_continues(backend):
 
 
 def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
-    kept, source = Kept(), list(batches())
+    kept = Kept()
+    source = list(batches())
     whole, history = fit_model(backend, source, callbacks=[kept])
     assert len(kept.states) == EPOCHS * len(SIZES)
     for i in (0, 3, 6, 11, 17):

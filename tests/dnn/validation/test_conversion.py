@@ -17,7 +17,8 @@ def address(backend, array):
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
-    backend, tensor = make_backend(name), torch.from_numpy(X.copy())
+    backend = make_backend(name)
+    tensor = torch.from_numpy(X.copy())
     there = validate_examples(backend, "x", tensor, (3,))
     assert backend.owns(there)
     assert address(backend, there) == tensor.data_ptr()
@@ -26,7 +27,8 @@ def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
 
 
 def test_an_array_of_strict_is_shared_with_torch(make_backend):
-    backend, given = make_backend("torch"), make_backend("strict").from_host(X.copy())
+    backend = make_backend("torch")
+    given = make_backend("strict").from_host(X.copy())
     assert address(backend, as_array(backend, "x", given)) == np.from_dlpack(given).ctypes.data
 
 
@@ -54,7 +56,9 @@ def test_fit_on_tensors_equals_fit_on_arrays(backend):
 class Elsewhere:
     """An array that DLPack reports on a CUDA device."""
 
-    shape, dtype, device = (4, 3), "float32", "cuda:0"
+    shape = (4, 3)
+    dtype = "float32"
+    device = "cuda:0"
 
     def __dlpack_device__(self):
         return (2, 0)

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from backends import InputError, get_backend
 from dnn import Dense
 
-ROWS, FEATURES, CLASSES = 12, 4, 3
+ROWS = 12
+FEATURES = 4
+CLASSES = 3
 
 
 class Subclass(np.ndarray):
@@ -127,7 +129,8 @@ def arrays(draw, wanted):
             broken.flat[draw(st.integers(0, broken.size - 1))] = draw(st.sampled_from([-1, CLASSES, 2**62]))
         name = draw(well.filter(lambda name: name != "a row for all"))
         return f"not finite, {name}", WELL[name](broken), "never"
-    name, under = draw(odd), "plain" if group == "odd" else draw(layout)
+    name = draw(odd)
+    under = "plain" if group == "odd" else draw(layout)
     return f"{name} of {under}", ODD[name](LAYOUTS[under](wanted)), "may"
 
 
@@ -152,7 +155,8 @@ def plain(given, use):
 def test_arrays_are_converted_correctly_or_rejected(name, make_backend):
     """350 for each backend. A rejected array leaves the model and the caller's array unchanged."""
     backend = make_backend(name)
-    model, start = small_model(backend), weights(small_model(backend))
+    model = small_model(backend)
+    start = weights(small_model(backend))
     rng = np.random.default_rng(14)
     x = rng.random((ROWS, FEATURES), dtype=np.float32)
     y = rng.integers(0, CLASSES, ROWS)

@@ -54,9 +54,11 @@ def data_of(dtype):
 def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     x, y = data_of(dtype)
     given = FORMS[form](tmp_path / "x", x)
-    plain, other = small_model(backend), small_model(backend)
+    plain = small_model(backend)
+    other = small_model(backend)
     options = {"batch_size": 8, "epochs": 2, "validation_split": 0.3}
-    one, two = plain.fit(x, y, **options).history, other.fit(given, y, **options).history
+    one = plain.fit(x, y, **options).history
+    two = other.fit(given, y, **options).history
     del one["seconds"], two["seconds"]
     assert_same_training(plain, other, one, two)
     assert same_bits(other.predict(x, batch_size=7), other.predict(given, batch_size=7))
@@ -93,8 +95,10 @@ def test_few_nonzeros_stay_sparse(backend, layers, loss):
 
 
 def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):
-    (x, y), kept = small_data(), Kept()
-    whole, resumed = small_model(), small_model()
+    x, y = small_data()
+    kept = Kept()
+    whole = small_model()
+    resumed = small_model()
     whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
     resumed.fit(on_disk(tmp_path / "x", x), y, batch_size=8, epochs=2, resume=kept.states[3])
     assert same_bits(weights(whole), weights(resumed))

@@ -42,7 +42,8 @@ def test_balanced_matches_scikit_learn(backend, rows):
     sklearn = pytest.importorskip("sklearn.utils.class_weight")
     x, y = small_data()
     kept = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 2)[:5]])  # 1 does not occur
-    x, y = x[kept], y[kept]
+    x = x[kept]
+    y = y[kept]
     counted = sklearn.compute_class_weight("balanced", classes=np.array([0, 2]), y=y)
     given = np.eye(3, dtype="f4")[y] if rows else y
     one, losses = fit_model(backend, x, given, class_weight="balanced")
@@ -81,7 +82,8 @@ def test_sample_and_class_weights_are_multiplied(backend):
 @pytest.mark.parametrize("batch_size", [7, 1000])
 def test_evaluate_is_the_weighted_mean(backend, batch_size):
     x, y = small_data()
-    model, weight = small_model(backend), np.linspace(0, 2, 50)
+    model = small_model(backend)
+    weight = np.linspace(0, 2, 50)
     p = model.predict(x).astype("f8")
     expected = np.average(-np.log(p[np.arange(50), y]), weights=weight)
     found = model.evaluate(x, y, batch_size=batch_size, sample_weight=weight)

@@ -9,7 +9,8 @@ import pytest
 from backends import InputError
 from dnn.validation import settings
 
-TINY, HUGE = 5e-324, float(np.finfo(np.float64).max)
+TINY = 5e-324
+HUGE = float(np.finfo(np.float64).max)
 BELOW_1 = float(np.nextafter(1.0, 0.0))
 SHARE = partial(settings.require_number, low=0.0, high=1.0)
 ANY = partial(settings.require_number, low=-inf)
