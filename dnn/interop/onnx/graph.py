@@ -15,10 +15,14 @@ import numpy as np
 
 from backends import BackendUnavailable, InputError
 from backends.errors import install_command
+from dnn import __version__
 from dnn.layers.layer import Layer, Shape
 
-OPSET_VERSION, IR_VERSION = 20, 9
-"""First operator set with Gelu, and the file format version of that time."""
+PRODUCER = "array-api-dnn"
+OPSET_VERSION = 20
+"""First operator set with Gelu."""
+IR_VERSION = 9
+"""Version of the file format at the time of OPSET_VERSION."""
 FILE_DTYPE = "float32"
 """dtype of all floats in a file: node attributes are float32, and onnxruntime has no float64 convolution."""
 
@@ -125,13 +129,13 @@ class Graph:
     def _info(self, name: str, shape: Shape, dtype: str) -> Any:
         return self.onnx.helper.make_tensor_value_info(name, self.element_type(dtype), ["batch", *shape])
 
-    def as_model(self, about: Mapping[str, str], producer: str = "", version: str = "") -> Any:
+    def as_model(self, about: Mapping[str, str]) -> Any:
         """Return the onnx.ModelProto with ``about`` as metadata."""
         make = self.onnx.helper
         made = make.make_model(
             make.make_graph(self.nodes, "network", self.inputs, self.outputs, self.initializers),
             opset_imports=[make.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
-            producer_name=producer, producer_version=version,
+            producer_name=PRODUCER, producer_version=__version__,
         )  # fmt: skip
         make.set_model_props(made, dict(about))
         return made

@@ -7,7 +7,6 @@ from typing import Any
 
 from backends import InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn import __version__
 from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
@@ -16,7 +15,6 @@ from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
-PRODUCER = "array-api-dnn"
 CLASS_NAMES_KEY = "class_names"
 """Key of the class names in a file's metadata."""
 INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
@@ -24,30 +22,31 @@ MAX_WEIGHT_BYTES = 2**31 - 2**20
 """Limit for the weights in bytes. An ONNX file holds at most 2 GiB, including 1 MiB reserved for the
 graph.
 """
-INPUT_NAME, LOGITS, PROBABILITIES, OUTPUTS = "x", "logits", "probabilities", "outputs"
 
 
 def network_graph(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str = FILE_DTYPE, logits: bool = False
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False
 ) -> Graph:
     """Return the graph of built layers in sequence, from "x" to "probabilities", "logits" or "outputs".
 
     Args:
         input_shape: of one example.
+        input_dtype: None: "int64" before an Embedding, else "float32".
         logits: leave out the last activation.
     """
     held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
-    graph = Graph({INPUT_NAME, LOGITS, PROBABILITIES, OUTPUTS, *held})
-    x = graph.add_input(INPUT_NAME, input_shape, input_dtype)
+    graph = Graph({"x", "logits", "probabilities", "outputs", *held})
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
-    if input_dtype != wanted:
-        cast = Value(graph.new_name(f"{INPUT_NAME}.Cast"), input_shape)
+    x = graph.add_input("x", input_shape, input_dtype or wanted)
+    if input_dtype not in (None, wanted):
+        cast = Value(graph.new_name("x.Cast"), input_shape)
         graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
         x = cast
     y = write_layers(graph, layers, x, logits=logits)
     last = layers[-1]
-    natural = PROBABILITIES if last.activation in ("softmax", "sigmoid") else OUTPUTS
-    graph.add_output(graph.transpose(y, last.name) if y.channels_first else y, LOGITS if logits else natural)
+    output = "probabilities" if last.activation in ("softmax", "sigmoid") else "outputs"
+    y = graph.transpose(y, last.name) if y.channels_first else y
+    graph.add_output(y, "logits" if logits else output)
     return graph
 
 
@@ -75,10 +74,10 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    usual = FILE_DTYPE if model.layers[0].n_categories is None else "int64"
-    dtype = usual if input_dtype is None else input_dtype
-    look_up("input_dtype", dtype, dict.fromkeys(INPUT_DTYPES))
-    require_bool("logits", logits), require_bool("rounded", rounded)
+    if input_dtype is not None:
+        look_up("input_dtype", input_dtype, dict.fromkeys(INPUT_DTYPES))
+    require_bool("logits", logits)
+    require_bool("rounded", rounded)
     if model.backend.dtype_name != FILE_DTYPE and not rounded:
         raise InputError(
             f"model has dtype {model.backend.dtype_name}, expected {FILE_DTYPE}, the dtype of ONNX files; "
@@ -89,8 +88,8 @@ def to_onnx(
             f"model has {model.parameters.count} weights, expected less than 2 GiB, the limit of an ONNX file"
         )
     about = {**_labels(model, class_names), **_metadata(metadata)}
-    graph = network_graph(model.layers, model.input_shape, dtype, logits)
-    return graph.as_model(about, PRODUCER, __version__)
+    graph = network_graph(model.layers, model.input_shape, input_dtype, logits)
+    return graph.as_model(about)
 
 
 def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:

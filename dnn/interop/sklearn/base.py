@@ -177,7 +177,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = model.outputs
         self.n_iter_ = outcome.iterations
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
-        self.loss_, self.best_loss_ = self.loss_curve_[-1], min(self.loss_curve_)
+        self.loss_ = self.loss_curve_[-1]
+        self.best_loss_ = min(self.loss_curve_)
         self.validation_scores_ = scores = outcome.scores
         self.best_validation_score_ = None if scores is None else max(scores)
 
