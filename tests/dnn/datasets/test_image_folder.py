@@ -68,6 +68,7 @@ def test_picture_modes(tmp_path, mode, grey):
         (lambda p: (p / "dog").mkdir(), {}, r"folder .*dog is empty"),
         (lambda p: None, {"size": (3,)}, r"size is \(3,\), expected \(height, width\)"),
         (lambda p: None, {"size": (0, 3)}, "size is 0, expected an integer of at least 1"),
+        (lambda p: None, {"size": (10**6, 10**6)}, "size is .*, expected at most 50 megapixels"),
         (lambda p: None, {"size": 28}, "size is 28, expected a list or a tuple"),
         (lambda p: None, {"grey": np.ones(2)}, "grey is .*, expected True or False"),
         (lambda p: None, {"path": "nowhere"}, "folder nowhere cannot be listed"),
@@ -84,8 +85,3 @@ def test_rejects_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
     with input_error("holds no folder, expected one for each class"):
         load_image_folder(tmp_path, size=(3, 3))
-
-
-def test_rejects_a_size_beyond_all_memory(pictures):
-    with input_error(r"size is .*, expected at most 50 megapixels"):
-        load_image_folder(pictures, size=(10**6, 10**6))

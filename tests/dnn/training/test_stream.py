@@ -196,6 +196,10 @@ REFUSED_AT_ONCE = {
     "shape": ({"x": [(X[:, 1:], Y)]}, r"x of batch 1 has shape \(50, 5\)"),
     "classes": ({"x": [(X, Y + 1)]}, "y of batch 1 holds class numbers from 1 to 3"),
     "length": ({"x": [(X, Y[1:])]}, r"y of batch 1 has shape \(49,\)"),
+    "balanced": (
+        {"x": [(X, Y)], "class_weight": "balanced"},
+        "class_weight is 'balanced', expected a dict: x comes in batches",
+    ),
     "bad weights": ({"x": [(X, Y, -Y - 1)]}, "sample_weight holds negative numbers"),
 }
 
@@ -225,8 +229,3 @@ def test_rejects_resume_with_an_iterator():
     fit_model(NUMPY, list(batches()), callbacks=[kept])
     with input_error("x is an iterator, expected with resume an iterable that starts again"):
         fit_model(NUMPY, batches(), steps_per_epoch=6, resume=kept.states[2])
-
-
-def test_rejects_balanced_class_weights_of_streams():
-    with input_error("class_weight is 'balanced', expected a dict: x comes in batches"):
-        fit_model(NUMPY, list(batches((8, 8))), class_weight="balanced")
