@@ -66,9 +66,8 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
     inner: "ClassVar[tuple[Layer, ...]]" = ()  # layers of a container
-    n_categories: ClassVar[int | None] = (
-        None  # inputs must be integers in [0, n_categories); None: any numbers
-    )
+    n_categories: ClassVar[int | None] = None
+    """Inputs must be integers in [0, n_categories); None: any numbers."""
     input_shape: ClassVar[Shape] = ()
     output_shape: ClassVar[Shape] = ()
     value: ClassVar[Mapping[str, Array]] = {}
