@@ -34,7 +34,7 @@ def rotate(
     """Time one slice of each contender in each rotation.
 
     Args:
-        names: contenders that must run; None: CPU_CONTENDERS, without those that fail.
+        names: contenders that must run; None: all CPU_CONTENDERS that do not fail.
         settings: its number of updates is divided among the slices.
         report: receives a line after each slice.
     Raises BackendUnavailable: a contender in ``names`` fails.
