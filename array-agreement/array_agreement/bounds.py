@@ -185,7 +185,7 @@ class Bound:
         if value.shape != self.exact.shape or (got != expected and not wide_u):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
-        error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(self.exact, np.float64)))
+        error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
         size = np.where(np.isfinite(self.exact), np.abs(self.exact), 0)
         bound = np.maximum(self.bound, 100 * wide_u * size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)

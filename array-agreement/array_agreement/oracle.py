@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from traceback import walk_tb
 from typing import Any
 
@@ -61,7 +62,7 @@ class Oracle:
             first: Any = next(iter(inspect.signature(f).parameters), None)
         except ValueError:  # functions written in C may have no signature
             first = None
-        self.f: Callable[..., Any] = f if first == "xp" else lambda xp, *args, **kwargs: f(*args, **kwargs)
+        self.f = f if first == "xp" else partial(call_without_namespace, f)
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
@@ -184,6 +185,13 @@ class Oracle:
             for verdict in suspects:
                 verdict.vacuous = True
         return verdicts
+
+
+def call_without_namespace(f: Callable[..., Any], xp: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """Call ``f(*args, **kwargs)``. The keyword argument ``xp``, if there is one, becomes the namespace."""
+    if "xp" in kwargs:
+        kwargs["xp"] = xp
+    return f(*args, **kwargs)
 
 
 def convert_floats(x: Any, dtype: str | None) -> Any:

@@ -64,7 +64,7 @@ positive negative abs sign signbit floor ceil trunc round floor_divide max maxim
 copysign nextafter real imag conj where take take_along_axis concat stack reshape expand_dims squeeze triu
 tril broadcast_to broadcast_arrays permute_dims matrix_transpose moveaxis flip roll repeat tile sort
 unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones_like full full_like empty
-empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose
+empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose fft.fftshift fft.ifftshift
 """)
 )
 LINALG = ("linalg.", "roots")
@@ -128,6 +128,13 @@ def n_terms(call: Call, r: Any) -> int:
     return int(x.shape[-1]) if call.name.endswith(("matmul", "vecdot")) else k
 
 
+def fourier_error(r: Any) -> float:
+    """Return e / u of a Fourier transform with result ``r``; README.md derives it."""
+    size = magnitude(r)
+    levels = 1 + math.log2(max(r.size, 1))
+    return math.sqrt(1.25 * levels) * float(np.max(size, initial=0.0, where=np.isfinite(size)))
+
+
 class Rounding:
     """A hook for a wide namespace: adds random rounding errors drawn from ``rng``, or none if it is None.
 
@@ -151,11 +158,16 @@ class Rounding:
         if any(limits(d) is FLOAT32 for d in dtypes):
             call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
-        on_result = self.rng is None or call.name in self.perturbed_results
+        transformed = bool(call.arrays) and call.name.startswith("fft.")
+        on_result = self.rng is None or transformed or call.name in self.perturbed_results
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
-        if not on_result and not call.name.startswith((*LINALG, "fft.")):
+        if not on_result and not call.name.startswith(LINALG):
             results = _restore_poles(results, call.compute())
-        size = self.sum_error(call, results) if summed and self.rng else None
+        size = None
+        if self.rng and transformed:
+            size = fourier_error(results)
+        elif self.rng and summed:
+            size = self.sum_error(call, results)
         if not isinstance(call.dtypes, tuple | list):
             return self._perturb_result(call, results, call.dtypes, size)
         pairs = zip(results, call.dtypes, strict=True)
@@ -203,7 +215,7 @@ class Rounding:
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
         size = np.abs(a.value)
-        if name.startswith((*LINALG, "fft.", "from_numpy")):
+        if name.startswith((*LINALG, "from_numpy")):
             size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
         return a.value + 3 * limits(a.dtype).u * size * draw_signed(self.rng, a.shape)
 

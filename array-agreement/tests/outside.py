@@ -160,6 +160,7 @@ CASES = [
     # signal, fft, integrate, cluster, spatial
     *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.ifft, fft.rfft, fft.hfft),
     *cases(normal((6, 8)), fft.fft2),
+    *cases(positive((6, 5, 8)), fft.fftn),
     *cases(normal(VECTOR, (9,)), signal.fftconvolve, signal.oaconvolve),
     *cases(normal(VECTOR), signal.resample, num=30),
     *cases(normal(VECTOR), signal.wiener, mysize=3),

@@ -68,8 +68,11 @@ def test_accepts_functions_with_and_without_a_namespace():
         xp = array_namespace(x)
         return x - xp.mean(x)
 
-    for f in (center, lambda xp, x: x - xp.mean(x)):
-        verdicts = check_agreement(f, normal(9), backends=BACKEND_NAMES).verdicts
+    def center_with(x, *, xp):
+        return x - xp.mean(x)
+
+    for f, kwargs in ((center, {}), (lambda xp, x: x - xp.mean(x), {}), (center_with, {"xp": np})):
+        verdicts = check_agreement(f, normal(9), backends=BACKEND_NAMES, kwargs=kwargs).verdicts
         assert tuple(v.backend for v in verdicts) == BACKEND_NAMES
 
 
@@ -86,10 +89,11 @@ def test_compares_all_outputs():
     [
         (lambda xp, x: x[1:] if "torch" in xp.__name__ else x, "of shape"),
         (lambda xp, x: xp.astype(x, xp.float32) if "torch" in xp.__name__ else x, "float32"),
+        (lambda xp, x: xp.astype(x, xp.complex128) if "torch" in xp.__name__ else x, "complex128"),
         (lambda xp, x: xp.diff(x, 1) if "torch" in xp.__name__ else x, "raises TypeError"),
         (lambda xp, x: (x, x) if "torch" in xp.__name__ else x, "expected"),
     ],
-    ids=["shape", "dtype", "raises", "outputs"],
+    ids=["shape", "dtype", "complex", "raises", "outputs"],
 )
 def test_compares_shapes_dtypes_exceptions_and_output_names(f, note):
     with pytest.raises(Disagreement, match=note):
@@ -115,6 +119,14 @@ def test_the_next_number_is_that_of_the_declared_dtype():
     for dtype in ("float32", "float64"):
         f = lambda xp, x: xp.nextafter(x, x + 1)  # noqa: E731
         check_agreement(f, normal(9), dtype=dtype, backends=BACKEND_NAMES)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fourier_transforms_agree_if_the_mean_dominates(dtype):
+    """The errors of all elements grow with the largest one, which is the sum here."""
+    for seed in range(4):
+        x = np.random.default_rng(seed).random((16, 16, 16)) + 0j
+        check_agreement(lambda xp, x: xp.fft.fftn(x), x, dtype=dtype, backends=BACKEND_NAMES)
 
 
 def test_compares_complex_numbers_and_empty_axes():
