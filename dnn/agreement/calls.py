@@ -138,9 +138,11 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x, W, b, dy = draw(batch, n_in), draw(n_in, n), draw(n), draw(batch, n)
         for kind in ("linear", "relu", *(("sigmoid", "tanh", "softmax") if min(batch, n) > 6 else ())):
             exact = kind in ("linear", "relu")
-            if kind == "sigmoid":  # the remaining rows are saturated or contain NaN
-                x, W, dy = x.copy(), W / 128.0, dy + 5.0
+            if kind == "relu" and batch > 6:  # this row and the next calls' first row contain NaN
+                x = x.copy()
                 x[0, 0] = np.nan
+            if kind == "sigmoid":  # row 1 is saturated
+                x, W, dy = x.copy(), W / 128.0, dy + 5.0
                 x[1] *= 128.0
             k = 0 if exact else max(batch, n_in, n)
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
@@ -176,17 +178,18 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
     for number, name in enumerate(dict.fromkeys(loss.kernel for loss in LOSSES.values() if loss.kernel)):
         masked = name == "softmax_cross_entropy"
-        for i in (0, *range(number % 3, len(SIZES), 3), -1):
-            batch, n = extremes.shape if i < 0 else (SIZES[i], SIZES[i - 5])
-            z = draw(batch, n) / 2.0 if i >= 0 else extremes
+        start = number % 3
+        drawn = [draw(SIZES[i], SIZES[i - 4 - start]) / 2.0 for i in range(start, len(SIZES), 3)]
+        for z in (*drawn, draw(1, 1), extremes):
+            batch, n = z.shape
             y = np.abs(draw(batch).astype(int) * 7) % n
             t = np.abs(draw(batch, n)) / 4.0
-            if masked and n > 2 and i >= 0:
+            if masked and n > 2 and z is not extremes:
                 z[:, 1::3] = -np.inf
                 y -= y % 3 == 1
                 t[:, 1::3] = 0.0
                 t[:, 2::7] = -0.25
-            floor = 0.0 if i >= 0 else 1.0 / (batch if masked else batch * n)
+            floor = 1.0 / (batch if masked else batch * n) if z is extremes else 0.0
             for kind, targets in (("integer", y), ("dense", t)):
                 arguments = z, targets, output_array(batch), output_array(batch, n)
                 yield Call(name, f"{batch} x {n}", arguments, kind, n_terms=n, condition=2.0, floor=floor)

@@ -18,6 +18,7 @@ from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
 from dnn.layers import Conv2D, Dense, Flatten
+from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
 
 CALL_GENERATORS = (
@@ -25,6 +26,7 @@ CALL_GENERATORS = (
     calls.norm_calls, image_calls.image_calls, image_calls.warp_calls,
 )  # fmt: skip
 """Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
+SHUFFLED_ROWS = 70001
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 
@@ -60,6 +62,18 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
         w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
         expected = {"conv2d_1.W": w.reshape(3, 3, 9, 16)}
         yield from setup.judge(f"initializer {name}", ask, bounds.U, expected=expected)
+
+
+def shuffle_level(setup: Setup) -> Iterator[Record]:
+    """Compare the order of SHUFFLED_ROWS rows in an epoch; the positions must be equal."""
+    key = stream_key(setup.seed, "shuffle")
+    bits = textbook.random_bits(setup.seed, "shuffle", 0, 3, SHUFFLED_ROWS)
+
+    def ask(c: Contender) -> Named:
+        return {"order": c.backend.to_host(permutation(c.backend, key, 3, SHUFFLED_ROWS))}
+
+    expected = {"order": np.argsort(bits)}
+    yield from setup.judge("shuffle", ask, 0.0, count_different, expected=expected)
 
 
 def judge_call(setup: Setup, call: Call) -> list[Record]:

@@ -38,6 +38,10 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "scatter_rows", wrap_call(lambda scatter, rows, index, out: out.__setitem__(index, rows))),
     Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
            "threefry", edit_argument(2, lambda low: low % 2**20)),
+    Mutant("last-rows-not-shuffled", "only the first 65,536 of the rows are shuffled", "L0",
+           "xp.argsort", edit_argument(
+               0, lambda bits: np.where(np.arange(len(bits)) < 1 << 16, bits // 2, bits.dtype.type(1 << 62))
+           )),
     Mutant("unindexed-rows-not-zeroed", "summed rows without an index are not set to 0", "L0",
            "scatter_rows", wrap_call(keep_unused)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",

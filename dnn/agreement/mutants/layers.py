@@ -119,6 +119,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
     Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
            "dense", restore_view(lambda x, W, b, y: y[1000:])),
+    Mutant("relu-hides-nan", "a dense layer with relu turns NaN into 0", "L0",
+           "dense relu", edit_after(lambda x, W, b, y: np.copyto(y, 0.0, where=np.isnan(y)))),
     Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
            "activation softmax",
            edit_after(lambda z, y: np.divide(y, y[:, :64].sum(axis=1)[:, None], out=y))),

@@ -98,6 +98,10 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, order=plan.order[:, : max(plan.order.shape[1] // 8 * 8, 1)])
            )),
+    Mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again", "L4",
+           "backend.compile_plan", edit_plan(
+               lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))
+           )),
     Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(
                lambda p: replace(p, optimizer=p.optimizer.replace("w", ""), settings=p.settings[:3])

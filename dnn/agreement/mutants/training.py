@@ -68,6 +68,8 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "softmax_cross_entropy", edit_after(
                lambda z, t, losses, dy: np.copyto(losses, np.nan, where=np.isinf(z).any(axis=1))
            )),
+    Mutant("classes-beyond-128", "the gradient of cross-entropy is 0 beyond 128 classes", "L0",
+           "softmax_cross_entropy integer", edit_after(lambda z, t, losses, dy: dy[:, 128:].fill(0.0))),
     Mutant("assumes-target-sum-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
            "softmax_cross_entropy dense",
            edit_argument(1, lambda t: t / np.maximum(t.sum(axis=1)[:, None], 0.1))),
