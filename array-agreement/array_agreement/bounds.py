@@ -172,22 +172,24 @@ class Bound:
         """Return an element as text, with all digits of the dtype."""
         return f"{x:.{9 if self.limit is FLOAT32 else 17}g}" if x.dtype.kind in "fc" else str(x)
 
-    def judge(self, backend: str, value: Any, wide_u: float = 0.0) -> Verdict:
+    def judge(self, backend: str, value: Any, allowed: float = 0.0, any_dtype: bool = False) -> Verdict:
         """Compare a backend's output with the oracle.
 
         Args:
             backend: name of the backend
             value: its output in NumPy
-            wide_u: if not 0, the output was computed in a wider dtype than this unit roundoff. Any dtype is
-                accepted, and only differences of more than 100 roundings count.
+            allowed: relative error that is always allowed
+            any_dtype: accept an output of another dtype
         """
         got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
-        if value.shape != self.exact.shape or (got != expected and not wide_u):
+        if value.shape != self.exact.shape or (got != expected and not any_dtype):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
         size = np.where(np.isfinite(self.exact), np.abs(self.exact), 0)
-        bound = np.maximum(self.bound, 100 * wide_u * size)
+        bound = self.bound
+        if self.exact.dtype.kind in "fc":
+            bound = np.maximum(bound, allowed * size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())

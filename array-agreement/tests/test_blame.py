@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import array_api_compat.torch as torch_xp
@@ -88,6 +89,17 @@ def test_a_backend_is_wrong_if_the_wrong_call_has_an_extended_precision():
     agreement = failure(lambda xp, x: xp.sum(x) ** 2, X, backends=[wrong])
     assert [v.kind for v in agreement.verdicts] == ["disagrees"]
     assert ", sum: error / bound = " in agreement.verdicts[0].note
+
+
+def test_a_compiled_division_may_multiply_by_the_reciprocal():
+    """Also where the quotient is exact in its dtype, so that no other error is allowed."""
+    inverse = torch_with(divide=lambda x, y: x * (1 / y))
+    arrays = np.random.default_rng(0).normal(size=500), np.asarray(30.0)
+    divide = lambda xp, x, y: xp.divide(x, y)  # noqa: E731
+    assert 1 < failure(divide, *arrays, backends=[inverse], dtype="float32").verdicts[0].ratio < 2
+    check_agreement(
+        divide, *arrays, backends=[replace(inverse, compile=lambda function: function)], dtype="float32"
+    )
 
 
 def convert_down_on_torch(xp, x):
