@@ -1,6 +1,6 @@
-"""Resolve the extras cuda12 and cuda13 with pip, as on a user's machine.
+"""Resolve the extras cuda12 and cuda13 with pip and uv, as on a user's machine.
 
-    python .ci/check_cuda_extras.py FOLDER        (FOLDER becomes an environment that has only pip)
+    python .ci/check_cuda_extras.py FOLDER        (FOLDER becomes an environment that has only pip and uv)
 
 Each extra is resolved in a fresh environment and over today's torch: an environment with the metadata of the
 packages that a plain install brings today, as if they were installed. Only metadata is downloaded. Exit code
@@ -23,11 +23,11 @@ EXTRA_CUDA_VERSIONS = {"cuda12": 12, "cuda13": 13}
 
 
 def run(*command: object) -> str:
-    """Run a command without this machine's pip settings; return its output."""
+    """Run a command without this machine's pip and uv settings; return its output."""
     variables = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
     done = subprocess.run(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-        env={**variables, "PIP_CONFIG_FILE": os.devnull},
+        env={**variables, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"},
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{command} failed:\n{done.stdout[-2000:]}")
@@ -40,6 +40,13 @@ def resolve(python: Path, requirement: str, *options: str) -> tuple[list[dict[st
         report = Path(folder) / "report.json"
         output = run(python, "-m", "pip", "install", "--dry-run", "--report", report, requirement, *options)
         return [part["metadata"] for part in json.loads(report.read_text())["install"]], output
+
+
+def resolve_with_uv(python: Path, requirement: str, *options: str) -> tuple[dict[str, str], str]:
+    """Return (version of each package that uv would install, its output)."""
+    uv = python.with_name("uv")
+    output = run(uv, "pip", "install", "--dry-run", "--python", python, requirement, *options)
+    return dict(re.findall(r"^ \+ ([\w.-]+)==(\S+)", output, re.MULTILINE)), output
 
 
 def versions(metadata: list[dict[str, Any]]) -> dict[str, str]:
@@ -90,23 +97,25 @@ def find_faults(extra: str, found: dict[str, str], after: dict[str, str], output
 def main(folder: Path) -> int:
     run(sys.executable, "-m", "venv", folder)
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+    run(python, "-m", "pip", "install", "--quiet", "--upgrade", "pip", "uv")
     today, _ = resolve(python, ".", "--ignore-installed")
     bad = False
     for over_today in (False, True):
         if over_today:
             pretend_installed(python, today)
         for extra in EXTRA_CUDA_VERSIONS:
-            metadata, output = resolve(python, f".[{extra}]", *([] if over_today else ["--ignore-installed"]))
-            found = versions(metadata)
-            after = {**versions(today), **found} if over_today else found
-            problems = find_faults(extra, found, after, output)
-            names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
-            short = ", ".join(f"{name} {after[name]}" for name in names if name in after)
-            print(f"{extra}, {'over today' if over_today else 'fresh'}: {short}")
-            for line in problems:
-                print(f"    WRONG: {line}")
-            bad = bad or bool(problems)
+            requirement = f".[{extra}]"
+            metadata, output = resolve(python, requirement, *([] if over_today else ["--ignore-installed"]))
+            by_uv = resolve_with_uv(python, requirement, *([] if over_today else ["--reinstall"]))
+            for tool, (found, words) in {"pip": (versions(metadata), output), "uv": by_uv}.items():
+                after = {**versions(today), **found} if over_today else found
+                problems = find_faults(extra, found, after, words)
+                names = ("torch", "cuda-toolkit", "cupy-cuda12x", "cupy-cuda13x")
+                short = ", ".join(f"{name} {after[name]}" for name in names if name in after)
+                print(f"{extra}, {'over today' if over_today else 'fresh'}, {tool}: {short}")
+                for line in problems:
+                    print(f"    WRONG: {line}")
+                bad = bad or bool(problems)
     return int(bad)
 
 

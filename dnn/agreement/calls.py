@@ -189,7 +189,9 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
                 y -= y % 3 == 1
                 t[:, 1::3] = 0.0
                 t[:, 2::7] = -0.25
-            floor = 1.0 / (batch if masked else batch * n) if z is extremes else 0.0
+            # p - t may cancel in a single number, so its error is measured relative to the sizes of p and t.
+            relative = z.size > 1 and z is not extremes
+            floor = 0.0 if relative else 1.0 / (batch if masked else batch * n)
             for kind, targets in (("integer", y), ("dense", t)):
                 arguments = z, targets, output_array(batch), output_array(batch, n)
                 yield Call(name, f"{batch} x {n}", arguments, kind, n_terms=n, condition=2.0, floor=floor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
@@ -85,8 +86,13 @@ def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]
     require_kind("input_shape", given, tuple, list, None)
     shape = given or getattr(module, "input_shape", None)
     for first in plain_modules(module) if shape is None else ():
-        if type(first).__name__ == "Linear":
-            return (first.in_features,)
+        size = getattr(first, "in_features", None)
+        if type(first).__name__ == "BatchNorm1d":
+            size = first.num_features
+        if type(first).__name__ == "Unflatten" and -1 not in first.unflattened_size:
+            size = prod(first.unflattened_size)
+        if size is not None:
+            return (size,)
         if type(unwrap(first)).__name__.startswith(IMAGE_KINDS):
             break
     if shape is None:

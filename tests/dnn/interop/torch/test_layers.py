@@ -256,3 +256,17 @@ def test_same_padding_equals_keras_for_larger_strides():
     layer = Conv2D(1, 3, strides=2, padding="same")
     layer.shape_after((7, 8, 1))
     assert layer.borders == ((1, 1), (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "shape"),
+    [
+        (nn.Linear(6, 2), (6,)),
+        (nn.BatchNorm1d(6), (6,)),
+        (nn.Unflatten(1, (3, 2)), (6,)),
+        (nn.Sequential(nn.Dropout(), nn.BatchNorm1d(5)), (5,)),
+    ],
+)
+def test_from_torch_infers_the_input_shape_from_the_first_module_with_a_size(first, shape):
+    model = twin.from_torch(nn.Sequential(first, nn.Flatten()), NUMPY)
+    assert model.input_shape == shape
