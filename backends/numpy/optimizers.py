@@ -28,6 +28,20 @@ def _flush(control: Array, moment: Array, scratch: Array) -> None:
         moment[scratch < MOMENT_FLOOR] = 0.0
 
 
+def _average(control: Array, moment: Array, decay: float, new: Array, scratch: Array) -> None:
+    """moment = decay moment + (1 - decay) new; ``new`` may be the scratch memory."""
+    moment *= decay
+    moment += np.multiply(new, 1.0 - decay, out=scratch)
+    _flush(control, moment, scratch)
+
+
+def _divide_by_root(x: Array, square: Array, floor: Any, out: Array) -> None:
+    """out = x / (sqrt(square) + floor)."""
+    np.sqrt(square, out=out)
+    out += floor
+    np.divide(x, out, out=out)
+
+
 def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
     (velocity,) = slots
     momentum, nesterov = settings
@@ -66,16 +80,36 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
         if factor != 1.0:
             pb *= factor
-        mb *= beta1
-        mb += np.multiply(gb, 1.0 - beta1, out=s)
-        _flush(control, mb, s)
-        vb *= beta2
-        np.multiply(gb, gb, out=s)
-        s *= 1.0 - beta2
-        vb += s
-        _flush(control, vb, s)
-        np.sqrt(vb, out=s)
-        s += floor
-        np.divide(mb, s, out=s)
+        _average(control, mb, beta1, gb, s)
+        _average(control, vb, beta2, np.multiply(gb, gb, out=s), s)
+        _divide_by_root(mb, vb, floor, s)
         s *= rate
         pb -= s
+
+
+def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    (total,) = slots
+    (epsilon,) = settings
+    control[UPDATES] += 1.0
+    for pb, gb, tb, s in _blocks(p, g, total):
+        tb += np.multiply(gb, gb, out=s)
+        _flush(control, tb, s)
+        _divide_by_root(gb, tb, epsilon, s)
+        s *= control[RATE]
+        pb -= s
+
+
+def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    v, velocity = slots
+    decay, epsilon, momentum = settings
+    control[UPDATES] += 1.0
+    for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
+        _average(control, vb, decay, np.multiply(gb, gb, out=s), s)
+        _divide_by_root(gb, vb, epsilon, s)
+        step = s
+        if momentum != 0.0:
+            ub *= momentum
+            ub += s
+            _flush(control, ub, s)
+            step = ub
+        pb -= np.multiply(step, control[RATE], out=s)
