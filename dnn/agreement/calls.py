@@ -138,7 +138,7 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x, W, b, dy = draw(batch, n_in), draw(n_in, n), draw(n), draw(batch, n)
         for kind in ("linear", "relu", *(("sigmoid", "tanh", "softmax") if min(batch, n) > 6 else ())):
             exact = kind in ("linear", "relu")
-            if kind == "relu" and batch > 6:  # this row and the next calls' first row contain NaN
+            if kind == "relu" and batch > 6:  # from here on the first row contains NaN
                 x = x.copy()
                 x[0, 0] = np.nan
             if kind == "sigmoid":  # row 1 is saturated

@@ -88,11 +88,11 @@ class Windows(Layer):
         assign(self, padding="valid" if shortest == (0, 0) else self.as_setting(shortest))
 
     def both_axes(self, value: Any, other: int = 1) -> Sequence[Any]:
-        """Return a setting as a pair, for rows and columns; sequences have ``other`` for rows."""
+        """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""
         return _split(value)
 
     def as_setting(self, pair: Any) -> Any:
-        """Return a pair for rows and columns as a setting has it."""
+        """Return the setting for a pair (rows, columns): the pair itself, or one number for sequences."""
         return pair
 
     def shape_after(self, input_shape: Shape) -> Shape:
