@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -96,6 +96,21 @@ class StderrHandler(logging.Handler):
             say(mark + record.getMessage())
 
 
+@contextlib.contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Print the package's log on stderr, then restore the logger's level and handlers."""
+    log = logging.getLogger("dnn")
+    level = log.level
+    handler = StderrHandler()
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
 def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
     """Parse the command line, call ``work`` and exit with its return value.
 
@@ -104,10 +119,9 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may hold bytes that are not text. stderr escapes them by default.
         sys.stdout.reconfigure(errors="backslashreplace")
-    log = logging.getLogger("dnn")
-    log.setLevel(logging.INFO)
-    log.handlers = [StderrHandler()]
-    sys.exit(_exit_code(work, parse))
+    with _log_on_stderr():
+        code = _exit_code(work, parse)
+    sys.exit(code)
 
 
 def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:

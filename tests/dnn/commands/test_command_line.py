@@ -18,7 +18,6 @@ def run_main(monkeypatch, capsys):
     """Return a function that runs a command's main and returns (exit code, stdout, stderr)."""
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
     monkeypatch.setattr(LOG, "handlers", [])
-    monkeypatch.setattr(LOG, "level", LOG.level)
 
     def of(work, words=None):
         with pytest.raises(SystemExit) as stop:
@@ -57,6 +56,14 @@ def test_log_messages_are_printed_once_on_stderr(run_main):
 
     for _ in range(2):
         assert run_main(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")
+    assert LOG.handlers == []
+
+
+def test_the_logger_is_restored_after_an_error(run_main):
+    level = LOG.level
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(main_that_raises(ZeroDivisionError()), lambda: None)
+    assert (LOG.level, LOG.handlers) == (level, [])
 
 
 def test_undecodable_names_are_escaped(run_main, monkeypatch):
