@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,7 +143,8 @@ def _numbers(values: Any, *types: type) -> list[Any]:
 def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
     """Build the state from the contents of a file.
 
-    Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent.
+    Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent, or no
+    minimisation could have written them.
     """
     n_pairs = len(arrays) // 2 - 1
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(n_pairs) for letter in "sy")]
@@ -159,8 +161,14 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
     largest = np.max(np.abs(arrays["gradient"]))
     if not np.array_equal(history["gradient_norm"][-1:], [largest], equal_nan=True):
         raise ValueError("the gradient is not that of the history's last entry")
-    (evaluations,) = _numbers([about["evaluations"]], int)
+    *counts, evaluations = _numbers([*history["evaluations"], about["evaluations"]], int)
+    if counts[0] < 1 or evaluations < counts[-1] or any(b <= a for a, b in pairwise(counts)):
+        raise ValueError("the evaluations do not increase from 1")
+    if n_pairs >= len(counts):
+        raise ValueError(f"{n_pairs} steps are stored of {len(counts) - 1}")
     reason = None if about["reason"] is None else Reason(about["reason"])
+    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], largest])):
+        raise ValueError("loss or gradient is not finite")
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = []
     for s, y in zip(steps[::2], steps[1::2], strict=True):

@@ -147,3 +147,11 @@ def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_pat
         (raw / name).write_bytes(bad)
         with pytest.raises(DatasetError, match=f"{name} is .*{complaint}"):
             load_dataset("fashion_mnist", tmp_path)
+
+
+def test_known_headers_follow_the_format():
+    """IDX format: 0, 0, 8 for bytes, the rank, the axis lengths; then one byte per value."""
+    for name, (size, header, _) in fetching.RAW_FILES.items():
+        assert header[0] == 0x0800 + len(header) - 1
+        assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
+        assert size == 4 * len(header) + np.prod(header[1:])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
-from helpers import NUMPY64, Kept, assert_close, build_network, same_bits, weights
+from helpers import NUMPY, NUMPY64, Kept, assert_close, build_network, same_bits, weights
 
 from backends import get_backend
 from backends.numpy.blas import numpy_blas
@@ -230,3 +230,11 @@ def test_resumes_only_with_the_same_number_of_blocks():
 def test_blocks_of_one_example_are_normalised_with_a_warning(caplog):
     model(normalised=True).fit(*data(), batch_size=16, blocks=16, verbose=0)
     assert "choose a batch_size that leaves no single example at the end or in a block" in caplog.text
+
+
+def test_restores_the_threads_of_blas():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads(), NUMPY.describe()["threads"]
+    model("torch").fit(*data(), blocks=2, verbose=0)
+    model().fit(*data(), blocks=2, verbose=0)
+    assert (torch.get_num_threads(), NUMPY.describe()["threads"]) == before

@@ -235,3 +235,15 @@ def test_a_step_reads_nothing_back(monkeypatch, make_backend, digits):
         step()
         step()
     assert not same_bits(weights(model), before)
+
+
+def test_summary_lists_images_and_state(capsys):
+    model = small_network(NUMPY)
+    model.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert "conv2d_1 (Conv2D, relu)" in lines[2]
+    assert "('batch', 6, 6, 6)" in lines[2]
+    assert lines[2].split()[-1] == "60"
+    assert "max_pooling2d_1 (MaxPooling2D)" in lines[3]
+    assert lines[-2].split() == ["total", f"{model.parameters.count:,}"]
+    assert lines[-1].split()[-1] == "17"  # running mean and variance of 8 channels, one step of dropout

@@ -89,10 +89,21 @@ def test_pairs_with_squares_that_underflow(make_backend, backend_id, dtype):
 # --------------------------------------------------------------------------- why it stops
 
 
-def test_the_limit_of_iterations():
+def test_reasons():
+    state, _ = run("beale", gradient_tolerance=1e-3, decrease_tolerance=0.0)
+    assert state.reason is Reason.GRADIENT
+    assert state.reason.converged
+    assert state.history["gradient_norm"][-1] <= 1e-3 < state.history["gradient_norm"][-2]
+    state, _ = run("brown_dennis", gradient_tolerance=0.0, decrease_tolerance=1e-6)
+    assert state.reason is Reason.DECREASE
+    before, after = state.history["loss"][-2:]
+    assert 0 <= before - after <= 1e-6 * before
     state, _ = run("wood", max_iterations=3)
     assert (state.reason, state.iterations) == (Reason.ITERATIONS, 3)
     assert [reason for reason in Reason if reason.converged] == [Reason.GRADIENT]
+    for most in range(1, 30):
+        state, calls = run("wood", max_evaluations=most)
+        assert (state.reason, len(calls), state.evaluations) == (Reason.EVALUATIONS, most, most)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,27 @@ def test_rejects_inconsistent_facts(saved, changes, word):
         load_state(path, NUMPY64)
 
 
+def test_rejects_impossible_histories(saved):
+    """The lists have the right lengths, but no minimisation could have written the numbers."""
+    _, path, about, arrays = saved
+    past = about["history"]
+    counts = past["evaluations"]
+    histories = [
+        {"evaluations": [0, *counts[1:]]},
+        {"evaluations": counts[::-1]},
+        {"evaluations": [float(n) for n in counts]},
+        {"loss": [np.nan, *past["loss"][1:]]},
+        {"loss": [*past["loss"][:-1], np.inf]},
+        {name: values[-4:] for name, values in past.items()},
+    ]
+    forged = [{"history": {**past, **changes}} for changes in histories]
+    forged += [{"evaluations": counts[-1] - 1}, {"evaluations": -1}]
+    for changes in forged:
+        tensor_files.write(path, FORMAT, VERSION, {**about, **changes}, arrays)
+        with pytest.raises(CheckpointError, match="is inconsistent"):
+            load_state(path, NUMPY64)
+
+
 def test_rejects_inconsistent_vectors(saved):
     _, path, about, arrays = saved
     forged = [{**arrays, n: replace_number(arrays[n], bad)} for n in arrays for bad in (np.nan, np.inf)]
