@@ -54,7 +54,7 @@ def versions(metadata: list[dict[str, Any]]) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", facts["name"]).lower(): facts["version"] for facts in metadata}
 
 
-def pretend_installed(python: Path, metadata: list[dict[str, Any]]) -> None:
+def write_metadata(python: Path, metadata: list[dict[str, Any]]) -> None:
     """Write the metadata of distributions into an environment."""
     where = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     for facts in metadata:
@@ -102,7 +102,7 @@ def main(folder: Path) -> int:
     bad = False
     for over_today in (False, True):
         if over_today:
-            pretend_installed(python, today)
+            write_metadata(python, today)
         for extra in EXTRA_CUDA_VERSIONS:
             requirement = f".[{extra}]"
             metadata, output = resolve(python, requirement, *([] if over_today else ["--ignore-installed"]))

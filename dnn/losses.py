@@ -61,11 +61,9 @@ class Loss(Checked):
         """
         if self.kernel:
             kernels = {1: backend.kernel(self.kernel, "integer"), 2: backend.kernel(self.kernel, "dense")}
+            return lambda outputs, targets, *written: kernels[targets.ndim](outputs, targets, *written)
 
         def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
-            if self.kernel:
-                kernels[targets.ndim](outputs, targets, losses, gradient)
-                return
             xp = backend.xp
             losses[...], gradients = self.compute(xp, outputs, as_dense(xp, targets, outputs))
             gradient[...] = quotient(xp, gradients, outputs.shape[0])
@@ -146,9 +144,11 @@ class CategoricalCrossentropy(Loss):
 
     def bind(self, backend: Backend) -> Kernel:
         kernel = super().bind(backend)
-        xp = backend.xp
         e = self.label_smoothing
         ignored = self.ignored_class
+        if e == 0.0 and ignored is None:
+            return kernel
+        xp = backend.xp
 
         def run(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             if ignored is not None and targets.ndim == 1:  # any valid class: the weight is 0

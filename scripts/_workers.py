@@ -16,7 +16,7 @@ SCRIPTS_FOLDER = Path(__file__).resolve().parent
 Answer = dict[str, Any]
 
 
-def ask(
+def run_in_process(
     work: Callable[..., Iterator[Answer]],
     *arguments: Any,
     timeout: float,

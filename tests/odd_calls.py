@@ -1,4 +1,4 @@
-"""The table of calls for test_odd_calls.py: name -> (function, arguments) of calls that succeed."""
+"""Valid calls: name -> (function, arguments). test_odd_calls.py replaces their arguments by odd values."""
 
 import shutil
 from pathlib import Path

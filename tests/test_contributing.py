@@ -1,7 +1,7 @@
-"""CONTRIBUTING.md is complete: following its list of files adds a toy of each kind.
+"""CONTRIBUTING.md is complete: following its list of files adds an example of each kind.
 
-The toys are in the package ``additions``. They are added to a copy of the checkout, which runs ``agree.py``
-and the tests that go through the tables.
+The package ``additions`` holds the examples. The tests add them to a copy of the checkout. There they run
+``agree.py`` and the tests that iterate over the tables of components.
 """
 
 import json
@@ -58,8 +58,8 @@ def is_named(file, path):
 
 
 @pytest.mark.parametrize("heading", additions.SECTIONS)
-def test_a_toy_needs_only_the_listed_files(heading):
-    """Each file of the toy is in the list, and each step of the list has a file of the toy."""
+def test_an_example_needs_only_the_listed_files(heading):
+    """Each file of the example is in the list, and each step of the list has a file of the example."""
     files = {addition.file for addition in additions.SECTIONS[heading]}
     steps = listed_paths(heading)
     assert {
@@ -68,14 +68,14 @@ def test_a_toy_needs_only_the_listed_files(heading):
     assert [step for step in steps if not any(is_named(file, path) for file in files for path in step)] == []
 
 
-def test_each_section_has_a_toy():
+def test_each_section_has_an_example():
     headings = re.findall("^## (.*)$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {*additions.SECTIONS, "A backend"} == set(headings)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """Return a copy of this checkout with all toys in it."""
+    """Return a copy of this checkout with all examples in it."""
     root = tmp_path_factory.mktemp("checkout")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -83,8 +83,8 @@ def checkout(tmp_path_factory):
         else:
             shutil.copy(ROOT / name, root / name)
     (root / "mylib-0.1.dist-info").mkdir()
-    for toy in (*additions.SECTIONS.values(), additions.BACKEND):
-        for addition in toy:
+    for example in (*additions.SECTIONS.values(), additions.BACKEND):
+        for addition in example:
             addition.write(root)
     return root
 
@@ -109,12 +109,13 @@ def test_table_tests_exist(part):
     """``-k`` ignores a name that selects nothing."""
     paths = [ROOT / path for path in TESTED]
     files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
-    texts = [file.read_text(encoding="utf-8") for file in files if file.exists()]  # a toy adds one of them
+    # An example adds one of the files.
+    texts = [file.read_text(encoding="utf-8") for file in files if file.exists()]
     assert any(re.search(rf"def \w*{part}", text) for text in texts)
 
 
 @pytest.mark.slow
-def test_the_tables_tests_pass_with_the_toys(checkout):
+def test_the_tests_of_tables_pass_with_the_examples(checkout):
     options = ("-q", "-p", "no:cacheprovider", "-m", "not slow", "-k", " or ".join((*TOYS, *TABLE_TESTS)))
     done = run_in(checkout, "-m", "pytest", *options, *TESTED)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
@@ -122,7 +123,7 @@ def test_the_tables_tests_pass_with_the_toys(checkout):
 
 
 @pytest.mark.slow
-def test_agree_compares_the_toys_on_every_backend_of_ours(checkout):
+def test_agree_compares_the_examples_on_every_backend_of_ours(checkout):
     """Lion is not compared with native PyTorch, which has no such optimizer; the output says so."""
     done = run_in(checkout, "scripts/agree.py", "--quick", "--dataset", "digits", "--json")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]

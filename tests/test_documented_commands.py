@@ -55,7 +55,7 @@ SMALL = {
     "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
 }
-"""A command line as it stands in a document -> what is added to make it small."""
+"""Command line in a document -> options that the test adds to make the run short."""
 EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.py --json gpu.json": {0, 3}}
 """Where it is not 0: a mutant must fail, and gpu_check ends with 3 on a machine without a GPU."""
 
@@ -94,7 +94,7 @@ def test_command_lines_run(command, place, monkeypatch):
     assert "Traceback" not in done.stderr
 
 
-def test_small_settings_are_all_used():
+def test_every_shortened_command_is_documented():
     assert set(SMALL) == set(SCRIPT_LINES)
 
 

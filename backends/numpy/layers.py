@@ -88,7 +88,7 @@ def max_pool2d_backward(
 
 
 def smooth_moves(xp: Any, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
-    """Call the reference with the number of BLAS threads of its larger product."""
+    """Call the reference. Its larger product decides the number of BLAS threads for both products."""
     with blas_threads(moves.size * max(moves.shape[2:])):
         warping.smooth_moves(np, bits, rows, columns, strength, moves)
 

@@ -43,9 +43,9 @@ def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.nd
     return out
 
 
-def epoch_order(case: FitCase, epoch: int) -> np.ndarray:
-    """Return the order of the rows in an epoch, counted from 1."""
-    return np.argsort(random_bits(case.seed, "shuffle", 0, epoch, len(case.labels)))
+def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
+    """Return the order of n rows in an epoch, counted from 1."""
+    return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
 
 
 def random_words(case: FitCase, layer: Layer, index: int, step: int, batch: int, pairs: int) -> np.ndarray:
@@ -253,7 +253,8 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
-            for rows in np.split(epoch_order(case, epoch), range(session.batch_size, n, session.batch_size)):
+            order = epoch_order(case.seed, epoch, n)
+            for rows in np.split(order, range(session.batch_size, n, session.batch_size)):
                 p[rows] = run.train_batch(rows, w)
             during.append(scores(p, session))
             after.append(scores(predict()))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from _workers import Answer, ask
+from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
 from benchmarks.contenders import CPU_CONTENDERS, environment
@@ -42,7 +42,7 @@ def rotate(
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in names or CPU_CONTENDERS})
     workers = {
-        name: ask(
+        name: run_in_process(
             measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
         )
         for name in results.runs

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from _tables import markdown
-from _workers import ask
+from _workers import run_in_process
 
 from dnn.commands.command_line import say
 from gpu_checks.common import Settings, row_holds
@@ -20,7 +20,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     """Run one part in its own process. Rows that arrive before the time limit are kept."""
     start = time.perf_counter()
     outcome: Outcome = {"seconds": 0.0, "rows": {}}
-    for answer in ask(work, name, settings, timeout=limit):
+    for answer in run_in_process(work, name, settings, timeout=limit):
         if "reason" in answer:
             outcome["reason"] = answer["reason"]
         else:

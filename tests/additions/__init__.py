@@ -1,4 +1,4 @@
-"""One toy of each kind that CONTRIBUTING.md describes, as the text that its list of files asks for.
+"""One example of each kind that CONTRIBUTING.md describes, as the text that its list of files asks for.
 
 test_contributing.py adds them to a copy of the checkout.
 """

@@ -1,4 +1,4 @@
-"""Addition: text for one file of a toy."""
+"""Addition: text for one file of an example."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ LOSS = [
         "dnn/losses.py",
         '''@dataclass(frozen=True)
 class Huber(Regression):
-    """Squares up to a distance of delta, then straight lines; torch.nn.HuberLoss."""
+    """Huber loss: quadratic for errors up to delta, linear beyond, as torch.nn.HuberLoss."""
 
     delta: Positive = 1.0
 

@@ -1,4 +1,4 @@
-"""A fixture for parts in a user's own module."""
+"""Fixture that imports text as a module, such as layers and losses in a user's own file."""
 
 import importlib.util
 import sys

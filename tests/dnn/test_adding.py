@@ -1,6 +1,6 @@
 """Layers, a callback and a backend in a user's module; and the public names of the library's parts.
 
-Layers train, and are saved, loaded and copied.
+The tests train, save, load and copy models with these parts.
 """
 
 import copy

@@ -36,7 +36,7 @@ def directional(value, gradient, x, seed):
 
 
 def mean_loss(backend, loss, outputs, targets):
-    """Return the mean loss in float64, and its gradient."""
+    """Return the mean loss as a float, and its gradient on the host."""
     losses, gradient = backend.zeros(len(outputs)), backend.zeros(outputs.shape)
     loss.bind(backend)(backend.from_host(outputs), backend.from_host(targets), losses, gradient)
     return float(backend.xp.mean(losses)), backend.to_host(gradient)

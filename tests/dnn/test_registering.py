@@ -118,7 +118,7 @@ def own_model(module, backend):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
-def test_everything_registered_trains_and_is_loaded(load_module, make_backend, tmp_path, name):
+def test_registered_parts_train_save_and_load(load_module, make_backend, tmp_path, name):
     model = own_model(load_module("mine", MINE), make_backend(name))
     history = model.fit(*small_data(), batch_size=10, epochs=3).history
     assert history["loss"][-1] < history["loss"][0]

@@ -127,7 +127,7 @@ def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):
             yield {"reason": "no"} if name == "torch" else {"ms": 1.0}
 
     asked, told = [], []
-    monkeypatch.setattr(rotation, "ask", ask)
+    monkeypatch.setattr(rotation, "run_in_process", ask)
     names = ["numpy", "torch", "pytorch"]
     monkeypatch.setattr(rotation, "CPU_CONTENDERS", names)
     results = rotation.rotate(None, Settings(), 2, told.append)

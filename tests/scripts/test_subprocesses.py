@@ -35,10 +35,12 @@ def ask(tmp_path, monkeypatch):
     monkeypatch.setenv("X", "of this process")
     from work_of_a_test import work
 
-    return lambda kind, timeout=60.0, **options: _workers.ask(work, kind, timeout=timeout, **options)
+    return lambda kind, timeout=60.0, **options: _workers.run_in_process(
+        work, kind, timeout=timeout, **options
+    )
 
 
-def test_a_worker_computes_on_demand(ask, capfd):
+def test_a_worker_computes_each_answer_on_request(ask, capfd):
     answers = ask("stays", variables={"X": "set"})
     one = next(answers)
     assert (one["x"], one["path"], os.environ["X"]) == ("set", "a", "of this process")

@@ -35,7 +35,10 @@ class Comparison:
         return model
 
     def open(self) -> Sequential:
-        """Create the backends and run each once: some import large libraries. Return the oracle."""
+        """Create the oracle and the backends, and return the oracle.
+
+        Run each backend once, because some import large libraries or compile at their first call.
+        """
         with self._lock:
             if self._oracle is not None:
                 return self._oracle

@@ -149,7 +149,7 @@ def test_fit_cases_cover_what_users_do():
     assert {case.seed for _, case in cases} == {3}
     weighted = named["weighted"]
     assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
-    last = textbook.epoch_order(weighted, 1)[32:]
+    last = textbook.epoch_order(weighted.seed, 1, 37)[32:]
     assert len(last) == 5
     assert not weighted.sample_weight[last].any()
     assert updates["late"] > 1000

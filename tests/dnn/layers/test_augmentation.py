@@ -117,7 +117,7 @@ def test_a_gaussian_narrower_than_a_pixel_does_not_smooth():
 
 
 @pytest.mark.parametrize(("layer", "bound"), [(RandomElastic, 0.0), (RandomRotation, 1e-6)])
-def test_no_change_returns_the_images(backend, layer, bound):
+def test_augmentation_of_strength_0_returns_the_images(backend, layer, bound):
     x = images(3, 6, 4)
     (got,) = views(backend, layer(0.0), x)
     np.testing.assert_allclose(got, x, atol=bound, rtol=0.0)
