@@ -9,7 +9,7 @@ from backends.numba.native import atomic_add, futex, load_word, pause
 
 # Indices of the mailbox's words. A polled word has a cache line to itself; the next word counts its sleepers.
 TICKET, ARRIVED, SIZE, PLAN, UPDATES, SGEMM, SYSCALL, MAILBOX_WORDS = 0, 8, 16, 17, 18, 19, 20, 24
-MAX_POLLS = 2000  # a waiting thread then sleeps; about 50 microseconds
+MAX_POLLS = 1000  # a waiting thread then sleeps; about 25 microseconds
 SHARE_MULTIPLE = 16  # of rows or columns: one cache line of float32
 
 
