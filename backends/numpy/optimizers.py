@@ -22,17 +22,22 @@ def _blocks(*vectors: Array) -> Iterator[list[Array]]:
         yield [*block, scratch[: block[0].size]]
 
 
-def _flush(control: Array, moment: Array, scratch: Array) -> None:
-    if control[UPDATES] % FLUSH_EVERY == 0:
-        np.abs(moment, out=scratch)
-        moment[scratch < MOMENT_FLOOR] = 0.0
+def _must_flush(control: Array) -> bool:
+    """Whether this update sets moments below MOMENT_FLOOR to 0."""
+    return bool(control[UPDATES] % FLUSH_EVERY == 0)
 
 
-def _average(control: Array, moment: Array, decay: float, new: Array, scratch: Array) -> None:
+def _flush(moment: Array, scratch: Array) -> None:
+    np.abs(moment, out=scratch)
+    moment[scratch < MOMENT_FLOOR] = 0.0
+
+
+def _average(moment: Array, decay: float, new: Array, scratch: Array, flush: bool) -> None:
     """moment = decay moment + (1 - decay) new; ``new`` may be the scratch memory."""
     moment *= decay
     moment += np.multiply(new, 1.0 - decay, out=scratch)
-    _flush(control, moment, scratch)
+    if flush:
+        _flush(moment, scratch)
 
 
 def _divide_by_root(x: Array, square: Array, floor: Any, out: Array) -> None:
@@ -46,13 +51,15 @@ def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Nu
     (velocity,) = slots
     momentum, nesterov = settings
     control[UPDATES] += 1.0
+    flush = _must_flush(control)
     rate = control[RATE]
     for pb, gb, vb, s in _blocks(p, g, velocity):
         step = gb
         if momentum != 0.0:
             vb *= momentum
             vb += gb
-            _flush(control, vb, s)
+            if flush:
+                _flush(vb, s)
             step = vb
             if nesterov:
                 step = np.multiply(vb, momentum, out=s)
@@ -77,11 +84,12 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
     factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
     rate, floor = advance_adam(control, beta1, beta2, epsilon)
+    flush = _must_flush(control)
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
         if factor != 1.0:
             pb *= factor
-        _average(control, mb, beta1, gb, s)
-        _average(control, vb, beta2, np.multiply(gb, gb, out=s), s)
+        _average(mb, beta1, gb, s, flush)
+        _average(vb, beta2, np.multiply(gb, gb, out=s), s, flush)
         _divide_by_root(mb, vb, floor, s)
         s *= rate
         pb -= s
@@ -91,9 +99,11 @@ def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     (total,) = slots
     (epsilon,) = settings
     control[UPDATES] += 1.0
+    flush = _must_flush(control)
     for pb, gb, tb, s in _blocks(p, g, total):
         tb += np.multiply(gb, gb, out=s)
-        _flush(control, tb, s)
+        if flush:
+            _flush(tb, s)
         _divide_by_root(gb, tb, epsilon, s)
         s *= control[RATE]
         pb -= s
@@ -103,13 +113,15 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     v, velocity = slots
     decay, epsilon, momentum = settings
     control[UPDATES] += 1.0
+    flush = _must_flush(control)
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
-        _average(control, vb, decay, np.multiply(gb, gb, out=s), s)
+        _average(vb, decay, np.multiply(gb, gb, out=s), s, flush)
         _divide_by_root(gb, vb, epsilon, s)
         step = s
         if momentum != 0.0:
             ub *= momentum
             ub += s
-            _flush(control, ub, s)
+            if flush:
+                _flush(ub, s)
             step = ub
         pb -= np.multiply(step, control[RATE], out=s)
