@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backends import Backend
+from backends import Backend, InputError, get_backend
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -22,6 +22,9 @@ from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
+from dnn.validation.arrays import validate_examples, validate_targets
+from dnn.validation.conversion import as_array
+from dnn.validation.settings import assign, positive_integer, require
 
 Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
@@ -40,15 +43,32 @@ def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> n
 
 @dataclass(frozen=True)
 class Data:
-    """Labelled examples on the host."""
+    """Labelled examples on the host.
 
-    x: np.ndarray  # (N, n) float32 in [0, 1]; uint8 pixels are divided by 255
-    y: np.ndarray  # (N,) int64
+    Raises InputError: another shape, numbers outside of [0, 1], NaN, or class numbers out of range.
+    """
+
+    x: np.ndarray  # (N, n) in [0, 1], cast to float32; uint8 pixels are divided by 255
+    y: np.ndarray  # (N,) class numbers, cast to int64
     classes: int  # C
 
     def __post_init__(self) -> None:
-        if self.x.dtype == np.uint8:
-            object.__setattr__(self, "x", self.x.astype(np.float32) * np.float32(1.0 / 255.0))
+        host = get_backend("numpy")
+        classes = positive_integer("classes", self.classes)
+        require(classes > 1, "classes", classes, "an integer of at least 2")
+        x = as_array(host, "x", self.x)
+        y = as_array(host, "y", self.y)
+        if x.ndim != 2:
+            raise InputError(f"x has shape {x.shape}", "(N, n)", "use x.reshape(len(x), -1)")
+        if y.ndim != 1:
+            raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
+        x = np.asarray(validate_examples(host, "x", x, x.shape[1:]))
+        if x.dtype == np.uint8:
+            x = x.astype(np.float32) * np.float32(1.0 / 255.0)
+        if x.min() < 0.0 or x.max() > 1.0:
+            got = f"x holds {x.min():g} to {x.max():g}"
+            raise InputError(got, "numbers from 0 to 1", "scale them, or give pixels as uint8")
+        assign(self, x=x, y=validate_targets(host, "y", y, len(x), classes), classes=classes)
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:
         """Return n distinct row indices for a step, or all rows if there are fewer."""

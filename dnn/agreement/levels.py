@@ -21,7 +21,7 @@ from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.threads import one_thread
 from dnn.agreement.trajectories import trajectory_level
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require, require_instances, require_kind, require_list
 
 Level = Callable[[Setup], Iterator[Record]]
 
@@ -47,7 +47,14 @@ def check(
     sizes: Sizes = FULL,
     seed: int = 0,
 ) -> list[Record]:
-    """Run levels on contenders and return all records. Raises InputError: an unknown level."""
+    """Run levels on contenders and return all records.
+
+    Raises InputError: an unknown level, no contender, or an argument of another type.
+    """
+    require_instances("contenders", contenders, Contender)
+    require(len(contenders) > 0, "contenders", contenders, "at least one")
+    require_kind("data", data, Data)
+    require_list("levels", levels)
     chosen = [look_up("level", name, LEVELS) for name in levels]
     oracle = make_oracle()
     found: list[Record] = []

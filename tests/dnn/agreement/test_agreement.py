@@ -151,7 +151,18 @@ def test_rejects_unknown_names(data):
     with pytest.raises(InputError, match="did you mean 'tf32'"):
         get_mutant("tf23")
     with pytest.raises(InputError, match="level is 'L9'"):
-        check([], data, levels=["L9"])
+        check([get_contender("numpy")], data, levels=["L9"])
+
+
+def test_check_rejects_what_compares_nothing(data):
+    with pytest.raises(InputError, match=r"contenders is \[\], expected at least one"):
+        check([], data)
+    with pytest.raises(InputError, match=r"contenders\[0\] is 'numpy', expected a Contender"):
+        check(["numpy"], data)
+    with pytest.raises(InputError, match=r"data is .*, expected a Data"):
+        check([get_contender("numpy")], (data.x, data.y))
+    with pytest.raises(InputError, match="levels is 'L1', expected a list or a tuple"):
+        check([get_contender("numpy")], data, levels="L1")
 
 
 def test_available_contenders_lists_unavailable_ones():

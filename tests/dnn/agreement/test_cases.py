@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backends import get_backend
+from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
 from dnn import SGD
 from dnn.agreement import Data, contenders, fits, networks, oracle, textbook
@@ -23,6 +23,38 @@ def test_data_divides_bytes_by_255():
     x = Data(np.asarray([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), 2).x
     assert x.dtype == np.float32
     np.testing.assert_allclose(x, [[0.0, 0.2, 1.0]], rtol=1e-6)
+
+
+def test_data_are_cast_to_float32_and_int64():
+    data = Data([[0.0, 1.0], [0.5, 0.25]], np.asarray([1, 0], np.uint8), np.int32(2))
+    assert (data.x.dtype, data.y.dtype, type(data.classes)) == (np.float32, np.int64, int)
+    assert data.x.tolist() == [[0.0, 1.0], [0.5, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"x": np.zeros((4, 2, 2))},
+            r"x has shape \(4, 2, 2\), expected \(N, n\); use x.reshape\(len\(x\), -1\)",
+        ),
+        ({"y": np.eye(4)[:, :3]}, r"y has shape \(4, 3\), expected \(N,\) class numbers"),
+        ({"x": np.full((4, 3), 255)}, "x holds 255 to 255, expected numbers from 0 to 1; scale them"),
+        ({"x": -np.ones((4, 3))}, "x holds -1 to -1, expected numbers from 0 to 1"),
+        (
+            {"x": np.full((4, 3), np.nan)},
+            "x holds NaN or infinity, or a number too large for float32, first in example 0",
+        ),
+        ({"x": np.zeros((5, 3))}, r"y has shape \(4,\), expected \(5,\) class numbers"),
+        ({"y": np.asarray([0, 1, 2, 3])}, "y holds class numbers from 0 to 3, expected 0 to 2"),
+        ({"classes": 1}, "classes is 1, expected an integer of at least 2"),
+        ({"classes": "3"}, "classes is '3', expected an integer of at least 1"),
+    ],
+)
+def test_data_reject_what_no_case_can_use(change, message):
+    usual = {"x": np.zeros((4, 3), np.float32), "y": np.asarray([0, 1, 2, 1]), "classes": 3}
+    with pytest.raises(InputError, match=message):
+        Data(**{**usual, **change})
 
 
 def test_each_step_draws_its_own_distinct_rows():

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 import time
 
@@ -18,6 +19,7 @@ def test_a_closed_terminal_saves_the_training(tmp_path):
     options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--backend", "numpy"]
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, which ignores it
         os.chdir(tmp_path)
         os.execv(sys.executable, [sys.executable, str(SCRIPTS / "train.py"), *options, "--run-dir", "run"])
     shown = b""
@@ -27,6 +29,14 @@ def test_a_closed_terminal_saves_the_training(tmp_path):
         if select.select([terminal], [], [], 1)[0]:
             shown += os.read(terminal, 100_000)
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    ended = 0
+    while ended == 0 and time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.1)
+    if ended == 0:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the training went on without its terminal")
+    assert os.waitstatus_to_exitcode(status) == 129
     assert (tmp_path / "run" / "model.safetensors").exists()
     assert latest_state(tmp_path / "run").epoch >= 3
