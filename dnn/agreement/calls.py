@@ -15,7 +15,7 @@ from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.losses import LOSSES
 from dnn.random import stream_key
 
-SIZES = (1, 8, 1000, 63, 17, 129, 7, 64, 1001, 32, 9, 128, 15, 65, 33, 16, 127, 31, 999)
+SIZES = (1, 8, 1000, 63, 17, 129, 7, 64, 1025, 32, 9, 128, 15, 65, 33, 16, 127, 31, 999)
 """Lengths at, below and above multiples of vector and block lengths. A short length follows a long one."""
 FLAT_SIZES = (1, 7, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
 """Lengths of flat vectors, at and beyond block lengths."""
@@ -41,15 +41,17 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         n = max(high.size, low.size)
         yield Call("threefry", f"step {high[0]}, {n} numbers", (key, high, low, output_array(n, dtype=int)))
     for n, rate in zip((13, 24, 1, 65, 8, 13, 14563, 2, 33), RATES, strict=True):
-        bits = textbook.random_bits(seed, "agreement masks", n, 0, 9 * ((n + 1) // 2)).reshape(9, -1)
-        x = draw(9, n)
+        rows = 1025 if n < 3 else 9
+        x = draw(rows, n)
+        bits = textbook.random_bits(seed, "agreement masks", n, 0, rows * ((n + 1) // 2)).reshape(rows, -1)
+        bits[2] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
         what = f"{n} numbers, rate {rate}"
-        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, output_array(9, n)), n_terms=1)
+        yield Call("gaussian_noise", what, (bits.copy(), x, 2.0 * rate, output_array(*x.shape)), n_terms=1)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (edge << 32) | edge
         bits[1] ^= (1 << 32) | 1
         ulp = 0.0 if rate in (0.5, 0.75) else 4.0
-        yield Call("dropout", what, (bits, x, rate, output_array(9, n), output_array(9, n)), ulp=ulp)
+        yield Call("dropout", what, (bits, x, rate, output_array(*x.shape), output_array(*x.shape)), ulp=ulp)
 
 
 def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -63,7 +65,8 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         to = output_array(n, *shape[1:], dtype=np.int64 if dtype == "int64" else float)
         what = f"{dtype} {shape} {n} rows, scale {scale:.3g}"
         yield Call("gather_rows", what, (rows, index, to, scale), ulp=2.0 * (scale != 1.0))
-    for n, batch, width in ((5, 40, 4), (700, 900, 1), (70001, 3, 9), (1, 65, 8), (256, 1001, 17)):
+    sizes = (5, 40, 4), (700, 900, 1), (50, 129, 130), (70001, 3, 9), (1, 65, 8), (256, 1001, 17)
+    for n, batch, width in sizes:
         index = draws[:batch] % n
         index[:3] = n - 1, 0, n - 1
         yield Call(
@@ -101,7 +104,7 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """
     optimizers = {optimizer.kernel: optimizer for _, optimizer in optimizer_variants()}
     for number, (name, optimizer) in enumerate(optimizers.items()):
-        lengths = (203, 131073, 999, FLAT_SIZES[4 + number % 5], *SIZES[number : number + 9])
+        lengths = (203, 999, 262145, FLAT_SIZES[4 + number % 5], *SIZES[number : number + 9])
         for i, (n, done) in enumerate(zip(lengths, UPDATE_COUNTS, strict=True)):
             sweep: Any = {
                 f.name: ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
@@ -128,6 +131,8 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
     equal = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
     yield Call("rmsprop_centered", "equal gradients", equal)
+    control = np.asarray([0.25, 0.0, 0.0, 2.0])
+    yield Call("sgd", "momentum 0", (draw(9), draw(9), (np.full(9, np.nan),), control, (0.0, False)))
 
 
 def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -157,6 +162,8 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         for i in range(number % 3, len(SIZES), 3):
             z, dy = draw(2, SIZES[i], SIZES[i - 5]) / 2.0
             z[:, 1:2] = -np.inf if kind == "softmax" else 0.0
+            if f.gated:  # z^3 overflows
+                z[:1, :1] = 2.0**44
             y = single(f.forward(np, z))
             shape = f"{z.shape[0]} x {z.shape[1]}"
             k = z.shape[1] if kind == "softmax" else 1
@@ -166,33 +173,48 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             if kind == "softmax":  # e^z overflows and underflows
                 z[::3] += 1000.0
                 z[1::3] -= 1000.0
+            else:
+                z[1:2, :1] = -np.inf
             yield Call("activation", shape, (z, z if i % 2 else output_array(*z.shape)), kind, k)
+        z = single(np.linspace(-40.0, 40.0, 165)).reshape(33, 5)
+        yield Call("activation", "-40 to 40", (z, output_array(33, 5)), kind, 5)
+    yield Call("activation", "7 large columns", (1000.0 * draw(7, 7), output_array(7, 7)), "softmax", 7)
+    for special in (np.nan, np.inf):  # 0 times it is NaN
+        W = np.full((3, 4), special)
+        yield Call(
+            "dense", f"0 times {special}", (np.zeros((9, 3)), W, draw(4), output_array(9, 4)), "linear"
+        )
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of every loss; cross-entropy also with masked classes and rows of any sum.
 
-    The last call has extreme outputs.
+    The last calls have extreme outputs, in wide and narrow rows, and rows with NaN and infinities.
     """
     usual = draw(4, 24) / 2.0
     usual[:2] += [[1000.0], [-1000.0]]
     long = np.append(EXTREMES, -EXTREMES)
     extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
+    broken = draw(8, 9)
+    broken[3, 4] = np.nan
+    broken[5:7, 4] = np.inf, -np.inf
+    special = extremes, extremes[:, 3:12], broken
     for number, name in enumerate(dict.fromkeys(loss.kernel for loss in LOSSES.values() if loss.kernel)):
         masked = name == "softmax_cross_entropy"
         start = number % 3
         drawn = [draw(SIZES[i], SIZES[i - 4 - start]) / 2.0 for i in range(start, len(SIZES), 3)]
-        for z in (*drawn, draw(1, 1), extremes):
+        usual_calls = [(z, False) for z in (*drawn, draw(1, 1), draw(1025, 3))]
+        for z, is_special in (*usual_calls, *((z, True) for z in special)):
             batch, n = z.shape
             y = np.abs(draw(batch).astype(int) * 7) % n
             t = np.abs(draw(batch, n)) / 4.0
-            if masked and n > 2 and z is not extremes:
+            if masked and n > 2 and not is_special:
                 z[:, 1::3] = -np.inf
                 y -= y % 3 == 1
                 t[:, 1::3] = 0.0
                 t[:, 2::7] = -0.25
             # p - t may cancel in a single number, so its error is measured relative to the sizes of p and t.
-            relative = z.size > 1 and z is not extremes
+            relative = z.size > 1 and not is_special
             floor = 0.0 if relative else 1.0 / (batch if masked else batch * n)
             for kind, targets in (("integer", y), ("dense", t)):
                 arguments = z, targets, output_array(batch), output_array(batch, n)
@@ -222,3 +244,10 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
             gradients = output_array(n), output_array(n), (None, given, output_array(rows, n))[i % 3]
             arguments = given, x, (mean, inverse), gamma, gradients
             yield Call(f"{name}_backward", f"{rows} x {n}", arguments, n_terms=k, condition=3.0)
+    x = draw(50001, 2) / 2.0 + 1.0
+    old: Any = (draw(2), np.abs(draw(2)) + 1.0), (0.3, 0.01)
+    many = x, draw(2) + 5.0, draw(2), *old, (output_array(2), output_array(2)), output_array(*x.shape)
+    yield Call("batch_norm", "50001 x 2", many, n_terms=50001, condition=3.0)
+    stats = output_array(5), output_array(5)
+    narrow = draw(5, 1), draw(1) + 5.0, draw(1), 0.01, stats, output_array(5, 1)
+    yield Call("layer_norm", "5 x 1", narrow, n_terms=5, condition=3.0)

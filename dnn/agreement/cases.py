@@ -164,14 +164,23 @@ class FitCase(Case):
     between: Callable[[], list[Layer]] = list
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
+    plain: bool = False  # no Rescaling, and no bias in the first layer
 
     def layers(self) -> list[Layer]:
-        first, *others = (dense(n, self.activation) for n in self.hidden)
-        return [Rescaling(1 / 255), *self.before(), first, *self.between(), *others,
-                dense(self.classes, "softmax")]  # fmt: skip
+        scaling = [] if self.plain else [Rescaling(1 / 255)]
+        last = dense(self.classes, "softmax")
+        if not self.hidden:
+            return [*scaling, last]
+        first, *others = self.hidden
+        return [
+            *scaling, *self.before(), dense(first, self.activation, use_bias=not self.plain), *self.between(),
+            *(dense(n, self.activation) for n in others), last,
+        ]  # fmt: skip
 
     def weights(self) -> Weights:
         values = super().weights()
+        if self.plain:
+            del values["dense_1.b"]
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}

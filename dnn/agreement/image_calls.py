@@ -1,7 +1,7 @@
 """Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps."""
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,12 @@ WINDOWS = (  # batch, height, width, channels, outputs, size, strides, padding
     (2, 10, 5, 9, 7, (4, 2), (3, 3), ((1, 2), (1, 0))),
     (1, 4, 11, 16, 4, (2, 4), (3, 3), ((1, 1), (2, 3))),
     (65, 28, 28, 1, 3, (3, 3), (1, 1), NO_PADDING),
+    (1, 9, 11, 33, 65, (9, 8), (1, 1), NO_PADDING),
+    (129, 3, 4, 2, 1, (2, 2), (1, 1), NO_PADDING),
     (3, 6, 6, 2, 5, (2, 2), (2, 2), NO_PADDING),
 )
-"""Windows that leave rows and columns over, on each side; the last but one fills several blocks."""
-GROUPS = ((1, (2, 2)), (2, (1, 2)), (4, (1, 1)), (8, (2, 1)))
+"""Windows that leave rows and columns over, on each side; some have many pixels, channels or images."""
+GROUPS = ((1, (2, 2)), (2, (1, 2)), (4, (1, 1)), (8, (2, 1)), (16, (1, 1)))
 """Numbers of groups of channels, and dilations."""
 
 
@@ -57,14 +59,14 @@ def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
             outputs = [output_array(*dy.shape), output_array(*dy.shape, dtype=int)][: len(backward)]
             yield Call(f"{part}_pool2d", what, (x, *geometry, *outputs), **exact)
             x[-1:, 1, 1] = np.nan
-            x[:1, :2, :2] = -np.inf
+            x[:1, 1:4, 1:4] = -np.inf
             KERNELS["max_pool2d"].function(np, x, *geometry, y, index)
     for groups, (d, e) in GROUPS:
-        x, W, dz = draw(3, 7, 8, 8), draw(2, 3, 8 // groups, 16), draw(3, 4, 4, 16) + 1.0
+        x, W, dz = draw(3, 7, 8, 16), draw(2, 3, 16 // groups, 32), draw(3, 4, 4, 32) + 1.0
         geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))
         what = f"{groups} groups, dilation {d, e}"
-        gradients = output_array(*W.shape), output_array(16), output_array(*x.shape)
-        yield Call("grouped_conv2d", what, (x, W, draw(16), *geometry_, output_array(*dz.shape)), n_terms=288)
+        gradients = output_array(*W.shape), output_array(32), output_array(*x.shape)
+        yield Call("grouped_conv2d", what, (x, W, draw(32), *geometry_, output_array(*dz.shape)), n_terms=288)
         yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), n_terms=288)
 
 
@@ -73,13 +75,14 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
 
     Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
     """
-    draws = textbook.random_bits(seed, "agreement views", 0, 0, 6 * 7 * 9 * 2)
-    for height, width in ((7, 9), (5, 5)):
+    draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
+    for batch, height, width in ((6, 7, 9), (6, 5, 5), (3, 28, 30), (129, 3, 4)):
         shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
-        moves = output_array(6, 2, height, width)
+        moves = output_array(batch, 2, height, width)
         what = f"{height} x {width} pixels"
-        yield Call("smooth_moves", what, (draws[:108].reshape(6, 18), *shares, 32.0, moves))
-        quarters = (draws[: moves.size].reshape(moves.shape) >> 40) % 25 / 4 - 3.0
-        x = draw(6, height, width, 2)
-        for matrix in (np.tile(np.eye(2), (6, 1, 1)), draw(6, 2, 2) / 4.0):
+        bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
+        yield Call("smooth_moves", what, (bits, *shares, 32.0, moves))
+        quarters = (np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0
+        x = draw(batch, height, width, 2)
+        for matrix in (np.tile(np.eye(2), (batch, 1, 1)), draw(batch, 2, 2) / 4.0):
             yield Call("warp_images", what, (x, matrix, quarters, output_array(*x.shape)))

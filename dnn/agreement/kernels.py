@@ -26,7 +26,7 @@ CALL_GENERATORS = (
     calls.norm_calls, image_calls.image_calls, image_calls.warp_calls,
 )  # fmt: skip
 """Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
-SHUFFLED_ROWS = 70001
+SHUFFLED_ROWS = 131101
 """Number of rows to shuffle; above 2^16, where 16-bit indices fail."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""

@@ -133,13 +133,15 @@ class TextbookTraining:
     def dense(self, name: str, activation: str, x: np.ndarray, g: Named | None) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
         f, slope = SLOPES.get(activation, (lambda z: z, lambda h: 1.0))  # the softmax follows later
-        h = f(x @ W + self.p[f"{name}.b"])
+        b = self.p.get(f"{name}.b", 0.0)
+        h = f(x @ W + b)
 
         def back(dy: np.ndarray) -> np.ndarray:
             assert g is not None
             dz = dy * slope(h)
             g[f"{name}.W"] = x.T @ dz
-            g[f"{name}.b"] = dz.sum(axis=0)
+            if f"{name}.b" in self.p:
+                g[f"{name}.b"] = dz.sum(axis=0)
             return np.asarray(dz @ W.T)
 
         return h, back

@@ -65,6 +65,11 @@ def drop_channels(x: Array) -> Array:
     return kept
 
 
+def skip_zeros(dense: Function, x: Array, W: Array, b: Array, y: Array) -> None:
+    used = (x != 0).any(axis=0)
+    dense(np.array(x[:, used]), np.array(W[used]), b, y)
+
+
 def spoil_zeros(backward: Function, *arguments: Any) -> None:
     """Leave zeros of dx, the last array of the last argument, as garbage."""
     backward(*arguments)
@@ -119,6 +124,10 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
     Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
            "dense", restore_view(lambda x, W, b, y: y[1000:])),
+    Mutant("inputs-beyond-1024-lost", "a dense layer ignores inputs from the 1025th on", "L0",
+           "dense", wrap_call(lambda dense, x, W, b, y: dense(np.array(x[:, :1024]), W[:1024], b, y))),
+    Mutant("zero-times-nan-is-0", "a dense layer skips inputs that are 0 in all rows", "L0",
+           "dense", wrap_call(skip_zeros)),
     Mutant("relu-hides-nan", "a dense layer with relu turns NaN into 0", "L0",
            "dense relu", edit_after(lambda x, W, b, y: np.copyto(y, 0.0, where=np.isnan(y)))),
     Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
@@ -126,6 +135,10 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            edit_after(lambda z, y: np.divide(y, y[:, :64].sum(axis=1)[:, None], out=y))),
     Mutant("ninth-channel-lost", "a convolution ignores channels beyond a multiple of 8", "L0",
            "conv2d,conv2d_backward", edit_argument(0, drop_channels), edit_argument(1, drop_channels)),
+    Mutant("filters-beyond-64-lost", "a convolution leaves outputs from the 65th on at 0", "L0",
+           "conv2d", edit_after(lambda x, W, b, strides, padding, z: np.copyto(z[..., 64:], 0.0))),
+    Mutant("index-of-minus-infinity", "max pooling of a window of -inf points to pixel 0", "L0",
+           "max_pool2d", edit_after(lambda *a: np.copyto(a[-1], 0, where=np.isneginf(a[-2])))),
     Mutant("pixels-outside-of-windows", "a convolution leaves dx unwritten where no window is", "L0",
            "conv2d_backward", wrap_call(spoil_zeros)),
     Mutant("half-precision-in-float64", "layer normalisation computes float64 in float32", "L0",

@@ -93,8 +93,8 @@ def wrap_call(wrong: Function) -> Change:
 def edit_argument(position: int, edit: Function) -> Change:
     """Call the right function with ``edit(argument)`` in place of the argument at this position."""
 
-    def wrong(right: Function, *arguments: Any) -> Any:
-        return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :])
+    def wrong(right: Function, *arguments: Any, **options: Any) -> Any:
+        return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :], **options)
 
     return wrap_call(wrong)
 

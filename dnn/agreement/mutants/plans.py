@@ -22,7 +22,7 @@ def as_dense(x: Any) -> np.ndarray:
 
 
 def run_plan(backend: Backend, plan: Plan) -> Function:
-    """Return a correct ``run(n)`` of a plan of layers with biases, by the backend's kernels."""
+    """Return a correct ``run(n)`` of a plan, by the backend's kernels."""
     dtype = plan.vectors[0].dtype
 
     def update() -> None:
@@ -33,7 +33,8 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
         inputs = [examples[index]]
         for layer in plan.layers:
             inputs.append(np.empty((len(index), layer.W.shape[1]), dtype))
-            backend.kernel("dense", layer.activation)(inputs[-2], layer.W, layer.b, inputs[-1])
+            b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
+            backend.kernel("dense", layer.activation)(inputs[-2], layer.W, b, inputs[-1])
         losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
         e = plan.label_smoothing
         targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
@@ -41,7 +42,8 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
         for x, out, layer in reversed(list(zip(inputs[:-1], inputs[1:], plan.layers, strict=True))):
             dx = np.empty_like(x)
             backward = backend.kernel("dense_backward", layer.activation)
-            backward(dy, x, out, layer.W, dy, (layer.dW, layer.db, dx))
+            db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
+            backward(dy, x, out, layer.W, dy, (layer.dW, db, dx))
             dy = dx
         plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
         values, gradient, *slots = plan.vectors
@@ -75,6 +77,38 @@ def copy_moments(plan: Plan) -> Plan:
     return replace(plan, vectors=(values, gradient, *(slot.copy() for slot in slots)))
 
 
+def keep_first_order(compile_plan: Any) -> Function:
+    def compile_wrong(plan: Plan) -> Function:
+        order = plan.order.copy()
+        run = run_plan(compile_plan.__self__, replace(plan, order=order))
+        begun = False
+
+        def run_wrong(n: int) -> None:
+            nonlocal begun
+            if not begun:
+                order[...] = plan.order
+            begun = True
+            run(n)
+
+        return run_wrong
+
+    return compile_wrong
+
+
+def drop_rest(compile_plan: Any) -> Function:
+    def compile_wrong(plan: Plan) -> Function:
+        run = run_plan(compile_plan.__self__, plan)
+        return lambda n: run(n - n % plan.unroll if n > plan.unroll else n)
+
+    return compile_wrong
+
+
+def freeze_single_bias(plan: Plan) -> Plan:
+    if len(plan.layers) > 1:
+        return plan
+    return replace(plan, layers=(replace(plan.layers[0], db=None),))
+
+
 def fill_empty_rows(plan: Plan) -> Plan:
     x = as_dense(plan.x)
     full = np.where(x.any(axis=1), np.arange(len(x)), 0)
@@ -102,6 +136,14 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))
            )),
+    Mutant("plan-repeats-first-epoch", "a plan keeps the order of rows of its first epoch", "L4",
+           "backend.compile_plan", keep_first_order),
+    Mutant("plan-drops-the-rest", "a plan skips updates beyond a multiple of its unroll", "L4",
+           "backend.compile_plan", drop_rest),
+    Mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch", "L4",
+           "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :128]))),
+    Mutant("plan-needs-a-hidden-layer", "a plan of one layer has no gradient of the bias", "L4",
+           "backend.compile_plan", edit_plan(freeze_single_bias)),
     Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(
                lambda p: replace(p, optimizer=p.optimizer.replace("w", ""), settings=p.settings[:3])

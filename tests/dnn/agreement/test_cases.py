@@ -190,7 +190,8 @@ def test_fit_cases_cover_what_users_do():
     assert {name for s in sessions for name in s.frozen} == {"dense_1", "dense_2", "batch_normalization_1"}
     assert {"balanced"} < {s.class_weight if isinstance(s.class_weight, str) else None for s in sessions}
     plans = [case for name, case in named.items() if name.startswith("plan")]
-    assert {len(case.hidden) for case in plans} == {1, 2, 3}
+    assert {len(case.hidden) for case in plans} == {0, 1, 2, 3, 4}
+    assert {case.plain for case in plans} == {True, False}
     assert {(case.images.dtype.name, case.sparse) for case in plans} == {
         ("uint8", False), ("float32", False), ("float32", True),
     }  # fmt: skip
@@ -198,8 +199,11 @@ def test_fit_cases_cover_what_users_do():
     assert {bool((case.images == 0).any()) for case in plans} == {True, False}
     for case in plans:
         sizes = {s.batch_size for s in case.sessions}
-        assert all(size > 64 and size % 8 for size in sizes)
-        assert 0 < len(case.labels) % min(sizes) < 64
+        assert {size > 64 for size in sizes} == {size > 128 for size in sizes} == {True, False}
+        assert all(size % 8 for size in sizes)
+        assert 0 < len(case.labels) % 65 < 64
+        assert any(s.epochs > 1 for s in case.sessions)
+        assert len(case.labels) // min(sizes) > 25
 
 
 def test_contenders_get_precision_and_device(monkeypatch):
