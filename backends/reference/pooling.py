@@ -13,7 +13,8 @@ def max_pool2d(
 ) -> None:
     """``y_pq = max over the window's pixels`` and its place; pixels outside the image do not count.
 
-    As in torch, the first of equal pixels (row by row) is the maximum, and NaN is larger than any number.
+    As in torch, the first of equal pixels (row by row) is the maximum. NaN is larger than any number, and of
+    several NaN the last one is the maximum.
 
     Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
     row * W + column of the maximum in its image.
