@@ -247,7 +247,7 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
     x = draw(50001, 2) / 2.0 + 1.0
     old: Any = (draw(2), np.abs(draw(2)) + 1.0), (0.3, 0.01)
     many = x, draw(2) + 5.0, draw(2), *old, (output_array(2), output_array(2)), output_array(*x.shape)
-    # A sequential sum of so few different numbers rounds the same way again and again: the error grows with k.
+    # A long sequential sum of few different numbers rounds the same way again and again: its error is k u.
     yield Call("batch_norm", "50001 x 2", many, n_terms=50001.0**2, condition=3.0)
     stats = output_array(5), output_array(5)
     narrow = draw(5, 1), draw(1) + 5.0, draw(1), 0.01, stats, output_array(5, 1)
