@@ -184,9 +184,10 @@ class FitCase(Case):
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
-        if self.activation == "relu":  # units far from their kink: always or never on
+        if self.activation == "relu":  # units far from their kink: by turns always and never on
             for name in (f"dense_{i}.b" for i in range(1, len(self.hidden) + 1)):
-                values[name] += np.float32(12.0) * np.sign(values[name])
+                sign = 1.0 - 2.0 * (np.arange(values[name].size) % 2)
+                values[name] = (sign * (12.0 + np.abs(values[name]))).astype(np.float32)
         if any(isinstance(layer, BatchNormalization) for layer in self.between()):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):

@@ -152,6 +152,8 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
     if tensor not in start:
         return 2.0 * updates * slope
     distance = bounds.norm(after[tensor] - start[tensor])
+    if distance == 0.0:
+        return 2.0 * updates * slope
     return 2.0 * updates * (slope + bounds.U * bounds.norm(after[tensor]) / distance)
 
 

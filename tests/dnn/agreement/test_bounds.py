@@ -198,3 +198,6 @@ def test_bound_of_a_short_fit():
     assert fits.short_fit_bound(case, "loss", start, after) == pytest.approx(2 * 11 * slope * U)
     expected = 2 * 11 * (slope + 45**0.5 / 2) * U
     assert fits.short_fit_bound(case, "w", start, after) == pytest.approx(expected)
+    assert fits.short_fit_bound(case, "w", start, start) == pytest.approx(
+        2 * 11 * slope * U
+    )  # it did not move

@@ -197,6 +197,10 @@ def test_fit_cases_cover_what_users_do():
     }  # fmt: skip
     assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
     assert {bool((case.images == 0).any()) for case in plans} == {True, False}
+    for case in (case for case in plans if case.activation == "relu"):
+        for i in range(1, len(case.hidden) + 1):  # no layer is dead, and no unit is near its kink
+            b = case.weights()[f"dense_{i}.b"]
+            assert (b[::2].min() >= 12, b[1::2].max() <= -12) == (True, True)
     for case in plans:
         sizes = {s.batch_size for s in case.sessions}
         assert {size > 64 for size in sizes} == {size > 128 for size in sizes} == {True, False}
