@@ -225,11 +225,11 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     - "predictions": probabilities (N, C) after training. "learning rate": of the last update.
     - the parameters and running averages by name.
 
-    Without "accuracy" if a second probability is so near the largest that rounding may exchange them.
+    Without "accuracy" if rounding may exchange the largest probability and that of the label.
     """
     run = TextbookTraining(case)
     start = run.numbers()
-    near = [1.0]
+    is_certain = [True]
 
     def scores(p: np.ndarray, session: Session | None = None) -> tuple[float, float]:
         y = run.case.labels
@@ -238,8 +238,9 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         t = targets(run.case, y)
         loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
         top = np.sort(p, axis=1)
-        gaps = top[:, -1] - top[:, -2]
-        near.append(float(np.min(gaps, where=gaps > 0.0, initial=1.0)))  # 0: all outputs are still equal
+        equal = top[:, 0] == top[:, -1]  # the last layer is still 0
+        lead = top[:, -1] - CERTAIN_MARGIN
+        is_certain.append(not np.any(~equal & (top[:, -2] > lead) & (p[np.arange(len(y)), y] > lead)))
         return float(loss), float(np.mean(right[y != get_loss(case.loss).ignored_class]))
 
     def predict() -> np.ndarray:
@@ -264,7 +265,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     last = learning_rate(case.optimizer.learning_rate, run.t - 1)
     numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    if min(near) < CERTAIN_MARGIN:
+    if not all(is_certain):
         del found["accuracy"]
     return {**found, **run.numbers()}, start
 
