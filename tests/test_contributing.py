@@ -109,7 +109,7 @@ def test_table_tests_exist(part):
     """``-k`` ignores a name that selects nothing."""
     paths = [ROOT / path for path in TESTED]
     files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path])]
-    # An example adds one of the files.
+    # Adding an example may create one of these files.
     texts = [file.read_text(encoding="utf-8") for file in files if file.exists()]
     assert any(re.search(rf"def \w*{part}", text) for text in texts)
 

@@ -32,7 +32,7 @@ def _flush(moment: Array, scratch: Array) -> None:
     moment[scratch < MOMENT_FLOOR] = 0.0
 
 
-def _average(moment: Array, decay: float, new: Array, scratch: Array, flush: bool) -> None:
+def _update_average(moment: Array, decay: float, new: Array, scratch: Array, flush: bool) -> None:
     """moment = decay moment + (1 - decay) new; ``new`` may be the scratch memory."""
     moment *= decay
     moment += np.multiply(new, 1.0 - decay, out=scratch)
@@ -88,8 +88,8 @@ def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
     for pb, gb, mb, vb, s in _blocks(p, g, m, v):
         if factor != 1.0:
             pb *= factor
-        _average(mb, beta1, gb, s, flush)
-        _average(vb, beta2, np.multiply(gb, gb, out=s), s, flush)
+        _update_average(mb, beta1, gb, s, flush)
+        _update_average(vb, beta2, np.multiply(gb, gb, out=s), s, flush)
         _divide_by_root(mb, vb, floor, s)
         s *= rate
         pb -= s
@@ -115,7 +115,7 @@ def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings
     control[UPDATES] += 1.0
     flush = _must_flush(control)
     for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
-        _average(vb, decay, np.multiply(gb, gb, out=s), s, flush)
+        _update_average(vb, decay, np.multiply(gb, gb, out=s), s, flush)
         _divide_by_root(gb, vb, epsilon, s)
         step = s
         if momentum != 0.0:

@@ -129,9 +129,8 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             yield Call(name, what, arguments, None, terms, 0.0, condition, optimizer=one, repeat=repeat)
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
-    equal = w, g, slots, np.asarray([0.25, 0.0, 0.0, 2.0]), (0.5, 0.5, 0.5)
-    yield Call("rmsprop_centered", "equal gradients", equal)
     control = np.asarray([0.25, 0.0, 0.0, 2.0])
+    yield Call("rmsprop_centered", "equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
     yield Call("sgd", "momentum 0", (draw(9), draw(9), (np.full(9, np.nan),), control, (0.0, False)))
 
 
@@ -203,8 +202,8 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         masked = name == "softmax_cross_entropy"
         start = number % 3
         drawn = [draw(SIZES[i], SIZES[i - 4 - start]) / 2.0 for i in range(start, len(SIZES), 3)]
-        usual_calls = [(z, False) for z in (*drawn, draw(1, 1), draw(1025, 3))]
-        for z, is_special in (*usual_calls, *((z, True) for z in special)):
+        logits = [(z, False) for z in (*drawn, draw(1, 1), draw(1025, 3))] + [(z, True) for z in special]
+        for z, is_special in logits:
             batch, n = z.shape
             y = np.abs(draw(batch).astype(int) * 7) % n
             t = np.abs(draw(batch, n)) / 4.0

@@ -57,18 +57,18 @@ class Data:
         classes = positive_integer("classes", self.classes)
         require(classes > 1, "classes", classes, "an integer of at least 2")
         x = as_array(host, "x", self.x)
-        y = as_array(host, "y", self.y)
         if x.ndim != 2:
             raise InputError(f"x has shape {x.shape}", "(N, n)", "use x.reshape(len(x), -1)")
-        if y.ndim != 1:
-            raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
         x = np.asarray(validate_examples(host, "x", x, x.shape[1:]))
         if x.dtype == np.uint8:
             x = x.astype(np.float32) * np.float32(1.0 / 255.0)
         if x.min() < 0.0 or x.max() > 1.0:
             got = f"x holds {x.min():g} to {x.max():g}"
             raise InputError(got, "numbers from 0 to 1", "scale them, or give pixels as uint8")
-        assign(self, x=x, y=validate_targets(host, "y", y, len(x), classes), classes=classes)
+        y = validate_targets(host, "y", self.y, len(x), classes)
+        if y.ndim != 1:
+            raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
+        assign(self, x=x, y=y, classes=classes)
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:
         """Return n distinct row indices for a step, or all rows if there are fewer."""
@@ -168,14 +168,11 @@ class FitCase(Case):
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]
+        hidden = [
+            dense(n, self.activation, use_bias=i > 0 or not self.plain) for i, n in enumerate(self.hidden)
+        ]
         last = dense(self.classes, "softmax")
-        if not self.hidden:
-            return [*scaling, last]
-        first, *others = self.hidden
-        return [
-            *scaling, *self.before(), dense(first, self.activation, use_bias=not self.plain), *self.between(),
-            *(dense(n, self.activation) for n in others), last,
-        ]  # fmt: skip
+        return [*scaling, *self.before(), *hidden[:1], *self.between(), *hidden[1:], last]
 
     def weights(self) -> Weights:
         values = super().weights()

@@ -111,7 +111,11 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
 
 
 def plan_cases(case: Callable[..., FitCase]) -> Iterator[tuple[str, FitCase]]:
-    """Yield (dtype, case) of PLANS in both dtypes; ``case(name, optimizer, n, ...)`` makes a case."""
+    """Yield (dtype, case) for each network of PLANS in both dtypes.
+
+    Args:
+        case: makes a case: ``case(name, optimizer, n, ...)`` with n examples.
+    """
     # Two epochs of three batches, the last one short; a batch of 131; and more updates than a plan unrolls.
     sessions = (Session(65, 2), Session(131, 1, shift=7), Session(5, 1, stop=1))
     for hidden, activation, optimizer, form in PLANS:

@@ -27,7 +27,7 @@ CALL_GENERATORS = (
 )  # fmt: skip
 """Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
 SHUFFLED_ROWS = 131101
-"""Number of rows to shuffle; above 2^16, where 16-bit indices fail."""
+"""Number of rows to shuffle: more than 2^16, where 16-bit indices fail, and more than a block of 2^17."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 

@@ -229,7 +229,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
     """
     run = TextbookTraining(case)
     start = run.numbers()
-    is_certain = [True]
+    is_certain: list[bool] = []
 
     def scores(p: np.ndarray, session: Session | None = None) -> tuple[float, float]:
         y = run.case.labels

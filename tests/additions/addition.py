@@ -1,4 +1,4 @@
-"""Addition: text for one file of an example."""
+"""Addition: the text that an example adds to one file."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ def test_image_shape_must_be_two_numbers(tmp_path):
         load_digit_image(tmp_path / "a.png", (1, 50_000_000))
 
 
-def test_share_nearby():
+def test_share_nearby_counts_columns_with_a_true_row_nearby():
     mask = np.random.default_rng(3).random((9, 40)) < 0.1
     for far in (1, 3):
         wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]

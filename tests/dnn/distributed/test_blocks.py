@@ -232,7 +232,7 @@ def test_blocks_of_one_example_are_normalised_with_a_warning(caplog):
     assert "choose a batch_size that leaves no single example at the end or in a block" in caplog.text
 
 
-def test_restores_the_threads_of_blas():
+def test_the_number_of_blas_threads_is_restored():
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads(), NUMPY.describe()["threads"]
     model("torch").fit(*data(), blocks=2, verbose=0)
