@@ -107,7 +107,7 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
         lengths = (203, 999, 262145, FLAT_SIZES[4 + number % 5], *SIZES[number : number + 9])
         for i, (n, done) in enumerate(zip(lengths, UPDATE_COUNTS, strict=True)):
             sweep: Any = {
-                f.name: ((0.3, 0.9, 0.995) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
+                f.name: ((0.3, 0.9, 0.999) if s >= 0.5 else (1e-10, 1e-3, 0.3))[i % 3]
                 for f in fields(optimizer)
                 if f.name != "learning_rate" and isinstance(s := getattr(optimizer, f.name), float)
             }

@@ -181,10 +181,13 @@ class FitCase(Case):
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
-        if self.activation == "relu":  # units far from their kink: by turns always and never on
-            for name in (f"dense_{i}.b" for i in range(1, len(self.hidden) + 1)):
-                sign = 1.0 - 2.0 * (np.arange(values[name].size) % 2)
-                values[name] = (sign * (12.0 + np.abs(values[name]))).astype(np.float32)
+        if self.activation == "relu":
+            # |x W| < |b|: by turns a unit is always on and always off, so rounding cannot switch it.
+            for i in range(1, len(self.hidden) + 1):
+                b = values[f"dense_{i}.b"]
+                sign = np.where(np.arange(b.size) % 2, -1.0, 1.0).astype(np.float32)
+                values[f"dense_{i}.b"] = sign * (1.0 + np.abs(b))
+                values[f"dense_{i}.W"] /= 16.0
         if any(isinstance(layer, BatchNormalization) for layer in self.between()):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):

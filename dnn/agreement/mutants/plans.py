@@ -115,6 +115,11 @@ def fill_empty_rows(plan: Plan) -> Plan:
     return replace(plan, x=x[np.maximum.accumulate(full)])
 
 
+def wrap_columns(plan: Plan) -> Plan:
+    x = plan.x
+    return replace(plan, x=x._replace(columns=x.columns % 256)) if isinstance(x, Compressed) else plan
+
+
 def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -> Any:
     frozen = not layer.trainable
     layer.trainable = True
@@ -154,6 +159,8 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(copy_moments)),
     Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",
            "backend.compile_plan", edit_plan(fill_empty_rows)),
+    Mutant("plan-columns-of-8-bits", "the columns of a sparse matrix overflow at 256", "L4",
+           "backend.compile_plan", edit_plan(wrap_columns)),
     Mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])

@@ -49,6 +49,11 @@ def adam_epsilon(
     step(p, g, slots, control, (beta1, beta2, epsilon / root))
 
 
+def correct_by_float32_power(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    beta2 = np.float32(settings[1])
+    control[BIAS_2] = np.float32(1.0) - beta2 ** np.float32(control[UPDATES])
+
+
 def clip_by_norm_of_first_elements(clip: Function, g: Array, limit: float) -> None:
     old = g.copy()
     clip(g[: 1 << 17], limit)
@@ -78,6 +83,8 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            edit_argument(1, lambda t: t / np.maximum(t.sum(axis=1)[:, None], 0.1))),
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L3",
            "adam", wrap_call(adam_epsilon)),
+    Mutant("power-in-float32", "Adam's bias correction computed as 1 - beta2^t in float32", "L3",
+           "adam,adamw", edit_after(correct_by_float32_power)),
     Mutant("steps-beyond-65536", "parameters from the 65,537th on are not updated", "L3",
            STEP_KERNELS, restore_view(lambda p, *_: p[65536:])),
     Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",

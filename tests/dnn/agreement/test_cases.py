@@ -195,12 +195,16 @@ def test_fit_cases_cover_what_users_do():
     assert {(case.images.dtype.name, case.sparse) for case in plans} == {
         ("uint8", False), ("float32", False), ("float32", True),
     }  # fmt: skip
+    assert {case.n_in > 256 for case in plans} == {True, False}
     assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
     assert {bool((case.images == 0).any()) for case in plans} == {True, False}
     for case in (case for case in plans if case.activation == "relu"):
+        weights = case.weights()
+        h = case.images / 255.0
         for i in range(1, len(case.hidden) + 1):  # no layer is dead, and no unit is near its kink
-            b = case.weights()[f"dense_{i}.b"]
-            assert (b[::2].min() >= 12, b[1::2].max() <= -12) == (True, True)
+            z = h @ weights[f"dense_{i}.W"] + weights[f"dense_{i}.b"]
+            assert (z[:, ::2].min() > 0.1, z[:, 1::2].max() < -0.1) == (True, True)
+            h = np.maximum(z, 0.0)
     for case in plans:
         sizes = {s.batch_size for s in case.sessions}
         assert {size > 64 for size in sizes} == {size > 128 for size in sizes} == {True, False}
