@@ -29,6 +29,8 @@ from dnn.validation.settings import assign, positive_integer, require
 Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
+MIN_SPREAD = 0.01
+"""Smallest difference of two numbers that some column of the data must have."""
 SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
     "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
 })  # fmt: skip
@@ -45,7 +47,7 @@ def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> n
 class Data:
     """Labelled examples on the host.
 
-    Raises InputError: another shape, numbers outside of [0, 1], NaN, or class numbers out of range.
+    Raises InputError: another shape, numbers outside of [0, 1], NaN, equal rows, class numbers out of range.
     """
 
     x: np.ndarray  # (N, n) in [0, 1], cast to float32; uint8 pixels are divided by 255
@@ -68,6 +70,10 @@ class Data:
         y = validate_targets(host, "y", self.y, len(x), classes)
         if y.ndim != 1:
             raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
+        spread = np.ptp(x, axis=0).max()
+        if spread < MIN_SPREAD:  # batch normalisation then has gradients of 0 up to rounding
+            got = f"columns of x vary by {spread:g} at most"
+            raise InputError(got, f"at least {MIN_SPREAD:g}", "scale x")
         assign(self, x=x, y=y, classes=classes)
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:

@@ -69,7 +69,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     """Yield (dtype, case): schedules, weights and a long training in float64; a few updates in float32."""
 
     def case(name: str, optimizer: Optimizer, n: int, n_in: int = 64, **settings: Any) -> FitCase:
-        rows = data.rows(seed, 0, n)
+        rows = np.resize(data.rows(seed, 0, n), n)
         # Few inputs keep training stable. Narrower data repeat their columns.
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
         usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}

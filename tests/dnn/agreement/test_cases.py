@@ -20,9 +20,9 @@ DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.ara
 
 
 def test_data_divides_bytes_by_255():
-    x = Data(np.asarray([[0, 51, 255]], np.uint8), np.zeros(1, np.int64), 2).x
+    x = Data(np.asarray([[0, 51, 255], [0, 0, 0]], np.uint8), np.zeros(2, np.int64), 2).x
     assert x.dtype == np.float32
-    np.testing.assert_allclose(x, [[0.0, 0.2, 1.0]], rtol=1e-6)
+    np.testing.assert_allclose(x, [[0.0, 0.2, 1.0], [0.0, 0.0, 0.0]], rtol=1e-6)
 
 
 def test_data_are_cast_to_float32_and_int64():
@@ -47,6 +47,7 @@ def test_data_are_cast_to_float32_and_int64():
         ),
         ({"x": np.zeros((5, 3))}, r"y has shape \(4,\), expected \(5,\) class numbers"),
         ({"y": np.asarray([0, 1, 2, 3])}, "y holds class numbers from 0 to 3, expected 0 to 2"),
+        ({"x": np.full((4, 3), 0.5)}, "columns of x vary by 0 at most, expected at least 0.01; scale x"),
         ({"classes": 1}, "classes is 1, expected an integer of at least 2"),
         ({"classes": "3"}, "classes is '3', expected an integer of at least 1"),
     ],
@@ -62,6 +63,13 @@ def test_each_step_draws_its_own_distinct_rows():
     assert all(len(set(some)) == 9 for some in rows)
     assert len({tuple(some) for some in rows}) == 3
     assert sorted(DATA.rows(0, 0, 999)) == list(range(140))
+
+
+def test_fits_repeat_the_rows_and_columns_of_small_data():
+    cases = [case for _, case in fits.fit_cases(Data(DATA.x[:5, :3], DATA.y[:5], 3), 0)]
+    assert {(len(case.labels), case.images.shape[1]) for case in cases} == {
+        (37, 64), (138, 64), (139, 64), (139, 300),
+    }  # fmt: skip
 
 
 def test_a_case_has_the_widths_of_its_data():
