@@ -143,8 +143,8 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
 
     Each update adds the error of its gradient and one rounding of the parameters. A gradient has the errors
     of the sums forward, backward and over the batch; P - Y does not magnify them, since the network is hardly
-    trained. An existing error grows by a factor of 1 + rate H per update, H the curvature: by less than 2 in
-    total, since T rate H < log 2 here.
+    trained. An existing error grows by a factor of 1 + rate H per update, H the curvature: by less than 4 in
+    total for the cases here, so by about 2 averaged over the updates.
 
     Args:
         start, after: parameters before and after the training; other tensors are not in ``start``.
