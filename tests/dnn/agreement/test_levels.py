@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS, KERNELS
+from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
@@ -188,6 +189,21 @@ def test_errors_of_extreme_outputs_are_relative():
         record = found[tensor, "float32"]
         assert record.measured == pytest.approx(2.0**-15, rel=0.01)
         assert record.bound == pytest.approx(((23**0.5 + 5) * 2 + 5) * 2.0**-24)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(RATE, 2.0**-10), (BIAS_1, 2.0**-10), (BIAS_2, 2.0**-10), (UPDATES, np.inf)]
+)
+def test_each_number_of_control_is_compared_by_itself(number, error):
+    """The number of updates must be equal. It is large, so in the norm it would hide the other errors."""
+    call = next(c for c in calls.step_calls(0, make_draw(0)) if c.kernel == "adam" and "after 2047" in c.what)
+
+    def off(p, g, slots, control, settings):
+        control[number] *= 1 + 2.0**-10
+
+    records = kernels.judge_call(setup("L3", make_mutant("adam", edit_after(off))), call._replace(repeat=1))
+    found = {r.note: r.measured for r in records if r.tensor == "control"}
+    assert found == {note: pytest.approx(error, rel=1e-3) for note in ("float32", "float64")}
 
 
 class FrozenContender(BackendContender):
