@@ -38,6 +38,8 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     rng = np.random.default_rng(seed)
 
     def move(a: Any) -> Any:
+        if isinstance(a, tuple):
+            return tuple(map(move, a))
         if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
             return a
         return a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape)

@@ -120,10 +120,10 @@ def test_sum_lengths(layer, shape, inner):
 
 
 def layer_records(make, shape, seed=4):
-    """Return (tensor -> record of L1, first batch) of a layer."""
+    """Return (tensor -> record of L1, batches) of a layer."""
     of = setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=seed)
     records = {r.tensor: r for r in single_layers._judge_layer(of, "layer", make, shape)}
-    return records, single_layers._batches(of, build_layer(make(), shape))[0]
+    return records, single_layers._batches(of, build_layer(make(), shape))
 
 
 def test_bounds_of_a_layer():
@@ -143,7 +143,8 @@ def test_bounds_of_a_layer():
 @pytest.mark.parametrize("activation", ["tanh", "linear"])
 def test_condition_of_an_activation(activation):
     """The bound of y contains the factor by which f(z) magnifies a relative error of x."""
-    records, (x, _) = layer_records(partial(Dense, 30, activation), (40,))
+    records, batches = layer_records(partial(Dense, 30, activation), (40,))
+    x = batches[0][0]
     W = normal(4, "values W", (40, 30)) / 40**0.5
     z = x @ W + normal(4, "values b", (30,)) / 30**0.5
     f, slope = (np.tanh, np.cosh(z) ** -2) if activation == "tanh" else (np.asarray, np.ones_like(z))
@@ -159,6 +160,18 @@ def test_condition_of_a_normalisation(make):
     assert records["y"].bound < 20 * U
     assert 0.5 < records["y 4"].bound / (((k - 1) ** 0.5 + 4) * 1000 * U) < 1.1  # beta is part of y
     assert records["dbeta 4"].bound < 30 * U
+
+
+def test_condition_contains_the_rounding_of_a_mean():
+    """If the mean is off by e deviations, the dx of the layer is off by e (mean(dy x^) + x^ mean(dy))."""
+    seed = 9  # here mean(dy) is large, and mean(dy x^) small
+    records, batches = layer_records(BatchNormalization, (5, 5, 1), seed)
+    x, dy = (a.reshape(-1).astype(np.float64) for a in batches[3])
+    normal_x = (x - x.mean()) / x.std()
+    dx = dy - dy.mean() - normal_x * (dy * normal_x).mean()
+    change = x.mean() / x.std() * ((dy * normal_x).mean() + normal_x * dy.mean())
+    condition = np.linalg.norm(change) / np.linalg.norm(dx)
+    assert records["dx 4"].bound > ((len(x) - 1) ** 0.5 + 4) * condition * U
 
 
 # --------------------------------------------------------------------------- L2
