@@ -10,6 +10,7 @@ from typing import Any
 
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array, Arrays
+from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 
@@ -49,7 +50,7 @@ def conv2d_backward(
         if d_wide is not None:
             back = xp.matmul(flat, W[i, j, ...].T)
             d_wide[place] = d_wide[place] + xp.reshape(back, (batch, rows, columns, n_in))
-    db[...] = xp.sum(flat, axis=0)
+    db[...] = sum_rows(xp, flat)
     if dx is not None:
         dx[...] = crop_border(d_wide, padding)
 

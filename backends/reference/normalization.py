@@ -9,6 +9,7 @@ from typing import Any
 from backends.reference.declaration import kernel
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array, Arrays, Numbers
+from backends.reference.sums import sum_rows
 
 
 @kernel(writes=("running", "stats", "y"))
@@ -27,12 +28,12 @@ def batch_norm(
     momentum, epsilon = settings
     mean, inverse = stats
     n = x.shape[0]
-    first = xp.mean(x, axis=0)
+    first = quotient(xp, sum_rows(xp, x), n)
     centered = x - first
-    rest = xp.mean(centered, axis=0)  # corrects the error of ``first``: NumPy adds the rows one after another
+    rest = quotient(xp, sum_rows(xp, centered), n)  # corrects the rounding of ``first``
     mean[...] = first + rest
     centered = centered - rest
-    variance = xp.mean(centered * centered, axis=0)
+    variance = quotient(xp, sum_rows(xp, centered * centered), n)
     inverse[...] = 1.0 / xp.sqrt(variance + epsilon)
     y[...] = centered * (inverse * gamma) + beta
     running_mean[...] = (1.0 - momentum) * running_mean + momentum * mean
@@ -50,8 +51,8 @@ def batch_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Arra
     dgamma, dbeta, dx = gradients
     n = x.shape[0]
     normal = (x - mean) * inverse
-    dgamma[...] = xp.sum(dy * normal, axis=0)
-    dbeta[...] = xp.sum(dy, axis=0)
+    dgamma[...] = sum_rows(xp, dy * normal)
+    dbeta[...] = sum_rows(xp, dy)
     if dx is not None:
         dx[...] = (gamma * inverse) * (dy - quotient(xp, dbeta, n) - normal * quotient(xp, dgamma, n))
 
@@ -81,8 +82,8 @@ def layer_norm_backward(xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Arra
     mean, inverse = stats
     dgamma, dbeta, dx = gradients
     normal = (x - mean[:, None]) * inverse[:, None]
-    dgamma[...] = xp.sum(dy * normal, axis=0)
-    dbeta[...] = xp.sum(dy, axis=0)
+    dgamma[...] = sum_rows(xp, dy * normal)
+    dbeta[...] = sum_rows(xp, dy)
     if dx is not None:
         g = dy * gamma
         along = xp.mean(g * normal, axis=1, keepdims=True)
