@@ -75,7 +75,7 @@ def test_agree_default_backends(run_agree, monkeypatch):
 
 
 def test_agree_uses_at_most_two_thousand_examples(run_agree, monkeypatch):
-    x = np.zeros((2100, 64), np.uint8)
+    x = np.resize(np.arange(256, dtype=np.uint8), (2100, 64))
     large = Dataset("digits", x, np.arange(2100) % 10, x[:5], np.arange(5), (8, 8), 10)
     monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
     assert run_agree("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000
