@@ -30,7 +30,7 @@ Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
 MIN_SPREAD = 0.01
-"""Smallest difference of two numbers that some column of the data must have."""
+"""At least one column of the data must vary by this much."""
 SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
     "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
 })  # fmt: skip
@@ -188,7 +188,7 @@ class FitCase(Case):
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
         if self.activation == "relu":
-            # |x W| < |b|: by turns a unit is always on and always off, so rounding cannot switch it.
+            # |x W| < |b|: units 0, 2, ... are always on, the others always off. Rounding cannot switch them.
             for i in range(1, len(self.hidden) + 1):
                 b = values[f"dense_{i}.b"]
                 sign = np.where(np.arange(b.size) % 2, -1.0, 1.0).astype(np.float32)

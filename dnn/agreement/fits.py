@@ -70,7 +70,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
 
     def case(name: str, optimizer: Optimizer, n: int, n_in: int = 64, **settings: Any) -> FitCase:
         rows = np.resize(data.rows(seed, 0, n), n)
-        # Few inputs keep training stable. Narrower data repeat their columns.
+        # Few inputs keep training stable. If the data have fewer columns, they are repeated.
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
         usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(

@@ -77,11 +77,6 @@ def shuffle_level(setup: Setup) -> Iterator[Record]:
     yield from setup.judge("shuffle", ask, 0.0, count_different, expected=expected)
 
 
-def relative_error(x: np.ndarray, x64: np.ndarray, floor: float) -> float:
-    """Return the largest error of an element, relative to floor + abs(x64)."""
-    return float(np.max(np.abs(x - x64) / (floor + np.abs(x64))))
-
-
 def judge_call(setup: Setup, call: Call) -> list[Record]:
     """Compare all arrays after a call in float32, and in float64 too if they are short."""
     written = call.outputs
@@ -99,9 +94,9 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
             if count_different(tensor, got[~finite], expected[~finite]):
                 return float("inf")
             if tensor == "control":
-                return relative_error(got, expected, 1e-30)
+                return bounds.relative_error(got, expected, 1e-30)
             if call.floor:
-                return relative_error(got[finite], x64, call.floor if expected.ndim > 1 else 1.0)
+                return bounds.relative_error(got[finite], x64, call.floor if expected.ndim > 1 else 1.0)
             if tensor == "p":  # p - step may cancel; its rounding has the size of p and of the step
                 size = bounds.norm(x64) + bounds.norm(call.arrays["p"][finite])
                 return bounds.norm(got[finite] - x64) / (size or 1.0)

@@ -135,7 +135,7 @@ def settings_twin(
     expected: Mapping[str, Any] | None = None, *, make: Callable[..., Module] = nn_module,
     parameters: Tensors | None = None, acts_on: str = "elements",
 ) -> LayerTwin:  # fmt: skip
-    """Return the twin of a layer, each of whose settings is one argument of the torch module.
+    """Return the twin of a layer; each setting of the layer is one argument of the torch module.
 
     Args:
         settings: our argument -> argument and attribute of the module.

@@ -15,7 +15,7 @@ def test_every_row_is_added_once(backend, n_rows):
 
 
 def test_equal_rows_are_added_without_drift():
-    """A sum row by row is off by 4e-4 here."""
+    """Row by row, NumPy's sum has a relative error of 7e-4 here."""
     x = np.full((78_400, 2), 0.1, dtype=np.float32)
     x[::3] = 0.7
     found = sum_rows(get_backend("numpy").xp, x)

@@ -120,7 +120,7 @@ def test_sum_lengths(layer, shape, inner):
 
 
 def layer_records(make, shape, seed=4):
-    """Return (tensor -> record of L1, batches) of a layer."""
+    """Return the records of L1 for a layer, by tensor, and the layer's batches."""
     of = setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=seed)
     records = {r.tensor: r for r in single_layers._judge_layer(of, "layer", make, shape)}
     return records, single_layers._batches(of, build_layer(make(), shape))
@@ -163,7 +163,7 @@ def test_condition_of_a_normalisation(make):
 
 
 def test_condition_contains_the_rounding_of_a_mean():
-    """If the mean is off by e deviations, the dx of the layer is off by e (mean(dy x^) + x^ mean(dy))."""
+    """An error of e standard deviations in the mean changes dx by e (mean(dy x^) + x^ mean(dy))."""
     seed = 9  # here mean(dy) is large, and mean(dy x^) small
     records, batches = layer_records(BatchNormalization, (5, 5, 1), seed)
     x, dy = (a.reshape(-1).astype(np.float64) for a in batches[3])
@@ -211,6 +211,5 @@ def test_bound_of_a_short_fit():
     assert fits.short_fit_bound(case, "loss", start, after) == pytest.approx(2 * 11 * slope * U)
     expected = 2 * 11 * (slope + 45**0.5 / 2) * U
     assert fits.short_fit_bound(case, "w", start, after) == pytest.approx(expected)
-    assert fits.short_fit_bound(case, "w", start, start) == pytest.approx(
-        2 * 11 * slope * U
-    )  # it did not move
+    # "w" did not move.
+    assert fits.short_fit_bound(case, "w", start, start) == pytest.approx(2 * 11 * slope * U)

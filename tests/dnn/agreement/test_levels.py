@@ -195,7 +195,7 @@ def test_errors_of_extreme_outputs_are_relative():
     ("number", "error"), [(RATE, 2.0**-10), (BIAS_1, 2.0**-10), (BIAS_2, 2.0**-10), (UPDATES, np.inf)]
 )
 def test_each_number_of_control_is_compared_by_itself(number, error):
-    """The number of updates must be equal. It is large, so in the norm it would hide the other errors."""
+    """The number of updates must be equal; each of the other numbers has a relative error of its own."""
     call = next(c for c in calls.step_calls(0, make_draw(0)) if c.kernel == "adam" and "after 2047" in c.what)
 
     def off(p, g, slots, control, settings):
