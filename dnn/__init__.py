@@ -9,12 +9,20 @@ array([[0.5, 0.5]], dtype=float32)
 """
 
 # ruff: noqa: F403 (each of these modules defines its public names in __all__)
+import sys as _sys
+
 from backends import BackendUnavailable, InputError, available_backends, get_backend
-from dnn import layers, losses, optimizers
-from dnn.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from dnn import datasets, layers, losses, metrics, models, optimizers, utils  # noqa: F401
+from dnn.callbacks import (
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.checkpoints import load_model, save_model
-from dnn.keras_names import refuse_name as __getattr__  # noqa: F401
+from dnn.keras_names import KerasModules, module_getattr
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
@@ -31,10 +39,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "LBFGS", "BackendUnavailable", "CSVLogger", "Callback", "EarlyStopping", "Evaluation", "History",
-    "InputError", "JSONLogger", "ModelCheckpoint", "ReduceLROnPlateau", "Sequential", "TensorBoard",
-    "available_backends", "fit_lbfgs", "get_backend", "load_model", "register", "save_model",
+    "InputError", "JSONLogger", "LearningRateScheduler", "ModelCheckpoint", "ReduceLROnPlateau", "Sequential",
+    "TensorBoard", "TerminateOnNaN", "available_backends", "fit_lbfgs", "get_backend", "load_model",
+    "register", "save_model",
 ]  # fmt: skip
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
 __all__ += _schedules.__all__
+
+__getattr__ = module_getattr(__name__)
+_sys.meta_path.append(KerasModules)

@@ -11,6 +11,7 @@ from backends import Backend, InputError, get_backend
 from backends.errors import UnknownName, reraise, shorten
 from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
+from dnn.keras_names import checks_keywords
 from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.metrics import resolve_metrics
@@ -22,6 +23,7 @@ from dnn.validation import settings
 __all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model", "weights_digest"]
 
 
+@checks_keywords
 def save_model(model: Network, path: str | Path) -> None:
     """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     settings.require_kind("model", model, Network).save(path)
@@ -41,6 +43,7 @@ def dtype_of(path: str | Path) -> str:
     return str(read_checkpoint(settings.require_path("path", path))[0]["dtype"])
 
 
+@checks_keywords
 def load_model(
     path: str | Path, backend: Backend | str = "auto", allow_nonfinite: bool = False
 ) -> Sequential:

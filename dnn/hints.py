@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
+from backends import InputError
+from backends.errors import short_repr
 from dnn.io.notices import warn
 from dnn.layers import Layer
 from dnn.losses import Regression
@@ -14,10 +16,23 @@ MAX_USUAL_TARGET = 100.0
 
 
 def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
-    """Return (loss, optimizer) in this order. ``compile`` also accepts Keras's order, optimizer first."""
-    if isinstance(loss, Optimizer) or (isinstance(loss, str) and loss in OPTIMIZERS):
-        return "categorical_crossentropy" if optimizer == "adam" else optimizer, loss
-    return loss, optimizer
+    """Return (loss, optimizer) in this order; None stands for the default of each.
+
+    ``compile`` also accepts Keras's order, optimizer first. Raises InputError: two optimizers.
+    """
+    if _is_optimizer(loss):
+        if _is_optimizer(optimizer):
+            got = f"compile got two optimizers, {short_repr(loss)} and {short_repr(optimizer)}"
+            raise InputError(got, "a loss and an optimizer, such as ('mse', 'adam')")
+        loss, optimizer = optimizer, loss
+    return (
+        "categorical_crossentropy" if loss is None else loss,
+        "adam" if optimizer is None else optimizer,
+    )
+
+
+def _is_optimizer(value: Any) -> bool:
+    return isinstance(value, Optimizer) or (isinstance(value, str) and value in OPTIMIZERS)
 
 
 def warn_of_logits(model: Network) -> None:

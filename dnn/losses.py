@@ -17,6 +17,7 @@ from backends.reference import ACTIVATIONS
 from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.table import Table
+from dnn.keras_names import ALIASES, module_getattr
 from dnn.layers.layer import Layer
 from dnn.validation.objects import json_value
 from dnn.validation.settings import Checked, ClassNumber, Share, assign, require_number, resolve
@@ -25,6 +26,7 @@ __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
+__getattr__ = module_getattr(__name__)
 
 
 @dataclass(frozen=True)
@@ -277,12 +279,10 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 )})  # fmt: skip
 """Every loss by name. Add your own with ``LOSSES.add("mine", Mine)``."""
 
-NAME_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"}
-
 
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
-    loss = NAME_ALIASES.get(loss, loss) if isinstance(loss, str) else loss
+    loss = ALIASES["loss"].get(loss, loss) if isinstance(loss, str) else loss
     return resolve("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
 
 

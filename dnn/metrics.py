@@ -6,7 +6,7 @@ to ``sklearn.metrics``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,12 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from backends.reference.losses import as_dense
 from backends.table import Table
+from dnn.keras_names import ALIASES, module_getattr
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
+
+__all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
+__getattr__ = module_getattr(__name__)
 
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 
@@ -120,7 +124,6 @@ METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
     Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""
-NAME_ALIASES = {"acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error"}  # Keras's
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,10 @@ def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
             found.append(metric)
         elif callable(metric):
             found.append(metric_of(metric))
+        elif metric in ALIASES["metric that keeps its name"]:
+            found.append(replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric))
         else:
-            found.append(look_up("metric", NAME_ALIASES.get(str(metric), metric), METRICS))
+            found.append(look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS))
     names = [metric.name for metric in found]
     if len(set(names)) < len(names):
         raise InputError(f"metrics are named {', '.join(names)}, expected different names")

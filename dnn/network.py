@@ -29,6 +29,8 @@ from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
     assign,
+    is_integer,
+    look_up,
     natural_number,
     positive_integer,
     require,
@@ -163,8 +165,20 @@ class Network(Copyable, KerasNames):
         finally:
             self._lock.release()
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of this name, or at this position. Raises InputError: there is none."""
+        if index is None:
+            return look_up("name", name, {layer.name: layer for layer in self.layers})
+        require(name is None, "name", name, "None beside an index")
+        fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
+        require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
+        return self.layers[index]
+
     def reserve(self, batch: int, training: bool) -> None:
-        """Allocate all buffers for batches of this size. Raises InputError: not a size."""
+        """Allocate all buffers for batches of this size. Raises InputError: not a size.
+
+        ``forward`` calls this, too; call it in advance to allocate the memory of the largest batch at once.
+        """
         self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
         self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
 
@@ -179,18 +193,20 @@ class Network(Copyable, KerasNames):
         return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool = False, logits: bool = False) -> Array:
-        """Return the outputs (B, C) for a batch x (B, *input_shape) on the device, buffers reserved.
+        """Return the outputs (B, C) for a batch x (B, *input_shape) on the device.
 
         Args:
             x: the batch, already multiplied by ``scale``.
             training: draw dropout and noise, and normalise by the statistics of the batch.
             logits: leave out the activation of the last layer.
         """
+        if not self._loss_buffers.fits(x.shape[0], training):
+            self.reserve(x.shape[0], training)
         forward = self._block.forward_logits if logits else self._block.forward
         return forward(x, training=training)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
-        """Compute the outputs and the loss of a batch, buffers reserved.
+        """Compute the outputs and the loss of a batch on the device.
 
         Args:
             x: (B, *input_shape).

@@ -55,6 +55,11 @@ class Parameters:
         places = ((n, self._starts[n], shape) for n, shape in self.shapes.items())
         return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
 
+    def __call__(self) -> None:
+        """Raise an error: torch's ``model.parameters()`` is a method."""
+        got = "model.parameters was called like a function"
+        raise InputError(got, "model.parameters.value, arrays by name, or .to_host() for copies on the host")
+
     @property
     def count(self) -> int:
         """Number of trained parameters, without the padding."""

@@ -14,12 +14,13 @@ from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
 from dnn.io.notices import say
+from dnn.keras_names import checks_keywords
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.training.callback import Callback
-from dnn.training.evaluation import Evaluation, evaluate, predict
+from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
 from dnn.training.history import History
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
@@ -52,28 +53,31 @@ class Sequential(Network):
     397510
     """
 
+    @checks_keywords
     def compile(
-        self, loss: str | Loss = "categorical_crossentropy", optimizer: str | Optimizer = "adam",
+        self, loss: str | Loss | None = None, optimizer: str | Optimizer | None = None,
         metrics: Sequence[str | Metric | Callable[[Any, Any], Any]] | None = None, *,
         l1: float = 0.0, l2: float = 0.0,
     ) -> None:  # fmt: skip
         """Set the loss, the optimizer and the metrics. Loss and optimizer may be exchanged, as in Keras.
 
         Args:
-            loss: a name in ``dnn.losses.LOSSES`` or a Loss.
-            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer.
+            loss: a name in ``dnn.losses.LOSSES`` or a Loss. None: "categorical_crossentropy".
+            optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer. None: "adam".
             metrics: names in ``dnn.metrics.METRICS``, and functions of (y, outputs) as
                 ``dnn.metrics.metric_of`` describes them; () for none. None: the default metrics of the loss.
                 For squared and absolute errors of values these are the mean absolute error and R2, else the
                 accuracy. With several yes-or-no outputs the accuracy is the share of correct outputs.
             l1, l2: penalty on large weights (``dnn.optimizers.regularizers``); reported losses exclude it.
-        Raises InputError: an unknown name, an invalid object, or a loss that does not fit the last layer.
+        Raises InputError: an unknown name, an invalid object, two optimizers, or a loss that does not fit the
+        last layer.
         """
         loss, optimizer = sort_arguments(loss, optimizer)
         chosen = None if metrics is None else resolve_metrics(metrics)
         self.set_goal(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
         warn_of_logits(self)
 
+    @checks_keywords
     def fit(
         self, x: Any, y: Any = None, batch_size: int = 100, epochs: int = 1, verbose: str | int = "auto",
         callbacks: Sequence[Callback] | None = (), validation_split: float = 0.0, validation_data: Any = None,
@@ -135,6 +139,43 @@ class Sequential(Network):
             epoch_batches = batches(make_step=make_step)
             return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
 
+    def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, dict[str, np.ndarray]]:
+        """Return the mean loss of one batch, and its gradient for each parameter by name, as host copies.
+
+        The forward pass is that of training: dropout is random, and batch normalisation uses this batch.
+        ``update`` then applies these gradients, so a loop of your own is ``gradients`` and ``update``. They
+        include the penalty, the loss does not. Arguments are as in ``fit``, of any batch size.
+
+        >>> from dnn import Dense
+        >>> model = Sequential([Dense(2, "softmax")], input_shape=(3,), backend="numpy")
+        >>> model.compile()
+        >>> loss, gradients = model.gradients(np.zeros((4, 3)), [0, 0, 0, 1])
+        >>> round(loss, 4), gradients["dense_1.b"]
+        (0.6931, array([-0.25,  0.25], dtype=float32))
+        """
+        examples = self.input_pipeline.validate(x, y, sample_weight)
+        with self.training():
+            loss = compute_gradients(self, examples)[0]
+        to_host = self.backend.to_host
+        return loss, {name: np.array(to_host(g)) for name, g in self.parameters.gradient.items()}
+
+    @checks_keywords
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None,
+        class_weight: Mapping[int, float] | str | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """Make one update on all examples; return their loss and metrics before the update.
+
+        Nothing is printed, and ``epochs_done`` does not change. Arguments are as in ``fit``.
+        """
+        pipeline = self.input_pipeline
+        examples, _ = pipeline.validate_training(x, y, class_weight=class_weight, sample_weight=sample_weight)
+        with self.training():
+            found = compute_gradients(self, examples)
+            self.update()
+        return found
+
+    @checks_keywords
     def evaluate(
         self, x: Any, y: Any = None, batch_size: int = 1000, verbose: str | int = "auto",
         sample_weight: Any = None,
@@ -152,6 +193,7 @@ class Sequential(Network):
             say("  ".join(format_numbers(found.as_dict())))
         return found
 
+    @checks_keywords
     def predict(self, x: Any, batch_size: int = 1000, verbose: str | int = "auto") -> np.ndarray:
         """Return the outputs (N, C) as a NumPy array for x as in ``fit``. Raises InputError: invalid x.
 
@@ -162,6 +204,7 @@ class Sequential(Network):
         x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
         return self.backend.to_host(predict(self, x, chunk))
 
+    @checks_keywords
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
         """Print a table of the layers with output shapes and parameter counts, and totals."""
         print_summary(self, require_kind("print_fn", print_fn, Callable))

@@ -1,16 +1,20 @@
 """Callbacks; ``dnn.training.callback`` has their base class."""
 
+from dnn.callbacks.learning_rate_scheduler import LearningRateScheduler
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
 from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
-from dnn.keras_names import refuse_name as __getattr__  # noqa: F401
+from dnn.keras_names import module_getattr
 from dnn.training.callback import Callback, Progress
 
 __all__ = [
-    "CSVLogger", "Callback", "DivergedError", "EarlyStopping", "JSONLogger", "LiveProgress",
+    "CSVLogger", "Callback", "DivergedError", "EarlyStopping", "JSONLogger",
+    "LearningRateScheduler", "LiveProgress",
     "ModelCheckpoint", "PlainProgress", "Progress", "ReduceLROnPlateau", "StopOnSignal", "Stopped",
     "TensorBoard", "TerminateOnNaN", "TrainingCheckpoint", "latest_state", "progress_for_stdout",
 ]  # fmt: skip
+
+__getattr__ = module_getattr(__name__)

@@ -6,6 +6,7 @@ import numpy as np
 
 from backends.errors import InputError, reraise
 from backends.reference.control import RATE
+from dnn.io.notices import say
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -50,12 +51,20 @@ class Best:
         return better
 
 
+def require_constant_rate(callback: Callback) -> None:
+    """Raise InputError if the optimizer has a schedule, which sets the rate of each update."""
+    if isinstance(callback.model.optimizer.learning_rate, Schedule):
+        got = f"{type(callback).__name__} is used with a schedule"
+        raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
+
+
 class EarlyStopping(Callback):
     """End training when a number has not improved for some epochs; as Keras's EarlyStopping.
 
     Args:
         monitor, min_delta, mode: see ``Best``.
         patience: epochs without improvement until training ends; 0 means 1.
+        verbose: 1: print a line when this ends training.
         restore_best_weights: whether to restore the weights of the best epoch at the end of training, also
             if it is interrupted.
 
@@ -65,9 +74,10 @@ class EarlyStopping(Callback):
     """
 
     def __init__(
-        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
-        restore_best_weights: bool = False,
+        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, verbose: int = 0,
+        mode: str = "auto", restore_best_weights: bool = False,
     ) -> None:  # fmt: skip
+        self._verbose = settings.natural_number("verbose", verbose)
         self.patience = settings.natural_number("patience", patience)
         self.best = Best(monitor, mode, min_delta)
         self.restore_best_weights = settings.require_bool("restore_best_weights", restore_best_weights)
@@ -91,6 +101,8 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self._improves(epoch, logs) and self.restore_best_weights:
             self._weights = self.model.parameters.to_host()
+        if self._verbose and self.stopped_epoch == epoch:
+            say(f"epoch {epoch}: early stopping, best epoch {self.best_epoch}")
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         return self._weights or {}
@@ -120,15 +132,17 @@ class ReduceLROnPlateau(Callback):
         monitor, mode, min_delta: see ``Best``.
         factor: above 0 and below 1.
         patience: epochs, at least 1.
+        verbose: 1: print each new rate.
         cooldown: epochs after a reduction that do not count.
         min_lr: lower limit of the rate.
     Raises InputError: in training, if the optimizer has a schedule, which sets the rate of each update.
     """
 
     def __init__(
-        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, mode: str = "auto",
-        min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
+        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
+        mode: str = "auto", min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
     ) -> None:  # fmt: skip
+        self._verbose = settings.natural_number("verbose", verbose)
         self.best = Best(monitor, mode, min_delta)
         self.factor = settings.require_number("factor", factor, 0.0, 1.0)
         self.patience = settings.positive_integer("patience", patience)
@@ -136,9 +150,7 @@ class ReduceLROnPlateau(Callback):
         self.min_lr = settings.require_number("min_lr", min_lr, 0.0)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        if isinstance(self.model.optimizer.learning_rate, Schedule):
-            got = "ReduceLROnPlateau is used with a schedule"
-            raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
+        require_constant_rate(self)
         self.best.clear()
         self._wait = self._cooldown_left = 0
 
@@ -157,7 +169,9 @@ class ReduceLROnPlateau(Callback):
         rate = self.model.optimizer_state.control[RATE]
         logs["learning_rate"] = now = float(self.model.backend.to_host(rate)[0])
         if self._stalls(logs) and now > self.min_lr:
-            rate[...] = max(now * self.factor, self.min_lr)
+            rate[...] = lower = max(now * self.factor, self.min_lr)
+            if self._verbose:
+                say(f"epoch {epoch}: learning rate {lower:g}")
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         for _, logs in history.rows():
@@ -171,6 +185,7 @@ class ModelCheckpoint(Callback):
         filepath: of a safetensors file (``dnn.checkpoints``). It may contain numbers of the epoch, as in
             "model-{epoch:02d}-{val_loss:.3f}.safetensors"; otherwise each file replaces the last one.
         monitor, mode: see ``Best``.
+        verbose: 1: print the path of each saved file.
         save_best_only: save only if the monitored number is the best so far, also over several fits.
     Raises InputError: in training, a file that cannot be written.
     """
@@ -178,9 +193,10 @@ class ModelCheckpoint(Callback):
     first_worker_only = True
 
     def __init__(
-        self, filepath: str | Path, monitor: str = "val_loss", save_best_only: bool = False,
-        mode: str = "auto",
+        self, filepath: str | Path, monitor: str = "val_loss", verbose: int = 0,
+        save_best_only: bool = False, mode: str = "auto",
     ) -> None:  # fmt: skip
+        self._verbose = settings.natural_number("verbose", verbose)
         self.filepath = str(settings.require_path("filepath", filepath))
         self.save_best_only = settings.require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)
@@ -198,3 +214,5 @@ class ModelCheckpoint(Callback):
         with reraise((KeyError, IndexError, ValueError), got, "", cure):
             path = self.filepath.format(epoch=epoch, **logs)
         self.model.save(path)
+        if self._verbose:
+            say(f"epoch {epoch}: saved {path}")

@@ -12,28 +12,38 @@ from dnn.validation.settings import require
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
 
-def format_numbers(logs: Mapping[str, float]) -> list[str]:
-    """Return each number with its short name, as in "test acc 0.9812"."""
-    shown = ((n, n.removeprefix("val_"), value) for n, value in logs.items() if n != "seconds")
-    return [
-        f"{'test ' if n != plain else ''}{SHORT_NAMES.get(plain, plain)} {v:.4f}" for n, plain, v in shown
-    ]
+def format_numbers(logs: Mapping[str, float], validation: str = "val") -> list[str]:
+    """Return each number with its short name, as in "val acc 0.9812"; ``validation`` replaces "val"."""
+    shown = []
+    for name, value in logs.items():
+        plain = name.removeprefix("val_")
+        data = "" if name == plain else f"{validation} "
+        if name != "seconds":
+            shown.append(f"{data}{SHORT_NAMES.get(plain, plain)} {value:.4f}")
+    return shown
 
 
-def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float]) -> str:
+def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float], validation: str = "val") -> str:
     """Return the line of an epoch: its number, the logs and the seconds."""
     where = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
     seconds = f"{logs['seconds']:.1f} s"
-    return "  ".join([where, *format_numbers(logs), seconds])
+    return "  ".join([where, *format_numbers(logs, validation), seconds])
 
 
 class PlainProgress(Callback):
-    """Print one line per epoch to standard output, and ``headline`` before the first."""
+    """Print one line per epoch to standard output.
+
+    Args:
+        headline: printed before the first epoch.
+        validation: word before the numbers of the validation data; ``train.py``, whose validation data is the
+            test set, says "test".
+    """
 
     first_worker_only = True
 
-    def __init__(self, headline: str = "") -> None:
+    def __init__(self, headline: str = "", validation: str = "val") -> None:
         self.headline = headline
+        self.validation = validation
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs = epochs
@@ -41,7 +51,7 @@ class PlainProgress(Callback):
             say(self.headline)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        say(epoch_line(epoch, self._epochs, logs))
+        say(epoch_line(epoch, self._epochs, logs, self.validation))
 
 
 class LiveProgress(PlainProgress):
@@ -80,16 +90,17 @@ class LiveProgress(PlainProgress):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
-        self._bar.console.print(epoch_line(epoch, self._epochs, logs), highlight=False, soft_wrap=True)
+        line = epoch_line(epoch, self._epochs, logs, self.validation)
+        self._bar.console.print(line, highlight=False, soft_wrap=True)
 
     def on_train_end(self) -> None:
         self._bar.stop()
 
 
-def progress_for_stdout(headline: str = "") -> Callback:
+def progress_for_stdout(headline: str = "", validation: str = "val") -> Callback:
     """Return the live bar if standard output is a terminal, else plain lines."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    return LiveProgress(headline) if terminal else PlainProgress(headline)
+    return (LiveProgress if terminal else PlainProgress)(headline, validation)
 
 
 def require_verbose(verbose: str | int) -> None:

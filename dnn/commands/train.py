@@ -250,7 +250,7 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
             folder.config = run.config()
         callbacks = [folder, stopper, first]
         if not options.quiet:
-            callbacks.append(progress_for_stdout(run.headline))
+            callbacks.append(progress_for_stdout(run.headline, "test"))
     with stopper.handle_signals():
         return fit_with_rewinding(
             run.model, run.x, run.y, states=states, callbacks=callbacks, resume=run.state,

@@ -52,6 +52,18 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     )
 
 
+def load_images(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return (x_train, y_train), (x_test, y_test): images (N, height, width) uint8 and labels (N,).
+
+    ``load_data`` of ``dnn.datasets.mnist`` and ``fashion_mnist`` is this function, as in Keras. Raises as
+    ``load_dataset``.
+    """
+    data = load_dataset(name)
+    x_train = data.x_train.reshape(-1, *data.image_shape)
+    x_test = data.x_test.reshape(-1, *data.image_shape)
+    return (x_train, data.y_train), (x_test, data.y_test)
+
+
 def _read_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read images (n, 784) and labels (n,) of one part, "train" or "t10k", that ``fetch`` has verified.
 

@@ -1,6 +1,6 @@
 """The layers. ``LAYERS``, the table that checkpoints and checks use, is filled from ``__all__``."""
 
-from dnn.keras_names import refuse_name as __getattr__  # noqa: F401
+from dnn.keras_names import module_getattr
 from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
 from dnn.layers.augmentation import RandomElastic, RandomRotation, RandomTranslation
@@ -33,3 +33,5 @@ __all__ = [
 for _name in __all__:
     if _name not in ("LAYERS", "Input", "Layer"):
         LAYERS.add(_name, globals()[_name])
+
+__getattr__ = module_getattr(__name__)

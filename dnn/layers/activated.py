@@ -5,10 +5,11 @@ from typing import Annotated
 
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
+from dnn.keras_names import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.settings import one_of
 
-ActivationName = Annotated[str, one_of(ACTIVATIONS)]
+ActivationName = Annotated[str, one_of(ACTIVATIONS, ALIASES["activation"])]
 
 
 class Activated(Layer):

@@ -28,8 +28,7 @@ class Buffers(threading.local):
         ``make`` returns the arrays, given batch size and training. It is not stored: it may be a method of
         the owner, and a cycle of references would keep the memory until Python's garbage collector runs.
         """
-        view = self._views.get(batch)
-        if view is not None and (view.training or not training):
+        if self.fits(batch, training):
             return
         # Use the memory of training if it is large enough.
         for_training = training or batch <= self._size(True)
@@ -40,6 +39,11 @@ class Buffers(threading.local):
         self._views[batch] = self._view(batch, for_training, training)
         for n in [n for n, v in self._views.items() if not v.training][:-MAX_CACHED_SIZES]:
             del self._views[n]
+
+    def fits(self, batch: int, training: bool) -> bool:
+        """Whether the arrays for batches of this size are allocated in this thread."""
+        view = self._views.get(batch)
+        return view is not None and (view.training or not training)
 
     def _view(self, batch: int, for_training: bool, training: bool) -> SimpleNamespace:
         arrays = {

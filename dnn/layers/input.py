@@ -1,7 +1,7 @@
 """Input: the shape of one example, as the first entry of a model's layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backends import InputError
@@ -17,6 +17,7 @@ class Input(Checked):
     """
 
     shape: Sequence[int]
+    name: str | None = field(default=None, repr=False)  # Keras has it; it has no effect
 
     def __post_init__(self) -> None:
         require_list("shape", self.shape)

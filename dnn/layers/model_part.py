@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends import Backend, InputError
 from backends.errors import MissingAttribute
+from dnn.keras_names import missing_attribute
 
 
 class ModelPart:
@@ -24,4 +25,4 @@ class ModelPart:
             is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
             if is_set_by_build and "backend" not in vars(self):
                 raise MissingAttribute(f"a {kind} layer is in no model yet", "Sequential([...]) around it")
-            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            raise missing_attribute("layer", self, name)

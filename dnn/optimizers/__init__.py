@@ -7,6 +7,7 @@ from typing import Any
 from backends import InputError
 from backends.errors import short_repr
 from backends.table import Table
+from dnn.keras_names import module_getattr
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -14,6 +15,7 @@ from dnn.optimizers.schedules import SCHEDULES
 from dnn.validation.settings import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
+__getattr__ = module_getattr(__name__)
 
 _RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})
@@ -25,7 +27,7 @@ def refuse_change(optimizer: Optimizer, name: str, value: Any) -> None:
     if name not in {f.name for f in fields(optimizer)}:
         raise AttributeError(f"{type(optimizer).__name__} has no setting {name!r}")
     made = f"{type(optimizer).__name__}({name}={short_repr(value)})"
-    cure = "for rates that change in a training give a schedule or the callback ReduceLROnPlateau"
+    cure = "for rates that change in a training give a schedule or the callback LearningRateScheduler"
     got = f"{name} of an optimizer cannot be set, since several models may share it"
     raise InputError(got, f"model.compile(loss, {made})", cure)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
+from dnn.keras_names import ChecksKeywords, check_methods
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
@@ -31,7 +31,7 @@ class Progress:
     names: tuple[str, ...] = ("loss", "accuracy")  # "loss", then the metrics
 
 
-class Callback:
+class Callback(ChecksKeywords):
     """Base of callbacks; its methods do nothing."""
 
     # Updates between two calls of ``on_progress``; None: no calls, and the epoch runs without a pause.
@@ -81,19 +81,11 @@ class Callback:
         """Called after the last epoch, also if training is interrupted."""
 
 
-# Prefixes of Keras's methods that this library never calls.
-UNSUPPORTED_HOOK_PREFIXES = ("on_batch_", "on_train_batch_", "on_test_", "on_predict_")
-
-
 def require_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise InputError unless these are callbacks without Keras methods that are never called."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
-        for name in dir(callback):
-            if name.startswith(UNSUPPORTED_HOOK_PREFIXES):
-                ours = "on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end"
-                got = f"callback {type(callback).__name__} has {name}, which is never called"
-                raise InputError(f"{got}, expected {ours}")
+        check_methods(callback)
 
 
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:

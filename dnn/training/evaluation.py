@@ -6,6 +6,7 @@ from typing import Self
 from backends import Array
 from dnn.network import Network
 from dnn.training.sparse import sparse_rows, takes_sparse
+from dnn.training.step import gradients
 from dnn.training.totals import Totals
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples
@@ -78,6 +79,17 @@ def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int
             outputs, losses, _ = network.loss_of(batch, y, training=False)
             totals.add(outputs, y, losses if weights is None else losses * weights, weights)
     return Evaluation(totals.read(size), totals.names)
+
+
+def compute_gradients(network: Network, examples: Examples) -> Evaluation:
+    """Compute the gradients of one batch of all examples; return its mean loss and metrics.
+
+    The gradients are those of an update: ``network.parameters.gradient`` holds them by name.
+    """
+    totals = Totals(network, examples.has_weights, examples.has_classes)
+    for _, _, batch in chunks(network, examples.x, examples.size, training=True):
+        gradients(network, batch, examples.y, examples.weights, totals)
+    return Evaluation(totals.read(examples.size), totals.names)
 
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> Array:

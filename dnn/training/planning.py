@@ -99,7 +99,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None
         and step.y.ndim == 1 and step.weights is None
-        and tuple(metrics) in ((), (METRICS["accuracy"],))
+        and tuple(m.batch for m in metrics) in ((), (METRICS["accuracy"].batch,))
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
-from dnn.validation.keyword_arguments import check_keywords
+from dnn.keras_names import check_keywords
 
 T = TypeVar("T")
 
@@ -124,12 +124,13 @@ def require_positive(argument: str, value: float) -> float:
     return number
 
 
-def one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
-    """Return a check for ``Annotated``: the value must be one of these names."""
+def one_of(names: Iterable[str], aliases: Mapping[Any, str] | None = None) -> Callable[[str, Any], str]:
+    """Return a check for ``Annotated``: the value must be one of these names, or an alias of one."""
 
     def check(argument: str, value: Any) -> str:
-        look_up(argument, value, dict.fromkeys(names))
-        return str(value)
+        name = (aliases or {}).get(value, value) if isinstance(value, (str, type(None))) else value
+        look_up(argument, name, dict.fromkeys(names))
+        return str(name)
 
     return check
 

@@ -9,7 +9,12 @@ from helpers import NUMPY, input_error, same_bits, small_data, small_model, weig
 
 import dnn
 from dnn import Adam, Dense, Input, MaxPooling1D, Sequential
-from dnn.keras_names import MODEL_NAMES, MODULE_NAMES
+from dnn.keras_names import ALIASES, REPLACEMENTS
+
+KERAS_MODULES = (
+    dnn, dnn.callbacks, dnn.datasets, dnn.layers, dnn.losses, dnn.metrics, dnn.models, dnn.optimizers,
+    dnn.optimizers.schedules, dnn.utils,
+)  # fmt: skip
 
 
 class PyDataset:
@@ -35,8 +40,10 @@ def as_tensors():
 
 def test_names_that_exist_are_not_refused():
     model = small_model()
-    assert not any(name in dir(model) for name in MODEL_NAMES)
-    assert not any(name in vars(module) for name in MODULE_NAMES for module in (dnn, dnn.layers))
+    assert not set(dir(model)) & set(REPLACEMENTS["model"])
+    assert not set(dir(model.layers[0])) & set(REPLACEMENTS["layer"])
+    public = {name for module in KERAS_MODULES for name in vars(module).get("__all__", ())}
+    assert not public & {*REPLACEMENTS["module of Keras"], *REPLACEMENTS["module of PyTorch"]}
     assert dnn.RMSprop(decay=0.8).decay == 0.8
 
     class Scaled(dnn.Flatten):
@@ -46,19 +53,95 @@ def test_names_that_exist_are_not_refused():
     assert Scaled(p=2.0).p == 2.0
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
-def test_a_missing_method_names_what_to_use(name):
-    model = small_model()
-    assert not hasattr(model, name)
-    with input_error(f"a Sequential has no {name}, expected "):
-        getattr(model, name)
+@pytest.mark.parametrize("place", ["model", "layer"])
+def test_a_missing_attribute_names_what_to_use(place):
+    owner = small_model() if place == "model" else small_model().layers[0]
+    for name, cure in REPLACEMENTS[place].items():
+        assert not hasattr(owner, name)
+        with pytest.raises(AttributeError) as error:
+            getattr(owner, name)
+        assert str(error.value) == f"a {type(owner).__name__} has no {name}, expected {cure}"
+
+
+@pytest.mark.parametrize("library", ["Keras", "PyTorch"])
+@pytest.mark.parametrize("module", KERAS_MODULES, ids=lambda module: module.__name__)
+def test_a_missing_name_of_a_module_names_what_to_use(library, module):
+    for name, cure in REPLACEMENTS[f"module of {library}"].items():
+        if name in vars(module):  # such as a submodule
+            continue
+        text = f"{name} of {library} is not in this library, expected {cure}"
+        assert not hasattr(module, name)
+        with pytest.raises(AttributeError) as error:
+            getattr(module, name)
+        assert str(error.value) == text
+        with pytest.raises(ImportError) as error:
+            exec(f"from {module.__name__} import {name}")
+        assert str(error.value) == text
+
+
+def test_a_missing_module_names_what_to_use():
+    text = r"regularizers of Keras is not in this library, expected model.compile\(l1=, l2=\)"
+    with pytest.raises(ModuleNotFoundError, match=text):
+        import dnn.regularizers as _
+    with pytest.raises(ModuleNotFoundError, match=text):
+        from dnn.regularizers import L2  # noqa: F401
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'dnn.nothing'"):
+        import dnn.nothing as _  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'dnn'"):
+        from dnn import nothing  # noqa: F401
+    with pytest.raises(AttributeError, match=r"dnn has no attribute 'Dens'"):
+        dnn.Dens  # noqa: B018
+
+
+def test_a_name_of_another_module_is_named():
+    with input_error("dnn.layers has no Adam, expected dnn.Adam"):
+        dnn.layers.Adam  # noqa: B018
+    with input_error("dnn has no TrainingCheckpoint, expected dnn.callbacks.TrainingCheckpoint"):
+        dnn.TrainingCheckpoint  # noqa: B018
+
+
+def test_aliases():
+    for name, ours in ALIASES["layer"].items():
+        assert getattr(dnn.layers, name) is getattr(dnn, name) is getattr(dnn, ours)
+    assert Dense(2, "swish").activation == "silu"
+    assert Dense(2, None).activation == "linear"
+    with input_error(r"activation is \[\], expected one of"):
+        Dense(2, [])
+    assert Input((3,), name="pixels").shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda: Input((3,), dtype="uint8"), r"get_backend\(name, dtype=\)"),
+        (lambda: dnn.EarlyStopping(baseline=1.0), "self.model.stop_training = True"),
+        (lambda: dnn.ModelCheckpoint("m", save_weights_only=True), "load_weights reads the weights"),
+        (lambda: dnn.Adam(weight_decay=0.1), r"use AdamW\(weight_decay=\)"),
+        (lambda: dnn.Conv2D(3, 3, dilation_rate=2), "use dilation="),
+        (lambda: dnn.Conv1D(3, 3, dilation_rate=2), r"use Conv2D\(dilation=\)"),
+        (lambda: dnn.SGD(epsilon=1e-7), "leave it out"),
+        (lambda: Sequential([Dense(3)], input_shape=(3,), name="m"), "leave it out"),
+        (lambda: small_model().fit(*small_data(), initial_epoch=3), "a second fit continues"),
+        (lambda: small_model().fit(*small_data(), validation_freq=3), "validation follows each epoch"),
+        (lambda: small_model().evaluate(*small_data(), return_dict=True), r"call as_dict\(\)"),
+        (lambda: small_model().compile(run_eagerly=True), "leave it out"),
+        (lambda: dnn.load_model("m", custom_objects={}), "dnn.register"),
+        (lambda: small_model().parameters(), "model.parameters.value"),
+    ],
+)
+def test_an_argument_of_keras_names_what_to_use(call, cure):
+    with input_error(cure):
+        call()
+
+
+def test_an_argument_of_nobody_is_a_type_error():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
+        small_model().fit(*small_data(), epoch=3)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda model: exec("from dnn import LSTM"), "LSTM of Keras is not in .*, expected PyTorch"),
-        (lambda model: exec("from dnn.layers import Lambda"), "expected a subclass of Layer with forward"),
         (lambda model: Dense(3, kernel_initializer="zeros"), "Dense has no argument .*; use initializer="),
         (lambda model: dnn.Adam(lr=0.1), "Adam has no argument 'lr'; use learning_rate="),
         (lambda model: dnn.CategoricalCrossentropy(from_logits=True), "'from_logits'; leave it out"),
@@ -107,6 +190,12 @@ def test_compile_takes_both_orders(arguments):
     model.compile(*arguments)
     wanted = "mean_squared_error" if "mse" in arguments else "categorical_crossentropy"
     assert (model.loss.name, model.optimizer.name) == (wanted, "adam")
+
+
+@pytest.mark.parametrize("arguments", [("sgd", "adam"), (Adam(), "sgd"), ("adam", dnn.SGD())])
+def test_compile_refuses_two_optimizers(arguments):
+    with input_error("compile got two optimizers"):
+        small_model(compiled=False).compile(*arguments)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

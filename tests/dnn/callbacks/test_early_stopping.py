@@ -72,7 +72,7 @@ def test_auto_mode_maximises_accuracies():
     assert [*signs, Best("val_accuracy", "min").sign] == [-1.0, -1.0, 1.0, 1.0]
 
 
-WATCHED = {"monitor": "val_loss", "mode": "auto"}
+WATCHED = {"monitor": "val_loss", "mode": "auto", "verbose": 0}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_prints_nothing_without_a_terminal(capsys):
 def test_a_line_per_epoch(capsys, verbose):
     lines = capture_fit(capsys, verbose=verbose, validation_split=0.2).splitlines()
     assert [line[:10] for line in lines] == ["epoch 1/2 ", "epoch 2/2 "]
-    assert all(words in lines[0] for words in (" loss ", " acc ", " test loss ", " test acc ", " s"))
+    assert all(words in lines[0] for words in (" loss ", " acc ", " val loss ", " val acc ", " s"))
 
 
 def test_a_bar_on_a_terminal(capsys, monkeypatch):
@@ -36,8 +36,9 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
 
 def test_the_line_of_an_epoch():
     logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.25, "val_mean_absolute_error": 1.0, "seconds": 1.26}
-    wanted = "epoch  3/10  loss 0.5000  acc 0.7500  test loss 0.2500  test error 1.0000  1.3 s"
+    wanted = "epoch  3/10  loss 0.5000  acc 0.7500  val loss 0.2500  val error 1.0000  1.3 s"
     assert progress_bar.epoch_line(3, 10, logs) == wanted
+    assert progress_bar.epoch_line(3, 10, logs, "test") == wanted.replace("val", "test")
 
 
 def test_the_bar_counts_updates_and_reads_at_most_four_times_a_second(monkeypatch):

@@ -1,0 +1,69 @@
+"""LearningRateScheduler: set the learning rate before each epoch by a function."""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from backends.reference.control import RATE
+from dnn.callbacks.monitor import require_constant_rate
+from dnn.io.notices import say
+from dnn.training.callback import Callback
+from dnn.training.history import History
+from dnn.validation.settings import natural_number, require_kind, require_number
+
+
+class LearningRateScheduler(Callback):
+    """Set the learning rate before each epoch to ``schedule(epoch, rate)``; as Keras's LearningRateScheduler.
+
+    The history contains the rate of each epoch as "learning_rate". A schedule of the optimizer, such as
+    ``CosineDecay``, sets the rate of each update instead.
+
+    Args:
+        schedule: function of the epoch, from 0 as in Keras, and the current rate; or of the epoch alone.
+            Returns the new rate, at least 0.
+        verbose: 1: print the rate of each epoch.
+    Raises InputError: in training, another result of ``schedule``, or an optimizer with a schedule.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule = require_kind("schedule", schedule, Callable)
+        self._takes_rate = _takes_two_arguments(schedule)
+        self._verbose = natural_number("verbose", verbose)
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        require_constant_rate(self)
+        self._last_epoch = 0  # for which the rate was set
+
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+        self._last_epoch = int(arrays["epoch"][0]) if arrays else 0
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        return {"epoch": np.array([self._last_epoch])}
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        if epoch == self._last_epoch:  # resumed within the epoch
+            return
+        place = self.model.optimizer_state.control[RATE]
+        now = float(self.model.backend.to_host(place)[0])
+        rate = self.schedule(epoch - 1, now) if self._takes_rate else self.schedule(epoch - 1)
+        plain: Any = rate.item() if isinstance(rate, np.generic) else rate
+        place[...] = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
+        self._last_epoch = epoch
+        if self._verbose:
+            say(f"epoch {epoch}: learning rate {plain:g}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        place = self.model.optimizer_state.control[RATE]
+        logs["learning_rate"] = float(self.model.backend.to_host(place)[0])
+
+
+def _takes_two_arguments(schedule: Callable[..., float]) -> bool:
+    try:
+        signature(schedule).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # a function of a compiled module may have no signature
+        return True
+    return True

@@ -1,0 +1,7 @@
+"""MNIST under the module name of Keras: ``dnn.datasets.mnist.load_data()``."""
+
+from functools import partial
+
+from dnn.datasets.loading import load_images
+
+load_data = partial(load_images, "mnist")

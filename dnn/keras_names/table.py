@@ -1,0 +1,291 @@
+"""Names and arguments of other libraries that have another name here, or none: what to use instead."""
+
+from typing import Any
+
+NOTHING_LIKE_IT = "leave it out: there is nothing like it here"
+
+
+def _parse(text: str) -> dict[str, str]:
+    """Return name -> cure for lines of "name name ...: cure"."""
+    rows = [line.split(": ", 1) for line in text.strip().splitlines()]
+    return {name: cure for names, cure in rows for name in names.split()}
+
+
+_MODEL = """
+add pop: all layers in the list of Sequential([...])
+build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
+test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
+predict_on_batch predict_step predict_proba call make_predict_function: model.predict(x)
+predict_classes: model.predict(x).argmax(axis=1)
+train_step make_train_function compute_loss: model.gradients(x, y) and model.update() in a loop
+fit_generator: model.fit(batches, steps_per_epoch=...)
+get_weights state_dict: model.parameters.to_host()
+set_weights load_state_dict: model.parameters.load(values)
+weights variables trainable_weights trainable_variables: model.parameters.value, arrays by name
+named_parameters: model.parameters.value, arrays by name
+non_trainable_weights non_trainable_variables buffers: model.parameters.state, arrays by name
+save_weights: model.save(path)
+load_weights: dnn.checkpoints.load_weights(model, path)
+get_config to_json get_compile_config: model.config()
+export: dnn export, or dnn.interop.onnx
+trainable requires_grad_: layer.trainable of each layer
+to cuda: get_backend('torch', 'cuda') for a new model
+train: nothing: fit trains, evaluate and predict do not
+eval: nothing: predict evaluates
+zero_grad: nothing: each call of model.gradients overwrites the gradients
+reset_metrics reset_states: nothing: each epoch begins with new sums
+score: model.evaluate(x, y).accuracy
+count_params: model.parameters.count
+history: the History that fit returns
+metrics_names: model.evaluate(x, y).as_dict()
+add_loss losses: a loss of your own in compile
+add_metric: metrics= of compile
+add_weight add_variable: parameter_shapes() of a layer of your own
+input inputs input_spec: model.input_shape
+output output_shape: model.outputs
+dtype dtype_policy compute_dtype variable_dtype: model.backend.dtype_name
+quantize: a backend with another dtype
+name: nothing: models have no names
+"""
+
+_LAYER = """
+get_weights weights variables trainable_weights trainable_variables parameters: layer.value, arrays by name
+state_dict: layer.value, arrays by name
+set_weights: layer.value[name][...] = array
+kernel weight: layer.value['W']
+bias: layer.value['b']
+non_trainable_weights moving_mean moving_variance running_mean running_var: layer.state, arrays by name
+count_params: model.summary()
+get_config: layer.config()
+call: layer.forward(x)
+input: layer.input_shape
+output: layer.output_shape
+add_weight: parameter_shapes()
+compute_output_shape: layer.shape_after(input_shape)
+dtype: layer.backend.dtype_name
+"""
+
+_KERAS = """
+LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
+BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
+ProgbarLogger Progbar: fit(verbose=1)
+SwapEMAWeights: a schedule that decays to 0, such as LinearDecay
+Model Functional Function: Sequential; Residual, Parallel, or PyTorch for other graphs
+Add add: Residual; Parallel, or PyTorch for other graphs
+Concatenate concatenate: Parallel; Residual, or PyTorch for other graphs
+Multiply multiply Average average Subtract subtract Maximum: Residual, Parallel, or PyTorch for other graphs
+maximum Minimum minimum Dot dot Identity Wrapper Pipeline: Residual, Parallel, or PyTorch for other graphs
+Lambda Permute RepeatVector Masking ThresholdedReLU: a subclass of Layer with forward and backward
+ActivityRegularization UnitNormalization RMSNormalization: a subclass of Layer with forward and backward
+SpectralNormalization EinsumDense TorchModuleWrapper JaxLayer: a subclass of Layer with forward and backward
+FlaxLayer TFSMLayer: a subclass of Layer with forward and backward
+ReLU: Activation('relu')
+Softmax: Activation('softmax')
+PReLU: LeakyReLU(slope)
+Normalization normalize: BatchNormalization()
+InputLayer InputSpec KerasTensor: Input(shape)
+ZeroPadding1D ZeroPadding2D: padding= of Conv2D and Conv1D
+RandomZoom RandomShear RandomPerspective: RandomElastic
+SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout: Dropout
+GaussianDropout: GaussianNoise
+GroupNormalization: LayerNormalization
+RandomFlip RandomCrop RandomContrast RandomBrightness RandomErasing RandomHue: a generator of batches
+RandomSaturation RandomSharpness RandomGrayscale RandomInvert RandomPosterization: a generator of batches
+RandomColorJitter RandomColorDegeneration RandomGaussianBlur RandAugment MixUp: a generator of batches
+CutMix AugMix AutoContrast Equalization Solarization CenterCrop MaxNumBoundingBoxes: a generator of batches
+Resizing: load_image_folder(size=)
+Cropping1D Cropping2D Cropping3D: slices of the images
+SeparableConv1D SeparableConv2D: Conv2D(n, size, groups=n) and Conv2D(filters, 1)
+DepthwiseConv1D DepthwiseConv2D: Conv2D(filters, size, groups=channels)
+SimpleRNN LSTM GRU RNN Bidirectional TimeDistributed SimpleRNNCell LSTMCell GRUCell: PyTorch, or Conv1D
+StackedRNNCells ConvLSTM1D ConvLSTM2D ConvLSTM3D: PyTorch, or Conv1D
+Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose UpSampling1D UpSampling2D UpSampling3D: PyTorch
+ZeroPadding3D MaxPooling3D AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D Attention: PyTorch
+AdditiveAttention MultiHeadAttention GroupQueryAttention MelSpectrogram STFTSpectrogram constraints: PyTorch
+distribution quantizers Quantizer CTC: PyTorch
+GlobalAveragePooling1D: AveragePooling1D of all steps, and Flatten()
+GlobalMaxPooling1D: MaxPooling1D of all steps, and Flatten()
+TextVectorization: TfidfVectorizer of scikit-learn
+CategoryEncoding Hashing HashedCrossing FeatureSpace: OneHotEncoder of scikit-learn
+Discretization: numpy.digitize
+StringLookup IntegerLookup: numpy.unique(x, return_inverse=True)
+Huber LogCosh Poisson CosineSimilarity Circle Dice: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+Tversky MeanAbsolutePercentageError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+MeanSquaredLogarithmicError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+CategoricalFocalCrossentropy: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+CategoricalGeneralizedCrossEntropy LogCoshError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+KLDivergence: CategoricalCrossentropy
+SquaredHinge CategoricalHinge: Hinge
+BinaryFocalCrossentropy: BinaryCrossentropy(pos_weight=)
+Reduction: the mean over the batch
+Nadam Adamax Adadelta Lion Ftrl Adafactor Muon Lamb LossScaleOptimizer: Adam or AdamW
+ExponentialDecay PiecewiseConstantDecay: StepDecay
+PolynomialDecay: LinearDecay
+CosineDecayRestarts InverseTimeDecay: CosineDecay
+LearningRateSchedule: Schedule
+AUC: sklearn.metrics.roc_auc_score of model.predict(x)
+F1Score: sklearn.metrics.f1_score
+FBetaScore: sklearn.metrics.fbeta_score
+Precision: sklearn.metrics.precision_score
+Recall: sklearn.metrics.recall_score
+IoU BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU: sklearn.metrics.jaccard_score
+TruePositives TrueNegatives FalsePositives FalseNegatives: sklearn.metrics.confusion_matrix
+PrecisionAtRecall RecallAtPrecision: sklearn.metrics.precision_recall_curve
+SensitivityAtSpecificity SpecificityAtSensitivity: sklearn.metrics.roc_curve
+TopKCategoricalAccuracy SparseTopKCategoricalAccuracy: sklearn.metrics.top_k_accuracy_score
+Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy: 'accuracy'
+R2Score: 'r2'
+Mean Sum RootMeanSquaredError MeanMetricWrapper: a function of (y, outputs) in metrics=
+ConcordanceCorrelation PearsonCorrelation: a function of (y, outputs) in metrics=
+regularizers Regularizer: model.compile(l1=, l2=)
+initializers Initializer: initializer= of a layer, by name
+activations: activations by name
+applications: from_torch of a model of torchvision
+preprocessing text_dataset_from_directory audio_dataset_from_directory: load_image_folder and load_csv
+timeseries_dataset_from_directory: load_image_folder and load_csv
+ops Variable Operation: model.backend.xp, the array API
+backend config device tree name_scope: get_backend, one for each model
+saving: dnn.load_model and dnn.save_model
+mixed_precision dtype_policies DTypePolicy FloatDTypePolicy standardize_dtype: get_backend(name, dtype=)
+schedules: dnn.optimizers.schedules
+set_random_seed SeedGenerator: Sequential(..., seed=)
+plot_model model_to_dot: model.summary()
+clear_session: nothing: no state is global
+clone_model: copy.deepcopy(model)
+image_dataset_from_directory: dnn.datasets.load_image_folder
+load_img img_to_array array_to_img save_img: dnn.datasets.load_image(path, size)
+split_dataset: validation_split= of fit
+get_file: dnn.datasets.fetch
+pad_sequences: numpy.pad
+PyDataset Sequence: a class with __len__ and __getitem__
+wrappers: dnn.interop.sklearn
+register_keras_serializable get_custom_objects custom_object_scope CustomObjectScope: dnn.register
+cifar10 cifar100: torchvision.datasets
+imdb reuters boston_housing california_housing: load_csv, or your own arrays
+"""
+
+_PYTORCH = """
+Module: Sequential, or a subclass of Layer
+Linear: Dense
+Conv1d: Conv1D
+Conv2d: Conv2D
+MaxPool2d: MaxPooling2D
+AvgPool2d: AveragePooling2D
+BatchNorm1d BatchNorm2d: BatchNormalization
+LayerNorm: LayerNormalization
+nn: dnn.layers and dnn.losses
+CrossEntropyLoss: CategoricalCrossentropy
+MSELoss: MeanSquaredError
+optim: dnn.optimizers
+L1Loss: MeanAbsoluteError
+BCEWithLogitsLoss BCELoss: BinaryCrossentropy
+DataLoader: model.fit(batches)
+"""
+
+_ARGUMENT = """
+input_shape input_dim in_features: give Sequential the shape: Sequential(layers, input_shape=shape)
+in_channels: give Sequential the shape: Sequential(layers, input_shape=shape)
+batch_size: leave it out: any batch size fits
+dtype autocast: leave it out: get_backend(name, dtype=) determines it
+bias_initializer: leave it out: biases start at 0
+kernel_regularizer activity_regularizer embeddings_regularizer: use model.compile(l1=, l2=)
+bias_regularizer beta_regularizer gamma_regularizer: leave it out: only weights are penalised
+trainable: set layer.trainable = False
+dilation_rate: use Conv2D(dilation=) on images of one row
+data_format: leave it out: images are (H, W, C)
+seed: leave it out: Sequential(seed=) determines all random numbers
+axis: leave it out: it is the last axis
+beta_initializer gamma_initializer: leave it out: gamma starts at 1, beta and the running mean at 0
+moving_mean_initializer: leave it out: gamma starts at 1, beta and the running mean at 0
+moving_variance_initializer center affine: leave it out: gamma starts at 1, beta and the running mean at 0
+from_logits: leave it out: the last layer's activation decides
+reduction: leave it out: a loss is the mean over the batch
+label_smoothing: smooth the targets: (1 - s) * y + s / 2
+decay: use a schedule as learning_rate=
+betas: use beta1= and beta2=
+weight_decay: use AdamW(weight_decay=), or model.compile(l2=)
+use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
+gradient_accumulation_steps: use a larger batch
+initial_accumulator_value: leave it out: the sum starts at 0
+loss_weights: leave it out: there is one loss
+initial_epoch: leave it out: a second fit continues, and epochs counts further ones
+validation_freq: leave it out: validation follows each epoch
+validation_steps: shorten validation_data
+steps: shorten x
+callbacks: leave it out: only fit calls callbacks
+baseline start_from_epoch: stop in a subclass of Callback: self.model.stop_training = True
+return_dict: call as_dict() of the result
+save_weights_only: leave it out: dnn.checkpoints.load_weights reads the weights of a saved model
+save_freq: use dnn.callbacks.TrainingCheckpoint(folder, every=)
+separator: leave it out: it is a comma
+overwrite: leave it out: an older file is replaced
+custom_objects: leave it out: dnn.register makes your own parts known
+sparse ragged tensor optional kernel_constraint bias_constraint: leave it out: there is nothing like it here
+beta_constraint gamma_constraint embeddings_constraint: leave it out: there is nothing like it here
+embeddings_initializer mask_zero input_length noise_shape scale: leave it out: there is nothing like it here
+renorm synchronized inplace fill_mode interpolation fill_value: leave it out: there is nothing like it here
+loss_scale_factor name run_eagerly jit_compile: leave it out: there is nothing like it here
+steps_per_execution auto_scale_loss validation_batch_size: leave it out: there is nothing like it here
+use_multiprocessing max_queue_size reset_metrics period options: leave it out: there is nothing like it here
+initial_value_threshold histogram_freq write_graph write_images: leave it out: there is nothing like it here
+write_steps_per_second update_freq profile_batch: leave it out: there is nothing like it here
+embeddings_freq include_optimizer save_format zipped compile: leave it out: there is nothing like it here
+safe_mode line_length positions expand_nested show_trainable: leave it out: there is nothing like it here
+layer_range lora_rank cache: leave it out: there is nothing like it here
+"""
+
+_RENAMED = """
+out_features: units
+out_channels: filters
+kernel_initializer: initializer
+bias: use_bias
+stride: strides
+dilation_rate: dilation
+eps: epsilon
+num_embeddings: input_dim
+embedding_dim: output_dim
+negative_slope alpha: slope
+p: rate
+lr: learning_rate
+beta_1: beta1
+beta_2: beta2
+rho: decay
+global_clipnorm clipnorm: clip_norm
+clipvalue: clip_value
+weighted_metrics: metrics
+epsilon: min_delta
+batch_shape: shape
+"""
+
+_METHOD = """
+on_batch_ on_train_batch_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
+on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
+"""
+
+REPLACEMENTS = {
+    "model": _parse(_MODEL),
+    "layer": _parse(_LAYER),
+    "module of Keras": _parse(_KERAS),
+    "module of PyTorch": _parse(_PYTORCH),
+    "argument": _parse(_ARGUMENT),
+    "renamed argument": _parse(_RENAMED),
+    "callback method": _parse(_METHOD),
+}
+"""Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
+
+ALIASES: dict[str, dict[Any, str]] = {
+    "layer": {
+        "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D",
+        "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
+        "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
+    },
+    "activation": {"swish": "silu", None: "linear"},
+    "loss": {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"},
+    "metric": {
+        "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
+    },
+    "metric that keeps its name": dict.fromkeys(
+        ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"
+    ),
+}  # fmt: skip
+"""Kind of a component -> its name in Keras -> its name here."""

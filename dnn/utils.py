@@ -1,0 +1,40 @@
+"""Functions on targets, under the module name of Keras."""
+
+from typing import Any
+
+import numpy as np
+
+from backends import InputError
+from dnn.keras_names import module_getattr
+from dnn.validation.settings import positive_integer
+
+__all__ = ["to_categorical"]
+__getattr__ = module_getattr(__name__)
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
+    """Return class numbers as one-hot rows. The losses take class numbers too, in less memory.
+
+    Args:
+        x: (N,) or (N, 1) class numbers from 0.
+        num_classes: C; None: the largest number plus 1.
+    Returns (N, C) float64.
+    Raises InputError: no class numbers, or a number that is not below ``num_classes``.
+
+    >>> to_categorical([1, 0, 1])
+    array([[0., 1.],
+           [1., 0.],
+           [0., 1.]])
+    """
+    numbers = np.asarray(x)
+    if numbers.ndim == 2 and numbers.shape[1] == 1:
+        numbers = numbers[:, 0]
+    whole = numbers.astype(np.int64) if numbers.dtype.kind in "biuf" else numbers
+    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "biuf" or np.any(whole != numbers):
+        got = f"x has shape {numbers.shape} and dtype {numbers.dtype}"
+        raise InputError(got, "class numbers (N,) or (N, 1), with N of at least 1")
+    classes = int(whole.max()) + 1 if num_classes is None else positive_integer("num_classes", num_classes)
+    if whole.min() < 0 or whole.max() >= classes:
+        got = f"x holds class numbers from {whole.min()} to {whole.max()}"
+        raise InputError(got, f"0 to {classes - 1}, below num_classes")
+    return np.eye(classes)[whole]

@@ -1,0 +1,101 @@
+"""``gradients``, ``update`` and ``train_on_batch``: loops of one's own, with the numbers of ``fit``."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_close, build_network, input_error, same_bits, small_data, small_model, weights
+
+from dnn import Dense, Dropout, Rescaling
+
+
+def fit_whole(model, x, y, epochs=3, **options):
+    """Return the history of a training with one batch."""
+    return model.fit(x, y, batch_size=len(x), epochs=epochs, shuffle=False, **options).history
+
+
+def test_a_loop_of_gradients_and_update_has_the_numbers_of_fit(backend):
+    """NumPy arrays on every backend, and batches of different sizes without ``reserve``."""
+    x, y = small_data()
+    model = small_model(backend)
+    fitted = small_model(backend)
+    history = model.fit(x, y, batch_size=20, epochs=1, shuffle=False)
+    sums = 0.0
+    for start in (0, 20, 40):
+        loss, _ = fitted.gradients(x[start : start + 20], y[start : start + 20])
+        fitted.update()
+        sums += loss * len(x[start : start + 20])
+    assert_close(weights(fitted), weights(model), 1e-5)
+    assert sums / 50 == pytest.approx(history.history["loss"][0], rel=1e-5)
+
+
+def test_gradients_are_those_of_torch(backend):
+    x, y = small_data()
+    model = small_model(backend)
+    model.compile(l2=0.01)
+    weight = np.linspace(0, 2, 50)
+    loss, gradients = model.gradients(x, y, weight)
+    tensors = {
+        name: torch.tensor(array, requires_grad=True) for name, array in model.parameters.to_host().items()
+    }
+    hidden = torch.relu(torch.tensor(x) @ tensors["dense_1.W"] + tensors["dense_1.b"])
+    logits = hidden @ tensors["dense_2.W"] + tensors["dense_2.b"]
+    each = torch.nn.functional.cross_entropy(logits, torch.tensor(y), reduction="none")
+    expected = (each * torch.tensor(weight)).sum() / weight.sum()
+    penalty = 0.01 * sum((tensors[name] ** 2).sum() for name in ("dense_1.W", "dense_2.W"))
+    (expected + penalty).backward()
+    assert loss == pytest.approx(expected.item(), rel=1e-6)
+    assert set(gradients) == set(tensors)
+    for name, gradient in gradients.items():
+        assert_close(gradient, tensors[name].grad.numpy(), 1e-5, name)
+
+
+def test_gradients_are_copies():
+    model = small_model()
+    x, y = small_data()
+    _, first = model.gradients(x[:9], y[:9])
+    kept = {name: array.copy() for name, array in first.items()}
+    before = weights(model)
+    model.gradients(x[9:], y[9:])
+    assert all(same_bits(first[name], kept[name]) for name in kept)
+    assert same_bits(weights(model), before)
+
+
+def test_train_on_batch_has_the_bits_of_fit(backend, capsys):
+    x, y = small_data()
+    options = {"sample_weight": np.linspace(0, 2, 50), "class_weight": {0: 3.0}}
+    layers = [[Rescaling(0.5), Dense(8, "relu"), Dropout(0.5), Dense(3, "softmax")] for _ in range(2)]
+    model, fitted = (build_network(each, backend=backend) for each in layers)
+    model.compile()
+    fitted.compile()
+    history = fit_whole(fitted, x, y, **options)
+    found = [model.train_on_batch(x, y, **options) for _ in range(3)]
+    assert_close(weights(model), weights(fitted), 1e-5)
+    for i, (loss, accuracy) in enumerate(found):
+        assert loss == pytest.approx(history["loss"][i], rel=1e-5)
+        assert accuracy == pytest.approx(history["accuracy"][i])
+    assert model.epochs_done == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_frozen_layers_have_no_gradient_and_do_not_change():
+    model = small_model()
+    model.layers[0].trainable = False
+    before = model.parameters.to_host()
+    _, gradients = model.gradients(*small_data())
+    model.train_on_batch(*small_data())
+    after = model.parameters.to_host()
+    assert not gradients["dense_1.W"].any()
+    assert same_bits(before["dense_1.W"], after["dense_1.W"])
+    assert not same_bits(before["dense_2.W"], after["dense_2.W"])
+
+
+@pytest.mark.parametrize("name", ["gradients", "train_on_batch"])
+def test_arguments_are_checked(name):
+    call = getattr(small_model(), name)
+    x, y = small_data()
+    with input_error("x has shape"):
+        call(x[:, :5], y)
+    with input_error("y has shape"):
+        call(x, y[:49])
+    with input_error("no loss yet"):
+        getattr(small_model(compiled=False), name)(x, y)
