@@ -3,10 +3,10 @@
 from dnn.datasets.csv_table import Table, load_csv
 from dnn.datasets.digit_images import load_digit_image
 from dnn.datasets.download import DatasetError, fetch
-from dnn.datasets.image_folder import ImageFolder, load_image_folder
+from dnn.datasets.image_folder import ImageFolder, load_image, load_image_folder
 from dnn.datasets.loading import DATASETS, Dataset, load_dataset
 
 __all__ = [
     "DATASETS", "Dataset", "DatasetError", "ImageFolder", "Table", "fetch", "load_csv", "load_dataset",
-    "load_digit_image", "load_image_folder",
+    "load_digit_image", "load_image", "load_image_folder",
 ]  # fmt: skip
