@@ -11,6 +11,7 @@ from backends import Backend, BackendUnavailable, InputError, get_backend
 from backends.errors import one_line, reraise
 from dnn.commands.command_line import say
 from dnn.commands.run_folder import load_run
+from dnn.datasets.digit_images import image_shape_of
 from dnn.sequential import Sequential
 from dnn.validation.settings import require
 
@@ -70,8 +71,6 @@ def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[
 
     Raises InputError: it reads other pictures, or tables; the message says how to predict them in Python.
     """
-    from dnn.datasets.digit_images import image_shape_of
-
     shape = model.input_shape
     x = f"load_image(PICTURE, {shape[:2]}, grey={shape[2] == 1})[None]" if len(shape) == 3 else "x"
     cure = f"predict other data in Python: load_model({str(path)!r}).predict({x})"

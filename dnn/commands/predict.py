@@ -9,6 +9,7 @@ import numpy as np
 from backends import InputError
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
+from dnn.datasets import load_digit_image
 from dnn.validation.settings import require_number
 
 
@@ -33,8 +34,6 @@ def predict(arguments: argparse.Namespace) -> int:
     The code is EXIT_BAD_INPUT if an image shows no digit or cannot be read. The other images are still
     answered.
     """
-    from dnn.datasets.digit_images import load_digit_image
-
     runs = [arguments.run]
     paths = list(arguments.images)
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):

@@ -179,7 +179,8 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
             raise ValueError("it is empty")
     first = delimiter.join(head)
     likely = max(DELIMITERS, key=first.count)
-    if any(name not in head for name in targets) and first.count(likely) > first.count(delimiter):
+    missing = any(isinstance(name, str) and name not in head for name in targets)
+    if missing and first.count(likely) > first.count(delimiter):
         got = f"{path} begins with {short_repr(first)}"
         raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={likely!r}")
     for row, line in zip(rows, lines[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Read pictures of one's own into arrays: one picture, or a folder with one subfolder per class."""
+"""Read your own pictures into arrays: one picture, or a folder with one subfolder per class."""
 
 import os
 from collections import Counter
@@ -13,9 +13,9 @@ from backends.errors import InputError, reraise
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size, size_of
 from dnn.validation.settings import require_bool, require_path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp")
 # Pictures that are not read. Skipping them would silently lose a part of a class.
-OTHER_SUFFIXES = (".jfif", ".jpe", ".tif", ".tiff", ".heic", ".heif", ".avif")
+OTHER_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif")
 MAX_DEFAULT_SIDE = 256
 
 
@@ -32,12 +32,9 @@ def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = F
 
     Args:
         size: (height, width) that the picture is scaled to.
-        grey: True: one channel; False: red, green and blue.
+        grey: True: one channel, the default of ``load_image_folder``; False: red, green and blue.
     Returns (height, width, channels), for ``model.predict(load_image(path, size)[None])``.
     Raises InputError: the file is missing, or not a PNG, JPEG, GIF, BMP or WebP picture.
-
-    >>> load_image("ring.jpg", (32, 32)).shape  # doctest: +SKIP
-    (32, 32, 3)
     """
     height, width = require_size("size", size)
     grey = require_bool("grey", grey)

@@ -44,7 +44,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
     ((1437, 64), (1437,), (360, 64))
     """
-    if name not in DATASETS and isinstance(name, (str, os.PathLike)) and os.path.exists(name):
+    if isinstance(name, (str, os.PathLike)) and name not in DATASETS and os.path.exists(name):
         kind, call, page = (
             ("folder", f"load_image_folder({os.fspath(name)!r})", "images")
             if os.path.isdir(name)
