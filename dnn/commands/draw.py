@@ -13,7 +13,7 @@ def parse() -> argparse.Namespace:
         description=__doc__,
         epilog="Ctrl-C stops the server. Example: draw.py runs/first, after train.py --run-dir runs/first",
     )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder written by train.py")
+    parser.add_argument("run", metavar="RUN", type=Path, help=options.RUN_HELP)
     parser.set_defaults(allow_nonfinite=False)  # such a network could not answer
     add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
@@ -32,6 +32,7 @@ def draw(arguments: argparse.Namespace) -> None:
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
+    options.digit_shape(arguments.run, configuration, model)
     only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
     drawings = arguments.keep or run.with_name(f"{run.name}-drawings")

@@ -1,24 +1,20 @@
 """An ensemble: the averaged probabilities of several trained runs."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from backends import InputError
 from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
+from dnn.datasets import Dataset
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
-
-if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
-    from dnn.datasets import Dataset
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """Evaluate a trained run, or an ensemble of several, on the test set, on any backend."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,9 +18,7 @@ from dnn.commands.calibration import (
 )
 from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
-
-if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
-    from dnn.datasets import Dataset
+from dnn.datasets import Dataset, load_dataset
 
 
 def parse() -> argparse.Namespace:
@@ -40,12 +36,13 @@ def parse() -> argparse.Namespace:
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    from dnn.datasets import load_dataset
-
     if arguments.calibration is not None:
         require_picture_path("calibration", arguments.calibration)
     ensemble = open_ensemble(arguments.run, arguments)
-    name = arguments.dataset or str(ensemble.configs[0].get("dataset"))
+    name = arguments.dataset or ensemble.configs[0]["dataset"]
+    if name is None:
+        cure = "evaluate a model of your own data in Python: model.evaluate(x, y)"
+        raise InputError(f"{arguments.run[0]} is a saved model and names no data set", "--dataset NAME", cure)
     data = load_dataset(name, arguments.data_dir)
     backend = ensemble.models[0].backend.name
     loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)

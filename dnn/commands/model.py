@@ -1,23 +1,19 @@
 """Build the model that ``train.py`` trains, from its options or a preset."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backends import Backend
 from dnn.commands.presets import PRESETS
+from dnn.datasets import Dataset
 from dnn.layers import Dense, Layer, Rescaling
 from dnn.losses import get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import over_training
 from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, require_number
-
-if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
-    from dnn.datasets import Dataset
 
 
 def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:

@@ -7,11 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backends import Backend, BackendUnavailable, get_backend
-from backends.errors import one_line
+from backends import Backend, BackendUnavailable, InputError, get_backend
+from backends.errors import one_line, reraise
 from dnn.commands.command_line import say
 from dnn.commands.run_folder import load_run
+from dnn.datasets.digit_images import image_shape_of
 from dnn.sequential import Sequential
+from dnn.validation.settings import require
+
+RUN_HELP = "a run folder written by train.py, or a file written by model.save"
 
 
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
@@ -45,8 +49,7 @@ def add_data_arguments(
 
 def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add RUN (one or ``several``), --json, and --allow-nonfinite, which ``open_run`` reads."""
-    about = "run folders written by train.py" if several else "a run folder written by train.py"
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=about)
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=RUN_HELP)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="load weights even if some are NaN or infinite"
@@ -59,8 +62,24 @@ def add_deskew(parser: argparse.ArgumentParser) -> None:
 
 
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
-    """Return (configuration, model) of a run folder, on the requested backend."""
+    """Return (configuration, model) of a run folder or a saved model, on the requested backend."""
     return load_run(path, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
+
+
+def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[int, int]:
+    """Return (height, width) of the pictures of digits that a model reads.
+
+    Raises InputError: it reads other pictures, or tables; the message says how to predict them in Python.
+    """
+    shape = model.input_shape
+    x = f"load_image(PICTURE, {shape[:2]}, grey={shape[2] == 1})[None]" if len(shape) == 3 else "x"
+    cure = f"predict other data in Python: load_model({str(path)!r}).predict({x})"
+    with reraise(InputError, f"{path} does not read digits:", cure=cure):
+        size = image_shape_of(shape)
+        require(model.outputs == 10, "outputs", model.outputs, "10, one per digit")
+    if config["dataset"] is None:
+        say(f"{path} is a saved model: pictures are prepared as for a network that was trained on digits")
+    return size
 
 
 def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:

@@ -9,6 +9,7 @@ import numpy as np
 from backends import InputError
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
+from dnn.datasets import load_digit_image
 from dnn.validation.settings import require_number
 
 
@@ -33,14 +34,12 @@ def predict(arguments: argparse.Namespace) -> int:
     The code is EXIT_BAD_INPUT if an image shows no digit or cannot be read. The other images are still
     answered.
     """
-    from dnn.datasets.digit_images import image_shape_of, load_digit_image
-
     runs = [arguments.run]
     paths = list(arguments.images)
-    while paths and paths[0].is_dir():
+    while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
     if not paths:
-        raise InputError(f"{runs[-1]} is a folder", "an image after the run folders")
+        raise InputError(f"{runs[-1]} is a run or a model", "an image after it")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = arguments.sure_from
@@ -48,7 +47,7 @@ def predict(arguments: argparse.Namespace) -> int:
         threshold = read_threshold(runs[0])
     elif threshold is not None:
         require_number("sure_from", threshold, 0.0)
-    shape = image_shape_of(model.input_shape)
+    shape = options.digit_shape(runs[0], ensemble.configs[0], model)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
     images: list[np.ndarray] = []

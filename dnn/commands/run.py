@@ -1,7 +1,5 @@
 """One training of ``train.py``: its data, model and folder, and the report at its end."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import time
@@ -10,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from dnn.commands.calibration import confidence_threshold, selective_accuracy
 from dnn.commands.command_line import program_command
 from dnn.commands.presets import PRESETS
 from dnn.commands.run_folder import RESULT_FILE, RunFolder
+from dnn.datasets import Dataset
 from dnn.distributed import Workers
 from dnn.distributed.blocks import limit_to_one_thread
 from dnn.io.notices import say
@@ -26,9 +25,6 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-
-if TYPE_CHECKING:  # importing dnn.datasets imports Pillow
-    from dnn.datasets import Dataset
 
 UNRECORDED_OPTIONS = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
 """Options that apply to one call and not to the run: config.json does not contain them."""

@@ -28,6 +28,7 @@ from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.commands.command_line import as_json
+from dnn.datasets import DATASETS
 from dnn.io.atomic_files import unfinished_files, write_atomically
 from dnn.io.notices import warn
 from dnn.io.regular_files import read_text
@@ -205,16 +206,19 @@ def _metrics_line(epoch: int, logs: dict[str, float]) -> str:
 def load_run(
     path: Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
 ) -> tuple[dict[str, Any], Sequential]:
-    """Return (configuration, trained model) of a run folder.
+    """Return (configuration, trained model) of a run folder, or of the file of a saved model.
 
     Args:
         open_backend: dtype of the weights -> the backend to load them on.
         allow_nonfinite: load weights that are NaN or infinite.
     Raises InputError: not a run folder, or a file cannot be read.
     """
-    config = read_config(path)
-    _check_config(path / CONFIG_FILE, config)
-    file = path / MODEL_FILE
+    file = path
+    config: dict[str, Any] = {"dataset": None}  # of a saved model
+    if not os.path.isfile(path):
+        config = read_config(path)
+        _check_config(path / CONFIG_FILE, config)
+        file = path / MODEL_FILE
     return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
 
 
@@ -223,8 +227,6 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
 
     Raises InputError: a key is missing or its value is invalid.
     """
-    from dnn.datasets import DATASETS  # imports Pillow, which a training on MNIST's files does not need
-
     for key in ("dataset", "hold_out"):
         if key not in config:
             raise InputError(f"{file} has no {key!r}, expected what train.py writes")

@@ -22,6 +22,7 @@ from dnn.commands.presets import PRESETS
 from dnn.commands.rewinding import MAX_HALVINGS, fit_with_rewinding
 from dnn.commands.run import UNRECORDED_OPTIONS, FirstUpdateTimer, Run, report
 from dnn.commands.run_folder import CONFIG_FILE, RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
+from dnn.datasets import load_dataset
 from dnn.distributed import WorkerError, Workers
 from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
@@ -208,8 +209,6 @@ def require_state_fits(state: TrainingState, epochs: int) -> None:
 
 def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     """Load the data, build the model and return the run. Bad options fail here, before files are written."""
-    from dnn.datasets import load_dataset
-
     folder, config, state = open_folder(parsed.options, workers)
     options = apply_preset(parsed) if parsed.options.resume is None else merge_options(parsed, config)
     require_blocks(options.blocks, workers.size)

@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -11,14 +12,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.errors import InputError, reraise, shorten
+from backends.errors import InputError, reraise, short_repr, shorten
 from dnn.io.regular_files import open_text
 from dnn.validation.settings import look_up, require, require_list, require_path
 
 MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
 FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
-ENCODE_CURE = "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder"
+ENCODE_CURE = (
+    "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder, or leave them out "
+    "with columns=[...]"
+)
 CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
+COMMA_CURE = "write it with a decimal point, or read the file with pandas.read_csv(..., decimal=',')"
+DATE_CURE = (
+    "turn dates into numbers, for example with pandas.to_datetime(...).dt.dayofyear, or leave the column out "
+    "with columns=[...]"
+)
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
+DELIMITERS = ",;\t|"
 
 
 class Table(NamedTuple):
@@ -58,13 +69,13 @@ class _Column(NamedTuple):
     def are_class_names(self) -> bool:
         """Return whether all cells are text.
 
-        Raises InputError: a cell is missing, or only some cells are numbers. A typo in a numeric column
-        would otherwise silently turn all its numbers into classes.
+        Raises InputError: a cell is missing, a date or a number with a decimal comma, or only some cells are
+        numbers. A typo in a numeric column would otherwise silently turn all its numbers into classes.
         """
         numeric = [_parse_number(cell) is not None for cell in self.cells]
         for row, cell in enumerate(self.cells):
-            if cell.lower() in MISSING_CELLS:
-                raise self.cell_error(row, "a number or the name of a class", FILL_CURE)
+            if (cure := _cure(cell)) in (FILL_CURE, DATE_CURE, COMMA_CURE):
+                raise self.cell_error(row, "a number or the name of a class", cure)
         if all(numeric) or not any(numeric):
             return not any(numeric)
         odd = numeric.index(2 * sum(numeric) < len(numeric))
@@ -82,13 +93,22 @@ def _parse_number(cell: str) -> float | None:
 
 
 def _cure(cell: str) -> str:
+    """Return what to do about a cell that is not a number."""
     if cell.lower() in MISSING_CELLS:
         return FILL_CURE
-    is_close = any(map(str.isdigit, cell)) or _parse_number(cell) is not None
-    return CORRECT_CURE if is_close else ENCODE_CURE
+    if DATE.match(cell):
+        return DATE_CURE
+    if re.fullmatch(r"[+-]?\d+,\d+", cell):
+        return COMMA_CURE
+    if _parse_number(cell) is not None or not any(map(str.isalpha, cell)):
+        return CORRECT_CURE
+    return f"{CORRECT_CURE}, or {ENCODE_CURE}" if any(map(str.isdigit, cell)) else ENCODE_CURE
 
 
-def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimiter: str = ",") -> Table:
+def load_csv(
+    path: str | os.PathLike[str], target: str | Sequence[str], delimiter: str = ",",
+    columns: Sequence[str] | None = None,
+) -> Table:  # fmt: skip
     """Read a CSV file (UTF-8). Its first line names the columns, the other lines hold numbers.
 
     Args:
@@ -96,6 +116,8 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
             gives class numbers (or values, for a network with one output), a column of text gives classes,
             numbered in alphabetical order, and other numbers give values.
         delimiter: the character between two cells.
+        columns: names of the columns of x, in this order; the others may hold anything. The target may be
+            among them and is not an input. None: all columns but the target.
     Returns: x (N, columns), and y (N,), or (N, targets) for a list. ``lines[i]`` is the line of example i.
     Raises InputError: not a regular file, no such column, a line with too few or too many cells, or a cell
         that is missing or not a finite number. The message names the column and the line.
@@ -103,19 +125,22 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     path = require_path("path", path)
     targets = [target] if isinstance(target, str) else target
     require_list("target", targets)
-    require(len(targets) > 0, "target", target, "the name of a column, or a list of names")
-    columns = _read_columns(path, delimiter)
-    for name in targets:
-        look_up("target", name, columns)
-    require(len(set(targets)) == len(targets), "target", target, "each name once")
-    names = tuple(name for name in columns if name not in targets)
-    x = _matrix([columns[name] for name in names], len(columns[targets[0]].cells))
-    column = columns[targets[0]]
+    known = _read_columns(path, delimiter, targets)
+    _require_names("target", targets, known)
+    chosen = list(known) if columns is None else columns
+    _require_names("columns", chosen, known)
+    names = tuple(name for name in chosen if name not in targets)
+    if columns is None and "" in names:  # pandas writes the index of a DataFrame so
+        got = f"{path} has a column without a name"
+        cure = f"leave it out with columns={[name for name in names if name]}"
+        raise InputError(got, "a name for each column", cure)
+    column = known[targets[0]]
+    x = _matrix([known[name] for name in names], len(column.cells))
     lines = np.asarray(column.lines, np.int64)
     y: NDArray[np.int64 | np.float64]
     classes: Sequence[str] = ()
     if not isinstance(target, str):
-        y = _matrix([columns[name] for name in targets], len(x))
+        y = _matrix([known[name] for name in targets], len(x))
     elif column.are_class_names():
         found, y = np.unique(column.cells, return_inverse=True)
         classes = found.tolist()
@@ -126,13 +151,22 @@ def load_csv(path: str | os.PathLike[str], target: str | Sequence[str], delimite
     return Table(x, y, names, tuple(classes), lines)
 
 
-def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
+def _require_names(argument: str, names: Sequence[str], known: Mapping[str, _Column]) -> None:
+    """Raise InputError unless this is a list of different names of known columns."""
+    require_list(argument, names)
+    require(len(names) > 0, argument, names, "the name of a column, or a list of names")
+    for name in names:
+        look_up(argument, name, known)
+    require(len(set(names)) == len(names), argument, names, "each name once")
+
+
+def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[str, _Column]:
     """Return the columns by name. Raises InputError: as ``load_csv``."""
     kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
     rows = []
     lines = []
     with (
-        reraise(kinds, f"{path} cannot be read as a CSV file", "lines of numbers"),
+        reraise(kinds, f"{path} cannot be read as a CSV file", "a table in UTF-8 (Excel: CSV UTF-8)"),
         open_text(path, encoding="utf-8-sig", newline="") as file,
     ):
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -143,13 +177,22 @@ def _read_columns(path: Path, delimiter: str) -> dict[str, _Column]:
         head = rows.pop(0) if rows else []
         if not head:
             raise ValueError("it is empty")
+    first = delimiter.join(head)
+    likely = max(DELIMITERS, key=first.count)
+    missing = any(isinstance(name, str) and name not in head for name in targets)
+    if missing and first.count(likely) > first.count(delimiter):
+        got = f"{path} begins with {short_repr(first)}"
+        raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={likely!r}")
     for row, line in zip(rows, lines[1:], strict=True):
         if len(row) != len(head):
-            raise InputError(f"line {line} of {path} has {len(row)} cells, expected {len(head)}")
+            expected = f"{len(head)} as in its first line {shorten(head)}"
+            raise InputError(f"line {line} of {path} has {len(row)} cells", expected)
     if not rows:
         raise InputError(f"{path} has the header {shorten(head)} and no examples, expected at least one line")
     if len(set(head)) < len(head) or any(_parse_number(name) is not None for name in head):
-        raise InputError(f"{path} begins with {shorten(head)}, expected a different name for each column")
+        got = f"{path} begins with {shorten(head)}"
+        expected = "a different name for each column, none of them a number"
+        raise InputError(got, expected, "name the columns in the first line")
     cells = zip(*rows, strict=True)
     return {name: _Column(path, name, column, lines[1:]) for name, column in zip(head, cells, strict=True)}
 

@@ -5,20 +5,25 @@ centre of 28x28 pixels (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of h
 picture -> grey page -> ink = |page - background| -> crop -> scale -> centre. Shapes are (height, width).
 """
 
+from __future__ import annotations
+
 import io
 import math
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import Floats, box, remove_cut_off, remove_frame, remove_lines
 from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 WORK_SIDE = 300  # pixels; larger pages are averaged down towards this, for less noise and less work
 MIN_EDGE = 0.08  # share of the strongest ink; weaker pixels around the ink are JPEG artefacts
@@ -96,7 +101,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     """Return (height, width) of a model's input images.
 
     Args:
-        input_shape: (pixels,) of a square image, (height, width), or (1, height, width).
+        input_shape: (pixels,) of a square image, (height, width), (1, height, width) or (height, width, 1).
     Raises InputError: it is not the shape of one grey image.
 
     >>> image_shape_of((784,))
@@ -105,9 +110,9 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     match input_shape:
         case (pixels,) if pixels > 0 and math.isqrt(pixels) ** 2 == pixels:
             return math.isqrt(pixels), math.isqrt(pixels)
-        case (height, width) | (1, height, width):
+        case (height, width) | (1, height, width) | (height, width, 1):
             return height, width
-    expected = "the shape of one grey image: (pixels,) of a square, (height, width) or (1, height, width)"
+    expected = "the shape of one grey image: (pixels,) of a square, (height, width) or (height, width, 1)"
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
@@ -200,6 +205,8 @@ def _otsu_threshold(ink: Floats) -> int:
 
 def _blur(mask: NDArray[np.bool_], radius: int) -> Grey:
     """Return 255 times the share of True pixels in the square of `radius` around each pixel, (h, w)."""
+    from PIL import Image, ImageFilter
+
     return np.asarray(Image.fromarray(mask).convert("L").filter(ImageFilter.BoxBlur(radius)))
 
 
@@ -211,6 +218,8 @@ def _ink_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 def _deskew(ink: Floats) -> Floats:
     """Shear ink (h, w) along its rows until the covariance of x and y is 0, and crop it to (h, w')."""
+    from PIL import Image
+
     height, width = ink.shape
     y, x = np.mgrid[:height, :width]
     (_, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
@@ -246,6 +255,8 @@ def _widen(ink: Floats) -> Floats:
 
 def _fit(ink: Floats, shape: tuple[int, int]) -> Grey:
     """Scale cropped ink (h, w) into an image of `shape` uint8: aspect ratio kept, centre of mass centred."""
+    from PIL import Image
+
     room = _ink_shape(shape)
     ink = _widen(ink)
     scale = min(room[0] / ink.shape[0], room[1] / ink.shape[1])

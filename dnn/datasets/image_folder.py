@@ -1,16 +1,22 @@
-"""Read a folder of pictures, with one subfolder per class, into arrays."""
+"""Read your own pictures into arrays: one picture, or a folder with one subfolder per class."""
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from backends.errors import InputError, reraise
-from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
+from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size, size_of
 from dnn.validation.settings import require_bool, require_path
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp")
+# Pictures that are not read. Skipping them would silently lose a part of a class.
+OTHER_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif")
+MAX_DEFAULT_SIDE = 256
 
 
 class ImageFolder(NamedTuple):
@@ -21,39 +27,91 @@ class ImageFolder(NamedTuple):
     classes: tuple[str, ...]  # class names by number
 
 
-def load_image_folder(
-    path: str | os.PathLike[str], size: tuple[int, int], grey: bool = True, flat: bool = False
-) -> ImageFolder:
-    """Load all pictures ``path/CLASS/FILE`` of a folder.
-
-    Classes and pictures are sorted by name; names that begin with a dot are skipped. Transparency is
-    composited on white, and EXIF orientation is applied.
+def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = False) -> NDArray[np.uint8]:
+    """Load one picture in the form of the examples of ``load_image_folder`` with the same size and grey.
 
     Args:
-        size: (height, width) that each picture is scaled to; its aspect ratio is not kept.
-        grey: True: one channel; False: red, green and blue.
-        flat: return x as (N, height * width * channels) instead of (N, height, width, channels).
-    Raises InputError: no such folder, no class, a class without pictures, or a file that is not a PNG, JPEG,
-    GIF, BMP or WebP picture. The message names it.
+        size: (height, width) that the picture is scaled to.
+        grey: True: one channel, the default of ``load_image_folder``; False: red, green and blue.
+    Returns (height, width, channels), for ``model.predict(load_image(path, size)[None])``.
+    Raises InputError: the file is missing, or not a PNG, JPEG, GIF, BMP or WebP picture.
     """
     height, width = require_size("size", size)
     grey = require_bool("grey", grey)
+    path = require_path("path", path)
+    with require_pillow():
+        from PIL.Image import Resampling
+    image = open_picture(path)
+    if grey or image.mode.startswith("I"):
+        image = grey_pages(image)[0]
+    elif image.has_transparency_data:
+        image = composite(image, "white")
+    image = image.convert("L" if grey else "RGB").resize((width, height), Resampling.BILINEAR)
+    return np.array(image).reshape(height, width, -1)
+
+
+def load_image_folder(
+    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = True, flat: bool = False
+) -> ImageFolder:
+    """Load all pictures ``path/CLASS/FILE`` of a folder.
+
+    Classes and pictures are sorted by name. Names that begin with a dot and files without the suffix of a
+    picture are skipped. Transparency is composited on white, and EXIF orientation is applied.
+
+    Args:
+        size: (height, width) that each picture is scaled to; its aspect ratio is not kept. None: the most
+            frequent size of the pictures, reduced in proportion to at most 256 pixels a side.
+        grey: True: one channel; False: red, green and blue.
+        flat: return x as (N, height * width * channels) instead of (N, height, width, channels).
+    Raises InputError: no such folder, no class, a class without pictures, a folder in a class, or a picture
+    that is not a readable PNG, JPEG, GIF, BMP or WebP file. The message names all such pictures.
+    """
+    path = require_path("path", path)
+    size = None if size is None else require_size("size", size)
+    grey = require_bool("grey", grey)
     flat = require_bool("flat", flat)
-    folders = [folder for folder in _list_visible(require_path("path", path)) if folder.is_dir()]
-    files = [(number, file) for number, folder in enumerate(folders) for file in _list_visible(folder)]
+    folders = [entry for entry in _list_visible(path) if entry.is_dir()]
     if not folders:
-        raise InputError(f"folder {path} holds no folder, expected one for each class")
-    x = np.empty((len(files), height, width, 1 if grey else 3), np.uint8)
+        raise InputError(f"folder {path} holds no folder, expected one with pictures for each class")
+    files = [(number, file) for number, folder in enumerate(folders) for file in _list_pictures(folder)]
+    if size is None:
+        size = _default_size([file for _, file in files])
+    x = np.empty((len(files), *size, 1 if grey else 3), np.uint8)
+    broken = {}
     for row, (_, file) in zip(x, files, strict=True):
-        image = open_picture(file)
-        if grey or image.mode.startswith("I"):
-            image = grey_pages(image)[0]
-        elif image.has_transparency_data:
-            image = composite(image, "white")
-        image = image.convert("L" if grey else "RGB").resize((width, height), Image.Resampling.BILINEAR)
-        row[...] = np.asarray(image).reshape(row.shape)
+        try:
+            row[...] = load_image(file, size, grey)
+        except InputError as error:
+            broken[str(file.relative_to(path))] = error
+    if broken:
+        first = next(iter(broken.values()))
+        if len(broken) == 1:
+            raise first
+        got = f"{len(broken)} pictures of folder {path} cannot be read: {', '.join(broken)}"
+        cure = f"remove or convert them; the first: {first}"
+        raise InputError(got, "PNG, JPEG, GIF, BMP or WebP files", cure)
     y = np.asarray([number for number, _ in files], np.int64)
     return ImageFolder(x.reshape(len(x), -1) if flat else x, y, tuple(folder.name for folder in folders))
+
+
+def _default_size(files: Sequence[Path]) -> tuple[int, int]:
+    """Return the most frequent (height, width), reduced to at most MAX_DEFAULT_SIDE pixels a side."""
+    height, width = Counter(map(size_of, files)).most_common(1)[0][0]
+    scale = min(1, MAX_DEFAULT_SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _list_pictures(folder: Path) -> list[Path]:
+    """Return the pictures of a class. Raises InputError: there are none, or there is a folder."""
+    entries = _list_visible(folder)
+    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES + OTHER_SUFFIXES]
+    for entry in entries:
+        if entry.is_dir():
+            cure = "move it" if pictures else f"call load_image_folder({str(folder)!r})"
+            raise InputError(f"{entry} is a folder", f"only pictures in the class folder {folder}", cure)
+    if not pictures:
+        raise InputError(f"folder {folder} holds no picture", f"files with the suffix {', '.join(SUFFIXES)}")
+    return pictures
 
 
 def _list_visible(folder: Path) -> list[Path]:

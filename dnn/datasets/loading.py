@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backends.errors import install_command, reraise
+from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
 from dnn.validation.settings import look_up
 
@@ -44,6 +44,15 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     >>> data.x_train.shape, data.y_train.shape, data.x_test.shape
     ((1437, 64), (1437,), (360, 64))
     """
+    if isinstance(name, (str, os.PathLike)) and name not in DATASETS and os.path.exists(name):
+        kind, call, page = (
+            ("folder", f"load_image_folder({os.fspath(name)!r})", "images")
+            if os.path.isdir(name)
+            else ("file", f"load_csv({os.fspath(name)!r}, target=...)", "csv")
+        )
+        got = f"dataset is the {kind} {name}"
+        cure = f"train on your own data in Python, with {call} as in docs/guide/{page}.md"
+        raise InputError(got, f"one of {', '.join(DATASETS)}", cure)
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
     folder = fetch(name, data_dir, download)

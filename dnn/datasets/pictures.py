@@ -1,18 +1,26 @@
-"""Decode picture files safely, apply their orientation, and convert them to 8-bit grey."""
+"""Decode picture files safely, apply their orientation, and convert them to 8-bit grey.
+
+Pillow is imported where a picture is read, because the known data sets do not need it.
+"""
+
+from __future__ import annotations
 
 import math
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from backends.errors import InputError
+from backends.errors import InputError, reraise
 from dnn.validation.settings import positive_integer, require, require_list
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Grey = NDArray[np.uint8]
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # excludes formats that run a program, such as EPS
@@ -29,6 +37,23 @@ def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
     height, width = (positive_integer(argument, side) for side in value)
     require(height * width <= MAX_PIXELS, argument, value, f"at most {MAX_MEGAPIXELS} megapixels")
     return height, width
+
+
+def require_pillow() -> AbstractContextManager[None]:
+    """Return a context for imports of Pillow. Raises InputError: it cannot be imported."""
+    return reraise(ImportError, "pictures need Pillow, which cannot be imported", cure="pip install pillow")
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Return (height, width) of the upright picture, from the file's header; (1, 1) if that is unreadable."""
+    with require_pillow():
+        from PIL import ExifTags, Image
+    with suppress(Exception), warnings.catch_warnings(action="ignore"):  # as in ``decode``
+        if os.path.isfile(path):  # a pipe would block
+            with Image.open(path, formats=IMAGE_FORMATS) as image:
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+                return image.size if turned else (image.height, image.width)
+    return 1, 1
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -52,6 +77,8 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
             MAX_UPLOAD_PIXELS pixels are averaged down.
     Raises InputError: not an image, damaged, or too large. The size is checked before decoding.
     """
+    with require_pillow():
+        from PIL import Image, ImageOps, UnidentifiedImageError
     try:
         # Pillow warns about big images (the limit below is lower) and odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
@@ -114,6 +141,8 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
         for_ink: treat 16-bit files with values below 4096 as 12-bit, and append the red, green and blue
             channels, for coloured ink that is as light as its paper.
     """
+    from PIL import Image
+
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion to 8 bits clips at 255 instead of scaling.
         levels = np.asarray(image, np.float64)
@@ -127,5 +156,7 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
 
 def composite(image: Image.Image, colour: str) -> Image.Image:
     """Return a transparent image on a ground of this colour."""
+    from PIL import Image
+
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, colour), layer)

@@ -99,7 +99,7 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
 def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
     other = tmp_path / "other"
     run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")
-    assert_refused(run_here("predict", *runs), "is a folder", "an image")
+    assert_refused(run_here("predict", *runs), "is a run or a model", "an image")
     assert_refused(run_here("train", *OPTIONS, "--hold-out", 10**6), "hold_out", "fewer than")
     result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
     assert "no images were held out" in result.stdout

@@ -89,6 +89,18 @@ def test_table_with_several_targets(tmp_path):
         ("a,a\n3,4\n", "a", "begins with .'a', 'a'."),
         ("a,b\n", "b", r"has the header .'a', 'b'. and no examples"),
         ("", "b", "cannot be read as a CSV file"),
+        ("a,b\n05.01.2024,1\n", "b", "holds '05.01.2024' .*; turn dates into numbers"),
+        ("a,b\n1,2024-01-05\n", "b", "holds '2024-01-05' .*; turn dates into numbers"),
+        ('a,b\n"1,5",1\n', "b", "holds '1,5' .*; write it with a decimal point, .*decimal=','"),
+        ('a,b\n1,"1,5"\n', "b", "holds '1,5' .*; write it with a decimal point"),
+        ("a,b\n12 kg,1\n", "b", "holds '12 kg' .*; write it as 1000, .*, or encode text columns"),
+        (
+            "a,b\n12 %,1\n",
+            "b",
+            "holds '12 %' on line 2, expected a finite number; write it as [^;]*1e-3$",
+        ),
+        ("a\tb\n1\t2\n", "c", r"begins with 'a.tb', expected cells separated by ','; use delimiter='.t'"),
+        ("# of 2024\na,b\n1,2\n", "b", "line 2 of .* has 2 cells, expected 1 as in its first line .'# of"),
         ('a,b\n"1,2\n', "b", "line 2 of .* has 1 cells"),
     ],
 )
@@ -115,3 +127,42 @@ def test_rejects_pipes_and_devices(tmp_path):
 def test_signs_are_class_names(tmp_path):
     table = load_csv(write(tmp_path, "a,b\n1,+\n2,-\n"), "b")
     assert (table.classes, table.y.tolist()) == (("+", "-"), [0, 1])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("wrong", [",", ";"])
+def test_another_delimiter(tmp_path, delimiter, wrong):
+    """The delimiter that the message names reads the file."""
+    name = f"b{wrong} in cm" if wrong != delimiter else "b"
+    path = write(tmp_path, "\n".join(map(delimiter.join, (("a", name, "c"), "12p", "34q"))))
+    if delimiter != wrong:
+        with input_error("begins with 'a.*, expected cells separated by") as caught:
+            load_csv(path, "c", wrong)
+        delimiter = eval(str(caught.value).split("; use delimiter=")[1])
+    assert load_csv(path, "c", delimiter).x.tolist() == [[1, 2], [3, 4]]
+
+
+def test_chosen_columns(tmp_path):
+    path = write(tmp_path, ",name,a,b,kind\n0,Jo,1,2,x\n1,Al,3,,y\n")
+    for columns in (["a", ""], ("a", "kind", "")):
+        table = load_csv(path, "kind", columns=columns)
+        assert (table.columns, table.x.tolist(), table.y.tolist()) == (("a", ""), [[1, 0], [3, 1]], [0, 1])
+    for columns, message in [
+        (["a", "c"], "columns is 'c', expected one of , name, a, b, kind"),
+        ([0], "columns is 0, expected one of"),
+        ("a", "columns is 'a', expected a list"),
+        ([], r"columns is \[\], expected the name of a column"),
+        (["a", "a"], "columns is .*, expected each name once"),
+        (["b"], "'b' .* holds '' on line 3"),
+    ]:
+        with input_error(message):
+            load_csv(path, "kind", columns=columns)
+
+
+def test_a_column_without_a_name_is_no_input(tmp_path):
+    """It is the index of a DataFrame, or a delimiter at the end of each line."""
+    for text in (",a,k\n0,2,x\n1,4,y\n", "a,k,\n2,x,\n4,y,\n"):
+        path = write(tmp_path, text)
+        with input_error(r"has a column without a name, .*leave it out with columns=\['a'\]"):
+            load_csv(path, "k")
+        assert load_csv(path, "k", columns=["a"]).x.tolist() == [[2], [4]]

@@ -1,5 +1,8 @@
 """Folders of pictures: the arrays that they give, and the folders that are rejected."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from helpers import build_network, input_error
@@ -7,7 +10,7 @@ from hostile import assert_sentence
 from PIL import Image
 
 from dnn import Dense, Flatten
-from dnn.datasets import load_image_folder
+from dnn.datasets import load_image, load_image_folder
 
 
 @pytest.fixture
@@ -19,7 +22,9 @@ def pictures(tmp_path):
         for i in range(n):
             pixels = rng.integers(0, 256, (6 + i, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.{('png', 'bmp', 'jpg')[i]}")
-    (tmp_path / "cat" / ".DS_Store").write_bytes(b"no picture")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "no_suffix", ".hidden.png"):
+        (tmp_path / "cat" / name).write_bytes(b"no picture")
+    (tmp_path / "cat" / "0.png").rename(tmp_path / "cat" / "0.PNG")
     (tmp_path / "readme.txt").write_text("beside the folders")
     return tmp_path
 
@@ -59,12 +64,20 @@ def test_picture_modes(tmp_path, mode, grey):
     assert x.shape == (1, 2, 2, 1 if grey else 3)
 
 
+def break_two(folder):
+    (folder / "bee" / "0.png").write_bytes(b"")
+    (folder / "cat" / "a.tif").write_bytes(b"a form that is not read")
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
         (lambda p: (p / "bee" / "0.png").write_bytes(b"\x89PNG"), {}, r"bee/0.png (is no|cannot be read)"),
-        (lambda p: (p / "bee" / "notes.txt").write_text("x"), {}, r"bee/notes.txt is not a readable image"),
-        (lambda p: (p / "bee" / "more").mkdir(), {}, r"bee/more is a folder"),
+        (lambda p: (p / "bee" / "no.HEIC").write_text("x"), {}, r"bee/no.HEIC is not a readable image"),
+        (break_two, {}, r"2 pictures .*: bee/0.png, cat/a.tif, expected .* the first: .*bee/0.png is not a"),
+        (break_two, {"size": None}, r"2 pictures .*: bee/0.png, cat/a.tif, expected"),
+        (lambda p: (p / "bee" / "more").mkdir(), {}, r"bee/more is a folder, .*bee; move it"),
+        (lambda p: (p / "bee" / "0.png").rename(p / "bee" / "0.txt"), {}, r"bee holds no picture, .*\.png"),
         (lambda p: (p / "dog").mkdir(), {}, r"folder .*dog is empty"),
         (lambda p: None, {"size": (3,)}, r"size is \(3,\), expected \(height, width\)"),
         (lambda p: None, {"size": (0, 3)}, "size is 0, expected an integer of at least 1"),
@@ -83,5 +96,64 @@ def test_rejects_bad_folders(pictures, change, options, message):
 
 def test_rejects_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
-    with input_error("holds no folder, expected one for each class"):
+    with input_error("holds no folder, expected one with pictures for each class"):
         load_image_folder(tmp_path, size=(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted"),
+    [
+        ([(5, 8), (5, 8), (9, 9)], (5, 8)),
+        ([(9, 9), (5, 8)], (9, 9)),  # as frequent: the first
+        ([(300, 600), (300, 600), (1, 1)], (128, 256)),
+        ([(3, 4000)], (1, 256)),
+        ([(256, 256)], (256, 256)),
+    ],
+)
+def test_default_size_is_the_most_frequent_one(tmp_path, sizes, wanted):
+    (tmp_path / "one").mkdir()
+    for i, (height, width) in enumerate(sizes):
+        Image.new("L", (width, height)).save(tmp_path / "one" / f"{i}.png")
+    assert load_image_folder(tmp_path).x.shape == (len(sizes), *wanted, 1)
+
+
+@pytest.mark.parametrize("orientation", [1, 4, 5, 8])
+def test_default_size_is_that_of_the_upright_picture(tmp_path, orientation):
+    (tmp_path / "one").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("L", (8, 4)).save(tmp_path / "one" / "a.jpg", exif=exif)
+    assert load_image_folder(tmp_path).x.shape[1:3] == ((4, 8) if orientation < 5 else (8, 4))
+
+
+@pytest.mark.parametrize("folder", ["train", "test"])
+def test_folders_of_classes_in_a_folder(pictures, folder):
+    """The call that the message names reads them."""
+    (pictures / folder).mkdir()
+    for name in ("ant", "bee"):
+        (pictures / name).rename(pictures / folder / name)
+    with input_error(r"is a folder, expected only .*; call load_image_folder\(") as caught:
+        load_image_folder(pictures)
+    found = eval(str(caught.value).split("; call ")[1])
+    assert found.classes == ("ant", "bee")
+
+
+def test_one_picture_is_read_like_those_of_a_folder(pictures):
+    for grey, channels in ((False, 3), (True, 1)):
+        x, y, _ = load_image_folder(pictures, grey=grey)
+        one = load_image(pictures / "bee" / "0.png", x.shape[1:3], grey=grey)
+        np.testing.assert_array_equal(one, x[y == 1][0])
+        assert (one.dtype, one.shape) == (np.uint8, (*x.shape[1:3], channels))
+        model = build_network([Flatten(), Dense(3, "softmax")], x.shape[1:])
+        assert model.predict(one[None]).shape == (1, 3)
+    assert load_image(str(pictures / "bee" / "0.png"), [3, 4]).shape == (3, 4, 3)
+    with input_error("nowhere.png does not exist"):
+        load_image("nowhere.png", (3, 4))
+
+
+def test_pillow_is_needed_for_pictures_only():
+    code = "import sys; sys.modules['PIL'] = None; import dnn.datasets as d; d.load_dataset('digits')\n"
+    call = "try: d.load_image('a.png', (2, 2))\nexcept ValueError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code + call], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("pictures need Pillow")
+    assert done.stdout.endswith("pip install pillow\n")
