@@ -27,8 +27,7 @@ from dnn.interop.torch.module_checks import (
     require_twin,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
-from dnn.layers import Layer
-from dnn.layers.containers import Container
+from dnn.layers import Layer, Parallel, Residual
 from dnn.sequential import Sequential
 from dnn.validation.settings import assign, require_kind
 
@@ -78,7 +77,7 @@ class Reader:
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
         if twin.modules[0] in CONTAINER_CLASSES:
-            return self._read_container(child, twin, own, label)
+            return self._read_container(child, twin, own, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if self.layout is not None and type(module).__name__ == "Unflatten":
@@ -168,27 +167,52 @@ class Reader:
         windows = tuple(p // n for p, n in zip(pixels, sizes, strict=True))
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, own: str, label: str) -> Pair:
-        """Convert a container: its children in sequence, or each branch by itself."""
+    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> Pair:
+        """Convert a container with its children, and follow the shape of an example."""
+        kind = twin.modules[0]
+        label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
-        if twin.modules[0] == "Sequential":
-            inner = self.read(items)
-            given = SimpleNamespace(inner=[p.layer for p in inner])
-        else:
-            if self.layout is not None and len(self.shape) > 1 and module.axis != 1:
-                raise NoTwin(label, "one made by to_torch(data_format='channels_first')")
-            inner = []
-            readers = [Reader(self.shape, copy(self.layout)) for _ in items]
-            for reader, (name, part) in zip(readers, items, strict=True):
-                is_branch = type(part).__name__ == "Branch"
-                inner += reader.read(list(part._modules.items()) if is_branch else [(name, part)])
-            if self.layout is not None:
-                self.layout.merge([r.layout for r in readers], module.merge == "add", label)
-            given = SimpleNamespace(inner=[p.layer for p in inner], merge=module.merge)
-        layer = twin.make_layer(given, "linear", own)
-        if isinstance(layer, Container) and twin.modules[0] != "Sequential":
+        if not items:
+            raise InputError(f"{label} without modules", "at least one")
+        inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
+        given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
+        layer = twin.make_layer(given, "linear", own or name)  # the name is for error messages
+        if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
+        assign(layer, name=own)
+        if isinstance(layer, Residual):
+            inner = [Pair(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
+        elif kind == "Parallel" and given.merge == "concatenate":
+            self._require_axis(module.axis, label)
         return Pair(layer, module, twin, inner)
+
+    def _read_branches(self, module: Any, kind: str, items: list[Named], label: str) -> list[Pair]:
+        """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
+        branches = [items] if kind == "Residual" else [[item] for item in items]
+        readers = []
+        inner = []
+        for branch in branches:
+            part = branch[0][1]
+            reader = Reader(self.shape, copy(self.layout))
+            readers.append(reader)
+            inner += reader.read(list(part._modules.items()) if type(part).__name__ == "Branch" else branch)
+        if kind == "Residual":
+            readers.append(Reader(self.shape, copy(self.layout)))
+        adds = kind == "Residual" or module.merge == "add"
+        shapes = {r.shape if r.layout is None else channels_first(r.shape): None for r in readers}
+        if adds and len(shapes) > 1:
+            got = f"{label}, which adds examples of the shapes {' and '.join(map(str, shapes))}"
+            raise InputError(got, "equal shapes", "a projection p of x is Parallel(p, f, merge='add')")
+        if self.layout is not None:
+            self.layout.merge([reader.layout for reader in readers], adds, label)
+        return inner
+
+    def _require_axis(self, axis: int, label: str) -> None:
+        """Raise NoTwin unless a concatenation along this axis joins channels or features."""
+        last = len(self.shape)
+        expected = last if self.layout is None else 1
+        if axis not in (expected, expected - last - 1):
+            raise NoTwin(f"{label} with axis={axis}", f"axis={expected}, that of channels or features")
 
 
 def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
