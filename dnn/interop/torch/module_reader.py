@@ -25,6 +25,7 @@ from dnn.interop.torch.module_checks import (
     list_children,
     plain_modules,
     require_twin,
+    require_vector,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer, Parallel, Residual
@@ -254,9 +255,6 @@ def from_torch(
     """
     children = list_children(module)
     require_kind("output_activation", output_activation, str, None)
-    ending = output_activation or str(getattr(module, "left_out", "linear"))
-    if ending != "linear":
-        children.append(("0", activation_module(ending)))
     for name, child in children:
         if activation_of(child) is None:
             require_twin(f"module {name!r} is {child}", child)
@@ -264,7 +262,15 @@ def from_torch(
     is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
     layout = ChannelsFirst() if is_first else None
     ours = channels_last(shape) if is_first else shape
-    pairs = Reader(ours, layout).read(children)
+    ending = output_activation or str(getattr(module, "left_out", "linear"))
+    if ending != "linear":
+        last = activation_module(ending)
+        if is_first and ending == "softmax":
+            last.dim = 1
+        children.append(("0", last))
+    reader = Reader(ours, layout)
+    pairs = reader.read(children)
+    require_vector(reader.shape, is_first)
     if layout is not None:
         layout.finish()
     model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
