@@ -2,8 +2,7 @@
 
 The twin of a model is the equivalent PyTorch program: same architecture, weights and batches, without our
 arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes the arguments of
-``Sequential.fit``. ``Residual`` and ``Parallel`` are modules for networks that ``from_torch`` reads; only they
-import torch.
+``Sequential.fit``. ``Residual`` and ``Parallel`` are modules for networks that ``from_torch`` reads.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Return a class of ``modules``, which imports torch."""
+    """Return a class of ``modules``, whose import imports torch."""
     if name not in ("Parallel", "Residual"):
         raise AttributeError(f"dnn.interop.torch has no attribute {name!r}")
     from dnn.interop.torch import modules

@@ -73,14 +73,15 @@ def _checked(modules: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _protected(x: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
-    """Return x, or a copy of x for a module that may overwrite its input, such as ``nn.ReLU(inplace=True)``."""
+    """Return x, or a copy if the module may overwrite it, as ``nn.ReLU(inplace=True)`` does."""
     return x.clone() if any(getattr(m, "inplace", False) for m in module.modules()) else x
 
 
 def _require_equal(x: torch.Tensor, y: torch.Tensor) -> None:
     """Raise InputError for different shapes, which torch would broadcast."""
     if x.shape != y.shape:
-        raise InputError(f"tensors of the shapes {tuple(x.shape)} and {tuple(y.shape)} are added", "equal shapes")
+        got = f"tensors of the shapes {tuple(x.shape)} and {tuple(y.shape)} are added"
+        raise InputError(got, "equal shapes")
 
 
 class Branch(torch.nn.Sequential):  # type: ignore[misc]
