@@ -67,7 +67,7 @@ def layer_modules(
     return modules
 
 
-def _add_inner(module: Any, layer: Container, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
+def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
     """Add the modules of the inner layers to that of their container."""
     from dnn.interop.torch.modules import Branch
 

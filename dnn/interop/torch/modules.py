@@ -33,12 +33,12 @@ class Parallel(torch.nn.Sequential):  # type: ignore[misc]
 
     def __init__(self, *branches: torch.nn.Module, merge: str = "concatenate", axis: int = -1) -> None:
         look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
-        super().__init__(*_checked(branches))
+        super().__init__(*_check_modules(branches))
         self.merge = merge
         self.axis = axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        made = [module(_protected(x, module)) for module in self]
+        made = [module(_copy_if_overwritten(x, module)) for module in self]
         if self.merge == "concatenate":
             return torch.cat(made, self.axis)
         for y in made[1:]:
@@ -54,15 +54,15 @@ class Residual(torch.nn.Sequential):  # type: ignore[misc]
     """
 
     def __init__(self, *modules: torch.nn.Module) -> None:
-        super().__init__(*_checked(modules))
+        super().__init__(*_check_modules(modules))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = super().forward(_protected(x, self))
+        y = super().forward(_copy_if_overwritten(x, self))
         _require_equal(x, y)
         return x + y
 
 
-def _checked(modules: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_modules(modules: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the arguments of ``nn.Sequential``. Raises InputError: none, or not modules."""
     require(len(modules) > 0, "modules", modules, "at least one, such as nn.Linear(8, 8)")
     is_named = len(modules) == 1 and isinstance(modules[0], OrderedDict)
@@ -72,7 +72,7 @@ def _checked(modules: tuple[Any, ...]) -> tuple[Any, ...]:
     return modules
 
 
-def _protected(x: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
+def _copy_if_overwritten(x: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
     """Return x, or a copy if the module may overwrite it, as ``nn.ReLU(inplace=True)`` does."""
     return x.clone() if any(getattr(m, "inplace", False) for m in module.modules()) else x
 
