@@ -174,7 +174,7 @@ class Reader:
         label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
         if not items:
-            raise InputError(f"{label} without modules", "at least one")
+            raise InputError(f"{label} without modules", "at least one, such as nn.Identity()")
         inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
         given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
         layer = twin.make_layer(given, "linear", own or name)  # the name is for error messages
