@@ -220,7 +220,10 @@ class Network(Copyable, KerasNames):
         return outputs, loss.losses, loss.gradient
 
     def backward(self, dy: Array) -> None:
-        """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten."""
+        """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
+
+        For the gradient of x call ``Sequential.input_gradient``.
+        """
         backward = self._block.backward_logits if self._logits_out else self._block.backward
         backward(dy)
 

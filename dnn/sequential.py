@@ -22,6 +22,7 @@ from dnn.optimizers import Optimizer, get_optimizer
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
 from dnn.training.history import History
+from dnn.training.input_gradient import input_gradient
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.stream import Stream
@@ -203,6 +204,19 @@ class Sequential(Network):
         require_verbose(verbose)
         x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
         return self.backend.to_host(predict(self, x, chunk))
+
+    def input_gradient(self, x: Any, y: Any, batch_size: int = 1000) -> np.ndarray:
+        """Return dL/dx as a NumPy array (N, *input_shape), where L is the loss of each example.
+
+        The model computes as in ``predict``, and L is without penalty. A saliency map is the absolute value.
+
+        Args:
+            x, y: arrays as in ``fit``.
+            batch_size: number of examples that are computed at once; it does not change the result.
+        Raises InputError: not compiled, invalid x or y, or a layer that returns no dx, such as Embedding.
+        """
+        chunk = positive_integer("batch_size", batch_size)
+        return self.backend.to_host(input_gradient(self, self.input_pipeline.validate(x, y), chunk))
 
     @checks_keywords
     def summary(self, print_fn: Callable[[str], object] = print) -> None:

@@ -48,6 +48,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.callback": "callbacks",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",
+    "dnn.training.input_gradient": "gradients of examples, by a copy of the layers",
     "dnn.training.planning": "updates as data, for backends with faster planned updates",
     "dnn.training.state": "saving",
     "dnn.training.totals": "sums of losses and metrics",

@@ -2,8 +2,10 @@
 
 The twin of a model is the equivalent PyTorch program: same architecture, weights and batches, without our
 arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes the arguments of
-``Sequential.fit``.
+``Sequential.fit``. ``Residual`` and ``Parallel`` are modules for networks that ``from_torch`` reads.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from dnn.interop.torch.convert import to_torch
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
@@ -11,4 +13,19 @@ from dnn.interop.torch.module_reader import from_torch
 from dnn.interop.torch.train import evaluate, fit
 from dnn.interop.torch.twins import NoTwin
 
-__all__ = ["NoTwin", "evaluate", "fit", "from_torch", "to_torch", "torch_loss", "torch_optimizer"]
+if TYPE_CHECKING:
+    from dnn.interop.torch.modules import Parallel, Residual
+
+__all__ = [
+    "NoTwin", "Parallel", "Residual", "evaluate", "fit", "from_torch", "to_torch", "torch_loss",
+    "torch_optimizer",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class of ``modules``, whose import imports torch."""
+    if name not in ("Parallel", "Residual"):
+        raise AttributeError(f"dnn.interop.torch has no attribute {name!r}")
+    from dnn.interop.torch import modules
+
+    return getattr(modules, name)

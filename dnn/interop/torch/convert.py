@@ -18,7 +18,7 @@ from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
 from dnn.interop.torch.module_checks import twin_of
 from dnn.interop.torch.twins import Tensors, unwrap
-from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape
+from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, require_kind
@@ -67,10 +67,16 @@ def layer_modules(
     return modules
 
 
-def _add_inner(module: Any, layer: Container, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
+def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
     """Add the modules of the inner layers to that of their container."""
     from dnn.interop.torch.modules import Branch
 
+    if isinstance(layer, Residual):
+        after = copy(layout)
+        _add_inner(module, layer.inner[1], dtype, device, after)
+        if layout is not None:
+            layout.merge([layout, after], True, f"layer {layer.name!r}")
+        return
     is_block = isinstance(layer, Block)
     layouts = []
     for inner in layer.inner:
@@ -167,4 +173,5 @@ def twin_parameters(
         elif isinstance(child, torch.nn.Sequential):  # a Branch
             yield from twin_parameters(child, state)
         if twin is not None and twin.modules[0] in CONTAINER_CLASSES:
-            yield from ((f"{name}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))
+            before = f"{name}.block" if twin.modules[0] == "Residual" else name
+            yield from ((f"{before}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))

@@ -3,6 +3,7 @@
 Register a custom layer by ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 from backends.table import Table
@@ -129,13 +130,13 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Residual": LayerTwin(
         ("Residual",),
-        lambda layer: own_module("Residual", "add"),
-        lambda module, activation, name: Residual(module.inner[1].layers, name=name),
+        lambda layer: own_module("Residual", OrderedDict()),
+        layer_maker(Residual, {"layers": "inner"}),
         acts_on="axes",
     ),
     "Parallel": LayerTwin(
         ("Parallel",),
-        lambda layer: own_module("Parallel", layer.merge),
+        lambda layer: own_module("Parallel", OrderedDict(), merge=layer.merge),
         layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
         acts_on="axes",
     ),

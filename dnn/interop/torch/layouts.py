@@ -83,7 +83,7 @@ class ChannelsFirst:
         """Raise NoTwin if the outputs are in different orders."""
         if self.order is not None:
             got = "the network returns flattened images, with channels first in torch and last here"
-            raise NoTwin(got, "a Linear after Flatten")
+            raise NoTwin(got, "a Linear after Flatten, or AdaptiveAvgPool2d(1) before it")
 
 
 def rows_in(order: np.ndarray | None, short: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backends import InputError
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
+from dnn.interop.torch.layouts import channels_first
 from dnn.interop.torch.twins import LayerTwin, NoTwin, is_sequential, unwrap
 from dnn.validation.settings import positive_integer, require_kind
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Named = tuple[str, "torch.nn.Module"]
+REWRITE = "write its forward as an nn.Sequential, and x + f(x) in it as dnn.interop.torch.Residual(f)"
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
 
@@ -26,10 +28,9 @@ def list_children(module: Any) -> list[Named]:
         InputError: it has no children.
     """
     if not is_sequential(module):
-        raise NoTwin(
-            f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
-            f"another module cannot be converted; put its parts into an nn.Sequential in their order"
-        )
+        expected = "an nn.Sequential, since no other forward method can be converted"
+        cure = REWRITE if twin_of(module) is None else "use nn.Sequential(module)"
+        raise NoTwin(f"module is {type(module).__name__}", expected, cure)
     for name, inner in module.named_modules():
         if inner._forward_hooks or inner._forward_pre_hooks:
             got = f"module {name!r} has a forward hook, such as that of weight_norm"
@@ -64,6 +65,8 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         is_log = type(module).__name__ == "LogSoftmax"
         cure = "; leave it out and give output_activation='softmax'" if is_log else ""
+        if module._modules:
+            cure = f"; {REWRITE}"
         raise NoTwin(f"{label}, expected one of {', '.join(known)}, with weight and bias{cure}")
     if module is not child and twin.acts_on not in ("channels", ""):
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
@@ -99,3 +102,21 @@ def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]
         expected = "the shape of one example that the module takes, such as (3, 32, 32)"
         raise InputError("input_shape is None", f"{expected} for images with channels first")
     return tuple(positive_integer("input_shape", length) for length in shape)
+
+
+def require_vector(shape: tuple[int, ...], is_first: bool) -> None:
+    """Raise InputError unless the network returns vectors; the cure names the modules to append.
+
+    Args:
+        shape: of one output of ours.
+        is_first: whether the network has channels first, so that a Flatten alone has another order.
+    """
+    if len(shape) == 1:
+        return
+    cure = "nn.Sequential(*module, nn.Flatten())"
+    if is_first:
+        cure = f"nn.Sequential(*module, nn.Flatten(), nn.Linear({prod(shape)}, 10)) for 10 outputs"
+    if is_first and len(shape) == 3:
+        cure = f"nn.Sequential(*module, nn.AdaptiveAvgPool2d(1), nn.Flatten()), or {cure}"
+    theirs = channels_first(shape) if is_first else shape
+    raise InputError(f"module returns examples of shape {theirs}", "vectors", f"convert {cure}")

@@ -25,10 +25,10 @@ from dnn.interop.torch.module_checks import (
     list_children,
     plain_modules,
     require_twin,
+    require_vector,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
-from dnn.layers import Layer
-from dnn.layers.containers import Container
+from dnn.layers import Layer, Parallel, Residual
 from dnn.sequential import Sequential
 from dnn.validation.settings import assign, require_kind
 
@@ -78,7 +78,7 @@ class Reader:
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
         if twin.modules[0] in CONTAINER_CLASSES:
-            return self._read_container(child, twin, own, label)
+            return self._read_container(child, twin, own, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if self.layout is not None and type(module).__name__ == "Unflatten":
@@ -168,27 +168,52 @@ class Reader:
         windows = tuple(p // n for p, n in zip(pixels, sizes, strict=True))
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, own: str, label: str) -> Pair:
-        """Convert a container: its children in sequence, or each branch by itself."""
+    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> Pair:
+        """Convert a container with its children, and follow the shape of an example."""
+        kind = twin.modules[0]
+        label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
-        if twin.modules[0] == "Sequential":
-            inner = self.read(items)
-            given = SimpleNamespace(inner=[p.layer for p in inner])
-        else:
-            if self.layout is not None and len(self.shape) > 1 and module.axis != 1:
-                raise NoTwin(label, "one made by to_torch(data_format='channels_first')")
-            inner = []
-            readers = [Reader(self.shape, copy(self.layout)) for _ in items]
-            for reader, (name, part) in zip(readers, items, strict=True):
-                is_branch = type(part).__name__ == "Branch"
-                inner += reader.read(list(part._modules.items()) if is_branch else [(name, part)])
-            if self.layout is not None:
-                self.layout.merge([r.layout for r in readers], module.merge == "add", label)
-            given = SimpleNamespace(inner=[p.layer for p in inner], merge=module.merge)
-        layer = twin.make_layer(given, "linear", own)
-        if isinstance(layer, Container) and twin.modules[0] != "Sequential":
+        if not items:
+            raise InputError(f"{label} without modules", "at least one, such as nn.Identity()")
+        inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
+        given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
+        layer = twin.make_layer(given, "linear", own or name)  # the name is for error messages
+        if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
+        assign(layer, name=own)
+        if isinstance(layer, Residual):
+            inner = [Pair(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
+        elif kind == "Parallel" and given.merge == "concatenate":
+            self._require_axis(module.axis, label)
         return Pair(layer, module, twin, inner)
+
+    def _read_branches(self, module: Any, kind: str, items: list[Named], label: str) -> list[Pair]:
+        """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
+        branches = [items] if kind == "Residual" else [[item] for item in items]
+        readers = []
+        inner = []
+        for branch in branches:
+            part = branch[0][1]
+            reader = Reader(self.shape, copy(self.layout))
+            readers.append(reader)
+            inner += reader.read(list(part._modules.items()) if type(part).__name__ == "Branch" else branch)
+        if kind == "Residual":
+            readers.append(Reader(self.shape, copy(self.layout)))
+        adds = kind == "Residual" or module.merge == "add"
+        shapes = {r.shape if r.layout is None else channels_first(r.shape): None for r in readers}
+        if adds and len(shapes) > 1:
+            got = f"{label}, which adds examples of the shapes {' and '.join(map(str, shapes))}"
+            raise InputError(got, "equal shapes", "a projection p of x is Parallel(p, f, merge='add')")
+        if self.layout is not None:
+            self.layout.merge([reader.layout for reader in readers], adds, label)
+        return inner
+
+    def _require_axis(self, axis: int, label: str) -> None:
+        """Raise NoTwin unless a concatenation along this axis joins channels or features."""
+        last = len(self.shape)
+        expected = last if self.layout is None else 1
+        if axis not in (expected, expected - last - 1):
+            raise NoTwin(f"{label} with axis={axis}", f"axis={expected}, that of channels or features")
 
 
 def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -230,9 +255,6 @@ def from_torch(
     """
     children = list_children(module)
     require_kind("output_activation", output_activation, str, None)
-    ending = output_activation or str(getattr(module, "left_out", "linear"))
-    if ending != "linear":
-        children.append(("0", activation_module(ending)))
     for name, child in children:
         if activation_of(child) is None:
             require_twin(f"module {name!r} is {child}", child)
@@ -240,7 +262,15 @@ def from_torch(
     is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
     layout = ChannelsFirst() if is_first else None
     ours = channels_last(shape) if is_first else shape
-    pairs = Reader(ours, layout).read(children)
+    ending = output_activation or str(getattr(module, "left_out", "linear"))
+    if ending != "linear":
+        last = activation_module(ending)
+        if is_first and ending == "softmax":
+            last.dim = 1
+        children.append(("0", last))
+    reader = Reader(ours, layout)
+    pairs = reader.read(children)
+    require_vector(reader.shape, is_first)
     if layout is not None:
         layout.finish()
     model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)

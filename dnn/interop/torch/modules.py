@@ -1,8 +1,13 @@
 """Modules that torch.nn lacks. Importing this file imports torch."""
 
+from collections import OrderedDict
+from typing import Any
+
 import torch
 
+from backends import InputError
 from backends.torch.layers import needed_pixels
+from dnn.validation.settings import look_up, require
 
 
 class Scale(torch.nn.Module):  # type: ignore[misc]
@@ -18,20 +23,65 @@ class Scale(torch.nn.Module):  # type: ignore[misc]
 
 
 class Parallel(torch.nn.Sequential):  # type: ignore[misc]
-    """Apply modules to the same input, and concatenate their outputs along an axis or add them."""
+    """Apply modules to the same input, and concatenate their outputs along an axis or add them.
 
-    def __init__(self, merge: str, axis: int = -1) -> None:
-        super().__init__()
+    Args:
+        branches: modules of torch.nn; an ``nn.Sequential`` is one branch.
+        merge: "concatenate" or "add".
+        axis: of the concatenation: 1 if images are (B, C, H, W), -1 if they are (B, H, W, C).
+    """
+
+    def __init__(self, *branches: torch.nn.Module, merge: str = "concatenate", axis: int = -1) -> None:
+        look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
+        super().__init__(*_check_modules(branches))
         self.merge = merge
         self.axis = axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        made = [module(x) for module in self]
-        return sum(made) if self.merge == "add" else torch.cat(made, self.axis)
+        made = [module(_copy_if_overwritten(x, module)) for module in self]
+        if self.merge == "concatenate":
+            return torch.cat(made, self.axis)
+        for y in made[1:]:
+            _require_equal(made[0], y)
+        return sum(made)
 
 
-class Residual(Parallel):
-    """Add the outputs of a shortcut and of a block."""
+class Residual(torch.nn.Sequential):  # type: ignore[misc]
+    """``y = x + f(x)``: f is modules in sequence that preserve the shape, as in ``dnn.Residual``.
+
+    Its names in ``state_dict`` are those of ``nn.Sequential``. For a projection of x use
+    ``Parallel(projection, f, merge="add")``.
+    """
+
+    def __init__(self, *modules: torch.nn.Module) -> None:
+        super().__init__(*_check_modules(modules))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(_copy_if_overwritten(x, self))
+        _require_equal(x, y)
+        return x + y
+
+
+def _check_modules(modules: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of ``nn.Sequential``. Raises InputError: none, or not modules."""
+    require(len(modules) > 0, "modules", modules, "at least one, such as nn.Linear(8, 8)")
+    is_named = len(modules) == 1 and isinstance(modules[0], OrderedDict)
+    for name, module in modules[0].items() if is_named else enumerate(modules):
+        fits = isinstance(module, torch.nn.Module)
+        require(fits, f"module {name}", module, "modules one by one, such as nn.Linear(8, 8), nn.ReLU()")
+    return modules
+
+
+def _copy_if_overwritten(x: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
+    """Return x, or a copy if the module may overwrite it, as ``nn.ReLU(inplace=True)`` does."""
+    return x.clone() if any(getattr(m, "inplace", False) for m in module.modules()) else x
+
+
+def _require_equal(x: torch.Tensor, y: torch.Tensor) -> None:
+    """Raise InputError for different shapes, which torch would broadcast."""
+    if x.shape != y.shape:
+        got = f"tensors of the shapes {tuple(x.shape)} and {tuple(y.shape)} are added"
+        raise InputError(got, "equal shapes")
 
 
 class Branch(torch.nn.Sequential):  # type: ignore[misc]

@@ -1,13 +1,19 @@
 """Networks of plain torch.nn modules, with channels first, return the same here and when converted back."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from helpers import NUMPY, build_network
 from torch import nn
 
-from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Parallel, Reshape, Residual
-from dnn.interop.torch import NoTwin, from_torch, to_torch
+import dnn
+from backends import InputError
+from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Reshape
+from dnn.interop.torch import NoTwin, Parallel, Residual, from_torch, to_torch
 
 BOUND = 1e-5
 
@@ -40,6 +46,17 @@ NETWORKS = {
     "sequences": ((4, 12), lambda: [
         nn.Conv1d(4, 6, 3, padding=1), nn.BatchNorm1d(6), nn.ReLU(), nn.Conv1d(6, 5, 4, 2), nn.Flatten(),
         nn.Linear(25, 3),
+    ]),
+    "residual": ((3, 9, 8), lambda: [
+        *block(3, 4), Residual(*block(4, 4), *block(4, 4)[:2]), nn.ReLU(),
+        Residual(nn.ReLU(inplace=True), Residual(nn.Conv2d(4, 4, 1), nn.Dropout(0.3)), *block(4, 4)),
+        Parallel(nn.Conv2d(4, 6, 1, 2), nn.Sequential(*block(4, 6, nn.MaxPool2d(3, 2, 1))), merge="add"),
+        Parallel(nn.Conv2d(6, 2, 1), nn.Conv2d(6, 3, 1), axis=1), nn.Flatten(), nn.Linear(100, 6),
+        Residual(nn.Linear(6, 6), nn.Tanh()), nn.Linear(6, 3),
+    ]),
+    "residual vectors": ((6,), lambda: [
+        Residual(nn.BatchNorm1d(6), nn.Linear(6, 6), nn.ReLU(), nn.Dropout()), nn.LayerNorm(6),
+        Parallel(nn.Linear(6, 2), nn.Linear(6, 3)), nn.Linear(5, 4),
     ]),
     "from pixels": ((64,), lambda: [
         nn.Linear(64, 36), nn.Unflatten(1, (1, 6, 6)), *block(1, 4), nn.Flatten(), nn.Linear(144, 3),
@@ -114,8 +131,9 @@ def test_outputs_are_those_of_torch(case):
 
 def test_containers_of_ours_with_channels_first():
     layers = [
-        Residual([Conv2D(2, 3, "relu", padding=1)]), Parallel([Conv2D(3, 1), [Conv2D(2, 1, "softmax")]]),
-        Parallel([[Flatten(), Dense(4)], GlobalMaxPooling2D()]), Dense(3),
+        dnn.Residual([Conv2D(2, 3, "relu", padding=1)]),
+        dnn.Parallel([Conv2D(3, 1), [Conv2D(2, 1, "softmax")]]),
+        dnn.Parallel([[Flatten(), Dense(4)], GlobalMaxPooling2D()]), Dense(3),
     ]  # fmt: skip
     model = build_network(layers, (6, 5, 2), seed=1)
     module = to_torch(model, data_format="channels_first").eval()
@@ -131,7 +149,10 @@ def test_containers_of_ours_with_channels_first():
     [
         ([Conv2D(3, 1), Flatten()], "expected a Linear after Flatten"),
         ([Conv2D(3, 1), Flatten(), Reshape((6, 15)), Flatten(), Dense(2)], "of one channel or one pixel"),
-        ([Conv2D(3, 1), Parallel([Flatten(), [Flatten(), Dense(2)]]), Dense(2)], "same order of features"),
+        (
+            [Conv2D(3, 1), dnn.Parallel([Flatten(), [Flatten(), Dense(2)]]), Dense(2)],
+            "same order of features",
+        ),
     ],
 )
 def test_what_has_no_channels_first(layers, words):
@@ -146,3 +167,81 @@ def test_logits_are_announced(caplog):
         assert not caplog.records
         from_torch(module, NUMPY, output_activation=activation).compile()
     assert "predict returns logits" in caplog.text
+
+
+class BasicBlock(nn.Module):
+    """A block as users write it."""
+
+    def __init__(self, n):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(n, n, 3, padding=1, bias=False), nn.BatchNorm2d(n)
+        self.conv2, self.bn2 = nn.Conv2d(n, n, 3, padding=1, bias=False), nn.BatchNorm2d(n)
+
+    def forward(self, x):
+        y = self.bn1(self.conv1(x)).relu()
+        return (x + self.bn2(self.conv2(y))).relu()
+
+
+def test_a_residual_network_learns_in_torch_and_is_brought_in():
+    torch.manual_seed(0)
+    theirs = nn.Sequential(nn.Conv2d(2, 4, 3), BasicBlock(4), nn.Flatten(), nn.Linear(80, 3))
+    same = nn.Sequential(nn.Conv2d(2, 4, 3), Residual(*block(4, 4), *block(4, 4)[:2]), nn.ReLU(),
+                         nn.Flatten(), nn.Linear(80, 3))  # fmt: skip
+    for layer in (same[1][0], same[1][3]):
+        layer.bias = None
+    x = torch.rand(8, 2, 7, 6)
+    optimizer = torch.optim.Adam(theirs.parameters(), 0.01)
+    for _ in range(5):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(x), torch.arange(8) % 3).backward()
+        optimizer.step()
+    same.load_state_dict(dict(zip(same.state_dict(), theirs.state_dict().values(), strict=True)))
+    with torch.no_grad():
+        expected = theirs.eval()(x)
+        assert torch.equal(same.eval()(x), expected)
+    ours = from_torch(same, NUMPY, input_shape=(2, 7, 6))
+    np.testing.assert_allclose(ours.predict(as_ours(x)), expected.numpy(), rtol=BOUND, atol=BOUND)
+
+
+@pytest.mark.parametrize("merge", [Residual, lambda f: Parallel(nn.Identity(), f, merge="add")])
+def test_a_module_in_place_does_not_change_the_shortcut(merge):
+    x = torch.tensor([[-1.0, 2.0]], requires_grad=True)
+    for inplace in (True, False):
+        y = merge(nn.Sequential(nn.ReLU(inplace=inplace)))(x)
+        assert y.tolist() == [[-1.0, 4.0]]
+        y.sum().backward()
+    assert x.grad.tolist() == [[2.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    ("modules", "shape"),
+    [
+        ([nn.Conv2d(2, 3, 3), nn.MaxPool2d(2)], (2, 8, 8)),
+        ([nn.Conv1d(2, 3, 3)], (2, 8)),
+        ([nn.Embedding(5, 3)], (4,)),
+    ],
+)
+@pytest.mark.parametrize("ending", [None, "softmax"])
+def test_every_cure_for_a_stack_of_features_is_right(modules, shape, ending):
+    module = nn.Sequential(*modules)
+    options = {"input_shape": shape, "output_activation": ending}
+    with pytest.raises(InputError, match="expected vectors; convert nn") as error:
+        from_torch(module, NUMPY, **options)
+    cures = re.findall(r"nn\.Sequential\(.*?\)(?=, or nn\.Seq| for|$)", str(error.value))
+    assert len(cures) == (2 if len(shape) == 3 else 1)
+    for cure in cures:
+        theirs = eval(cure)
+        x = torch.randint(0, 5, (4, *shape)).float()
+        with torch.no_grad():
+            expected = theirs(x.long() if len(shape) == 1 else x)
+        expected = expected.softmax(1) if ending else expected
+        found = from_torch(theirs, NUMPY, **options).predict(as_ours(x))
+        np.testing.assert_allclose(found, expected.numpy(), rtol=BOUND, atol=BOUND)
+
+
+def test_the_modules_are_imported_with_torch_only():
+    code = "import sys, dnn.interop.torch as t; before = 'torch' in sys.modules; t.Residual"
+    code += "; assert not before and 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'Residuals'"):
+        _ = dnn.interop.torch.Residuals

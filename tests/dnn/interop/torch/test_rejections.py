@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from helpers import NUMPY, build_network
 from torch import nn
 
 import dnn.interop.torch as twin
 from backends import InputError
 from dnn import BatchNormalization, Conv2D, Dense, Flatten, GaussianNoise, MaxPooling2D, Reshape
-from dnn.interop.torch.modules import ChannelsLast
+from dnn.interop.torch.modules import ChannelsLast, Parallel, Residual
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -29,6 +30,13 @@ def test_to_torch_rejects_layers_without_twin(layer, shape, words):
     model = build_network(layers, shape)
     with pytest.raises(NoTwin, match=words):
         twin.to_torch(model)
+
+
+class Branches(nn.Sequential):
+    """An nn.Sequential with another forward method."""
+
+    def forward(self, x):
+        return x + super().forward(x)
 
 
 def hooked(module):
@@ -82,6 +90,14 @@ def hooked(module):
         ([], None, "no layer"),
         ([nn.Linear(3, 2).double()], None, "dtype float64"),
         ([type("ReLU", (nn.ReLU,), {})(), nn.Linear(3, 2)], None, "module '0' is ReLU"),
+        ([nn.Linear(4, 4), Residual(nn.Linear(4, 1))], None,
+         r"'1' is a Residual, which adds .* \(1,\) and \(4,\), expected equal shapes"),
+        ([Residual(nn.Conv2d(2, 2, 3))], (2, 5, 4), r"adds .* \(2, 3, 2\) and \(2, 5, 4\), expected equal"),
+        ([nn.Linear(4, 4), Residual(nn.Linear(3, 4))], None, "takes 3 features, but gets"),
+        ([nn.Linear(4, 4), Residual(nn.Tanh())[1:]], None, "'1' is a Residual without modules"),
+        ([nn.Linear(4, 4), Residual(nn.Hardswish())], None, "'0' is Hardswish"),
+        ([nn.Conv2d(2, 3, 3), Parallel(nn.Conv2d(3, 3, 1))], (2, 5, 4), "axis=-1, expected axis=1,"),
+        ([nn.Linear(3, 2), nn.Sequential(Branches(nn.Linear(2, 2)))], None, r"Residual\(f\)"),
     ],
 )  # fmt: skip
 def test_from_torch_rejects_modules_without_twin(modules, shape, words):
@@ -89,19 +105,45 @@ def test_from_torch_rejects_modules_without_twin(modules, shape, words):
         twin.from_torch(nn.Sequential(*modules), NUMPY, input_shape=shape)
 
 
-class Branches(nn.Sequential):
-    """An nn.Sequential with another forward method."""
-
-    def forward(self, x):
-        return x + super().forward(x)
-
-
-@pytest.mark.parametrize("module", [nn.Linear(3, 2), Branches(nn.Linear(3, 3))])
-def test_from_torch_rejects_modules_with_their_own_forward(module):
+@pytest.mark.parametrize(
+    ("module", "cure"),
+    [
+        (nn.Linear(3, 2), r"use nn\.Sequential\(module\)"),
+        (Residual(nn.Linear(3, 3)), r"use nn\.Sequential\(module\)"),
+        (Branches(nn.Linear(3, 3)), r"write its forward .*Residual\(f\)"),
+    ],
+)
+def test_from_torch_rejects_modules_with_their_own_forward(module, cure):
     with pytest.raises(
-        NoTwin, match=rf"module is {type(module).__name__}, expected an nn\.Sequential.*forward"
+        NoTwin, match=rf"module is {type(module).__name__}, expected an nn\.Sequential.*{cure}"
     ):
         twin.from_torch(module, NUMPY)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Residual(),
+        lambda: Residual(3),
+        lambda: Residual(nn.Linear(2, 2), None),
+        lambda: Residual([nn.Linear(2, 2)]),
+        lambda: Parallel(nn.Linear),
+    ],
+)
+def test_residual_takes_modules(make):
+    with pytest.raises(InputError, match=r"module.* is .*, expected .*nn\.Linear\(8, 8\)"):
+        make()
+
+
+@pytest.mark.parametrize("merge", [Residual, lambda f: Parallel(nn.Identity(), f, merge="add")])
+def test_sums_are_not_broadcast(merge):
+    with pytest.raises(InputError, match=r"shapes \(5, 4\) and \(5, 1\) are added, expected equal shapes"):
+        merge(nn.Linear(4, 1))(torch.zeros(5, 4))
+
+
+def test_parallel_knows_two_merges():
+    with pytest.raises(InputError, match="merge is 'sum', expected one of concatenate, add"):
+        Parallel(nn.Linear(2, 2), merge="sum")
 
 
 @pytest.mark.parametrize("shape", [(4.5,), ("4",), (np.zeros((12, 4)), np.zeros(3)), (0,), (-4,), (True,)])
