@@ -154,34 +154,6 @@ class TrainingCheckpoint(Callback):
                 path.unlink(missing_ok=True)
                 mine.remove(path)
 
-    def rewind_state(self, resumed: TrainingState | None = None) -> TrainingState | None:
-        """Return the state to rewind to; None: this training has not saved a readable one.
-
-        This is the latest readable state, with one exception. States since the last rewind have another
-        learning rate than the states before it. If there are fewer than ``max_to_keep`` of them, the last
-        rewind soon failed again. Then this is the latest state from before that rewind.
-
-        Args:
-            resumed: state at which this training began; None: at the start.
-        """
-        paths = (self._saved or []) if resumed is None else self._own_states(resumed)
-        states = _readable_states(paths)
-        latest = next(states, None)
-        for n_since, state in enumerate(states, 1):
-            if latest is None or n_since >= self.max_to_keep:
-                break
-            if state.facts["optimizer"] != latest.facts["optimizer"]:
-                return state
-        return latest
-
-    def rewind_to(self, state: TrainingState) -> None:
-        """Save this earlier state again, and delete the later states of the same training."""
-        if self.save(state):
-            mine = self._own_states(state)
-            for path in [path for path in mine if _position(path) > (state.epoch, state.updates)]:
-                mine.remove(path)
-                path.unlink(missing_ok=True)
-
 
 def _readable_states(paths: list[Path]) -> Iterator[TrainingState]:
     """Yield the readable states, the last first, and warn about the others."""

@@ -17,6 +17,7 @@ from dnn.commands.calibration import confidence_threshold, selective_accuracy
 from dnn.commands.command_line import program_command
 from dnn.commands.presets import PRESETS
 from dnn.commands.run_folder import RESULT_FILE, RunFolder
+from dnn.commands.train_options import OPTIONS
 from dnn.datasets import Dataset
 from dnn.distributed import Workers
 from dnn.distributed.blocks import limit_to_one_thread
@@ -25,9 +26,6 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-
-UNRECORDED_OPTIONS = {"quiet", "resume", "run_dir", "mixed", "worker_timeout"}
-"""Options that apply to one call and not to the run: config.json does not contain them."""
 
 
 @dataclass
@@ -74,13 +72,10 @@ class Run:
         return (f"{self.options.dataset}, {len(self.x)} training examples, {sizes}, {model.backend.name} on "
                 f"{model.backend.device}, run folder {self.place}{begun}")  # fmt: skip
 
-    def config(self, halvings: int = 0) -> dict[str, Any]:
-        """Return the content of config.json after ``halvings`` halvings of the learning rate."""
-        options = {
-            name: value for name, value in vars(self.options).items() if name not in UNRECORDED_OPTIONS
-        }
-        configs = {"model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
-        return {**options, "rate_factor": 0.5**halvings, **configs}
+    def config(self) -> dict[str, Any]:
+        """Return the content of config.json."""
+        options = {name: value for name, value in vars(self.options).items() if OPTIONS[name].recorded}
+        return {**options, "model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
 
 
 class FirstUpdateTimer(Callback):

@@ -2,155 +2,33 @@
 
 import argparse
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from backends import Backend, InputError
+from backends.reference.control import RATE, UPDATES
 from dnn.callbacks import (
     DivergedError,
     StopOnSignal,
     Stopped,
+    TerminateOnNaN,
     TrainingCheckpoint,
     progress_for_stdout,
 )  # fmt: skip
 from dnn.commands import command_line
 from dnn.commands.command_line import program_name, say
 from dnn.commands.model import build_model
-from dnn.commands.options import add_backend_arguments, add_data_arguments, open_backend
-from dnn.commands.presets import PRESETS
-from dnn.commands.rewinding import MAX_HALVINGS, fit_with_rewinding
-from dnn.commands.run import UNRECORDED_OPTIONS, FirstUpdateTimer, Run, report
-from dnn.commands.run_folder import CONFIG_FILE, RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
+from dnn.commands.options import open_backend
+from dnn.commands.run import FirstUpdateTimer, Run, report
+from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
+from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import WorkerError, Workers
 from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import look_up, natural_number, positive_integer, require
-
-RESUME_OPTIONS = {"backend", "device", "require_backend", "precision", "graphs", "threads", "data_dir",
-                  "quiet", "resume", "checkpoint_every", "keep", "on_nan", "mixed",
-                  "worker_timeout"}  # fmt: skip
-"""Options that may be given with --resume. All others are read from the run's config.json."""
-UNREAD_OPTIONS = {*UNRECORDED_OPTIONS, "data_dir"}
-"""Options that are never read from config.json: a run folder must not decide where files are read."""
-PRESET_OPTIONS = {"hidden", "activation", "loss", "optimizer", "learning_rate", "schedule", "warmup"}
-OPTIONAL_TYPES = {"preset": str, "learning_rate": float, "limit": int, "checkpoint_every": int, "device": str,
-                  "threads": int}  # fmt: skip
-"""Types of the options that default to None."""
-NAN_ACTIONS = ("stop", "rewind")
-
-
-def make_parser() -> argparse.ArgumentParser:
-    parser = command_line.Parser(
-        description=__doc__,
-        epilog="Ctrl-C, SIGTERM and SIGHUP save the training and print how to resume it (exit code 128 plus "
-        "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
-        "Example: train.py --epochs 5 --seed 1",
-    )
-    add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
-    add = parser.add_argument_group("network and training").add_argument
-    presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
-    add("--preset", metavar="NAME", help=presets)
-    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
-    add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
-    add("--loss", default="categorical_crossentropy", help="default: %(default)s")
-    add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
-    add("--learning-rate", type=float, help="default: the optimizer's default")
-    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
-    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
-    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
-    add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
-    add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
-    add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")
-    add("--limit", type=int, metavar="N", help="train on the first N images only")
-    held = "hold out the last N training images, and use them to calibrate a confidence threshold"
-    add("--hold-out", type=int, default=0, metavar="N", help=held)
-    add_backend_arguments(parser)
-    add = parser.add_argument_group("workers (docs/workers.md)").add_argument
-    cut = "split each batch into B blocks, a power of two, for threads and for the workers of torchrun"
-    add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
-    add("--mixed", action="store_true", help="allow different backends; results are not bit-identical then")
-    late = "end the run if a worker does not answer within this time (default: %(default)s)"
-    add("--worker-timeout", type=float, default=120.0, metavar="SECONDS", help=late)
-    add = parser.add_argument_group("saving and resuming").add_argument
-    add("--run-dir", metavar="DIR", help="new run folder (default: runs/DATE-BACKEND)")
-    change = "backend options, --data-dir and options of this group may be changed"
-    add("--resume", metavar="RUN", help=f"continue this run folder with its saved options; {change}")
-    add("--checkpoint-every", type=int, metavar="N", help="also save every N updates (default: every epoch)")
-    add("--keep", type=int, default=3, help="number of saved states besides the best (default: 3)")
-    back = "go back to the last good state with half the rate, at most five times (default: %(default)s)"
-    nan = f"if the loss is NaN or infinite: stop, or {back}"
-    add("--on-nan", choices=NAN_ACTIONS, default="stop", help=nan)
-    add("--quiet", action="store_true", help="print only the last line")
-    return parser
-
-
-@dataclass
-class ParsedOptions:
-    """The parsed command line."""
-
-    options: argparse.Namespace
-    defaults: dict[str, Any]  # option -> its default
-    given: set[str]  # options that the command line contains
-
-
-def parse() -> ParsedOptions:
-    parser = make_parser()
-    defaults = vars(parser.parse_args([]))
-    absent = object()
-    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
-    given = {name for name, value in vars(options).items() if value is not absent}
-    merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
-    return ParsedOptions(argparse.Namespace(**merged), defaults, given)
-
-
-def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
-    """Return the options, with the preset's epochs and batch size unless the command line sets them.
-
-    Raises InputError: the preset is unknown, or an option was given that the preset sets.
-    """
-    options = parsed.options
-    if options.preset is not None:
-        preset = look_up("preset", options.preset, PRESETS)
-        if doubled := sorted(parsed.given & PRESET_OPTIONS):
-            raise InputError(
-                f"--{doubled[0].replace('_', '-')} was given with --preset, which sets it; remove one of them"
-            )
-        for name in sorted({"epochs", "batch_size"} - parsed.given):
-            setattr(options, name, getattr(preset, name))
-    return options
-
-
-def is_option_value(name: str, value: Any, default: Any) -> bool:
-    """Return whether a value from config.json is one that the command line could produce."""
-    if name == "on_nan":
-        return value in NAN_ACTIONS
-    if isinstance(default, list):
-        return isinstance(value, list) and all(type(part) is int for part in value)
-    if value is None:
-        return default is None
-    expected = OPTIONAL_TYPES[name] if default is None else type(default)
-    return type(value) is expected or (expected is float and type(value) is int)
-
-
-def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Namespace:
-    """Return the options of a resumed run: those of config.json, overridden by the command line.
-
-    Raises InputError: an option was given that --resume does not allow, or config.json lacks one.
-    """
-    if refused := sorted(parsed.given - RESUME_OPTIONS):
-        option = refused[0].replace("_", "-")
-        raise InputError(f"--{option} was given with --resume, expected only backend and saving options")
-    merged = {**vars(parsed.options)}
-    for name in sorted(parsed.defaults.keys() - parsed.given - UNREAD_OPTIONS):
-        if name not in config or not is_option_value(name, config[name], parsed.defaults[name]):
-            file = f"{parsed.options.resume}/config.json"
-            raise InputError(f"{file} has no valid {name!r}, expected a file written by train.py")
-        merged[name] = config[name]
-    return argparse.Namespace(**merged)
+from dnn.validation.settings import natural_number, positive_integer, require
 
 
 def join_workers(options: argparse.Namespace) -> Workers:
@@ -158,7 +36,7 @@ def join_workers(options: argparse.Namespace) -> Workers:
 
     Raises InputError: there are several and no --run-dir, so that a restart could not find the folder.
     """
-    workers = Workers.from_environment(mixed=options.mixed, timeout=options.worker_timeout)
+    workers = Workers.from_environment(timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
         raise InputError("workers have no --run-dir, expected one: restarted workers continue in this folder")
     return workers
@@ -230,34 +108,54 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     return Run(options, data, x, y, model, folder, state, workers)
 
 
+def change_rate(run: Run, state: TrainingState) -> None:
+    """Let a saved training continue with the learning rate of the run's optimizer.
+
+    Raises StateError, in ``fit``: another setting of the optimizer differs.
+    """
+    optimizer = run.model.optimizer
+    rates = run.model.backend.to_host(run.model.optimizer_state.rates)
+    state.facts["optimizer"] = {
+        **state.facts["optimizer"], "learning_rate": optimizer.config()["learning_rate"]
+    }  # fmt: skip
+    done = int(state.arrays["control"][UPDATES][0])
+    state.arrays["control"][RATE] = rates[min(done, len(rates) - 1)]
+
+
 def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: FirstUpdateTimer) -> History:
-    """Train the run's model; with --on-nan rewind, rewind if it diverges."""
+    """Train the run's model.
+
+    Raises DivergedError: a number is NaN or infinite; the message names the command that continues.
+    """
     options = run.options
     folder = run.folder
-
-    def on_rewind(error: DivergedError, state: TrainingState | None, halvings: int) -> None:
-        if folder is None:
-            return
-        folder.config = run.config(halvings)
-        folder.write_json(CONFIG_FILE, folder.config)
-        where = "the start" if state is None else f"epoch {state.epoch}, update {state.updates}"
-        say(f"{program_name()}: {error}; going back to {where} with {0.5**halvings:g} of the rate")
-
+    new_rate = options.resume is not None and options.learning_rate is not None
+    if new_rate and run.state is not None:
+        change_rate(run, run.state)
     callbacks: list[Callback] = [stopper]
     if folder is not None:
-        if run.state is None:
+        if run.state is None or new_rate:
             folder.config = run.config()
         callbacks = [folder, stopper, first]
         if not options.quiet:
             callbacks.append(progress_for_stdout(run.headline, "test"))
-    with stopper.handle_signals():
-        return fit_with_rewinding(
-            run.model, run.x, run.y, states=states, callbacks=callbacks, resume=run.state,
-            max_halvings=MAX_HALVINGS if options.on_nan == "rewind" else 0, on_rewind=on_rewind,
-            batch_size=options.batch_size, epochs=options.epochs, verbose=0,
-            validation_data=(run.data.x_test, run.data.y_test),
-            blocks=options.blocks, workers=run.workers,
-        )  # fmt: skip
+    try:
+        with stopper.handle_signals():
+            history = run.model.fit(
+                run.x, run.y, callbacks=[TerminateOnNaN(), *callbacks, states], resume=run.state,
+                batch_size=options.batch_size, epochs=options.epochs, verbose=0,
+                validation_data=(run.data.x_test, run.data.y_test),
+                blocks=options.blocks, workers=run.workers,
+            )  # fmt: skip
+    except DivergedError as error:
+        if options.preset is not None:
+            raise
+        rate = run.model.optimizer.learning_rate.rates().max() / 2
+        command = f"{run.resume_command} --learning-rate {rate:.2g}"
+        raise DivergedError(f"{error}, as in: {command}") from None
+    if run.state is not None and run.workers.is_first:
+        states.remove_old_states(run.state)
+    return history
 
 
 def train(parsed: ParsedOptions) -> int:

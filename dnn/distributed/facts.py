@@ -9,7 +9,6 @@ from typing import Any
 from backends.errors import shorten_differing
 
 UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
-BACKEND_PREFIX = "made_with "  # of a backend's facts, which may differ with --mixed
 
 
 def code_version() -> str:
@@ -21,15 +20,12 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def describe_facts(facts: Mapping[str, Any], mixed: bool) -> dict[str, str]:
-    """Return the facts to compare as JSON texts; those of the backend, "made_with", only if not ``mixed``."""
-    mine = {**facts, "code": code_version()}
-    made_with = mine.pop("made_with", {})
-    if not mixed:
-        mine |= {
-            BACKEND_PREFIX + name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS
-        }
-    return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in mine.items()}
+def describe_facts(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts to compare as JSON texts; "made_with" holds those of the backend."""
+    compared = {**facts, "code": code_version()}
+    made_with = compared.pop("made_with", {})
+    compared |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
+    return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in compared.items()}
 
 
 def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
@@ -44,7 +40,5 @@ def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
         for name in sorted(expected.keys() | found.keys(), key=lambda name: (name == "data", name)):
             if found.get(name) != expected.get(name):
                 a, b = shorten_differing(found.get(name), expected.get(name))
-                cure = " (or --mixed)" if name.startswith(BACKEND_PREFIX) else ""
-                named = name.removeprefix(BACKEND_PREFIX)
-                return f"worker {rank} differs in {named}: {a}, expected that of worker 0, {b}{cure}"
+                return f"worker {rank} differs in {name}: {a}, expected that of worker 0, {b}"
     return None

@@ -23,7 +23,7 @@ from dnn.distributed.environment import read_torchrun
 from dnn.distributed.facts import describe_facts, find_difference
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
-from dnn.validation.settings import require_bool, require_positive
+from dnn.validation.settings import require_positive
 
 TIMEOUT_SECONDS = 120.0  # that a worker waits for another one
 GRACE_SECONDS = 1.0  # for waiting workers to report; then the others are declared missing
@@ -41,7 +41,6 @@ class Workers:
     local_rank = 0  # the same among the workers of this machine
     local_size = 1
     restarts = 0  # number of times that torchrun has restarted the group
-    mixed = False  # whether the backends may differ
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
     seconds = 0.0  # spent in sums over workers
     _nccl: Any = None
@@ -49,11 +48,10 @@ class Workers:
     _added = ""  # dtype and shape of that vector
 
     @classmethod
-    def from_environment(cls, *, mixed: bool = False, timeout: float = TIMEOUT_SECONDS) -> Self:
+    def from_environment(cls, *, timeout: float = TIMEOUT_SECONDS) -> Self:
         """Join the group in which torchrun started this process; without torchrun return ``Workers()``.
 
         Args:
-            mixed: whether the backends of the workers may differ.
             timeout: seconds to wait for another worker.
         Raises:
             WorkerError: a worker did not arrive in time.
@@ -62,7 +60,6 @@ class Workers:
         """
         workers = cls()
         require_positive("timeout", timeout)
-        workers.mixed = require_bool("mixed", mixed)
         workers.timeout = float(timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
@@ -139,13 +136,12 @@ class Workers:
         """Compare the facts of all workers; waits for all of them.
 
         Args:
-            facts: function that returns the facts of the training as JSON values; "made_with", those of the
-                backend, may differ if ``mixed``.
+            facts: function that returns the facts of the training as JSON values.
         Raises WorkerError: a fact differs from that of worker 0; the message names it and the worker.
         """
         if self.size == 1:
             return
-        difference = find_difference(self._gather(describe_facts(facts(), self.mixed)))
+        difference = find_difference(self._gather(describe_facts(facts())))
         if difference is not None:
             raise WorkerError(difference)
 
@@ -176,7 +172,7 @@ class Workers:
         begun = time.perf_counter()
         self._require_equal_arrays(f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}")
         backend.synchronize()
-        if backend.device_type == "cpu" or (backend.device_type == "cuda" and not self.mixed):
+        if backend.device_type in ("cpu", "cuda"):
             if self._buffers is None or self._buffers[0] is not vector:
                 self._buffers = vector, backend.zeros(vector.shape)
             self._sum(*self._buffers)

@@ -14,7 +14,6 @@ TRAIN_SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 SMALL_OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3",
                  "--batch-size", "16", "--checkpoint-every", "5", "--require-backend"]  # fmt: skip
 BLOCK_OPTIONS = ["--blocks", "4", "--worker-timeout", "20"]
-REWIND_OPTIONS = ["--on-nan", "rewind", "--learning-rate", "0.01"]  # diverges twice before it succeeds
 
 
 def parse(words=None):
@@ -62,7 +61,6 @@ def disturb(name, arguments, folder):
     """Disturb trainings on one backend and print what happened; return whether nothing was lost."""
     from .groups import Groups
     from .harness import Harness, Tally, main_of_script
-    from .troubles import diverge
 
     def report(line):
         print(f"{name}: {line}", file=sys.stderr, flush=True)
@@ -70,9 +68,7 @@ def disturb(name, arguments, folder):
     train, command, seed = main_of_script(TRAIN_SCRIPT), [*SMALL_OPTIONS, "--backend", name], arguments.seed
     tally = Tally()
     plain = Harness(train, command, folder / "plain", seed, tally)
-    rewound = Harness(train, [*command, *REWIND_OPTIONS], folder / "rewound", seed, tally, diverge)
-    plain.kill(arguments.kills - arguments.kills // 4, report)
-    rewound.kill(arguments.kills, report)
+    plain.kill(arguments.kills, report)
     plain.fail_writes(arguments.write_errors, report)
     tallies = [tally]
     if arguments.worker_kills:

@@ -72,7 +72,6 @@ class Harness:
         folder: created for the runs.
         seed: seed of the random moments.
         tally: counts to add to; default: a new tally.
-        enter: called in each child before it trains.
     Raises InputError: the undisturbed training fails, or this system cannot fork.
     """
 
@@ -83,12 +82,11 @@ class Harness:
         folder,
         seed=0,
         tally=None,
-        enter=lambda: None,
     ):
         if not hasattr(os, "fork"):
             raise InputError("the harness forks its trainings, which this system does not support")
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
-        self.enter, self.chance = enter, random.Random(seed)
+        self.chance = random.Random(seed)
         self.tally = Tally() if tally is None else tally
         self.damaged: dict[Path, bytes] = {}  # damaged state -> its damaged content
         folder.mkdir(parents=True)
@@ -122,7 +120,6 @@ class Harness:
                 os.dup2(writer, 1)
                 os.close(reader)
             sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
-            self.enter()
             trouble.enter()
             code = self.main(arguments)
         except SystemExit as stop:

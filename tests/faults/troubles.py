@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnn.callbacks.terminate_on_nan import TerminateOnNaN
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
 
@@ -109,16 +108,3 @@ def damage(path, chance):
     changed = chance.choice([bytes(content), cut, b""])
     path.write_bytes(changed)
     return changed
-
-
-def diverge():
-    """Make weights NaN at update 10 of epoch 2 if the linear learning rate starts above 0.003."""
-    look, TerminateOnNaN.every = TerminateOnNaN.on_progress, 10
-
-    def on_progress(self, progress):
-        rate = self.model.optimizer.config()["learning_rate"]["initial"]
-        if (progress.epoch, progress.updates) == (2, 10) and rate > 0.003:
-            self.model.parameters.values[...] = float("nan")
-        look(self, progress)
-
-    TerminateOnNaN.on_progress = on_progress  # type: ignore[method-assign]

@@ -22,7 +22,7 @@ from gpu_checks.parts import BUDGET_SECONDS, PARTS
 import dnn.datasets
 from backends import BackendUnavailable, available_backends
 from backends.recording import RecordedSteps
-from dnn.commands import train
+from dnn.commands import train_options
 
 no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 
@@ -162,7 +162,7 @@ def test_a_crash_is_a_failed_row(monkeypatch):
 def test_full_runs_call_train_py(monkeypatch, fell_back):
     def fake_run(command, **settings):
         assert command[1:3] == ["-W", "error::UserWarning"]
-        given = train.make_parser().parse_args(command[4:])
+        given = train_options.make_parser().parse_args(command[4:])
         assert (given.device, given.data_dir, given.require_backend) == ("cuda:1", "d", True)
         Path(given.run_dir).mkdir()
         name = " ".join([given.backend, *["graphs"] * given.graphs, *["tf32"] * (given.precision == "tf32")])

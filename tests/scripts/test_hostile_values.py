@@ -26,7 +26,7 @@ OPTIONS = {
     "train": {
         "--dataset": "digits", "--hidden": "4", "--activation": "relu", "--loss": "mean_squared_error",
         "--optimizer": "sgd", "--learning-rate": "0.1", "--schedule": "constant", "--warmup": "1",
-        "--batch-size": "50", "--preset": "lecture", "--on-nan": "rewind", "--hold-out": "10",
+        "--batch-size": "50", "--preset": "lecture", "--hold-out": "10",
         "--blocks": "2", "--worker-timeout": "5",
         "--epochs": "1", "--seed": "3", "--limit": "60", "--backend": "numpy", "--device": "cpu",
         "--dtype": "float64", "--precision": "float32", "--checkpoint-every": "9", "--keep": "2",

@@ -21,8 +21,8 @@ DEFAULTS = {
         **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
         "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
         "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
-        "mixed": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
-        "keep": 3, "on_nan": "stop", "quiet": False,
+        "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
+        "keep": 3, "quiet": False,
     }),
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
                          "calibration": None}),
@@ -43,14 +43,14 @@ DEFAULTS = {
 # (command, arguments, options).
 GIVEN_OPTIONS = [
     ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
-     "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 --mixed "
-     "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --on-nan rewind --quiet "
+     "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 "
+     "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --quiet "
      "--dataset d --data-dir e --backend b --device c --dtype float64 --precision tf32 --graphs --threads 13 "
      "--require-backend",
      {"preset": "p", "hidden": [3, 4], "activation": "tanh", "loss": "l", "optimizer": "sgd",
       "learning_rate": 2.0, "schedule": "s", "warmup": 5, "batch_size": 6, "epochs": 7, "seed": 8, "limit": 9,
-      "hold_out": 10, "blocks": 2, "mixed": True, "worker_timeout": 3.0, "run_dir": "r", "resume": "q",
-      "checkpoint_every": 11, "keep": 12, "on_nan": "rewind", "quiet": True, "dataset": "d", "data_dir": "e",
+      "hold_out": 10, "blocks": 2, "worker_timeout": 3.0, "run_dir": "r", "resume": "q",
+      "checkpoint_every": 11, "keep": 12, "quiet": True, "dataset": "d", "data_dir": "e",
       "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
       "require_backend": True}),
     ("train", "--hidden", {"hidden": []}),
@@ -99,7 +99,7 @@ def test_train_distinguishes_given_options_from_defaults(options, monkeypatch):
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("train", "--on-nan other"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
+    [("train", "--warmup x"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
      ("find_anomalies", "x")],
 )  # fmt: skip
 def test_rejects_unknown_arguments(command, words, options, capsys):

@@ -14,7 +14,7 @@ from planned_runs import SMOOTH, assert_nonfinite_spreads, assert_same_results
 
 from backends.cupy import compilation, update
 from dnn import Dense
-from dnn.commands import train
+from dnn.commands import train_options
 from dnn.commands.model import build_model
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -113,7 +113,7 @@ def test_an_update_of_the_lecture_network_takes_5_launches(monkeypatch):
     """With train.py's own metrics and schedule, on noise of MNIST's shape; the hidden layers are narrower."""
     x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
     data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
-    asked = train.make_parser().parse_args(["--hidden", "50", "50"])
+    asked = train_options.make_parser().parse_args(["--hidden", "50", "50"])
     model = build_model(asked, make_backend(), data, len(x))
     started = count_launches(monkeypatch)
     batches = Batches(model, model.input_pipeline.validate(x, y), asked.batch_size)

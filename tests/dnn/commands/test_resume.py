@@ -2,16 +2,20 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS, others_slow
 
+from dnn import load_model
 from dnn.callbacks import StopOnSignal
+from dnn.callbacks.training_checkpoint import read_state
 
 TRAINING = [
     "--dataset",
@@ -143,15 +147,34 @@ def test_short_fault_injection_run():
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-def test_on_nan_rewinds_with_a_smaller_rate(tmp_path):
-    result = run_here("train", *TRAINING, *DIVERGENCE, "--on-nan", "rewind", "--run-dir", tmp_path / "run")
-    assert_refused(result, "training diverged")  # a thirty-second of this rate is still too high
-    assert re.findall(r"going back to the start with (\S+) of the rate", result.stderr) == [
-        "0.5", "0.25", "0.125", "0.0625", "0.03125",
-    ]  # fmt: skip
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["rate_factor"] == 0.5**5
-    assert config["optimizer_settings"]["learning_rate"]["rate"] == 1e20 * 0.5**5
+def test_a_diverged_training_continues_with_the_printed_command(tmp_path):
+    result = run_here("train", *TRAINING, *DIVERGENCE, "--run-dir", tmp_path / "run")
+    assert_refused(result, "training diverged", "use a smaller learning rate, as in: ")
+    command = shlex.split(result.stderr.strip().rpartition("as in: ")[2])
+    assert command[1:] == ["--resume", str(tmp_path / "run"), "--learning-rate", "5e+19"]
+    assert run_here("train", *command[1:-1], "0.01").returncode == 0
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] > 0.2
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant"])
+def test_a_run_is_resumed_with_another_rate(schedule, tmp_path):
+    """A rate of 0 leaves the weights as they were saved after the first epoch."""
+    folder = tmp_path / "run"
+    words = "--dataset", "digits", "--hidden", "16", "--epochs", "3", "--schedule", schedule, "--keep", "9"
+    assert run_here("train", *words, "--run-dir", folder).returncode == 0
+    (folder / "result.json").unlink()
+    for later in (*folder.glob("state-00003-*"), *folder.glob("state-00004-*")):
+        later.unlink()
+    (state,) = folder.glob("state-*")
+    saved = read_state(state).arrays["value dense_1.W"]
+    result = run_here("train", "--resume", folder, "--learning-rate", "0")
+    assert "from epoch 2, update 0" in result.stdout
+    np.testing.assert_array_equal(
+        load_model(folder / "model.safetensors").parameters.to_host()["dense_1.W"], saved
+    )
+    config = json.loads((folder / "config.json").read_text())
+    assert config["learning_rate"] == 0.0
+    assert config["optimizer_settings"]["learning_rate"]["name"] == schedule
 
 
 def test_a_run_without_a_state_restarts(tmp_path, reference):

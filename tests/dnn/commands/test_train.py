@@ -11,7 +11,7 @@ import pytest
 from helpers import NUMPY, build_network, input_error
 
 from dnn import SGD, Dense, LinearDecay
-from dnn.commands import train
+from dnn.commands import train, train_options
 from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import Run, evaluate_held_out, target_lines
@@ -27,7 +27,7 @@ def parse_words(monkeypatch):
 
     def of(*words):
         monkeypatch.setattr(sys, "argv", ["train.py", *map(str, words)])
-        return train.parse()
+        return train_options.parse()
 
     return of
 
@@ -42,13 +42,15 @@ def make_data(n=25):
 
 
 def test_a_preset_sets_options_that_were_not_given(parse_words):
-    options = train.apply_preset(parse_words("--preset", "quick"))
+    options = train_options.apply_preset(parse_words("--preset", "quick"))
     assert (options.epochs, options.batch_size) == (PRESETS["quick"].epochs, PRESETS["quick"].batch_size)
     assert (options.epochs, options.batch_size) != (10, 100)
-    options = train.apply_preset(parse_words("--preset", "quick", "--epochs", 10, "--batch-size", 100))
+    options = train_options.apply_preset(
+        parse_words("--preset", "quick", "--epochs", 10, "--batch-size", 100)
+    )
     assert (options.epochs, options.batch_size) == (10, 100)
     with input_error("did you mean 'quick'"):
-        train.apply_preset(parse_words("--preset", "quik"))
+        train_options.apply_preset(parse_words("--preset", "quik"))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_a_preset_sets_options_that_were_not_given(parse_words):
 )  # fmt: skip
 def test_rejects_options_that_a_preset_sets(parse_words, words):
     with input_error(f"^{words[0]} was given with --preset"):
-        train.apply_preset(parse_words("--preset", "quick", *words))
+        train_options.apply_preset(parse_words("--preset", "quick", *words))
 
 
 def test_build_model(parse_words):
@@ -113,11 +115,10 @@ def test_evaluate_held_out():
 @pytest.mark.parametrize(
     ("name", "default", "fitting", "others"),
     [
-        ("on_nan", "stop", ["stop", "rewind"], ["", None, 1]),
         ("hidden", [500, 500], [[], [1, 2]], [None, 1, "1", [True], [1.0]]),
         ("epochs", 10, [1], [None, True, 1.0, "1"]),
         ("worker_timeout", 120.0, [1, 1.5], [None, True, "1"]),
-        ("mixed", False, [True], [None, 1, 0]),
+        ("graphs", False, [True], [None, 1, 0]),
         ("loss", "mse", ["x"], [None, 1]),
         ("preset", None, [None, "best"], [1, True]),
         ("learning_rate", None, [None, 1, 0.5], ["1", True]),
@@ -127,16 +128,21 @@ def test_evaluate_held_out():
         ("threads", None, [None, 1], ["1", 1.0]),
     ],
 )
-def test_is_option_value(name, default, fitting, others):
-    assert [train.is_option_value(name, value, default) for value in fitting] == [True] * len(fitting)
-    assert [train.is_option_value(name, value, default) for value in others] == [False] * len(others)
+def test_is_option_value(name, default, fitting, others, parse_words):
+    kind = parse_words().types[name]
+    for values, expected in ((fitting, True), (others, False)):
+        assert {train_options.is_option_value(value, default, kind) for value in values} == {expected}
+
+
+def test_the_table_has_every_option(parse_words):
+    assert set(train_options.OPTIONS) == set(parse_words().defaults)
 
 
 @pytest.fixture
 def run(parse_words, tmp_path):
     """Return the folder of a run that was started."""
     config = {**parse_words().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
-              "keep": 9, "quiet": True, "data_dir": "/elsewhere", "mixed": True, "run_dir": "x",
+              "keep": 9, "quiet": True, "data_dir": "/elsewhere", "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
@@ -144,21 +150,21 @@ def run(parse_words, tmp_path):
 
 def merge_options(given):
     """Return the merged options of a command line with --resume."""
-    return train.merge_options(given, read_unfinished(Path(given.options.resume)))
+    return train_options.merge_options(given, read_unfinished(Path(given.options.resume)))
 
 
 def test_resumed_options_are_overridden_by_the_command_line(parse_words, run):
     options = merge_options(parse_words("--resume", run, "--keep", 5))
     assert (options.keep, options.hidden, options.epochs, options.backend) == (5, [7], 4, "torch")
-    assert (options.quiet, options.data_dir, options.mixed, options.run_dir) == (False, None, False, None)
+    assert (options.quiet, options.data_dir, options.run_dir) == (False, None, None)
     assert (options.worker_timeout, options.seed, options.resume) == (120.0, 0, str(run))
 
 
 ALLOWED = ("--backend b", "--device c", "--require-backend", "--precision p", "--graphs", "--threads 1",
-        "--data-dir d", "--quiet", "--checkpoint-every 1", "--keep 1", "--on-nan rewind", "--mixed",
+        "--data-dir d", "--quiet", "--checkpoint-every 1", "--keep 1", "--learning-rate 1",
         "--worker-timeout 1")  # fmt: skip
-REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--learning-rate 1",
-            "--schedule s", "--warmup 1", "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
+REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--schedule s",
+             "--warmup 1", "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
             "--hold-out 1", "--blocks 2", "--run-dir r", "--dtype float64", "--dataset d")  # fmt: skip
 
 
@@ -173,6 +179,13 @@ def test_options_allowed_with_resume(parse_words, run, words):
 def test_rejects_other_options_with_resume(parse_words, run, words):
     with input_error(f"^{words.split()[0]} was given with --resume"):
         merge_options(parse_words("--resume", run, *words.split()))
+
+
+def test_the_rate_of_a_preset_stays(parse_words, run):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "preset": "quick"}))
+    with input_error("--learning-rate was given with --resume of a run with --preset"):
+        merge_options(parse_words("--resume", run, "--learning-rate", 0.1))
 
 
 def test_rejects_runs_that_cannot_be_resumed(parse_words, run):

@@ -70,7 +70,7 @@ def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatc
     made = Workers.from_environment()
     assert found == joined
     assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
-    assert (made.is_first, made.mixed, made.timeout) == (made.rank == 0, False, 120.0)
+    assert (made.is_first, made.timeout) == (made.rank == 0, 120.0)
 
 
 def test_a_port_of_another_program_ends_within_the_timeout(monkeypatch):

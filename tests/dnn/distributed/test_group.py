@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, assert_close, build_network, others_slow
+from helpers import NUMPY, NUMPY64, build_network, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -57,7 +57,7 @@ def run(folder, work, size, **more):
         rank = int(os.environ.get("RANK", 0))
         time.sleep(more.get("delays", {}).get(rank, 0.0))
         try:
-            workers = Workers.from_environment(timeout=more.get("timeout", 300.0), mixed="mixed" in more)
+            workers = Workers.from_environment(timeout=more.get("timeout", 300.0))
             found = work(workers)
         except InputError as error:
             found = f"{type(error).__name__}: {error}"
@@ -104,27 +104,14 @@ def test_one_two_four_and_eight_workers_have_the_same_bits(backend, tmp_path):
     assert_same_bits(tmp_path, train_model(backend), (2, 4, 8))
 
 
-def test_reproducible_workers_have_the_same_bits_on_different_backends(tmp_path):
-    def open_reproducible(rank):
-        return get_backend(("numpy", "torch")[rank % 2], precision="reproducible")
-
-    assert_same_bits(tmp_path, train_model(open_reproducible), (2, 4), mixed=True)
-
-
 def test_batch_normalization_has_the_same_bits(tmp_path):
     assert_same_bits(tmp_path, train_model("numpy", normalised=True, n=48), [4])
 
 
-def test_backends_differ_only_if_mixed_and_then_agree(tmp_path):
+def test_workers_with_different_backends_are_refused(tmp_path):
     work = train_model(lambda rank: ("numpy", "torch")[rank])
     for said in run(tmp_path, work, 2):
         assert said.startswith("WorkerError: worker 1 differs in ")
-        assert "(or --mixed)" in said
-    alone = train_model("numpy")(Workers())
-    for bits, history in run(tmp_path, work, 2, mixed=True):
-        a, b = (np.frombuffer(bytes.fromhex(text), np.float32) for text in (bits, alone[0]))
-        assert_close(a, b, 1e-5)
-        np.testing.assert_allclose(history["loss"], alone[1]["loss"], rtol=1e-5)
 
 
 def train_synchronised(workers, backend):
@@ -162,12 +149,10 @@ def train_synchronised(workers, backend):
     return found
 
 
-def test_mixed_workers_hold_level_3_as_a_pure_run_does(tmp_path):
-    pure = train_synchronised(Workers(), "numpy")
-    for found in run(tmp_path, lambda w: train_synchronised(w, ("numpy", "torch")[w.rank]), 2, mixed=True):
+def test_workers_hold_level_3(tmp_path):
+    for found in run(tmp_path, lambda workers: train_synchronised(workers, "numpy"), 2):
         assert 0.0 < max(found) <= 1.0
-        assert len(found) == len(pure) == 8
-    assert max(pure) <= 1.0
+        assert len(found) == 8
 
 
 def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
@@ -188,7 +173,6 @@ def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
     ]:
         found = run(tmp_path, work, size)
         assert all(said.startswith(words) for said in found), found
-        assert not any("--mixed" in said for said in found)
 
 
 def test_names_a_worker_that_does_not_arrive(tmp_path):

@@ -1,0 +1,155 @@
+"""The options of train.py: the parser, presets, and which options a resumed run takes from where."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from backends import InputError
+from dnn.commands import command_line
+from dnn.commands.options import add_backend_arguments, add_data_arguments
+from dnn.commands.presets import PRESETS
+from dnn.validation.settings import look_up
+
+
+@dataclass(frozen=True)
+class Option:
+    """How an option behaves besides its type and default, which the parser knows.
+
+    Args:
+        resumable: whether it may be given with --resume. Otherwise it is read from the run's config.json.
+        recorded: whether config.json contains it. An option of one call is not recorded.
+        stored: whether a resumed run reads it from config.json: not where that decides which files are read.
+        in_preset: whether a preset sets it.
+    """
+
+    resumable: bool = False
+    recorded: bool = True
+    stored: bool = True
+    in_preset: bool = False
+
+
+_OF_THE_RUN = Option()
+_OF_THE_MACHINE = Option(resumable=True)
+_OF_THE_PRESET = Option(in_preset=True)
+_OF_THE_CALL = Option(resumable=True, recorded=False, stored=False)
+OPTIONS = {
+    "dataset": _OF_THE_RUN, "data_dir": Option(resumable=True, stored=False), "preset": _OF_THE_RUN,
+    "hidden": _OF_THE_PRESET, "activation": _OF_THE_PRESET, "loss": _OF_THE_PRESET,
+    "optimizer": _OF_THE_PRESET, "learning_rate": Option(resumable=True, in_preset=True),
+    "schedule": _OF_THE_PRESET, "warmup": _OF_THE_PRESET, "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
+    "seed": _OF_THE_RUN, "limit": _OF_THE_RUN, "hold_out": _OF_THE_RUN, "dtype": _OF_THE_RUN,
+    "blocks": _OF_THE_RUN, "backend": _OF_THE_MACHINE, "device": _OF_THE_MACHINE,
+    "precision": _OF_THE_MACHINE, "graphs": _OF_THE_MACHINE, "threads": _OF_THE_MACHINE,
+    "require_backend": _OF_THE_MACHINE, "checkpoint_every": _OF_THE_MACHINE, "keep": _OF_THE_MACHINE,
+    "worker_timeout": _OF_THE_CALL, "quiet": _OF_THE_CALL, "resume": _OF_THE_CALL,
+    "run_dir": Option(recorded=False, stored=False),
+}  # fmt: skip
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = command_line.Parser(
+        description=__doc__,
+        epilog="Ctrl-C, SIGTERM and SIGHUP save the training and print how to resume it (exit code 128 plus "
+        "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
+        "Example: train.py --epochs 5 --seed 1",
+    )
+    add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
+    add = parser.add_argument_group("network and training").add_argument
+    presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
+    add("--preset", metavar="NAME", help=presets)
+    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
+    add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
+    add("--loss", default="categorical_crossentropy", help="default: %(default)s")
+    add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
+    add("--learning-rate", type=float, help="default: the optimizer's default")
+    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
+    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
+    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
+    add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
+    add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
+    add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")
+    add("--limit", type=int, metavar="N", help="train on the first N images only")
+    held = "hold out the last N training images, and use them to calibrate a confidence threshold"
+    add("--hold-out", type=int, default=0, metavar="N", help=held)
+    add_backend_arguments(parser)
+    add = parser.add_argument_group("workers (docs/workers.md)").add_argument
+    cut = "split each batch into B blocks, a power of two, for threads and for the workers of torchrun"
+    add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
+    late = "end the run if a worker does not answer within this time (default: %(default)s)"
+    add("--worker-timeout", type=float, default=120.0, metavar="SECONDS", help=late)
+    add = parser.add_argument_group("saving and resuming").add_argument
+    add("--run-dir", metavar="DIR", help="new run folder (default: runs/DATE-BACKEND)")
+    change = "backend options, --data-dir, --learning-rate and options of this group may be changed"
+    add("--resume", metavar="RUN", help=f"continue this run folder with its saved options; {change}")
+    add("--checkpoint-every", type=int, metavar="N", help="also save every N updates (default: every epoch)")
+    add("--keep", type=int, default=3, help="number of saved states besides the best (default: 3)")
+    add("--quiet", action="store_true", help="print only the last line")
+    return parser
+
+
+@dataclass
+class ParsedOptions:
+    """The parsed command line."""
+
+    options: argparse.Namespace
+    defaults: dict[str, Any]  # option -> its default
+    types: dict[str, type]  # option -> type of its value, or of each value of a list
+    given: set[str]  # options that the command line contains
+
+
+def parse() -> ParsedOptions:
+    parser = make_parser()
+    defaults = vars(parser.parse_args([]))
+    absent = object()
+    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
+    given = {name for name, value in vars(options).items() if value is not absent}
+    merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
+    types = {name: str if value is None else type(value) for name, value in defaults.items()}
+    types |= {action.dest: action.type for action in parser._actions if action.type is not None}
+    return ParsedOptions(argparse.Namespace(**merged), defaults, types, given)
+
+
+def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
+    """Return the options, with the preset's epochs and batch size unless the command line sets them.
+
+    Raises InputError: the preset is unknown, or an option was given that the preset sets.
+    """
+    options = parsed.options
+    if options.preset is not None:
+        preset = look_up("preset", options.preset, PRESETS)
+        if doubled := sorted(name for name in parsed.given if OPTIONS[name].in_preset):
+            option = doubled[0].replace("_", "-")
+            raise InputError(f"--{option} was given with --preset, which sets it", cure="remove one of them")
+        for name in sorted({"epochs", "batch_size"} - parsed.given):
+            setattr(options, name, getattr(preset, name))
+    return options
+
+
+def is_option_value(value: Any, default: Any, kind: type) -> bool:
+    """Return whether a value from config.json is one that the command line could produce."""
+    if isinstance(default, list):
+        return isinstance(value, list) and all(type(part) is kind for part in value)
+    if value is None:
+        return default is None
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Namespace:
+    """Return the options of a resumed run: those of config.json, overridden by the command line.
+
+    Raises InputError: an option was given that --resume does not allow, or config.json lacks one.
+    """
+    if refused := sorted(name for name in parsed.given if not OPTIONS[name].resumable):
+        option = refused[0].replace("_", "-")
+        raise InputError(f"--{option} was given with --resume", "only backend and saving options")
+    merged = {**vars(parsed.options)}
+    stored = {name for name, option in OPTIONS.items() if option.stored}
+    for name in sorted(stored - parsed.given):
+        if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
+            file = f"{parsed.options.resume}/config.json"
+            raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")
+        merged[name] = config[name]
+    if merged["preset"] is not None and "learning_rate" in parsed.given:
+        got = "--learning-rate was given with --resume of a run with --preset, which sets it"
+        raise InputError(got, cure="leave it out, or start a new run with options of your own")
+    return argparse.Namespace(**merged)
