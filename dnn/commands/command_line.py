@@ -6,6 +6,7 @@ import difflib
 import io
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
 from backends.errors import one_line, short_repr
+from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import silence
 from dnn.validation.settings import look_up
@@ -119,8 +121,13 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may hold bytes that are not text. stderr escapes them by default.
         sys.stdout.reconfigure(errors="backslashreplace")
+    earlier = running_calls()
     with _log_on_stderr():
         code = _exit_code(work, parse)
+    if running_calls() - earlier:  # they could abort Python's own exit
+        with contextlib.suppress(OSError):
+            print(end="", flush=True)
+        os._exit(code or 0)
     sys.exit(code)
 
 

@@ -5,6 +5,7 @@ vectors over gloo (host memory) or NCCL (CUDA). torch.distributed is imported on
 variables are set.
 """
 
+import atexit
 import operator
 import os
 import time
@@ -77,12 +78,13 @@ class Workers:
         return self.rank == 0
 
     def _join(self) -> None:
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # its warnings print C++ frames
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its errors are raised too, and reported here
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
         if not dist.is_available():
             raise InputError("workers need torch.distributed, expected a torch that was built with it")
         self._dist = dist
+        atexit.register(_leave_group)
         limit = timedelta(seconds=self.timeout)
         wait = self.timeout + GRACE_SECONDS
         host = os.environ["MASTER_ADDR"]
@@ -248,6 +250,18 @@ class Workers:
             call_within(GRACE_SECONDS, self._dist.destroy_process_group)
         missing = self._find_absent("waits", GRACE_SECONDS)
         return missing, self._store.check(["late"])
+
+
+def _leave_group() -> None:
+    """End the threads of torch.distributed while Python still runs.
+
+    A thread of gloo drops the tensors of a sum after the sum was reported as finished, and needs the GIL for
+    it. If Python finalised meanwhile, the process would abort, see ``running_calls``.
+    """
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _format_ranks(ranks: list[int]) -> str:
