@@ -99,6 +99,28 @@ def reraise(
         ) from None
 
 
+@contextmanager
+def report_unavailable(backend: str, cure: str = "", kinds: type[Exception] = Exception) -> Iterator[None]:
+    """Turn these errors of a backend's import or creation into BackendUnavailable, with this cure.
+
+    Without a cure, an ImportError has the pip command that mends it.
+    """
+    try:
+        yield
+    except (InputError, BackendUnavailable):
+        raise
+    except kinds as error:
+        why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
+        if not cure and isinstance(error, ModuleNotFoundError) and error.name:
+            package = error.name.partition(".")[0].replace("_", "-")
+            missing = f"{package} is not installed"
+            why = missing if package == backend else f"backend {backend!r} cannot run: {missing}"
+            cure = f"pip install {package}"
+        elif not cure and isinstance(error, ImportError):  # broken files, or versions that do not fit
+            cure = f"pip install --force-reinstall {backend}"
+        raise BackendUnavailable(f"{why}; {cure}".removesuffix("; ")) from error
+
+
 def unknown_name_error(argument: str, name: object, known: Iterable[str]) -> UnknownName:
     """Return the error for an unknown name; it lists the known names and suggests the closest.
 

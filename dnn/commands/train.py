@@ -216,6 +216,9 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     backend = open_own_backend(options, workers)
     options.epochs = positive_integer("epochs", options.epochs)
     options.batch_size = positive_integer("batch_size", options.batch_size)
+    positive_integer("keep", options.keep)
+    if options.checkpoint_every is not None:
+        positive_integer("checkpoint_every", options.checkpoint_every)
     if state is not None:
         require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
