@@ -42,6 +42,11 @@ def install_command(extra: str) -> str:
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
 
 
+def replace_torch_command(extra: str) -> str:
+    """Return the command that replaces a torch that an extra would keep, such as a CPU build."""
+    return f"pip uninstall -y torch torchvision && {install_command(extra)}"
+
+
 def one_line(message: object) -> str:
     """Return a message on one line; a very long one is cut in the middle."""
     text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()

@@ -134,6 +134,7 @@ def test_other_command_lines_exist(command):
     else:
         assert (program, arguments[:2]) in (
             ("pip", ["install", arguments[1]]),
+            ("pip", ["uninstall", "-y"]),
             ("python", ["-m", "venv"]),
             ("python", ["-m", "pytest"]),
         )
