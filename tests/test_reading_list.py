@@ -8,7 +8,8 @@ import re
 import pytest
 from documents import PROJECT, ROOT, reading_list
 
-SPINE_LINES = 2300
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+SPINE_LINES = 2400
 NEED_NOT_BE_OPENED = {
     "backends": "re-exports names",
     "backends.processor": "name of the processor, and whether a GPU driver is installed",
@@ -71,7 +72,11 @@ def test_reading_list_order():
     assert [name for name in names if name in stops] == list(stops)
     assert len(files) == len(set(files))
     library = [ROOT / file for file in files[2:]]
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library) <= SPINE_LINES
+    n_lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library)
+    assert n_lines <= SPINE_LINES, (
+        f"{n_lines} lines: change SPINE_LINES, and its number in docs/architecture.md"
+    )
+    assert f"fewer than {SPINE_LINES:,}\nlines" in PAGE
 
 
 @pytest.mark.parametrize("name", [name for name in reading_list() if name.endswith(".py")])
@@ -84,7 +89,6 @@ def test_reading_list_is_self_contained(name):
             assert {module, f"{module.rpartition('.')[0]}."} & NEED_NOT_BE_OPENED.keys(), module
 
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 RANKS = [set(rank.split(" : ")) for rank in PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]]
 """The modules of dnn as import-linter orders them, the highest first."""
 
