@@ -9,7 +9,7 @@ from math import exp, expm1, inf, isinf, log1p, nan, pi, sqrt, tanh
 
 import numpy as np
 import pytest
-from helpers import BACKENDS, assert_listed, both_dtypes
+from helpers import BACKENDS, both_dtypes
 
 from backends.reference import ACTIVATIONS
 
@@ -56,7 +56,7 @@ def numbers(dtype):
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("kind", [kind for kind in ACTIVATIONS if kind != "softmax"])
 def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
-    assert_listed("EXACT in tests/backends/test_extremes.py", {*EXACT, "softmax"}, ACTIVATIONS)
+    assert kind in EXACT, f"add {kind} to EXACT in tests/backends/test_extremes.py"
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     for copies in (1, 16):  # scalar and vectorized code
         x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])

@@ -112,7 +112,7 @@ def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind)
     found = contender.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy.copy())])
     y, dz = found["y"], found["dx"]
     z_ = torch.tensor(z, requires_grad=True)
-    assert_listed("TORCH in tests/dnn/test_outsiders.py", TORCH, ACTIVATIONS)
+    assert kind in TORCH, f"add {kind} to TORCH in tests/dnn/test_outsiders.py"
     y_ = TORCH[kind](z_)
     y_.backward(torch.tensor(dy))
     np.testing.assert_allclose(y, y_.detach().numpy(), rtol=1e-12, atol=1e-15)
