@@ -12,6 +12,8 @@ ARGS    ?=
 CUDA    ?= $(shell $(PYTHON) -I backends/nvidia.py)
 COMMA   := ,
 EXTRAS  := fast$(if $(filter auto cupy torch,$(BACKEND)),$(addprefix $(COMMA),$(CUDA)))
+# pip before 24.0 cannot resolve every extra. Without --quiet, pip shows the progress of a download of minutes.
+INSTALL := $(VENV)/bin/python -m pip install --quiet 'pip>=24' && $(VENV)/bin/python -m pip install
 
 .PHONY: train test docs clean
 
@@ -31,15 +33,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	$(INSTALL) --editable '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml array-agreement/pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[test]' --editable './array-agreement[test]'
+	$(INSTALL) --editable '.[test]' --editable './array-agreement[test]'
 	touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[docs]'
+	$(INSTALL) --editable '.[docs]'
 	touch $@
 
 clean:

@@ -4,7 +4,9 @@
 
 Each extra is resolved in a fresh environment and over today's torch: an environment with the metadata of the
 packages that a plain install brings today, as if they were installed. Only metadata is downloaded. Exit code
-1: an extra is missing, two toolkits or two CuPys would be installed, or the toolkit does not match torch.
+1: an extra is missing, two toolkits or two CuPys would be installed, the toolkit does not match torch, or pip
+tries more than three versions of torch. Older pip downloads a whole wheel for each: raise the bound of the
+toolkit in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -78,6 +80,9 @@ def find_faults(extra: str, found: dict[str, str], after: dict[str, str], output
     """
     cuda = EXTRA_CUDA_VERSIONS[extra]
     problems = [line.strip() for line in output.splitlines() if "does not provide the extra" in line]
+    tried = sorted(set(re.findall(r"torch-([\d.]+)-cp", output)))
+    if len(tried) > 3:
+        problems.append(f"pip tries torch {', '.join(tried)}")
     cupys = [f"{n} {v}" for n, v in after.items() if n.startswith("cupy")]
     if len(cupys) != 1 or int(cupys[0].split()[1].split(".")[0]) < 14:
         problems.append(f"CuPy: {cupys}, expected one of version 14 or newer")

@@ -42,6 +42,11 @@ def install_command(extra: str) -> str:
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
 
 
+def replace_torch_command(extra: str) -> str:
+    """Return the command that replaces a torch that an extra would keep, such as a CPU build."""
+    return f"pip uninstall -y torch torchvision && {install_command(extra)}"
+
+
 def one_line(message: object) -> str:
     """Return a message on one line; a very long one is cut in the middle."""
     text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
@@ -97,6 +102,28 @@ def reraise(
         raise error_type(
             f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure
         ) from None
+
+
+@contextmanager
+def report_unavailable(backend: str, cure: str = "", kinds: type[Exception] = Exception) -> Iterator[None]:
+    """Turn these errors of a backend's import or creation into BackendUnavailable, with this cure.
+
+    Without a cure, an ImportError has the pip command that mends it.
+    """
+    try:
+        yield
+    except (InputError, BackendUnavailable):
+        raise
+    except kinds as error:
+        why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
+        if not cure and isinstance(error, ModuleNotFoundError) and error.name:
+            package = error.name.partition(".")[0].replace("_", "-")
+            missing = f"{package} is not installed"
+            why = missing if package == backend else f"backend {backend!r} cannot run: {missing}"
+            cure = f"pip install {package}"
+        elif not cure and isinstance(error, ImportError):  # broken files, or versions that do not fit
+            cure = f"pip install --force-reinstall {backend}"
+        raise BackendUnavailable(f"{why}; {cure}".removesuffix("; ")) from error
 
 
 def unknown_name_error(argument: str, name: object, known: Iterable[str]) -> UnknownName:

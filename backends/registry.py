@@ -10,12 +10,19 @@ from typing import Any
 
 from backends.backend import Backend
 from backends.dispatch import FLOAT_DTYPES
-from backends.errors import BackendUnavailable, InputError, short_repr, shorten, unknown_name_error
+from backends.errors import (
+    BackendUnavailable,
+    InputError,
+    report_unavailable,
+    short_repr,
+    unknown_name_error,
+)
 from backends.processor import has_gpu_driver
 from backends.reproducible import make_reproducible
 from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
+REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the function that it names"
 Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
 PRECISIONS = ("float32", "tf32", "reproducible")
 
@@ -37,17 +44,14 @@ GPU_NAMES = ("cuda", "gpu", "nvidia")
 def _factory(name: str) -> Factory:
     """Return the backend's factory; raises BackendUnavailable if it cannot be imported."""
     if isinstance(name, str) and name in _BUILT_IN:
-        try:
+        with report_unavailable(name):  # numba raises many types if its environment variables are wrong
             factory: Factory = importlib.import_module(_BUILT_IN[name]).make
-        except Exception as error:  # numba raises many types if its environment variables are wrong
-            missing = isinstance(error, ModuleNotFoundError) and error.name == name
-            why = f"{name} is not installed" if missing else f"backend {name!r} cannot run ({shorten(error)})"
-            raise BackendUnavailable(f"{why}; pip install {name}") from None
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            registered: Factory = point.load()
-            return registered
+            with report_unavailable(name, REGISTRATION_CURE):
+                factory = point.load()
+            return factory
     if isinstance(name, str) and name.lower() in GPU_NAMES:
         cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
         raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
@@ -129,13 +133,19 @@ def get_backend(
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
-    for setting in extra.keys() - inspect.signature(factory).parameters.keys():
-        why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
-        raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
-    backend = factory(device, dtype, fused, **extra)
+    built_in = name in _BUILT_IN
+    cure, kinds = ("", ImportError) if built_in else (REGISTRATION_CURE, Exception)
+    with report_unavailable(name, cure, kinds):
+        for setting in extra.keys() - inspect.signature(factory).parameters.keys():
+            why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
+            raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
+        backend = factory(device, dtype, fused, **extra)
+        if not isinstance(backend, Backend) or backend.dtype_name != dtype:
+            made = f"{type(backend).__name__} with dtype {getattr(backend, 'dtype_name', None)!r}"
+            raise TypeError(f"it returned a {made}, expected a Backend with dtype {dtype!r}")
     if precision == "reproducible":
         backend = make_reproducible(backend)
-    if name not in _BUILT_IN or backend.device_type != "cpu":
+    if not built_in or backend.device_type != "cpu":
         run_smoke_test(backend)
     return backend if threads is None else backend.with_threads(threads)
 

@@ -12,9 +12,11 @@ def run_smoke_test(backend: Backend) -> None:
 
     Raises BackendUnavailable: an operation failed or gave a wrong result; the message ends with ``CURE``.
     """
-    trying = "writing into a view of an array"
+    trying = "an array of its dtype"
     try:
         flat = backend.zeros(6)  # laid out as a model's parameters: W, then b
+        _expect(str(backend.to_host(flat).dtype), backend.dtype_name)
+        trying = "writing into a view of an array"
         W = backend.view(flat[0:4], (2, 2))
         b = flat[4:6]
         W[...] = 1.0

@@ -20,6 +20,9 @@ BACKENDS = ("numpy", "numba", "torch", "strict", "strict:device1", "cupy", "torc
 NUMPY = get_backend("numpy")
 NUMPY64 = get_backend("numpy", dtype="float64")
 
+NOT_IN_TORCH = {"GaussianNoise"}
+"""Names of layers, activations, losses and optimizers without a counterpart in torch."""
+
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -83,6 +86,13 @@ def assert_same_training(one, other, history, other_history):
 def input_error(match: str) -> AbstractContextManager[pytest.ExceptionInfo[InputError]]:
     """Return a context that expects an InputError with a message that matches."""
     return pytest.raises(InputError, match=match)
+
+
+def assert_listed(where: str, listed: Iterable[str], known: Iterable[str]) -> None:
+    """Assert that a list of CONTRIBUTING.md has exactly the known names; the message says where it is."""
+    missing, unknown = (sorted({*a} - {*b}) for a, b in ((known, listed), (listed, known)))
+    assert not missing, f"add {', '.join(missing)} to {where}"
+    assert not unknown, f"remove {', '.join(unknown)} from {where}: the library has no such name"
 
 
 def others_slow(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:

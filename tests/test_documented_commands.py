@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_lines import SCRIPTS, run_here, serving
 from documents import DOCUMENTS, NAMES, OTHER_LINES, PROJECT, ROOT, SCRIPT_LINES
-from helpers import others_slow
+from helpers import assert_listed, others_slow
 from PIL import Image
 from small_sets import small_set, write_raw_files
 
@@ -95,7 +95,7 @@ def test_command_lines_run(command, place, monkeypatch):
 
 
 def test_every_shortened_command_is_documented():
-    assert set(SMALL) == set(SCRIPT_LINES)
+    assert_listed("SMALL in tests/test_documented_commands.py", SMALL, SCRIPT_LINES)
 
 
 def test_make_train_installs_numba():
@@ -134,6 +134,7 @@ def test_other_command_lines_exist(command):
     else:
         assert (program, arguments[:2]) in (
             ("pip", ["install", arguments[1]]),
+            ("pip", ["uninstall", "-y"]),
             ("python", ["-m", "venv"]),
             ("python", ["-m", "pytest"]),
         )

@@ -8,6 +8,11 @@ from collections import Counter
 
 import pytest
 from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks, blocks_of, find_numbers
+from helpers import assert_listed
+
+from backends.reference import ACTIVATIONS
+from dnn.layers import LAYERS
+from dnn.optimizers import OPTIMIZERS
 
 README_LINES = 150
 ENTRY_POINT_GROUPS = ("dnn.backends",)
@@ -69,6 +74,13 @@ def test_lines_are_short(document):
     text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
     long = [line for line in text.splitlines() if len(line) >= 120 and not line.startswith("|")]
     assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
+
+
+def test_parts_are_in_the_guide():
+    """Layers, optimizers and activations, by their names in programs."""
+    words = re.findall(r"\w+", (ROOT / "docs" / "guide" / "parts.md").read_text(encoding="utf-8"))
+    parts = {*LAYERS, *ACTIVATIONS, *(rule.__name__ for rule in OPTIMIZERS.values())}
+    assert_listed("docs/guide/parts.md", parts & {*words}, parts)
 
 
 def test_both_readmes_have_the_same_numbers():

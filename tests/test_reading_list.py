@@ -1,13 +1,15 @@
-"""The reading list of docs/architecture.md: its order, its length, and that it is complete."""
+"""docs/architecture.md: its reading list is complete; its diagram and lists name the existing modules."""
 
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
-from documents import ROOT, reading_list
+from documents import PROJECT, ROOT, reading_list
 
-SPINE_LINES = 2300
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+SPINE_LINES = 2400
 NEED_NOT_BE_OPENED = {
     "backends": "re-exports names",
     "backends.processor": "name of the processor, and whether a GPU driver is installed",
@@ -71,7 +73,11 @@ def test_reading_list_order():
     assert [name for name in names if name in stops] == list(stops)
     assert len(files) == len(set(files))
     library = [ROOT / file for file in files[2:]]
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library) <= SPINE_LINES
+    n_lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library)
+    assert n_lines <= SPINE_LINES, (
+        f"{n_lines} lines: change SPINE_LINES, and its number in docs/architecture.md"
+    )
+    assert f"fewer than {SPINE_LINES:,}\nlines" in PAGE
 
 
 @pytest.mark.parametrize("name", [name for name in reading_list() if name.endswith(".py")])
@@ -82,3 +88,42 @@ def test_reading_list_is_self_contained(name):
     for module in (node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
         if module.split(".")[0] in ("backends", "dnn") and module not in inside:
             assert {module, f"{module.rpartition('.')[0]}."} & NEED_NOT_BE_OPENED.keys(), module
+
+
+RANKS = [set(rank.split(" : ")) for rank in PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]]
+"""The modules of dnn as import-linter orders them, the highest first."""
+
+
+def modules_of(package):
+    paths = (
+        path for path in (ROOT / package).iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
+    )
+    return {path.stem for path in paths} - {"__init__"}
+
+
+def boxes_of(package):
+    """Return the names in each box of the diagram, the highest box first."""
+    part = PAGE.split(f'["{package}: ')[1].split("\n    end\n")[0]
+    labels = dict(re.findall(r'(\w+)\["([\w, ]+)[^"]*"\]', part))
+    nodes = dict.fromkeys(re.findall(r"\w+(?=(?:\[[^\]]*\])? -->)|(?<=--> )\w+", part))
+    return [set(labels.get(node, node).split(", ")) for node in nodes]
+
+
+def listed_in(package):
+    """Return the modules that head the lines of the package's list."""
+    lines = re.findall("^- (.*?): ", PAGE.split(f"\n## {package}\n")[1].split("\n## ")[0], re.MULTILINE)
+    return [name.removesuffix(".py").rstrip("/") for line in lines for name in re.findall("`(.*?)`", line)]
+
+
+def test_the_diagram_is_the_order_that_import_linter_checks():
+    assert [{"__main__"}, *boxes_of("dnn")] == RANKS
+    assert set().union(*RANKS) == modules_of("dnn")
+    assert set().union(*boxes_of("backends")) <= modules_of("backends")
+
+
+def test_the_lists_name_every_module():
+    listed = listed_in("dnn")
+    assert sorted(listed) == sorted(modules_of("dnn"))
+    heights = [next(height for height, rank in enumerate(RANKS) if name in rank) for name in listed]
+    assert heights == sorted(heights, reverse=True), "the list goes from the lowest to the highest"
+    assert {*listed_in("backends"), "strict"} == modules_of("backends")

@@ -12,7 +12,7 @@ import torch
 
 from backends.backend import Backend, Step
 from backends.dispatch import Override, overrides_in
-from backends.errors import BackendUnavailable, InputError, install_command, short_repr
+from backends.errors import BackendUnavailable, InputError, replace_torch_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
@@ -146,15 +146,16 @@ def _warm_up() -> None:
 
 def _explain_missing_cuda() -> tuple[str, str]:
     """Return (why torch finds no CUDA device, the cure)."""
-    cure = "use --device cpu, or install the NVIDIA driver and a CUDA build of torch"
+    cards = query_cards()
+    extra = find_extra(cards)
+    cure = "update the NVIDIA driver" if extra is None else replace_torch_command(extra)
+    if not cards:
+        cure = "use --device cpu, or install the NVIDIA driver first"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
-    cards = query_cards()
     obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
     if obstacle is None:
-        return "torch finds none", cure
-    extra = find_extra(cards)
-    cure = "update the NVIDIA driver" if extra is None else install_command(extra)
+        return "torch finds none", "use --device cpu, or check nvidia-smi and CUDA_VISIBLE_DEVICES"
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 

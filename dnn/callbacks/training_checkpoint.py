@@ -86,7 +86,7 @@ class TrainingCheckpoint(Callback):
 
     def __init__(self, folder: Path, every: int | None = None, max_to_keep: int = 3) -> None:
         self.folder = require_path("folder", folder)
-        self.every = None if every is None else positive_integer("checkpoint_every", every)
+        self.every = None if every is None else positive_integer("every", every)
         self.max_to_keep = positive_integer("max_to_keep", max_to_keep)
         self._failed = ""  # why the last write failed
         self._saved: list[Path] | None = None  # this training's states, the oldest first

@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
+from backends.nvidia import query_cards
 from backends.processor import limiting_variables, this_processor
 from dnn.commands import command_line
 
@@ -27,7 +28,7 @@ def doctor(arguments: argparse.Namespace) -> None:
         print(f"\n{name}: usable")
         print_facts(get_backend(name).describe())
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and (torch.cuda.is_available() or query_cards()):
         try:
             facts = get_backend("torch", "cuda").describe()
         except BackendUnavailable as error:

@@ -93,6 +93,9 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     backend = open_own_backend(options, workers)
     options.epochs = positive_integer("epochs", options.epochs)
     options.batch_size = positive_integer("batch_size", options.batch_size)
+    positive_integer("keep", options.keep)
+    if options.checkpoint_every is not None:
+        positive_integer("checkpoint_every", options.checkpoint_every)
     if state is not None:
         require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
@@ -150,8 +153,8 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
     except DivergedError as error:
         if options.preset is not None:
             raise
-        rate = run.model.optimizer.learning_rate.rates().max() / 2
-        command = f"{run.resume_command} --learning-rate {rate:.2g}"
+        highest = float(run.model.backend.xp.max(run.model.optimizer_state.rates))
+        command = f"{run.resume_command} --learning-rate {highest / 2:.2g}"
         raise DivergedError(f"{error}, as in: {command}") from None
     if run.state is not None and run.workers.is_first:
         states.remove_old_states(run.state)

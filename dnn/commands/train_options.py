@@ -104,7 +104,7 @@ def parse() -> ParsedOptions:
     options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
     given = {name for name, value in vars(options).items() if value is not absent}
     merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
-    types = {name: str if value is None else type(value) for name, value in defaults.items()}
+    types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
     types |= {action.dest: action.type for action in parser._actions if action.type is not None}
     return ParsedOptions(argparse.Namespace(**merged), defaults, types, given)
 

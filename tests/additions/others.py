@@ -16,7 +16,8 @@ from backends.numba.compilation import jit_cached
 @jit_cached
 def _softsign(z, y):
     for place in np.ndindex(z.shape):
-        y[place] = z[place] / (1 + abs(z[place]))
+        a = abs(z[place])
+        y[place] = np.sign(z[place]) if a == np.inf else z[place] / (1 + a)
 
 
 @override(kinds=("softsign",))
@@ -83,6 +84,7 @@ OPTION = [
         '    add("--remark", default="", metavar="TEXT", help="kept in config.json")\n',
         before='    add("--limit", type=int, metavar="N", help="train on the first N images only")\n',
     ),
+    Addition("tests/scripts/test_options.py", '"remark": "", ', before='"hidden": [500, 500], "activation"'),
     Addition(
         "tests/scripts/test_hostile_values.py",
         '        "--remark": "a remark",\n',

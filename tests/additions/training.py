@@ -5,8 +5,18 @@ from additions.addition import Addition, document_part
 ACTIVATION = [
     Addition(
         "backends/reference/activations.py",
+        """def _softsign(xp: Any, z: Array) -> Array:
+    z = xp.clip(z, -1e30, 1e30)  # infinity / infinity would be NaN
+    return z / (1.0 + xp.abs(z))
+
+
+""",
+        before="def leaky_relu(slope",
+    ),
+    Addition(
+        "backends/reference/activations.py",
         """    "softsign": ActivationFunction(
-        lambda xp, z: z / (1.0 + xp.abs(z)),
+        _softsign,
         lambda xp, dy, z, y: dy * (1.0 - xp.abs(y)) ** 2,
         from_output=True,
     ),
@@ -16,6 +26,15 @@ ACTIVATION = [
     Addition("dnn/interop/torch/layers.py", '\nACTIVATION_TWINS.add("softsign", ("Softsign", {}))\n'),
     Addition("dnn/interop/onnx/activations.py", '\nACTIVATION_NODES.add("softsign", one_node("Softsign"))\n'),
     Addition("tests/dnn/test_outsiders.py", '\nTORCH["softsign"] = torch.nn.functional.softsign\n'),
+    Addition(
+        "tests/backends/test_extremes.py",
+        """
+EXACT["softsign"] = (
+    lambda z: float(np.sign(z)) if isinf(z) else z / (1 + abs(z)),
+    lambda z: (1 + abs(z)) ** -2.0 if abs(z) < 1e100 else 0.0,
+)
+""",
+    ),
     *document_part("The activation softsign."),
 ]
 
@@ -104,7 +123,7 @@ class Lion(Optimizer):
     ),
     Addition("dnn/optimizers/__init__.py", '"Lion", ', before='"Optimizer", "RMSprop"]'),
     Addition("dnn/optimizers/__init__.py", ", Lion", before="\nOPTIMIZERS: Table"),
-    Addition("tests/dnn/interop/torch/test_train.py", '\nNOT_IN_TORCH.add("lion")\n'),
+    Addition("tests/helpers.py", '\nNOT_IN_TORCH.add("lion")\n'),
     Addition(
         "tests/dnn/test_outsiders.py",
         """

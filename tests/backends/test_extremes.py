@@ -32,7 +32,6 @@ def silu_slope(z):
     return sigmoid(z) * (1 + z * sigmoid(-z))
 
 
-# kind: f, f' of a float; at -inf the limit of a gated f is 0.
 EXACT = {
     "linear": (lambda z: z, lambda z: 1.0),
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
@@ -44,6 +43,7 @@ EXACT = {
     "silu": (lambda z: 0.0 if z == -inf else z * sigmoid(z), silu_slope),
     "softplus": (lambda z: max(z, 0.0) + log1p(exp(-abs(z))), sigmoid),
 }
+"""Activation -> f and f' of a float; at -inf and inf their limits. softmax has a test of its own."""
 
 
 def numbers(dtype):
@@ -54,8 +54,9 @@ def numbers(dtype):
 
 @both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
-@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("kind", [kind for kind in ACTIVATIONS if kind != "softmax"])
 def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
+    assert kind in EXACT, f"add {kind} to EXACT in tests/backends/test_extremes.py"
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     for copies in (1, 16):  # scalar and vectorized code
         x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
@@ -79,6 +80,22 @@ def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id,
             bound = 8 * float(np.finfo(dtype).eps)
             np.testing.assert_allclose(found[:-1], expected, rtol=bound, atol=bound, err_msg=f"z = {z}")
         assert np.isnan(backend.to_host(y)[0, -1])
+
+
+@both_dtypes
+@pytest.mark.parametrize("backend_id", BACKENDS)
+def test_softmax_of_two_logits_is_a_sigmoid(make_backend, backend_id, dtype):
+    backend, z = make_backend(backend_id, dtype), numbers(dtype)
+    rows = np.stack([z, np.zeros_like(z)], axis=1)[np.isfinite(z)]
+    x, dy = backend.from_host(rows), backend.from_host(np.asarray([[1.0, 0.0]] * len(rows), dtype))
+    y, dz = backend.from_host(np.empty_like(rows)), backend.from_host(np.empty_like(rows))
+    with np.errstate(all="ignore"):
+        backend.kernel("activation", "softmax")(x, y)
+        backend.kernel("activation_backward", "softmax")(dy, y, y, dz)
+        exact = np.asarray([[f(float(v)) for v in rows[:, 0]] for f in EXACT["sigmoid"]]).astype(dtype)
+    bound = 8 * float(np.finfo(dtype).eps)
+    for found, expected in zip((y, dz), exact, strict=True):
+        np.testing.assert_allclose(backend.to_host(found)[:, 0], expected, rtol=bound, atol=bound)
 
 
 def softmax_cross_entropy(z, other, hit):

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import types
+from importlib.metadata import EntryPoint
 
 import array_api_compat.numpy as npx
 import numpy as np
@@ -161,15 +162,33 @@ def test_auto_raises_the_last_reason(only):
         get_backend("auto")
 
 
-def test_names_a_library_that_is_not_installed(monkeypatch):
-    def missing(name):
-        raise ModuleNotFoundError(f"No module named {name!r}", name="numba")
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("numba", ModuleNotFoundError("-", name="numba"), "numba is not installed; pip install numba"),
+        ("torch", ModuleNotFoundError("No x.y", name="x_y.z"),
+         "backend 'torch' cannot run: x-y is not installed; pip install x-y"),
+        ("numba", ImportError("needs NumPy 2"), r".*needs NumPy 2\); pip install --force-reinstall numba"),
+        ("numba", ValueError("NUMBA_X is 3"), r"backend 'numba' cannot run \(ValueError: NUMBA_X is 3\)"),
+    ],
+)  # fmt: skip
+def test_names_what_cannot_be_imported(monkeypatch, name, error, message):
+    def fail(module):
+        raise error
 
-    monkeypatch.setattr(registry.importlib, "import_module", missing)
-    with pytest.raises(BackendUnavailable, match=r"^numba is not installed; pip install numba$"):
-        get_backend("numba")
-    with pytest.raises(BackendUnavailable, match=r"^backend 'torch' cannot run \(No module .* torch$"):
-        get_backend("torch")
+    monkeypatch.setattr(registry.importlib, "import_module", fail)
+    with pytest.raises(BackendUnavailable, match=f"^{message}$"):
+        get_backend(name)
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch", "auto"])
+def test_without_array_api_compat(monkeypatch, name):
+    """Each backend imports it when it is created."""
+    for module in [m for m in sys.modules if m.partition(".")[0] == "array_api_compat"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "array_api_compat", None)
+    with pytest.raises(BackendUnavailable, match="array-api-compat is not installed; pip install array-api-"):
+        get_backend(name)
 
 
 def test_available_backends():
@@ -199,6 +218,56 @@ def test_registered_backend(monkeypatch):
     with input_error("did you mean 'mine'"):
         get_backend("mime")
     assert set(asked) == {"dnn.backends"}
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Return a function that makes an entry point the only registered backend, with the name "mine"."""
+
+    def add(target):
+        point = EntryPoint("mine", target, registry.ENTRY_POINT_GROUP)
+        monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+
+    return add
+
+
+FACTORIES = {
+    "nothing": lambda device, dtype, fused: None,
+    "float16": lambda device, dtype, fused: NumpyBackend("mine", npx, "cpu", "float16", fused),
+    "two_arguments": lambda device, dtype: NumpyBackend("mine", npx, "cpu", dtype),
+    "another_device": lambda device, dtype, fused: registry.get_backend("numpy", "cuda"),
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("my_pakage:make", "No module named 'my_pakage'.*; correct its entry point in 'dnn.backends'"),
+        ("backends.strict:mkae", "has no attribute 'mkae'.*; correct its entry point"),
+        ("backends.strict", "is not a callable object"),
+        ("mine:nothing", "it returned a NoneType with dtype None, expected a Backend with dtype 'float32'"),
+        (
+            "mine:float16",
+            "it returned a NumpyBackend with dtype 'float16', expected a Backend with dtype 'float32'",
+        ),
+        ("mine:two_arguments", "takes 2 positional arguments but 3 were given"),
+    ],
+)
+def test_a_wrong_registration_is_one_sentence(monkeypatch, register, target, message):
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(**FACTORIES))
+    register(target)
+    with pytest.raises(BackendUnavailable, match=message) as raised:
+        get_backend("mine")
+    assert str(raised.value).startswith("backend 'mine' cannot run (")
+    assert str(raised.value).endswith(registry.REGISTRATION_CURE)
+    assert available_backends()["mine"] == str(raised.value)
+
+
+def test_a_registered_backend_refuses_a_device_itself(monkeypatch, register):
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(**FACTORIES))
+    register("mine:another_device")
+    with input_error("device is 'cuda', expected 'cpu'"):
+        get_backend("mine")
 
 
 # --------------------------------------------------------------------------- imports

@@ -23,6 +23,13 @@ class Immutable(NumpyBackend):
         return array
 
 
+class Half(NumpyBackend):
+    """Its arrays have another dtype than it says."""
+
+    def zeros(self, shape, dtype=None):
+        return super().zeros(shape, dtype or "float16")
+
+
 class Copying(NumpyBackend):
     """As dask: views are copies, so writes do not reach the array."""
 
@@ -58,6 +65,7 @@ def register(monkeypatch):
             Immutable,
             ("writing into a view of an array fails", "ValueError: assignment destination is read-only"),
         ),
+        (Half, ("an array of its dtype fails", "it gave float16, expected float32")),
         (Copying, ("writing into a view of an array fails", "it gave [0.0, 0.0, 0.0, 0.0, 0.5, 0.5]")),
         (Wrong, ("a product and a compiled kernel fails", "it gave [[7.0, 7.0]")),
     ],

@@ -7,11 +7,11 @@ import pytest
 import scipy.optimize
 import scipy.special
 import torch
-from helpers import NUMPY, others_slow
+from helpers import NOT_IN_TORCH, NUMPY, assert_listed, others_slow
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import SGD, Activation, Adagrad, Adam, AdamW, RMSprop
+from dnn import OPTIMIZERS, SGD, Activation, Adagrad, Adam, AdamW, RMSprop
 from dnn.agreement import (
     get_contender,
     make_oracle,
@@ -112,6 +112,7 @@ def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind)
     found = contender.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy.copy())])
     y, dz = found["y"], found["dx"]
     z_ = torch.tensor(z, requires_grad=True)
+    assert kind in TORCH, f"add {kind} to TORCH in tests/dnn/test_outsiders.py"
     y_ = TORCH[kind](z_)
     y_.backward(torch.tensor(dy))
     np.testing.assert_allclose(y, y_.detach().numpy(), rtol=1e-12, atol=1e-15)
@@ -129,7 +130,7 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
     if rows:
         targets = dense = stream.dirichlet(np.ones(7), 20)
     variants = dict(loss_variants())
-    assert set(TORCH_LOSSES) == set(variants)
+    assert_listed("TORCH_LOSSES in tests/dnn/test_outsiders.py", TORCH_LOSSES, variants)
     wanted = torch.tensor(targets), torch.tensor(dense)
     for name, function in TORCH_LOSSES.items():
         contender = get_contender(backend_name).in_dtype("float64")
@@ -141,30 +142,37 @@ def test_losses_are_those_of_torch_functional(backend_name, rows):
         np.testing.assert_allclose(gradient, outputs_.grad.numpy(), rtol=1e-12, atol=1e-15)
 
 
+TORCH_OPTIMIZERS = [
+    (SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
+    (SGD(0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+    (SGD(0.1, 0.9, True), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
+    (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
+    (AdamW(0.01), lambda p: torch.optim.AdamW(p, 0.01)),
+    (AdamW(0.01, weight_decay=0.5), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.5)),
+    (Adagrad(), lambda p: torch.optim.Adagrad(p)),
+    (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
+    (RMSprop(), lambda p: torch.optim.RMSprop(p)),
+    (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),
+    (RMSprop(0.01, centered=True), lambda p: torch.optim.RMSprop(p, 0.01, centered=True)),
+    (
+        RMSprop(0.01, 0.9, 1e-3, 0.7, centered=True),
+        lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7, centered=True),
+    ),
+    (Adam(0.01, amsgrad=True), lambda p: torch.optim.Adam(p, 0.01, amsgrad=True)),
+    (AdamW(0.01, amsgrad=True), lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True)),
+    (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
+]
+"""Optimizer -> function of the parameters that returns torch's."""
+
+
+def test_every_optimizer_of_torch_is_compared():
+    where = "TORCH_OPTIMIZERS in tests/dnn/test_outsiders.py, or to NOT_IN_TORCH in tests/helpers.py"
+    listed = {ours.name for ours, _ in TORCH_OPTIMIZERS} | (NOT_IN_TORCH & {*OPTIMIZERS})
+    assert_listed(where, listed, OPTIMIZERS)
+
+
 @pytest.mark.parametrize("backend_name", DOUBLES)
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (SGD(0.1), lambda p: torch.optim.SGD(p, 0.1)),
-        (SGD(0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
-        (SGD(0.1, 0.9, True), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True)),
-        (Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
-        (AdamW(0.01), lambda p: torch.optim.AdamW(p, 0.01)),
-        (AdamW(0.01, weight_decay=0.5), lambda p: torch.optim.AdamW(p, 0.01, weight_decay=0.5)),
-        (Adagrad(), lambda p: torch.optim.Adagrad(p)),
-        (Adagrad(0.1), lambda p: torch.optim.Adagrad(p, 0.1)),
-        (RMSprop(), lambda p: torch.optim.RMSprop(p)),
-        (RMSprop(0.01, 0.9, 1e-3, 0.7), lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7)),
-        (RMSprop(0.01, centered=True), lambda p: torch.optim.RMSprop(p, 0.01, centered=True)),
-        (
-            RMSprop(0.01, 0.9, 1e-3, 0.7, centered=True),
-            lambda p: torch.optim.RMSprop(p, 0.01, 0.9, 1e-3, momentum=0.7, centered=True),
-        ),
-        (Adam(0.01, amsgrad=True), lambda p: torch.optim.Adam(p, 0.01, amsgrad=True)),
-        (AdamW(0.01, amsgrad=True), lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True)),
-        (Adam(0.01, 0.8, 0.9, 1e-3), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.9), 1e-3)),
-    ],
-)
+@pytest.mark.parametrize(("ours", "theirs"), TORCH_OPTIMIZERS)
 def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
     from dnn.optimizers import OptimizerState
 

@@ -5,14 +5,15 @@ other commands (450), and 8 with long values or devices. 4 run as processes.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
-from command_lines import SCRIPTS, assert_said, run
-from helpers import MAX_SECONDS, others_slow
+from command_lines import SCRIPTS, assert_said, run, run_here
+from helpers import MAX_SECONDS, assert_listed, others_slow
 from hostile import attempt_command, for_each
 from hypothesis import strategies as st
 
@@ -32,13 +33,18 @@ OPTIONS = {
         "--dtype": "float64", "--precision": "float32", "--checkpoint-every": "9", "--keep": "2",
         "--resume": "nowhere", "--data-dir": "nowhere",
     },
-    "evaluate": {"--dataset": "digits", "--backend": "numpy", "--device": "cpu", "--precision": "float32"},
-    "draw": {"--backend": "numpy", "--device": "cpu", "--port": "1", "--host": "localhost", "--keep": "kept"},
-    "predict": {"--backend": "numpy", "--device": "cpu", "--precision": "float32"},
+    "evaluate": {"--data-dir": "nowhere", "--calibration": "nowhere/file",
+                 "--dataset": "digits", "--backend": "numpy", "--device": "cpu", "--precision": "float32"},
+    "draw": {"--backend": "numpy", "--device": "cpu", "--precision": "float32", "--port": "1",
+             "--host": "localhost", "--keep": "kept"},
+    "predict": {"--sure-from": "0.5", "--backend": "numpy", "--device": "cpu", "--precision": "float32"},
     "export": {"--input": "uint8", "--class-names": "a,b"},
-    "agree": {"--backends": "nunpy", "--levels": "L0", "--dataset": "digits", "--seed": "1",
+    "agree": {"--data-dir": "nowhere", "--precision": "float32", "--backends": "nunpy",
+              "--levels": "L0", "--dataset": "digits", "--seed": "1",
               "--mutant": "tf32", "--epochs": "1", "--seeds": "1", "--limit": "10"},
 }  # fmt: skip
+UNTESTED_OPTIONS = {"--threads", "--run-dir", "--my-layer"}
+"""Options that change this process, that every case has, or that run code."""
 # Arguments that come first. Some have one invalid value, because a long training would start otherwise.
 REQUIRED_ARGUMENTS = {
     "train": ["--dataset", "digits", "--hidden", "4", "--epochs", "1", "--limit", "60", "--batch-size", "60",
@@ -71,6 +77,13 @@ def empty_folder(tmp_path, monkeypatch):
 def assert_nothing_left(empty_folder):
     assert [path.name for path in empty_folder.parent.iterdir()] == ["here"]
     assert list(empty_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", OPTIONS)
+def test_every_option_with_a_value_is_listed(script):
+    named = re.findall(r"^  (--[\w-]+) \S", run_here(script, "--help").stdout, re.MULTILINE)
+    where = f"{script} of OPTIONS in tests/scripts/test_hostile_values.py"
+    assert_listed(where, OPTIONS[script], {*named} - UNTESTED_OPTIONS)
 
 
 @pytest.mark.parametrize("script", others_slow(OPTIONS, ["evaluate", "export"]))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_lines import SCRIPTS
+from helpers import assert_listed
 
 from dnn.__main__ import COMMANDS
 
@@ -80,6 +81,7 @@ def options(monkeypatch):
 def test_option_defaults(command, options):
     words, expected = DEFAULTS[command]
     found = options(command, words)
+    assert_listed(f"{command} of DEFAULTS in tests/scripts/test_options.py", expected, found)
     assert found == expected
     assert list(map(type, map(found.get, expected))) == list(map(type, expected.values()))
 

@@ -65,22 +65,28 @@ def test_parses_devices(cards, monkeypatch):
         _parse_device("mps", "float32")
 
 
+REPLACE = r'pip uninstall -y torch torchvision && pip install -e "\.'
+
+
 @pytest.mark.parametrize(
     ("cuda", "cards", "words"),
     [
         (
             "13.0",
             [Card(550, (9, 0))],
-            r"CUDA 13\.0, and CUDA 13 needs NVIDIA driver 580 .*; pip .*\[cuda12\]",
+            rf"CUDA 13\.0, and CUDA 13 needs NVIDIA driver 580 .*; {REPLACE}\[cuda12\]",
         ),
         (
             "12.8",
             [Card(470, (7, 5))],
             "CUDA 12 needs NVIDIA driver 525 or newer, .*; update the NVIDIA driver",
         ),
-        ("12.8", [Card(550, (9, 0))], "torch finds none; use --device cpu"),
-        ("12.8", [], "torch finds none; use --device cpu"),
-        (None, [Card(550, (9, 0))], "this torch is a CPU build; use --device cpu"),
+        ("12.8", [Card(550, (9, 0))], "torch finds none; use --device cpu, or check"),
+        ("12.8", [], "torch finds none; use --device cpu, or check"),
+        (None, [], "this torch is a CPU build; use --device cpu, or install the NVIDIA driver first"),
+        (None, [Card(470, (7, 5))], "this torch is a CPU build; update the NVIDIA driver"),
+        (None, [Card(550, (9, 0))], rf"this torch is a CPU build; {REPLACE}\[cuda12\]"),
+        (None, [Card(580, (9, 0))], rf"this torch is a CPU build; {REPLACE}\[cuda13\]"),
     ],
 )
 def test_explains_missing_cuda(monkeypatch, cuda, cards, words):

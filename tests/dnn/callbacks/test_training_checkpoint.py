@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers import small_data, small_model
+from helpers import input_error, small_data, small_model
 
 from dnn.callbacks import training_checkpoint
 from dnn.callbacks.training_checkpoint import (
@@ -22,6 +22,12 @@ from dnn.io import safetensors as tensor_files
 from dnn.training.state import StateError, TrainingState
 
 EPOCHS = 3
+
+
+@pytest.mark.parametrize("argument", ["every", "max_to_keep"])
+def test_rejects_a_count_of_zero(tmp_path, argument):
+    with input_error(f"^{argument} is 0, expected an integer of at least 1$"):
+        TrainingCheckpoint(tmp_path, **{argument: 0})
 
 
 def test_rejects_newer_versions(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from command_lines import run_here
 
 from backends import BackendUnavailable
+from backends.nvidia import Card
 from backends.processor import Processor
 from dnn.commands import doctor
 
@@ -20,8 +21,13 @@ def test_doctor_names_every_backend():
         assert f"\n    {fact}: " in result.stdout
 
 
-@pytest.mark.parametrize("works", [True, False])
-def test_doctor_reports_torch_on_cuda(works, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("available", "cards", "works"),
+    [(True, [], True), (True, [], False), (False, [Card(580, (9, 0))], False)],
+)
+def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, capsys):
+    """Also a CPU build of torch beside a GPU."""
+
     def get(name, device=None):
         if device == "cuda" and not works:
             raise BackendUnavailable("no driver")
@@ -30,7 +36,8 @@ def test_doctor_reports_torch_on_cuda(works, monkeypatch, capsys):
 
     monkeypatch.setattr(doctor, "get_backend", get)
     monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    monkeypatch.setattr(doctor, "query_cards", lambda: cards)
     monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))
     monkeypatch.setattr(doctor, "limiting_variables", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
     doctor.doctor(None)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from command_lines import run_here
 from helpers import NUMPY, build_network, input_error
 
 from dnn import SGD, Dense, LinearDecay
@@ -107,6 +108,13 @@ def test_evaluate_held_out():
         )
     assert seen == [[1, 2, 3]] * 2
     assert evaluate_held_out(model, held, 0) == {}
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--limit", "--keep", "--checkpoint-every"])
+def test_a_count_of_zero_is_refused_by_the_name_of_its_option(option, tmp_path):
+    result = run_here("train", "--dataset", "digits", "--backend", "numpy", option, 0, cwd=tmp_path)
+    assert f"{option[2:].replace('-', '_')} is 0, expected an integer of at least 1" in result.stderr
+    assert (result.returncode, list(tmp_path.iterdir())) == (2, [])
 
 
 # ----- resuming
