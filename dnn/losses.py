@@ -5,9 +5,8 @@ sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -18,8 +17,8 @@ from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.table import Table
 from dnn.layers.layer import Layer
-from dnn.validation.objects import json_value
-from dnn.validation.settings import Checked, ClassNumber, Share, assign, require_number, resolve
+from dnn.validation.objects import Settings
+from dnn.validation.settings import ClassNumber, Share, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -27,9 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Loss(Checked):
-    """Base of losses: a frozen dataclass of settings, and the name of a kernel."""
+class Loss(Settings):
+    """Base of losses: settings, and the name of a kernel."""
 
     name: ClassVar[str]  # in ``compile`` and in checkpoints
     kernel: ClassVar[str] = ""  # name of the kernel that ``bind`` returns; "": ``compute`` is used
@@ -43,6 +41,8 @@ class Loss(Checked):
     kink: ClassVar[Any] = None
     output_activation: ClassVar[str] = "softmax"  # of the last layer of a classifier with this loss
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
+
+    settings = Settings.config
 
     def metric_names(self, classes: bool) -> tuple[str, ...]:
         """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
@@ -115,12 +115,7 @@ class Loss(Checked):
             got = f"{argument} holds values from {low:g} to {high:g}"
             raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
 
-    def settings(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return {name: json_value(value) for name, value in asdict(self).items()}
 
-
-@dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
 
@@ -167,7 +162,6 @@ class CategoricalCrossentropy(Loss):
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
 
 
-@dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """``CategoricalCrossentropy`` under Keras's name for class numbers; rows are an error."""
 
@@ -176,7 +170,13 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     examples = ({},)
 
 
-@dataclass(frozen=True)
+def _check_weights(argument: str, value: Any) -> float | tuple[float, ...]:
+    """Return a number of at least 0, or a tuple of them. Raises InputError: another value."""
+    if isinstance(value, (list, tuple)):
+        return tuple(require_number(argument, weight, 0.0) for weight in value)
+    return require_number(argument, value, 0.0)
+
+
 class BinaryCrossentropy(Loss):
     """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
 
@@ -184,7 +184,7 @@ class BinaryCrossentropy(Loss):
     multiplied by ``pos_weight``: one number, or one for each output, finite and at least 0.
     """
 
-    pos_weight: float | tuple[float, ...] = 1.0
+    pos_weight: Annotated[float | tuple[float, ...], _check_weights] = 1.0
 
     name = "binary_crossentropy"
     examples = ({}, {"pos_weight": 2.5})
@@ -194,11 +194,6 @@ class BinaryCrossentropy(Loss):
     cure = "use 0 for no and 1 for yes"
     boundary = 0.0
     elementwise = True
-
-    def __post_init__(self) -> None:
-        each = self.pos_weight if isinstance(self.pos_weight, (list, tuple)) else [self.pos_weight]
-        numbers = tuple(require_number("pos_weight", weight, 0.0) for weight in each)
-        assign(self, pos_weight=numbers if each is self.pos_weight else numbers[0])
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
@@ -225,7 +220,6 @@ class BinaryCrossentropy(Loss):
         return run
 
 
-@dataclass(frozen=True)
 class Regression(Loss):
     """Base of losses for values: the default metrics of rows are the mean absolute error and R2."""
 
@@ -233,14 +227,12 @@ class Regression(Loss):
         return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
 
 
-@dataclass(frozen=True)
 class MeanSquaredError(Regression):
     """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
 
     name = kernel = "mean_squared_error"
 
 
-@dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as in MeanSquaredError; torch.nn.L1Loss."""
 
@@ -248,7 +240,6 @@ class MeanAbsoluteError(Regression):
     kink = staticmethod(lambda y, t: y - t)
 
 
-@dataclass(frozen=True)
 class Hinge(Loss):
     """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
 

@@ -28,12 +28,11 @@ from dnn.parameters import Parameters
 from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
-    assign,
     natural_number,
     positive_integer,
+    positive_integers,
     require,
     require_bool,
-    require_list,
     require_path,
 )
 
@@ -59,8 +58,8 @@ class Network(Copyable, KerasNames):
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
         given, input_shape = split_input(layers, input_shape)
-        require_list("input_shape", input_shape)
-        if not input_shape:
+        lengths = positive_integers("input_shape", input_shape)
+        if not lengths:
             raise InputError("input_shape is empty, expected at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
@@ -69,7 +68,7 @@ class Network(Copyable, KerasNames):
         self.layers = block.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
-        self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
+        self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
         self.metrics: tuple[Metric, ...] | None = ()
@@ -108,7 +107,7 @@ class Network(Copyable, KerasNames):
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
-        assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
+        vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
         # A loss that contains the last activation takes logits, so the last layer must not apply it.
         self._logits_out = loss.activation == self.layers[-1].activation
         self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
@@ -119,7 +118,7 @@ class Network(Copyable, KerasNames):
         if self._lock.locked():
             raise InputError("compile was called during training, expected a call after fit has returned")
         state = OptimizerState(optimizer, self.parameters, self.backend)
-        assign(self, optimizer=optimizer, optimizer_state=state)
+        vars(self).update(optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:

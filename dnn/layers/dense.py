@@ -7,6 +7,7 @@ gradients of the loss L with respect to them.
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from math import prod
+from typing import Annotated
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
 from dnn.layers.layer import Shape
 from dnn.random import Key
-from dnn.validation.settings import Count, Flag, assign, look_up
+from dnn.validation.settings import Count, Flag, one_of, or_none
 
 
 class Affine(Activated):
@@ -31,15 +32,13 @@ class Affine(Activated):
 
     _: KW_ONLY
     use_bias: Flag = True
-    initializer: str | None = None
+    initializer: Annotated[str | None, or_none(one_of(INITIALIZERS))] = None
 
     buffers = "y", "dx"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.initializer is None:
-            assign(self, initializer=initializer_for(self.activation))
-        self._draw = look_up("initializer", self.initializer, INITIALIZERS)
+        self.complete("initializer", initializer_for(self.activation))
 
     def weight_shape(self) -> Shape:
         """Return the shape of W, (..., n_in, n_out)."""
@@ -50,8 +49,9 @@ class Affine(Activated):
         return {"W": shape, "b": shape[-1:]} if self.use_bias else {"W": shape}
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+        draw = INITIALIZERS[str(self.initializer)]
         shapes = self.parameter_shapes().items()
-        return {n: self._draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
+        return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)

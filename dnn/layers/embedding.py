@@ -5,7 +5,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
-from dnn.validation.settings import Count, assign, require
+from dnn.validation.settings import Count, require
 
 MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
 
@@ -34,7 +34,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.input_dim <= MAX_CATEGORIES, "input_dim", self.input_dim, f"at most {MAX_CATEGORIES}")
-        assign(self, n_categories=self.input_dim)
+        self.n_categories = self.input_dim
 
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
 from math import prod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from backends import Array, Backend
 from backends.reference.quotient import quotient
 from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
-from dnn.validation.settings import Count, Flag
+from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
 
 class Pooling(Windows):
@@ -134,7 +134,7 @@ class Pooling1D(Sequences, Pooling):
 
     pool_size: Count = 2
     _: KW_ONLY
-    strides: int | None = None
+    strides: Annotated[int | None, or_none(positive_integer)] = None
 
 
 class MaxPooling1D(Pooling1D, MaxPooling2D):

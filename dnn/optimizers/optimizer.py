@@ -1,7 +1,7 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import field, fields
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,14 +9,15 @@ import numpy as np
 
 from backends import Backend, InputError
 from backends.dispatch import Kernel
+from backends.errors import short_repr
 from backends.reference.control import RATE, UPDATES
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.settings import Checked, require_number, require_positive
+from dnn.validation.objects import Settings
+from dnn.validation.settings import require_number, require_positive
 
 
-@dataclass(frozen=True)
-class Optimizer(Checked):
+class Optimizer(Settings):
     """Base of optimizers: the settings. Several models may share one object, since each has its own state.
 
     A subclass declares further settings as fields, in the order of its kernel's arguments.
@@ -42,6 +43,7 @@ class Optimizer(Checked):
     variants: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.learning_rate, Schedule):
             require_number("learning_rate", self.learning_rate, 0.0)
         limits = [name for name in ("clip_norm", "clip_value") if getattr(self, name) is not None]
@@ -49,7 +51,15 @@ class Optimizer(Checked):
             require_positive(name, getattr(self, name))
         if len(limits) == 2:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
-        super().__post_init__()
+
+    def require_settable(self, name: str, value: Any) -> None:
+        """Raise InputError: settings do not change; AttributeError: there is no such setting."""
+        if name not in {f.name for f in fields(self)}:
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
+        made = f"{type(self).__name__}({name}={short_repr(value)})"
+        cure = "for rates that change in a training give a schedule or the callback ReduceLROnPlateau"
+        got = f"{name} of an optimizer cannot be set, since several models may share it"
+        raise InputError(got, f"model.compile(loss, {made})", cure)
 
     @property
     def kernel(self) -> str:
@@ -81,8 +91,7 @@ class Optimizer(Checked):
 
     def config(self) -> dict[str, Any]:
         """Return the name and the settings as JSON values."""
-        rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        return {"name": self.name, **asdict(self), "learning_rate": rate}
+        return {"name": self.name, **super().config()}
 
 
 class OptimizerState:

@@ -4,7 +4,7 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 that all of them share, and the errors. epsilon must be above 0: a weight with gradient 0 would become 0 / 0.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from backends import InputError
@@ -13,7 +13,6 @@ from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import Flag, NotNegative, Positive, Share
 
 
-@dataclass(frozen=True)
 class SGD(Optimizer):
     """v = momentum v + g;  p = p - rate v, or with Nesterov p = p - rate (g + momentum v).
 
@@ -35,7 +34,6 @@ class SGD(Optimizer):
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
 
 
-@dataclass(frozen=True)
 class Adagrad(Optimizer):
     """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): a falling rate for each weight.
 
@@ -50,7 +48,6 @@ class Adagrad(Optimizer):
     slots = ("total",)
 
 
-@dataclass(frozen=True)
 class RMSprop(Optimizer):
     """v: running mean of g^2;  s = g / (sqrt(v) + epsilon);  p = p - rate s, or with momentum
     velocity = momentum velocity + s;  p = p - rate velocity.
@@ -78,7 +75,6 @@ class RMSprop(Optimizer):
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
 
 
-@dataclass(frozen=True)
 class Adam(Optimizer):
     """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ with bias correction.
 
@@ -102,7 +98,6 @@ class Adam(Optimizer):
     examples = ({}, {"amsgrad": True})
 
 
-@dataclass(frozen=True)
 class AdamW(Adam):
     """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
 

@@ -25,8 +25,7 @@ LOSS = [
     ),
     Addition(
         "dnn/losses.py",
-        '''@dataclass(frozen=True)
-class Huber(Regression):
+        '''class Huber(Regression):
     """Huber loss: quadratic for errors up to delta, linear beyond, as torch.nn.HuberLoss."""
 
     delta: Positive = 1.0
@@ -44,7 +43,7 @@ class Huber(Regression):
         before="LOSSES: Table",
     ),
     Addition("dnn/losses.py", "Huber, ", before="MeanSquaredError, MeanAbsoluteError, Hinge,\n"),
-    Addition("dnn/losses.py", "Positive, ", before="Share, assign, require_number"),
+    Addition("dnn/losses.py", "Positive, ", before="Share, require_number"),
     Addition(
         "dnn/interop/torch/losses_and_optimizers.py",
         '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
@@ -80,7 +79,6 @@ def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: N
         "dnn/optimizers/rules.py",
         '''
 
-@dataclass(frozen=True)
 class Lion(Optimizer):
     """p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g.
 

@@ -1,7 +1,5 @@
 """Losses by name, their errors, label smoothing and weights; tests of kernels are elsewhere."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
@@ -56,7 +54,6 @@ def test_table(name):
     assert get_loss(loss) is loss
 
 
-@dataclass(frozen=True)
 class Squares(Loss):
     """The squared error, with ``compute``."""
 

@@ -30,7 +30,8 @@ from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.validation.settings import assign, require_kind
+from dnn.validation.objects import layer_from_config
+from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -105,11 +106,9 @@ class Reader:
 
     def _advance(self, pair: Pair, label: str, name: str, last: Any) -> Pair:
         """Follow the shape of an example and the order of features past a layer."""
-        layer = pair.layer
-        own = layer.name
-        assign(layer, name=own or name, input_shape=self.shape)  # the name is for error messages
-        assign(layer, output_shape=layer.shape_after(self.shape))
-        assign(layer, name=own)
+        config = pair.layer.config()
+        layer = layer_from_config(type(pair.layer), {**config, "name": config["name"] or name})
+        layer.set_shape(self.shape)  # of a copy with the module's name, which errors show
         self.shape = layer.output_shape
         if type(last).__name__ == "Softmax":
             axes = len(self.shape) + 1
