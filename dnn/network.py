@@ -16,7 +16,7 @@ from backends.errors import reraise, unknown_name_error
 from dnn.copies import Copyable, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.keras_names import KerasNames
-from dnn.layers import Input, Layer
+from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.layers.input import split_input
@@ -42,11 +42,13 @@ class Network(Copyable, KerasNames):
 
     Attributes:
         loss, optimizer, optimizer_state, penalty, metrics: set by ``set_goal``.
-        n_folded: number of first layers that are folded into batch loading: 1 for a Rescaling, else 0.
+        scale: factor by which batch loading multiplies the examples: that of a first Rescaling, else 1.
+        called_layers: the layers without that Rescaling. Only they are numbered, so it does not change the
+            random numbers of the others.
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-              "optimizer", "optimizer_state", "seed")  # fmt: skip
+              "optimizer", "optimizer_state", "seed", "scale", "called_layers")  # fmt: skip
     _closed = False  # after __init__; then unknown attributes are errors, since they would have no effect
     optimizer: Optimizer
     optimizer_state: OptimizerState
@@ -64,8 +66,7 @@ class Network(Copyable, KerasNames):
         if isinstance(backend, str):
             backend = get_backend(backend)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self._block = block = Block(given)
-        self.layers = block.inner
+        self.layers = layers = Block(given).inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = lengths
@@ -77,8 +78,15 @@ class Network(Copyable, KerasNames):
         self._logits_out = False
         self._loss_buffers = Buffers()
         self._lock = threading.Lock()  # held during training
+        first = layers[0]
+        self.scale = 1.0
+        if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
+            self.scale = first.scale
+            first.build(self.input_shape, self.backend, "", True)
+            layers = layers[1:]
+        self.called_layers = layers
+        self._block = block = Block(layers)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
-        self.n_folded = block.n_folded
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -170,12 +178,6 @@ class Network(Copyable, KerasNames):
     def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros = self.backend.zeros
         return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
-
-    @property
-    def scale(self) -> float:
-        """Factor by which batch loading multiplies the examples: that of a folded Rescaling, else 1."""
-        factor = self.layers[0].factor if self.n_folded else None
-        return 1.0 if factor is None else factor
 
     def forward(self, x: Array, *, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs (B, C) for a batch x (B, *input_shape) on the device, buffers reserved.

@@ -109,7 +109,7 @@ class TextbookTraining:
         backs: list[Back] = []
         for index, name, layer in self.layers:
             if isinstance(layer, Rescaling):
-                x = x.astype(np.float64) * float(layer.factor or 1.0)
+                x = x.astype(np.float64) * layer.scale
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
             elif isinstance(layer, (RandomTranslation, RandomRotation)) and g is not None:

@@ -82,9 +82,6 @@ class Container(Layer):
 
     argument: ClassVar[str] = "layers"  # name of the setting with the layers
     is_chain: ClassVar[bool] = True  # whether the input of each layer is the output of the previous one
-    n_folded = 0
-    """Number of first layers that are folded into batch loading: 1 in a model that begins with a Rescaling.
-    They have no position: the random streams of the other layers are the same without them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,9 +127,8 @@ class Container(Layer):
         high, low = stream_key(self._seed, type(self).__name__, self._index)
         is_model = self._index == MODEL_INDEX
         self._streams = self._seed if is_model else high << 32 | low
-        self.n_folded = int(is_model and len(self.inner) > 1 and self.inner[0].factor is not None)
         first = self._first
-        for i, layer in enumerate(self.inner, -self.n_folded):
+        for i, layer in enumerate(self.inner):
             if layer.must_precede_trained and not is_model:
                 raise layer.input_error(f"is inside {self.name!r}", "it directly in the model, before that")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
@@ -146,8 +142,8 @@ class Container(Layer):
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
         """Return the initial values of the layers, drawn from their own streams instead of ``key``."""
-        numbered = enumerate(self.inner, -self.n_folded)
-        return self.join_names(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
+        keys = (stream_key(self._streams, "weights", i) for i in range(len(self.inner)))
+        return self.join_names(x.initial_values(k) for x, k in zip(self.inner, keys, strict=True))
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         super().attach(value, gradient)
@@ -178,7 +174,7 @@ class Block(Container):
         return input_shape
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        for layer in self.inner[self.n_folded :]:
+        for layer in self.inner:
             x = layer.forward(x, training=training)
         return x
 
@@ -187,7 +183,7 @@ class Block(Container):
         return _backward(self.inner, dy)
 
     def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        for layer in self.inner[self.n_folded : -1]:
+        for layer in self.inner[:-1]:
             x = layer.forward(x, training=training)
         return self.inner[-1].forward_logits(x, training=training)
 

@@ -21,7 +21,6 @@ class ModelPart:
         state: arrays by short name that are saved with the weights but not trained, such as running means
             or the number of masks drawn.
         activation: applied last; a loss may contain it and take its input, the logits.
-        factor: constant scale if the layer only multiplies; folded into batch loading for the first layer.
         random: whether the layer draws random numbers in training.
         uses_batch_statistics: whether the output for one example depends on the others in training.
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.
@@ -32,7 +31,6 @@ class ModelPart:
     output_shape: Shape = ()
     value = gradient = state = NO_ARRAYS
     activation = "linear"
-    factor: float | None = None
     random = False
     uses_batch_statistics = False
     n_categories: int | None = None

@@ -78,10 +78,6 @@ class Rescaling(Layer):
 
     examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.factor = self.scale if self.offset == 0.0 else None
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset
 

@@ -20,7 +20,7 @@ def takes_sparse(network: Network, x: Any) -> bool:
     backend = network.backend
     is_plain = backend.fused and backend.wrap is None and backend.precision == "float32"
     rows, columns = x.source.shape
-    is_dense = type(network.layers[network.n_folded]) is Dense
+    is_dense = type(network.called_layers[0]) is Dense
     return is_plain and is_dense and x.source.nnz < DENSE_SHARE * rows * columns
 
 

@@ -45,7 +45,7 @@ def forward(model: Sequential, x: HostArray) -> Forward:
     layers = layers_with_weights(model)
     hidden: dict[str, HostArray] = {}
     before = ""
-    for layer in model.layers[model.n_folded :]:
+    for layer in model.called_layers:
         if layer in layers:
             if before:
                 hidden[before] = host(h)
