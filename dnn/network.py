@@ -75,7 +75,6 @@ class Network(Copyable, KerasNames):
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
-        self._logits_out = False
         self._loss_buffers = Buffers()
         self._lock = threading.Lock()  # held during training
         first = layers[0]
@@ -87,6 +86,8 @@ class Network(Copyable, KerasNames):
         self.called_layers = layers
         self._block = block = Block(layers)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
+        self._activation = block.leave_out_activation()  # of the last layer
+        self._activates = self._activation != "linear"  # before the loss, which does not contain it
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -116,9 +117,7 @@ class Network(Copyable, KerasNames):
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
         vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
-        # A loss that contains the last activation takes logits, so the last layer must not apply it.
-        self._logits_out = loss.activation == self.layers[-1].activation
-        self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
+        self._activates = self._activation not in ("linear", loss.activation)
         self._loss_kernel = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
@@ -141,11 +140,19 @@ class Network(Copyable, KerasNames):
 
     def outputs_of(self, loss_inputs: Array) -> Array:
         """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
-        if not self._logits_out:
-            return loss_inputs
-        outputs = self.backend.xp.empty_like(loss_inputs)
-        self._last_activation(loss_inputs, outputs)
-        return outputs
+        return loss_inputs if self._activates else self.activate(loss_inputs)
+
+    def activate(self, z: Array, out: Array | None = None) -> Array:
+        """Return the outputs f(z), with f the last layer's activation, given its z (B, C).
+
+        They are written into ``out``. None: into a new array, unless f is linear.
+        """
+        if out is None:
+            if self._activation == "linear":
+                return z
+            out = self.backend.xp.empty_like(z)
+        self.backend.kernel("activation", self._activation)(z, out)
+        return out
 
     @property
     def input_pipeline(self) -> InputPipeline:
@@ -177,18 +184,22 @@ class Network(Copyable, KerasNames):
 
     def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros = self.backend.zeros
-        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+        shape = batch, self.outputs
+        return {"losses": zeros(batch), "gradient": zeros(shape), "outputs": zeros(shape)}
 
-    def forward(self, x: Array, *, training: bool = False, logits: bool = False) -> Array:
+    def forward(
+        self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None
+    ) -> Array:  # fmt: skip
         """Return the outputs (B, C) for a batch x (B, *input_shape) on the device, buffers reserved.
 
         Args:
             x: the batch, already multiplied by ``scale``.
             training: draw dropout and noise, and normalise by the statistics of the batch.
             logits: leave out the activation of the last layer.
+            out: (B, C) array for the outputs; None: one of the network, or a new one.
         """
-        forward = self._block.forward_logits if logits else self._block.forward
-        return forward(x, training=training)
+        z = self._block.forward(x, training=training)
+        return z if logits else self.activate(z, out)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Compute the outputs and the loss of a batch, buffers reserved.
@@ -199,15 +210,18 @@ class Network(Copyable, KerasNames):
         Returns the inputs of the loss (outputs or logits) (B, C), the loss of each example (B,), and the
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
-        outputs = self.forward(x, training=training, logits=self._logits_out)
-        loss = self._loss_buffers[x.shape[0]]
-        self._loss_kernel(outputs, y, loss.losses, loss.gradient)
-        return outputs, loss.losses, loss.gradient
+        buffers = self._loss_buffers[x.shape[0]]
+        buffers.z = self._block.forward(x, training=training)
+        outputs = self.activate(buffers.z, buffers.outputs) if self._activates else buffers.z
+        self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
+        return outputs, buffers.losses, buffers.gradient
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten."""
-        backward = self._block.backward_logits if self._logits_out else self._block.backward
-        backward(dy)
+        if self._activates:
+            buffers = self._loss_buffers[dy.shape[0]]
+            self.backend.kernel("activation_backward", self._activation)(dy, buffers.z, buffers.outputs, dy)
+        self._block.backward(dy)
 
     @property
     def frozen_names(self) -> list[str]:

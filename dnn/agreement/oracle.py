@@ -15,12 +15,11 @@ from backends.reference import ACTIVATIONS, KERNELS
 from dnn.agreement import bounds
 from dnn.agreement.call import parameter_names
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender
+from dnn.agreement.contender import Contender, without_activation
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.tensors import Named
 from dnn.layers import Layer
 from dnn.losses import get_loss
-from dnn.validation.objects import layer_from_config
 
 DISTURBANCE = 2.0**-30
 """Relative change of numbers, by which the condition of layers and networks is measured."""
@@ -65,8 +64,7 @@ def pre_activation(
     values: Mapping[str, np.ndarray], x: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Return z of a layer: the y of the same layer with a linear activation."""
-    layer = make()
-    plain = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
+    plain = without_activation(make())
     dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
     return oracle.run_layer(plain, shape, values, [(x, dy)])["y"]
 

@@ -1,6 +1,7 @@
 """Activated: base of layers that end in an activation. Activation: a layer that is only an activation."""
 
 from dataclasses import field
+from types import SimpleNamespace
 from typing import Annotated
 
 from backends import Array, Backend
@@ -12,26 +13,37 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 
 
 class Activated(Layer):
-    """Base: ``y = f(z)``. ``forward_logits`` computes z, and the setting ``activation`` names f."""
+    """Base: ``y = f(z)``; the setting ``activation`` names f.
+
+    The last layer of a model returns z, and the model applies f. A subclass that overrides ``forward`` calls
+    the inherited one, or applies f only if ``applied`` names it.
+    """
+
+    _leaves_out = False
+
+    @property
+    def applied(self) -> str:
+        """Name of the activation that the layer itself applies: f, or "linear" in the last layer."""
+        return "linear" if self._leaves_out else self.activation
+
+    def leave_out_activation(self) -> str:
+        self._leaves_out = True
+        return self.activation
 
     def bind(self, backend: Backend) -> None:
         self._activate, self._activate_backward = backend.kernels("activation", self.activation)
 
-    def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return y = f(z); stores z and y."""
-        buffers = self._buffers[x.shape[0]]
-        buffers.z = self.forward_logits(x, training=training)
-        if self.activation == "linear":
+    def activate(self, buffers: SimpleNamespace) -> Array:
+        """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
+        if self.applied == "linear":
             return buffers.z
         self._activate(buffers.z, buffers.y)
         return buffers.y
 
-    def backward(self, dy: Array) -> Array | None:
-        """Compute dz = f'(z) dy, and pass it to ``backward_logits``."""
-        buffers = self._buffers[dy.shape[0]]
-        if self.activation != "linear":
+    def differentiate(self, buffers: SimpleNamespace, dy: Array) -> None:
+        """Overwrite dy by dz = f'(z) dy."""
+        if self.applied != "linear":
             self._activate_backward(dy, buffers.z, buffers.y, dy)
-        return self.backward_logits(dy)
 
 
 class Activation(Activated):
@@ -46,8 +58,13 @@ class Activation(Activated):
     examples = ({"activation": "relu"},)
     buffers = ("y",)
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        return x
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return y = f(x); stores x and y."""
+        buffers = self._buffers[x.shape[0]]
+        buffers.z = x
+        return self.activate(buffers)
 
-    def backward_logits(self, dz: Array) -> Array | None:
-        return None if self._first else dz
+    def backward(self, dy: Array) -> Array | None:
+        """dx = f'(x) dy."""
+        self.differentiate(self._buffers[dy.shape[0]], dy)
+        return None if self._first else dy

@@ -180,24 +180,15 @@ class Block(Container):
 
     def backward(self, dy: Array) -> Array | None:
         """Call ``backward`` of the layers in reverse order: the chain rule."""
-        return _backward(self.inner, dy)
+        gradient: Array | None = dy
+        for layer in reversed(self.inner):
+            if gradient is None:  # no layer before this one is trained
+                break
+            gradient = layer.backward(gradient)
+        return gradient
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        for layer in self.inner[:-1]:
-            x = layer.forward(x, training=training)
-        return self.inner[-1].forward_logits(x, training=training)
-
-    def backward_logits(self, dz: Array) -> Array | None:
-        return _backward(self.inner[:-1], self.inner[-1].backward_logits(dz))
-
-
-def _backward(layers: Sequence[Layer], gradient: Array | None) -> Array | None:
-    """Return dL/dx of layers in sequence, given dL/dy; None if no layer before them is trained."""
-    for layer in reversed(layers):
-        if gradient is None:
-            break
-        gradient = layer.backward(gradient)
-    return gradient
+    def leave_out_activation(self) -> str:
+        return self.inner[-1].leave_out_activation()
 
 
 class Parallel(Container):

@@ -12,7 +12,6 @@ from typing import Annotated
 import numpy as np
 
 from backends import Array, Backend
-from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
@@ -56,7 +55,7 @@ class Affine(Activated):
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)
         # If f' can be computed from y, f overwrites z with y.
-        in_place = ACTIVATIONS[self.activation].from_output
+        in_place = ACTIVATIONS[self.applied].from_output
         return {**buffers, "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
@@ -104,22 +103,27 @@ class Dense(Affine):
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        # An activation with a derivative that needs z is a separate step after the product.
-        self._fused = ACTIVATIONS[self.activation].from_output
-        kind = self.activation if self._fused else "linear"
-        self._dense, self._dense_backward = backend.kernels("dense", kind)
-        self._linear, self._linear_backward = backend.kernels("dense", "linear")
+        self._kernels = {
+            name: backend.kernels("dense", name if ACTIVATIONS[name].from_output else "linear")
+            for name in (self.activation, "linear")
+        }
 
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(x W + b); stores x and y, and z if f' needs it. x may be a matrix of SciPy (CSR)."""
-        if not self._fused or is_sparse(x):
-            return super().forward(x, training=training)
         buffers = self._buffers[x.shape[0]]
+        if is_sparse(x) and not is_finite(self._W):
+            x = x.toarray()  # 0 times infinity is NaN, which a sparse product would miss
         buffers.x = x
-        self._dense(x, self._W, self._b, buffers.y)
+        if is_sparse(x):
+            np.add(x @ self._W, self._b, out=buffers.z)
+            return self.activate(buffers)
+        if not ACTIVATIONS[self.applied].from_output:
+            self._kernels["linear"][0](x, self._W, self._b, buffers.z)
+            return self.activate(buffers)
+        self._kernels[self.applied][0](x, self._W, self._b, buffers.y)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -128,32 +132,15 @@ class Dense(Affine):
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
-        if not self._fused or is_sparse(self._buffers[dy.shape[0]].x):
-            return super().backward(dy)
-        return self._back(self._dense_backward, dy)
-
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        """Return z = x W + b."""
-        buffers = self._buffers[x.shape[0]]
-        if is_sparse(x) and not is_finite(self._W):
-            x = x.toarray()  # 0 times infinity is NaN, which a sparse product would miss
-        buffers.x = x
-        if is_sparse(x):
-            np.add(x @ self._W, self._b, out=buffers.z)
-        else:
-            self._linear(x, self._W, self._b, buffers.z)
-        return buffers.z
-
-    def backward_logits(self, dz: Array) -> Array | None:
-        """Do what ``backward`` does, given dL/dz: without the derivative of the activation."""
-        x = self._buffers[dz.shape[0]].x
-        if is_sparse(x):  # the first layer, which has no dx
-            self._dW[...] = (x if is_finite(dz) else x.toarray()).T @ dz
-            np.sum(dz, axis=0, out=self._db)
-            return None
-        return self._back(self._linear_backward, dz)
-
-    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
         buffers = self._buffers[dy.shape[0]]
-        kernel(dy, buffers.x, buffers.y, self._W, dy, (self._dW, self._db, buffers.dx))
+        x = buffers.x
+        applied = self.applied
+        if is_sparse(x) or not ACTIVATIONS[applied].from_output:
+            self.differentiate(buffers, dy)
+            applied = "linear"
+        if is_sparse(x):  # the first layer, which has no dx
+            self._dW[...] = (x if is_finite(dy) else x.toarray()).T @ dy
+            np.sum(dy, axis=0, out=self._db)
+            return None
+        self._kernels[applied][1](dy, x, buffers.y, self._W, dy, (self._dW, self._db, buffers.dx))
         return buffers.dx

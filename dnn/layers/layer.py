@@ -205,15 +205,9 @@ class Layer(Settings, ModelPart, ABC):
         dy may be overwritten. Returns None if no layer before this one is trained.
         """
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        """Return z of ``y = f(z)``, where f is the layer's activation.
+    def leave_out_activation(self) -> str:
+        """Apply no activation from now on; return its name, or "linear" if the layer has none to leave out.
 
-        A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y. It
-        passes dL/dz to ``backward_logits`` instead of dL/dy to ``backward``. A layer with an activation
-        (``Activated``) computes y in ``forward`` from this z. In any other layer f is linear, and z is y.
+        A model calls this on its last layer and applies the activation itself, unless the loss contains it.
         """
-        return self.forward(x, training=training)
-
-    def backward_logits(self, dz: Array) -> Array | None:
-        """Do what ``backward`` does, given dL/dz of the last ``forward_logits``."""
-        return self.backward(dz)
+        return "linear"

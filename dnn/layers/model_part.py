@@ -20,7 +20,7 @@ class ModelPart:
         value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
         state: arrays by short name that are saved with the weights but not trained, such as running means
             or the number of masks drawn.
-        activation: applied last; a loss may contain it and take its input, the logits.
+        activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
         random: whether the layer draws random numbers in training.
         uses_batch_statistics: whether the output for one example depends on the others in training.
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.

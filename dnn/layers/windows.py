@@ -195,19 +195,20 @@ class Convolution(Windows, Affine):
         self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
         self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        """Return z, a small Dense on each window; stores x."""
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(buffers.z))
-        return buffers.z
+        return self.activate(buffers)
 
-    def backward_logits(self, dz: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array | None:
         """Compute the gradients as Dense does, for each window; see the kernel."""
-        buffers = self._buffers[dz.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
+        self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dz), self.images(buffers.x), self._W, *self._geometry, gradients)
+        self._conv_backward(self.images(dy), self.images(buffers.x), self._W, *self._geometry, gradients)
         return buffers.dx
 
 

@@ -50,10 +50,8 @@ def forward(model: Sequential, x: HostArray) -> Forward:
             if before:
                 hidden[before] = host(h)
             before = layer.name
-        z = host(layer.forward_logits(h, training=False)) if layer is model.layers[-1] else None
         h = layer.forward(h, training=False)
-    assert z is not None
-    return Forward(hidden, z, host(h))
+    return Forward(hidden, host(h), host(model.activate(h)))
 
 
 class Reader:
