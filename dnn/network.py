@@ -111,7 +111,6 @@ class Network(Copyable, KerasNames):
         assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
         # A loss that contains the last activation takes logits, so the last layer must not apply it.
         self._logits_out = loss.activation == self.layers[-1].activation
-        self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
         self._loss_kernel = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
@@ -137,7 +136,7 @@ class Network(Copyable, KerasNames):
         if not self._logits_out:
             return loss_inputs
         outputs = self.backend.xp.empty_like(loss_inputs)
-        self._last_activation(loss_inputs, outputs)
+        self.backend.kernels.activation(self.layers[-1].activation, loss_inputs, outputs)
         return outputs
 
     @property

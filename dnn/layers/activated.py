@@ -3,7 +3,7 @@
 from dataclasses import field
 from typing import Annotated
 
-from backends import Array, Backend
+from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Layer
 from dnn.validation.settings import one_of
@@ -14,23 +14,21 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 class Activated(Layer):
     """Base: ``y = f(z)``. ``forward_logits`` computes z, and the setting ``activation`` names f."""
 
-    def bind(self, backend: Backend) -> None:
-        self._activate, self._activate_backward = backend.kernels("activation", self.activation)
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z); stores z and y."""
         buffers = self._buffers[x.shape[0]]
         buffers.z = self.forward_logits(x, training=training)
         if self.activation == "linear":
             return buffers.z
-        self._activate(buffers.z, buffers.y)
+        self.backend.kernels.activation(self.activation, buffers.z, buffers.y)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """Compute dz = f'(z) dy, and pass it to ``backward_logits``."""
         buffers = self._buffers[dy.shape[0]]
         if self.activation != "linear":
-            self._activate_backward(dy, buffers.z, buffers.y, dy)
+            kernels = self.backend.kernels
+            kernels.activation_backward(self.activation, dy, buffers.z, buffers.y, dy)
         return self.backward_logits(dy)
 
 

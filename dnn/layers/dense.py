@@ -11,7 +11,6 @@ from math import prod
 import numpy as np
 
 from backends import Array, Backend
-from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
@@ -106,9 +105,6 @@ class Dense(Affine):
         super().bind(backend)
         # An activation with a derivative that needs z is a separate step after the product.
         self._fused = ACTIVATIONS[self.activation].from_output
-        kind = self.activation if self._fused else "linear"
-        self._dense, self._dense_backward = backend.kernels("dense", kind)
-        self._linear, self._linear_backward = backend.kernels("dense", "linear")
 
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)
@@ -119,7 +115,7 @@ class Dense(Affine):
             return super().forward(x, training=training)
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        self._dense(x, self._W, self._b, buffers.y)
+        self.backend.kernels.dense(self.activation, x, self._W, self._b, buffers.y)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -130,7 +126,7 @@ class Dense(Affine):
         """
         if not self._fused or is_sparse(self._buffers[dy.shape[0]].x):
             return super().backward(dy)
-        return self._back(self._dense_backward, dy)
+        return self._back(self.activation, dy)
 
     def forward_logits(self, x: Array, *, training: bool = False) -> Array:
         """Return z = x W + b."""
@@ -141,7 +137,7 @@ class Dense(Affine):
         if is_sparse(x):
             np.add(x @ self._W, self._b, out=buffers.z)
         else:
-            self._linear(x, self._W, self._b, buffers.z)
+            self.backend.kernels.dense("linear", x, self._W, self._b, buffers.z)
         return buffers.z
 
     def backward_logits(self, dz: Array) -> Array | None:
@@ -151,9 +147,10 @@ class Dense(Affine):
             self._dW[...] = (x if is_finite(dz) else x.toarray()).T @ dz
             np.sum(dz, axis=0, out=self._db)
             return None
-        return self._back(self._linear_backward, dz)
+        return self._back("linear", dz)
 
-    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
+    def _back(self, activation: str, dy: Array) -> Array | None:
         buffers = self._buffers[dy.shape[0]]
-        kernel(dy, buffers.x, buffers.y, self._W, dy, (self._dW, self._db, buffers.dx))
+        gradients = self._dW, self._db, buffers.dx
+        self.backend.kernels.dense_backward(activation, dy, buffers.x, buffers.y, self._W, dy, gradients)
         return buffers.dx

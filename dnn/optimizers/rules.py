@@ -7,7 +7,8 @@ that all of them share, and the errors. epsilon must be above 0: a weight with g
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from backends import InputError
+from backends import Backend, InputError
+from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import Flag, NotNegative, Positive, Share
@@ -34,6 +35,9 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0.0:
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.sgd
+
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
@@ -48,6 +52,9 @@ class Adagrad(Optimizer):
 
     name = "adagrad"
     slots = ("total",)
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adagrad
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,9 @@ class RMSprop(Optimizer):
     examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.rmsprop
+
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
@@ -100,6 +110,9 @@ class Adam(Optimizer):
     slots = ("m", "v")
     variants = MappingProxyType({"amsgrad": "largest"})
     examples = ({}, {"amsgrad": True})
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adam
 
 
 @dataclass(frozen=True)
