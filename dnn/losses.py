@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
+from backends.reference.signatures import LossFunction
 from backends.table import Table
 from dnn.layers.layer import Layer
 from dnn.validation.objects import Settings
@@ -27,11 +27,10 @@ __all__ = [
 
 
 class Loss(Settings):
-    """Base of losses: settings, and the name of a kernel."""
+    """Base of losses: settings. A subclass defines ``compute``, or ``bind``."""
 
     name: ClassVar[str]  # in ``compile`` and in checkpoints
-    kernel: ClassVar[str] = ""  # name of the kernel that ``bind`` returns; "": ``compute`` is used
-    activation: ClassVar[str | None] = None  # last activation, if the kernel contains it and takes logits
+    activation: ClassVar[str | None] = None  # last activation, if the loss contains it and takes logits
     span: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
     cure: ClassVar[str] = ""  # advice in the error for rows out of range
     rows: ClassVar[bool] = True  # whether targets may be rows, besides class numbers
@@ -51,31 +50,26 @@ class Loss(Settings):
     @property
     def ignored_class(self) -> int | None:
         """Class number of the examples that loss and metrics ignore; None: there are none."""
-        index: int | None = getattr(self, "ignore_index", None)
-        return index
+        return getattr(self, "ignore_index", None)
 
-    def bind(self, backend: Backend) -> Kernel:
-        """Return a function of (outputs, targets, losses, gradient) that computes the loss.
+    def bind(self, backend: Backend) -> LossFunction:
+        """Return a kernel of ``backends.reference.losses``, or a function like these; it calls ``compute``.
 
         It reads outputs or logits (B, C) and targets (B,) or (B, C); it writes losses (B,) and the gradient.
         """
-        if self.kernel:
-            kernels = {1: backend.kernel(self.kernel, "integer"), 2: backend.kernel(self.kernel, "dense")}
-            return lambda outputs, targets, *written: kernels[targets.ndim](outputs, targets, *written)
 
         def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
-            xp = backend.xp
-            losses[...], gradients = self.compute(xp, outputs, as_dense(xp, targets, outputs))
-            gradient[...] = quotient(xp, gradients, outputs.shape[0])
+            losses[...], dy = self.compute(backend.xp, outputs, as_dense(backend.xp, targets, outputs))
+            gradient[...] = quotient(backend.xp, dy, outputs.shape[0])
 
         return run
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """Return the loss of each example (B,) and its gradient (B, C); override it in a loss without kernel.
+        """Return the loss of each example (B,) and its gradient (B, C).
 
         ``xp`` is the array API namespace; outputs and targets are (B, C).
         """
-        raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
+        raise NotImplementedError(f"loss {self.name!r} has neither compute nor bind")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         """Check that the last layers fit the loss.
@@ -104,8 +98,8 @@ class Loss(Settings):
         """
         if y.ndim != 1 and not self.rows:
             got = f"{argument} has shape {tuple(y.shape)}"
-            cure = f"use {argument}.argmax(axis=1)"
-            raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
+            expected = f"class numbers ({y.shape[0]},) with the loss {self.name!r}"
+            raise InputError(got, expected, f"use {argument}.argmax(axis=1)")
         if y.ndim == 1 or self.span is None:
             return
         low = float(backend.xp.min(y))
@@ -131,14 +125,13 @@ class CategoricalCrossentropy(Loss):
     ignore_index: ClassNumber = None
 
     name = "categorical_crossentropy"
-    kernel = "softmax_cross_entropy"
     activation = "softmax"
     span = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
-    def bind(self, backend: Backend) -> Kernel:
-        kernel = super().bind(backend)
+    def bind(self, backend: Backend) -> LossFunction:
+        kernel = backend.kernels.softmax_cross_entropy
         e = self.label_smoothing
         ignored = self.ignored_class
         if e == 0.0 and ignored is None:
@@ -188,7 +181,6 @@ class BinaryCrossentropy(Loss):
 
     name = "binary_crossentropy"
     examples = ({}, {"pos_weight": 2.5})
-    kernel = "sigmoid_cross_entropy"
     activation = output_activation = "sigmoid"
     span = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
@@ -200,9 +192,9 @@ class BinaryCrossentropy(Loss):
         if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
             raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
-    def bind(self, backend: Backend) -> Kernel:
-        """Return a kernel that adds (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
-        kernel = super().bind(backend)
+    def bind(self, backend: Backend) -> LossFunction:
+        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
+        kernel = backend.kernels.sigmoid_cross_entropy
         if self.pos_weight == 1.0:
             return kernel
         xp = backend.xp
@@ -230,14 +222,20 @@ class Regression(Loss):
 class MeanSquaredError(Regression):
     """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
 
-    name = kernel = "mean_squared_error"
+    name = "mean_squared_error"
+
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.mean_squared_error
 
 
 class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as in MeanSquaredError; torch.nn.L1Loss."""
 
-    name = kernel = "mean_absolute_error"
+    name = "mean_absolute_error"
     kink = staticmethod(lambda y, t: y - t)
+
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.mean_absolute_error
 
 
 class Hinge(Loss):
@@ -247,13 +245,16 @@ class Hinge(Loss):
     or rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss compares the class with each other class.)
     """
 
-    name = kernel = "hinge"
+    name = "hinge"
     span = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
     elementwise = True
     output_activation = "linear"
     kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))
+
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.hinge
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:

@@ -151,7 +151,7 @@ class Network(Copyable, KerasNames):
             if self._activation == "linear":
                 return z
             out = self.backend.xp.empty_like(z)
-        self.backend.kernel("activation", self._activation)(z, out)
+        self.backend.kernels.activation(self._activation, z, out)
         return out
 
     @property
@@ -220,7 +220,8 @@ class Network(Copyable, KerasNames):
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten."""
         if self._activates:
             buffers = self._loss_buffers[dy.shape[0]]
-            self.backend.kernel("activation_backward", self._activation)(dy, buffers.z, buffers.outputs, dy)
+            kernels = self.backend.kernels
+            kernels.activation_backward(self._activation, dy, buffers.z, buffers.outputs, dy)
         self._block.backward(dy)
 
     @property

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from backends import get_backend
-from backends.dispatch import Kernel
-from backends.reference import ACTIVATIONS, KERNELS
+from backends.reference import ACTIVATIONS
+from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
-from dnn.agreement.call import parameter_names
+from dnn.agreement.call import declaration_of
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender, without_activation
 from dnn.agreement.ours import BackendContender
@@ -43,8 +43,9 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
             return a
         return a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape)
 
-    def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-        written = [parameter in KERNELS[name].writes for parameter in parameter_names(name)]
+    def wrap(name: str, kernel: Kernel) -> Kernel:
+        declared = declaration_of(name)
+        written = [argument in declared.writes for argument in declared.arguments]
 
         def call_disturbed(*arguments: Any) -> None:
             kernel(*(a if out else move(a) for a, out in zip(arguments, written, strict=True)))

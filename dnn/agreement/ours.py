@@ -88,7 +88,7 @@ class BackendContender(Contender):
             return places[id(argument)][1]
 
         there = [move_argument(argument) for argument in call.arguments]
-        function = call.optimizer.bind(backend) if call.optimizer else backend.kernel(call.kernel, call.kind)
+        function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
                 function(*there)

@@ -4,7 +4,7 @@ from dataclasses import field
 from types import SimpleNamespace
 from typing import Annotated
 
-from backends import Array, Backend
+from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Layer
 from dnn.validation.settings import one_of
@@ -30,20 +30,17 @@ class Activated(Layer):
         self._leaves_out = True
         return self.activation
 
-    def bind(self, backend: Backend) -> None:
-        self._activate, self._activate_backward = backend.kernels("activation", self.activation)
-
     def activate(self, buffers: SimpleNamespace) -> Array:
         """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
         if self.applied == "linear":
             return buffers.z
-        self._activate(buffers.z, buffers.y)
+        self.backend.kernels.activation(self.applied, buffers.z, buffers.y)
         return buffers.y
 
     def differentiate(self, buffers: SimpleNamespace, dy: Array) -> None:
         """Overwrite dy by dz = f'(z) dy."""
         if self.applied != "linear":
-            self._activate_backward(dy, buffers.z, buffers.y, dy)
+            self.backend.kernels.activation_backward(self.applied, dy, buffers.z, buffers.y, dy)
 
 
 class Activation(Activated):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
@@ -101,13 +101,6 @@ class Dense(Affine):
         self.require_axes(input_shape, f"one axis (n_in,); {cure}", 1)
         return (self.units,)
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
-        self._kernels = {
-            name: backend.kernels("dense", name if ACTIVATIONS[name].from_output else "linear")
-            for name in (self.activation, "linear")
-        }
-
     def weight_shape(self) -> Shape:
         return (self.input_shape[0], self.units)
 
@@ -121,9 +114,9 @@ class Dense(Affine):
             np.add(x @ self._W, self._b, out=buffers.z)
             return self.activate(buffers)
         if not ACTIVATIONS[self.applied].from_output:
-            self._kernels["linear"][0](x, self._W, self._b, buffers.z)
+            self.backend.kernels.dense("linear", x, self._W, self._b, buffers.z)
             return self.activate(buffers)
-        self._kernels[self.applied][0](x, self._W, self._b, buffers.y)
+        self.backend.kernels.dense(self.applied, x, self._W, self._b, buffers.y)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -142,5 +135,6 @@ class Dense(Affine):
             self._dW[...] = (x if is_finite(dy) else x.toarray()).T @ dy
             np.sum(dy, axis=0, out=self._db)
             return None
-        self._kernels[applied][1](dy, x, buffers.y, self._W, dy, (self._dW, self._db, buffers.dx))
+        gradients = self._dW, self._db, buffers.dx
+        self.backend.kernels.dense_backward(applied, dy, x, buffers.y, self._W, dy, gradients)
         return buffers.dx

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from backends import Array, Backend, InputError
+from backends import Array, InputError
 from backends.errors import short_repr
 from backends.reference.windows import Padding, Pair
 from dnn.layers.activated import ActivationName
@@ -189,17 +189,22 @@ class Convolution(Windows, Affine):
     def weight_shape(self) -> Shape:
         return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
-        usual = self.groups == 1 and self.spacing == (1, 1)
-        self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
-        self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
+    @property
+    def _is_plain(self) -> bool:
+        return self.groups == 1 and self.spacing == (1, 1)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(buffers.z))
+        kernels = self.backend.kernels
+        images = self.images(x)
+        z = self.images(buffers.z)
+        geometry = self.steps, self.borders
+        if self._is_plain:
+            kernels.conv2d(images, self._W, self._b, *geometry, z)
+        else:
+            kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -208,7 +213,13 @@ class Convolution(Windows, Affine):
         self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dy), self.images(buffers.x), self._W, *self._geometry, gradients)
+        kernels = self.backend.kernels
+        arrays = self.images(dy), self.images(buffers.x), self._W
+        geometry = self.steps, self.borders
+        if self._is_plain:
+            kernels.conv2d_backward(*arrays, *geometry, gradients)
+        else:
+            kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
         return buffers.dx
 
 

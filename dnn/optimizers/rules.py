@@ -7,7 +7,8 @@ that all of them share, and the errors. epsilon must be above 0: a weight with g
 from dataclasses import field
 from types import MappingProxyType
 
-from backends import InputError
+from backends import Backend, InputError
+from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import Flag, NotNegative, Positive, Share
@@ -33,6 +34,9 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0.0:
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.sgd
+
 
 class Adagrad(Optimizer):
     """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): a falling rate for each weight.
@@ -46,6 +50,9 @@ class Adagrad(Optimizer):
 
     name = "adagrad"
     slots = ("total",)
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adagrad
 
 
 class RMSprop(Optimizer):
@@ -74,6 +81,9 @@ class RMSprop(Optimizer):
     examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.rmsprop
+
 
 class Adam(Optimizer):
     """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ with bias correction.
@@ -96,6 +106,9 @@ class Adam(Optimizer):
     slots = ("m", "v")
     variants = MappingProxyType({"amsgrad": "largest"})
     examples = ({}, {"amsgrad": True})
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adam
 
 
 class AdamW(Adam):

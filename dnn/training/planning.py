@@ -83,7 +83,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) 
     vectors = parameters.values, parameters.gradients, *state.vectors.values()
     return Plan(
         *batch, _layers(network, layers), vectors,
-        network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
+        network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
         step.totals.sums, bool(metrics), unroll, loss.label_smoothing,
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     metrics = network.metrics_for(True)
     loss = network.goal
     return (
-        network.penalty is None and not network.frozen_names and network.optimizer.uses_plain_kernel
+        network.penalty is None and not network.frozen_names and not network.optimizer.clips
         and all(type(layer) is Dense for layer in layers)
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None

@@ -18,7 +18,7 @@ def takes_sparse(network: Network, x: Any) -> bool:
     if not isinstance(x, Rows) or isinstance(x, OnDisk) or network.backend.name not in ("numpy", "numba"):
         return False
     backend = network.backend
-    is_plain = backend.fused and backend.wrap is None and backend.precision == "float32"
+    is_plain = backend.fused and not backend.kernels.is_wrapped and backend.precision == "float32"
     rows, columns = x.source.shape
     is_dense = type(network.called_layers[0]) is Dense
     return is_plain and is_dense and x.source.nnz < DENSE_SHARE * rows * columns

@@ -94,7 +94,7 @@ class TrainingStep:
         self.position = backend.zeros(1, dtype=backend.xp.int64)
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
-        self._gather = backend.kernel("gather_rows")
+        self._gather = backend.kernels.gather_rows
         self._gather_x = row_gatherer(backend, self.x)
         self.scale = network.scale
         self.is_sparse = cut.blocks == 1 and takes_sparse(network, self.x)

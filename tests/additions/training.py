@@ -62,17 +62,16 @@ OPTIMIZER = [
     Addition(
         "backends/reference/optimizers.py",
         '''
+    @optimizer_step
+    def lion(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """Lion (Chen et al. 2023).
 
-@optimizer_step()
-def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Lion (Chen et al. 2023).
-
-    p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g
-    """
-    (m,), (beta1, beta2, weight_decay) = slots, settings
-    control[UPDATES] = control[UPDATES] + 1.0
-    p[...] = p - control[RATE] * (xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
-    m[...] = _flush(xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
+        p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g
+        """
+        (m,), (beta1, beta2, weight_decay) = slots, settings
+        control[UPDATES] = control[UPDATES] + 1.0
+        p[...] = p - control[RATE] * (self.xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
+        m[...] = _flush(self.xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
 ''',
     ),
     Addition(
@@ -93,6 +92,9 @@ class Lion(Optimizer):
     name = "lion"
     slots = ("m",)
     examples = ({}, {"weight_decay": 0.1})
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.lion
 ''',
     ),
     Addition(

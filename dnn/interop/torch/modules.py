@@ -2,7 +2,7 @@
 
 import torch
 
-from backends.torch.layers import needed_pixels
+from backends.torch.images import needed_pixels
 
 
 class Scale(torch.nn.Module):  # type: ignore[misc]

@@ -138,10 +138,10 @@ def test_blocks_are_computed_in_one_thread(name):
     backend = get_backend(name)
     seen = []
 
-    def watch(kernel_name, kind, kernel):
-        def record_threads(*arrays):
+    def watch(kernel_name, kernel):
+        def record_threads(*arguments):
             seen.append(threads_now(name))
-            return kernel(*arrays)
+            return kernel(*arguments)
 
         return record_threads if kernel_name == "dense" else kernel
 
