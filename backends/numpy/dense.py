@@ -3,6 +3,8 @@
 The formulas are the reference's; the results are written directly into the output arrays.
 """
 
+from typing import Any
+
 import numpy as np
 
 from backends.numpy.products import column_sums, product
@@ -31,8 +33,22 @@ def _relu_backward(dy: Array, z: Array, dz: Array) -> None:
     np.bitwise_and(bits, mask, out=bits)
 
 
+def is_sparse(x: Any) -> bool:
+    """Whether x is a sparse matrix of SciPy."""
+    return hasattr(x, "tocsr")
+
+
+def _for_product(x: Any, other: Array) -> Any:
+    """Return x, dense if ``other`` is not finite: 0 times infinity is NaN, which a sparse product misses."""
+    return x if np.isfinite(other.min()) and np.isfinite(other.max()) else x.toarray()
+
+
 class NumpyDense(Kernels):
-    """Dense layers, activations and the sum of rows by index."""
+    """Dense layers, activations and the sum of rows by index. x of a dense layer may be a CSR matrix."""
+
+    @property
+    def takes_sparse(self) -> bool:
+        return type(self).dense is NumpyDense.dense and not self.is_wrapped
 
     def scatter_rows(self, rows: Array, index: Array, out: Array) -> None:
         order = np.argsort(index, kind="stable")
@@ -61,8 +77,11 @@ class NumpyDense(Kernels):
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         require_from_output(activation)
-        product(x, W, y)
-        y += b
+        if is_sparse(x):
+            np.add(_for_product(x, W) @ W, b, out=y)
+        else:
+            product(x, W, y)
+            y += b
         self.activation(activation, y, y)
 
     def dense_backward(
@@ -71,6 +90,10 @@ class NumpyDense(Kernels):
         require_from_output(activation)
         self.activation_backward(activation, dy, y, y, dz)
         dW, db, dx = gradients
+        if is_sparse(x):  # of the first layer, which has no dx
+            dW[...] = _for_product(x, dz).T @ dz
+            np.sum(dz, axis=0, out=db)
+            return
         product(x.T, dz, dW)
         column_sums(dz, db)
         if dx is not None:

@@ -59,6 +59,11 @@ class KernelBase:
             known = ", ".join(declarations(cls))
             raise TypeError(f"{cls.__name__} overrides unknown kernels {sorted(unknown)}; known: {known}")
 
+    @property
+    def takes_sparse(self) -> bool:
+        """Whether x of a dense layer may be a CSR matrix of SciPy."""
+        return False
+
     def with_wrapper(self, wrap: Wrap) -> Self:
         """Return a copy with ``wrap(name, kernel)`` instead of each kernel; the kernels call one another
         unwrapped.

@@ -39,6 +39,11 @@ class Affine(Activated):
         super().__post_init__()
         self.complete("initializer", initializer_for(self.activation))
 
+    @property
+    def _is_fused(self) -> bool:
+        """Whether f' can be computed from y. Then f overwrites z with y."""
+        return ACTIVATIONS[self.applied].from_output
+
     def weight_shape(self) -> Shape:
         """Return the shape of W, (..., n_in, n_out)."""
         raise NotImplementedError
@@ -54,9 +59,10 @@ class Affine(Activated):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)
-        # If f' can be computed from y, f overwrites z with y.
-        in_place = ACTIVATIONS[self.applied].from_output
-        return {**buffers, "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape))}
+        return {
+            **buffers,
+            "z": buffers["y"] if self._is_fused else self.backend.zeros((batch, *self.output_shape)),
+        }
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Store the views; without a bias the kernels get zeros for b and write db to an unused array."""
@@ -65,16 +71,6 @@ class Affine(Activated):
         self._dW = gradient["W"]
         n = self._W.shape[-1]
         self._b, self._db = (v["b"] if self.use_bias else self.backend.zeros(n) for v in (value, gradient))
-
-
-def is_sparse(x: Array) -> bool:
-    """Whether x is a sparse matrix of SciPy."""
-    return hasattr(x, "tocsr")
-
-
-def is_finite(array: Array) -> bool:
-    """Whether all numbers of a NumPy array are finite."""
-    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 class Dense(Affine):
@@ -105,19 +101,18 @@ class Dense(Affine):
         return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return y = f(x W + b); stores x and y, and z if f' needs it. x may be a matrix of SciPy (CSR)."""
+        """Return y = f(x W + b); stores x and y, and z if f' needs it.
+
+        In the first layer x may be a CSR matrix, if the backend's kernels take it.
+        """
         buffers = self._buffers[x.shape[0]]
-        if is_sparse(x) and not is_finite(self._W):
-            x = x.toarray()  # 0 times infinity is NaN, which a sparse product would miss
         buffers.x = x
-        if is_sparse(x):
-            np.add(x @ self._W, self._b, out=buffers.z)
-            return self.activate(buffers)
-        if not ACTIVATIONS[self.applied].from_output:
-            self.backend.kernels.dense("linear", x, self._W, self._b, buffers.z)
-            return self.activate(buffers)
-        self.backend.kernels.dense(self.applied, x, self._W, self._b, buffers.y)
-        return buffers.y
+        kernels = self.backend.kernels
+        if self._is_fused:
+            kernels.dense(self.applied, x, self._W, self._b, buffers.y)
+            return buffers.y
+        kernels.dense("linear", x, self._W, self._b, buffers.z)
+        return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
         """Apply the chain rule to z_ij = sum_k x_ik W_kj + b_j and y = f(z):
@@ -126,15 +121,10 @@ class Dense(Affine):
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
         buffers = self._buffers[dy.shape[0]]
-        x = buffers.x
+        gradients = self._dW, self._db, buffers.dx
         applied = self.applied
-        if is_sparse(x) or not ACTIVATIONS[applied].from_output:
+        if not self._is_fused:
             self.differentiate(buffers, dy)
             applied = "linear"
-        if is_sparse(x):  # the first layer, which has no dx
-            self._dW[...] = (x if is_finite(dy) else x.toarray()).T @ dy
-            np.sum(dy, axis=0, out=self._db)
-            return None
-        gradients = self._dW, self._db, buffers.dx
-        self.backend.kernels.dense_backward(applied, dy, x, buffers.y, self._W, dy, gradients)
+        self.backend.kernels.dense_backward(applied, dy, buffers.x, buffers.y, self._W, dy, gradients)
         return buffers.dx
