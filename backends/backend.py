@@ -5,30 +5,22 @@ a description of the device, and the kernels. For everything else use ``backend.
 namespace.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from backends.dispatch import (
-    Kernel,
-    KernelKey,
-    Override,
-    bind_kernel,
-    find_override,
-    kernel_keys,
-    usable_overrides,
-)
 from backends.errors import InputError
 from backends.plan import Plan
 from backends.processor import this_processor
+from backends.reference import Kernels, overrides
+from backends.reference.declaration import Wrap
 from backends.reference.signatures import Array
 from backends.threads import Threads
 
+FLOAT_DTYPES = ("float32", "float64")
 Step = Callable[[], None]
-Wrap = Callable[[str, str | None, Kernel], Kernel]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,65 +33,44 @@ class Backend(Threads):
     dtype_name: str  # "float32" or "float64": the dtype of parameters, activations and gradients
     fused: bool = True  # False forces the reference kernels
     precision: str = "float32"  # or "tf32" (CUDA rounds factors to 10 bits), or "reproducible"
-    # Called with (name, kind, kernel), returns the kernel to use instead; see ``with_wrapper``.
+    # Called with (name, kernel), returns the kernel to use instead; see ``with_wrapper``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
+    kernels: Kernels = field(init=False, repr=False)  # each kernel is a method
     threads: int | None = field(default=None, kw_only=True)  # as requested; None: the default
     # Why "auto" chose this backend; None: it was requested by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
     # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
     update_forms: set[str] = field(default_factory=set, init=False, repr=False)
 
-    OVERRIDES: ClassVar[Sequence[Override]] = ()
-    REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = ()  # with the bits of the reference kernels
+    REPRODUCIBLE_KERNELS: ClassVar[type[Kernels]] = Kernels  # with the bits of the reference kernels
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
     CURE: ClassVar[str] = "use another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
-        self._overrides  # noqa: B018  # evaluate now, so that a wrong override fails here
+        is_exact = self.precision == "reproducible"
+        best = self.REPRODUCIBLE_KERNELS if is_exact else self.kernel_class()
+        kernels = best(self.xp) if self.fused else Kernels(self.xp)
+        object.__setattr__(self, "kernels", kernels.with_wrapper(self.wrap) if self.wrap else kernels)
+
+    def kernel_class(self) -> type[Kernels]:
+        """Return the library's class of kernels for this device."""
+        return Kernels
 
     @property
     def device_type(self) -> str:
-        """ "cpu", "cuda" or "mps"; overrides can be limited to one."""
+        """ "cpu", "cuda" or "mps"."""
         return "cpu"
-
-    @cached_property
-    def _overrides(self) -> Sequence[Override]:
-        exact = self.precision == "reproducible"
-        declared = self.REPRODUCIBLE_OVERRIDES if exact else self.OVERRIDES
-        return usable_overrides(declared, self.device_type) if self.fused else ()
-
-    @cached_property
-    def _bind(self) -> Callable[[str, str | None], Kernel]:
-        return cache(partial(bind_kernel, self._overrides, self.xp, self.dtype_name))
-
-    @property
-    def overridden_kernels(self) -> tuple[KernelKey, ...]:
-        """(name, kind) of each kernel that has an override on this backend."""
-        find = partial(find_override, self._overrides, self.dtype_name)
-        return tuple(key for key in kernel_keys() if find(*key))
 
     @property
     def dtype(self) -> Any:
         """The library's dtype object."""
         return getattr(self.xp, self.dtype_name)
 
-    def kernel(self, name: str, kind: str | None = None) -> Kernel:
-        """Return this backend's function for a kernel. The lookup is slow: call it once and keep the result.
-
-        Raises KeyError: unknown kernel or kind.
-        """
-        bound = self._bind(name, kind)
-        return self.wrap(name, kind, bound) if self.wrap else bound
-
-    def kernels(self, name: str, kind: str | None = None) -> tuple[Kernel, Kernel]:
-        """Return this kernel and its backward kernel, ``NAME_backward``."""
-        return self.kernel(name, kind), self.kernel(f"{name}_backward", kind)
-
     def with_wrapper(self, wrap: Wrap) -> Self:
-        """Return a copy of this backend with ``wrap(name, kind, kernel)`` instead of each kernel."""
-        inner = self.wrap or (lambda name, kind, kernel: kernel)
-        return replace(self, wrap=lambda name, kind, kernel: wrap(name, kind, inner(name, kind, kernel)))
+        """Return a copy of this backend with ``wrap(name, kernel)`` instead of each kernel."""
+        inner = self.wrap or (lambda name, kernel: kernel)
+        return replace(self, wrap=lambda name, kernel: wrap(name, inner(name, kernel)))
 
     # ----- arrays
 
@@ -188,7 +159,7 @@ class Backend(Threads):
             "numpy": np.__version__,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
             "precision": self.precision,
-            "fused_kernels": len(self.overridden_kernels),
+            "fused_kernels": len(overrides(type(self.kernels))),
             "denormals_flushed": flushed,
             **self.describe_library(),
             **({"update_forms": ", ".join(sorted(self.update_forms))} if self.update_forms else {}),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from backends.reference.signatures import Array
+from backends.reference.signatures import Array, OptimizerStep
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plan:
         order: (batches, B) int64, the rows of each batch. position: (1,) int64, the next batch.
         layers: the last has the activation "linear"; its outputs are the logits.
         vectors: (n,) each: all values, all gradients, each optimizer slot. The layers' arrays are views.
-        optimizer: the name of its kernel. settings, control: the kernel's arguments; control is (4,).
+        optimizer: its kernel, a bound method. settings, control: the kernel's arguments; control is (4,).
         rates: (R,) learning rate per update; the last one repeats.
         sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
         unroll: number of updates per replay, for a backend that records them.
@@ -62,7 +62,7 @@ class Plan:
     position: Array
     layers: tuple[PlannedLayer, ...]
     vectors: tuple[Array, ...]
-    optimizer: str
+    optimizer: OptimizerStep
     settings: tuple[Any, ...]
     control: Array
     rates: Array
@@ -70,3 +70,8 @@ class Plan:
     accuracy: bool
     unroll: int = 25
     label_smoothing: float = 0.0
+
+    @property
+    def n_slots(self) -> int:
+        """Number of the optimizer's slots."""
+        return len(self.vectors) - 2

@@ -8,8 +8,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
 
-from backends.backend import Backend
-from backends.dispatch import FLOAT_DTYPES
+from backends.backend import FLOAT_DTYPES, Backend
 from backends.errors import (
     BackendUnavailable,
     InputError,

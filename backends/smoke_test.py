@@ -24,7 +24,7 @@ def run_smoke_test(backend: Backend) -> None:
         _expect(backend.to_host(flat).tolist(), [1.0, 1.0, 1.0, 1.0, 0.5, 0.5])
         trying = "a product and a compiled kernel"
         y = backend.zeros((2, 2))
-        backend.kernel("dense", "relu")(W, W, b, y)
+        backend.kernels.dense("relu", W, W, b, y)
         backend.synchronize()
         _expect(backend.to_host(y).tolist(), [[2.5, 2.5], [2.5, 2.5]])
     except Exception as error:  # each library raises its own types

@@ -17,7 +17,7 @@ DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
 @dataclass(frozen=True, eq=False)
 class StrictBackend(Backend):
-    """array-api-strict without overrides: it tests the reference kernels."""
+    """array-api-strict has no kernels of its own: it tests the references."""
 
     def to_host(self, array: Any) -> np.ndarray:
         cpu = self.xp.Device("CPU_DEVICE")

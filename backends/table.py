@@ -1,4 +1,4 @@
-"""Table: a registry by name, for kernels, activations, layers, losses, optimizers and others."""
+"""Table: a registry by name, for activations, layers, losses, optimizers and others."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeVar

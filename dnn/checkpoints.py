@@ -74,13 +74,13 @@ def load_model(
         raise CheckpointError(f"{got}; load it anyway with allow_nonfinite=True (--allow-nonfinite)")
     try:
         block = Block(facts["layers"])
-        shape = tuple(settings.positive_integer("input_shape", n) for n in facts["input_shape"])
-        block.shape_after(shape)
+        shape = settings.positive_integers("input_shape", facts["input_shape"])
+        block.set_shape(shape)
         for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
             if (array := arrays.get(name)) is None or array.shape != form:
                 found = "missing" if array is None else f"of shape {array.shape}"
                 raise InputError(f"weights {shorten(name)} are {found}, expected shape {form}")
-        model = Sequential(block.layers, input_shape=shape, backend=backend, seed=facts["seed"])
+        model = Sequential(facts["layers"], input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
         if facts["loss"] is not None:
             _compile(model, facts)

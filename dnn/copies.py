@@ -95,7 +95,7 @@ class Copyable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend
-        if backend.wrap is not None:
+        if backend.kernels.is_wrapped:
             raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
         return assemble_model, (parts_of(self), settings)

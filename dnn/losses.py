@@ -5,22 +5,21 @@ sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.dispatch import Kernel
 from backends.reference import ACTIVATIONS
 from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
+from backends.reference.signatures import LossFunction
 from backends.table import Table
 from dnn.keras_names import ALIASES, module_getattr
 from dnn.layers.layer import Layer
-from dnn.validation.objects import json_value
-from dnn.validation.settings import Checked, ClassNumber, Share, assign, require_number, resolve
+from dnn.validation.objects import Settings
+from dnn.validation.settings import ClassNumber, Share, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -29,13 +28,11 @@ __all__ = [
 __getattr__ = module_getattr(__name__)
 
 
-@dataclass(frozen=True)
-class Loss(Checked):
-    """Base of losses: a frozen dataclass of settings, and the name of a kernel."""
+class Loss(Settings):
+    """Base of losses: settings. A subclass defines ``compute``, or ``bind``."""
 
     name: ClassVar[str]  # in ``compile`` and in checkpoints
-    kernel: ClassVar[str] = ""  # name of the kernel that ``bind`` returns; "": ``compute`` is used
-    activation: ClassVar[str | None] = None  # last activation, if the kernel contains it and takes logits
+    activation: ClassVar[str | None] = None  # last activation, if the loss contains it and takes logits
     span: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
     cure: ClassVar[str] = ""  # advice in the error for rows out of range
     rows: ClassVar[bool] = True  # whether targets may be rows, besides class numbers
@@ -46,6 +43,8 @@ class Loss(Checked):
     output_activation: ClassVar[str] = "softmax"  # of the last layer of a classifier with this loss
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
+    settings = Settings.config
+
     def metric_names(self, classes: bool) -> tuple[str, ...]:
         """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
         return ("accuracy",)
@@ -53,31 +52,26 @@ class Loss(Checked):
     @property
     def ignored_class(self) -> int | None:
         """Class number of the examples that loss and metrics ignore; None: there are none."""
-        index: int | None = getattr(self, "ignore_index", None)
-        return index
+        return getattr(self, "ignore_index", None)
 
-    def bind(self, backend: Backend) -> Kernel:
-        """Return a function of (outputs, targets, losses, gradient) that computes the loss.
+    def bind(self, backend: Backend) -> LossFunction:
+        """Return a kernel of ``backends.reference.losses``, or a function like these; it calls ``compute``.
 
         It reads outputs or logits (B, C) and targets (B,) or (B, C); it writes losses (B,) and the gradient.
         """
-        if self.kernel:
-            kernels = {1: backend.kernel(self.kernel, "integer"), 2: backend.kernel(self.kernel, "dense")}
-            return lambda outputs, targets, *written: kernels[targets.ndim](outputs, targets, *written)
 
         def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
-            xp = backend.xp
-            losses[...], gradients = self.compute(xp, outputs, as_dense(xp, targets, outputs))
-            gradient[...] = quotient(xp, gradients, outputs.shape[0])
+            losses[...], dy = self.compute(backend.xp, outputs, as_dense(backend.xp, targets, outputs))
+            gradient[...] = quotient(backend.xp, dy, outputs.shape[0])
 
         return run
 
     def compute(self, xp: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
-        """Return the loss of each example (B,) and its gradient (B, C); override it in a loss without kernel.
+        """Return the loss of each example (B,) and its gradient (B, C).
 
         ``xp`` is the array API namespace; outputs and targets are (B, C).
         """
-        raise NotImplementedError(f"loss {self.name!r} has neither a kernel nor compute")
+        raise NotImplementedError(f"loss {self.name!r} has neither compute nor bind")
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         """Check that the last layers fit the loss.
@@ -106,8 +100,8 @@ class Loss(Checked):
         """
         if y.ndim != 1 and not self.rows:
             got = f"{argument} has shape {tuple(y.shape)}"
-            cure = f"use {argument}.argmax(axis=1)"
-            raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
+            expected = f"class numbers ({y.shape[0]},) with the loss {self.name!r}"
+            raise InputError(got, expected, f"use {argument}.argmax(axis=1)")
         if y.ndim == 1 or self.span is None:
             return
         low = float(backend.xp.min(y))
@@ -117,12 +111,7 @@ class Loss(Checked):
             got = f"{argument} holds values from {low:g} to {high:g}"
             raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
 
-    def settings(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return {name: json_value(value) for name, value in asdict(self).items()}
 
-
-@dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """L = -1/B sum_i sum_c t_ic log softmax(logits_i)_c, for class numbers or rows of probabilities.
 
@@ -138,14 +127,13 @@ class CategoricalCrossentropy(Loss):
     ignore_index: ClassNumber = None
 
     name = "categorical_crossentropy"
-    kernel = "softmax_cross_entropy"
     activation = "softmax"
     span = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
-    def bind(self, backend: Backend) -> Kernel:
-        kernel = super().bind(backend)
+    def bind(self, backend: Backend) -> LossFunction:
+        kernel = backend.kernels.softmax_cross_entropy
         e = self.label_smoothing
         ignored = self.ignored_class
         if e == 0.0 and ignored is None:
@@ -169,7 +157,6 @@ class CategoricalCrossentropy(Loss):
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
 
 
-@dataclass(frozen=True)
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """``CategoricalCrossentropy`` under Keras's name for class numbers; rows are an error."""
 
@@ -178,7 +165,13 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     examples = ({},)
 
 
-@dataclass(frozen=True)
+def _check_weights(argument: str, value: Any) -> float | tuple[float, ...]:
+    """Return a number of at least 0, or a tuple of them. Raises InputError: another value."""
+    if isinstance(value, (list, tuple)):
+        return tuple(require_number(argument, weight, 0.0) for weight in value)
+    return require_number(argument, value, 0.0)
+
+
 class BinaryCrossentropy(Loss):
     """L = -1/(B C) sum_ic t log p + (1 - t) log(1 - p), p = sigmoid(logits): yes or no for each output.
 
@@ -186,30 +179,24 @@ class BinaryCrossentropy(Loss):
     multiplied by ``pos_weight``: one number, or one for each output, finite and at least 0.
     """
 
-    pos_weight: float | tuple[float, ...] = 1.0
+    pos_weight: Annotated[float | tuple[float, ...], _check_weights] = 1.0
 
     name = "binary_crossentropy"
     examples = ({}, {"pos_weight": 2.5})
-    kernel = "sigmoid_cross_entropy"
     activation = output_activation = "sigmoid"
     span = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
     boundary = 0.0
     elementwise = True
 
-    def __post_init__(self) -> None:
-        each = self.pos_weight if isinstance(self.pos_weight, (list, tuple)) else [self.pos_weight]
-        numbers = tuple(require_number("pos_weight", weight, 0.0) for weight in each)
-        assign(self, pos_weight=numbers if each is self.pos_weight else numbers[0])
-
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
             raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
 
-    def bind(self, backend: Backend) -> Kernel:
-        """Return a kernel that adds (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
-        kernel = super().bind(backend)
+    def bind(self, backend: Backend) -> LossFunction:
+        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
+        kernel = backend.kernels.sigmoid_cross_entropy
         if self.pos_weight == 1.0:
             return kernel
         xp = backend.xp
@@ -227,7 +214,6 @@ class BinaryCrossentropy(Loss):
         return run
 
 
-@dataclass(frozen=True)
 class Regression(Loss):
     """Base of losses for values: the default metrics of rows are the mean absolute error and R2."""
 
@@ -235,22 +221,25 @@ class Regression(Loss):
         return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
 
 
-@dataclass(frozen=True)
 class MeanSquaredError(Regression):
     """L = 1/(B C) sum_i sum_c (y_ic - t_ic)^2, for class numbers (as one-hot rows) or rows of values."""
 
-    name = kernel = "mean_squared_error"
+    name = "mean_squared_error"
+
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.mean_squared_error
 
 
-@dataclass(frozen=True)
 class MeanAbsoluteError(Regression):
     """L = 1/(B C) sum_i sum_c |y_ic - t_ic|, targets as in MeanSquaredError; torch.nn.L1Loss."""
 
-    name = kernel = "mean_absolute_error"
+    name = "mean_absolute_error"
     kink = staticmethod(lambda y, t: y - t)
 
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.mean_absolute_error
 
-@dataclass(frozen=True)
+
 class Hinge(Loss):
     """L = 1/(B C) sum_i sum_c max(0, 1 - s_ic y_ic), s = 1 where the target is above 0, else -1.
 
@@ -258,13 +247,16 @@ class Hinge(Loss):
     or rows of 0 and 1, or of -1 and 1. (torch.nn.MultiMarginLoss compares the class with each other class.)
     """
 
-    name = kernel = "hinge"
+    name = "hinge"
     span = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
     boundary = 0.0
     elementwise = True
     output_activation = "linear"
     kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))
+
+    def bind(self, backend: Backend) -> LossFunction:
+        return backend.kernels.hinge
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:

@@ -16,7 +16,7 @@ from backends.errors import reraise, unknown_name_error
 from dnn.copies import Copyable, training_config
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
 from dnn.keras_names import KerasNames
-from dnn.layers import Input, Layer
+from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.layers.input import split_input
@@ -28,14 +28,13 @@ from dnn.parameters import Parameters
 from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
-    assign,
     is_integer,
     look_up,
     natural_number,
     positive_integer,
+    positive_integers,
     require,
     require_bool,
-    require_list,
     require_path,
 )
 
@@ -45,11 +44,13 @@ class Network(Copyable, KerasNames):
 
     Attributes:
         loss, optimizer, optimizer_state, penalty, metrics: set by ``set_goal``.
-        n_folded: number of first layers that are folded into batch loading: 1 for a Rescaling, else 0.
+        scale: factor by which batch loading multiplies the examples: that of a first Rescaling, else 1.
+        called_layers: the layers without that Rescaling. Only they are numbered, so it does not change the
+            random numbers of the others.
     """
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-              "optimizer", "optimizer_state", "seed")  # fmt: skip
+              "optimizer", "optimizer_state", "seed", "scale", "called_layers")  # fmt: skip
     _closed = False  # after __init__; then unknown attributes are errors, since they would have no effect
     optimizer: Optimizer
     optimizer_state: OptimizerState
@@ -61,27 +62,34 @@ class Network(Copyable, KerasNames):
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
         given, input_shape = split_input(layers, input_shape)
-        require_list("input_shape", input_shape)
-        if not input_shape:
+        lengths = positive_integers("input_shape", input_shape)
+        if not lengths:
             raise InputError("input_shape is empty, expected at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self._block = block = Block(given)
-        self.layers = block.inner
+        self.layers = layers = Block(given).inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
-        self.input_shape = tuple(positive_integer("input_shape", n) for n in input_shape)
+        self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
-        self._logits_out = False
         self._loss_buffers = Buffers()
         self._lock = threading.Lock()  # held during training
+        first = layers[0]
+        self.scale = 1.0
+        if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
+            self.scale = first.scale
+            first.build(self.input_shape, self.backend, "", True)
+            layers = layers[1:]
+        self.called_layers = layers
+        self._block = block = Block(layers)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
-        self.n_folded = block.n_folded
+        self._activation = block.leave_out_activation()  # of the last layer
+        self._activates = self._activation != "linear"  # before the loss, which does not contain it
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -110,10 +118,8 @@ class Network(Copyable, KerasNames):
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         self.set_optimizer(optimizer)
-        assign(self, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
-        # A loss that contains the last activation takes logits, so the last layer must not apply it.
-        self._logits_out = loss.activation == self.layers[-1].activation
-        self._last_activation = self.backend.kernel("activation", self.layers[-1].activation)
+        vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
+        self._activates = self._activation not in ("linear", loss.activation)
         self._loss_kernel = loss.bind(self.backend)
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
@@ -121,7 +127,7 @@ class Network(Copyable, KerasNames):
         if self._lock.locked():
             raise InputError("compile was called during training, expected a call after fit has returned")
         state = OptimizerState(optimizer, self.parameters, self.backend)
-        assign(self, optimizer=optimizer, optimizer_state=state)
+        vars(self).update(optimizer=optimizer, optimizer_state=state)
 
     @property
     def goal(self) -> Loss:
@@ -136,11 +142,19 @@ class Network(Copyable, KerasNames):
 
     def outputs_of(self, loss_inputs: Array) -> Array:
         """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
-        if not self._logits_out:
-            return loss_inputs
-        outputs = self.backend.xp.empty_like(loss_inputs)
-        self._last_activation(loss_inputs, outputs)
-        return outputs
+        return loss_inputs if self._activates else self.activate(loss_inputs)
+
+    def activate(self, z: Array, out: Array | None = None) -> Array:
+        """Return the outputs f(z), with f the last layer's activation, given its z (B, C).
+
+        They are written into ``out``. None: into a new array, unless f is linear.
+        """
+        if out is None:
+            if self._activation == "linear":
+                return z
+            out = self.backend.xp.empty_like(z)
+        self.backend.kernels.activation(self._activation, z, out)
+        return out
 
     @property
     def input_pipeline(self) -> InputPipeline:
@@ -184,26 +198,28 @@ class Network(Copyable, KerasNames):
 
     def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         zeros = self.backend.zeros
-        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+        shape = batch, self.outputs
+        return {"losses": zeros(batch), "gradient": zeros(shape), "outputs": zeros(shape)}
 
-    @property
-    def scale(self) -> float:
-        """Factor by which batch loading multiplies the examples: that of a folded Rescaling, else 1."""
-        factor = self.layers[0].factor if self.n_folded else None
-        return 1.0 if factor is None else factor
-
-    def forward(self, x: Array, *, training: bool = False, logits: bool = False) -> Array:
+    def forward(
+        self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None
+    ) -> Array:  # fmt: skip
         """Return the outputs (B, C) for a batch x (B, *input_shape) on the device.
 
         Args:
             x: the batch, already multiplied by ``scale``.
             training: draw dropout and noise, and normalise by the statistics of the batch.
             logits: leave out the activation of the last layer.
+            out: (B, C) array for the outputs; None: one of the network, or a new one.
         """
-        if not self._loss_buffers.fits(x.shape[0], training):
-            self.reserve(x.shape[0], training)
-        forward = self._block.forward_logits if logits else self._block.forward
-        return forward(x, training=training)
+        self._require_buffers(x.shape[0], training)
+        z = self._block.forward(x, training=training)
+        return z if logits else self.activate(z, out)
+
+    def _require_buffers(self, batch: int, training: bool) -> None:
+        """Reserve the buffers for this batch size unless they are there."""
+        if not self._loss_buffers.fits(batch, training):
+            self.reserve(batch, training)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Compute the outputs and the loss of a batch on the device.
@@ -214,18 +230,23 @@ class Network(Copyable, KerasNames):
         Returns the inputs of the loss (outputs or logits) (B, C), the loss of each example (B,), and the
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
-        outputs = self.forward(x, training=training, logits=self._logits_out)
-        loss = self._loss_buffers[x.shape[0]]
-        self._loss_kernel(outputs, y, loss.losses, loss.gradient)
-        return outputs, loss.losses, loss.gradient
+        self._require_buffers(x.shape[0], training)
+        buffers = self._loss_buffers[x.shape[0]]
+        buffers.z = self._block.forward(x, training=training)
+        outputs = self.activate(buffers.z, buffers.outputs) if self._activates else buffers.z
+        self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
+        return outputs, buffers.losses, buffers.gradient
 
     def backward(self, dy: Array) -> None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
 
         For the gradient of x call ``Sequential.input_gradient``.
         """
-        backward = self._block.backward_logits if self._logits_out else self._block.backward
-        backward(dy)
+        if self._activates:
+            buffers = self._loss_buffers[dy.shape[0]]
+            kernels = self.backend.kernels
+            kernels.activation_backward(self._activation, dy, buffers.z, buffers.outputs, dy)
+        self._block.backward(dy)
 
     @property
     def frozen_names(self) -> list[str]:

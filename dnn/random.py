@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from backends import Array, Backend
-from backends.reference.random import threefry
+from backends.reference.random import RandomKernels
 from backends.reproducible.functions import cos, log
 from dnn.validation.settings import is_integer, require
 
@@ -24,7 +24,7 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     seed = int(seed)
     out = np.zeros(1, dtype=np.int64)
     high, low = np.asarray([[zlib.crc32(purpose.encode())], [layer & _WORD]], dtype=np.int64)
-    threefry(np, (seed & _WORD, seed >> 32), high, low, out)
+    RandomKernels(np).threefry((seed & _WORD, seed >> 32), high, low, out)
     return int(out[0]) >> 32, int(out[0]) & _WORD
 
 
@@ -33,7 +33,7 @@ def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
     xp = backend.xp
     out = backend.zeros(n, dtype=xp.int64)
     high = xp.asarray([step], dtype=xp.int64, device=backend.device)
-    backend.kernel("threefry")(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
+    backend.kernels.threefry(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
     return out
 
 
@@ -52,7 +52,7 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
     for start in range(0, out.size, BLOCK_SIZE):
         part = out[start : start + BLOCK_SIZE]
         places = np.arange(start, start + part.size, dtype=np.int64)
-        threefry(np, key, np.asarray([step], dtype=np.int64), places, part)
+        RandomKernels(np).threefry(key, np.asarray([step], dtype=np.int64), places, part)
     return ((out.reshape(shape) >> 10).astype(np.float64) + 0.5) * 2.0**-53
 
 

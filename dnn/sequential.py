@@ -4,13 +4,12 @@ The lecture's three steps are three calls: construct the model, ``compile`` it w
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from dnn.callbacks.progress_bar import add_progress, format_numbers, require_verbose
-from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
 from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
 from dnn.io.notices import say
@@ -19,12 +18,14 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
+from dnn.training.blocks import limit_to_one_thread
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
 from dnn.training.history import History
 from dnn.training.input_gradient import input_gradient
 from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
+from dnn.training.step import Cut
 from dnn.training.stream import Stream
 from dnn.validation.arrays import validate_examples
 from dnn.validation.batches import has_batches
@@ -113,7 +114,7 @@ class Sequential(Network):
             verbose: 1: a progress bar on a terminal, else a line per epoch; 2: lines; 0: nothing. "auto":
                 the bar on a terminal, lines in a notebook, else nothing.
             blocks: number of blocks per batch, a power of two. Their gradients are added in a fixed order,
-                with the same bits for any number of workers (``dnn.distributed.blocks``).
+                with the same bits for any number of workers (``dnn.training.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same
                 call and share the blocks; see docs/workers.md.
 
@@ -126,19 +127,22 @@ class Sequential(Network):
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()
+        cut = Cut(blocks, workers).check(self.backend)
         callbacks = add_progress(callbacks, verbose)
         pipeline = self.input_pipeline
-        if has_batches(x, y):
-            validation = pipeline.validate_stream(x, validation_split, validation_data, sample_weight, resume)
-            batches: Any = partial(Stream, self, x, batch_size, shuffle, steps_per_epoch, class_weight)
-        else:
-            given = x, y, validation_split, validation_data, class_weight, sample_weight
-            examples, validation = pipeline.validate_training(*given)
-            warn_of_large_values(self, examples.y)
-            batches = partial(Batches, self, examples, batch_size, shuffle, steps_per_epoch)
-        with self.training(), make_steps(self, blocks, workers) as make_step:
-            epoch_batches = batches(make_step=make_step)
-            return Training(self, epoch_batches, validation, callbacks, workers).run(epochs, resume)
+        batches: Batches | Stream
+        with self.training(), limit_to_one_thread(self.backend) if cut.blocks > 1 else nullcontext():
+            if has_batches(x, y):
+                given = x, validation_split, validation_data, sample_weight, resume
+                validation = pipeline.validate_stream(*given)
+                batches = Stream(self, x, batch_size, shuffle, steps_per_epoch, class_weight, cut)
+            else:
+                examples, validation = pipeline.validate_training(
+                    x, y, validation_split, validation_data, class_weight, sample_weight
+                )
+                warn_of_large_values(self, examples.y)
+                batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch, cut=cut)
+            return Training(self, batches, validation, callbacks, workers).run(epochs, resume)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, dict[str, np.ndarray]]:
         """Return the mean loss of one batch, and its gradient for each parameter by name, as host copies.

@@ -20,7 +20,7 @@ import numpy as np
 
 from backends.cupy import compilation, update
 from backends.cupy import sources as cuda
-from backends.cupy.backend import CupyBackend
+from backends.cupy.kernels import CupyKernels
 from backends.numpy.backend import NumpyBackend
 
 HERE = Path(__file__).parent
@@ -197,7 +197,7 @@ def raw(name, real, pixel):
 
 
 def install(monkeypatch):
-    """Make the CuPy overrides run these kernels."""
+    """Make CuPy's kernels run these."""
     monkeypatch.setattr(compilation, "elementwise", Elementwise)
     monkeypatch.setattr(compilation, "raw_kernel", raw)
 
@@ -206,9 +206,10 @@ CUPY_ON_NUMPY = "cupy-on-numpy"
 
 
 class CupyOverridesOnNumpy(NumpyBackend):
-    """The CuPy overrides over NumPy arrays, with their CUDA kernels compiled for the host."""
+    """CuPy's kernels over NumPy arrays, with their CUDA text compiled for the host."""
 
-    OVERRIDES = CupyBackend.OVERRIDES
+    def kernel_class(self):
+        return CupyKernels
 
     def compile_plan(self, plan):
         made = update.make_update(plan, self)

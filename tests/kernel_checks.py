@@ -8,8 +8,7 @@ import numpy as np
 from helpers import assert_close, assert_ulp, same_bits
 from kernel_cases import Case, Numbers, cases
 
-from backends.dispatch import bind
-from backends.reference import KERNELS
+from backends.reference import Kernels, declarations
 
 
 def unpack_case(case):
@@ -32,7 +31,7 @@ def pack_arguments(parts):
 
 def on_device(backend, name, case, variant):
     """Return the case's arrays, unpacked, as new arrays of the backend."""
-    declared, args = KERNELS[name], unpack_case(case)
+    declared, args = declarations(Kernels)[name], unpack_case(case)
     for argument, value in args.items():
         if isinstance(value, np.ndarray):
             if variant == "strided" and argument.partition("[")[0] not in declared.writes:
@@ -51,10 +50,10 @@ def on_device(backend, name, case, variant):
     return args
 
 
-def ulp_bound(name, kind):
+def ulp_bound(name, case):
     """Return the ULP allowed per element if both make the same few roundings; None: use eta."""
     if name in ("gather_rows", "threefry", "clip_value", "max_pool2d", "smooth_moves", "warp_images") or (
-        name in ("activation", "activation_backward") and kind in ("linear", "relu")
+        name in ("activation", "activation_backward") and case["name"] in ("linear", "relu")
     ):
         return 0  # they copy, select, or round once
     return None
@@ -74,21 +73,25 @@ def eta_bound(case, dtype):
     return (12.0 + 2.0 * min(longest, 100) ** 0.5 + 0.6 * rows**0.5) * float(np.finfo(dtype).eps)
 
 
-def assert_equals_reference(backend, name, kind, variant="plain", function=None):
-    """Check that the function (None: the backend's) writes what the reference writes, and nothing else.
+def assert_equals_reference(backend, name, variant="plain", kernels=None, only=None):
+    """Check that the kernel writes what the reference writes, and nothing else.
 
     Args:
         variant: "plain", "strided" or "turned" inputs, "special" numbers, or "alias": all aliases that are
             allowed.
+        kernels: whose method is checked; None: the backend's.
+        only: an activation; None: all.
     """
-    declared, dtype = KERNELS[name], backend.dtype_name
-    kernel = backend.kernel(name, kind) if function is None else bind(backend.xp, function, kind)
-    standard = bind(backend.xp, declared.function, kind)
+    declared, dtype = declarations(Kernels)[name], backend.dtype_name
+    kernel = getattr(kernels or backend.kernels, name)
+    standard = getattr(Kernels(backend.xp), name)
     # Only one update from an infinite gradient: torch writes m + (1 - beta1) (g - m), which in the next
     # is NaN where the reference has inf. p is NaN in both from the first on.
     steps = 3 if "control" in declared.writes and variant != "special" else 1
-    bound = ulp_bound(name, kind)
-    for case in cases(name, Numbers(5, dtype, variant == "special"), kind):
+    for case in cases(name, Numbers(5, dtype, variant == "special")):
+        if only not in (None, case.get("name"), case.get("activation")):
+            continue
+        bound = ulp_bound(name, case)
         got, want = (on_device(backend, name, case, variant) for _ in range(2))
         # NumPy warns of each NaN that it makes; here they are wanted.
         with np.errstate(all="ignore"):
@@ -100,7 +103,8 @@ def assert_equals_reference(backend, name, kind, variant="plain", function=None)
             written |= {read for read, _ in declared.aliases}
         host = {k: v for k, v in unpack_case(case).items() if isinstance(v, np.ndarray)}
         for argument, before in host.items():
-            what = f"{name}({kind}) {argument} for { {k: v.shape for k, v in host.items()} }"
+            sizes = {k: v.shape for k, v in host.items()}
+            what = f"{name} {case.get('name', case.get('activation', ''))} {argument} for {sizes}"
             after, desired = (backend.to_host(a[argument]) for a in (got, want))
             if argument.partition("[")[0] not in written:
                 assert same_bits(np.ascontiguousarray(after), before), f"{what} was written"

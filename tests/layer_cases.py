@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat.numpy as npx
 import numpy as np
 
-from backends.reference import KERNELS
+from backends.reference import Kernels
 
 Case = dict[str, Any]
 BATCHES = (0, 1, 3)
@@ -46,7 +46,7 @@ def windows_of(image, size, strides, padding):
     return rows, columns
 
 
-def conv2d_cases(num, kind):
+def conv2d_cases(num):
     large = (8, ((40, 40), (3, 3), (1, 1), ODD), (3, 8))  # more than one block of NumPy's
     strided = product((0, 5), STRIDED_GEOMETRIES, zip(STRIDED_CHANNELS, (8, 1, 3, 4, 9, 2), strict=True))
     border = product((2,), [WIDE_BORDER], ((3, 4), (1, 2)))
@@ -65,7 +65,7 @@ def conv2d_cases(num, kind):
         }
 
 
-def grouped_conv2d_cases(num, kind):
+def grouped_conv2d_cases(num):
     dilated = product(
         BATCHES, ((1, 1), (2, 1), (2, 3)), ((4, 6, 2), (3, 3, 3), (2, 4, 1)),
         [((9, 8), (3, 2), (1, 2), ((1, 0), (2, 2)))],
@@ -86,12 +86,12 @@ def grouped_conv2d_cases(num, kind):
         }
 
 
-def grouped_conv2d_backward_cases(num, kind):
-    return _conv_backward_cases(num, grouped_conv2d_cases(num, kind))
+def grouped_conv2d_backward_cases(num):
+    return _conv_backward_cases(num, grouped_conv2d_cases(num))
 
 
-def conv2d_backward_cases(num, kind):
-    return _conv_backward_cases(num, conv2d_cases(num, kind))
+def conv2d_backward_cases(num):
+    return _conv_backward_cases(num, conv2d_cases(num))
 
 
 def _conv_backward_cases(num, forwards):
@@ -111,7 +111,7 @@ def _conv_backward_cases(num, forwards):
             }
 
 
-def max_pool2d_cases(num, kind):
+def max_pool2d_cases(num):
     for batch in BATCHES:
         for image, size, strides, padding in GEOMETRIES:
             x = num.normal(batch, *image, 3)
@@ -121,10 +121,10 @@ def max_pool2d_cases(num, kind):
                 yield {"x": pixels, **geometry, "y": num.garbage(*shape), "index": np.full(shape, -1)}
 
 
-def max_pool2d_backward_cases(num, kind):
-    for forward in max_pool2d_cases(num, kind):
+def max_pool2d_backward_cases(num):
+    for forward in max_pool2d_cases(num):
         with np.errstate(all="ignore"):
-            KERNELS["max_pool2d"].function(npx, *forward.values())
+            Kernels(npx).max_pool2d(*forward.values())
         yield {
             "dy": num.normal(*forward["y"].shape),
             "index": forward["index"],
@@ -133,13 +133,13 @@ def max_pool2d_backward_cases(num, kind):
         }
 
 
-def average_pool2d_cases(num, kind):
-    for forward in max_pool2d_cases(num, kind):
+def average_pool2d_cases(num):
+    for forward in max_pool2d_cases(num):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
-def average_pool2d_backward_cases(num, kind):
-    for forward in max_pool2d_backward_cases(num, kind):
+def average_pool2d_backward_cases(num):
+    for forward in max_pool2d_backward_cases(num):
         yield {k: v for k, v in forward.items() if k != "index"}
 
 
@@ -147,7 +147,7 @@ def _scales(num, n):
     return {"gamma": num.finite(n), "beta": num.finite(n)}
 
 
-def batch_norm_cases(num, kind):
+def batch_norm_cases(num):
     for rows in (2, 3, 7, 100):  # one row has no variance
         for n in (1, 5, 33):
             yield {
@@ -161,7 +161,7 @@ def batch_norm_cases(num, kind):
             }
 
 
-def layer_norm_cases(num, kind):
+def layer_norm_cases(num):
     for rows in (0, 1, 3, 100):
         for n in (2, 5, 33):
             yield {
@@ -174,8 +174,8 @@ def layer_norm_cases(num, kind):
 
 
 def _norm_backward_cases(num, forward, kernel):
-    for case in forward(num, None):
-        KERNELS[kernel].function(npx, *case.values())
+    for case in forward(num):
+        getattr(Kernels(npx), kernel)(*case.values())
         rows, n = case["x"].shape
         if (rows if kernel == "batch_norm" else n) < 5:
             continue  # with two numbers x^ is -1 and 1, and dx is 0 except for rounding
@@ -190,11 +190,11 @@ def _norm_backward_cases(num, forward, kernel):
             }
 
 
-def batch_norm_backward_cases(num, kind):
+def batch_norm_backward_cases(num):
     return _norm_backward_cases(num, batch_norm_cases, "batch_norm")
 
 
-def layer_norm_backward_cases(num, kind):
+def layer_norm_backward_cases(num):
     return _norm_backward_cases(num, layer_norm_cases, "layer_norm")
 
 
@@ -206,15 +206,15 @@ def _noise_cases(num, setting, *written):
             yield {"bits": bits, "x": num.normal(batch, n), **setting, **arrays}
 
 
-def dropout_cases(num, kind):
+def dropout_cases(num):
     return _noise_cases(num, {"rate": 0.3}, "mask", "y")
 
 
-def gaussian_noise_cases(num, kind):
+def gaussian_noise_cases(num):
     return _noise_cases(num, {"deviation": 0.5}, "y")
 
 
-def smooth_moves_cases(num, kind):
+def smooth_moves_cases(num):
     for batch, (height, width) in product(BATCHES, ((1, 3), (5, 6), (9, 8))):
         shares = [np.floor(num.rng.random((n, n)) * 4096 / n).astype(num.dtype) for n in (height, width)]
         yield {
@@ -226,7 +226,7 @@ def smooth_moves_cases(num, kind):
         }
 
 
-def warp_images_cases(num, kind):
+def warp_images_cases(num):
     for batch, (height, width), channels in product(BATCHES, ((1, 3), (5, 6), (9, 8)), (1, 3)):
         shape = (batch, height, width, channels)
         for far in (0.0, 1.0, 100.0):

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 import pytest
-from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks, blocks_of, find_numbers
+from documents import DOCUMENTS, NAMES, ROOT, blocks, blocks_of, find_numbers
 from helpers import assert_listed
 
 from backends.reference import ACTIVATIONS

@@ -20,7 +20,7 @@ using std::tanh;
 
 namespace dnn {
 
-// ----- activations; kind is an index into sources.FUSED_KINDS: linear, sigmoid, tanh, relu; NaN stays NaN
+// ----- activations; kind is an index into sources.FUSED_ACTIVATIONS: linear, sigmoid, tanh, relu; NaN stays NaN
 
 template <class T>
 DNN_HD T activate(int kind, T z) {

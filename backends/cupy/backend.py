@@ -7,20 +7,21 @@ tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends.backend import Backend, Step
-from backends.cupy import dense, layers, optimizers, reproducible
+from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, count_usable_devices
+from backends.cupy.kernels import CupyKernels
 from backends.cupy.update import make_update
-from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
 from backends.plan import Plan
 from backends.recording import RecordedSteps
+from backends.reference import Kernels
 from backends.reference.signatures import Array
 
 
@@ -47,7 +48,6 @@ class CupyBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(dense, layers), *optimizers.STEPS)
     CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
 
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
@@ -55,6 +55,9 @@ class CupyBackend(Backend):
     @property
     def device_type(self) -> str:
         return "cuda"
+
+    def kernel_class(self) -> type[Kernels]:
+        return CupyKernels
 
     def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
         run = super().capture(step, unroll)

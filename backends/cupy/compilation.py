@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from backends.backend import FLOAT_DTYPES
 from backends.cupy import sources
-from backends.dispatch import FLOAT_DTYPES
 
 ARGUMENT_DTYPES = {"long long*": ("int64",), "REAL*": FLOAT_DTYPES, "PIXEL*": ("uint8", *FLOAT_DTYPES)}
 

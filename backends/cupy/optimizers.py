@@ -1,35 +1,70 @@
-"""CuPy overrides for optimizers, with two launches each."""
+"""CuPy's steps of the optimizers, with two launches each."""
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from backends.cupy import compilation, sources
-from backends.dispatch import Override
-from backends.reference.signatures import Array, Arrays, Numbers
+from backends.plan import Plan
+from backends.reference import Kernels
+from backends.reference.signatures import Array, Arrays, Numbers, OptimizerStep
 
 
-def optimizer_numbers(optimizer: str, settings: Numbers, scale: float = 1.0) -> list[float]:
+def adam_kind(settings: Numbers) -> str:
+    """Return "adam", or "adamw" if there is a weight decay: their names in ``sources.OPTIMIZERS``."""
+    return "adam" if len(settings) == 3 else "adamw"
+
+
+def plan_kind(plan: Plan, kernels: Kernels) -> str:
+    """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``; "" if it has none."""
+    kinds: dict[OptimizerStep, str] = {
+        kernels.sgd: "sgd",
+        kernels.adagrad: "adagrad",
+        kernels.rmsprop: "rmsprop",
+        kernels.adam: adam_kind(plan.settings),
+    }
+    return kinds.get(plan.optimizer, "") if plan.n_slots <= 2 else ""
+
+
+def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[float]:
     """Return the argument ``numbers`` of ``dnn::optimize``: the scale of x and the optimizer's settings."""
     rest = [float(setting) for setting in settings]
     betas = [1.0, 0.0, 1.0, 0.0]  # leave c1 and c2 unchanged
-    if optimizer in ("adam", "adamw"):
+    if kind in ("adam", "adamw"):
         beta1, beta2, *rest = rest
         betas = [beta1, 1.0 - beta1, beta2, 1.0 - beta2]
-    elif optimizer == "rmsprop":
+    elif kind == "rmsprop":
         rest[1:1] = [1.0 - rest[0]]
     return [scale, *betas, *rest]
 
 
 @cache
-def _numbers_array(xp: Any, name: str, settings: Numbers, dtype: Any) -> Array:
-    return xp.asarray(optimizer_numbers(name, settings), dtype=dtype)
+def _numbers_array(xp: Any, kind: str, settings: Numbers, dtype: Any) -> Array:
+    return xp.asarray(optimizer_numbers(kind, settings), dtype=dtype)
 
 
-def step(name: str, xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Make one step of the named optimizer: advance the control array, then update all numbers."""
-    compilation.elementwise("advance")(*optimizer_numbers(name, settings)[1:5], control)
-    reads = sources.OPTIMIZERS.index(name), _numbers_array(xp, name, settings, p.dtype), control, g
-    compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])
+class CupyOptimizers(Kernels):
+    """The step of every optimizer: advance the control array, then update all numbers."""
 
+    def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        self._step("sgd", p, g, slots, control, settings)
 
-STEPS = tuple(Override(name, partial(step, name)) for name in sources.OPTIMIZERS)
+    def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        self._step("adagrad", p, g, slots, control, settings)
+
+    def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if len(slots) > 2:
+            super().rmsprop(p, g, slots, control, settings)
+            return
+        self._step("rmsprop", p, g, slots, control, settings)
+
+    def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if len(slots) > 2:
+            super().adam(p, g, slots, control, settings)
+            return
+        self._step(adam_kind(settings), p, g, slots, control, settings)
+
+    def _step(self, kind: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        compilation.elementwise("advance")(*optimizer_numbers(kind, settings)[1:5], control)
+        numbers = _numbers_array(self.xp, kind, settings, p.dtype)
+        reads = sources.OPTIMIZERS.index(kind), numbers, control, g
+        compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 CTYPES: Mapping[str, str] = MappingProxyType(
     {"float32": "float", "float64": "double", "uint8": "unsigned char"}
 )
-FUSED_KINDS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
+FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # kinds of dnn::optimize, by index
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"

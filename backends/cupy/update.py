@@ -10,8 +10,9 @@ import numpy as np
 from backends.backend import Backend, Step
 from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
+from backends.cupy.kernels import CupyKernels
 from backends.cupy.reproducible import multiply_matrices
-from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
+from backends.cupy.sources import FUSED_ACTIVATIONS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
 
@@ -41,11 +42,12 @@ class Update:
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan
+        self.optimizer = optimizers.plan_kind(plan, backend.kernels)
         self.backend = backend
         self.batch = plan.order.shape[1]
-        numbers = optimizers.optimizer_numbers(plan.optimizer, plan.settings, plan.scale)
+        numbers = optimizers.optimizer_numbers(self.optimizer, plan.settings, plan.scale)
         self.numbers = backend.from_host(np.asarray(numbers, dtype=backend.dtype_name))
-        self.kinds = [FUSED_KINDS.index(layer.activation) for layer in plan.layers]
+        self.kinds = [FUSED_ACTIVATIONS.index(layer.activation) for layer in plan.layers]
         shapes = [(self.batch, layer.W.shape[1]) for layer in plan.layers]
         self.outputs = [backend.zeros(shape) for shape in shapes]
         # dz of the last layer overwrites its logits.
@@ -106,7 +108,7 @@ class Update:
             across, down = _tiles(n_out, n_in + (layer.b is not None), TILE)
             blocks += across * down
         table = self.backend.from_host(np.asarray(rows, dtype=np.int64))
-        reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(plan.optimizer), table
+        reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(self.optimizer), table
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
         sums = self.losses, self.correct, int(plan.accuracy), plan.sums, self.tickets
         return bind_launch("step", (blocks,), BLOCK, *reads, *rest, *sums)
@@ -132,17 +134,17 @@ def _can_be_planned(plan: Plan, backend: Backend) -> bool:
     x = plan.x
     batch = plan.order.shape[1]
     return (
-        backend.fused
-        and backend.wrap is None
+        type(backend.kernels) is CupyKernels
+        and not backend.kernels.is_wrapped
         and backend.precision == "float32"
+        and optimizers.plan_kind(plan, backend.kernels) != ""
         and not isinstance(x, Compressed)
         and str(x.dtype) in ("uint8", backend.dtype_name)
         and x.flags.c_contiguous
         and plan.y.flags.c_contiguous
-        and plan.optimizer in OPTIMIZERS
         and plan.label_smoothing == 0.0
         and len(plan.layers) > 1
-        and all(layer.activation in FUSED_KINDS for layer in plan.layers)
+        and all(layer.activation in FUSED_ACTIVATIONS for layer in plan.layers)
         and 0 < batch <= MAX_BATCH
         and plan.layers[-1].W.shape[1] <= MAX_CLASSES
         and all(batch * layer.W.shape[0] * layer.W.shape[1] <= MAX_PRODUCT for layer in plan.layers)

@@ -5,34 +5,35 @@ BLAS: a second pool of waiting threads would cost more than it saves. The loops 
 this machine's processor and cached on disk, next to the package's byte code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
 from llvmlite import binding
 
-from backends.dispatch import Override, overrides_in
-from backends.numba import optimizers, plans, random, reproducible
+from backends.numba import plans, reproducible
+from backends.numba.kernels import NumbaKernels, ReproducibleNumbaKernels
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
 from backends.plan import Plan
+from backends.reference import Kernels
 
 
 @dataclass(frozen=True, eq=False)
 class NumbaBackend(NumpyBackend):
-    """NumPy's backend with compiled loops; kernels without one use NumPy's overrides."""
+    """NumPy's backend with compiled loops; kernels without one are NumPy's."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (*overrides_in(optimizers, random), *NumpyBackend.OVERRIDES)
-
-    REPRODUCIBLE_OVERRIDES: ClassVar[Sequence[Override]] = overrides_in(random, reproducible)
-
+    REPRODUCIBLE_KERNELS: ClassVar[type[Kernels]] = ReproducibleNumbaKernels
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
+    def kernel_class(self) -> type[Kernels]:
+        return NumbaKernels
+
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
-        plannable = self.fused and self.wrap is None and self.precision == "float32"
-        return plans.compile_plan(plan) if plannable else None
+        plannable = type(self.kernels) is NumbaKernels and not self.kernels.is_wrapped
+        return plans.compile_plan(plan, self.kernels) if plannable else None
 
     def describe_library(self) -> dict[str, Any]:
         pool = worker_pool()

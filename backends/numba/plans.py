@@ -12,6 +12,7 @@ from backends.numba.update import CHUNK_ROWS, LAYER_DTYPE, PADDING_ROWS, PLAN_DT
 from backends.numba.worker_pool import MAX_WORKERS, worker_pool
 from backends.numpy.backend import aligned_zeros
 from backends.plan import Compressed, Plan
+from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 MAX_DENSITY = 0.3  # share of nonzero numbers up to which the sparse product is faster
@@ -19,13 +20,14 @@ MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples o
 DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
 
 
-def compile_plan(plan: Plan) -> Callable[[int], None] | None:
+def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
     """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
     pool = worker_pool()
     weights = [a for layer in plan.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
     if (
         pool is None
-        or plan.optimizer not in ("adam", "adamw")
+        or plan.optimizer != kernels.adam
+        or plan.n_slots != 2
         or plan.order.shape[1] > MAX_BATCH_SIZE
         or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
         or not all(_is_contiguous(np.float32, array) for array in weights)

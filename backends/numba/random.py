@@ -1,10 +1,9 @@
 """The random generator, compiled: all rounds for one block of counters, which stays in the cache."""
 
-from typing import Any
-
 import numpy as np
 
 from backends.numba.compilation import jit_cached
+from backends.reference import Kernels
 from backends.reference.random import KEY_PARITY, ROTATIONS
 
 Array = np.ndarray
@@ -32,5 +31,8 @@ def _threefry(keys, high, low, out):  # type: ignore[no-untyped-def]
             out[start + i] = (np.int64(a[i] >> np.uint32(1)) << 32) | np.int64(b[i])
 
 
-def threefry(xp: Any, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-    _threefry(np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], np.uint32), high, low, out)
+class NumbaRandom(Kernels):
+    """The generator."""
+
+    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+        _threefry(np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], np.uint32), high, low, out)

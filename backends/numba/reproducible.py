@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from backends.numba.compilation import jit_cached
+from backends.reference import Kernels
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
 from backends.reproducible.functions import EXP_TERMS, LN2_HIGH, LN2_LOW, MAX_EXP_ARGUMENT
 from backends.reproducible.sums import matmul
 
+Array = np.ndarray
 K_BLOCK = 64  # rows of b that stay in the cache for all rows of a
 jit_exact = partial(jit_cached, fastmath=())
 EXP_COEFFICIENTS = tuple(1.0 / factorial(i + 2) for i in range(EXP_TERMS))
@@ -105,17 +107,21 @@ def _adam(p, g, m, v, numbers, flush):  # type: ignore[no-untyped-def]
         p[i] = p[i] - rate * moment / (np.sqrt(square) / root + epsilon)
 
 
-def adam(
-    xp: Any, p: np.ndarray, g: np.ndarray, slots: Arrays, control: np.ndarray, settings: Numbers
-) -> None:
-    m, v = slots
-    beta1, beta2, epsilon = settings
-    advance_adam_control(control, beta1, beta2)
-    rate = (control[RATE] / control[BIAS_1])[0]
-    root = np.sqrt(control[BIAS_2])[0]
-    numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, epsilon, rate, root, MOMENT_FLOOR)
-    flush = control[UPDATES][0] % FLUSH_EVERY == 0
-    _adam(p, g, m, v, tuple(map(p.dtype.type, numbers)), flush)
+class ReproducibleOptimizers(Kernels):
+    """The step of Adam."""
+
+    def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if len(slots) > 2 or len(settings) > 3:
+            super().adam(p, g, slots, control, settings)
+            return
+        m, v = slots
+        beta1, beta2, epsilon = settings
+        advance_adam_control(control, beta1, beta2)
+        rate = (control[RATE] / control[BIAS_1])[0]
+        root = np.sqrt(control[BIAS_2])[0]
+        numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, epsilon, rate, root, MOMENT_FLOOR)
+        flush = control[UPDATES][0] % FLUSH_EVERY == 0
+        _adam(p, g, m, v, tuple(map(p.dtype.type, numbers)), flush)
 
 
 def functions(xp: Any) -> dict[str, Any]:

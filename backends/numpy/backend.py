@@ -1,17 +1,18 @@
 """NumPy on the CPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from backends.backend import Backend
-from backends.dispatch import Override, overrides_in
 from backends.errors import InputError, short_repr
-from backends.numpy import blas, dense, layers, optimizers
+from backends.numpy import blas
+from backends.numpy.kernels import NumpyKernels
 from backends.processor import numpy_dispatch
+from backends.reference import Kernels
 
 Array = np.ndarray
 
@@ -20,10 +21,8 @@ Array = np.ndarray
 class NumpyBackend(Backend):
     """NumPy. Arrays are aligned to 64 bytes, so that results do not depend on their addresses."""
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (
-        *dense.ACTIVATIONS,
-        *overrides_in(dense, layers, optimizers),
-    )
+    def kernel_class(self) -> type[Kernels]:
+        return NumpyKernels
 
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
         return aligned_zeros(shape, dtype or self.dtype)

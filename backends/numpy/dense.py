@@ -1,28 +1,18 @@
-"""NumPy overrides for dense networks: the gradient of a gathered batch, activations, products.
+"""NumPy's kernels of dense networks: the gradient of a gathered batch, activations, products.
 
 The formulas are the reference's; the results are written directly into the output arrays.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from backends.dispatch import by_kind, override
 from backends.numpy.products import column_sums, product
-from backends.reference import activations as reference
+from backends.reference import Kernels
+from backends.reference.dense import require_from_output
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
-
-
-def scatter_rows(xp: Any, rows: Array, index: Array, out: Array) -> None:
-    order = np.argsort(index, kind="stable")
-    numbers, starts = np.unique(index[order], return_index=True)
-    out.fill(0.0)
-    if numbers.size:
-        out[numbers] = np.add.reduceat(rows[order], starts, axis=0)
 
 
 def _sigmoid(z: Array, y: Array) -> None:
@@ -33,16 +23,7 @@ def _sigmoid(z: Array, y: Array) -> None:
     np.reciprocal(y, out=y)
 
 
-_FORWARD: dict[str, Callable[..., Any]] = {
-    "linear": lambda z, y: None if y is z else np.copyto(y, z),
-    "sigmoid": _sigmoid,
-    "tanh": partial(reference.activation, np, "tanh"),
-    "relu": lambda z, y: np.maximum(z, 0.0, out=y),
-    "softmax": partial(reference.activation, np, "softmax"),
-}
-
-
-def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
+def _relu_backward(dy: Array, z: Array, dz: Array) -> None:
     if dz is not dy:
         np.copyto(dz, dy)
     # Mask the bits: multiplying by 0 would turn inf into NaN, and dz[z <= 0] = 0 takes ten times as long.
@@ -52,30 +33,68 @@ def _relu_backward(dy: Array, z: Array, y: Array, dz: Array) -> None:
     np.bitwise_and(bits, mask, out=bits)
 
 
-_BACKWARD: dict[str, Callable[..., Any]] = {
-    "linear": lambda dy, z, y, dz: None if dz is dy else np.copyto(dz, dy),
-    "sigmoid": partial(reference.activation_backward, np, "sigmoid"),
-    "tanh": partial(reference.activation_backward, np, "tanh"),
-    "relu": _relu_backward,
-    "softmax": partial(reference.activation_backward, np, "softmax"),
-}
-ACTIVATIONS = by_kind("activation", _FORWARD), by_kind("activation_backward", _BACKWARD)
+def is_sparse(x: Any) -> bool:
+    """Whether x is a sparse matrix of SciPy."""
+    return hasattr(x, "tocsr")
 
 
-@override(kinds=_FORWARD)
-def dense(xp: Any, kind: str, x: Array, W: Array, b: Array, y: Array) -> None:
-    product(x, W, y)
-    y += b
-    _FORWARD[kind](y, y)
+def _for_product(x: Any, other: Array) -> Any:
+    """Return x, dense if ``other`` is not finite: 0 times infinity is NaN, which a sparse product misses."""
+    return x if np.isfinite(other.min()) and np.isfinite(other.max()) else x.toarray()
 
 
-@override(kinds=_BACKWARD)
-def dense_backward(
-    xp: Any, kind: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
-) -> None:
-    _BACKWARD[kind](dy, y, y, dz)
-    dW, db, dx = gradients
-    product(x.T, dz, dW)
-    column_sums(dz, db)
-    if dx is not None:
-        product(dz, W.T, dx)
+class NumpyDense(Kernels):
+    """Dense layers, activations and the sum of rows by index. x of a dense layer may be a CSR matrix."""
+
+    @property
+    def takes_sparse(self) -> bool:
+        return type(self).dense is NumpyDense.dense and not self.is_wrapped
+
+    def scatter_rows(self, rows: Array, index: Array, out: Array) -> None:
+        order = np.argsort(index, kind="stable")
+        numbers, starts = np.unique(index[order], return_index=True)
+        out.fill(0.0)
+        if numbers.size:
+            out[numbers] = np.add.reduceat(rows[order], starts, axis=0)
+
+    def activation(self, name: str, z: Array, y: Array) -> None:
+        if name == "relu":
+            np.maximum(z, 0.0, out=y)
+        elif name == "sigmoid":
+            _sigmoid(z, y)
+        elif name != "linear":
+            super().activation(name, z, y)
+        elif y is not z:
+            np.copyto(y, z)
+
+    def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
+        if name == "relu":
+            _relu_backward(dy, z, dz)
+        elif name != "linear":
+            super().activation_backward(name, dy, z, y, dz)
+        elif dz is not dy:
+            np.copyto(dz, dy)
+
+    def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
+        require_from_output(activation)
+        if is_sparse(x):
+            np.add(_for_product(x, W) @ W, b, out=y)
+        else:
+            product(x, W, y)
+            y += b
+        self.activation(activation, y, y)
+
+    def dense_backward(
+        self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
+    ) -> None:
+        require_from_output(activation)
+        self.activation_backward(activation, dy, y, y, dz)
+        dW, db, dx = gradients
+        if is_sparse(x):  # of the first layer, which has no dx
+            dW[...] = _for_product(x, dz).T @ dz
+            np.sum(dz, axis=0, out=db)
+            return
+        product(x.T, dz, dW)
+        column_sums(dz, db)
+        if dx is not None:
+            product(dz, W.T, dx)

@@ -1,11 +1,11 @@
-"""NumPy overrides for optimizers: each block of the flat vectors stays in the cache for all passes."""
+"""NumPy's steps of the optimizers: each block of the flat vectors stays in the cache for all passes."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from backends.dispatch import override
+from backends.reference import Kernels
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
@@ -47,26 +47,6 @@ def _divide_by_root(x: Array, square: Array, floor: Any, out: Array) -> None:
     np.divide(x, out, out=out)
 
 
-def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (velocity,) = slots
-    momentum, nesterov = settings
-    control[UPDATES] += 1.0
-    flush = _must_flush(control)
-    rate = control[RATE]
-    for pb, gb, vb, s in _blocks(p, g, velocity):
-        step = gb
-        if momentum != 0.0:
-            vb *= momentum
-            vb += gb
-            if flush:
-                _flush(vb, s)
-            step = vb
-            if nesterov:
-                step = np.multiply(vb, momentum, out=s)
-                step += gb
-        pb -= np.multiply(step, rate, out=s)
-
-
 def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
     """Advance the control array by one update; return (rate, floor) of the step.
 
@@ -78,50 +58,74 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     return control[RATE] / control[BIAS_1] * root, epsilon * root
 
 
-@override("adamw")
-@override()
-def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-    factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
-    rate, floor = advance_adam(control, beta1, beta2, epsilon)
-    flush = _must_flush(control)
-    for pb, gb, mb, vb, s in _blocks(p, g, m, v):
-        if factor != 1.0:
-            pb *= factor
-        _update_average(mb, beta1, gb, s, flush)
-        _update_average(vb, beta2, np.multiply(gb, gb, out=s), s, flush)
-        _divide_by_root(mb, vb, floor, s)
-        s *= rate
-        pb -= s
+class NumpyOptimizers(Kernels):
+    """The step of every optimizer; AMSGrad and centered RMSprop are the reference's."""
 
+    def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        (velocity,) = slots
+        momentum, nesterov = settings
+        control[UPDATES] += 1.0
+        flush = _must_flush(control)
+        rate = control[RATE]
+        for pb, gb, vb, s in _blocks(p, g, velocity):
+            step = gb
+            if momentum != 0.0:
+                vb *= momentum
+                vb += gb
+                if flush:
+                    _flush(vb, s)
+                step = vb
+                if nesterov:
+                    step = np.multiply(vb, momentum, out=s)
+                    step += gb
+            pb -= np.multiply(step, rate, out=s)
 
-def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    (total,) = slots
-    (epsilon,) = settings
-    control[UPDATES] += 1.0
-    flush = _must_flush(control)
-    for pb, gb, tb, s in _blocks(p, g, total):
-        tb += np.multiply(gb, gb, out=s)
-        if flush:
-            _flush(tb, s)
-        _divide_by_root(gb, tb, epsilon, s)
-        s *= control[RATE]
-        pb -= s
+    def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if len(slots) > 2:
+            super().adam(p, g, slots, control, settings)
+            return
+        (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
+        factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
+        rate, floor = advance_adam(control, beta1, beta2, epsilon)
+        flush = _must_flush(control)
+        for pb, gb, mb, vb, s in _blocks(p, g, m, v):
+            if factor != 1.0:
+                pb *= factor
+            _update_average(mb, beta1, gb, s, flush)
+            _update_average(vb, beta2, np.multiply(gb, gb, out=s), s, flush)
+            _divide_by_root(mb, vb, floor, s)
+            s *= rate
+            pb -= s
 
-
-def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    v, velocity = slots
-    decay, epsilon, momentum = settings
-    control[UPDATES] += 1.0
-    flush = _must_flush(control)
-    for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
-        _update_average(vb, decay, np.multiply(gb, gb, out=s), s, flush)
-        _divide_by_root(gb, vb, epsilon, s)
-        step = s
-        if momentum != 0.0:
-            ub *= momentum
-            ub += s
+    def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        (total,) = slots
+        (epsilon,) = settings
+        control[UPDATES] += 1.0
+        flush = _must_flush(control)
+        for pb, gb, tb, s in _blocks(p, g, total):
+            tb += np.multiply(gb, gb, out=s)
             if flush:
-                _flush(ub, s)
-            step = ub
-        pb -= np.multiply(step, control[RATE], out=s)
+                _flush(tb, s)
+            _divide_by_root(gb, tb, epsilon, s)
+            s *= control[RATE]
+            pb -= s
+
+    def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        if len(slots) > 2:
+            super().rmsprop(p, g, slots, control, settings)
+            return
+        v, velocity = slots
+        decay, epsilon, momentum = settings
+        control[UPDATES] += 1.0
+        flush = _must_flush(control)
+        for pb, gb, vb, ub, s in _blocks(p, g, v, velocity):
+            _update_average(vb, decay, np.multiply(gb, gb, out=s), s, flush)
+            _divide_by_root(gb, vb, epsilon, s)
+            step = s
+            if momentum != 0.0:
+                ub *= momentum
+                ub += s
+                if flush:
+                    _flush(ub, s)
+                step = ub
+            pb -= np.multiply(step, control[RATE], out=s)

@@ -1,27 +1,35 @@
 """The reference kernels in standard array API. They define the correct results.
 
-These are exactly the functions that a backend may override. A kernel's first argument is the array namespace
-``xp``. It reads some arrays, writes others *in place* and returns nothing. Its declaration and its docstring
-say which arrays it writes; it leaves the others unchanged. A kernel with a *kind* (an activation, a form of
-targets) has it as the second argument and is bound once per kind.
+A kernel is a method that reads some arrays, writes others *in place* and returns nothing. Its declaration
+and its docstring say which arrays it writes; it leaves the others unchanged. ``self.xp`` is the array
+namespace. A library's class overrides the kernels that it can compute faster.
 
 Symbols: B batch size, n_in and n_out widths, x input, W and b weights and bias, z = x W + b, y output,
 dy the gradient of the loss with respect to y. relu'(0) = 0. NaN in the inputs gives NaN in the outputs.
 """
 
-from importlib import import_module
-
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
-from backends.reference.declaration import Declaration, declarations, kernel
-from backends.table import Table
+from backends.reference.convolution import ConvolutionKernels
+from backends.reference.declaration import Declaration, KernelBase, declarations, kernel, overrides
+from backends.reference.dense import DenseKernels
+from backends.reference.gather import GatherKernels
+from backends.reference.gradients import GradientKernels
+from backends.reference.losses import LossKernels
+from backends.reference.normalization import NormalizationKernels
+from backends.reference.optimizers import OptimizerKernels
+from backends.reference.pooling import PoolingKernels
+from backends.reference.random import RandomKernels
+from backends.reference.warping import WarpingKernels
 
-_MODULES = (
-    "gather", "activations", "dense_layer", "convolution", "pooling", "normalization", "random", "losses",
-    "optimizers", "gradients", "warping",
-)  # fmt: skip
-_DECLARED = (d for name in _MODULES for d in declarations(import_module(f"{__name__}.{name}")))
 
-KERNELS: Table[Declaration] = Table("kernel", {declared.name: declared for declared in _DECLARED})
-"""Every kernel by name."""
+class Kernels(
+    GatherKernels, DenseKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels, RandomKernels,
+    LossKernels, OptimizerKernels, GradientKernels, WarpingKernels,
+):  # fmt: skip
+    """Every kernel in the array API standard."""
 
-__all__ = ["ACTIVATIONS", "KERNELS", "ActivationFunction", "Declaration", "declarations", "kernel"]
+
+__all__ = [
+    "ACTIVATIONS", "ActivationFunction", "Declaration", "KernelBase", "Kernels", "declarations", "kernel",
+    "overrides",
+]  # fmt: skip

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Any
 
-from backends.reference.declaration import kernel
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 from backends.table import Table
 
@@ -130,25 +130,22 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
 """Every activation by name. An added one works in every layer and on every backend."""
 
 
-def from_output() -> tuple[str, ...]:
-    """Return the activations that compute f'(z) from y alone; the dense kernel supports these."""
-    return tuple(name for name, f in ACTIVATIONS.items() if f.from_output)
+class ActivationKernels(KernelBase):
+    """Activations and their derivatives; ``name`` is a key of ACTIVATIONS."""
 
+    @kernel(writes=("y",), aliases=(("z", "y"),))
+    def activation(self, name: str, z: Array, y: Array) -> None:
+        """``y = f(z)`` element by element (softmax: over the last axis).
 
-@kernel(writes=("y",), kinds=ACTIVATIONS.keys, aliases=(("z", "y"),))
-def activation(xp: Any, kind: str, z: Array, y: Array) -> None:
-    """``y = f(z)`` element by element (softmax: over the last axis).
+        Reads z (B, ..., n); writes y (B, ..., n), which may be z itself.
+        """
+        y[...] = ACTIVATIONS[name].forward(self.xp, z)
 
-    Reads z (B, ..., n); writes y (B, ..., n), which may be z itself.
-    """
-    y[...] = ACTIVATIONS[kind].forward(xp, z)
+    @kernel(writes=("dz",), aliases=(("dy", "dz"),))
+    def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
+        """``dz = f'(z) dy``. Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100.
 
-
-@kernel(writes=("dz",), kinds=ACTIVATIONS.keys, aliases=(("dy", "dz"),))
-def activation_backward(xp: Any, kind: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-    """``dz = f'(z) dy``. Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100.
-
-    Reads dy, z, y (B, ..., n); with ``from_output`` the caller may pass y for z. Writes dz (B, ..., n), which
-    may be dy itself.
-    """
-    dz[...] = ACTIVATIONS[kind].backward(xp, dy, z, y)
+        Reads dy, z, y (B, ..., n); with ``from_output`` the caller may pass y for z. Writes dz (B, ..., n),
+        which may be dy itself.
+        """
+        dz[...] = ACTIVATIONS[name].backward(self.xp, dy, z, y)

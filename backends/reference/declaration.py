@@ -1,58 +1,90 @@
-"""Declaration of a kernel: the arguments it writes, its kinds and the aliases it allows."""
+"""What every kernel and every class of kernels has: a declaration, a check of names, and wrapped copies."""
 
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
-Reference = Callable[..., None]
-F = TypeVar("F", bound=Reference)
-_ATTRIBUTE = "declaration"  # of a function: its Declaration
+Kernel = Callable[..., None]
+Wrap = Callable[[str, Kernel], Kernel]
+F = TypeVar("F", bound=Kernel)
+_ATTRIBUTE = "declaration"  # of a reference: its Declaration
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """One kernel: its reference function and its properties."""
+    """Properties of a kernel."""
 
-    function: Reference  # the reference, called with (xp, [kind,] arrays and numbers...)
+    arguments: tuple[str, ...]  # their names, without self
     writes: tuple[str, ...]  # names of the arguments it writes; the others stay unchanged
-    # Returns the current kinds; None: the kernel has no kinds.
-    names: Callable[[], Iterable[str]] | None
     aliases: tuple[tuple[str, str], ...]  # pairs (read, written) of arguments that may be the same array
 
-    @property
-    def name(self) -> str:
-        """The kernel's name: the name of its function."""
-        return self.function.__name__
 
-    @property
-    def kinds(self) -> tuple[str | None, ...]:
-        """The current kinds; (None,) if the kernel has no kinds."""
-        return (None,) if self.names is None else tuple(self.names())
+def kernel(*, writes: tuple[str, ...], aliases: tuple[tuple[str, str], ...] = ()) -> Callable[[F], F]:
+    """Declare that the decorated method is the reference of a kernel; arguments as of ``Declaration``.
 
-
-def kernel(
-    *, writes: tuple[str, ...], kinds: Callable[[], Iterable[str]] | None = None,
-    aliases: tuple[tuple[str, str], ...] = (),
-) -> Callable[[F], F]:  # fmt: skip
-    """Declare that the decorated function is a kernel; arguments as of ``Declaration``.
-
-    >>> @kernel(writes=("y",))
-    ... def double(xp, x, y):
-    ...     y[...] = 2.0 * x
-    >>> double.declaration.name
-    'double'
+    >>> class Doubling(KernelBase):
+    ...     @kernel(writes=("y",))
+    ...     def double(self, x, y):
+    ...         y[...] = 2.0 * x
+    >>> declarations(Doubling)["double"].arguments
+    ('x', 'y')
     """
 
     def declare(function: F) -> F:
-        setattr(function, _ATTRIBUTE, Declaration(function, writes, kinds, aliases))
+        _, *arguments = inspect.signature(function).parameters
+        setattr(function, _ATTRIBUTE, Declaration(tuple(arguments), writes, aliases))
         return function
 
     return declare
 
 
-def declarations(module: ModuleType) -> Iterator[Declaration]:
-    """Yield the declarations of the kernels that a module defines, in the order of its text."""
-    for value in vars(module).values():
-        if hasattr(value, _ATTRIBUTE) and value.__module__ == module.__name__:
-            yield getattr(value, _ATTRIBUTE)
+class KernelBase:
+    """Base of classes of kernels: each public method is the reference of a kernel, or overrides one.
+
+    Args:
+        xp: the array namespace.
+    Raises TypeError: a subclass has another public method, such as a misspelt override.
+    """
+
+    is_wrapped = False
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+
+    def __init_subclass__(cls) -> None:
+        public = {name for name, value in vars(cls).items() if callable(value) and not name.startswith("_")}
+        if unknown := public - declarations(cls).keys():
+            known = ", ".join(declarations(cls))
+            raise TypeError(f"{cls.__name__} overrides unknown kernels {sorted(unknown)}; known: {known}")
+
+    @property
+    def takes_sparse(self) -> bool:
+        """Whether x of a dense layer may be a CSR matrix of SciPy."""
+        return False
+
+    def with_wrapper(self, wrap: Wrap) -> Self:
+        """Return a copy with ``wrap(name, kernel)`` instead of each kernel; the kernels call one another
+        unwrapped.
+        """
+        other = copy(self)
+        for name in declarations(type(self)):
+            setattr(other, name, wrap(name, getattr(self, name)))
+        other.is_wrapped = True
+        return other
+
+
+def declarations(kernels: type[KernelBase]) -> dict[str, Declaration]:
+    """Return kernel name -> declaration, for all kernels of a class."""
+    return {
+        name: getattr(value, _ATTRIBUTE)
+        for base in kernels.__mro__
+        for name, value in vars(base).items()
+        if hasattr(value, _ATTRIBUTE)
+    }
+
+
+def overrides(kernels: type[KernelBase]) -> tuple[str, ...]:
+    """Return the names of the kernels that are not references."""
+    return tuple(name for name in declarations(kernels) if not hasattr(getattr(kernels, name), _ATTRIBUTE))

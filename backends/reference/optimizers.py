@@ -7,11 +7,10 @@ control   (4,) numbers that change with every update, indexed by ``backends.refe
 settings  the optimizer's numbers; its first line unpacks them in order
 """
 
-from functools import partial
 from typing import Any
 
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.declaration import kernel
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
 MOMENT_FLOOR = 1e-36
@@ -24,7 +23,7 @@ update until they are denormal numbers, and a multiplication then costs a hundre
 from there to the first denormal number, so every 32nd update is often enough.
 """
 
-optimizer_step = partial(kernel, writes=("p", "slots", "control"))
+optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
 def _flush(xp: Any, moment: Array, updates: Array) -> Array:
@@ -34,24 +33,6 @@ def _flush(xp: Any, moment: Array, updates: Array) -> Array:
     return xp.where(tiny, xp.zeros_like(moment), moment)
 
 
-@optimizer_step()
-def sgd(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Stochastic gradient descent, as torch.optim.SGD (dampening 0).
-
-    v = momentum v + g; p = p - rate v, or with Nesterov p = p - rate (g + momentum v)
-    (Sutskever et al. 2013). With momentum 0 the velocity is neither read nor written.
-    """
-    (velocity,) = slots
-    momentum, nesterov = settings
-    rate = control[RATE]
-    control[UPDATES] = control[UPDATES] + 1.0
-    if momentum == 0.0:
-        p[...] = p - rate * g
-        return
-    velocity[...] = _flush(xp, momentum * velocity + g, control[UPDATES])
-    p[...] = p - rate * (g + momentum * velocity if nesterov else velocity)
-
-
 def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
     """Advance the number of updates, and c = beta c + (1 - beta): it is 1 - beta^t without cancellation."""
     control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
@@ -59,86 +40,83 @@ def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
     control[UPDATES] = control[UPDATES] + 1.0
 
 
-@optimizer_step()
-def adam(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Adam (Kingma and Ba 2015, algorithm 1), epsilon placed as in torch.optim.Adam.
+class OptimizerKernels(KernelBase):
+    """The step of every optimizer."""
 
-    m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  c_i = 1 - beta_i^t
-    p = p - rate / c1 * m / (sqrt(v / c2) + epsilon)
-    """
-    (m, v, *largest), (beta1, beta2, epsilon) = slots, settings
-    advance_adam_control(control, beta1, beta2)
-    rate_over_c1 = control[RATE] / control[BIAS_1]
-    m[...] = _flush(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
-    v[...] = _flush(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
-    if largest:
-        largest[0][...] = _flush(xp, xp.maximum(largest[0], v), control[UPDATES])
-        v = largest[0]
-    p[...] = p - rate_over_c1 * m / (xp.sqrt(v) / xp.sqrt(control[BIAS_2]) + epsilon)
+    @optimizer_step
+    def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """Stochastic gradient descent, as torch.optim.SGD (dampening 0).
 
+        v = momentum v + g; p = p - rate v, or with Nesterov p = p - rate (g + momentum v)
+        (Sutskever et al. 2013). With momentum 0 the velocity is neither read nor written.
+        """
+        (velocity,) = slots
+        momentum, nesterov = settings
+        rate = control[RATE]
+        control[UPDATES] = control[UPDATES] + 1.0
+        if momentum == 0.0:
+            p[...] = p - rate * g
+            return
+        velocity[...] = _flush(self.xp, momentum * velocity + g, control[UPDATES])
+        p[...] = p - rate * (g + momentum * velocity if nesterov else velocity)
 
-@optimizer_step()
-def adam_amsgrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """AMSGrad: ``adam`` with the largest v so far, a third slot, instead of v (Reddi et al. 2018)."""
-    adam(xp, p, g, slots, control, settings)
+    @optimizer_step
+    def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """Adam (Kingma and Ba 2015, algorithm 1), epsilon placed as in torch.optim.Adam.
 
+        m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  c_i = 1 - beta_i^t
+        p = p - rate / c1 * m / (sqrt(v / c2) + epsilon)
 
-@optimizer_step()
-def adamw(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+        A third slot is the largest v so far, which then replaces v (AMSGrad, Reddi et al. 2018). A fourth
+        setting is AdamW's weight decay (Loshchilov and Hutter 2019): first p = p (1 - rate decay).
+        """
+        xp = self.xp
+        (m, v, *largest), (beta1, beta2, epsilon, *decay) = slots, settings
+        if decay:
+            p[...] = p * (1.0 - control[RATE] * decay[0])
+        advance_adam_control(control, beta1, beta2)
+        rate_over_c1 = control[RATE] / control[BIAS_1]
+        m[...] = _flush(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
+        v[...] = _flush(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
+        if largest:
+            largest[0][...] = _flush(xp, xp.maximum(largest[0], v), control[UPDATES])
+            v = largest[0]
+        p[...] = p - rate_over_c1 * m / (xp.sqrt(v) / xp.sqrt(control[BIAS_2]) + epsilon)
 
-    p = p (1 - rate weight_decay), then ``adam``, as torch.optim.AdamW.
-    """
-    *rest, weight_decay = settings
-    p[...] = p * (1.0 - control[RATE] * weight_decay)
-    adam(xp, p, g, slots, control, tuple(rest))
+    @optimizer_step
+    def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """Adagrad (Duchi et al. 2011), as torch.optim.Adagrad with lr_decay 0.
 
+        total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon)
+        """
+        (total,) = slots
+        (epsilon,) = settings
+        control[UPDATES] = control[UPDATES] + 1.0
+        total[...] = _flush(self.xp, total + g * g, control[UPDATES])
+        p[...] = p - control[RATE] * (g / (self.xp.sqrt(total) + epsilon))
 
-@optimizer_step()
-def adamw_amsgrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """``adamw`` with the largest v so far instead of v, as ``adam_amsgrad``."""
-    adamw(xp, p, g, slots, control, settings)
+    @optimizer_step
+    def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """RMSprop (Tieleman and Hinton 2012), as torch.optim.RMSprop.
 
+        v = decay v + (1 - decay) g^2;  s = g / (sqrt(v) + epsilon)
+        p = p - rate s, or with momentum  velocity = momentum velocity + s;  p = p - rate velocity
 
-@optimizer_step()
-def adagrad(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Adagrad (Duchi et al. 2011), as torch.optim.Adagrad with lr_decay 0.
-
-    total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon)
-    """
-    (total,) = slots
-    (epsilon,) = settings
-    control[UPDATES] = control[UPDATES] + 1.0
-    total[...] = _flush(xp, total + g * g, control[UPDATES])
-    p[...] = p - control[RATE] * (g / (xp.sqrt(total) + epsilon))
-
-
-@optimizer_step()
-def rmsprop(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """RMSprop (Tieleman and Hinton 2012), as torch.optim.RMSprop (not centered).
-
-    v = decay v + (1 - decay) g^2;  s = g / (sqrt(v) + epsilon)
-    p = p - rate s, or with momentum  velocity = momentum velocity + s;  p = p - rate velocity
-
-    With momentum 0 the velocity is neither read nor written.
-    """
-    (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
-    rate = control[RATE]
-    control[UPDATES] = control[UPDATES] + 1.0
-    v[...] = _flush(xp, decay * v + (1.0 - decay) * (g * g), control[UPDATES])
-    square = v
-    if mean:
-        mean[0][...] = _flush(xp, decay * mean[0] + (1.0 - decay) * g, control[UPDATES])
-        square = v - mean[0] * mean[0]
-        square = xp.where(square < 0, xp.zeros_like(v), square)  # rounding may make it negative
-    s = g / (xp.sqrt(square) + epsilon)
-    if momentum != 0.0:
-        velocity[...] = _flush(xp, momentum * velocity + s, control[UPDATES])
-        s = velocity
-    p[...] = p - rate * s
-
-
-@optimizer_step()
-def rmsprop_centered(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """``rmsprop`` with g's variance, v - mean^2, instead of v; mean is a third slot (Graves 2013)."""
-    rmsprop(xp, p, g, slots, control, settings)
+        With momentum 0 the velocity is neither read nor written. A third slot is the mean of g; its square
+        is then subtracted from v in s (centered, Graves 2013).
+        """
+        xp = self.xp
+        (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
+        rate = control[RATE]
+        control[UPDATES] = control[UPDATES] + 1.0
+        v[...] = _flush(xp, decay * v + (1.0 - decay) * (g * g), control[UPDATES])
+        square = v
+        if mean:
+            mean[0][...] = _flush(xp, decay * mean[0] + (1.0 - decay) * g, control[UPDATES])
+            square = v - mean[0] * mean[0]
+            square = xp.where(square < 0, xp.zeros_like(v), square)  # rounding may make it negative
+        s = g / (xp.sqrt(square) + epsilon)
+        if momentum != 0.0:
+            velocity[...] = _flush(xp, momentum * velocity + s, control[UPDATES])
+            s = velocity
+        p[...] = p - rate * s

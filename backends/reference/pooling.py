@@ -2,54 +2,9 @@
 
 from typing import Any
 
-from backends.reference.declaration import kernel
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
-
-
-@kernel(writes=("y", "index"))
-def max_pool2d(
-    xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
-) -> None:
-    """``y_pq = max over the window's pixels`` and its place; pixels outside the image do not count.
-
-    As in torch, the first of equal pixels (row by row) is the maximum. NaN is larger than any number, and of
-    several NaN the last one is the maximum.
-
-    Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
-    row * W + column of the maximum in its image.
-    """
-    width = x.shape[2]
-    windows = (y.shape[1], y.shape[2])
-    wide = pad(xp, x, padding, -float("inf"))
-    down, across = window_starts(xp, strides, padding, windows, x.device)
-    y[...] = -float("inf")
-    zero = xp.zeros_like(down)
-    index[...] = xp.maximum(down, zero) * width + xp.maximum(across, xp.zeros_like(across))
-    for i, j, place in window_pixels(size, strides, windows):
-        pixel = wide[place]
-        better = (pixel > y) | xp.isnan(pixel)
-        y[...] = xp.where(better, pixel, y)
-        index[...] = xp.where(better, (down + i) * width + (across + j), index)
-
-
-@kernel(writes=("dx",))
-def max_pool2d_backward(
-    xp: Any, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
-) -> None:
-    """``dx = sum of dy over the windows in which the pixel was the maximum``.
-
-    Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
-    """
-    width = dx.shape[2]
-    windows = (dy.shape[1], dy.shape[2])
-    wide = xp.zeros_like(pad(xp, dx, padding))
-    down, across = window_starts(xp, strides, padding, windows, dy.device)
-    zero = xp.zeros_like(dy)
-    for i, j, place in window_pixels(size, strides, windows):
-        is_maximum = index == (down + i) * width + (across + j)
-        wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
-    dx[...] = crop_border(wide, padding)
 
 
 def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
@@ -63,31 +18,80 @@ def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, 
     return xp.astype(counts[0] * counts[1], image.dtype)
 
 
-@kernel(writes=("y",))
-def average_pool2d(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
-    """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
+class PoolingKernels(KernelBase):
+    """Max and average pooling, and their gradients."""
 
-    Reads x (B, H, W, C); writes y (B, rows, columns, C).
-    """
-    windows = (y.shape[1], y.shape[2])
-    wide = pad(xp, x, padding)
-    total = xp.zeros_like(y)
-    for _, _, place in window_pixels(size, strides, windows):
-        total = total + wide[place]
-    y[...] = total / _counts(xp, x, size, strides, padding, windows)
+    @kernel(writes=("y", "index"))
+    def max_pool2d(
+        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
+    ) -> None:
+        """``y_pq = max over the window's pixels`` and its place; pixels outside the image do not count.
 
+        As in torch, the first of equal pixels (row by row) is the maximum. NaN is larger than any number, and
+        of several NaN the last one is the maximum.
 
-@kernel(writes=("dx",))
-def average_pool2d_backward(
-    xp: Any, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
-) -> None:
-    """``dx = sum of dy / (number of pixels in the window) over the windows that contain the pixel``.
+        Reads x (B, H, W, C); writes y (B, rows, columns, C) and index (B, rows, columns, C) int64, the place
+        row * W + column of the maximum in its image.
+        """
+        xp = self.xp
+        width = x.shape[2]
+        windows = (y.shape[1], y.shape[2])
+        wide = pad(xp, x, padding, -float("inf"))
+        down, across = window_starts(xp, strides, padding, windows, x.device)
+        y[...] = -float("inf")
+        zero = xp.zeros_like(down)
+        index[...] = xp.maximum(down, zero) * width + xp.maximum(across, xp.zeros_like(across))
+        for i, j, place in window_pixels(size, strides, windows):
+            pixel = wide[place]
+            better = (pixel > y) | xp.isnan(pixel)
+            y[...] = xp.where(better, pixel, y)
+            index[...] = xp.where(better, (down + i) * width + (across + j), index)
 
-    Reads dy (B, rows, columns, C); writes dx (B, H, W, C).
-    """
-    windows = (dy.shape[1], dy.shape[2])
-    share = dy / _counts(xp, dx, size, strides, padding, windows)
-    wide = xp.zeros_like(pad(xp, dx, padding))
-    for _, _, place in window_pixels(size, strides, windows):
-        wide[place] = wide[place] + share
-    dx[...] = crop_border(wide, padding)
+    @kernel(writes=("dx",))
+    def max_pool2d_backward(
+        self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+    ) -> None:
+        """``dx = sum of dy over the windows in which the pixel was the maximum``.
+
+        Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
+        """
+        xp = self.xp
+        width = dx.shape[2]
+        windows = (dy.shape[1], dy.shape[2])
+        wide = xp.zeros_like(pad(xp, dx, padding))
+        down, across = window_starts(xp, strides, padding, windows, dy.device)
+        zero = xp.zeros_like(dy)
+        for i, j, place in window_pixels(size, strides, windows):
+            is_maximum = index == (down + i) * width + (across + j)
+            wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
+        dx[...] = crop_border(wide, padding)
+
+    @kernel(writes=("y",))
+    def average_pool2d(self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
+        """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
+
+        Reads x (B, H, W, C); writes y (B, rows, columns, C).
+        """
+        xp = self.xp
+        windows = (y.shape[1], y.shape[2])
+        wide = pad(xp, x, padding)
+        total = xp.zeros_like(y)
+        for _, _, place in window_pixels(size, strides, windows):
+            total = total + wide[place]
+        y[...] = total / _counts(xp, x, size, strides, padding, windows)
+
+    @kernel(writes=("dx",))
+    def average_pool2d_backward(
+        self, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+    ) -> None:
+        """``dx = sum of dy / (number of pixels in the window) over the windows that contain the pixel``.
+
+        Reads dy (B, rows, columns, C); writes dx (B, H, W, C).
+        """
+        xp = self.xp
+        windows = (dy.shape[1], dy.shape[2])
+        share = dy / _counts(xp, dx, size, strides, padding, windows)
+        wide = xp.zeros_like(pad(xp, dx, padding))
+        for _, _, place in window_pixels(size, strides, windows):
+            wide[place] = wide[place] + share
+        dx[...] = crop_border(wide, padding)

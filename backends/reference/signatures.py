@@ -1,5 +1,6 @@
 """Types in the kernels' signatures: arrays, and tuples of them that a kernel's first line unpacks."""
 
+from collections.abc import Callable
 from typing import Any
 
 Array = Any
@@ -8,3 +9,7 @@ Arrays = tuple[Array, ...]
 dbeta, dx). dx is None if no layer before is trained."""
 Numbers = tuple[Any, ...]
 """Settings, such as (beta1, beta2, epsilon)."""
+LossFunction = Callable[[Array, Array, Array, Array], None]
+"""(outputs, targets, losses, gradient); see ``backends.reference.losses``."""
+OptimizerStep = Callable[[Array, Array, Arrays, Array, Numbers], None]
+"""(p, g, slots, control, settings); see ``backends.reference.optimizers``."""

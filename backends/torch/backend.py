@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, ClassVar
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.dispatch import Override, overrides_in
 from backends.errors import BackendUnavailable, InputError, replace_torch_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
-from backends.torch import dense, layers, optimizers
+from backends.reference import Kernels
+from backends.torch.kernels import kernels_for
 
 Array = Any  # torch.Tensor
 THREAD_END_SECONDS = 0.03
@@ -55,14 +55,14 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    OVERRIDES: ClassVar[Sequence[Override]] = (
-        *dense.ACTIVATIONS, *optimizers.STEPS, *overrides_in(dense, layers, optimizers),
-    )  # fmt: skip
     CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:
         return str(self.device.type)
+
+    def kernel_class(self) -> type[Kernels]:
+        return kernels_for(self.device_type)
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)

@@ -5,12 +5,11 @@ that a kernel only writes begin as NaN or -1, so that elements it leaves unwritt
 """
 
 from collections.abc import Callable
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.reference import KERNELS
+from backends.reference import Declaration, Kernels, declarations
 from dnn.agreement import textbook
 from dnn.optimizers import Optimizer
 
@@ -26,19 +25,18 @@ class Call(NamedTuple):
     kernel: str
     what: str
     arguments: tuple[Any, ...]
-    kind: str | None = None
     n_terms: float = 0.0  # of a sum
     ulp: float = 0.0
     condition: float = 1.0  # as in ``bounds.layer``
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
-    optimizer: Optimizer | None = None  # of a step; the kernel is the one that it binds
+    optimizer: Optimizer | None = None  # of a step, which it binds; ``kernel`` is then its name
     repeat: int = 1  # number of calls with the same arrays
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """Argument name -> array; the second slot is "slots 1"."""
         found: dict[str, np.ndarray] = {}
-        for name, argument in zip(parameter_names(self.kernel), self.arguments, strict=True):
+        for name, argument in zip(declaration_of(self.kernel).arguments, self.arguments, strict=True):
             parts = argument if isinstance(argument, tuple) else (argument,)
             for i, part in enumerate(parts):
                 if isinstance(part, np.ndarray):
@@ -49,15 +47,15 @@ class Call(NamedTuple):
     def outputs(self) -> set[str]:
         """Names of the arrays that the kernel writes; some may be the same array."""
         arrays = self.arrays
-        writes = KERNELS.get(self.kernel, KERNELS["sgd"]).writes
+        writes = declaration_of(self.kernel).writes
         ids = {id(array) for name, array in arrays.items() if name.split()[0] in writes}
         return {name for name, array in arrays.items() if id(array) in ids}
 
 
-def parameter_names(kernel: str) -> list[str]:
-    """Return the names of a kernel's arguments; a step without a kernel has those of every step."""
-    function = KERNELS.get(kernel, KERNELS["sgd"]).function
-    return [name for name in signature(function).parameters if name not in ("xp", "kind")]
+def declaration_of(kernel: str) -> Declaration:
+    """Return a kernel's declaration; an optimizer's name stands for any step."""
+    known = declarations(Kernels)
+    return known.get(kernel, known["sgd"])
 
 
 def make_draw(seed: int) -> Draw:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference import ACTIVATIONS
+from backends.reference import ACTIVATIONS, Kernels, declarations
 from dnn.agreement import textbook
 from dnn.agreement.call import Call, Draw, output_array, single
 from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
-from dnn.losses import LOSSES
 from dnn.random import stream_key
 
 SIZES = (1, 8, 1000, 63, 17, 129, 7, 64, 1025, 32, 9, 128, 15, 65, 33, 16, 127, 31, 999)
@@ -102,8 +101,8 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
     as 0. In torch.optim it counts as NaN.
     """
-    optimizers = {optimizer.kernel: optimizer for _, optimizer in optimizer_variants()}
-    for number, (name, optimizer) in enumerate(optimizers.items()):
+    optimizers = {(optimizer.name, optimizer.slot_names): optimizer for _, optimizer in optimizer_variants()}
+    for number, optimizer in enumerate(optimizers.values()):
         lengths = (203, 999, 262145, FLAT_SIZES[4 + number % 5], *SIZES[number : number + 9])
         for i, (n, done) in enumerate(zip(lengths, UPDATE_COUNTS, strict=True)):
             sweep: Any = {
@@ -122,15 +121,17 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
             control = np.asarray([(0.25, 0.5, 2.0**-9)[i % 3], *biases, done])
             repeat = 1 if n == 999 else 2 if i else UNSEEN_UPDATES
-            what = f"{n} numbers, {repeat} updates after {done}, settings {settings}"
+            centered = "mean" in one.slot_names
+            variant = "".join(f"{setting}, " for setting in one.variants if getattr(one, setting))
+            what = f"{variant}{n} numbers, {repeat} updates after {done}, settings {settings}"
             arguments = draw(n) * (1.0, 2.0**-10)[i // 2 % 2], g, slots, control, settings
-            condition = 2.0 if "centered" in name else 1.0  # v - mean^2 may be a tenth of v
+            condition = 2.0 if centered else 1.0  # v - mean^2 may be a tenth of v
             terms = 1 if i else inf
-            yield Call(name, what, arguments, None, terms, 0.0, condition, optimizer=one, repeat=repeat)
+            yield Call(one.name, what, arguments, terms, 0.0, condition, optimizer=one, repeat=repeat)
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
     control = np.asarray([0.25, 0.0, 0.0, 2.0])
-    yield Call("rmsprop_centered", "equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
+    yield Call("rmsprop", "centered, equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
     yield Call("sgd", "momentum 0", (draw(9), draw(9), (np.full(9, np.nan),), control, (0.0, False)))
 
 
@@ -152,11 +153,12 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
                 b = b / 8.0
             k = 0 if exact else max(batch, n_in, n)
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
-            yield Call("dense", shape, (x, W, b, output_array(batch, n)), kind, k)
+            what = f"{kind} {shape}"
+            yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k)
             given = dy - 5.0 * (kind == "softmax")
             gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if i % 3 else None
             dz = given if i % 2 else output_array(batch, n)
-            yield Call("dense_backward", shape, (given, x, y, W, dz, gradients), kind, k, condition=2.0)
+            yield Call("dense_backward", what, (kind, given, x, y, W, dz, gradients), k, condition=2.0)
     for number, (kind, f) in enumerate(ACTIVATIONS.items()):
         for i in range(number % 3, len(SIZES), 3):
             z, dy = draw(2, SIZES[i], SIZES[i - 5]) / 2.0
@@ -164,25 +166,25 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             if f.gated:  # z^3 overflows
                 z[:1, :1] = 2.0**44
             y = single(f.forward(np, z))
-            shape = f"{z.shape[0]} x {z.shape[1]}"
+            what = f"{kind} {z.shape[0]} x {z.shape[1]}"
             k = z.shape[1] if kind == "softmax" else 1
-            arguments = dy, z, y, dy if i % 2 else output_array(*z.shape)
-            yield Call("activation_backward", shape, arguments, kind, k, condition=2.0)
+            arguments = kind, dy, z, y, dy if i % 2 else output_array(*z.shape)
+            yield Call("activation_backward", what, arguments, k, condition=2.0)
             z = z.copy()
             if kind == "softmax":  # e^z overflows and underflows
                 z[::3] += 1000.0
                 z[1::3] -= 1000.0
             else:
                 z[1:2, :1] = -np.inf
-            yield Call("activation", shape, (z, z if i % 2 else output_array(*z.shape)), kind, k)
+            yield Call("activation", what, (kind, z, z if i % 2 else output_array(*z.shape)), k)
         z = single(np.linspace(-40.0, 40.0, 165)).reshape(33, 5)
-        yield Call("activation", "-40 to 40", (z, output_array(33, 5)), kind, 5)
-    yield Call("activation", "7 large columns", (1000.0 * draw(7, 7), output_array(7, 7)), "softmax", 7)
+        yield Call("activation", f"{kind} -40 to 40", (kind, z, output_array(33, 5)), 5)
+    large = "softmax", 1000.0 * draw(7, 7), output_array(7, 7)
+    yield Call("activation", "softmax 7 large columns", large, 7)
     for special in (np.nan, np.inf):  # 0 times it is NaN
         W = np.full((3, 4), special)
-        yield Call(
-            "dense", f"0 times {special}", (np.zeros((9, 3)), W, draw(4), output_array(9, 4)), "linear"
-        )
+        arguments = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
+        yield Call("dense", f"linear 0 times {special}", arguments)
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -198,7 +200,8 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     broken[3, 4] = np.nan
     broken[5:7, 4] = np.inf, -np.inf
     special = extremes, extremes[:, 3:12], broken
-    for number, name in enumerate(dict.fromkeys(loss.kernel for loss in LOSSES.values() if loss.kernel)):
+    names = [name for name, declared in declarations(Kernels).items() if "losses" in declared.writes]
+    for number, name in enumerate(names):
         masked = name == "softmax_cross_entropy"
         start = number % 3
         drawn = [draw(SIZES[i], SIZES[i - 4 - start]) / 2.0 for i in range(start, len(SIZES), 3)]
@@ -215,9 +218,10 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
             # p - t may cancel in a single number, so its error is measured relative to the sizes of p and t.
             relative = z.size > 1 and not is_special
             floor = 0.0 if relative else 1.0 / (batch if masked else batch * n)
-            for kind, targets in (("integer", y), ("dense", t)):
+            for form, targets in (("class numbers", y), ("rows", t)):
                 arguments = z, targets, output_array(batch), output_array(batch, n)
-                yield Call(name, f"{batch} x {n}", arguments, kind, n_terms=n, condition=2.0, floor=floor)
+                what = f"{form} {batch} x {n}"
+                yield Call(name, what, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:

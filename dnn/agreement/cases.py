@@ -24,7 +24,7 @@ from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
-from dnn.validation.settings import assign, positive_integer, require
+from dnn.validation.settings import positive_integer, require
 
 Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
@@ -43,7 +43,7 @@ def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> n
     return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Data:
     """Labelled examples on the host.
 
@@ -74,7 +74,9 @@ class Data:
         if spread < MIN_SPREAD:  # batch normalisation then has gradients of 0 up to rounding
             got = f"columns of x vary by {spread:g} at most"
             raise InputError(got, f"at least {MIN_SPREAD:g}", "scale x")
-        assign(self, x=x, y=y, classes=classes)
+        self.x = x
+        self.y = y
+        self.classes = classes
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:
         """Return n distinct row indices for a step, or all rows if there are fewer."""

@@ -26,6 +26,7 @@ from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
+from dnn.validation.objects import layer_from_config
 
 Batches = Sequence[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
@@ -43,6 +44,12 @@ def build_layer(
     layer.attach(parameters.value, parameters.gradient)
     parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})
     return parameters
+
+
+def without_activation(layer: Layer) -> Layer:
+    """Return a new layer with the same settings and a linear activation; its y is z of the layer."""
+    plain: Layer = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
+    return plain
 
 
 class Contender(ABC):

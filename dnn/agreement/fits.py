@@ -119,7 +119,7 @@ def plan_cases(case: Callable[..., FitCase]) -> Iterator[tuple[str, FitCase]]:
     # Two epochs of three batches, the last one short; a batch of 131; and more updates than a plan unrolls.
     sessions = (Session(65, 2), Session(131, 1, shift=7), Session(5, 1, stop=1))
     for hidden, activation, optimizer, form in PLANS:
-        name = f"plan {optimizer.kernel} {hidden}"
+        name = f"plan {optimizer.name} {hidden}"
         planned = case(
             name, optimizer, 139, 300 if "wide" in form else 64, hidden=hidden, activation=activation,
             sessions=sessions, loss=CategoricalCrossentropy(label_smoothing=0.3 if "smooth" in form else 0.0),

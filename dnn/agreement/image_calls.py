@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference import KERNELS
+from backends.reference import Kernels
 from dnn.agreement import textbook
 from dnn.agreement.call import Call, Draw, output_array
 
@@ -60,7 +60,7 @@ def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
             yield Call(f"{part}_pool2d", what, (x, *geometry, *outputs), **exact)
             x[-1:, 1, 1] = np.nan
             x[:1, 1:4, 1:4] = -np.inf
-            KERNELS["max_pool2d"].function(np, x, *geometry, y, index)
+            Kernels(np).max_pool2d(x, *geometry, y, index)
     for groups, (d, e) in GROUPS:
         x, W, dz = draw(3, 7, 8, 16), draw(2, 3, 16 // groups, 32), draw(3, 4, 4, 32) + 1.0
         geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))

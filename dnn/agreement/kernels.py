@@ -112,7 +112,7 @@ def judge_call(setup: Setup, call: Call) -> list[Record]:
                 else call.ulp
             )
 
-        name = " ".join(filter(None, (call.kernel, call.kind, call.what)))
+        name = " ".join(filter(None, (call.kernel, call.what)))
         return setup.judge(name, lambda c: c.in_dtype(dtype).kernel(call), bound, error, dtype, expected)
 
     expected = setup.oracle.kernel(call)

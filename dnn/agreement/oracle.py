@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from backends import get_backend
-from backends.dispatch import Kernel
-from backends.reference import ACTIVATIONS, KERNELS
+from backends.reference import ACTIVATIONS
+from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
-from dnn.agreement.call import parameter_names
+from dnn.agreement.call import declaration_of
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender
+from dnn.agreement.contender import Contender, without_activation
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.tensors import Named
 from dnn.layers import Layer
 from dnn.losses import get_loss
-from dnn.validation.objects import layer_from_config
 
 DISTURBANCE = 2.0**-30
 """Relative change of numbers, by which the condition of layers and networks is measured."""
@@ -44,8 +43,9 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
             return a
         return a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape)
 
-    def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-        written = [parameter in KERNELS[name].writes for parameter in parameter_names(name)]
+    def wrap(name: str, kernel: Kernel) -> Kernel:
+        declared = declaration_of(name)
+        written = [argument in declared.writes for argument in declared.arguments]
 
         def call_disturbed(*arguments: Any) -> None:
             kernel(*(a if out else move(a) for a, out in zip(arguments, written, strict=True)))
@@ -65,8 +65,7 @@ def pre_activation(
     values: Mapping[str, np.ndarray], x: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Return z of a layer: the y of the same layer with a linear activation."""
-    layer = make()
-    plain = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
+    plain = without_activation(make())
     dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
     return oracle.run_layer(plain, shape, values, [(x, dy)])["y"]
 

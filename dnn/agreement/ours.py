@@ -8,7 +8,7 @@ import numpy as np
 from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase, Session
-from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
+from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
 from dnn.agreement.tensors import ArrayMismatch, Named, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
@@ -88,7 +88,7 @@ class BackendContender(Contender):
             return places[id(argument)][1]
 
         there = [move_argument(argument) for argument in call.arguments]
-        function = call.optimizer.bind(backend) if call.optimizer else backend.kernel(call.kernel, call.kind)
+        function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
                 function(*there)
@@ -137,10 +137,12 @@ class BackendContender(Contender):
         model.reserve(x.shape[0], training=True)
         h = x
         for layer in model.layers:
-            # Computed twice, since a fused kernel may not store z.
-            z = layer.forward_logits(h, training=False)
-            if layer.parameter_shapes():
-                yield f"z {layer.name}", z
+            if layer.parameter_shapes():  # computed twice, since a fused kernel may not store z
+                plain = without_activation(layer)
+                plain.build(layer.input_shape, self.backend, layer.name, first=True)
+                plain.attach(layer.value, layer.gradient)
+                plain.reserve(x.shape[0], training=False)
+                yield f"z {layer.name}", plain.forward(h, training=False)
             h = layer.forward(h, training=False)
         contained = model.goal.activation is not None
         yield "outputs", model.forward(x, training=False, logits=contained)

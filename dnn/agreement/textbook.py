@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference.random import threefry
+from backends.reference.random import RandomKernels
 from dnn.agreement.cases import FitCase, Session
 from dnn.agreement.tensors import Named
 from dnn.agreement.textbook_images import augment
@@ -39,7 +39,7 @@ Back = Callable[[np.ndarray], np.ndarray]
 def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
     """Return n 63-bit integers from one step of a random stream."""
     out = np.zeros(n, dtype=np.int64)
-    threefry(np, stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
+    RandomKernels(np).threefry(stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
     return out
 
 
@@ -109,7 +109,7 @@ class TextbookTraining:
         backs: list[Back] = []
         for index, name, layer in self.layers:
             if isinstance(layer, Rescaling):
-                x = x.astype(np.float64) * float(layer.factor or 1.0)
+                x = x.astype(np.float64) * layer.scale
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
             elif isinstance(layer, (RandomTranslation, RandomRotation)) and g is not None:

@@ -20,9 +20,9 @@ from dnn.commands.run_folder import RESULT_FILE, RunFolder
 from dnn.commands.train_options import OPTIONS
 from dnn.datasets import Dataset
 from dnn.distributed import Workers
-from dnn.distributed.blocks import limit_to_one_thread
 from dnn.io.notices import say
 from dnn.sequential import Sequential
+from dnn.training.blocks import limit_to_one_thread
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.dispatch import FLOAT_DTYPES
+from backends.backend import FLOAT_DTYPES
 from backends.errors import InputError, reraise, shorten
 from dnn.io.atomic_files import write_atomically
 

@@ -1,9 +1,10 @@
 """Activated: base of layers that end in an activation. Activation: a layer that is only an activation."""
 
 from dataclasses import field
+from types import SimpleNamespace
 from typing import Annotated
 
-from backends import Array, Backend
+from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.keras_names import ALIASES
 from dnn.layers.layer import Layer
@@ -13,26 +14,34 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS, ALIASES["activation"])]
 
 
 class Activated(Layer):
-    """Base: ``y = f(z)``. ``forward_logits`` computes z, and the setting ``activation`` names f."""
+    """Base: ``y = f(z)``; the setting ``activation`` names f.
 
-    def bind(self, backend: Backend) -> None:
-        self._activate, self._activate_backward = backend.kernels("activation", self.activation)
+    The last layer of a model returns z, and the model applies f. A subclass that overrides ``forward`` calls
+    the inherited one, or applies f only if ``own_activation`` names it.
+    """
 
-    def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return y = f(z); stores z and y."""
-        buffers = self._buffers[x.shape[0]]
-        buffers.z = self.forward_logits(x, training=training)
-        if self.activation == "linear":
+    _leaves_out = False
+
+    @property
+    def own_activation(self) -> str:
+        """Name of the activation that the layer itself applies: f, or "linear" in the last layer."""
+        return "linear" if self._leaves_out else self.activation
+
+    def leave_out_activation(self) -> str:
+        self._leaves_out = True
+        return self.activation
+
+    def activate(self, buffers: SimpleNamespace) -> Array:
+        """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
+        if self.own_activation == "linear":
             return buffers.z
-        self._activate(buffers.z, buffers.y)
+        self.backend.kernels.activation(self.own_activation, buffers.z, buffers.y)
         return buffers.y
 
-    def backward(self, dy: Array) -> Array | None:
-        """Compute dz = f'(z) dy, and pass it to ``backward_logits``."""
-        buffers = self._buffers[dy.shape[0]]
-        if self.activation != "linear":
-            self._activate_backward(dy, buffers.z, buffers.y, dy)
-        return self.backward_logits(dy)
+    def differentiate(self, buffers: SimpleNamespace, dy: Array) -> None:
+        """Overwrite dy by dz = f'(z) dy."""
+        if self.own_activation != "linear":
+            self.backend.kernels.activation_backward(self.own_activation, dy, buffers.z, buffers.y, dy)
 
 
 class Activation(Activated):
@@ -47,8 +56,13 @@ class Activation(Activated):
     examples = ({"activation": "relu"},)
     buffers = ("y",)
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        return x
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return y = f(x); stores x and y."""
+        buffers = self._buffers[x.shape[0]]
+        buffers.z = x
+        return self.activate(buffers)
 
-    def backward_logits(self, dz: Array) -> Array | None:
-        return None if self._first else dz
+    def backward(self, dy: Array) -> Array | None:
+        """dx = f'(x) dy."""
+        self.differentiate(self._buffers[dy.shape[0]], dy)
+        return None if self._first else dy

@@ -65,7 +65,6 @@ class RandomTranslation(Augmentation):
 
     pixels: Count
 
-    kernel = "gather_rows"
     examples = ({"pixels": 1},)
 
     def training_buffers(self, batch: int) -> dict[str, Array | None]:
@@ -87,13 +86,11 @@ class RandomTranslation(Augmentation):
         moves = xp.astype(xp.floor(uniform[:2, :] * float(2 * n + 1)), xp.int64) - n
         index = buffers.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
         rows, y = (self.backend.view(array, (-1, channels)) for array in (buffers.wide, buffers.y))
-        self._kernel(rows, xp.reshape(index, (-1,)), y, 1.0)
+        self.backend.kernels.gather_rows(rows, xp.reshape(index, (-1,)), y, 1.0)
 
 
 class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
-
-    kernel = "warp_images"
 
     def training_buffers(self, batch: int) -> dict[str, Array | None]:
         backend = self.backend
@@ -106,7 +103,8 @@ class Warp(Augmentation):
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
         self.set_warp(uniform, buffers)
-        self._kernel(images, buffers.matrix, buffers.moves, self.backend.view(buffers.y, images.shape))
+        y = self.backend.view(buffers.y, images.shape)
+        self.backend.kernels.warp_images(images, buffers.matrix, buffers.moves, y)
 
     @abstractmethod
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
@@ -160,7 +158,6 @@ class RandomElastic(Warp):
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        self._smooth = backend.kernel("smooth_moves")
         shares = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
         self._shares = tuple(map(backend.from_host, shares))
 
@@ -169,7 +166,8 @@ class RandomElastic(Warp):
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        self._smooth(buffers.bits[:, 2:], *self._shares, self.strength, buffers.moves)
+        rows, columns = self._shares
+        self.backend.kernels.smooth_moves(buffers.bits[:, 2:], rows, columns, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         half_angle = np.asarray(self.degrees * np.pi / 360.0)
         t = spread[0, :] * float(sin(np, half_angle) / cos(np, half_angle))

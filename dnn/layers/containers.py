@@ -21,7 +21,7 @@ from dnn.layers.activated import Activation
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import layer_from_config
-from dnn.validation.settings import assign, look_up, one_of, require, require_list
+from dnn.validation.settings import look_up, one_of, require, require_list
 
 T = TypeVar("T")
 MODEL_INDEX = -1  # index of the container that is the model itself; its streams use the model's seed
@@ -52,46 +52,49 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
     return names
 
 
-class Container(Layer):
-    """Base: a layer that contains other layers, ``inner``. Setting ``trainable`` sets it for all of them.
+def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
+    """Return new layers with names. Raises InputError: no list of layers, or one that is used already.
 
-    Each layer may be given as a Layer, as a list of layers, which becomes a Block, or as a dict from a
-    checkpoint.
+    Each may be given as a Layer, as a list of layers, which becomes a Block, or as a dict from a checkpoint.
     """
+    require_list(argument, value)
+    if not value:
+        raise InputError(f"{argument} is empty, expected at least one layer")
+    parts = [layer_from(x) if isinstance(x, Mapping) else x for x in value]
+    with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
+        layers = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
+    for i, layer in enumerate(layers):
+        require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
+        layer.require_unused()
+        if any(layer is other for other in layers[:i]):
+            name = layer.name or type(layer).__name__
+            raise InputError(f"layer {name!r} is in the model already; expected a new layer for each place")
+    for layer, usual in zip(layers, layer_names(layers), strict=True):
+        layer.complete("name", usual)
+    return layers
+
+
+Layers = Annotated[Sequence[Layer], _check_layers]
+
+
+class Container(Layer):
+    """Base: a layer that contains other layers, ``inner``. Setting ``trainable`` sets it for all of them."""
 
     argument: ClassVar[str] = "layers"  # name of the setting with the layers
     is_chain: ClassVar[bool] = True  # whether the input of each layer is the output of the previous one
-    n_folded: ClassVar[int] = 0
-    """Number of first layers that are folded into batch loading: 1 in a model that begins with a Rescaling.
-    They have no position: the random streams of the other layers are the same without them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        argument = self.argument
-        given = getattr(self, argument)
-        require_list(argument, given)
-        if not given:
-            raise InputError(f"{argument} is empty, expected at least one layer")
-        parts = [layer_from(x) if isinstance(x, Mapping) else x for x in given]
-        with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
-            inner = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
-        for i, layer in enumerate(inner):
-            require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
-            layer.require_unused()
-            if any(layer is other for other in inner[:i]):
-                name = layer.name or type(layer).__name__
-                raise InputError(
-                    f"layer {name!r} is in the model already; expected a new layer for each place"
-                )
-        for layer, usual in zip(inner, layer_names(inner), strict=True):
-            assign(layer, name=layer.name or usual)
-        random = any(layer.random for layer in inner)
-        uses_batch_statistics = any(layer.uses_batch_statistics for layer in inner)
-        assign(
-            self, **{argument: inner}, inner=inner, random=random, uses_batch_statistics=uses_batch_statistics
-        )
+        self.random = any(layer.random for layer in self.inner)
+        self.uses_batch_statistics = any(layer.uses_batch_statistics for layer in self.inner)
         if not self._trainable:
             self.trainable = False
+
+    @property
+    def inner(self) -> tuple[Layer, ...]:
+        """The layers; () while the container is created."""
+        inner: tuple[Layer, ...] = vars(self).get(self.argument, ())
+        return inner
 
     @property  # type: ignore[misc]
     def trainable(self) -> bool:
@@ -113,26 +116,34 @@ class Container(Layer):
     def frozen_values(self) -> Mapping[str, Array]:
         return self.join_names(layer.frozen_values for layer in self.inner)
 
+    def set_shape(self, input_shape: Shape) -> None:
+        super().set_shape(input_shape)
+        for layer in self.inner:
+            layer.set_shape(input_shape)
+            if self.is_chain:
+                input_shape = layer.output_shape
+
     def bind(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)
         is_model = self._index == MODEL_INDEX
         self._streams = self._seed if is_model else high << 32 | low
-        assign(self, n_folded=int(is_model and len(self.inner) > 1 and self.inner[0].factor is not None))
         first = self._first
-        for i, layer in enumerate(self.inner, -self.n_folded):
+        for i, layer in enumerate(self.inner):
             if layer.must_precede_trained and not is_model:
                 raise layer.input_error(f"is inside {self.name!r}", "it directly in the model, before that")
             layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
             first = first and not (self.is_chain and layer.parameter_shapes())
-        assign(self, state=self.join_names(layer.state for layer in self.inner))
+
+    def make_state(self) -> Mapping[str, Array]:
+        return self.join_names(layer.state for layer in self.inner)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return self.join_names(layer.parameter_shapes() for layer in self.inner)
 
     def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
         """Return the initial values of the layers, drawn from their own streams instead of ``key``."""
-        numbered = enumerate(self.inner, -self.n_folded)
-        return self.join_names(x.initial_values(stream_key(self._streams, "weights", i)) for i, x in numbered)
+        keys = (stream_key(self._streams, "weights", i) for i in range(len(self.inner)))
+        return self.join_names(x.initial_values(k) for x, k in zip(self.inner, keys, strict=True))
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         super().attach(value, gradient)
@@ -149,45 +160,35 @@ class Block(Container):
     (4,)
     """
 
-    layers: Sequence[Layer]
+    layers: Layers
 
     examples = ({"layers": [{"type": "Dense", "units": 24}, {"type": "LayerNormalization"}]},)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        assign(self, activation=self.inner[-1].activation)
+        self.activation = self.inner[-1].activation
 
     def shape_after(self, input_shape: Shape) -> Shape:
         for layer in self.inner:
-            assign(layer, input_shape=input_shape)
             input_shape = layer.shape_after(input_shape)
         return input_shape
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        for layer in self.inner[self.n_folded :]:
+        for layer in self.inner:
             x = layer.forward(x, training=training)
         return x
 
     def backward(self, dy: Array) -> Array | None:
         """Call ``backward`` of the layers in reverse order: the chain rule."""
-        return _backward(self.inner, dy)
+        gradient: Array | None = dy
+        for layer in reversed(self.inner):
+            if gradient is None:  # no layer before this one is trained
+                break
+            gradient = layer.backward(gradient)
+        return gradient
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        for layer in self.inner[self.n_folded : -1]:
-            x = layer.forward(x, training=training)
-        return self.inner[-1].forward_logits(x, training=training)
-
-    def backward_logits(self, dz: Array) -> Array | None:
-        return _backward(self.inner[:-1], self.inner[-1].backward_logits(dz))
-
-
-def _backward(layers: Sequence[Layer], gradient: Array | None) -> Array | None:
-    """Return dL/dx of layers in sequence, given dL/dy; None if no layer before them is trained."""
-    for layer in reversed(layers):
-        if gradient is None:
-            break
-        gradient = layer.backward(gradient)
-    return gradient
+    def leave_out_activation(self) -> str:
+        return self.inner[-1].leave_out_activation()
 
 
 class Parallel(Container):
@@ -202,7 +203,7 @@ class Parallel(Container):
     (5,)
     """
 
-    branches: Sequence[Layer | Sequence[Layer]]
+    branches: Layers
     _: KW_ONLY
     merge: Annotated[str, one_of(("concatenate", "add"))] = "concatenate"
 
@@ -214,10 +215,7 @@ class Parallel(Container):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         adds = self.merge == "add"
-        shapes = []
-        for branch in self.inner:
-            assign(branch, input_shape=input_shape)
-            shapes.append(branch.shape_after(input_shape))
+        shapes = [branch.shape_after(input_shape) for branch in self.inner]
         if len({s if adds else s[:-1] for s in shapes}) > 1:
             equal = "equal shapes" if adds else "shapes that are equal except for the last axis"
             raise self.input_error(f"merges outputs of the shapes {shapes}", equal)
@@ -253,13 +251,12 @@ class Parallel(Container):
 class Residual(Parallel):
     """``y = x + f(x)``: f is new layers in sequence that preserve the shape (He et al. 2016)."""
 
-    branches: Sequence[Layer] = field(init=False)
+    branches: Layers = field(init=False)
     merge: str = field(default="add", init=False)
-    layers: Sequence[Layer] = field()
+    layers: Layers = field()
 
     examples = ({"layers": [{"type": "Dense", "units": 24}]},)
 
     def __post_init__(self) -> None:
-        block = Block(self.layers, name="block")
-        assign(self, layers=block.layers, branches=(Activation("linear", name="shortcut"), block))
+        self.branches = Activation("linear", name="shortcut"), Block(self.layers, name="block")
         super().__post_init__()

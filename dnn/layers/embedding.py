@@ -5,7 +5,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
-from dnn.validation.settings import Count, assign, require
+from dnn.validation.settings import Count, require
 
 MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
 
@@ -34,7 +34,7 @@ class Embedding(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.input_dim <= MAX_CATEGORIES, "input_dim", self.input_dim, f"at most {MAX_CATEGORIES}")
-        assign(self, n_categories=self.input_dim)
+        self.n_categories = self.input_dim
 
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
@@ -42,8 +42,6 @@ class Embedding(Layer):
     def bind(self, backend: Backend) -> None:
         if self._index:
             raise self.input_error("follows another layer", "it first")
-        self._gather = backend.kernel("gather_rows")
-        self._scatter = backend.kernel("scatter_rows")
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}
@@ -60,11 +58,13 @@ class Embedding(Layer):
         buffers = self._buffers[x.shape[0]]
         view = self.backend.view
         buffers.index[...] = self.backend.xp.astype(x, buffers.index.dtype)
-        self._gather(self.value["W"], view(buffers.index, (-1,)), view(buffers.y, (-1, self.output_dim)), 1.0)
+        rows = view(buffers.y, (-1, self.output_dim))
+        self.backend.kernels.gather_rows(self.value["W"], view(buffers.index, (-1,)), rows, 1.0)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = sum of dy_t over all t with x_t = k; integers have no gradient."""
         index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
-        self._scatter(self.backend.xp.reshape(dy, (-1, self.output_dim)), index, self.gradient["W"])
+        rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
+        self.backend.kernels.scatter_rows(rows, index, self.gradient["W"])
         return None

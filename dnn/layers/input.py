@@ -1,27 +1,21 @@
 """Input: the shape of one example, as the first entry of a model's layers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from backends import InputError
-from dnn.validation.settings import Checked, assign, positive_integer, require, require_list
+from dnn.validation.objects import Settings
+from dnn.validation.settings import Lengths, require
 
 
-@dataclass(frozen=True)
-class Input(Checked):
+class Input(Settings):
     """Shape of one example, as the first entry of a model's layers: ``Sequential([Input((784,)), ...])``.
 
     >>> Input((28, 28, 1))
-    Input(shape=(28, 28, 1))
+    Input(shape=(28, 28, 1), name=None)
     """
 
-    shape: Sequence[int]
-    name: str | None = field(default=None, repr=False)  # Keras has it; it has no effect
-
-    def __post_init__(self) -> None:
-        require_list("shape", self.shape)
-        assign(self, shape=tuple(positive_integer("shape", n) for n in self.shape))
+    shape: Lengths
+    name: str | None = None  # Keras has it; it has no effect
 
 
 def split_input(layers: Any, shape: Any) -> tuple[Any, Any]:

@@ -1,20 +1,21 @@
 """Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import field
+from inspect import signature
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
+from backends.errors import short_repr, unknown_name_error
 from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
+from dnn.layers.model_part import Shape as Shape
 from dnn.random import Key
-from dnn.validation.objects import SettingsMeta, SettingsObject
-from dnn.validation.settings import Flag, assign, is_text, require
-
-Shape = tuple[int, ...]  # without the batch axis
+from dnn.validation.objects import Settings, json_value, layer_from_config
+from dnn.validation.settings import Flag, is_text, require
 
 
 def _check_text(argument: str, value: Any) -> str:
@@ -23,8 +24,8 @@ def _check_text(argument: str, value: Any) -> str:
     return value or ""
 
 
-class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
-    """One step of a network: a frozen dataclass of settings, from which a model builds the layer.
+class Layer(Settings, ModelPart, ABC):
+    """One step of a network: settings, from which a model builds the layer.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a
     field may contain checks of its value (``dnn.validation.settings``); further checks belong in
@@ -39,45 +40,54 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
             BatchNormalization uses its running statistics. Only this setting may change later.
     Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
-
-    Attributes:
-        backend: of the model; missing until the model builds the layer.
-        input_shape, output_shape: shapes of one example, once the layer is built.
-        value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
-        state: arrays by short name that are saved with the weights but not trained, such as running means
-            or the number of masks drawn.
     """
 
     name: Annotated[str, _check_text] = field(default="", kw_only=True)
     trainable: Flag = field(default=True, kw_only=True)
 
-    # A ClassVar is no field of the dataclass. A subclass may override it, and ``assign`` sets it for one
-    # layer when the layer is created or built.
+    by_value = False
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """Settings for the checks: the usual ones first, then variants."""
-    activation = "linear"  # applied last; a loss may contain it and take its input, the logits
-    factor: ClassVar[float | None] = None
-    """Constant scale if the layer only multiplies; folded into batch loading for the first layer."""
-    random: ClassVar[bool] = False  # whether it draws random numbers in training
-    uses_batch_statistics: ClassVar[bool] = False
-    """Whether the output for one example depends on the other examples of the batch in training."""
     must_precede_trained: ClassVar[bool] = False
     """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
-    inner: "ClassVar[tuple[Layer, ...]]" = ()  # layers of a container
-    n_categories: ClassVar[int | None] = None
-    """Inputs must be integers in [0, n_categories); None: any numbers."""
-    input_shape: ClassVar[Shape] = ()
-    output_shape: ClassVar[Shape] = ()
-    value: ClassVar[Mapping[str, Array]] = {}
-    gradient: ClassVar[Mapping[str, Array]] = {}
-    state: ClassVar[Mapping[str, Array]] = {}
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         """Initialise a subclass that has an ``__init__``; for other subclasses both are keyword arguments."""
-        assign(self, name=name, trainable=trainable)
+        self.name = name or ""
+        self.trainable = trainable
         self.__post_init__()
+
+    def require_settable(self, name: str, value: Any) -> None:
+        """Raise InputError for a setting other than ``trainable`` that has a value.
+
+        A class outside dnn may have further attributes. If it has its own ``__init__``, all may change.
+        """
+        cls = type(self)
+        is_ours = cls.__module__.startswith("dnn.") and not name.startswith("_")
+        if name == "trainable" or not (is_ours or name in vars(cls).get("__dataclass_fields__", ())):
+            return
+        if name in vars(self):
+            in_model = f"layer {self.name!r} is in a model, where its"
+            whose = in_model if "backend" in vars(self) else f"a {cls.__name__}'s"
+            raise InputError(f"{whose} {name} cannot be changed to {short_repr(value)}; make a new layer")
+        if name != "backend" and not hasattr(cls, name):
+            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a new layer with these settings, in no model."""
+        return layer_from_config, (type(self), self.config())
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
+        names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
+        return {name: json_value(getattr(self, name)) for name in names}
+
+    @property
+    def inner(self) -> "tuple[Layer, ...]":
+        """Layers of a container."""
+        return ()
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
@@ -98,24 +108,27 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         Raises InputError: the layer is in a model already, or the input shape does not fit.
         """
         self.require_unused()
-        assign(self, name=self.name or name, input_shape=tuple(input_shape))
-        assign(self, output_shape=self.shape_after(self.input_shape), backend=backend)
+        self.complete("name", name)
+        if "input_shape" not in vars(self):
+            self.set_shape(input_shape)
+        self.backend = backend
         self._first = first
         self._seed = seed
         self._index = index
         self._buffers = Buffers()
-        state = {}
-        for short, start in self.initial_state().items():
-            dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
-            state[short] = backend.from_host(start.astype(dtype))
-        assign(self, state=state)
         self.bind(backend)
+        self.state = self.make_state()
 
     def require_unused(self) -> None:
         """Raise InputError if the layer is in a model already."""
         if "backend" in vars(self):
             got = f"layer {self.name!r} is in a model already"
             raise InputError(f"{got}; expected a new layer for each model")
+
+    def set_shape(self, input_shape: Shape) -> None:
+        """Set the shapes of this layer and of its inner layers, once. Raises as ``shape_after``."""
+        self.input_shape = tuple(input_shape)
+        self.output_shape = self.shape_after(self.input_shape)
 
     def shape_after(self, input_shape: Shape) -> Shape:
         """Return the output shape of one example, by default the input shape.
@@ -144,13 +157,23 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         """Return initial values as float64 host arrays, drawn from the random stream ``key``."""
         return {}
 
+    def make_state(self) -> Mapping[str, Array]:
+        """Return the arrays of ``initial_state`` on the device."""
+        backend = self.backend
+        state = {}
+        for short, start in self.initial_state().items():
+            dtype = backend.dtype_name if start.dtype.kind == "f" else start.dtype
+            state[short] = backend.from_host(start.astype(dtype))
+        return state
+
     def initial_state(self) -> dict[str, np.ndarray]:
         """Return the initial ``state`` as new host arrays, int64 or float64 (cast to the backend's dtype)."""
         return {}
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
         """Store the views of this layer's parameters and gradients, by short name."""
-        assign(self, value=dict(value), gradient=dict(gradient))
+        self.value = dict(value)
+        self.gradient = dict(gradient)
 
     def reserve(self, batch: int, training: bool) -> None:
         """Allocate this thread's buffers for a batch size. Raises InputError: the size is not supported."""
@@ -182,15 +205,9 @@ class Layer(SettingsObject, ModelPart, metaclass=SettingsMeta):
         dy may be overwritten. Returns None if no layer before this one is trained.
         """
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        """Return z of ``y = f(z)``, where f is the layer's activation.
+    def leave_out_activation(self) -> str:
+        """Apply no activation from now on; return its name, or "linear" if the layer has none to leave out.
 
-        A loss that contains f, as cross-entropy contains softmax, takes z of the last layer instead of y. It
-        passes dL/dz to ``backward_logits`` instead of dL/dy to ``backward``. A layer with an activation
-        (``Activated``) computes y in ``forward`` from this z. In any other layer f is linear, and z is y.
+        A model calls this on its last layer and applies the activation itself, unless the loss contains it.
         """
-        return self.forward(x, training=training)
-
-    def backward_logits(self, dz: Array) -> Array | None:
-        """Do what ``backward`` does, given dL/dz of the last ``forward_logits``."""
-        return self.backward(dz)
+        return "linear"

@@ -1,16 +1,40 @@
-"""What a model adds to a layer, and the error of a layer that is used without a model."""
+"""The attributes of a layer that are no settings, and the error of a layer that is used without a model."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from backends import Backend, InputError
+from backends import Array, Backend, InputError
 from backends.errors import MissingAttribute
 from dnn.keras_names import missing_attribute
 
+Shape = tuple[int, ...]  # without the batch axis
+NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
+
 
 class ModelPart:
-    """Base of objects that work only as part of a model, which sets ``backend`` when it builds them."""
+    """Base of layers. A class may override an attribute, or an object sets it once.
+
+    Attributes:
+        backend: of the model; missing until the model builds the layer.
+        input_shape, output_shape: shapes of one example, once the layer is built.
+        value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
+        state: arrays by short name that are saved with the weights but not trained, such as running means
+            or the number of masks drawn.
+        activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
+        random: whether the layer draws random numbers in training.
+        uses_batch_statistics: whether the output for one example depends on the others in training.
+        n_categories: inputs must be integers in [0, n_categories); None: any numbers.
+    """
 
     backend: Backend
+    input_shape: Shape = ()
+    output_shape: Shape = ()
+    value = gradient = state = NO_ARRAYS
+    activation = "linear"
+    random = False
+    uses_batch_statistics = False
+    n_categories: int | None = None
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Raise an error: layers are not called, as those of Keras are."""

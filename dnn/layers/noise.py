@@ -21,7 +21,6 @@ class Random(Layer):
     """Base: in training y depends on x and on pairs of 31 random bits; otherwise y = x."""
 
     random = True
-    kernel: ClassVar[str]  # name of the kernel that ``apply`` calls
     output_buffers: ClassVar[tuple[str, ...]] = ("y",)  # names of the buffers (B, n) that ``apply`` writes
     _row = 0
 
@@ -35,8 +34,6 @@ class Random(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
-        self._threefry = backend.kernel("threefry")
-        self._kernel = backend.kernel(self.kernel)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
@@ -64,7 +61,8 @@ class Random(Layer):
         counters = xp.reshape(buffers.counters, (-1,))
         if self._row:
             counters = counters + self._row * self.pairs()
-        self._threefry(self._key, step, counters, self.backend.view(buffers.bits, (-1,)))
+        bits = self.backend.view(buffers.bits, (-1,))
+        self.backend.kernels.threefry(self._key, step, counters, bits)
         step[...] = step + 1
         self.apply(buffers, xp.reshape(x, buffers.y.shape))
         return xp.reshape(buffers.y, x.shape)
@@ -85,12 +83,11 @@ class Dropout(Random):
 
     rate: Share
 
-    kernel = "dropout"
     output_buffers = ("y", "mask")
     examples = ({"rate": 0.25},)
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
-        self._kernel(buffers.bits, x, self.rate, buffers.mask, buffers.y)
+        self.backend.kernels.dropout(buffers.bits, x, self.rate, buffers.mask, buffers.y)
 
     def backward(self, dy: Array) -> Array | None:
         """y = x mask, so dx = dy mask."""
@@ -105,11 +102,10 @@ class GaussianNoise(Random):
 
     stddev: NotNegative
 
-    kernel = "gaussian_noise"
     examples = ({"stddev": 0.5},)
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
-        self._kernel(buffers.bits, x, self.stddev, buffers.y)
+        self.backend.kernels.gaussian_noise(buffers.bits, x, self.stddev, buffers.y)
 
     def backward(self, dy: Array) -> Array | None:
         """dx = dy."""

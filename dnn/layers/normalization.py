@@ -3,17 +3,20 @@
 Each pixel of images (H, W, C) is a row of C numbers. x^ is x normalised to mean 0 and variance 1.
 """
 
+from collections.abc import Callable
 from dataclasses import field
 from math import prod
-from typing import ClassVar
 
 import numpy as np
 
 from backends import Array, Backend
+from backends.reference.signatures import Arrays
 from dnn.io.notices import warn
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import NotNegative, Share
+
+NormalizationBackward = Callable[[Array, Array, Arrays, Array, Arrays], None]
 
 
 class Normalization(Layer):
@@ -21,13 +24,11 @@ class Normalization(Layer):
 
     epsilon: NotNegative = field(default=1e-5, kw_only=True)
 
-    kernel: ClassVar[str]
     buffers = ("y",)
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
         self._places = prod(self.input_shape[:-1])
-        self._normalize, self._normalize_backward = backend.kernels(self.kernel)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}
@@ -39,12 +40,12 @@ class Normalization(Layer):
         """Return x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
 
-    def backward(self, dy: Array) -> Array | None:
-        """Call the kernel; its docstring has the formula. dx overwrites dy."""
+    def _back(self, kernel: NormalizationBackward, dy: Array) -> Array | None:
+        """Return dx, which overwrites dy; the kernel's docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
-        out = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
-        self._normalize_backward(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], out)
+        gradients = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
+        kernel(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], gradients)
         return None if self._first else self.backend.xp.reshape(rows, dy.shape)
 
 
@@ -63,7 +64,6 @@ class BatchNormalization(Normalization):
 
     momentum: Share = field(default=0.1, kw_only=True)
 
-    kernel = "batch_norm"
     uses_batch_statistics = True
 
     def bind(self, backend: Backend) -> None:
@@ -100,15 +100,16 @@ class BatchNormalization(Normalization):
         if training and self._uses_batch(x.shape[0]):
             settings = self.momentum, self.epsilon
             y = self._rows(buffers.y)
-            self._normalize(self._rows(x), gamma, beta, running, settings, self._statistics, y)
+            statistics = self._statistics
+            self.backend.kernels.batch_norm(self._rows(x), gamma, beta, running, settings, statistics, y)
         else:
             buffers.y[...] = (x - mean) * (gamma / self.backend.xp.sqrt(variance + self.epsilon)) + beta
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        """Return the base's dx; if y used running averages, dx = dy gamma / sqrt(variance + epsilon)."""
+        """Call the kernel; if y used running averages, dx = dy gamma / sqrt(variance + epsilon)."""
         if self._uses_batch(dy.shape[0]):
-            return super().backward(dy)
+            return self._back(self.backend.kernels.batch_norm_backward, dy)
         xp = self.backend.xp
         scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
         if self.trainable:
@@ -126,8 +127,6 @@ class LayerNormalization(Normalization):
     torch.nn.LayerNorm(n).
     """
 
-    kernel = "layer_norm"
-
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         mean, inverse = (self.backend.zeros((batch, self._places)) for _ in range(2))
         return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
@@ -139,5 +138,10 @@ class LayerNormalization(Normalization):
         buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
         gamma = self.value["gamma"]
         beta = self.value["beta"]
-        self._normalize(self._rows(x), gamma, beta, self.epsilon, buffers.statistics, self._rows(buffers.y))
+        statistics = buffers.statistics
+        y = self._rows(buffers.y)
+        self.backend.kernels.layer_norm(self._rows(x), gamma, beta, self.epsilon, statistics, y)
         return buffers.y
+
+    def backward(self, dy: Array) -> Array | None:
+        return self._back(self.backend.kernels.layer_norm_backward, dy)

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
 from math import prod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend
 from backends.reference.quotient import quotient
+from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
-from dnn.validation.settings import Count, Flag
+from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
 
 class Pooling(Windows):
@@ -31,30 +32,10 @@ class Pooling(Windows):
 
     size_name = "pool_size"
     buffers = "y", "dx"
-    kernel: ClassVar[str]
-    indexed: ClassVar[bool] = False  # whether the kernel stores the position of y in its window
 
-    def bind(self, backend: Backend) -> None:
-        self._pool, self._pool_backward = backend.kernels(self.kernel)
-
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        shape = (batch, *self.output_shape)
-        index = self.backend.zeros(shape, dtype=self.backend.xp.int64) if self.indexed else None
-        return {**super().make_buffers(batch, training), "index": index}
-
-    def forward(self, x: Array, *, training: bool = False) -> Array:
-        buffers = self._buffers[x.shape[0]]
-        index = (self.images(buffers.index),) if self.indexed else ()
-        self._pool(self.images(x), self.size, self.steps, self.borders, self.images(buffers.y), *index)
-        return buffers.y
-
-    def backward(self, dy: Array) -> Array | None:
-        buffers = self._buffers[dy.shape[0]]
-        if buffers.dx is not None:
-            index = (self.images(buffers.index),) if self.indexed else ()
-            geometry = self.size, self.steps, self.borders
-            self._pool_backward(self.images(dy), *index, *geometry, self.images(buffers.dx))
-        return buffers.dx
+    @property
+    def _geometry(self) -> tuple[Pair, Pair, Padding]:
+        return self.size, self.steps, self.borders
 
 
 class MaxPooling2D(Pooling):
@@ -66,11 +47,27 @@ class MaxPooling2D(Pooling):
     (2, 2, 3)
     """
 
-    kernel = "max_pool2d"
-    indexed = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
+
+    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+        index = self.backend.zeros((batch, *self.output_shape), dtype=self.backend.xp.int64)
+        return {**super().make_buffers(batch, training), "index": index}
+
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return the maxima; stores their positions."""
+        buffers = self._buffers[x.shape[0]]
+        y, index = self.images(buffers.y), self.images(buffers.index)
+        self.backend.kernels.max_pool2d(self.images(x), *self._geometry, y, index)
+        return buffers.y
+
+    def backward(self, dy: Array) -> Array | None:
+        buffers = self._buffers[dy.shape[0]]
+        if buffers.dx is not None:
+            index, dx = self.images(buffers.index), self.images(buffers.dx)
+            self.backend.kernels.max_pool2d_backward(self.images(dy), index, *self._geometry, dx)
+        return buffers.dx
 
 
 class AveragePooling2D(Pooling):
@@ -86,7 +83,6 @@ class AveragePooling2D(Pooling):
 
     count_include_pad: Flag = field(default=False, kw_only=True)
 
-    kernel = "average_pool2d"
     _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
@@ -99,7 +95,6 @@ class AveragePooling2D(Pooling):
 
         The kernel divides by the number of pixels inside the image.
         """
-        super().bind(backend)
         self._share: Array | None = None
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
             shares = np.ones(1)
@@ -113,15 +108,19 @@ class AveragePooling2D(Pooling):
             self._share = backend.from_host(shares[..., None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        y = super().forward(x, training=training)
+        y = self._buffers[x.shape[0]].y
+        self.backend.kernels.average_pool2d(self.images(x), *self._geometry, self.images(y))
         if self._share is not None:
             y[...] = y * self._share
         return y
 
     def backward(self, dy: Array) -> Array | None:
+        dx = self._buffers[dy.shape[0]].dx
         if self._share is not None:
             dy[...] = dy * self._share
-        return super().backward(dy)
+        if dx is not None:
+            self.backend.kernels.average_pool2d_backward(self.images(dy), *self._geometry, self.images(dx))
+        return dx
 
 
 class Pooling1D(Sequences, Pooling):
@@ -134,7 +133,7 @@ class Pooling1D(Sequences, Pooling):
 
     pool_size: Count = 2
     _: KW_ONLY
-    strides: int | None = None
+    strides: Annotated[int | None, or_none(positive_integer)] = None
 
 
 class MaxPooling1D(Pooling1D, MaxPooling2D):

@@ -3,10 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import field
 from math import prod
+from typing import Annotated, Any
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Finite, assign, is_integer, positive_integer, require
+from dnn.validation.settings import Finite, is_integer, positive_integer, require
+
+
+def _check_shape(argument: str, value: Any) -> Shape:
+    """Return the lengths as a tuple. Raises InputError: not lengths, or more than one is -1."""
+    expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
+    require(isinstance(value, (tuple, list)), argument, value, expected)
+    free = [is_integer(n) and n == -1 for n in value]
+    require(sum(free) <= 1, argument, value, expected)
+    return tuple(-1 if f else positive_integer(argument, n) for n, f in zip(value, free, strict=True))
 
 
 class Reshape(Layer):
@@ -16,19 +26,9 @@ class Reshape(Layer):
     (28, 28, 1)
     """
 
-    target_shape: Sequence[int]
+    target_shape: Annotated[Sequence[int], _check_shape]
 
     examples = ({"target_shape": (4, 6)},)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given = self.target_shape
-        expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-        require(isinstance(given, (tuple, list)), "target_shape", given, expected)
-        free = [is_integer(n) and n == -1 for n in given]
-        require(sum(free) <= 1, "target_shape", given, expected)
-        lengths = (-1 if f else positive_integer("target_shape", n) for n, f in zip(given, free, strict=True))
-        assign(self, target_shape=tuple(lengths))
 
     def shape_after(self, input_shape: Shape) -> Shape:
         count = prod(input_shape)
@@ -77,10 +77,6 @@ class Rescaling(Layer):
     offset: Finite = 0.0
 
     examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        assign(self, factor=self.scale if self.offset == 0.0 else None)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset

@@ -7,25 +7,18 @@ into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, field
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
-from backends import Array, Backend, InputError
+from backends import Array, InputError
 from backends.errors import short_repr
 from backends.reference.windows import Padding, Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Count, assign, look_up, natural_number, positive_integer
+from dnn.validation.settings import Count, natural_number, one_of, or_none, positive_integer
 
-Lengths = int | Sequence[int]
-Border = str | int | Sequence[Lengths]
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
-
-
-def _pair(argument: str, values: Sequence[Any], check: Callable[[str, Any], int] = positive_integer) -> Pair:
-    """Return a checked length for each of two axes. Raises InputError."""
-    first, second = (check(argument, n) for n in values)
-    return first, second
 
 
 def _split(value: Any) -> Sequence[Any]:
@@ -33,7 +26,58 @@ def _split(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
 
 
-class Windows(Layer):
+def _join(value: Any) -> Any:
+    """Return the shortest form of a pair, or of a pair of pairs: the opposite of ``_split``."""
+    if not isinstance(value, tuple):
+        return value
+    first, second = map(_join, value)
+    return first if first == second else (first, second)
+
+
+def _pair(argument: str, value: Any, check: Callable[[str, Any], int] = positive_integer) -> Pair:
+    """Return a checked length for each of two axes, or sides. Raises InputError."""
+    first, second = (check(argument, n) for n in _split(value))
+    return first, second
+
+
+def _border(argument: str, value: Any, *, two_axes: bool) -> Any:
+    """Return a padding in its shortest form. Raises InputError."""
+    if isinstance(value, str):
+        return one_of(("valid", "same"))(argument, value)
+    axes = _split(value) if two_axes else (value,)
+    sides = [_pair(argument, axis, natural_number) for axis in axes]
+    is_symmetric = all(before == after for before, after in sides)
+    shortest = tuple(before if is_symmetric else (before, after) for before, after in sides)
+    return (shortest if two_axes else shortest[0]) if any(map(any, sides)) else "valid"
+
+
+Lengths = Annotated[int | Sequence[int], _pair]
+Strides = Annotated[int | Sequence[int] | None, or_none(_pair)]
+Border = Annotated[str | int | Sequence[int | Sequence[int]], partial(_border, two_axes=True)]
+SequenceBorder = Annotated[str | int | Sequence[int], partial(_border, two_axes=False)]
+
+
+class Geometry:
+    """What ``Windows`` derives from its settings; for both axes of an image."""
+
+    size: Pair = (1, 1)  # of a window
+    steps: Pair = (1, 1)  # strides: distance between windows
+    spacing: Pair = (1, 1)  # dilation: distance between pixels of a window
+    _borders: Padding = ((0, 0), (0, 0))
+    _counted_borders: Padding = ((0, 0), (0, 0))
+
+    @property
+    def borders(self) -> Padding:
+        """Widths of the border around an image."""
+        return self._borders
+
+    @property
+    def counted_borders(self) -> Padding:
+        """The same without the rows and columns that ``ceil_mode`` adds."""
+        return self._counted_borders
+
+
+class Windows(Layer, Geometry):
     """Base of layers with windows: positions of the windows, and padding.
 
     Window (p, q) begins at row p s - top and column q t - left, for strides (s, t). Rows and columns that do
@@ -49,51 +93,28 @@ class Windows(Layer):
     """
 
     padding: Border = field(default="valid", kw_only=True)
-    strides: Lengths | None = field(default=None, kw_only=True)  # None: the size
+    strides: Strides = field(default=None, kw_only=True)  # None: the size
 
     size_name: ClassVar[str]  # name of the setting with the size of a window
-    dilation: ClassVar[Lengths] = 1
+    dilation: ClassVar[int | Sequence[int]] = 1
     ceil_mode = False  # whether incomplete windows at the lower and right edge count
-    size: ClassVar[Pair]  # of a window
-    steps: ClassVar[Pair]  # strides: distance between windows
-    spacing: ClassVar[Pair]  # dilation: distance between pixels of a window
-    borders: ClassVar[Padding]  # widths of the border around an image
-    counted_borders: ClassVar[Padding]  # without the rows and columns that ``ceil_mode`` adds
 
     def __post_init__(self) -> None:
-        """Check the settings of the windows, and store each in one form, the padding in the shortest.
-
-        Raises InputError: an invalid length, or padding that is as large as a window.
-        """
+        """Derive the attributes of ``Geometry``. Raises InputError: padding that is as large as a window."""
         super().__post_init__()
-        name = self.size_name
-        size = _pair(name, self.both_axes(getattr(self, name)))
-        steps = size if self.strides is None else _pair("strides", self.both_axes(self.strides))
-        spacing = _pair("dilation", self.both_axes(self.dilation))
-        assign(self, size=size, steps=steps, spacing=spacing)
-        assign(self, **{name: self.as_setting(size)}, strides=self.as_setting(steps))
-        self._reach = tuple((k - 1) * d + 1 for k, d in zip(size, spacing, strict=True))
-        self._given: Padding = ((0, 0), (0, 0))
-        if isinstance(self.padding, str):
-            look_up("padding", self.padding, dict.fromkeys(("valid", "same")))
-            return
-        sides = (_split(side) for side in self.both_axes(self.padding, 0))
-        rows, columns = (_pair("padding", side, natural_number) for side in sides)
-        self._given = rows, columns
+        size = getattr(self, self.size_name)
+        self.complete("strides", size)
+        self.size, self.steps, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
+        self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
+        width = 0 if isinstance(self.padding, str) else self.padding
+        self._given = [_split(side) for side in self.both_axes(width, 0)]
         if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
-            expected = f"less than {name} {size}, or a window could lie outside the image"
-            raise InputError(f"padding is {short_repr(self.padding)}", expected)
-        is_symmetric = rows[0] == rows[1] and columns[0] == columns[1]
-        shortest: Any = (rows[0], columns[0]) if is_symmetric else (rows, columns)
-        assign(self, padding="valid" if shortest == (0, 0) else self.as_setting(shortest))
+            expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
+            raise InputError(f"padding is {short_repr(_join(self.padding))}", expected)
 
-    def both_axes(self, value: Any, other: int = 1) -> Sequence[Any]:
+    def both_axes(self, value: Any, other: int = 1) -> Any:
         """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""
         return _split(value)
-
-    def as_setting(self, pair: Any) -> Any:
-        """Return the setting for a pair (rows, columns): the pair itself, or one number for sequences."""
-        return pair
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, EXPECTED_IMAGES, 3)
@@ -118,7 +139,8 @@ class Windows(Layer):
                 raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        assign(self, borders=tuple(borders), counted_borders=tuple(counted))
+        self._borders = borders[0], borders[1]
+        self._counted_borders = counted[0], counted[1]
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
@@ -133,11 +155,10 @@ class Windows(Layer):
 class Sequences(Windows):
     """Sequences (T, C) as images with one row."""
 
-    def both_axes(self, value: Any, other: int = 1) -> Sequence[Any]:
-        return other, value
+    padding: SequenceBorder = field(default="valid", kw_only=True)
 
-    def as_setting(self, pair: Any) -> Any:
-        return pair[1]
+    def both_axes(self, value: Any, other: int = 1) -> Any:
+        return other, value
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
@@ -168,25 +189,37 @@ class Convolution(Windows, Affine):
     def weight_shape(self) -> Shape:
         return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
-        usual = self.groups == 1 and self.spacing == (1, 1)
-        self._conv, self._conv_backward = backend.kernels("conv2d" if usual else "grouped_conv2d")
-        self._geometry = (self.steps, self.borders) if usual else (self.steps, self.borders, self.spacing)
+    @property
+    def _is_plain(self) -> bool:
+        return self.groups == 1 and self.spacing == (1, 1)
 
-    def forward_logits(self, x: Array, *, training: bool = False) -> Array:
-        """Return z, a small Dense on each window; stores x."""
+    def forward(self, x: Array, *, training: bool = False) -> Array:
+        """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        self._conv(self.images(x), self._W, self._b, *self._geometry, self.images(buffers.z))
-        return buffers.z
+        kernels = self.backend.kernels
+        images = self.images(x)
+        z = self.images(buffers.z)
+        geometry = self.steps, self.borders
+        if self._is_plain:
+            kernels.conv2d(images, self._W, self._b, *geometry, z)
+        else:
+            kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
+        return self.activate(buffers)
 
-    def backward_logits(self, dz: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array | None:
         """Compute the gradients as Dense does, for each window; see the kernel."""
-        buffers = self._buffers[dz.shape[0]]
+        buffers = self._buffers[dy.shape[0]]
+        self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
-        self._conv_backward(self.images(dz), self.images(buffers.x), self._W, *self._geometry, gradients)
+        kernels = self.backend.kernels
+        arrays = self.images(dy), self.images(buffers.x), self._W
+        geometry = self.steps, self.borders
+        if self._is_plain:
+            kernels.conv2d_backward(*arrays, *geometry, gradients)
+        else:
+            kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
         return buffers.dx
 
 
@@ -218,10 +251,6 @@ class Conv2D(Convolution):
         {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},
         {"filters": 6, "kernel_size": 3, "strides": 2, "padding": 1, "dilation": (1, 2), "groups": 2},
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        assign(self, dilation=self.spacing)
 
 
 class Conv1D(Sequences, Convolution):

@@ -16,14 +16,14 @@ from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import Pair, dot
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.validation import settings
+from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-lbfgs", 1
 HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
 
 
-@dataclass(frozen=True)
-class LBFGS(settings.Checked):
+class LBFGS(Settings):
     """Settings of limited-memory BFGS (Liu and Nocedal 1989).
 
     A line search that ``max_evaluations`` interrupts is repeated when the minimisation continues. The

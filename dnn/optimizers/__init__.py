@@ -1,11 +1,8 @@
 """The optimizers, and the table in which ``compile`` and the checks look them up."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
-from backends import InputError
-from backends.errors import short_repr
 from backends.table import Table
 from dnn.keras_names import module_getattr
 from dnn.optimizers.optimizer import Optimizer
@@ -20,20 +17,6 @@ __getattr__ = module_getattr(__name__)
 _RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})
 """Every optimizer by name. Add your own with ``OPTIMIZERS.add("mine", Mine)``."""
-
-
-def refuse_change(optimizer: Optimizer, name: str, value: Any) -> None:
-    """Raise InputError: settings of an optimizer do not change; AttributeError: it has no such setting."""
-    if name not in {f.name for f in fields(optimizer)}:
-        raise AttributeError(f"{type(optimizer).__name__} has no setting {name!r}")
-    made = f"{type(optimizer).__name__}({name}={short_repr(value)})"
-    cure = "for rates that change in a training give a schedule or the callback LearningRateScheduler"
-    got = f"{name} of an optimizer cannot be set, since several models may share it"
-    raise InputError(got, f"model.compile(loss, {made})", cure)
-
-
-for _rule in _RULES:  # a frozen dataclass defines its own, with a message that says less
-    _rule.__setattr__ = refuse_change  # type: ignore[method-assign,assignment]
 
 
 def optimizer_from(config: Mapping[str, Any]) -> Optimizer:

@@ -1,25 +1,26 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import field, fields
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backends import Backend, InputError
-from backends.dispatch import Kernel
+from backends.errors import short_repr
 from backends.reference.control import RATE, UPDATES
+from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.settings import Checked, require_number, require_positive
+from dnn.validation.objects import Settings
+from dnn.validation.settings import require_number, require_positive
 
 
-@dataclass(frozen=True)
-class Optimizer(Checked):
+class Optimizer(Settings):
     """Base of optimizers: the settings. Several models may share one object, since each has its own state.
 
-    A subclass declares further settings as fields, in the order of its kernel's arguments.
+    A subclass declares further settings as fields, in the order of its kernel's settings.
 
     Args:
         learning_rate: a Schedule, or a finite number of at least 0; the first setting of each optimizer.
@@ -34,14 +35,15 @@ class Optimizer(Checked):
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
 
-    name: ClassVar[str]  # in ``compile``; also the kernel's name
+    name: ClassVar[str]  # in ``compile``
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
     # Settings for the checks. The last setting of each names the variant in reports.
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    # Boolean setting -> name of the vector it adds. If it is True, the kernel is called NAME_SETTING.
+    # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
     variants: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.learning_rate, Schedule):
             require_number("learning_rate", self.learning_rate, 0.0)
         limits = [name for name in ("clip_norm", "clip_value") if getattr(self, name) is not None]
@@ -49,12 +51,15 @@ class Optimizer(Checked):
             require_positive(name, getattr(self, name))
         if len(limits) == 2:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
-        super().__post_init__()
 
-    @property
-    def kernel(self) -> str:
-        """Name of the kernel: ``name``, with "_" and the setting for each variant that is on."""
-        return "_".join([self.name, *(name for name in self.variants if getattr(self, name))])
+    def require_settable(self, name: str, value: Any) -> None:
+        """Raise InputError: settings do not change; AttributeError: there is no such setting."""
+        if name not in {f.name for f in fields(self)}:
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
+        made = f"{type(self).__name__}({name}={short_repr(value)})"
+        cure = "for rates that change in a training give a schedule or the callback LearningRateScheduler"
+        got = f"{name} of an optimizer cannot be set, since several models may share it"
+        raise InputError(got, f"model.compile(loss, {made})", cure)
 
     @property
     def slot_names(self) -> tuple[str, ...]:
@@ -62,27 +67,25 @@ class Optimizer(Checked):
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
 
     @property
-    def uses_plain_kernel(self) -> bool:
-        """Whether the step is the backend's kernel alone: no clipping, no ``bind`` of a subclass."""
-        return type(self).bind is Optimizer.bind and (self.clip_norm, self.clip_value) == (None, None)
+    def clips(self) -> bool:
+        """Whether gradients are clipped before the step."""
+        return (self.clip_norm, self.clip_value) != (None, None)
 
     def settings(self) -> tuple[Any, ...]:
         """Return the kernel's settings: the fields in order, without those of ``Optimizer`` and variants."""
         shared = {f.name for f in fields(Optimizer)} | set(self.variants)
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
-    def bind(self, backend: Backend) -> Kernel:
-        """Return the step, a function like those in ``backends.reference.optimizers``.
+    def bind(self, backend: Backend) -> OptimizerStep:
+        """Return the step: a kernel of ``backends.reference.optimizers``, or any function like these.
 
-        Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings. An optimizer of
-        your own may return any such function.
+        Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings.
         """
-        return backend.kernel(self.kernel)
+        raise NotImplementedError(f"optimizer {self.name!r} has no bind")
 
     def config(self) -> dict[str, Any]:
         """Return the name and the settings as JSON values."""
-        rate = self.learning_rate.config() if isinstance(self.learning_rate, Schedule) else self.learning_rate
-        return {"name": self.name, **asdict(self), "learning_rate": rate}
+        return {"name": self.name, **super().config()}
 
 
 class OptimizerState:
@@ -103,23 +106,19 @@ class OptimizerState:
         self.control[RATE] = self.rates[0:1]
         self._last_rate = backend.zeros(1)
         self._last_rate[...] = float(table.size - 1)
-        self._xp = backend.xp
-        self._gather = backend.kernel("gather_rows")
+        self._backend = backend
         gradients = parameters.gradients
-        limits = {"clip_norm": optimizer.clip_norm, "clip_value": optimizer.clip_value}
-        self._parts = [
-            partial(backend.kernel(name), gradients, float(limit))
-            for name, limit in limits.items()
-            if limit is not None
-        ]
+        kernels = backend.kernels
+        limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
+        self._parts = [partial(clip, gradients, float(limit)) for clip, limit in limits if limit is not None]
         arrays = parameters.values, gradients, tuple(self.vectors.values()), self.control
         self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
 
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""
         if self.rates.shape[0] > 1:
-            xp = self._xp
+            xp = self._backend.xp
             place = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
-            self._gather(self.rates, place, self.control[RATE], 1.0)
+            self._backend.kernels.gather_rows(self.rates, place, self.control[RATE], 1.0)
         for part in self._parts:
             part()

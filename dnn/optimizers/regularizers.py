@@ -24,7 +24,6 @@ class Penalty:
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
         both = parameters.value, parameters.gradient
         self._weights = [[self._backend.view(views[n], (-1,)) for n in names] for views in both]
-        self._kernel = self._backend.kernel("penalty")
 
     def value(self) -> Array:
         """Return the penalty, (1,) on the device."""
@@ -37,4 +36,4 @@ class Penalty:
     def add_gradients(self) -> None:
         """Add ``l1 sign(w) + 2 l2 w`` to the gradients, with sign(0) = 0."""
         for w, gradient in zip(*self._weights, strict=True):
-            self._kernel(w, gradient, self.l1, self.l2)
+            self._backend.kernels.penalty(w, gradient, self.l1, self.l2)

@@ -4,16 +4,16 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 that all of them share, and the errors. epsilon must be above 0: a weight with gradient 0 would become 0 / 0.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
-from backends import InputError
+from backends import Backend, InputError
+from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import Flag, NotNegative, Positive, Share
 
 
-@dataclass(frozen=True)
 class SGD(Optimizer):
     """v = momentum v + g;  p = p - rate v, or with Nesterov p = p - rate (g + momentum v).
 
@@ -34,8 +34,10 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0.0:
             raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.sgd
 
-@dataclass(frozen=True)
+
 class Adagrad(Optimizer):
     """total = total + g^2;  p = p - rate g / (sqrt(total) + epsilon): a falling rate for each weight.
 
@@ -49,8 +51,10 @@ class Adagrad(Optimizer):
     name = "adagrad"
     slots = ("total",)
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adagrad
 
-@dataclass(frozen=True)
+
 class RMSprop(Optimizer):
     """v: running mean of g^2;  s = g / (sqrt(v) + epsilon);  p = p - rate s, or with momentum
     velocity = momentum velocity + s;  p = p - rate velocity.
@@ -77,8 +81,10 @@ class RMSprop(Optimizer):
     examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.rmsprop
 
-@dataclass(frozen=True)
+
 class Adam(Optimizer):
     """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ with bias correction.
 
@@ -101,8 +107,10 @@ class Adam(Optimizer):
     variants = MappingProxyType({"amsgrad": "largest"})
     examples = ({}, {"amsgrad": True})
 
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.adam
 
-@dataclass(frozen=True)
+
 class AdamW(Adam):
     """p = p (1 - rate weight_decay), then Adam: the decay does not pass through the moments.
 

@@ -7,7 +7,7 @@ A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` update
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.keras_names import module_getattr
 from dnn.validation import settings
+from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
@@ -26,8 +27,7 @@ MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 _RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
-@dataclass(frozen=True)
-class Schedule(settings.Checked):
+class Schedule(Settings):
     """Learning rate of each update, counted from the model's first update; the last rate repeats."""
 
     warmup: Natural = field(default=0, kw_only=True)
@@ -51,10 +51,9 @@ class Schedule(settings.Checked):
 
     def config(self) -> dict[str, Any]:
         """Return the name and the settings as JSON values."""
-        return {"name": self.name, **asdict(self)}
+        return {"name": self.name, **super().config()}
 
 
-@dataclass(frozen=True)
 class Constant(Schedule):
     """The constant ``rate``, at least 0; useful with a warm-up.
 
@@ -71,7 +70,6 @@ class Constant(Schedule):
         return np.asarray([float(self.rate)])
 
 
-@dataclass(frozen=True)
 class StepDecay(Schedule):
     """``initial * factor ** (t // every)`` until update ``steps``, then constant; torch's StepLR.
 
@@ -94,7 +92,6 @@ class StepDecay(Schedule):
         return np.asarray(self.initial * powers[stages])
 
 
-@dataclass(frozen=True)
 class LinearDecay(Schedule):
     """A straight line from ``initial`` to ``final`` in ``steps`` updates, then ``final``.
 
@@ -117,7 +114,6 @@ class LinearDecay(Schedule):
         return np.linspace(self.initial, self.final, self.steps + 1)
 
 
-@dataclass(frozen=True)
 class CosineDecay(LinearDecay):
     """Half a cosine from ``initial`` to ``final`` in ``steps`` updates, then ``final``.
 
@@ -134,7 +130,6 @@ class CosineDecay(LinearDecay):
         return _cosine(self.initial, self.final, np.linspace(0.0, 1.0, self.steps + 1))
 
 
-@dataclass(frozen=True)
 class OneCycle(Schedule):
     """Half a cosine up to ``highest``, then half a cosine down to almost 0, in ``steps`` updates.
 

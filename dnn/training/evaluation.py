@@ -96,5 +96,5 @@ def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
     """Return the outputs (N, C) on the device for validated examples x (N, *input_shape)."""
     outputs = network.backend.zeros((int(x.shape[0]), network.outputs))
     for start, stop, batch in chunks(network, x, chunk):
-        outputs[start:stop, ...] = network.forward(batch, training=False)
+        network.forward(batch, out=outputs[start:stop, ...])
     return outputs

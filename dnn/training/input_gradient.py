@@ -4,16 +4,16 @@ The first layer of a model computes no dx, because training does not need it. So
 it, with the model's parameters, frozen and without random layers, which is what ``predict`` computes.
 """
 
+from typing import Any
+
 from backends import Array, InputError
-from dnn.layers import Activation, Block, Layer
+from dnn.layers import LAYERS, Activation, Block, Layer
 from dnn.layers.containers import MODEL_INDEX
-from dnn.layers.dense import is_sparse
 from dnn.layers.noise import Random
 from dnn.network import Network
 from dnn.training.evaluation import chunks
 from dnn.validation.examples import Examples
 from dnn.validation.objects import layer_from_config
-from dnn.validation.settings import assign
 
 
 def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
@@ -22,35 +22,40 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
     Raises InputError: a layer returns no dx.
     """
     backend = network.backend
+    kernels = backend.kernels
     block = _differentiable(network)
     loss_kernel = network.goal.bind(backend)
-    has_logits = network.goal.activation == network.layers[-1].activation
-    forward = block.forward_logits if has_logits else block.forward
-    backward = block.backward_logits if has_logits else block.backward
+    activation = block.leave_out_activation()
+    activates = activation not in ("linear", network.goal.activation)
     result = backend.zeros(tuple(examples.x.shape))
     for start, stop, batch in chunks(network, examples.x, chunk):
         size = stop - start
-        if is_sparse(batch):
+        if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
         _, y, weights = examples.part(start, stop)
         block.reserve(size, training=True)
+        z = outputs = block.forward(batch, training=False)
+        if activates:
+            outputs = backend.xp.empty_like(z)
+            kernels.activation(activation, z, outputs)
         dy = backend.zeros((size, network.outputs))
-        loss_kernel(forward(batch, training=False), y, backend.zeros(size), dy)
+        loss_kernel(outputs, y, backend.zeros(size), dy)
         dy = dy * float(size)  # the kernel divides by it, for the mean of the batch
         if weights is not None:
             dy = dy * weights[:, None]
-        dx = backward(dy)
+        if activates:
+            kernels.activation_backward(activation, dy, z, outputs, dy)
+        dx = block.backward(dy)
         if dx is None:
             expected = "layers that return dx; integers of an Embedding have no gradient"
             raise InputError("the layers of the model return no gradient of x", expected)
-        result[start:stop, ...] = dx
+        result[start:stop, ...] = dx * network.scale
     return result
 
 
 def _differentiable(network: Network) -> Block:
     """Return a copy of the layers that computes dx, with views of the same parameters."""
-    layers = [_without_noise(layer_from_config(type(layer), layer.config())) for layer in network.layers]
-    block = Block(layers)
+    block = Block([_copy_without_noise(layer) for layer in network.called_layers])
     block.build(network.input_shape, network.backend, "", False, seed=network.seed, index=MODEL_INDEX)
     parameters = network.parameters
     block.attach(parameters.value, parameters.views(network.backend.zeros(parameters.values.shape)))
@@ -60,9 +65,20 @@ def _differentiable(network: Network) -> Block:
     return block
 
 
-def _without_noise(layer: Layer) -> Layer:
-    """Return the layer with an identity in place of each layer that acts only in training."""
+def _copy_without_noise(layer: Layer) -> Layer:
+    """Return a new layer, with an identity in place of each layer that acts only in training."""
     if isinstance(layer, Random):
         return Activation("linear", name=layer.name)
-    assign(layer, inner=tuple(map(_without_noise, layer.inner)))
-    return layer
+    copy: Layer = layer_from_config(type(layer), _without_noise(layer.config()))
+    return copy
+
+
+def _without_noise(setting: Any) -> Any:
+    """Return a layer's settings as JSON values, with an identity for each inner layer that is random."""
+    if isinstance(setting, list):
+        return [_without_noise(value) for value in setting]
+    if not isinstance(setting, dict):
+        return setting
+    if issubclass(LAYERS.get(str(setting.get("type")), Layer), Random):
+        return {"type": "Activation", "activation": "linear", "name": setting["name"]}
+    return {name: _without_noise(value) for name, value in setting.items()}

@@ -1,22 +1,23 @@
 """The training loop: all batches of an epoch, all epochs of a fit, and the calls of callbacks."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from math import gcd
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from dnn.distributed.group import Workers
 from dnn.network import Network
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
-from dnn.training.runners import make_runner
+from dnn.training.runners import make_runner, make_step
 from dnn.training.state import MADE_WITH, StateError, TrainingState, backend_facts
-from dnn.training.step import TrainingStep
+from dnn.training.step import WHOLE, Cut
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
 from dnn.validation.batches import ValidatedBatches
@@ -34,7 +35,7 @@ class Batches:
         shuffle: reorder the examples each epoch, by the model's seed and the epoch's number.
         steps: updates per epoch, if fewer than there are batches; None: all.
         unroll: number of updates that a recording backend replays at a time.
-        make_step: TrainingStep, or a function with the same arguments that returns another kind of step.
+        cut: whether the batches are cut into blocks.
 
     Attributes:
         updates: number of updates of an epoch.
@@ -45,12 +46,12 @@ class Batches:
 
     def __init__(
         self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True,
-        steps: int | None = None, unroll: int = 25, make_step: Any = TrainingStep,
+        steps: int | None = None, unroll: int = 25, cut: Cut = WHOLE,
     ) -> None:  # fmt: skip
         backend = network.backend
         self.network = network
         self.examples = examples
-        self.make_step = make_step
+        self.cut = cut
         self.n = examples.size
         self.shuffle = shuffle
         self.batch_size = batch_size = min(batch_size, self.n)
@@ -62,11 +63,11 @@ class Batches:
         self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
-        cut = self._full * batch_size
+        end = self._full * batch_size
         self._parts = []  # (step, runner) for the full batches, then for the short one if there is one
-        for part, size in ((self._order[:cut], batch_size), (self._order[cut:], rest)):
+        for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
             if part.shape[0]:
-                step = make_step(network, examples, backend.view(part, (-1, size)), self.totals)
+                step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
                 self._parts.append((step, make_runner(step, unroll)))
 
     @property
@@ -104,17 +105,6 @@ class Batches:
                 self.done += now
 
 
-class Group(Protocol):
-    """What the loop needs of ``dnn.distributed.Workers``: the processes that train one network together."""
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process is the one that writes files."""
-
-    def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
-        """Raise an error if the facts of the processes differ."""
-
-
 class Training:
     """One call of fit.
 
@@ -128,7 +118,7 @@ class Training:
 
     def __init__(
         self, network: Network, batches: Batches | Stream, validation: Examples | ValidatedBatches | None,
-        callbacks: Sequence[Callback], workers: Group,
+        callbacks: Sequence[Callback], workers: Workers,
     ) -> None:  # fmt: skip
         self.network = network
         self.batches = batches
@@ -150,7 +140,7 @@ class Training:
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
             "batch_size": b.batch_size, "shuffle": b.shuffle, "steps_per_epoch": b.steps,
-            "blocks": b.make_step.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
+            "blocks": b.cut.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
         }  # fmt: skip
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:

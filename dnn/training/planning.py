@@ -28,7 +28,7 @@ def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] 
 def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     """Return the plan of this step; None if a plan cannot describe it."""
     network = step.network
-    layers: list[Any] = list(network.layers[network.n_folded :])
+    layers: list[Any] = list(network.called_layers)
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
     x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
@@ -43,7 +43,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
     Each batch is picked and moved by the layers. The plan of the other layers then takes it as its only one.
     """
     network = step.network
-    layers: list[Any] = list(network.layers[network.n_folded :])
+    layers: list[Any] = list(network.called_layers)
     first = next((i for i, layer in enumerate(layers) if layer.parameter_shapes()), 0)
     movers = layers[:first]
     is_host = network.backend.device_type == "cpu" and not isinstance(step.x, Rows)
@@ -83,7 +83,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) 
     vectors = parameters.values, parameters.gradients, *state.vectors.values()
     return Plan(
         *batch, _layers(network, layers), vectors,
-        network.optimizer.kernel, network.optimizer.settings(), state.control, state.rates,
+        network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
         step.totals.sums, bool(metrics), unroll, loss.label_smoothing,
     )  # fmt: skip
 
@@ -94,7 +94,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     metrics = network.metrics_for(True)
     loss = network.goal
     return (
-        network.penalty is None and not network.frozen_names and network.optimizer.uses_plain_kernel
+        network.penalty is None and not network.frozen_names and not network.optimizer.clips
         and all(type(layer) is Dense for layer in layers)
         and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None

@@ -1,4 +1,4 @@
-"""Choose how to run updates: planned by the backend, recorded and replayed, or called one by one.
+"""Choose how to make updates: on whole batches or blocks; planned, recorded and replayed, or one by one.
 
 ``dnn.training.step`` defines the updates. This module only chooses the fastest way to repeat them.
 """
@@ -6,8 +6,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from backends import Array
+from dnn.network import Network
+from dnn.training.blocks import BlockedStep
 from dnn.training.planning import plan_after_moving, plan_updates
-from dnn.training.step import TrainingStep
+from dnn.training.step import Cut, TrainingStep
+from dnn.training.totals import Totals
+from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows
 
 Run = Callable[[int], None]
@@ -18,6 +23,14 @@ class Runner(NamedTuple):
 
     run: Run
     is_planned: bool
+
+
+def make_step(
+    network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
+) -> TrainingStep:  # fmt: skip
+    """Return the update on whole batches, or on batches in blocks; arguments as in TrainingStep."""
+    kind = TrainingStep if cut.blocks == 1 else BlockedStep
+    return kind(network, examples, order, totals, cut)
 
 
 def make_runner(step: TrainingStep, unroll: int) -> Runner:

@@ -14,14 +14,11 @@ DENSE_SHARE = 0.2
 
 
 def takes_sparse(network: Network, x: Any) -> bool:
-    """Whether batches of x stay sparse: NumPy's arrays, a first Dense layer and few nonzeros."""
-    if not isinstance(x, Rows) or isinstance(x, OnDisk) or network.backend.name not in ("numpy", "numba"):
+    """Whether batches of x stay sparse: kernels that take them, a first Dense layer and few nonzeros."""
+    if not isinstance(x, Rows) or isinstance(x, OnDisk) or not network.backend.kernels.takes_sparse:
         return False
-    backend = network.backend
-    is_plain = backend.fused and backend.wrap is None and backend.precision == "float32"
     rows, columns = x.source.shape
-    is_dense = type(network.layers[network.n_folded]) is Dense
-    return is_plain and is_dense and x.source.nnz < DENSE_SHARE * rows * columns
+    return type(network.called_layers[0]) is Dense and x.source.nnz < DENSE_SHARE * rows * columns
 
 
 def sparse_rows(network: Network, x: Rows, index: Array) -> Any:

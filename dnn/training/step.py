@@ -5,7 +5,11 @@ arrays on the device. So an update reads nothing back, and a backend may record 
 (``dnn.training.runners``).
 """
 
-from backends import Array
+from typing import NamedTuple
+
+from backends import Array, Backend, InputError
+from dnn.distributed.group import Workers
+from dnn.distributed.tree import require_blocks
 from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.sparse import sparse_rows, takes_sparse
@@ -47,22 +51,40 @@ def finish_gradients(network: Network) -> None:
         network.parameters.gradient[name][...] = 0.0
 
 
+class Cut(NamedTuple):
+    """How each batch is cut: the number of blocks, and the group of processes that share them."""
+
+    blocks: int = 1
+    workers: Workers = Workers()
+
+    def check(self, backend: Backend) -> "Cut":
+        """Return the same. Raises InputError: not a power of two, less than the workers, or CUDA graphs."""
+        blocks = require_blocks(self.blocks, self.workers.size)
+        if blocks > 1 and getattr(backend, "graphs", False):
+            raise InputError(f"blocks is {blocks} with graphs", "1: a graph contains updates of one process")
+        return Cut(blocks, self.workers)
+
+
+WHOLE = Cut()
+
+
 class TrainingStep:
     """Pick the next batch and make one update on it.
 
     A call takes no arguments and reads nothing back, so a backend may record it. For a batch that is cut into
-    blocks see ``dnn.distributed.blocks.BlockedStep``.
+    blocks see ``dnn.training.blocks.BlockedStep``, which has the same arguments.
 
     Args:
         network: compiled.
         examples: all examples of the training.
         order: (batches, B) int64, the rows of each batch; a view that the caller refills each epoch.
         totals: sums to which losses and metrics are added.
+        cut: whether the batches are cut into blocks.
     """
 
-    blocks = 1
-
-    def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
+    def __init__(
+        self, network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut = WHOLE
+    ) -> None:  # fmt: skip
         self.network = network
         self.order = order
         self.totals = totals
@@ -72,10 +94,10 @@ class TrainingStep:
         self.position = backend.zeros(1, dtype=backend.xp.int64)
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
-        self._gather = backend.kernel("gather_rows")
+        self._gather = backend.kernels.gather_rows
         self._gather_x = row_gatherer(backend, self.x)
         self.scale = network.scale
-        self.is_sparse = self.blocks == 1 and takes_sparse(network, self.x)
+        self.is_sparse = cut.blocks == 1 and takes_sparse(network, self.x)
         self.reserve()
 
     def reserve(self) -> None:

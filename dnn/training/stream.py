@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from backends import InputError
 from dnn.network import Network
 from dnn.random import shuffled_order
-from dnn.training.step import TrainingStep
+from dnn.training.runners import make_step
+from dnn.training.step import WHOLE, Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.batches import IndexedBatches, as_batches, in_order
@@ -27,7 +28,7 @@ class Stream:
         batch_size, shuffle: of a data set, as in ``Sequential.fit``.
         steps: batches per epoch; None: the length of the source.
         class_weight: as in ``Sequential.fit``.
-        make_step: as in ``Batches``.
+        cut: as in ``Batches``.
     Raises InputError: steps exceeds the length of the source, or is None and the source has no length.
     """
 
@@ -38,14 +39,14 @@ class Stream:
 
     def __init__(
         self, network: Network, source: Any, batch_size: int, shuffle: bool, steps: int | None,
-        class_weight: ClassWeight = None, make_step: Any = TrainingStep,
+        class_weight: ClassWeight = None, cut: Cut = WHOLE,
     ) -> None:  # fmt: skip
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
         order = partial(shuffled_order, network.backend, network.seed) if shuffle else in_order
         source = as_batches(source, network.input_shape, batch_size, order)
         self.network = network
         self.source = source
-        self.make_step = make_step
+        self.cut = cut
         self.class_weight = class_weight
         length = length_hint(source, -1)
         known = steps is not None or length >= 0
@@ -106,6 +107,6 @@ class Stream:
             backend = self.network.backend
             xp = backend.xp
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
-            step = self.make_step(self.network, batch, order, self.totals)
+            step = make_step(self.network, batch, order, self.totals, self.cut)
             self._parts[key] = step, backend.capture(step.learn, 1)
         return self._parts[key]

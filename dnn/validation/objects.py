@@ -1,42 +1,14 @@
-"""Objects with settings from which an equal object can be created: the base of layers."""
+"""Settings: base of layers, losses, optimizers and schedules, which consist of checked settings."""
 
-from abc import ABCMeta
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import FrozenInstanceError, dataclass, field, fields
+from functools import cache
 from inspect import signature
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
-from backends.errors import InputError, short_repr, unknown_name_error
-from dnn.validation.settings import Checked, require_bool
+import numpy as np
 
-
-@dataclass_transform(field_specifiers=(field,))
-class SettingsMeta(ABCMeta):
-    """Metaclass that turns each class into a frozen dataclass of the settings that it declares.
-
-    A class without new settings keeps the inherited ``__init__``. A class with a hand-written ``__init__``,
-    its own or an inherited one, is not changed; the first class of the hierarchy is an exception.
-    """
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
-        super().__init__(name, bases, namespace)
-        inherited = getattr(cls, "__dataclass_fields__", {})
-        owner = next(c for c in cls.__mro__ if "__init__" in vars(c))
-        if inherited and "__dataclass_fields__" not in vars(owner):
-            return
-        decorate: Any = dataclass(frozen=True, eq=False, repr=False)
-        decorate(cls)
-        if vars(cls)["__dataclass_fields__"] == inherited:
-            type.__delattr__(cls, "__init__")
-            return
-        # help() shows the types without the checks in them.
-        hints = vars(cls)["__init__"].__annotations__
-        hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        # Drop dataclass's methods that forbid all assignments; ``SettingsObject`` allows ``trainable``.
-        if name not in ("__setattr__", "__delattr__"):
-            super().__setattr__(name, value)
+from dnn.keras_names import ChecksKeywords
 
 
 def settings_repr(thing: Any) -> str:
@@ -45,39 +17,71 @@ def settings_repr(thing: Any) -> str:
     return f"{type(thing).__name__}({', '.join(f'{name}={getattr(thing, name)!r}' for name in names)})"
 
 
-class SettingsObject(Checked):
-    """Base of layers; each argument of the constructor is an attribute of the same name."""
+@cache
+def _checks(cls: Any) -> Mapping[str, tuple[Callable[[str, Any], Any], ...]]:
+    """Return the checks in the type of each setting, by name."""
+    declared = next(c for c in cls.__mro__ if "__dataclass_fields__" in vars(c))
+    hints = get_type_hints(declared, include_extras=True)
+    return {f.name: getattr(hints[f.name], "__metadata__", ()) for f in fields(declared)}
+
+
+@dataclass_transform(field_specifiers=(field,))
+class Settings(ChecksKeywords):
+    """Base of objects with settings: the fields of a dataclass, declared without a decorator.
+
+    A setting is set once, when the object is created. Its type may contain checks, as in ``rate: Share``. A
+    check is a function of the setting's name and value that returns the value to store. NumPy scalars become
+    Python numbers.
+
+    A class with a hand-written ``__init__``, its own or an inherited one, is not changed; the first class of
+    a hierarchy is an exception. A class without new settings keeps the inherited ``__init__``.
+
+    Raises InputError: a setting out of range, or an argument that only other libraries have.
+    """
 
     __repr__ = settings_repr
+    by_value: ClassVar[bool] = True  # whether objects of one class with equal settings are equal
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        inherited = getattr(cls, "__dataclass_fields__", {})
+        owner = next(c for c in cls.__mro__ if "__init__" in vars(c))
+        is_written = owner is not object and "__dataclass_fields__" not in vars(owner)
+        if is_written and Settings not in cls.__bases__:
+            return
+        dataclass(eq=cls.by_value, unsafe_hash=cls.by_value, repr=False)(cls)
+        if vars(cls)["__dataclass_fields__"] == inherited:
+            del cls.__init__
+            return
+        # help() shows the types without the checks in them.
+        hints = vars(cls)["__init__"].__annotations__
+        hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+    def __post_init__(self) -> None:
+        """Check what depends on several settings. A subclass that overrides this calls it first."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Raise InputError if a setting other than ``trainable`` is changed.
-
-        A class outside dnn may have further attributes. If it has its own ``__init__``, all may change.
-        """
-        cls = type(self)
-        frozen = name in vars(cls).get("__dataclass_fields__", ())
-        if cls.__module__.startswith("dnn."):
-            frozen = not name.startswith("_")
-        if name == "trainable":
-            value = require_bool(name, value)
-        elif frozen and name not in dir(self):
-            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
-        elif frozen:
-            own = vars(self)
-            in_model = f"layer {own['name']!r} is in a model, where its"
-            whose = in_model if "backend" in own else f"a {cls.__name__}'s"
-            raise InputError(f"{whose} {name} cannot be changed to {short_repr(value)}; make a new layer")
+        cls: Any = type(self)
+        checks = _checks(cls).get(name)
+        if checks is None or name in vars(self):
+            self.require_settable(name, value)
+        if checks is not None and isinstance(value, np.generic):  # else float32 arrays would become float64
+            value = value.item()
+        for check in checks or ():
+            value = check(name, value)
         super().__setattr__(name, value)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle as a new layer with these settings, in no model."""
-        return layer_from_config, (type(self), self.config())
+    def require_settable(self, name: str, value: Any) -> None:
+        """Raise an error unless this attribute, which is no setting or has a value, may be set."""
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
     def config(self) -> dict[str, Any]:
-        """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
-        names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
-        return {name: json_value(getattr(self, name)) for name in names}
+        """Return the settings as JSON values."""
+        return {name: json_value(getattr(self, name)) for name in signature(type(self)).parameters}
+
+    def complete(self, name: str, value: Any) -> None:
+        """Give a setting that is None or "" its value, which follows from the others."""
+        vars(self)[name] = getattr(self, name) or value
 
 
 def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
@@ -91,7 +95,7 @@ def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> An
 
 
 def json_value(setting: Any) -> Any:
-    """Return a setting as JSON values: a layer as its class name and config, a tuple as a list."""
-    if isinstance(setting, SettingsObject):
-        return {"type": type(setting).__name__, **setting.config()}
+    """Return a setting as JSON values: objects by ``config``, layers with their class, tuples as lists."""
+    if isinstance(setting, Settings):
+        return setting.config() if setting.by_value else {"type": type(setting).__name__, **setting.config()}
     return [json_value(v) for v in setting] if isinstance(setting, (tuple, list)) else setting

@@ -103,7 +103,7 @@ def as_rows(x: Any, dtype: str) -> Rows | None:
 
 def row_gatherer(backend: Backend, x: Array) -> Callable[[Array, Array, Array, float], None]:
     """Return the kernel ``gather_rows``, or a function with the same arguments for rows on the host."""
-    gather = backend.kernel("gather_rows")
+    gather = backend.kernels.gather_rows
 
     def gather_from_host(rows: Rows, index: Array, out: Array, scale: float) -> None:
         batch = backend.from_host(rows.take(backend.to_host(index)))

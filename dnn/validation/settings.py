@@ -1,22 +1,20 @@
 """Checks of settings: numbers, names and lists. They raise an InputError that names the argument.
 
-A field of a dataclass can declare its check as its type, as in ``beta1: Share = 0.9``; see ``Checked``.
+A setting can declare its check as its type, as in ``beta1: Share = 0.9``; see ``dnn.validation.objects``.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
-from dnn.keras_names import check_keywords
 
 T = TypeVar("T")
 
@@ -110,6 +108,12 @@ def require_list(argument: str, value: Any) -> None:
     require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple")
 
 
+def positive_integers(argument: str, values: Any) -> tuple[int, ...]:
+    """Return a list or tuple of integers of at least 1 as a tuple. Raises InputError: another value."""
+    require_list(argument, values)
+    return tuple(positive_integer(argument, n) for n in values)
+
+
 def require_instances(argument: str, values: Any, expected: type) -> None:
     """Raise InputError unless this is a list or tuple of instances of a class; it names the first other."""
     require_list(argument, values)
@@ -135,6 +139,11 @@ def one_of(names: Iterable[str], aliases: Mapping[Any, str] | None = None) -> Ca
     return check
 
 
+def or_none(check: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
+    """Return a check that also accepts None."""
+    return lambda argument, value: None if value is None else check(argument, value)
+
+
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]
 Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # from 0, below 1
@@ -143,33 +152,4 @@ Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]
 Finite = Annotated[float, partial(require_number, low=float("-inf"))]
 ClassNumber = Annotated[int | None, require_integer]
-
-
-def assign(thing: object, **attributes: Any) -> None:
-    """Set attributes of a frozen object."""
-    for name, value in attributes.items():
-        object.__setattr__(thing, name, value)
-
-
-class Checked:
-    """Base of frozen dataclasses that applies the checks in the types of its fields on creation.
-
-    A check is a function of the field's name and value that returns the value to store. NumPy scalars become
-    Python numbers. Raises InputError: a setting out of range, or an argument that only other libraries have.
-    """
-
-    def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
-        check_keywords(cls, keywords)
-        return super().__new__(cls)
-
-    def __post_init__(self) -> None:
-        declared = next(c for c in type(self).__mro__ if "__dataclass_fields__" in vars(c))
-        hints = get_type_hints(declared, include_extras=True)
-        for setting in fields(declared):
-            given = value = getattr(self, setting.name, None)
-            if isinstance(value, np.generic):  # NumPy's own numbers would make float32 arrays float64
-                value = value.item()
-            for check in getattr(hints[setting.name], "__metadata__", ()):
-                value = check(setting.name, value)
-            if value is not given:
-                assign(self, **{setting.name: value})
+Lengths = Annotated[Sequence[int], positive_integers]

@@ -32,7 +32,7 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
 
 def without_plans(backend: Backend) -> Backend:
     """Return the backend without planned updates: it computes layer by layer."""
-    return backend.with_wrapper(lambda name, kind, kernel: kernel)
+    return backend.with_wrapper(lambda name, kernel: kernel)
 
 
 class Trainer:

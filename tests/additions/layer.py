@@ -9,7 +9,7 @@ LAYER = [
 
 from typing import Any
 
-from backends.reference.declaration import kernel
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays
 
 
@@ -18,43 +18,52 @@ def _parts(xp: Any, x: Array, groups: int) -> Array:
     return xp.reshape(x, (*x.shape[:2], groups, x.shape[2] // groups))
 
 
-@kernel(writes=("stats", "y"))
-def group_norm(
-    xp: Any, x: Array, gamma: Array, beta: Array, groups: int, epsilon: float, stats: Arrays, y: Array
-) -> None:
-    """``y = x^ gamma + beta`` with mean and variance of each group of channels (Wu and He 2018).
+class GroupNormKernels(KernelBase):
+    """Group normalisation and its gradients."""
 
-    Reads x (N, places, n), gamma, beta (n,); writes stats: mean and inverse (N, groups), and y like x.
-    """
-    mean, inverse = stats
-    parts = _parts(xp, x, groups)
-    mean[...] = xp.mean(parts, axis=(1, 3))
-    centred = parts - mean[:, None, :, None]
-    inverse[...] = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=(1, 3)) + epsilon)
-    y[...] = xp.reshape(centred * inverse[:, None, :, None], x.shape) * gamma + beta
+    @kernel(writes=("stats", "y"))
+    def group_norm(
+        self, x: Array, gamma: Array, beta: Array, groups: int, epsilon: float, stats: Arrays, y: Array
+    ) -> None:
+        """``y = x^ gamma + beta`` with mean and variance of each group of channels (Wu and He 2018).
 
+        Reads x (N, places, n), gamma, beta (n,); writes stats: mean and inverse (N, groups), and y like x.
+        """
+        xp = self.xp
+        mean, inverse = stats
+        parts = _parts(xp, x, groups)
+        mean[...] = xp.mean(parts, axis=(1, 3))
+        centred = parts - mean[:, None, :, None]
+        inverse[...] = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=(1, 3)) + epsilon)
+        y[...] = xp.reshape(centred * inverse[:, None, :, None], x.shape) * gamma + beta
 
-@kernel(writes=("gradients",))
-def group_norm_backward(
-    xp: Any, dy: Array, x: Array, stats: Arrays, gamma: Array, groups: int, gradients: Arrays
-) -> None:
-    """``dgamma = sum dy x^``, ``dbeta = sum dy``, ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
+    @kernel(writes=("gradients",))
+    def group_norm_backward(
+        self, dy: Array, x: Array, stats: Arrays, gamma: Array, groups: int, gradients: Arrays
+    ) -> None:
+        """``dgamma = sum dy x^``, ``dbeta = sum dy``, ``dx = inverse (g - mean(g) - x^ mean(g x^))``.
 
-    Reads dy, x (N, places, n), stats: mean and inverse (N, groups), gamma (n,); writes the gradients: dgamma,
-    dbeta (n,) and dx (N, places, n) unless that is None.
-    """
-    (mean, inverse), (dgamma, dbeta, dx) = stats, gradients
-    normal = (_parts(xp, x, groups) - mean[:, None, :, None]) * inverse[:, None, :, None]
-    dgamma[...] = xp.sum(dy * xp.reshape(normal, x.shape), axis=(0, 1))
-    dbeta[...] = xp.sum(dy, axis=(0, 1))
-    if dx is not None:
-        g = _parts(xp, dy * gamma, groups)
-        along = xp.mean(g * normal, axis=(1, 3), keepdims=True)
-        found = inverse[:, None, :, None] * (g - xp.mean(g, axis=(1, 3), keepdims=True) - normal * along)
-        dx[...] = xp.reshape(found, x.shape)
+        Reads dy, x (N, places, n), stats: mean and inverse (N, groups), gamma (n,); writes the gradients:
+        dgamma, dbeta (n,) and dx (N, places, n) unless that is None.
+        """
+        xp = self.xp
+        (mean, inverse), (dgamma, dbeta, dx) = stats, gradients
+        normal = (_parts(xp, x, groups) - mean[:, None, :, None]) * inverse[:, None, :, None]
+        dgamma[...] = xp.sum(dy * xp.reshape(normal, x.shape), axis=(0, 1))
+        dbeta[...] = xp.sum(dy, axis=(0, 1))
+        if dx is not None:
+            g = _parts(xp, dy * gamma, groups)
+            along = xp.mean(g * normal, axis=(1, 3), keepdims=True)
+            found = inverse[:, None, :, None] * (g - xp.mean(g, axis=(1, 3), keepdims=True) - normal * along)
+            dx[...] = xp.reshape(found, x.shape)
 ''',
     ),
-    Addition("backends/reference/__init__.py", '"group_norm", ', before='"gather", "activations"'),
+    Addition(
+        "backends/reference/__init__.py",
+        "from backends.reference.group_norm import GroupNormKernels\n",
+        before="from backends.reference.losses",
+    ),
+    Addition("backends/reference/__init__.py", "GroupNormKernels, ", before="GatherKernels, DenseKernels"),
     Addition(
         "dnn/layers/group_normalization.py",
         '''"""GroupNormalization: statistics of groups of channels over all pixels of an example."""
@@ -64,7 +73,7 @@ from math import prod
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import Count, NotNegative
@@ -84,9 +93,6 @@ class GroupNormalization(Layer):
             expected = f"a multiple of its {self.groups} groups"
             raise self.input_error(f"got {input_shape[-1]} channels", expected)
         return input_shape
-
-    def bind(self, backend: Backend) -> None:
-        self._normalize, self._normalize_backward = backend.kernels("group_norm")
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"gamma": self.input_shape[-1:], "beta": self.input_shape[-1:]}
@@ -110,7 +116,8 @@ class GroupNormalization(Layer):
         statistics = buffers.mean, buffers.inverse
         settings = self.groups, self.epsilon
         y = self._rows(buffers.y)
-        self._normalize(self._rows(x), value["gamma"], value["beta"], *settings, statistics, y)
+        kernels = self.backend.kernels
+        kernels.group_norm(self._rows(x), value["gamma"], value["beta"], *settings, statistics, y)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
@@ -120,7 +127,8 @@ class GroupNormalization(Layer):
         dx = None if self._first else self._rows(buffers.dx)
         out = self.gradient["gamma"], self.gradient["beta"], dx
         rows = self._rows(dy), self._rows(buffers.x)
-        self._normalize_backward(*rows, statistics, self.value["gamma"], self.groups, out)
+        kernels = self.backend.kernels
+        kernels.group_norm_backward(*rows, statistics, self.value["gamma"], self.groups, out)
         return None if self._first else buffers.dx
 ''',
     ),
@@ -182,7 +190,7 @@ LAYER_NODES.add("GroupNormalization", _group_norm)
         "tests/layer_cases.py",
         """
 
-def group_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
+def group_norm_cases(num: Any) -> Iterator[Case]:
     for batch in BATCHES:
         for places, n, groups in ((1, 6, 2), (35, 8, 4), (4, 5, 1)):
             yield {
@@ -195,9 +203,9 @@ def group_norm_cases(num: Any, kind: str | None) -> Iterator[Case]:
             }
 
 
-def group_norm_backward_cases(num: Any, kind: str | None) -> Iterator[Case]:
-    for case in group_norm_cases(num, None):
-        KERNELS["group_norm"].function(npx, *case.values())
+def group_norm_backward_cases(num: Any) -> Iterator[Case]:
+    for case in group_norm_cases(num):
+        Kernels(npx).group_norm(*case.values())
         n = case["x"].shape[-1]
         for first in (False, True):
             dx = None if first else num.garbage(*case["x"].shape)

@@ -9,8 +9,8 @@ KERNEL = [
 
 import numpy as np
 
-from backends.dispatch import override
 from backends.numba.compilation import jit_cached
+from backends.numpy.kernels import NumpyKernels
 
 
 @jit_cached
@@ -20,17 +20,22 @@ def _softsign(z, y):
         y[place] = np.sign(z[place]) if a == np.inf else z[place] / (1 + a)
 
 
-@override(kinds=("softsign",))
-def activation(xp, kind, z, y):
-    _softsign(z, y)
+class NumbaActivations(NumpyKernels):
+    """Activations as compiled loops."""
+
+    def activation(self, name, z, y):
+        if name == "softsign":
+            _softsign(z, y)
+        else:
+            super().activation(name, z, y)
 ''',
     ),
     Addition(
-        "backends/numba/backend.py",
-        "from backends.numba import softsign\n\n\n",
-        before="@dataclass(frozen=True, eq=False)\nclass NumbaBackend",
+        "backends/numba/kernels.py",
+        "from backends.numba.softsign import NumbaActivations\n",
+        before="from backends.numpy.kernels",
     ),
-    Addition("backends/numba/backend.py", "softsign, ", before="optimizers, random), *NumpyBackend"),
+    Addition("backends/numba/kernels.py", "NumbaActivations, ", before="NumbaOptimizers, NumbaRandom, Numpy"),
 ]
 
 CALLBACK = [

@@ -44,8 +44,7 @@ LOSS = [
     ),
     Addition(
         "dnn/losses.py",
-        '''@dataclass(frozen=True)
-class Huber(Regression):
+        '''class Huber(Regression):
     """Huber loss: quadratic for errors up to delta, linear beyond, as torch.nn.HuberLoss."""
 
     delta: Positive = 1.0
@@ -63,7 +62,7 @@ class Huber(Regression):
         before="LOSSES: Table",
     ),
     Addition("dnn/losses.py", "Huber, ", before="MeanSquaredError, MeanAbsoluteError, Hinge,\n"),
-    Addition("dnn/losses.py", "Positive, ", before="Share, assign, require_number"),
+    Addition("dnn/losses.py", "Positive, ", before="Share, require_number"),
     Addition(
         "dnn/interop/torch/losses_and_optimizers.py",
         '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
@@ -82,24 +81,22 @@ OPTIMIZER = [
     Addition(
         "backends/reference/optimizers.py",
         '''
+    @optimizer_step
+    def lion(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        """Lion (Chen et al. 2023).
 
-@optimizer_step()
-def lion(xp: Any, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    """Lion (Chen et al. 2023).
-
-    p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g
-    """
-    (m,), (beta1, beta2, weight_decay) = slots, settings
-    control[UPDATES] = control[UPDATES] + 1.0
-    p[...] = p - control[RATE] * (xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
-    m[...] = _flush(xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
+        p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g
+        """
+        (m,), (beta1, beta2, weight_decay) = slots, settings
+        control[UPDATES] = control[UPDATES] + 1.0
+        p[...] = p - control[RATE] * (self.xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
+        m[...] = _flush(self.xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
 ''',
     ),
     Addition(
         "dnn/optimizers/rules.py",
         '''
 
-@dataclass(frozen=True)
 class Lion(Optimizer):
     """p = p - rate (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g.
 
@@ -114,6 +111,9 @@ class Lion(Optimizer):
     name = "lion"
     slots = ("m",)
     examples = ({}, {"weight_decay": 0.1})
+
+    def bind(self, backend: Backend) -> OptimizerStep:
+        return backend.kernels.lion
 ''',
     ),
     Addition(

@@ -13,8 +13,7 @@ from host_cuda import CUPY_ON_NUMPY, find
 from kernel_checks import assert_equals_reference
 
 from backends import get_backend
-from backends.dispatch import kernel_keys
-from backends.reference import ACTIVATIONS, KERNELS, ActivationFunction, declarations, kernel
+from backends.reference import ACTIVATIONS, ActivationFunction, Kernels, declarations, kernel
 from dnn import Conv2D, Dense, Flatten
 
 
@@ -48,13 +47,10 @@ def added_activation(request, monkeypatch):
 def test_an_activation_without_overrides(make_backend, backend_id, added_activation, variant, monkeypatch):
     host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, "float32")
-    kernels = [name for name, kind in kernel_keys() if kind == added_activation]
     dense = ["dense", "dense_backward"] if ACTIVATIONS[added_activation].from_output else []
-    assert kernels == ["activation", "activation_backward", *dense]
-    for name in kernels:
-        assert (name, added_activation) not in backend.overridden_kernels
-        if variant != "alias" or KERNELS[name].aliases:
-            assert_equals_reference(backend, name, added_activation, variant)
+    for name in ("activation", "activation_backward", *dense):
+        if variant != "alias" or declarations(Kernels)[name].aliases:
+            assert_equals_reference(backend, name, variant, only=added_activation)
 
 
 @pytest.mark.parametrize("backend_id", BACKENDS)
@@ -73,21 +69,22 @@ def test_a_network_trains_with_an_added_activation(make_backend, backend_id, add
 
 def test_existing_backends_see_later_additions(monkeypatch):
     backend = get_backend("numpy")
-    for table in (ACTIVATIONS, KERNELS):
-        monkeypatch.setattr(table, "_entries", dict(table.items()))
+    monkeypatch.setattr(ACTIVATIONS, "_entries", dict(ACTIVATIONS.items()))
+    y = np.ones(3)
     with pytest.raises(KeyError):
-        backend.kernel("activation", "added_silu")
+        backend.kernels.activation("added_silu", np.zeros(3), y)
     ACTIVATIONS.add("added_silu", MODULE.added_silu)
-    backend.kernel("activation", "added_silu")(np.zeros(3), y := np.ones(3))
+    backend.kernels.activation("added_silu", np.zeros(3), y)
     assert y.tolist() == [0.0] * 3
 
-    @kernel(writes=("y",))
-    def twice(xp, x, y):
-        y[...] = 2.0 * x
 
-    module = types.ModuleType(twice.__module__)
-    module.twice = twice
-    for declared in declarations(module):
-        KERNELS.add(declared.name, declared)
-    backend.kernel("twice")(npx.ones(3), y)
+def test_a_subclass_may_declare_kernels_of_its_own():
+    class More(Kernels):
+        @kernel(writes=("y",))
+        def twice(self, x, y):
+            y[...] = 2.0 * x
+
+    y = np.ones(3)
+    More(npx).twice(npx.ones(3), y)
     assert y.tolist() == [2.0] * 3
+    assert declarations(More)["twice"].writes == ("y",)

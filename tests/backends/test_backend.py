@@ -1,9 +1,8 @@
-"""Backend: description, arrays and their check, captured steps, kernel dispatch."""
+"""Backend: description, arrays and their check, captured steps, kernels."""
 
 from __future__ import annotations
 
 import dataclasses
-import types
 
 import array_api_compat.numpy as npx
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 from helpers import input_error, same_bits
 
 from backends import get_backend
-from backends.dispatch import FLOAT_DTYPES, Override, kernel_keys, overrides_in, usable_overrides
 from backends.numpy.backend import NumpyBackend
-from backends.reference import ACTIVATIONS
+from backends.numpy.kernels import NumpyKernels
+from backends.reference import Kernels, declarations, overrides
 
 
 def test_describe(backend):
@@ -21,7 +20,7 @@ def test_describe(backend):
     common = {"backend", "device", "dtype", "numpy", "array_api", "fused_kernels", "threads"}
     assert common | {"denormals_flushed"} <= facts.keys()
     assert (facts["backend"], facts["dtype"]) == (backend.name, "float32")
-    assert facts["fused_kernels"] == len(backend.overridden_kernels)
+    assert facts["fused_kernels"] == len(overrides(type(backend.kernels)))
     assert facts["device"] == str(backend.device)
     assert facts["array_api"].startswith("20")
     if backend.device_type == "cpu":
@@ -140,83 +139,80 @@ def test_capture_of_in_place_updates(backend):
     assert backend.to_host(total).tolist() == [10.0, 10.0]
 
 
-# --------------------------------------------------------------------------- dispatcher
+# --------------------------------------------------------------------------- kernels
 
 
-def test_fused_false_binds_references_only(backend, make_backend):
+def test_fused_false_gives_the_references(backend):
     plain = dataclasses.replace(backend, fused=False)
-    assert plain.overridden_kernels == ()
+    assert type(plain.kernels) is Kernels
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_overrides_apply_only_within_their_limits():
-    def fast(xp, *args):
-        return None
-
-    class Fast(NumpyBackend):
-        OVERRIDES = ()
-
-    def bound(dtype, fused=True, **limits):
-        Fast.OVERRIDES = (Override("activation", fast, **limits),)
-        backend = Fast("fast", npx, "cpu", dtype, fused)
-        found = {key for key in kernel_keys() if backend.kernel(*key).func is fast}
-        assert found == set(backend.overridden_kernels)
-        return {kind for _, kind in found}
-
-    assert bound("float32", dtypes=("float32",), kinds=("relu",)) == {"relu"}
-    assert bound("float64", dtypes=("float32",)) == set()
-    assert bound("float32", fused=False) == set()
-    assert bound("float32", devices=("cuda",)) == set()
-    assert bound("float32", available=lambda: False) == set()
-    assert bound("float64") == set(ACTIVATIONS)
+def test_the_reproducible_precision_has_kernels_of_its_own():
+    for name in ("numpy", "torch", "strict"):
+        assert type(get_backend(name, precision="reproducible").kernels) is Kernels
+    assert overrides(type(get_backend("numba", precision="reproducible").kernels)) == ("threefry", "adam")
 
 
-def test_overrides_in_a_module():
-    module = types.ModuleType("fast")
-    exec(
-        "from backends.dispatch import override\n"
-        "def sgd(xp, *rest): ...\n"
-        "def helper(): ...\n"
-        "@override('adam', devices=('cpu',))\n"
-        "@override('adam', dtypes=('float32',))\n"
-        "def quick(xp, *rest): ...\n"
-        "def adam(xp, *rest): ...\n",
-        vars(module) | {"__name__": "fast"},
-        vars(module),
-    )
-    found = [(o.kernel, o.function.__name__, o.devices, o.dtypes) for o in overrides_in(module)]
-    assert found == [
-        ("sgd", "sgd", None, FLOAT_DTYPES),
-        ("adam", "quick", ("cpu",), FLOAT_DTYPES),
-        ("adam", "quick", None, ("float32",)),
-        ("adam", "adam", None, FLOAT_DTYPES),
-    ]
+def test_a_subclass_may_override_and_fall_back():
+    class Fast(NumpyKernels):
+        def activation(self, name, z, y):
+            if name == "relu":
+                y[...] = 7.0
+            else:
+                super().activation(name, z, y)
+
+    class FastBackend(NumpyBackend):
+        def kernel_class(self):
+            return Fast
+
+    backend = FastBackend("fast", npx, "cpu", "float32")
+    x, W, b, y = (backend.zeros(shape) for shape in ((2, 3), (3, 4), 4, (2, 4)))
+    backend.kernels.dense("relu", x, W, b, y)  # calls the override
+    assert (y == 7.0).all()
+    backend.kernels.dense("linear", x, W, b, y)
+    assert (y == 0.0).all()
 
 
-def test_unknown_kernels():
-    with pytest.raises(KeyError, match=r"unknown kernels \['warp'\]"):
-        usable_overrides((Override("warp", print),), "cpu")
-    backend = get_backend("numpy")
-    for key in (("warp",), ("dense", "gelu"), ("activation",), ("sgd", "relu")):
-        with pytest.raises(KeyError):
-            backend.kernel(*key)
+def test_a_misspelt_override_is_an_error():
+    message = r"Fast overrides unknown kernels \['activaton'\]; known: .*activation"
+    with pytest.raises(TypeError, match=message):
+
+        class Fast(Kernels):
+            def activaton(self, name, z, y): ...
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "strict"])
+@pytest.mark.parametrize("activation", ["gelu", "silu", "elu"])
+def test_dense_refuses_an_activation_whose_derivative_needs_z(name, activation):
+    backend = get_backend(name)
+    x, W, b, y = (backend.zeros(shape) for shape in ((2, 3), (3, 4), 4, (2, 4)))
+    refusal = f"activation is '{activation}', whose derivative needs z, expected one with from_output; use"
+    with input_error(refusal):
+        backend.kernels.dense(activation, x, W, b, y)
+    with input_error(refusal):
+        backend.kernels.dense_backward(activation, y, x, y, W, y, (W, b, x))
 
 
 def test_with_wrapper_replaces_kernels_of_a_copy(backend):
     asked = []
 
-    def wrap(name, kind, kernel):
-        asked.append((name, kind))
-        return "replaced" if name == "sgd" else kernel
+    def wrap(name, kernel):
+        asked.append(name)
+        return "replaced" if name == "activation" else kernel
 
-    other = backend.with_wrapper(lambda name, kind, kernel: kernel).with_wrapper(wrap)
-    assert other.kernel("sgd") == "replaced"
-    assert other.kernel("dense", "relu").args == backend.kernel("dense", "relu").args
-    assert asked == [("sgd", None), ("dense", "relu")]
-    assert backend.kernel("sgd") is backend.kernel("sgd") != "replaced"
+    other = backend.with_wrapper(lambda name, kernel: kernel).with_wrapper(wrap)
+    assert asked == list(declarations(Kernels))
+    assert other.kernels.activation == "replaced"
+    assert other.kernels.is_wrapped
+    assert dataclasses.replace(other, reason="").kernels.is_wrapped
+    x, W, b, y = (other.zeros(shape) for shape in ((2, 3), (3, 4), 4, (2, 4)))
+    other.kernels.dense("relu", x, W, b, y)  # calls the unwrapped activation
+    assert not backend.kernels.is_wrapped
+    assert backend.kernels.activation != "replaced"
 
 
 def test_frozen(backend):
-    for attribute in ("name", "kernel", "wrap"):
+    for attribute in ("name", "kernels", "wrap"):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(backend, attribute, "other")

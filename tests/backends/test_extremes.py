@@ -54,25 +54,25 @@ def numbers(dtype):
 
 @both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
-@pytest.mark.parametrize("kind", [kind for kind in ACTIVATIONS if kind != "softmax"])
-def test_activations_and_derivatives_at_extremes(make_backend, kind, backend_id, dtype):
-    assert kind in EXACT, f"add {kind} to EXACT in tests/backends/test_extremes.py"
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
+def test_activations_and_derivatives_at_extremes(make_backend, name, backend_id, dtype):
+    assert name in EXACT, f"add {name} to EXACT in tests/backends/test_extremes.py"
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     for copies in (1, 16):  # scalar and vectorized code
         x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
         y, dz = backend.from_host(np.empty(x.shape, dtype)), backend.from_host(np.empty(x.shape, dtype))
         with np.errstate(all="ignore"):
-            backend.kernel("activation", kind)(x, y)
-            given = y if ACTIVATIONS[kind].from_output else x
-            backend.kernel("activation_backward", kind)(backend.xp.ones_like(x), given, y, dz)
+            backend.kernels.activation(name, x, y)
+            given = y if ACTIVATIONS[name].from_output else x
+            backend.kernels.activation_backward(name, backend.xp.ones_like(x), given, y, dz)
             # A layer with the single weight 1.
             inputs = backend.from_host(np.full((x.shape[1], 1), nan, dtype))
-            if ACTIVATIONS[kind].from_output:
+            if ACTIVATIONS[name].from_output:
                 one, zero = backend.xp.ones_like(x[:, :1]), backend.zeros(1)
-                backend.kernel("dense", kind)(backend.view(x, inputs.shape), one, zero, inputs)
+                backend.kernels.dense(name, backend.view(x, inputs.shape), one, zero, inputs)
             else:
                 inputs = backend.view(y, inputs.shape)
-        made, (f, slope) = (y, dz, backend.view(inputs, y.shape)), EXACT[kind]
+        made, (f, slope) = (y, dz, backend.view(inputs, y.shape)), EXACT[name]
         for found, exact in zip(made, (f, slope, f), strict=True):
             found = backend.to_host(found)[0, ::copies]
             with np.errstate(over="ignore"):
@@ -140,7 +140,7 @@ def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype)
         y, t = (backend.from_host(a[:, None].copy()) for a in (z, np.full_like(z, target)))
         losses, dy = backend.from_host(np.empty_like(z)), backend.from_host(np.empty_like(z[:, None]))
         with np.errstate(all="ignore"):
-            backend.kernel(name, "dense")(y, t, losses, dy)
+            getattr(backend.kernels, name)(y, t, losses, dy)
             exact = np.asarray([LOSSES[name](float(v), target) for v in z]).T.astype(dtype)
         np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
         share = (2 if name == "mean_squared_error" else 1) / len(z)
@@ -149,17 +149,17 @@ def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype)
 
 @both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
-@pytest.mark.parametrize("kind", ["integer", "dense"])
-def test_softmax_cross_entropy_of_two_logits(make_backend, kind, backend_id, dtype):
+@pytest.mark.parametrize("rows", [False, True])
+def test_softmax_cross_entropy_of_two_logits(make_backend, rows, backend_id, dtype):
     backend, bound = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps)
     finite = [v for v in numbers(dtype) if not isinf(v)]
     z = np.asarray([(a, b) for a in finite for b in (0.0, finite[-1], -finite[-1])], dtype=dtype)
     for label in (0, 1):
-        labels = np.full(len(z), label) if kind == "integer" else np.eye(2, dtype=dtype)[[label] * len(z)]
+        labels = np.eye(2, dtype=dtype)[[label] * len(z)] if rows else np.full(len(z), label)
         logits, targets = backend.from_host(z.copy()), backend.from_host(labels)
         losses, dlogits = backend.from_host(np.empty(len(z), dtype)), backend.from_host(np.empty_like(z))
         with np.errstate(all="ignore"):
-            backend.kernel("softmax_cross_entropy", kind)(logits, targets, losses, dlogits)
+            backend.kernels.softmax_cross_entropy(logits, targets, losses, dlogits)
             exact = np.asarray([softmax_cross_entropy(*map(float, row), 1 - label) for row in z])
             exact = exact.T.astype(dtype)
         np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
@@ -175,6 +175,6 @@ def test_batch_norm_of_equal_numbers_has_their_mean(make_backend, backend_id):
     x[...] = 100.3
     zeros, ones = (lambda: backend.zeros(5)), backend.zeros(5) + 1.0
     running, stats = (zeros(), zeros()), (zeros(), zeros())
-    backend.kernel("batch_norm")(x, ones, zeros(), running, (0.1, 1e-5), stats, y)
+    backend.kernels.batch_norm(x, ones, zeros(), running, (0.1, 1e-5), stats, y)
     for array, expected in ((stats[0], 100.3), (running[0], 10.03), (y, 0.0)):
         np.testing.assert_allclose(backend.to_host(array), expected, rtol=3e-7, atol=1e-6)

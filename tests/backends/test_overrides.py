@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pkgutil import resolve_name
 from typing import Any
 
 import array_api_compat.numpy as npx
 import host_cuda
+import kernel_cases
 import numpy as np
 import pytest
-from helpers import BACKENDS, others_slow
+from helpers import BACKENDS, both_dtypes, others_slow
 from host_cuda import CUPY_ON_NUMPY, find
-from kernel_cases import STEP, Numbers, cases, parameters, settings_of
+from kernel_cases import STEP, Numbers, cases, parameters, variants_of
 from kernel_checks import assert_equals_reference
 
 from backends import BackendUnavailable, get_backend
-from backends.dispatch import find_override, kernel_keys, usable_overrides
-from backends.reference import KERNELS, kernel
+from backends.reference import KernelBase, Kernels, declarations, kernel, overrides
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
-from backends.torch.backend import TorchBackend
+from backends.torch.kernels import TorchCpuKernels, TorchCudaKernels, TorchKernels
+
+DECLARED = declarations(Kernels)
 
 
-def overrides() -> Iterator[Any]:
+def compared_kernels(kernels: type[Kernels]) -> tuple[str, ...]:
+    """Return the kernels that a library overrides, and those that call them."""
+    found = overrides(kernels)
+    calling = ("grouped_conv2d", "grouped_conv2d_backward") if "conv2d" in found else ()
+    return tuple(dict.fromkeys((*found, *calling)))
+
+
+def checks() -> Iterator[Any]:
     """(backend, dtype, kernel, variant) for every override; one entry for each backend that cannot run."""
     for backend_id in (*BACKENDS, CUPY_ON_NUMPY):
         for dtype in ("float32", "float64"):
             try:
-                keys = find(lambda i, d: get_backend(*_split(i), d), backend_id, dtype).overridden_kernels
+                backend = find(lambda i, d: get_backend(*_split(i), d), backend_id, dtype)
             except BackendUnavailable:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
-            for name, kind in keys:
+            for name in compared_kernels(type(backend.kernels)):
                 variants = ("plain", "strided", "turned", "special", "alias")
-                for variant in variants if KERNELS[name].aliases else variants[:-1]:
-                    label = "-".join((backend_id, dtype, name, *filter(None, (kind,)), variant))
+                for variant in variants if DECLARED[name].aliases else variants[:-1]:
+                    label = "-".join((backend_id, dtype, name, variant))
                     marks = [] if is_quick(backend_id, dtype, variant) else [pytest.mark.slow]
-                    yield pytest.param(backend_id, dtype, (name, kind), variant, id=label, marks=marks)
+                    yield pytest.param(backend_id, dtype, name, variant, id=label, marks=marks)
 
 
 def is_quick(backend_id: str, dtype: str, variant: str) -> bool:
@@ -50,60 +60,64 @@ def _split(backend_id: str) -> tuple[str, str | None]:
     return name, device or None
 
 
-@pytest.mark.parametrize(("backend_id", "dtype", "key", "variant"), list(overrides()))
-def test_override_equals_reference(make_backend, backend_id, dtype, key, variant, monkeypatch):
+@pytest.mark.parametrize(("backend_id", "dtype", "name", "variant"), list(checks()))
+def test_override_equals_reference(make_backend, backend_id, dtype, name, variant, monkeypatch):
     if backend_id == CUPY_ON_NUMPY:
         if host_cuda.COMPILER is None:
             pytest.skip("no C++ compiler")
         host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, dtype)
-    assert key in backend.overridden_kernels
-    assert_equals_reference(backend, *key, variant)
+    assert name in compared_kernels(type(backend.kernels))
+    assert_equals_reference(backend, name, variant)
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_torch_overrides_per_device_type(make_backend, device):
-    """Run the overrides of other devices on CPU tensors: this tests their arithmetic."""
-    backend, found = make_backend("torch"), usable_overrides(TorchBackend.OVERRIDES, device)
-    # torch's fused code for CUDA reads its scalars as float32.
-    steps = [name for name in KERNELS if parameters(name) == STEP]
-    assert [name for name in steps if find_override(found, "float64", name, None)] == [
-        "sgd",
-        "adagrad",
-        "rmsprop",
-    ]
-    for key in kernel_keys():
-        if chosen := find_override(found, "float32", *key):
-            assert_equals_reference(backend, *key, function=chosen.function)
+@both_dtypes
+@pytest.mark.parametrize("kernels", [TorchKernels, TorchCudaKernels])
+def test_torchs_kernels_for_other_devices(make_backend, kernels, dtype):
+    """Run on CPU tensors, which tests their arithmetic. In float64 Adam on CUDA is the reference's."""
+    backend = make_backend("torch", dtype)
+    for name in overrides(kernels):
+        if getattr(kernels, name) is not getattr(TorchCpuKernels, name) or name == "adam":
+            assert_equals_reference(backend, name, kernels=kernels(backend.xp))
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    "library", ["numpy.kernels.Numpy", "numba.kernels.Numba", "torch.kernels.Torch", "cupy.kernels.Cupy"]
+)
+def test_the_parts_of_a_library_define_different_kernels(library):
+    """Otherwise one would hide the other."""
+    kernels = resolve_name(f"backends.{library}Kernels")
+    parts = [base for base in kernels.__bases__ if base.__module__.startswith(kernels.__module__[:13])]
+    defined = [name for part in parts for name in vars(part) if name in DECLARED]
+    assert len(defined) == len(set(defined)) > 0
+
+
+@pytest.mark.parametrize("name", DECLARED)
 def test_every_kernel_has_cases(name):
-    for kind in KERNELS[name].kinds:
-        case = next(cases(name, Numbers(1, "float32", False), kind))
+    for case in cases(name, Numbers(1, "float32", False)):
         assert list(case) == parameters(name)
-        assert set(KERNELS[name].writes) <= set(case)
+        assert set(DECLARED[name].writes) <= set(case)
 
 
 def test_missing_cases_name_the_file(monkeypatch):
-    @kernel(writes=("y",))
-    def warp(xp, x, y):
-        y[...] = x
+    class Warping(KernelBase):
+        @kernel(writes=("y",))
+        def warp(self, x, y):
+            y[...] = x
 
-    monkeypatch.setattr(KERNELS, "_entries", dict(KERNELS.items()))
-    KERNELS.add("warp", warp.declaration)
+    monkeypatch.setattr(kernel_cases, "Kernels", Warping)
     with pytest.raises(LookupError, match=r"'warp' has no cases; write .* warp_cases.*kernel_cases\.py"):
-        cases("warp", Numbers(1, "float32", False), None)
+        cases("warp", Numbers(1, "float32", False))
 
 
 # Optimizers that use every slot: (name, settings, whether each slot can be negative).
 def moments() -> Iterator[Any]:
-    for name in KERNELS:
-        for settings, n in settings_of(name).items() if parameters(name) == STEP else ():
+    for name in DECLARED:
+        for settings, n in variants_of(name) if parameters(name) == STEP else ():
             slots, control = np.zeros((n, 1)), np.asarray([0.1, 0.0, 0.0, 0.0])
-            KERNELS[name].function(npx, np.zeros(1), -np.ones(1), tuple(slots), control, settings)
+            getattr(Kernels(npx), name)(np.zeros(1), -np.ones(1), tuple(slots), control, settings)
             if slots.all():
-                yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{settings}")
+                yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{n}-{settings}")
 
 
 @pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
@@ -120,7 +134,7 @@ def test_moments_below_the_floor_become_zero_and_nan_stays(
         start = np.asarray([0.1, 0.1, 0.1, updates], dtype=dtype)
         zeros = np.zeros(4, dtype=dtype)
         p, g, control, *states = (backend.from_host(a.copy()) for a in (zeros, zeros, start, *slots))
-        backend.kernel(name)(p, g, tuple(states), control, settings)
+        getattr(backend.kernels, name)(p, g, tuple(states), control, settings)
         for state in states:
             after = backend.to_host(state)
             if backend_id != "torch:cuda":  # denormal numbers are fast there, so none are flushed

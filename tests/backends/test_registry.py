@@ -150,7 +150,7 @@ def test_auto_uses_the_fastest_and_names_a_faster_one(only, able, driver, device
     only(able, driver)
     chosen = get_backend("auto", device)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
-    assert chosen.with_wrapper(lambda name, kind, kernel: kernel).reason == reason
+    assert chosen.with_wrapper(lambda name, kernel: kernel).reason == reason
 
 
 def test_auto_raises_the_last_reason(only):

@@ -13,9 +13,8 @@ from kernel_checks import on_device, pack_arguments
 
 from backends import get_backend
 from backends.backend import Backend
-from backends.dispatch import kernel_keys
 from backends.numpy.backend import NumpyBackend
-from backends.reference import KERNELS
+from backends.reference import Kernels, declarations
 from backends.reproducible import functions, make_reproducible
 
 ANGLES = ("cos", "sin")
@@ -180,27 +179,33 @@ def test_statistics_and_cumulative_sums():
 
 @pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
 @pytest.mark.parametrize("backend_id", others_slow(BACKENDS[1:], ["numba", "torch", "cupy", "torch:cuda"]))
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", declarations(Kernels))
 def test_every_kernel_has_the_bits_of_numpy(make_backend, backend_id, name, dtype):
     backend, numpy = open_backend(make_backend, backend_id, dtype), open_backend(make_backend, "numpy", dtype)
-    for kind in (kind for key, kind in kernel_keys() if key == name):
-        for special in (False, True):
-            every = list(cases(name, Numbers(3, dtype, special), kind))
-            for case in every[:: max(1, len(every) // 8)]:
-                assert_same_kernel(backend, numpy, name, kind, case)
+    for special in (False, True):
+        for case in some_cases(name, Numbers(3, dtype, special), 8):
+            assert_same_kernel(backend, numpy, name, case)
 
 
-def assert_same_kernel(backend: Backend, numpy: Backend, name, kind, case):
+def some_cases(name, numbers, count):
+    """Return about ``count`` of a kernel's cases, for each activation that it supports."""
+    found = {}
+    for case in cases(name, numbers):
+        found.setdefault(case.get("name", case.get("activation")), []).append(case)
+    return [case for every in found.values() for case in every[:: max(1, len(every) // count)]]
+
+
+def assert_same_kernel(backend: Backend, numpy: Backend, name, case):
     found = []
     for each in (backend, numpy):
         there = on_device(each, name, case, "plain")
         with np.errstate(all="ignore"):
-            each.kernel(name, kind)(*pack_arguments(there))
+            getattr(each.kernels, name)(*pack_arguments(there))
         found.append(
             {k: canonical(each.to_host(v)) for k, v in there.items() if isinstance(v, each.array_type)}
         )
     for argument, expected in found[1].items():
-        assert same_bits(found[0][argument], expected), f"{name} {kind}: {argument}"
+        assert same_bits(found[0][argument], expected), f"{name}: {argument}"
 
 
 @pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
@@ -246,10 +251,9 @@ def test_no_kernel_divides_by_or_into_a_number(make_backend):
     with Watch(), pytest.raises(AssertionError, match="of"):
         torch.ones(3) / 3.0
     with Watch():
-        for name, kind in kernel_keys():
-            every = list(cases(name, Numbers(3, "float32", False), kind))
-            for case in every[:: max(1, len(every) // 4)]:
-                backend.kernel(name, kind)(*pack_arguments(on_device(backend, name, case, "plain")))
+        for name in declarations(Kernels):
+            for case in some_cases(name, Numbers(3, "float32", False), 4):
+                getattr(backend.kernels, name)(*pack_arguments(on_device(backend, name, case, "plain")))
 
 
 # --------------------------------------------------------------------------- the backend

@@ -10,6 +10,7 @@ import torch
 
 from backends import BackendUnavailable, available_backends, get_backend, registry
 from backends.numpy.backend import NumpyBackend
+from backends.numpy.kernels import NumpyKernels
 from backends.smoke_test import run_smoke_test
 from backends.torch import backend as torch_backend
 
@@ -40,8 +41,12 @@ class Copying(NumpyBackend):
 class Wrong(NumpyBackend):
     """Its matrix product is wrong."""
 
-    def kernel(self, name, kind=None):
-        return lambda x, W, b, y: y.fill(7.0)
+    def kernel_class(self):
+        class WrongKernels(NumpyKernels):
+            def dense(self, activation, x, W, b, y):
+                y.fill(7.0)
+
+        return WrongKernels
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_classes_of_your_own(copied):
 
 
 def test_a_wrapped_backend_cannot_be_pickled():
-    backend = NUMPY.with_wrapper(lambda name, kind, kernel: kernel)
+    backend = NUMPY.with_wrapper(lambda name, kernel: kernel)
     model = small_model(backend)
     assert same_bits(weights(copy.copy(model)), weights(model))
     with input_error("cannot be pickled; use save"):

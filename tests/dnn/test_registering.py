@@ -17,8 +17,6 @@ from dnn.commands import agree
 from dnn.metrics import METRICS
 
 MINE = '''
-from dataclasses import dataclass
-
 import numpy as np
 from backends.reference import ActivationFunction
 from dnn import Layer, Loss, Optimizer, Schedule, register
@@ -43,7 +41,6 @@ class Shift(Layer):
         return dy
 
 @register
-@dataclass(frozen=True)
 class Quartic(Loss):
     """L = factor/(B C) sum (y - t)^4."""
 
@@ -57,7 +54,6 @@ class Quartic(Loss):
         return losses, 4.0 * self.factor / apart.shape[1] * apart**3
 
 @register
-@dataclass(frozen=True)
 class SignSGD(Optimizer):
     """p = p - rate sign(g) (Bernstein et al. 2018)."""
 
@@ -76,7 +72,6 @@ class SignSGD(Optimizer):
         return step
 
 @register
-@dataclass(frozen=True)
 class Harmonic(Schedule):
     """first / n for update n."""
 

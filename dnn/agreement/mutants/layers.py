@@ -33,15 +33,22 @@ PRODUCT_KERNELS = "dense,conv2d,dense_backward,conv2d_backward"
 def round_products(round_factor: Function) -> tuple[Change, ...]:
     """Round every factor of every product with ``round_factor``."""
 
-    def backward(kernel: Function, dy: Array, x: Array, y: Array, W: Array, *rest: Any) -> None:
+    def forward(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
+        kernel(activation, round_factor(x), round_factor(W), *rest)
+
+    def backward(
+        kernel: Function, activation: str, dy: Array, x: Array, y: Array, W: Array, *rest: Any
+    ) -> None:
         dy[...] = round_factor(dy)  # in place, since dz may be the same array as dy
-        kernel(dy, round_factor(x), y, round_factor(W), *rest)
+        kernel(activation, dy, round_factor(x), y, round_factor(W), *rest)
+
+    def conv(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
+        kernel(round_factor(x), round_factor(W), *rest)
 
     def conv_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -> None:
         kernel(round_factor(dz), round_factor(x), round_factor(W), *rest)
 
-    forward = wrap_call(lambda kernel, x, W, *rest: kernel(round_factor(x), round_factor(W), *rest))
-    return forward, forward, wrap_call(backward), wrap_call(conv_backward)
+    return wrap_call(forward), wrap_call(conv), wrap_call(backward), wrap_call(conv_backward)
 
 
 def flip_kernel(W: Array) -> Array:
@@ -54,7 +61,9 @@ def flip_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -
     dW[...] = flip_kernel(dW)
 
 
-def drop_last_rows(dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays) -> None:
+def drop_last_rows(
+    activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
+) -> None:
     n = len(x) // 4 * 4
     gradients[0][...] -= x[n:].T @ dz[n:]
 
@@ -65,9 +74,14 @@ def drop_channels(x: Array) -> Array:
     return kept
 
 
-def skip_zeros(dense: Function, x: Array, W: Array, b: Array, y: Array) -> None:
+def skip_zeros(dense: Function, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
     used = (x != 0).any(axis=0)
-    dense(np.array(x[:, used]), np.array(W[used]), b, y)
+    dense(activation, np.array(x[:, used]), np.array(W[used]), b, y)
+
+
+def add_64(name: str, z: Array, y: Array) -> None:
+    if name == "softmax":
+        y /= y[:, :64].sum(axis=1)[:, None]
 
 
 def spoil_zeros(backward: Function, *arguments: Any) -> None:
@@ -100,7 +114,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            PRODUCT_KERNELS, *round_products(round_float16)),
     Mutant("transposed-weight",
            "dx = dz W instead of dz W^T if W is square, so that the shapes fit", "L1",
-           "dense_backward", edit_argument(3, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)),
+           "dense_backward", edit_argument(4, lambda W: np.array(W.T) if W.shape[0] == W.shape[1] else W)),
     Mutant("rows-beyond-a-multiple-of-4-lost", "the last rows of a batch are missing in dW", "L0",
            "dense_backward", edit_after(drop_last_rows)),
     Mutant("argmax-takes-last", "argmax takes the last of equal numbers", "L4",
@@ -123,16 +137,19 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("noise-deviation-clipped", "the deviation of Gaussian noise clipped at 1", "L0",
            "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
     Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
-           "dense", restore_view(lambda x, W, b, y: y[1000:])),
+           "dense", restore_view(lambda activation, x, W, b, y: y[1000:])),
     Mutant("inputs-beyond-1024-lost", "a dense layer ignores inputs from the 1025th on", "L0",
-           "dense", wrap_call(lambda dense, x, W, b, y: dense(np.array(x[:, :1024]), W[:1024], b, y))),
+           "dense", wrap_call(
+               lambda dense, activation, x, W, b, y: dense(activation, np.array(x[:, :1024]), W[:1024], b, y)
+           )),
     Mutant("zero-times-nan-is-0", "a dense layer skips inputs that are 0 in all rows", "L0",
            "dense", wrap_call(skip_zeros)),
     Mutant("relu-hides-nan", "a dense layer with relu turns NaN into 0", "L0",
-           "dense relu", edit_after(lambda x, W, b, y: np.copyto(y, 0.0, where=np.isnan(y)))),
+           "dense", edit_after(
+               lambda activation, x, W, b, y: np.copyto(y, 0.0, where=np.isnan(y) & (activation == "relu"))
+           )),
     Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
-           "activation softmax",
-           edit_after(lambda z, y: np.divide(y, y[:, :64].sum(axis=1)[:, None], out=y))),
+           "activation", edit_after(add_64)),
     Mutant("ninth-channel-lost", "a convolution ignores channels beyond a multiple of 8", "L0",
            "conv2d,conv2d_backward", edit_argument(0, drop_channels), edit_argument(1, drop_channels)),
     Mutant("filters-beyond-64-lost", "a convolution leaves outputs from the 65th on at 0", "L0",

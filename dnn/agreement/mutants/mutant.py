@@ -7,7 +7,6 @@ applying the Change again starts with an empty memory.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache
 from itertools import count, cycle
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from backends import Backend, get_backend
-from backends.dispatch import Kernel
+from backends.reference.declaration import Kernel
 from dnn.agreement.ours import BackendContender
 
 Function = Callable[..., Any]
@@ -28,8 +27,8 @@ class Mutant:
     Args:
         mistake: one-line description.
         level: the first level of ``agree.py --quick`` that rejects it.
-        functions: comma-separated names: "KERNEL" or "KERNEL KIND", "xp.FUNCTION" (of the backend's
-            namespace), "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
+        functions: comma-separated names: "KERNEL", "xp.FUNCTION" (of the backend's namespace),
+            "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
         changes: one Change for each function, or one for all.
     """
 
@@ -42,13 +41,8 @@ class Mutant:
     def mutate(self, backend: Backend) -> Backend:
         """Return the backend with the changed kernels, namespace functions and methods."""
 
-        @cache  # a kernel remembers its calls, whoever asks for it
-        def wrong_kernel(name: str, kind: str | None) -> Kernel | None:
-            change = self.changes.get(name) or self.changes.get(f"{name} {kind}")
-            return change(backend.kernel(name, kind)) if change else None
-
-        def wrap(name: str, kind: str | None, kernel: Kernel) -> Kernel:
-            return wrong_kernel(name, kind) or kernel
+        def wrap(name: str, kernel: Kernel) -> Kernel:
+            return self.changes[name](kernel) if name in self.changes else kernel
 
         space = SimpleNamespace(**vars(backend.xp))
         wrong = replace(backend, xp=space).with_wrapper(wrap)

@@ -8,20 +8,20 @@ from backends.reference.signatures import Array
 from dnn.agreement.mutants.mutant import Function, Mutant, wrap_call
 
 
-def add_in_reverse(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
-    kernel(np.ascontiguousarray(x[:, ::-1]), np.ascontiguousarray(W[::-1]), *rest)
+def add_in_reverse(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
+    kernel(activation, np.ascontiguousarray(x[:, ::-1]), np.ascontiguousarray(W[::-1]), *rest)
 
 
-def fuse_multiply_add(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
+def fuse_multiply_add(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
     """Round each multiply-add once, in float32. The kernel then multiplies the result by the unit matrix."""
     if x.dtype != np.float32:
-        kernel(x, W, *rest)
+        kernel(activation, x, W, *rest)
         return
     total = np.zeros((len(x), W.shape[1]), dtype=np.float32)
     for k in range(W.shape[0]):
         exact = x[:, k : k + 1].astype(np.float64) * W[k].astype(np.float64)
         total = (exact + total).astype(np.float32)
-    kernel(total, np.eye(W.shape[1], dtype=np.float32), *rest)
+    kernel(activation, total, np.eye(W.shape[1], dtype=np.float32), *rest)
 
 
 ROUNDING_MUTANTS = (

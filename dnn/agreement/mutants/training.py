@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from backends.reference import Kernels, declarations
 from backends.reference.control import BIAS_2, UPDATES
 from backends.reference.signatures import Array, Arrays, Numbers
 from dnn.agreement.mutants.mutant import (
@@ -14,10 +15,14 @@ from dnn.agreement.mutants.mutant import (
     restore_view,
     wrap_call,
 )
-from dnn.losses import LOSSES
-from dnn.optimizers import OPTIMIZERS
 
-LOSS_KERNELS = ",".join(loss.kernel for loss in LOSSES.values())
+
+def kernels_that_write(argument: str) -> str:
+    return ",".join(name for name, declared in declarations(Kernels).items() if argument in declared.writes)
+
+
+LOSS_KERNELS = kernels_that_write("losses")
+STEP_KERNELS = kernels_that_write("slots")
 
 
 def scale_gradient(factor: Function) -> Change:
@@ -37,16 +42,12 @@ def swap_labels(targets: Array) -> Array:
     return np.ascontiguousarray(targets[:, order]) if rows else order[targets]
 
 
-STEP_KERNELS = ",".join(OPTIMIZERS)
-SLOT_KERNELS = ",".join(name for name, optimizer in OPTIMIZERS.items() if optimizer.slots)
-
-
 def adam_epsilon(
     step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
 ) -> None:
-    beta1, beta2, epsilon = settings
+    beta1, beta2, epsilon, *decay = settings
     root = np.sqrt(beta2 * control[BIAS_2] + 1.0 - beta2)
-    step(p, g, slots, control, (beta1, beta2, epsilon / root))
+    step(p, g, slots, control, (beta1, beta2, epsilon / root, *decay))
 
 
 def correct_by_float32_power(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
@@ -74,17 +75,19 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
                lambda z, t, losses, dy: np.copyto(losses, np.nan, where=np.isinf(z).any(axis=1))
            )),
     Mutant("classes-beyond-128", "the gradient of cross-entropy is 0 beyond 128 classes", "L0",
-           "softmax_cross_entropy integer", edit_after(lambda z, t, losses, dy: dy[:, 128:].fill(0.0))),
+           "softmax_cross_entropy",
+           edit_after(lambda z, t, losses, dy: dy[:, 128 if t.ndim == 1 else len(z.T) :].fill(0.0))),
     Mutant("loss-hides-nan", "cross-entropy turns NaN into a loss of 0", "L0",
            "softmax_cross_entropy",
            edit_after(lambda z, t, losses, dz: np.copyto(losses, 0.0, where=np.isnan(losses)))),
     Mutant("assumes-target-sum-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
-           "softmax_cross_entropy dense",
-           edit_argument(1, lambda t: t / np.maximum(t.sum(axis=1)[:, None], 0.1))),
+           "softmax_cross_entropy", edit_argument(
+               1, lambda t: t if t.ndim == 1 else t / np.maximum(t.sum(axis=1)[:, None], 0.1)
+           )),
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L3",
            "adam", wrap_call(adam_epsilon)),
     Mutant("power-in-float32", "Adam's bias correction computed as 1 - beta2^t in float32", "L3",
-           "adam,adamw", edit_after(correct_by_float32_power)),
+           "adam", edit_after(correct_by_float32_power)),
     Mutant("steps-beyond-65536", "parameters from the 65,537th on are not updated", "L3",
            STEP_KERNELS, restore_view(lambda p, *_: p[65536:])),
     Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",
@@ -93,11 +96,11 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "sgd,adagrad,rmsprop",
            edit_argument(4, lambda s: tuple(v if v is True else min(v, 0.99) for v in s))),
     Mutant("epsilon-raised-to-1e-8", "Adam's epsilon below 1e-8 counts as 1e-8", "L3",
-           "adam,adamw", edit_argument(4, lambda s: (*s[:2], max(s[2], 1e-8), *s[3:]))),
+           "adam", edit_argument(4, lambda s: (*s[:2], max(s[2], 1e-8), *s[3:]))),
     Mutant("nan-gradient-skipped", "a NaN in a gradient counts as 0", "L3",
            STEP_KERNELS, edit_argument(1, lambda g: np.where(np.isnan(g), g.dtype.type(0), g))),
     Mutant("stale-momentum", "the first moment is that of the previous update", "L3",
-           SLOT_KERNELS, restore_view(lambda p, g, slots, *_: slots[0])),
+           STEP_KERNELS, restore_view(lambda p, g, slots, *_: slots[0])),
     Mutant("late-calls", "gradients 0.1 % too small after 1000 updates in one process", "L3",
            STEP_KERNELS, on_late_calls(edit_argument(1, lambda g: g * g.dtype.type(0.999)))),
     Mutant("short-count", "the update count overflows at 32767", "L3",

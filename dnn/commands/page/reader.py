@@ -45,15 +45,13 @@ def forward(model: Sequential, x: HostArray) -> Forward:
     layers = layers_with_weights(model)
     hidden: dict[str, HostArray] = {}
     before = ""
-    for layer in model.layers[model.n_folded :]:
+    for layer in model.called_layers:
         if layer in layers:
             if before:
                 hidden[before] = host(h)
             before = layer.name
-        z = host(layer.forward_logits(h, training=False)) if layer is model.layers[-1] else None
         h = layer.forward(h, training=False)
-    assert z is not None
-    return Forward(hidden, z, host(h))
+    return Forward(hidden, host(h), host(model.activate(h)))
 
 
 class Reader:

@@ -30,7 +30,8 @@ from dnn.interop.torch.module_checks import (
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer, Parallel, Residual
 from dnn.sequential import Sequential
-from dnn.validation.settings import assign, require_kind
+from dnn.validation.objects import layer_from_config
+from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -105,11 +106,9 @@ class Reader:
 
     def _advance(self, pair: Pair, label: str, name: str, last: Any) -> Pair:
         """Follow the shape of an example and the order of features past a layer."""
-        layer = pair.layer
-        own = layer.name
-        assign(layer, name=own or name, input_shape=self.shape)  # the name is for error messages
-        assign(layer, output_shape=layer.shape_after(self.shape))
-        assign(layer, name=own)
+        config = pair.layer.config()
+        layer = layer_from_config(type(pair.layer), {**config, "name": config["name"] or name})
+        layer.set_shape(self.shape)  # of a copy with the module's name, which errors show
         self.shape = layer.output_shape
         if type(last).__name__ == "Softmax":
             axes = len(self.shape) + 1
@@ -180,7 +179,7 @@ class Reader:
         layer = twin.make_layer(given, "linear", own or name)  # the name is for error messages
         if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
-        assign(layer, name=own)
+        vars(layer)["name"] = own
         if isinstance(layer, Residual):
             inner = [Pair(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
         elif kind == "Parallel" and given.merge == "concatenate":

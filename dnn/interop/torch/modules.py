@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from backends import InputError
-from backends.torch.layers import needed_pixels
+from backends.torch.images import needed_pixels
 from dnn.validation.settings import look_up, require
 
 

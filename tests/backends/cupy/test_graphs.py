@@ -172,7 +172,7 @@ class CompileException(Exception):
 @pytest.mark.parametrize("graphs", others_slow([False, True], [False]))
 def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, graphs):
     expected = run_training(
-        card.backend(graphs=False).with_wrapper(lambda name, kind, kernel: kernel), batch_size=5, epochs=1
+        card.backend(graphs=False).with_wrapper(lambda name, kernel: kernel), batch_size=5, epochs=1
     )
     assert not PLANNED & set(card.started)
     card.error = error

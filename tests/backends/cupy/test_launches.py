@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from helpers import assert_close, build_network
 
-from backends.cupy import compilation, dense, sources
+from backends.cupy import compilation, sources
+from backends.cupy.kernels import CupyKernels
 from dnn import Dense
 from dnn.losses import CategoricalCrossentropy
 
@@ -99,7 +100,7 @@ def test_strided_results_use_no_kernel_with_pointers(monkeypatch):
     for step in (1, 2):
         losses, dlogits = (np.zeros(3 * n, np.float32)[::step][:n] for n in (4, 12))
         dlogits = dlogits.reshape(4, 3)
-        dense.softmax_cross_entropy(npx, "integer", logits, np.arange(4) % 3, losses, dlogits)
+        CupyKernels(npx).softmax_cross_entropy(logits, np.arange(4) % 3, losses, dlogits)
         made.append((losses, dlogits))
     assert launches == ["softmax_cross_entropy"]
     for dense_array, gaps in zip(*made, strict=True):

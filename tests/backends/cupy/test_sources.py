@@ -23,9 +23,9 @@ from kernel_cases import Numbers, cases
 
 from backends.cupy import compilation
 from backends.cupy import sources as cuda
-from backends.cupy.backend import CupyBackend, tf32
-from backends.dispatch import bind
-from backends.reference import KERNELS
+from backends.cupy.backend import tf32
+from backends.cupy.kernels import CupyKernels
+from backends.reference import overrides
 
 ARCHITECTURES = [
     "sm_90",
@@ -153,16 +153,15 @@ class Recorder:
 
 
 @needs_cupy
-@pytest.mark.parametrize("made", CupyBackend.OVERRIDES, ids=lambda made: made.kernel)
-def test_cupy_has_all_functions_that_overrides_call(cupy, made, monkeypatch):
+@pytest.mark.parametrize("name", overrides(CupyKernels))
+def test_cupy_has_all_functions_that_its_kernels_call(cupy, name, monkeypatch):
     if host_cuda.COMPILER is None:
         pytest.skip("no C++ compiler")
     host_cuda.install(monkeypatch)
     xp = Recorder(cupy)
-    for kind in made.kinds or KERNELS[made.kernel].kinds:
-        for case in cases(made.kernel, Numbers(1, "float32", False), kind):
-            bind(xp, made.function, kind)(*case.values())
-    if made.kernel == "dense":
+    for case in cases(name, Numbers(1, "float32", False)):
+        getattr(CupyKernels(xp), name)(*case.values())
+    if name == "dense":
         assert "matmul" in xp.seen
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from backends import get_backend
 backend = get_backend("auto", "cpu")
 p, g = np.zeros(3, dtype=np.float32), np.ones(3, dtype=np.float32)
-backend.kernel("adam")(p, g, (np.zeros_like(p), np.zeros_like(p)), np.zeros(4, dtype=np.float32) + 0.1,
+backend.kernels.adam(p, g, (np.zeros_like(p), np.zeros_like(p)), np.zeros(4, dtype=np.float32) + 0.1,
                        (0.9, 0.999, 1e-8))
 print(backend.name, p[0] < 0)
 """

@@ -220,7 +220,7 @@ def test_unreadable_inputs_run_layer_by_layer():
 
 def test_plans_respect_wrapped_and_reference_kernels():
     """Reference kernels (fused=False) and wrapped kernels."""
-    watched = get_backend("numba").with_wrapper(lambda name, kind, kernel: kernel)
+    watched = get_backend("numba").with_wrapper(lambda name, kernel: kernel)
     for backend in (get_backend("numba", fused=False), watched):
         assert not any(planned_runs.run_training(CASES["one layer"], backend, True, LABELS)[1])
 

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from backends import BackendUnavailable, get_backend
 from backends.cupy import sources
 from backends.nvidia import Card
-from backends.reference import KERNELS
+from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY
 from backends.torch import backend as torch_backend
-from backends.torch import dense, optimizers
+from backends.torch import kernels
 from backends.torch.backend import TorchBackend, _parse_device, make
 
 STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "adam": (0.9, 0.999, 1e-8)}
@@ -131,7 +131,7 @@ def test_cuda_launches_no_kernel_for_tiny_moments(name, monkeypatch):
     backend = on_meta()
     p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
     with Calls() as calls:
-        backend.kernel(name)(p, g, tuple(slots), backend.zeros(4), STEPS[name])
+        getattr(backend.kernels, name)(p, g, tuple(slots), backend.zeros(4), STEPS[name])
     assert not {"hardshrink", "remainder", "where"} & set(calls.names), calls.names
 
 
@@ -141,13 +141,13 @@ def test_tiny_moments_do_not_change_weights():
     for flushes in (True, False):
         with pytest.MonkeyPatch.context() as patched:
             if not flushes:
-                patched.setattr(optimizers, "_flush", lambda control, *moments: None)
+                patched.setattr(kernels.TorchCpuKernels, "_flush", lambda self, control, *moments: None)
             backend = get_backend("torch")
             p, m = backend.zeros(3), backend.zeros(3)
             g, control = torch.tensor([1e-30, -1e-38, 1.0]), backend.zeros(4)
             control[0] = 0.1
             for _ in range(FLUSH_EVERY):
-                backend.kernel("sgd")(p, g, (m,), control, STEPS["sgd"])
+                backend.kernels.sgd(p, g, (m,), control, STEPS["sgd"])
             ended.append((p.clone(), m.clone()))
     for flushed, kept in zip(*ended, strict=True):
         torch.testing.assert_close(flushed, kept, rtol=0.0, atol=1e-36)
@@ -165,7 +165,7 @@ def test_torch_parses_the_generators_text():
 def call(high, low, key0, key1):
     """Stand in for the compiled generator: the reference."""
     out = torch.zeros_like(low)
-    KERNELS["threefry"].function(torch, (key0, key1), high, low, out)
+    Kernels(torch).threefry((key0, key1), high, low, out)
     return out
 
 
@@ -181,13 +181,13 @@ def test_uses_the_compiled_generator_if_correct(monkeypatch, made, holds):
     monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
     zeros_like = torch.zeros_like
     monkeypatch.setattr(torch, "zeros_like", lambda x, device=None: zeros_like(x))
-    dense._compiled_threefry.cache_clear()
-    assert dense.compiles_threefry() is holds
+    kernels._compiled_threefry.cache_clear()
+    assert kernels.compiles_threefry() is holds
     assert asked == [(sources.function("threefry"), {"key0": 0, "key1": 0})]
-    dense._compiled_threefry.cache_clear()
+    kernels._compiled_threefry.cache_clear()
 
 
 def test_falls_back_to_the_reference_without_a_compiler(monkeypatch):
     monkeypatch.delattr(torch.cuda, "jiterator", raising=False)
-    dense._compiled_threefry.cache_clear()
-    assert dense.compiles_threefry() is False
+    kernels._compiled_threefry.cache_clear()
+    assert kernels.compiles_threefry() is False

@@ -29,7 +29,6 @@ class Mine(Layer):
         return dz @ self.value["W"].T
 """
 LOSS = """
-@dataclass(frozen=True)
 class Mine(Regression):
     name = "mine"
     def compute(self, xp, outputs, targets):

@@ -12,7 +12,7 @@ from helpers import others_slow
 from sklearn.datasets import load_digits
 
 from backends import get_backend
-from backends.dispatch import kernel_keys
+from backends.reference import Kernels, declarations
 from dnn.agreement import (
     LEVELS,
     MUTANTS,
@@ -69,9 +69,7 @@ def test_a_mutant_changes_only_its_functions(name):
     wrong = mutant.mutate(backend)
     found = {f"xp.{k}" for k, v in vars(wrong.xp).items() if v is not vars(backend.xp)[k]}
     found |= {f"backend.{k}" for k in set(vars(wrong)) - set(vars(backend.with_wrapper(wrong.wrap)))}
-    for kernel, kind in kernel_keys():
-        if wrong.wrap(kernel, kind, print) is not print:
-            found.add(kernel if kernel in mutant.changes else f"{kernel} {kind}")
+    found |= {kernel for kernel in declarations(Kernels) if wrong.wrap(kernel, print) is not print}
     shared = {part for part in mutant.changes if part.startswith("dnn.")}
     right = {part: resolve_name(part) for part in shared}
     with get_mutant(name).shared_mistake():

@@ -21,9 +21,8 @@ from backends import InputError, get_backend
 from dnn import Adam, BatchNormalization, Callback, Dense, Dropout
 from dnn.agreement import bounds
 from dnn.distributed import Workers
-from dnn.distributed.blocks import make_steps
 from dnn.training.loop import Batches
-from dnn.training.step import gradients
+from dnn.training.step import Cut, gradients
 
 pytestmark = [
     pytest.mark.skipif(
@@ -124,8 +123,8 @@ def train_synchronised(workers, backend):
         each.compile(optimizer=Adam(1e-2))
         examples.append(each.input_pipeline.validate_training(*data())[0])
     truth.reserve(batch, training=True)
-    with make_steps(made, 8, workers) as make:
-        batches = Batches(made, examples[0], batch, make_step=make)
+    with made.backend.in_threads(1):
+        batches = Batches(made, examples[0], batch, cut=Cut(8, workers))
         batches.begin(1)
         for rows in np.array(made.backend.to_host(batches._order))[:48].reshape(2, batch):
             now = {name: a.astype("f4") for name, a in truth.parameters.to_host().items() if "dense" in name}

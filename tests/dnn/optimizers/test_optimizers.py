@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from helpers import assert_close, input_error, small_data, small_model, weights
 
+from backends import get_backend
 from dnn import SGD, Adam, AdamW, RMSprop
 from dnn.checkpoints import load_model
-from dnn.optimizers import OPTIMIZERS, optimizer_from
+from dnn.optimizers import OPTIMIZERS, Optimizer, optimizer_from
 
 NAN, INF = float("nan"), float("inf")
 RANGES = {
@@ -95,17 +96,18 @@ def test_clipping_comes_before_the_step(backend, clip):
         np.testing.assert_array_equal(moves[1], np.clip(moves[0], np.float32(-0.01), np.float32(0.01)))
 
 
-class Own(SGD):
-    """Also with all parameters together."""
+def test_clips_says_whether_gradients_are_clipped():
+    assert not Adam().clips
+    assert Adam(clip_norm=1.0).clips
+    assert Adam(clip_value=1.0).clips
 
-    def bind(self, backend):
-        return super().bind(backend)
 
+def test_an_optimizer_without_bind_says_so():
+    class Unfinished(Optimizer):
+        name = "unfinished"
 
-def test_uses_plain_kernel_is_false_with_other_steps():
-    usual, *others = Adam(), Own(), Adam(clip_norm=1.0), Adam(clip_value=1.0)
-    assert usual.uses_plain_kernel
-    assert not any(optimizer.uses_plain_kernel for optimizer in others)
+    with pytest.raises(NotImplementedError, match="optimizer 'unfinished' has no bind"):
+        Unfinished(0.1).bind(get_backend("numpy"))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,8 @@ def test_a_variant_is_saved_with_its_vector(optimizer, name, tmp_path):
     usual, other = optimizer(), optimizer(**{name: True})
     assert usual.config()[name] is False
     assert optimizer_from(other.config()) == other
-    assert (usual.kernel, other.kernel) == (usual.name, f"{usual.name}_{name}")
+    backend = get_backend("numpy")
+    assert usual.bind(backend) == other.bind(backend)
     assert (usual.slot_names, len(other.slot_names)) == (usual.slots, 3)
     model = small_model()
     model.compile(optimizer=other)

@@ -1,7 +1,5 @@
 """Updates with and without a plan."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from helpers import build_network
@@ -26,7 +24,6 @@ from dnn.validation.examples import Examples
 from dnn.validation.objects import layer_from_config
 
 
-@dataclass(frozen=True)
 class Mine(CategoricalCrossentropy):
     """May compute something else."""
 

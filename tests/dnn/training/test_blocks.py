@@ -19,11 +19,11 @@ from dnn import (
     RandomTranslation,
     Residual,
 )
-from dnn.distributed import Workers
-from dnn.distributed.blocks import leaves, make_steps
 from dnn.losses import apply_weights
+from dnn.training.blocks import BlockedStep, leaves
+from dnn.training.runners import make_step
 from dnn.training.state import StateError
-from dnn.training.step import TrainingStep
+from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
 
 N = 53  # the last batch of 16 has 5
@@ -87,10 +87,10 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
     whole = plain(backend)
     found = cut.backend
     weight = np.linspace(0.5, 2.0, 16).astype(np.float32)
-    with make_steps(cut, 4, Workers()) as make:
+    with cut.backend.in_threads(1):
         examples = cut.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
         order = found.from_host(np.arange(16, dtype=np.int64).reshape(1, 16))
-        step = make(cut, examples, order, Totals(cut, weighted=True))
+        step = make_step(cut, examples, order, Totals(cut, weighted=True), Cut(4))
         step()
     blocks = []
     with whole.backend.in_threads(1):
@@ -138,10 +138,10 @@ def test_blocks_are_computed_in_one_thread(name):
     backend = get_backend(name)
     seen = []
 
-    def watch(kernel_name, kind, kernel):
-        def record_threads(*arrays):
+    def watch(kernel_name, kernel):
+        def record_threads(*arguments):
             seen.append(threads_now(name))
-            return kernel(*arrays)
+            return kernel(*arguments)
 
         return record_threads if kernel_name == "dense" else kernel
 
@@ -194,8 +194,11 @@ def test_a_frozen_layer_keeps_its_bits():
 
 
 def test_one_block_is_the_plain_update():
-    with make_steps(model(), 1, Workers()) as make_step:
-        assert make_step is TrainingStep
+    made = model()
+    examples = made.input_pipeline.validate(*data(16))
+    order = np.arange(16).reshape(1, 16)
+    for blocks, kind in ((1, TrainingStep), (2, BlockedStep)):
+        assert type(make_step(made, examples, order, Totals(made), Cut(blocks))) is kind
 
 
 def test_batches_of_an_iterable_are_cut_too():

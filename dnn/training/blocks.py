@@ -13,48 +13,33 @@ batches). Its running state becomes the mean of the states after each block.
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from backends import Array, Backend, InputError
-from dnn.distributed.group import Workers
-from dnn.distributed.tree import block_bounds, require_blocks, tree_sum
+from dnn.distributed.tree import block_bounds, tree_sum
 from dnn.layers.layer import Layer
 from dnn.layers.noise import Random
 from dnn.losses import apply_weights
 from dnn.network import Network
-from dnn.training.step import TrainingStep, finish_gradients
+from dnn.training.step import Cut, TrainingStep, finish_gradients
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
 
 class BlockedStep(TrainingStep):
-    """``TrainingStep`` for batches that are cut into blocks.
-
-    Args:
-        blocks: the number of blocks of each batch, a power of two.
-        workers: the group of processes that share the blocks.
-    """
+    """``TrainingStep`` for batches that are cut into blocks."""
 
     def __init__(
-        self,
-        network: Network,
-        examples: Examples,
-        order: Array,
-        totals: Totals,
-        blocks: int,
-        workers: Workers,
-    ) -> None:
+        self, network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
+    ) -> None:  # fmt: skip
+        self.blocks, self.workers = blocks, workers = cut
         each = blocks // workers.size
-        self.blocks = blocks
-        self.workers = workers
         self._own = range(workers.rank * each, (workers.rank + 1) * each)
         self._bounds = block_bounds(order.shape[1], blocks)
         filled = [block for block, (first, end) in enumerate(self._bounds) if first < end]
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._own] or filled[:1]
-        super().__init__(network, examples, order, totals)
+        super().__init__(network, examples, order, totals, cut)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         self._make_vectors()
@@ -161,35 +146,6 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     """Yield all layers of a network; a container is replaced by its layers."""
     for layer in layers:
         yield from leaves(layer.inner) if layer.inner else (layer,)
-
-
-@dataclass(frozen=True)
-class BlockedSteps:
-    """Factory of blocked steps, with the arguments of TrainingStep."""
-
-    blocks: int
-    workers: Workers
-
-    def __call__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> BlockedStep:
-        return BlockedStep(network, examples, order, totals, self.blocks, self.workers)
-
-
-@contextmanager
-def make_steps(network: Network, blocks: int, workers: Workers) -> Iterator[Any]:
-    """Yield the factory of a training's steps: TrainingStep itself for one block.
-
-    In this context matrix products use one thread if there are several blocks.
-
-    Raises InputError: blocks is not a power of two or is less than the number of workers, or the backend
-    records CUDA graphs, which contain updates of one process.
-    """
-    if require_blocks(blocks, workers.size) == 1:
-        yield TrainingStep
-        return
-    if getattr(network.backend, "graphs", False):
-        raise InputError(f"blocks is {blocks} with graphs", "1: a graph contains updates of one process")
-    with limit_to_one_thread(network.backend):
-        yield BlockedSteps(blocks, workers)
 
 
 @contextmanager

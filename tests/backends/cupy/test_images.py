@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import assert_close
 
-from backends.cupy import compilation, layers
+from backends.cupy import compilation, images
 
 if host_cuda.COMPILER is None:
     pytest.skip("no C++ compiler", allow_module_level=True)
@@ -23,9 +23,9 @@ def test_blocks_of_images_give_the_same_sums(monkeypatch):
     shapes = (5, 9, 9, 2), (5, 5, 2, 3), (5, 9, 9, 3)
     x, W, dz = (np.random.default_rng(2).random(shape, np.float32) for shape in shapes)
     made = []
-    for most in (layers.MAX_UNFOLDED_NUMBERS, 2 * 81 * 50):
-        monkeypatch.setattr(layers, "MAX_UNFOLDED_NUMBERS", most)
+    for most in (images.MAX_UNFOLDED_NUMBERS, 2 * 81 * 50):
+        monkeypatch.setattr(images, "MAX_UNFOLDED_NUMBERS", most)
         made.append(zeros(W.shape, 3, x.shape))
-        layers.conv2d_backward(npx, dz, x, W, (1, 1), ((2, 2), (2, 2)), made[-1])
+        images.CupyImages(npx).conv2d_backward(dz, x, W, (1, 1), ((2, 2), (2, 2)), made[-1])
     for all_at_once, few in zip(*made, strict=True):
         assert_close(few, all_at_once, 1e-6)

@@ -1,0 +1,101 @@
+"""CuPy's convolution as one product for all windows, and batch normalization in few launches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from backends.cupy import compilation
+from backends.cupy.sources import FUSED_ACTIVATIONS
+from backends.reference import Kernels
+from backends.reference.signatures import Array, Arrays, Numbers
+from backends.reference.windows import Padding, Pair
+
+MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
+# Rows are summed in up to this many parts in parallel: few columns alone would not occupy the GPU.
+MAX_SUM_PARTS = 64
+
+
+def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
+    """Yield (slice of images, size of their unfolded windows: (n rows columns, h w n_in))."""
+    batch = x.shape[0]
+    numbers = windows[0] * windows[1]
+    h, w, n_in, _ = W.shape
+    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * h * w * n_in))
+    for start in range(0, batch, step):
+        part = slice(start, min(start + step, batch))
+        yield part, (numbers * (part.stop - start), h * w * n_in)
+
+
+def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Padding) -> tuple[int, ...]:
+    """Return the integer arguments of the kernels "unfold" and "fold"."""
+    (top, _), (left, _) = padding
+    return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
+
+
+def _column_sums(xp: Any, x: Array) -> Array:
+    """Return the sums of the columns, in two steps if the number of rows is even."""
+    parts = MAX_SUM_PARTS
+    while parts > 1 and x.shape[0] % parts:
+        parts //= 2
+    return xp.sum(xp.sum(xp.reshape(x, (parts, -1, x.shape[1])), axis=1), axis=0)
+
+
+class CupyImages(Kernels):
+    """Convolution and batch normalization."""
+
+    def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
+        xp = self.xp
+        n_out = W.shape[3]
+        windows = z.shape[1:3]
+        geometry = _geometry(x, W, windows, strides, padding)
+        flat = xp.reshape(W, (-1, n_out))
+        for part, size in _blocks(x, W, windows):
+            unfolded = xp.empty(size, dtype=x.dtype)
+            out = xp.reshape(z[part], (-1, n_out))
+            compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+            xp.matmul(unfolded, flat, out=out)
+            compilation.elementwise("bias_activation")(FUSED_ACTIVATIONS.index("linear"), b, out)
+
+    def conv2d_backward(
+        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+    ) -> None:
+        xp = self.xp
+        dW, db, dx = gradients
+        n_out = W.shape[3]
+        windows = dz.shape[1:3]
+        geometry = _geometry(x, W, windows, strides, padding)
+        flat = xp.reshape(W, (-1, n_out))
+        total = xp.zeros(flat.shape, dtype=W.dtype)
+        db[...] = 0.0
+        for part, size in _blocks(x, W, windows):
+            unfolded = xp.empty(size, dtype=x.dtype)
+            d = xp.reshape(dz[part], (-1, n_out))
+            compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+            total += xp.matmul(unfolded.T, d)
+            db += _column_sums(xp, d)
+            if dx is not None:
+                xp.matmul(d, flat.T, out=unfolded)
+                compilation.elementwise("fold")(unfolded, *geometry, dx[part])
+        dW[...] = xp.reshape(total, W.shape)
+
+    def batch_norm(
+        self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
+    ) -> None:
+        n = x.shape[0]
+        total = _column_sums(self.xp, x)
+        compilation.elementwise("centred_square")(x, total, n, y)
+        compilation.elementwise("batch_statistics")(
+            total, _column_sums(self.xp, y), n, *settings, *stats, *running
+        )
+        compilation.elementwise("batch_normalized")(x, *stats, gamma, beta, y)
+
+    def batch_norm_backward(
+        self, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays
+    ) -> None:
+        xp = self.xp
+        dgamma, dbeta, dx = gradients
+        along = xp.empty(x.shape, dtype=x.dtype)
+        compilation.elementwise("batch_along")(dy, x, *stats, along)
+        dgamma[...] = _column_sums(xp, along)
+        dbeta[...] = _column_sums(xp, dy)
+        if dx is not None:
+            compilation.elementwise("batch_backward")(dy, x, *stats, gamma, dgamma, dbeta, x.shape[0], dx)

@@ -1,0 +1,164 @@
+"""torch's kernels of convolution, pooling and normalization: the calls that torch.nn and autograd make.
+
+Images (B, H, W, C) are passed as views (B, C, H, W). That is torch's memory format channels_last, so nothing
+is copied.
+"""
+
+from typing import Any
+
+import torch
+
+from backends.reference import Kernels
+from backends.reference.signatures import Arrays, Numbers
+from backends.reference.windows import Padding, Pair, crop_border, pad
+
+Array = Any  # torch.Tensor
+aten = torch.ops.aten
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def needed_pixels(
+    size: Pair, strides: Pair, dilation: Pair, windows: Pair
+) -> tuple[tuple[slice, slice], Pair]:
+    """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
+
+    The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
+    the first ones. This avoids two defects of oneDNN 3.12 and 3.13 on channels_last images with such
+    strides:
+
+    - The weight gradient of strided 1x1 filters writes outside its scratchpad if there are fewer channels
+      than a vector has lanes (8 with AVX2, 16 with AVX-512). The process crashes, hangs, or computes with
+      overwritten numbers: uxlfoundation/oneDNN#6035.
+    - With AVX-512, the forward pass over images of one channel reads uninitialised memory if the strides are
+      (1, t), t > 1, and there is one column of windows.
+
+    Args:
+        size: (rows, columns) of the filters. windows: (rows, columns), the number of windows.
+    """
+    slices = []
+    remaining = []
+    for k, s, d, count in zip(size, strides, dilation, windows, strict=True):
+        if s == 1 or (k > 1 and count > 1):
+            slices.append(slice(None))
+            remaining.append(s)
+        else:
+            slices.append(slice(None, None, s) if k == 1 else slice(d * (k - 1) + 1))
+            remaining.append(1)
+    return (slices[0], slices[1]), (remaining[0], remaining[1])
+
+
+def _add_border(x: Array, W: Array, padding: Padding, dilation: Pair) -> tuple[Array, list[int]]:
+    """Return (x as (B, C, H, W), the padding for torch's call).
+
+    An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
+    crashes if entire windows lie in its own border (uxlfoundation/oneDNN#5942, in torch 2.13).
+    """
+    (top, bottom), (left, right) = padding
+    height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
+    if (top, left) == (bottom, right) and top < height and left < width:
+        return x.movedim(3, 1), [top, left]
+    return torch.nn.functional.pad(x.movedim(3, 1), (left, right, top, bottom)), [0, 0]
+
+
+def _output_mask(gradients: Arrays) -> list[bool]:
+    """Return torch's output_mask for (dx, dgamma, dbeta), from the gradients (dgamma, dbeta, dx)."""
+    return [gradients[2] is not None, True, True]
+
+
+class TorchImages(Kernels):
+    """Convolution, pooling and normalization."""
+
+    def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
+        self.grouped_conv2d(x, W, b, strides, padding, (1, 1), z)
+
+    def conv2d_backward(
+        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+    ) -> None:
+        self.grouped_conv2d_backward(dz, x, W, strides, padding, (1, 1), gradients)
+
+    def grouped_conv2d(
+        self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
+    ) -> None:
+        needed, remaining = needed_pixels(W.shape[:2], strides, dilation, z.shape[1:3])
+        if remaining != tuple(strides):
+            x = pad(self.xp, x, padding)[:, *needed].contiguous()
+            padding = NO_PADDING
+        images, border = _add_border(x, W, padding, dilation)
+        filters = W.permute(3, 2, 0, 1)
+        groups = x.shape[3] // W.shape[2]
+        z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
+
+    def grouped_conv2d_backward(
+        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
+        gradients: Arrays,
+    ) -> None:  # fmt: skip
+        dW, db, dx = gradients
+        needed, remaining = needed_pixels(W.shape[:2], strides, dilation, dz.shape[1:3])
+        if remaining != tuple(strides):
+            wide = pad(self.xp, x, padding)
+            pixels = wide[:, *needed].contiguous()
+            d_pixels = None if dx is None else torch.empty_like(pixels)
+            part = dW, db, d_pixels
+            self.grouped_conv2d_backward(dz, pixels, W, remaining, NO_PADDING, dilation, part)
+            if dx is not None:
+                d_wide = torch.zeros_like(wide)
+                d_wide[:, *needed] = d_pixels
+                dx.copy_(crop_border(d_wide, padding))
+            return
+        images, border = _add_border(x, W, padding, dilation)
+        # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
+        # format, which its plain CPU code (float64, batches of 1) cannot write.
+        images_ = dz.movedim(3, 1), images, W.permute(3, 2, 0, 1).contiguous()
+        geometry = list(db.shape), strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
+        d_images, dW_, db_ = aten.convolution_backward(*images_, *geometry, _output_mask(gradients))
+        dW.copy_(dW_.permute(2, 3, 1, 0))
+        db.copy_(db_)
+        if dx is not None:
+            (top, _), (left, _) = padding if border == [0, 0] else NO_PADDING
+            height, width = dx.shape[1:3]
+            dx.copy_(d_images[:, :, top : top + height, left : left + width].movedim(1, 3))
+
+    def max_pool2d(
+        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
+    ) -> None:
+        (top, bottom), (left, right) = padding
+        images = x.movedim(3, 1)
+        if any((top, bottom, left, right)):  # torch's own padding is symmetric and at most half the window
+            images = torch.nn.functional.pad(images, (left, right, top, bottom), value=-float("inf"))
+        largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
+        y.copy_(largest.movedim(1, 3))
+        index.copy_(place.movedim(1, 3))
+        if images.shape[2:] != x.shape[1:3]:
+            wide = images.shape[3]
+            # The maximum of a window of only -inf is its first pixel, which may be in the border.
+            row = torch.div(index, wide, rounding_mode="floor").sub_(top).clamp_min_(0)
+            column = index.remainder(wide).sub_(left).clamp_min_(0)
+            torch.add(column, row, alpha=x.shape[2], out=index)
+
+    def max_pool2d_backward(
+        self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
+    ) -> None:
+        batch, height, width, channels = dx.shape
+        dx.zero_()
+        flat = dx.view(batch, height * width, channels)
+        rows = (batch, dy.shape[1] * dy.shape[2], channels)
+        flat.scatter_add_(1, index.reshape(rows), dy.reshape(rows))
+
+    def batch_norm(
+        self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
+    ) -> None:
+        mean, inverse = stats
+        x = x.contiguous()  # with other strides torch adds to the old values of mean
+        outputs = {"out": y, "save_mean": mean, "save_invstd": inverse}
+        aten.native_batch_norm.out(x, gamma, beta, *running, True, *settings, **outputs)
+
+    def batch_norm_backward(
+        self, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays
+    ) -> None:
+        # epsilon is 0.0 here: inverse includes it.
+        found = aten.native_batch_norm_backward(
+            dy, x, gamma, None, None, *stats, True, 0.0, _output_mask(gradients)
+        )
+        for source, target in zip((found[1], found[2], found[0]), gradients, strict=True):
+            if target is not None:
+                target.copy_(source)
