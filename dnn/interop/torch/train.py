@@ -56,8 +56,9 @@ def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
     return InputPipeline(
-        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories
-    )
+        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories,
+        channels_first=True,
+    )  # fmt: skip
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
