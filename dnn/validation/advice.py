@@ -5,6 +5,7 @@ the advice is to permute the axes if that gives the shape, and to reshape only i
 """
 
 import datetime
+from contextlib import suppress
 from itertools import permutations
 from math import prod
 from typing import Any
@@ -67,28 +68,40 @@ def as_integers(argument: str, given: Any) -> str:
     return f"{code}.astype(int)" if has_methods(given) else f"xp.astype({code}, xp.int64)"
 
 
+def first_element(array: Any) -> Any:
+    """Return the first element of an array or column of objects or text, None for other arrays."""
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    return next(iter(getattr(array, "flat", array)), None) if kind in ("O", "U", "S", "T") else None
+
+
+def is_date(value: Any) -> bool:
+    """Whether an element is a date of Python, NumPy or pandas."""
+    return isinstance(value, (datetime.date, np.datetime64))
+
+
 def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") -> str:
-    """Return advice on an array of dates, text or categories.
+    """Return advice on an array of dates, text, categories or objects.
 
     Args:
         argument: its name in messages.
-        dtype: of the array. value: one of its elements.
+        dtype: of the array. value: its first element, if these are objects or text.
         code: expression of the array; "": the argument's name.
     """
     code = code or argument.partition(" of ")[0]
     kind = getattr(dtype, "kind", "")
-    if isinstance(value, (datetime.date, np.datetime64)):
-        code = f"numpy.asarray({code}, 'datetime64[s]')"
-        kind = "M"
-    if kind == "M":
-        code += ".dt.tz_convert(None)" if getattr(dtype, "tz", None) is not None else ""
-        years = f"({code} - numpy.datetime64('2000-01-01')) / numpy.timedelta64(365, 'D')"
-        return f"leave it out or use numbers, as the years {years}, or parts such as the month"
+    if kind == "M" or is_date(value):
+        dates = f"numpy.asarray({code}, 'datetime64[s]')"
+        years = f"({dates} - numpy.datetime64('2000-01-01')) / numpy.timedelta64(365, 'D')"
+        return f"use numbers, as the years {years}, or parts such as the month"
     if kind == "m":
-        return f"use numbers, as the days {code} / numpy.timedelta64(1, 'D')"
-    if not argument.startswith(("y", "validation_data[1]")):
-        return ENCODE_CURE
-    return label_cure(code)
+        return f"use numbers, as the days numpy.asarray({code}, 'timedelta64[s]') / numpy.timedelta64(1, 'D')"
+    is_target = argument.startswith(("y", "validation_data[1]"))
+    cure = label_cure(code) if is_target else ENCODE_CURE
+    with suppress(TypeError, ValueError):
+        if np.isfinite(float(value)):
+            as_numbers = f"use numpy.asarray({code}, float)"
+            return f"{cure}, or for numbers {as_numbers}" if isinstance(value, (str, bytes)) else as_numbers
+    return cure
 
 
 def label_cure(code: str) -> str:

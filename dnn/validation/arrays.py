@@ -10,7 +10,14 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import shorten
-from dnn.validation.advice import as_integers, class_range_cure, examples_cure, number_cure, targets_cure
+from dnn.validation.advice import (
+    as_integers,
+    class_range_cure,
+    examples_cure,
+    first_element,
+    number_cure,
+    targets_cure,
+)
 from dnn.validation.conversion import NUMBER_KINDS, as_array, detach
 from dnn.validation.rows import OnDisk, Rows, as_rows
 
@@ -44,8 +51,7 @@ def require_numbers(argument: str, array: Array) -> None:
     kind = getattr(array.dtype, "kind", None)  # only NumPy-like dtypes have it
     real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        value = next(iter(array.flat), None) if kind == "O" else None
-        cure = number_cure(argument, array.dtype, value)
+        cure = number_cure(argument, array.dtype, first_element(array))
         raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", cure)
 
 

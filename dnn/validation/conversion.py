@@ -11,25 +11,26 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.validation.advice import FILL_CURE, as_code, number_cure
+from dnn.validation.advice import FILL_CURE, as_code, first_element, is_date, number_cure
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 
 
 def refuse_dates(argument: str, given: Any) -> None:
     """Raise InputError if an array, or a column of a data frame, holds dates or times."""
-    for name, dtype, code in _columns(argument, given):
-        if getattr(dtype, "kind", "") in ("m", "M"):
-            _refuse_column(argument, name, dtype, code)
+    for name, dtype, code, value in _columns(argument, given):
+        if getattr(dtype, "kind", "") in ("m", "M") or is_date(value):
+            _refuse_column(argument, name, dtype, code, value)
 
 
-def _columns(argument: str, given: Any) -> Iterator[tuple[Any, Any, str]]:
-    """Yield (name, dtype, expression) of each column of a data frame, or of an array itself."""
+def _columns(argument: str, given: Any) -> Iterator[tuple[Any, Any, str, Any]]:
+    """Yield (name, dtype, expression, first element) of each column of a data frame, or of an array."""
     if hasattr(given, "columns") and hasattr(given, "dtypes"):
         for name, dtype in zip(given.columns, given.dtypes, strict=True):
-            yield name, dtype, f"{argument.partition(' of ')[0]}[{name!r}]"
+            code = f"{argument.partition(' of ')[0]}[{name!r}]"
+            yield name, dtype, code, first_element(given[name])
     else:
-        yield getattr(given, "name", None), getattr(given, "dtype", None), ""
+        yield getattr(given, "name", None), getattr(given, "dtype", None), "", first_element(given)
 
 
 def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any = None) -> None:
@@ -121,11 +122,10 @@ def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
     """Convert lists, data frames, their columns and similar objects to a NumPy array."""
     frame = hasattr(given, "columns") and hasattr(given, "dtypes")
     kinds = set()
-    for name, dtype, code in _columns(argument, given):
+    for name, dtype, code, value in _columns(argument, given):
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
-            values = (given[name] if frame else given) if kind == "O" else ()
-            _refuse_column(argument, name, dtype, code, next(iter(values), None))
+            _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype) if isinstance(kind, str) else None)
     mixed = frame and len(kinds) > 1 and None not in kinds
     try:
