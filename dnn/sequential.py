@@ -12,7 +12,13 @@ import numpy as np
 from dnn.callbacks.progress_bar import add_progress, format_numbers, require_verbose
 from dnn.distributed.blocks import make_steps
 from dnn.distributed.group import Workers
-from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
+from dnn.hints import (
+    print_summary,
+    sort_arguments,
+    warn_of_channels_first,
+    warn_of_large_values,
+    warn_of_logits,
+)
 from dnn.io.notices import say
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
@@ -73,6 +79,7 @@ class Sequential(Network):
         chosen = None if metrics is None else resolve_metrics(metrics)
         self.set_goal(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
         warn_of_logits(self)
+        warn_of_channels_first(self)
 
     def fit(
         self, x: Any, y: Any = None, batch_size: int = 100, epochs: int = 1, verbose: str | int = "auto",

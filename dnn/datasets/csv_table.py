@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
@@ -17,7 +18,10 @@ from dnn.validation.settings import look_up, require, require_list, require_path
 
 MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
 FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
-ENCODE_CURE = "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder"
+ENCODE_CURE = (
+    "encode text columns one-hot, as pandas.get_dummies(table, dtype=int) of all data does, or leave them out"
+)
+DATE_CURE = "write dates as numbers, such as days since 2000-01-01"
 CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
 
 
@@ -84,6 +88,8 @@ def _parse_number(cell: str) -> float | None:
 def _cure(cell: str) -> str:
     if cell.lower() in MISSING_CELLS:
         return FILL_CURE
+    if re.match(r"\d+[-/:]\d+", cell):
+        return DATE_CURE
     is_close = any(map(str.isdigit, cell)) or _parse_number(cell) is not None
     return CORRECT_CURE if is_close else ENCODE_CURE
 

@@ -11,7 +11,7 @@ from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
-from dnn.validation.settings import look_up, resolve
+from dnn.validation.settings import look_up, resolve, restore
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -40,8 +40,8 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
     chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
     if isinstance(settings.get("learning_rate"), Mapping):
         terms = dict(settings["learning_rate"])
-        settings["learning_rate"] = look_up("schedule", terms.pop("name", None), SCHEDULES)(**terms)
-    return chosen(**settings)
+        settings["learning_rate"] = restore(look_up("schedule", terms.pop("name", None), SCHEDULES), terms)
+    return restore(chosen, settings)
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:

@@ -49,6 +49,12 @@ class Adagrad(Optimizer):
     name = "adagrad"
     slots = ("total",)
 
+    def other_meaning(self) -> str:
+        if self.epsilon < 0.01:
+            return ""
+        cure = "leave it out: Keras's second setting, the first total, is always 0 here"
+        return f"Adagrad has epsilon={self.epsilon:g}, its second setting; {cure}"
+
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
@@ -76,6 +82,15 @@ class RMSprop(Optimizer):
     # The first steps are ten times the rate: at 0.01 training is chaotic, and rounding grows even in float64.
     examples = ({"learning_rate": 1e-3}, {"learning_rate": 1e-3, "momentum": 0.5},
                 {"learning_rate": 1e-3, "centered": True})  # fmt: skip
+
+    def other_meaning(self) -> str:
+        if 0.0 < self.decay < 0.5:
+            cure = "for a falling learning rate give a schedule as learning_rate"
+            return f"RMSprop has decay={self.decay:g}, the weight of the old mean (rho in Keras); {cure}"
+        if 0.1 < self.epsilon < 1.0 and self.momentum == 0.0:
+            cure = f"for Keras's order of the settings write momentum={self.epsilon:g}"
+            return f"RMSprop has epsilon={self.epsilon:g}, its third setting; {cure}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -113,3 +128,9 @@ class AdamW(Adam):
     weight_decay: NotNegative = 0.01
 
     name = "adamw"
+
+    def other_meaning(self) -> str:
+        if not 0.0 < self.beta1 < 0.1:
+            return ""
+        cure = f"for Keras's order of the settings write weight_decay={self.beta1:g}"
+        return f"AdamW has beta1={self.beta1:g}, its second setting; {cure}"

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any, dataclass_transform
 
 from backends.errors import InputError, short_repr, unknown_name_error
-from dnn.validation.settings import Checked, require_bool
+from dnn.validation.settings import Checked, require_bool, restore
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -84,7 +84,7 @@ def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> An
     """Return a new layer with the settings from ``config``."""
     arguments = dict(settings)
     trainable = arguments.pop("trainable", True)  # a hand-written constructor may lack it
-    layer = layer_class(**arguments)
+    layer = restore(layer_class, arguments)
     if trainable is not True:
         layer.trainable = trainable
     return layer

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
+from dnn.io.notices import warn
 from dnn.validation.keyword_arguments import check_keywords
 
 T = TypeVar("T")
@@ -157,6 +158,8 @@ class Checked:
     Python numbers. Raises InputError: a setting out of range, or an argument that only other libraries have.
     """
 
+    _is_restored = False  # True: ``restore`` created it
+
     def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
         check_keywords(cls, keywords)
         return super().__new__(cls)
@@ -172,3 +175,17 @@ class Checked:
                 value = check(setting.name, value)
             if value is not given:
                 assign(self, **{setting.name: value})
+        if not self._is_restored and (text := self.other_meaning()):
+            warn(text)
+
+    def other_meaning(self) -> str:
+        """Return a warning of a setting that means something else in Keras or PyTorch; "": there is none."""
+        return ""
+
+
+def restore(cls: type[Any], settings: Mapping[str, Any]) -> Any:
+    """Return a new object with settings that another one has had; ``other_meaning`` is not logged again."""
+    made = cls.__new__(cls, **settings)
+    assign(made, _is_restored=True)
+    made.__init__(**settings)
+    return made

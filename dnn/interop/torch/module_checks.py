@@ -28,7 +28,8 @@ def list_children(module: Any) -> list[Named]:
     if not is_sequential(module):
         raise NoTwin(
             f"module is {type(module).__name__}, expected an nn.Sequential, since the forward method of "
-            f"another module cannot be converted; put its parts into an nn.Sequential in their order"
+            f"another module cannot be converted; put all that it calls into an nn.Sequential in this order, "
+            f"activations too"
         )
     for name, inner in module.named_modules():
         if inner._forward_hooks or inner._forward_pre_hooks:
