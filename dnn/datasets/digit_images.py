@@ -96,7 +96,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     """Return (height, width) of a model's input images.
 
     Args:
-        input_shape: (pixels,) of a square image, (height, width), or (1, height, width).
+        input_shape: (pixels,) of a square image, (height, width), (height, width, 1), or (1, height, width).
     Raises InputError: it is not the shape of one grey image.
 
     >>> image_shape_of((784,))
@@ -105,9 +105,9 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     match input_shape:
         case (pixels,) if pixels > 0 and math.isqrt(pixels) ** 2 == pixels:
             return math.isqrt(pixels), math.isqrt(pixels)
-        case (height, width) | (1, height, width):
+        case (height, width) | (height, width, 1) | (1, height, width):
             return height, width
-    expected = "the shape of one grey image: (pixels,) of a square, (height, width) or (1, height, width)"
+    expected = "the shape of one grey image: (pixels,) of a square, (height, width) or (height, width, 1)"
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 

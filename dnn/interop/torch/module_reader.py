@@ -30,6 +30,7 @@ from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
+from dnn.validation.arrays import dtype_name
 from dnn.validation.settings import assign, require_kind
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ class Reader:
             dim = (0 if axes == 3 else 1) if last.dim is None else last.dim % axes
             expected = axes - 1 if self.layout is None else 1
             if dim != expected:
-                raise NoTwin(f"{label}, over the axis {dim}", f"dim={expected}, over channels or features")
+                after = "" if last is pair.module else f", followed by {last}"
+                got = f"{label}{after}, over the axis {dim}"
+                raise NoTwin(got, f"dim={expected}, over channels or features")
         if self.layout is None:
             return pair
         return pair._replace(order=self.layout.pass_layer(layer, pair.twin, label))
@@ -244,5 +247,10 @@ def from_torch(
     if layout is not None:
         layout.finish()
     model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
+    for parameter in module.parameters():
+        if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
+            cast = "float" if model.backend.dtype_name == "float32" else "double"
+            cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
+            raise InputError(f"module has {dtype} parameters", model.backend.dtype_name, cure)
     model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
     return model

@@ -252,7 +252,7 @@ def test_image_shape_of():
     assert image_shape_of((784,)) == (28, 28)
     assert image_shape_of((64,)) == (8, 8)
     assert image_shape_of((12, 9)) == (12, 9)
-    assert image_shape_of((1, 28, 28)) == (28, 28)
+    assert image_shape_of((1, 28, 28)) == image_shape_of((28, 28, 1)) == (28, 28)
     for bad in ((10,), (0,), (3, 32, 32), ()):
         with input_error("input_shape is"):
             image_shape_of(bad)
