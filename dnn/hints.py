@@ -34,7 +34,8 @@ def warn_of_large_values(model: Network, y: Any) -> None:
     if isinstance(model.loss, Regression) and y.ndim == 2:
         size = float(model.backend.xp.max(model.backend.xp.abs(y)))
         if size > MAX_USUAL_TARGET and model.epochs_done == 0:
-            cure = "with a new model train on (y - y.mean()) / y.std(), validate alike, and scale predictions back"
+            scaled = "(y - y.mean()) / y.std()"
+            cure = f"with a new model train on {scaled}, validate alike, and scale predictions back"
             warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
 
 

@@ -100,8 +100,10 @@ def validate_examples(
     x = validate_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
-        values = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
+        low, high = float(xp.min(x)), float(xp.max(x))
+        cure = f"use Embedding({high + 1:g}, ...)" if low >= 0 and high >= n_categories else ""
+        values = f"{argument} holds {low:g} to {high:g}"
+        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding", cure)
     return x
 
 

@@ -4,7 +4,7 @@ An array on the model's device is shared through DLPack without a copy. Anything
 array. Arrays on other devices are errors.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, ValuesView
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
     if hasattr(given, "__dlpack_device__"):
         return _from_dlpack(backend, argument, given)
     if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
-        is_sequence = hasattr(given, "__iter__") and not isinstance(given, (str, bytes, set, Mapping))
+        is_sequence = isinstance(given, (range, KeysView, ValuesView))
         cure = f"use list({argument.partition(' of ')[0]})" if is_sequence else ""
         kind = f"{type(given).__module__}.{type(given).__qualname__}"
         raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
