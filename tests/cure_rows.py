@@ -470,12 +470,6 @@ ADVICE = {
         "made = dnn.AdamW(1e-3, {cure})",
         "(made.beta1, made.weight_decay) == (0.9, 0.004)",
     ),
-    "Keras's second setting of Adagrad": warning_row(
-        "dnn.Adagrad(1e-3, 0.1)",
-        r"(leave it out)",
-        "made = dnn.Adagrad(1e-3)  # {cure}",
-        "made.epsilon == 1e-10",
-    ),
     "Keras's alpha": warning_row(
         "dnn.CosineDecay(1e-3, 100, 0.1)",
         WRITE,

@@ -49,12 +49,6 @@ class Adagrad(Optimizer):
     name = "adagrad"
     slots = ("total",)
 
-    def other_meaning(self) -> str:
-        if self.epsilon < 0.01:
-            return ""
-        cure = "leave it out: Keras's second setting, the first total, is always 0 here"
-        return f"Adagrad has epsilon={self.epsilon:g}, its second setting; {cure}"
-
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
@@ -87,7 +81,7 @@ class RMSprop(Optimizer):
         if 0.0 < self.decay < 0.5:
             cure = "for a falling learning rate give a schedule as learning_rate"
             return f"RMSprop has decay={self.decay:g}, the weight of the old mean (rho in Keras); {cure}"
-        if 0.1 < self.epsilon < 1.0 and self.momentum == 0.0:
+        if 0.5 < self.epsilon < 1.0 and self.momentum == 0.0:
             cure = f"for Keras's order of the settings write momentum={self.epsilon:g}"
             return f"RMSprop has epsilon={self.epsilon:g}, its third setting; {cure}"
         return ""

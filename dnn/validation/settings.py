@@ -11,7 +11,7 @@ from dataclasses import fields
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import numpy as np
 
@@ -183,9 +183,10 @@ class Checked:
         return ""
 
 
-def restore(cls: type[Any], settings: Mapping[str, Any]) -> Any:
-    """Return a new object with settings that another one has had; ``other_meaning`` is not logged again."""
-    made = cls.__new__(cls, **settings)
+def restore(cls: type[T], settings: Mapping[str, Any]) -> T:
+    """Return a new object with the settings of an earlier one, whose ``other_meaning`` has been logged."""
+    constructor: Any = cls
+    made: Any = constructor.__new__(cls, **settings)
     assign(made, _is_restored=True)
     made.__init__(**settings)
-    return made
+    return cast(T, made)

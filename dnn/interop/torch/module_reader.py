@@ -251,6 +251,6 @@ def from_torch(
         if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
             cast = "float" if model.backend.dtype_name == "float32" else "double"
             cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
-            raise InputError(f"module has {dtype} parameters", model.backend.dtype_name, cure)
+            raise InputError(f"module has parameters of dtype {dtype}", model.backend.dtype_name, cure)
     model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
     return model
