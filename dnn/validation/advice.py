@@ -135,7 +135,7 @@ def examples_cure(argument: str, given: Any, found: Shape, shape: Shape, channel
     images = len(shape) == 3 and not channels_first
     if images and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
-    if prod(found[1:]) == count and (len(found) > 1 or count == 1):
+    if prod(found[1:]) == count:
         return _rows_cure(code, given, found, shape)
     if prod(found) == count:  # one example
         if found == shape:
@@ -166,7 +166,8 @@ def _rows_cure(code: str, given: Any, found: Shape, shape: Shape) -> str:
         return ""
     orders = [axes for axes in permutations(range(1, len(found))) if tuple(found[i] for i in axes) == shape]
     cure = f"use {permute(code, given, (0, *orders[0]))}"
-    is_usual = orders[0] == (*range(2, len(found)), 1)  # channels first
+    last = len(lengths)
+    is_usual = orders[0] in ((*range(2, last + 1), 1), (last, *range(1, last)))  # channels first or last
     return cure if is_usual or len(orders) == 1 else f"{cure}, and check that images stand upright"
 
 
