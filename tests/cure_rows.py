@@ -234,6 +234,10 @@ class Net(nn.Module):
         return self.b(torch.relu(self.a(x)))
 
 """
+PATH = """
+import pathlib, tempfile
+path = pathlib.Path(tempfile.mkdtemp()) / "file"
+"""
 WRITE = r"write (\S+)$"
 ADVICE = {
     "names of classes": Row(NAMED, FIT, NUMBER, "{cure}", "same(y, numbers)"),
@@ -606,6 +610,80 @@ ADVICE = {
         "module = dnn.interop.torch.{cure}",
         "module.left_out == 'softmax'",
     ),
+    "a file of float64": Row(
+        "backend = dnn.get_backend('numpy', dtype='float64')\nmore = {}\n"
+        "model = dnn.Sequential([dnn.Dense(2)], input_shape=(4,), backend=backend)",
+        "file = dnn.interop.onnx.to_onnx(model, **more)",
+        r"with (rounded=True) \(--rounded\)$",
+        "more = dict({cure})",
+        "len(file.SerializeToString()) > 0",
+    ),
+    "a checkpoint of another dtype": Row(
+        f"{PATH}network((4,)).save(path)\nmore = {{'dtype': 'float64'}}",
+        "model = dnn.load_model(path, dnn.get_backend('numpy', **more))",
+        r"get the backend with (dtype='float32')$",
+        "more = dict({cure})",
+        "model.backend.dtype_name == 'float32'",
+    ),
+    "a diverged checkpoint": Row(
+        f"{PATH}model = network((4,))\nmodel.parameters.values[0] = numpy.nan\nmodel.save(path)\nmore = {{}}",
+        "model = dnn.load_model(path, 'numpy', **more)",
+        r"load it anyway with (allow_nonfinite=True) ",
+        "more = dict({cure})",
+        "numpy.isnan(model.parameters.values[0])",
+    ),
+    "weights of another dtype": Row(
+        "model = network((4,))\nvalues = {n: v.astype('f8') for n, v in model.parameters.to_host().items()}",
+        "model.parameters.load(values)",
+        r"expected (float32); convert them with astype$",
+        "values = {{name: value.astype('{cure}') for name, value in values.items()}}",
+        "True",
+    ),
+    "a schedule with a plateau": Row(
+        f"{IMAGES}rate = dnn.LinearDecay(0.1, 9)\nmodel = network((5, 5, 3))",
+        "model.compile(optimizer=dnn.Adam(rate))\n"
+        "model.fit(x, y, verbose=0, validation_split=0.5, callbacks=[dnn.ReduceLROnPlateau()])",
+        r"a learning rate that is a number, as in Adam\((.+)\)$",
+        "rate = {cure}",
+        "model.optimizer.learning_rate == 1e-3",
+    ),
+    "a rate that is set": Row(
+        "model = network((4,))\nloss = 'categorical_crossentropy'",
+        "model.optimizer.learning_rate = 0.1",
+        r"expected (model\.compile\(loss, .+?\)\));",
+        "from dnn import *\n{cure}",
+        "model.optimizer.learning_rate == 0.1",
+        "pass",
+    ),
+    "weights beside batches": Row(
+        f"{IMAGES}model = network((5, 5, 3))\nweight = numpy.arange(6.0)\n"
+        "batch = x, y\nmore = {'sample_weight': weight}",
+        "model.fit([batch], verbose=0, **more)",
+        r"and batches (\(x, y, weight\))$",
+        "batch = {cure}\nmore = {{}}",
+        "len(batch) == 3",
+    ),
+    "two kinds of clipping": Row(
+        "more = {'clip_norm': 1.0, 'clip_value': 1.0}",
+        "optimizer = dnn.SGD(0.1, **more)",
+        r"(leave one out)$",
+        "del more['clip_norm']  # {cure}",
+        "optimizer.clip_value == 1.0",
+    ),
+    "a generator without a length": Row(
+        f"{IMAGES}model = network((5, 5, 3))\nmore = {{}}",
+        "model.fit(((x, y) for _ in range(2)), verbose=0, **more)",
+        r"^(steps_per_epoch) is None, expected how many batches of x",
+        "more = dict({cure}=2)",
+        "model.epochs_done == 1",
+    ),
+    "validation data that end": Row(
+        f"{IMAGES}model = network((5, 5, 3))\nvalidation_data = iter([(x, y)])",
+        "model.fit(x, y, verbose=0, epochs=2, validation_data=validation_data)",
+        r"such as a (list) or a DataLoader$",
+        "validation_data = {cure}(validation_data) or [(x, y)]",
+        "model.epochs_done == 2",
+    ),
     "an argument of Keras": Row(
         "more = {'kernel_initializer': 'he_normal'}",
         "layer = dnn.Dense(3, **more)",
@@ -615,20 +693,16 @@ ADVICE = {
     ),
 }
 
-TABLE = """
-import pathlib, tempfile
-path = pathlib.Path(tempfile.mkdtemp()) / "table.csv"
-"""
 ADVICE |= {
     "text in a file": Row(
-        f"{TABLE}path.write_text('a,b,y\\n1,red,0\\n2,blue,1\\n3,red,0\\n')",
+        f"{PATH}path.write_text('a,b,y\\n1,red,0\\n2,blue,1\\n3,red,0\\n')",
         "table = dnn.datasets.load_csv(path, 'y')",
         r"as (pandas\.get_dummies\(table, dtype=int\)) of all data",
         "table = pandas.read_csv(path)\n{cure}.to_csv(path, index=False)",
         "same(table.x, [[1, 0, 1], [2, 1, 0], [3, 0, 1]])",
     ),
     "dates in a file": Row(
-        f"{TABLE}path.write_text('a,b,y\\n1,2000-01-02,0\\n2,2000-01-11,1\\n')",
+        f"{PATH}path.write_text('a,b,y\\n1,2000-01-02,0\\n2,2000-01-11,1\\n')",
         "table = dnn.datasets.load_csv(path, 'y')",
         r"such as (days since 2000-01-01)$",
         "table = pandas.read_csv(path, parse_dates=['b'])\n"
@@ -637,14 +711,14 @@ ADVICE |= {
         "same(table.x, [[1, 1], [2, 10]])",
     ),
     "a gap in a file": Row(
-        f"{TABLE}path.write_text('a,y\\n1,0\\n,1\\n')",
+        f"{PATH}path.write_text('a,y\\n1,0\\n,1\\n')",
         "table = dnn.datasets.load_csv(path, 'y')",
         r"with pandas\.DataFrame\.(fillna)",
         "pandas.read_csv(path).{cure}(5).to_csv(path, index=False)",
         "same(table.x, [[1], [5]])",
     ),
     "thousands in a file": Row(
-        f"{TABLE}path.write_text('a;y\\n1,000;0\\n2;1\\n')",
+        f"{PATH}path.write_text('a;y\\n1,000;0\\n2;1\\n')",
         "table = dnn.datasets.load_csv(path, 'y', ';')",
         r"write it as (\S+),",
         "path.write_text('a;y\\n{cure};0\\n2;1\\n')",

@@ -12,6 +12,7 @@ from cure_rows import ADVICE, EXAMPLES, TARGETS
 
 import dnn
 import dnn.datasets
+import dnn.interop.onnx
 import dnn.interop.sklearn
 import dnn.interop.torch
 import dnn.layers
