@@ -136,39 +136,42 @@ def examples_cure(argument: str, given: Any, found: Shape, shape: Shape, channel
     if images and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
     if prod(found[1:]) == count:
-        return _rows_cure(code, given, found, shape)
+        return _rows_cure(code, given, found, shape, channels_first)
     if prod(found) == count:  # one example
         if found == shape:
             return f"use {code}[None, ...], a batch of one example"
-        return _rows_cure(f"{code}[None, ...]", given, (1, *found), shape)
+        return _rows_cure(f"{code}[None, ...]", given, (1, *found), shape, channels_first)
     if found[:-1] == shape:
         last = len(shape)
         return f"use {permute(code, given, (last, *range(last)))}, examples first"
     return ""
 
 
-def _rows_cure(code: str, given: Any, found: Shape, shape: Shape) -> str:
+def _rows_cure(code: str, given: Any, found: Shape, shape: Shape, channels_first: bool) -> str:
     """Return advice for (N, ...) with as many numbers for each example as ``shape``."""
-    rows = found[0]
     lengths = found[1:]
+    n = len(shape)
+    to_last = (*range(2, n + 1), 1)  # moves channels first to channels last
+    to_first = (n, *range(1, n))
     plain = code.removesuffix("[None, ...]")  # a reshape adds the axis of the batch itself
-    as_rows = f"use {reshape(plain, given, (rows, *shape))}"
-    if _without_ones(lengths) == _without_ones(shape) or len(shape) == 1:
+    as_rows = f"use {reshape(plain, given, (found[0], *shape))}"
+    if _without_ones(lengths) == _without_ones(shape) or n == 1:
         return as_rows
     if len(lengths) == 1:
-        if len(shape) < 3 or shape[-1] == 1:
+        if n < 3 or shape[0 if channels_first else -1] == 1:
             return as_rows
-        first = reshape(plain, given, (rows, shape[-1], *shape[:-1]))
-        moved = permute(first, given, (0, *range(2, len(shape) + 1), 1))
-        torch = f"or {moved} if rows are in PyTorch's order"
-        return f"{as_rows} if the channels of a pixel are neighbours, {torch}"
-    if sorted(lengths) != sorted(shape) or len(shape) > MAX_AXES:
+        turned = [shape[i - 1] for i in (to_last if channels_first else to_first)]
+        other = reshape(plain, given, (found[0], *turned))
+        moved = permute(other, given, (0, *(to_first if channels_first else to_last)))
+        cases = ["if rows are in PyTorch's order", "if the channels of a pixel are neighbours"]
+        first, second = cases if channels_first else reversed(cases)
+        return f"{as_rows} {first}, or {moved} {second}"
+    if sorted(lengths) != sorted(shape) or n > MAX_AXES:
         return ""
-    orders = [axes for axes in permutations(range(1, len(found))) if tuple(found[i] for i in axes) == shape]
+    orders = [axes for axes in permutations(range(1, n + 1)) if tuple(found[i] for i in axes) == shape]
     cure = f"use {permute(code, given, (0, *orders[0]))}"
-    last = len(lengths)
-    is_usual = orders[0] in ((*range(2, last + 1), 1), (last, *range(1, last)))  # channels first or last
-    return cure if is_usual or len(orders) == 1 else f"{cure}, and check that images stand upright"
+    is_clear = orders[0] in (to_last, to_first) or len(orders) == 1
+    return cure if is_clear else f"{cure}, and check that images stand upright"
 
 
 def _without_ones(shape: Shape) -> list[int]:

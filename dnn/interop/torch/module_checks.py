@@ -80,6 +80,11 @@ def plain_modules(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             yield child
 
 
+def takes_channels_first(module: torch.nn.Module) -> bool:
+    """Whether the module has plain image modules, so that its images are (C, H, W)."""
+    return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
+
+
 def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape of one example: as given, or stored by ``to_torch``, or from the first module that
     shows it. Raises InputError: it is not known.

@@ -19,12 +19,11 @@ from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
 from dnn.interop.torch.module_checks import (
-    IMAGE_KINDS,
     Named,
     example_shape,
     list_children,
-    plain_modules,
     require_twin,
+    takes_channels_first,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer
@@ -240,7 +239,7 @@ def from_torch(
         if activation_of(child) is None:
             require_twin(f"module {name!r} is {child}", child)
     shape = example_shape(module, input_shape)
-    is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
+    is_first = takes_channels_first(module)
     layout = ChannelsFirst() if is_first else None
     ours = channels_last(shape) if is_first else shape
     pairs = Reader(ours, layout).read(children)
