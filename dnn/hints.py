@@ -8,6 +8,7 @@ from backends import InputError
 from backends.errors import short_repr
 from dnn.io.notices import warn
 from dnn.layers import Layer
+from dnn.layers.windows import Windows
 from dnn.losses import Regression
 from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
@@ -48,8 +49,23 @@ def warn_of_large_values(model: Network, y: Any) -> None:
     if isinstance(model.loss, Regression) and y.ndim == 2:
         size = float(model.backend.xp.max(model.backend.xp.abs(y)))
         if size > MAX_USUAL_TARGET and model.epochs_done == 0:
-            cure = "train on (y - y.mean()) / y.std(), and scale predictions back"
+            scaled = "(y - y.mean()) / y.std()"
+            cure = f"with a new model train on {scaled}, validate alike, and scale predictions back"
             warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
+
+
+def warn_of_channels_first(model: Network) -> None:
+    """Warn if the images seem to be (C, H, W), as in PyTorch; windows move along the first two axes."""
+    shape = model.input_shape
+    if len(shape) != 3 or not any(
+        isinstance(layer, Windows) and layer.input_shape == shape for layer in model.layers
+    ):
+        return
+    channels, height, width = shape
+    if min(height, width) > 7 and (channels == 3 or (channels == 1 and height == width)):
+        got = f"input_shape {shape} means {channels} x {height} pixels with {width} channels"
+        cure = f"write input_shape={(height, width, channels)} and use x.transpose(0, 2, 3, 1)"
+        warn(f"{got}; if channels come first, {cure}")
 
 
 def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:

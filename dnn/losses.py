@@ -100,8 +100,9 @@ class Loss(Settings):
         """
         if y.ndim != 1 and not self.rows:
             got = f"{argument} has shape {tuple(y.shape)}"
-            expected = f"class numbers ({y.shape[0]},) with the loss {self.name!r}"
-            raise InputError(got, expected, f"use {argument}.argmax(axis=1)")
+            name = argument.partition(" of ")[0]
+            cure = f"use {name}.argmax(axis=1), or for lists numpy.argmax({name}, axis=1)"
+            raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
         if y.ndim == 1 or self.span is None:
             return
         low = float(backend.xp.min(y))
@@ -150,11 +151,11 @@ class CategoricalCrossentropy(Loss):
         return run
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        super().check_network(layers, outputs)
         if outputs == 1:
             got = "the network has 1 output, and the softmax of one number is always 1"
-            cure = "use 'binary_crossentropy', or Dense(2, 'softmax')"
+            cure = "end in Dense(1, 'sigmoid') with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
+        super().check_network(layers, outputs)
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):

@@ -11,7 +11,13 @@ import numpy as np
 
 from dnn.callbacks.progress_bar import add_progress, format_numbers, require_verbose
 from dnn.distributed.group import Workers
-from dnn.hints import print_summary, sort_arguments, warn_of_large_values, warn_of_logits
+from dnn.hints import (
+    print_summary,
+    sort_arguments,
+    warn_of_channels_first,
+    warn_of_large_values,
+    warn_of_logits,
+)
 from dnn.io.notices import say
 from dnn.keras_names import checks_keywords
 from dnn.losses import Loss, get_loss
@@ -78,6 +84,7 @@ class Sequential(Network):
         chosen = None if metrics is None else resolve_metrics(metrics)
         self.set_goal(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
         warn_of_logits(self)
+        warn_of_channels_first(self)
 
     @checks_keywords
     def fit(

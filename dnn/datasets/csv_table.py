@@ -19,8 +19,8 @@ from dnn.validation.settings import look_up, require, require_list, require_path
 MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
 FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
 ENCODE_CURE = (
-    "encode text columns with pandas.get_dummies or sklearn.preprocessing.OneHotEncoder, or leave them out "
-    "with columns=[...]"
+    "encode text columns one-hot, as pandas.get_dummies(table, dtype=int) of all data does, or leave them "
+    "out with columns=[...]"
 )
 CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
 COMMA_CURE = "write it with a decimal point, or read the file with pandas.read_csv(..., decimal=',')"

@@ -16,7 +16,7 @@ add pop: all layers in the list of Sequential([...])
 build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
 test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
 predict_on_batch predict_step predict_proba call make_predict_function: model.predict(x)
-predict_classes: model.predict(x).argmax(axis=1)
+predict_classes: model.predict(x).argmax(axis=1), or with one output model.predict(x) > 0.5
 train_step make_train_function compute_loss: model.gradients(x, y) and model.update() in a loop
 fit_generator: model.fit(batches, steps_per_epoch=...)
 get_weights state_dict: model.parameters.to_host()
@@ -82,10 +82,10 @@ FlaxLayer TFSMLayer: a subclass of Layer with forward and backward
 ReLU: Activation('relu')
 Softmax: Activation('softmax')
 PReLU: LeakyReLU(slope)
-Normalization normalize: BatchNormalization()
+Normalization normalize: (x - x.mean(axis=0)) / x.std(axis=0)
 InputLayer InputSpec KerasTensor: Input(shape)
 ZeroPadding1D ZeroPadding2D: padding= of Conv2D and Conv1D
-RandomZoom RandomShear RandomPerspective: RandomElastic
+RandomZoom RandomShear RandomPerspective: RandomElastic(0, scale=, shear=)
 SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout: Dropout
 GaussianDropout: GaussianNoise
 GroupNormalization: LayerNormalization
@@ -183,6 +183,9 @@ DataLoader: model.fit(batches)
 """
 
 _ARGUMENT = """
+clipnorm: use clip_norm=, a limit on the norm of all gradients together
+factor: use degrees=, which is 360 times Keras's factor
+height_factor width_factor: use pixels=, for both axes
 input_shape input_dim in_features: give Sequential the shape: Sequential(layers, input_shape=shape)
 in_channels: give Sequential the shape: Sequential(layers, input_shape=shape)
 batch_size: leave it out: any batch size fits
@@ -250,7 +253,7 @@ lr: learning_rate
 beta_1: beta1
 beta_2: beta2
 rho: decay
-global_clipnorm clipnorm: clip_norm
+global_clipnorm: clip_norm
 clipvalue: clip_value
 weighted_metrics: metrics
 epsilon: min_delta

@@ -9,16 +9,17 @@ from abc import abstractmethod
 from functools import partial
 from math import prod
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array, Backend, InputError
+from backends.errors import short_repr
 from backends.reference.warping import SMOOTHING_ROW_SUM
 from backends.reproducible.functions import cos, exp, sin
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
-from dnn.validation.settings import Count, NotNegative, Share, require_number
+from dnn.validation.settings import NotNegative, Share, is_integer, positive_integer, require, require_number
 
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
@@ -31,6 +32,14 @@ class Augmentation(Random):
     """
 
     must_precede_trained = True
+
+    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
+        cls.check_count(settings)
+        return super().__new__(cls, *settings, **keywords)
+
+    @classmethod
+    def check_count(cls, settings: tuple[Any, ...]) -> None:
+        """Raise InputError if there are too many settings without a name."""
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
@@ -60,12 +69,29 @@ class Augmentation(Random):
         return None
 
 
+def _check_pixels(argument: str, value: Any) -> int:
+    """Return the number of pixels. Raises InputError: it is no integer, such as a share of the image."""
+    cure = ""
+    if isinstance(value, float) and 0.0 < value < 1.0:
+        usual = max(1, round(28 * value))
+        cure = f"for the share {value:g} of images of 28 x 28 pixels write RandomTranslation({usual})"
+    require(is_integer(value), argument, value, "an integer of at least 1", cure)
+    return positive_integer(argument, value)
+
+
 class RandomTranslation(Augmentation):
     """Move each image in training by up to ``pixels``, at least 1, along both axes; uniform whole pixels."""
 
-    pixels: Count
+    pixels: Annotated[int, _check_pixels]
 
     examples = ({"pixels": 1},)
+
+    @classmethod
+    def check_count(cls, settings: tuple[Any, ...]) -> None:
+        if len(settings) > 1:
+            pixels = _check_pixels("pixels", settings[0])
+            got = f"RandomTranslation got the numbers {short_repr(settings)}"
+            raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
 
     def training_buffers(self, batch: int) -> dict[str, Array | None]:
         height, width = self.input_shape[:2]
@@ -123,6 +149,13 @@ class RandomRotation(Warp):
     degrees: Annotated[float, partial(require_number, low=0.0, high=360.0)]
 
     examples = ({"degrees": 5.0},)
+
+    def other_meaning(self) -> str:
+        if not 0.0 < self.degrees < 1.0:
+            return ""
+        number = f"{self.degrees:g}"
+        keras = f"for {number} of a full turn, as in Keras, write RandomRotation({360 * self.degrees:g})"
+        return f"RandomRotation({number}) rotates by at most {number} degrees; {keras}"
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp

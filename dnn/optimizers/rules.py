@@ -84,6 +84,15 @@ class RMSprop(Optimizer):
     def bind(self, backend: Backend) -> OptimizerStep:
         return backend.kernels.rmsprop
 
+    def other_meaning(self) -> str:
+        if 0.0 < self.decay < 0.5:
+            cure = "for a falling learning rate give a schedule as learning_rate"
+            return f"RMSprop has decay={self.decay:g}, the weight of the old mean (rho in Keras); {cure}"
+        if 0.5 < self.epsilon < 1.0 and self.momentum == 0.0:
+            cure = f"for Keras's order of the settings write momentum={self.epsilon:g}"
+            return f"RMSprop has epsilon={self.epsilon:g}, its third setting; {cure}"
+        return ""
+
 
 class Adam(Optimizer):
     """m, v: running means of g and g^2;  p = p - rate m^ / (sqrt(v^) + epsilon), ^ with bias correction.
@@ -121,3 +130,9 @@ class AdamW(Adam):
     weight_decay: NotNegative = 0.01
 
     name = "adamw"
+
+    def other_meaning(self) -> str:
+        if not 0.0 < self.beta1 < 0.1:
+            return ""
+        cure = f"for Keras's order of the settings write weight_decay={self.beta1:g}"
+        return f"AdamW has beta1={self.beta1:g}, its second setting; {cure}"

@@ -126,6 +126,12 @@ class CosineDecay(LinearDecay):
 
     name = "cosine"
 
+    def other_meaning(self) -> str:
+        if not 0.0 < self.initial < self.final:
+            return ""
+        cure = f"for Keras's alpha={self.final:g} write final={self.final * self.initial:g}"
+        return f"CosineDecay rises from {self.initial:g} to final={self.final:g}; {cure}"
+
     def curve(self) -> np.ndarray:
         return _cosine(self.initial, self.final, np.linspace(0.0, 1.0, self.steps + 1))
 

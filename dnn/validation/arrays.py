@@ -4,14 +4,21 @@ Arrays on the host are copied to the model's device once, except memory maps and
 the device are not copied. Images stay uint8 until a batch is loaded.
 """
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import shorten
-from dnn.validation.conversion import NUMBER_KINDS, as_array, category_cure, detach
+from dnn.validation.advice import (
+    as_integers,
+    class_range_cure,
+    examples_cure,
+    first_element,
+    number_cure,
+    targets_cure,
+)
+from dnn.validation.conversion import NUMBER_KINDS, as_array, detach
 from dnn.validation.rows import OnDisk, Rows, as_rows
 
 
@@ -44,7 +51,8 @@ def require_numbers(argument: str, array: Array) -> None:
     kind = getattr(array.dtype, "kind", None)  # only NumPy-like dtypes have it
     real = kind in NUMBER_KINDS if kind else dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
     if not real:
-        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", category_cure(argument))
+        cure = number_cure(argument, array.dtype, first_element(array))
+        raise InputError(f"{argument} has dtype {shorten(dtype)}", "numbers", cure)
 
 
 def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: int = 0) -> None:
@@ -58,8 +66,9 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: i
 
 
 def validate_examples(
-    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
-) -> Array | Rows:
+    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None,
+    channels_first: bool = False,
+) -> Array | Rows:  # fmt: skip
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
     On a CPU, a memory map stays on the disk. On every device, a sparse matrix stays sparse. Both become
@@ -70,17 +79,18 @@ def validate_examples(
         shape: of one example.
         n_categories: if given, x must hold integers in [0, n_categories). They are copied into memory and
             cast, uint8 included.
+        channels_first: whether the network takes images (C, H, W), as PyTorch's; for the advice in errors.
     Raises InputError: not numbers, wrong device or shape, no rows, NaN, infinity, or a number too large.
     """
+    given = x
     x = detach(argument, x)
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if got[1:] != shape:
-        fits = got and prod(got[1:]) == prod(shape)
-        cure = f"; use {argument}.reshape({(got[0], *shape)})" if fits else ""
         expected = ", ".join(("N", *map(str, shape)))
-        raise InputError(f"{argument} has shape {got}, expected ({expected}){cure}")
+        cure = examples_cure(argument, given, got, shape, channels_first)
+        raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
     if got[0] == 0:
         raise InputError(f"{argument} has no rows, expected at least one")
     if rows is not None:
@@ -90,8 +100,10 @@ def validate_examples(
     x = validate_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
-        values = f"{argument} holds {float(xp.min(x)):g} to {float(xp.max(x)):g}"
-        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
+        low, high = float(xp.min(x)), float(xp.max(x))
+        cure = f"use Embedding({high + 1:g}, ...)" if low >= 0 and high >= n_categories else ""
+        values = f"{argument} holds {low:g} to {high:g}"
+        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding", cure)
     return x
 
 
@@ -127,20 +139,20 @@ def validate_targets(
     Raises InputError: no numbers, wrong device or shape, class numbers out of range, NaN, infinity, or too
     large a number.
     """
+    given = y
     y = as_array(backend, argument, y)
     shape = tuple(y.shape)
     dtype = dtype_name(y)
     if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):
-        cure = f"; use {argument}.reshape(-1)" if shape == (rows, 1) else ""
-        got = f"{argument} has shape {shape}"
-        raise InputError(got, f"({rows},) class numbers or ({rows}, {outputs}) rows{cure}")
+        cure = targets_cure(argument, given, shape, rows, outputs)
+        expected = f"({rows},) class numbers or ({rows}, {outputs}) rows"
+        raise InputError(f"{argument} has shape {shape}", expected, cure)
     if outputs == 1 or len(shape) == 2:
         return backend.xp.reshape(validate_numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        cure = f"convert it with astype(int), or give rows ({rows}, {outputs})"
-        raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
+        _refuse_float_classes(backend, argument, given, y, (rows, outputs))
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
@@ -151,5 +163,16 @@ def validate_targets(
             "" if ignored_class is None else f", or {ignored_class}"
         )
         got = f"{argument} holds class numbers from {low} to {high}"
-        raise InputError(got, f"0 to {outputs - 1} {either}")
+        raise InputError(got, f"0 to {outputs - 1} {either}", class_range_cure(argument, given, low, high))
     return backend.from_host(y) if host else y
+
+
+def _refuse_float_classes(
+    backend: Backend, argument: str, given: Any, y: Array, shape: tuple[int, int]
+) -> None:
+    """Raise InputError for y (N,) with floating-point numbers."""
+    numbers = backend.to_host(validate_numbers(backend, argument, y))
+    cure = f"use {as_integers(argument, given)}, or give rows {shape}"
+    if np.any(numbers != np.floor(numbers)):
+        cure = "to predict values, end the network with Dense(1) and compile it with the loss 'mse'"
+    raise InputError(f"{argument} has dtype {dtype_name(y)}", "integers for class numbers", cure)

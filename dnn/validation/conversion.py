@@ -4,24 +4,38 @@ An array on the model's device is shared through DLPack without a copy. Anything
 array. Arrays on other devices are errors.
 """
 
+from collections.abc import Iterator, KeysView, ValuesView
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, short_repr, shorten
+from dnn.validation.advice import FILL_CURE, as_code, first_element, is_date, number_cure
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
-FILL_CURE = "remove the row, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
-"""Advice in errors about NaN in data frames."""
-LABEL_CURE = "number the classes, as names, y = numpy.unique(y, return_inverse=True) does"
-ENCODE_CURE = "leave it out or encode it one-hot, with pandas.get_dummies or sklearn's OneHotEncoder"
-"""Advice in errors about text and categories, in targets and in examples."""
 
 
-def category_cure(argument: str) -> str:
-    """Return advice on text in the argument of this name."""
-    return LABEL_CURE if argument.startswith(("y", "validation_data[1]")) else ENCODE_CURE
+def refuse_dates(argument: str, given: Any) -> None:
+    """Raise InputError if an array, or a column of a data frame, holds dates or times."""
+    for name, dtype, code, value in _columns(argument, given):
+        if getattr(dtype, "kind", "") in ("m", "M") or is_date(value):
+            _refuse_column(argument, name, dtype, code, value)
+
+
+def _columns(argument: str, given: Any) -> Iterator[tuple[Any, Any, str, Any]]:
+    """Yield (name, dtype, expression, first element) of each column of a data frame, or of an array."""
+    if hasattr(given, "columns") and hasattr(given, "dtypes"):
+        for name, dtype in zip(given.columns, given.dtypes, strict=True):
+            code = f"{argument.partition(' of ')[0]}[{name!r}]"
+            yield name, dtype, code, first_element(given[name])
+    else:
+        yield getattr(given, "name", None), getattr(given, "dtype", None), "", first_element(given)
+
+
+def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any = None) -> None:
+    which = argument if name is None else f"column {name!r} of {argument}"
+    raise InputError(f"{which} is {dtype}", "numbers", number_cure(argument, dtype, value, code))
 
 
 HOST_DEVICE_TYPES = (1, 3, 11)
@@ -40,17 +54,25 @@ def as_array(backend: Backend, argument: str, given: Any) -> Array:
     if type(given) is np.ndarray or isinstance(given, np.memmap):
         return given
     if hasattr(given, "tocsr"):
-        raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.toarray()")
+        raise InputError(f"{argument} is sparse", "a dense array", f"use {as_code(argument, given)}")
     given = detach(argument, given)
+    if isinstance(given, np.ma.MaskedArray):
+        code = as_code(argument, given)
+        got = f"{argument} is a numpy.ma.MaskedArray"
+        raise InputError(got, "an array without gaps", f"fill them, as {code}.filled({code}.mean()) does")
     if isinstance(given, (type, np.ndarray)) or backend.owns(given):
         backend.check(argument, given)
         if "strided" not in str(getattr(given, "layout", "strided")):
-            raise InputError(f"{argument} is sparse, expected a dense array; use {argument}.to_dense()")
+            cure = f"use {as_code(argument, given)}.to_dense()"
+            raise InputError(f"{argument} is sparse", "a dense array", cure)
         return given
     if hasattr(given, "__dlpack_device__"):
         return _from_dlpack(backend, argument, given)
     if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
-        backend.check(argument, given)  # raises the error for this type
+        is_sequence = isinstance(given, (range, KeysView, ValuesView))
+        cure = f"use list({argument.partition(' of ')[0]})" if is_sequence else ""
+        kind = f"{type(given).__module__}.{type(given).__qualname__}"
+        raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
     return _to_numpy(backend, argument, given)
 
 
@@ -64,7 +86,7 @@ def detach(argument: str, given: Any) -> Any:
         with reraise(ValueError, got, "indices inside its shape", "SciPy would read other memory"):
             given.check_format()  # all indices; SciPy's constructors do not look at them
     if getattr(given, "is_nested", False) is True:
-        cure = f"use {argument}.to_padded_tensor(0.0)"
+        cure = f"use {as_code(argument, given)}.to_padded_tensor(0.0)"
         raise InputError(f"{argument} is a nested tensor", "a dense array", cure)
     return given.detach() if getattr(given, "requires_grad", False) is True else given
 
@@ -81,8 +103,14 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
             if place[0] in HOST_DEVICE_TYPES:
                 return np.from_dlpack(given)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
-        got = f"{argument} cannot be read through DLPack ({shorten(error)}), expected a dense numeric array"
-        raise InputError(f"{got}; convert it with backend.from_host(numpy_array)") from None
+        got = f"{argument} cannot be read through DLPack ({shorten(error)})"
+        code = as_code(argument, given)
+        cure = (
+            f"convert it, as {code}.float() does in PyTorch"
+            if hasattr(given, "float")
+            else "use a NumPy array"
+        )
+        raise InputError(got, "a dense numeric array", cure) from None
     kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
     place = f"device {backend.device} or on the host"
     why = "arrays are not copied between devices implicitly"
@@ -93,15 +121,11 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
 def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
     """Convert lists, data frames, their columns and similar objects to a NumPy array."""
     frame = hasattr(given, "columns") and hasattr(given, "dtypes")
-    columns = zip(given.columns, given.dtypes, strict=True) if frame else [
-        (getattr(given, "name", None), getattr(given, "dtype", None))
-    ]  # fmt: skip
     kinds = set()
-    for name, dtype in columns:
+    for name, dtype, code, value in _columns(argument, given):
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
-            which = argument if name is None else f"column {name!r} of {argument}"
-            raise InputError(f"{which} is {dtype}, expected numbers; {category_cure(argument)}")
+            _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype) if isinstance(kind, str) else None)
     mixed = frame and len(kinds) > 1 and None not in kinds
     try:

@@ -12,6 +12,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from dnn.validation.advice import column_cure
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order
 from dnn.validation.conversion import as_array
@@ -57,6 +58,7 @@ class InputPipeline(NamedTuple):
     ignored_class: int | None  # class number of examples that the loss ignores
     check_targets: Callable[[Backend, str, Array], None]  # the loss's check
     n_categories: int | None = None  # of the first layer
+    channels_first: bool = False  # whether images are (C, H, W)
 
     def validate(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
@@ -66,7 +68,9 @@ class InputPipeline(NamedTuple):
         return examples._replace(weights=self._weights(examples.y, sample_weight))
 
     def _validate_unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
-        x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
+        x = validate_examples(
+            self.backend, names[0], x, self.input_shape, self.n_categories, self.channels_first
+        )
         y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored_class)
         self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)
@@ -90,7 +94,9 @@ class InputPipeline(NamedTuple):
         """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of {argument} is a {type(item).__name__}"
-            raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)")
+            is_pair = argument == "validation_data" and hasattr(item, "shape")
+            cure = "give arrays as a tuple (x, y), not as a list" if is_pair else ""
+            raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
         x, y, weight = (*item, None)[:3]
         place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
         batch = self._validate_unweighted(x, y, (f"x {place}", f"y {place}"))
@@ -124,7 +130,8 @@ class InputPipeline(NamedTuple):
             given = as_array(backend, "sample_weight", sample_weight)
             if tuple(given.shape) != (n,):
                 got = f"sample_weight has shape {tuple(given.shape)}"
-                raise InputError(got, f"({n},): one for each example")
+                cure = column_cure("sample_weight", sample_weight, tuple(given.shape), n)
+                raise InputError(got, f"({n},): one for each example", cure)
             weights = validate_numbers(backend, "sample_weight", given)
             if float(backend.xp.min(weights)) < 0.0:
                 raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")

@@ -155,5 +155,5 @@ def test_rejects_invalid_arguments():
     with input_error("or the loss has an ignore_index, expected"):
         twin.fit(twin.to_torch(model), x, ignoring, loss=Sparse(ignore_index=-1))
     usual = small(NUMPY, Sparse())
-    with input_error(r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs$"):
+    with input_error(r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs; "):
         usual.fit(x, ignoring)

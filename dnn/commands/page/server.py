@@ -197,7 +197,8 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     except (OSError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
         raise InputError(
-            f"the page cannot be served at {short_repr(host)}, port {port} ({why}); choose another --port"
+            f"the page cannot be served at {short_repr(host)}, port {port} ({why}); "
+            f"choose another --host or --port"
         ) from None
     host_in_url = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)

@@ -28,7 +28,7 @@ from dnn.interop.sklearn.training import (
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
-from dnn.validation.conversion import detach
+from dnn.validation.conversion import detach, refuse_dates
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
@@ -119,6 +119,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         X = detach("X", X)
         y = detach("y", y)
         sample_weight = detach("sample_weight", sample_weight)
+        refuse_dates("X", X)  # validate_data would cast them to nanoseconds
         xp, _ = get_namespace(X)
         dtypes = [xp.float64, xp.float32]
         X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtypes, reset=fresh)
@@ -208,6 +209,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
         check_is_fitted(self)
         X = detach("X", X)
+        refuse_dates("X", X)
         self._require_side(X, method)
         xp, _ = get_namespace(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)

@@ -23,7 +23,7 @@ from dnn.interop.sklearn.labels import (
     unique_labels,
 )
 from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regression_goal
-from dnn.validation.conversion import detach
+from dnn.validation.conversion import detach, refuse_dates
 from dnn.validation.settings import require
 
 
@@ -184,6 +184,7 @@ class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+        refuse_dates("y", y)
         if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
             got = f"Unknown label type: y is {short_repr(y)}"
             with reraise((TypeError, ValueError, OverflowError), got, "numbers"):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Named = tuple[str, "torch.nn.Module"]
-REWRITE = "write its forward as an nn.Sequential, and x + f(x) in it as dnn.interop.torch.Residual(f)"
+REWRITE = "write its forward as an nn.Sequential, activations too, and x + f(x) in it as dnn.interop.torch.Residual(f)"
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
 
@@ -80,6 +80,11 @@ def plain_modules(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             yield from plain_modules(child)
         else:
             yield child
+
+
+def takes_channels_first(module: torch.nn.Module) -> bool:
+    """Whether the module has plain image modules, so that its images are (C, H, W)."""
+    return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
 
 
 def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -19,17 +19,17 @@ from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
 from dnn.interop.torch.module_checks import (
-    IMAGE_KINDS,
     Named,
     example_shape,
     list_children,
-    plain_modules,
     require_twin,
     require_vector,
+    takes_channels_first,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Layer, Parallel, Residual
 from dnn.sequential import Sequential
+from dnn.validation.arrays import dtype_name
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import require_kind
 
@@ -115,7 +115,9 @@ class Reader:
             dim = (0 if axes == 3 else 1) if last.dim is None else last.dim % axes
             expected = axes - 1 if self.layout is None else 1
             if dim != expected:
-                raise NoTwin(f"{label}, over the axis {dim}", f"dim={expected}, over channels or features")
+                after = "" if last is pair.module else f", followed by {last}"
+                got = f"{label}{after}, over the axis {dim}"
+                raise NoTwin(got, f"dim={expected}, over channels or features")
         if self.layout is None:
             return pair
         return pair._replace(order=self.layout.pass_layer(layer, pair.twin, label))
@@ -258,7 +260,7 @@ def from_torch(
         if activation_of(child) is None:
             require_twin(f"module {name!r} is {child}", child)
     shape = example_shape(module, input_shape)
-    is_first = any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
+    is_first = takes_channels_first(module)
     layout = ChannelsFirst() if is_first else None
     ours = channels_last(shape) if is_first else shape
     ending = output_activation or str(getattr(module, "left_out", "linear"))
@@ -273,5 +275,10 @@ def from_torch(
     if layout is not None:
         layout.finish()
     model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
+    for parameter in module.parameters():
+        if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
+            cast = "float" if model.backend.dtype_name == "float32" else "double"
+            cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
+            raise InputError(f"module has parameters of dtype {dtype}", model.backend.dtype_name, cure)
     model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
     return model

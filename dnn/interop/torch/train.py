@@ -15,6 +15,7 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from dnn.interop.torch.layers import activation_of
 from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
+from dnn.interop.torch.module_checks import takes_channels_first
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
@@ -56,8 +57,9 @@ def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -
     shape = getattr(module, "input_shape", (int(first.shape[1]),))
     n_categories = getattr(module[0], "num_embeddings", None)
     return InputPipeline(
-        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories
-    )
+        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories,
+        channels_first=takes_channels_first(module),
+    )  # fmt: skip
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
