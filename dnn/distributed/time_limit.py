@@ -28,7 +28,7 @@ def call_within(seconds: float, function: Callable[..., Any], *arguments: Any) -
     thread.join(seconds)
     if thread.is_alive():
         raise TimeoutError("no answer")
-    return future.result()
+    return future.result(0)
 
 
 def running_calls() -> set[threading.Thread]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
-from command_lines import SCRIPTS, assert_refused, run_here
+from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
@@ -155,6 +155,15 @@ def test_a_lost_first_worker_is_one_line_on_stderr(number, tmp_path):
         r"train\.py: error: worker 0 (has ended|did not answer within 10 s); the run ends\n", said
     )
     assert code == 2
+
+
+def test_an_unreachable_store_is_one_line_on_stderr(tmp_path):
+    """torch logs such errors too, at the levels below FATAL."""
+    values = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    line = [*OPTIONS, "--run-dir", tmp_path / "run", "--worker-timeout", "0.5"]
+    result = run("train", *line, env=os.environ | values)
+    assert_refused(result, "worker 1 cannot reach the first worker's store within 0.5 s")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_restarted_group_continues_or_finds_a_finished_run(tmp_path, reference):
