@@ -578,7 +578,7 @@ ADVICE = {
     "a module of another class": Row(
         f"{NET}net = Net()\nmodule = net\nx = torch.from_numpy(examples((4,)))",
         "model = dnn.interop.torch.from_torch(module, 'torch')",
-        r"put all that it calls into an (nn\.Sequential) in this order, activations too",
+        r"write its forward as an (nn\.Sequential), activations too",
         "module = {cure}(net.a, nn.ReLU(), net.b)",
         "numpy.allclose(model.predict(x), net(x).detach(), atol=1e-6)",
     ),
@@ -704,7 +704,7 @@ ADVICE |= {
     "dates in a file": Row(
         f"{PATH}path.write_text('a,b,y\\n1,2000-01-02,0\\n2,2000-01-11,1\\n')",
         "table = dnn.datasets.load_csv(path, 'y')",
-        r"such as (days since 2000-01-01)$",
+        r"such as (days since 2000-01-01),",
         "table = pandas.read_csv(path, parse_dates=['b'])\n"
         "table['b'] = (table['b'] - pandas.Timestamp('{cure}'.split()[-1])).dt.days\n"
         "table.to_csv(path, index=False)",

@@ -24,10 +24,7 @@ ENCODE_CURE = (
 )
 CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
 COMMA_CURE = "write it with a decimal point, or read the file with pandas.read_csv(..., decimal=',')"
-DATE_CURE = (
-    "turn dates into numbers, for example with pandas.to_datetime(...).dt.dayofyear, or leave the column out "
-    "with columns=[...]"
-)
+DATE_CURE = "write dates as numbers, such as days since 2000-01-01, or leave them out with columns=[...]"
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 DELIMITERS = ",;\t|"
 
@@ -98,7 +95,7 @@ def _cure(cell: str) -> str:
         return FILL_CURE
     if DATE.match(cell):
         return DATE_CURE
-    if re.fullmatch(r"[+-]?\d+,\d+", cell):
+    if re.fullmatch(r"[+-]?\d+,\d+", cell) and not re.fullmatch(r"[+-]?\d{1,3},\d{3}", cell):  # thousands
         return COMMA_CURE
     if _parse_number(cell) is not None or not any(map(str.isalpha, cell)):
         return CORRECT_CURE

@@ -13,7 +13,7 @@ from helpers import input_error, small_data, small_model
 from own_parts import assert_saved_and_loaded, train
 
 import dnn
-from backends import InputError, get_backend, registry
+from backends import get_backend, registry
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense
 from dnn.checkpoints import load_model
 
@@ -165,10 +165,3 @@ def test_public_names_include_every_table_entry(table):
 def test_public_names_are_unique():
     assert len(set(dnn.__all__)) == len(dnn.__all__)
     assert all(hasattr(dnn, name) for name in dnn.__all__)
-
-
-@pytest.mark.parametrize("name", dnn.__all__)
-def test_no_public_name_is_refused(name):
-    with pytest.raises((AttributeError, InputError)) as caught:
-        dnn.__getattr__(name)
-    assert not isinstance(caught.value, InputError), f"remove {name} from dnn/keras_names.py"
