@@ -15,20 +15,28 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 class Activated(Layer):
     """Base: ``y = f(z)``; the setting ``activation`` names f.
 
-    The last layer of a model returns z, and the model applies f. A subclass that overrides ``forward`` calls
-    the inherited one, or applies f only if ``applied`` names it.
+    In the last layer of a model ``forward`` returns z; the model applies f, unless the loss contains it. A
+    class outside dnn with its own ``forward`` leaves f out only if the loss contains it.
     """
 
     _leaves_out = False
 
     @property
     def applied(self) -> str:
-        """Name of the activation that the layer itself applies: f, or "linear" in the last layer."""
+        """Name of the activation that the layer itself applies: f, or "linear" if it leaves f out."""
         return "linear" if self._leaves_out else self.activation
 
-    def leave_out_activation(self) -> str:
-        self._leaves_out = True
-        return self.activation
+    def leave_out_activation(self, needed: bool) -> bool:
+        is_ours = type(self).forward.__module__.startswith("dnn.")
+        self._leaves_out = is_ours or needed
+        if needed and not is_ours:  # one example shows whether the layer applies f nevertheless
+            self.reserve(1, training=False)
+            xp = self.backend.xp
+            x = xp.ones((1, *self.input_shape), dtype=self.backend.dtype, device=self.backend.device)
+            z = xp.asarray(self.forward(x, training=False), copy=True)
+            self._leaves_out = False
+            self._leaves_out = bool(xp.any(z != self.forward(x, training=False)))
+        return self._leaves_out
 
     def activate(self, buffers: SimpleNamespace) -> Array:
         """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
