@@ -72,6 +72,8 @@ class Network(Copyable, KerasNames):
         self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
+        # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
+        self.update_forms: set[str] = set()
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
