@@ -104,12 +104,11 @@ class Dense(Affine):
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         kernels = self.backend.kernels
-        applied = self.applied
-        if ACTIVATIONS[applied].from_output:
-            kernels.dense(applied, x, self._W, self._b, buffers.y)
-            return buffers.y
-        kernels.dense("linear", x, self._W, self._b, buffers.z)
-        return self.activate(buffers)
+        if self._needs_z:
+            kernels.dense("linear", x, self._W, self._b, buffers.z)
+            return self.activate(buffers)
+        kernels.dense(self._applied, x, self._W, self._b, buffers.y)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """Apply the chain rule to z_ij = sum_k x_ik W_kj + b_j and y = f(z):
@@ -119,8 +118,8 @@ class Dense(Affine):
         """
         buffers = self._buffers[dy.shape[0]]
         gradients = self._dW, self._db, buffers.dx
-        applied = self.applied
-        if not ACTIVATIONS[applied].from_output:
+        applied = self._applied
+        if self._needs_z:
             self.differentiate(buffers, dy)
             applied = "linear"
         self.backend.kernels.dense_backward(applied, dy, buffers.x, buffers.y, self._W, dy, gradients)

@@ -68,15 +68,11 @@ def test_its_activation_stays_if_the_loss_does_not_contain_it():
     "make", [lambda: OwnSoftmax(3, "softmax"), Probabilities, lambda: Block([Dense(3), Probabilities()])]
 )
 def test_a_last_layer_that_applies_what_the_loss_contains_is_refused(make):
-    x, _ = small_data()
     model = network(*([] if isinstance(make(), Dense) else [Dense(3)]), make())
     model.compile("mse")
     with input_error("applies softmax itself, expected a last layer that returns logits; the loss 'categ"):
         model.compile()
     assert model.loss.name == "mean_squared_error"
-    found = model.predict(x)
-    np.testing.assert_allclose(found.sum(axis=1), 1.0)
-    assert model.evaluate(x, ROWS).loss == pytest.approx(np.mean((found - ROWS) ** 2))
 
 
 @pytest.mark.parametrize("activation", ["softmax", "gelu"])
