@@ -39,8 +39,6 @@ class Backend(Threads):
     threads: int | None = field(default=None, kw_only=True)  # as requested; None: the default
     # Why "auto" chose this backend; None: it was requested by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
-    # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
-    update_forms: set[str] = field(default_factory=set, init=False, repr=False)
 
     REPRODUCIBLE_KERNELS: ClassVar[type[Kernels]] = Kernels  # with the bits of the reference kernels
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
@@ -126,11 +124,12 @@ class Backend(Threads):
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
 
-    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
         """Return ``run(n)``, which calls ``step`` n times.
 
         ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
-        once and replay it, ``unroll`` steps at a time. This default is a plain loop.
+        once and replay it, ``unroll`` steps at a time; it then adds "graphs" to ``forms``. This default is a
+        plain loop.
         """
 
         def run(n: int) -> None:
@@ -162,7 +161,6 @@ class Backend(Threads):
             "fused_kernels": len(overrides(type(self.kernels))),
             "denormals_flushed": flushed,
             **self.describe_library(),
-            **({"update_forms": ", ".join(sorted(self.update_forms))} if self.update_forms else {}),
             **({"reason": self.reason} if self.reason else {}),
         }
 

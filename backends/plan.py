@@ -1,6 +1,6 @@
 """Plan: one update of a network of dense layers as data, so that a backend can run it as one unit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backends.reference.signatures import Array, OptimizerStep
@@ -50,7 +50,7 @@ class Plan:
         optimizer: its kernel, a bound method. settings, control: the kernel's arguments; control is (4,).
         rates: (R,) learning rate per update; the last one repeats.
         sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
-        unroll: number of updates per replay, for a backend that records them.
+        unroll: number of updates per replay, for a backend that records them; it adds "graphs" to ``forms``.
         label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
             others.
     """
@@ -70,6 +70,7 @@ class Plan:
     accuracy: bool
     unroll: int = 25
     label_smoothing: float = 0.0
+    forms: set[str] = field(default_factory=set)
 
     @property
     def n_slots(self) -> int:

@@ -4,6 +4,7 @@ A copy contains everything that a checkpoint contains, and the vectors and count
 arrays pass through the host.
 """
 
+from copy import copy
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,14 +13,13 @@ from backends import Backend, InputError, get_backend
 from backends.errors import reraise
 from backends.reference.control import UPDATES
 from dnn.layers.layer import Layer
-from dnn.validation.objects import layer_from_config
 
 
 class Parts(NamedTuple):
     """The contents of a model, on the host."""
 
     model: type[Any]  # class of the model
-    layers: list[tuple[type[Layer], dict[str, Any]]]  # class and settings of each
+    layers: list[Layer]  # copies, in no model
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
     arrays: dict[str, np.ndarray]  # parameters and state of the layers
@@ -44,7 +44,7 @@ def parts_of(model: Any) -> Parts:
     optimizer_arrays = {
         name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
     }
-    layers = [(type(layer), layer.config()) for layer in model.layers]
+    layers = [copy(layer) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
     return Parts(
         type(model), layers, settings, model.epochs_done, model.parameters.to_host(), goal, optimizer_arrays
@@ -57,7 +57,7 @@ def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     Raises InputError: the class of the model has another constructor; BackendUnavailable.
     """
     backend = get_backend(*backend) if isinstance(backend, tuple) else backend
-    layers = [layer_from_config(*layer) for layer in parts.layers]
+    layers = [copy(layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
     expected = "a class with Sequential's constructor"
     with reraise(TypeError, got, expected, "use save and load_model"):

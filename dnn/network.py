@@ -74,6 +74,8 @@ class Network(Copyable, KerasNames):
         self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
+        # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
+        self.update_forms: set[str] = set()
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
@@ -88,8 +90,6 @@ class Network(Copyable, KerasNames):
         self.called_layers = layers
         self._block = block = Block(layers)
         block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
-        self._activation = block.leave_out_activation()  # of the last layer
-        self._activates = self._activation != "linear"  # before the loss, which does not contain it
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
@@ -99,6 +99,7 @@ class Network(Copyable, KerasNames):
         for name, values in block.initial_values().items():
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
             self.parameters.value[name][...] = self.backend.from_host(host)
+        self._take_activation(None)
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -117,17 +118,35 @@ class Network(Copyable, KerasNames):
         """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names."""
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
-        self.set_optimizer(optimizer)
-        vars(self).update(loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
-        self._activates = self._activation not in ("linear", loss.activation)
+        changes = self._with_state(optimizer)
+        self._take_activation(loss)
         self._loss_kernel = loss.bind(self.backend)
+        vars(self).update(changes, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
+
+    def _take_activation(self, loss: Loss | None) -> None:
+        """Take over the last layer's activation; before the loss it is applied unless the loss contains it.
+
+        Raises InputError: the loss contains it, and the layer does not leave it out.
+        """
+        last = self.layers[-1]
+        contained = loss is not None and loss.activation == last.activation
+        is_left_out = self._block.leave_out_activation(contained)
+        if loss is not None and contained and not is_left_out:
+            got = f"layer {last.name!r} applies {last.activation} itself"
+            why = f"the loss {loss.name!r} contains the {last.activation}"
+            raise InputError(got, "a last layer that returns logits", why)
+        self._activation = last.activation if is_left_out else "linear"
+        self._activates = self._activation != "linear" and not contained
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Use this optimizer from now on, with a new state. Raises InputError: called during training."""
+        vars(self).update(self._with_state(optimizer))
+
+    def _with_state(self, optimizer: Optimizer) -> dict[str, Any]:
         if self._lock.locked():
             raise InputError("compile was called during training, expected a call after fit has returned")
         state = OptimizerState(optimizer, self.parameters, self.backend)
-        vars(self).update(optimizer=optimizer, optimizer_state=state)
+        return {"optimizer": optimizer, "optimizer_state": state}
 
     @property
     def goal(self) -> Loss:

@@ -47,6 +47,7 @@ NEED_NOT_BE_OPENED = {
     "dnn.random": "keyed random streams",
     "dnn.training": "re-exports names",
     "dnn.training.runners": "chooses how updates run",
+    "dnn.training.blocks": "an update on a batch that is cut into blocks",
     "dnn.training.callback": "callbacks",
     "dnn.training.evaluation": "forward and loss, without training",
     "dnn.training.history": "lists of numbers",

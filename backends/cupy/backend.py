@@ -59,7 +59,7 @@ class CupyBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return CupyKernels
 
-    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
         run = super().capture(step, unroll)
 
         def run_with_warning(n: int) -> None:
@@ -81,7 +81,7 @@ class CupyBackend(Backend):
             return None
         if update is None:
             return None
-        graphs = CupyGraphs(update, plan.unroll, self.update_forms)
+        graphs = CupyGraphs(update, plan.unroll, plan.forms)
         return graphs if self.graphs else super().capture(update)
 
     def to_host(self, array: Array) -> np.ndarray:

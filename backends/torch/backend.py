@@ -81,10 +81,10 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
-    def capture(self, step: Step, unroll: int = 25) -> Callable[[int], None]:
+    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
         """A plain loop in inference mode (no autograd bookkeeping), or CUDA graphs."""
         plain = super().capture(step, unroll)
-        loop = CudaGraphs(step, unroll, self.device, self.update_forms) if self.graphs else plain
+        loop = CudaGraphs(step, unroll, self.device, forms) if self.graphs else plain
         run: Callable[[int], None] = torch.inference_mode()(loop)
         return run
 

@@ -59,7 +59,7 @@ class TorchOptimizers(Kernels):
 class FusedAdam(TorchOptimizers):
     """Adam and AdamW with torch's private fused calls, where this torch has them."""
 
-    fused_dtypes: tuple[torch.dtype, ...]  # of p; the calls read their scalars in it
+    fused_dtypes: tuple[torch.dtype, ...]  # dtypes of p that the calls support
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         fused_step = getattr(torch, "_fused_adam_" if len(settings) == 3 else "_fused_adamw_", None)

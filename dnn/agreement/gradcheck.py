@@ -6,6 +6,7 @@ differences with STEP have errors of about STEP^2 and 1e-16 / STEP.
 
 import traceback
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from dnn.agreement.diagnosis import STEP, explain
 from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
 from dnn.layers import Input, Layer
 from dnn.losses import Loss
-from dnn.validation.objects import layer_from_config
 
 Named = dict[str, np.ndarray]
 MAX_ROUNDING = 1e-5
@@ -99,8 +99,7 @@ def _shape_for(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
         expected = "a layer of numbers that is differentiable and draws no random numbers"
         raise InputError(f"part is {short_repr(layer)}", expected)
     shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if given is None else (tuple(Input(given).shape),)
-    copy = layer_from_config
-    shape = next((s for s in shapes if fits(copy(type(layer), layer.config()), s)), None)
+    shape = next((s for s in shapes if fits(copy(layer), s)), None)
     if shape is None:
         raise InputError(f"{type(layer).__name__} fits none of the shapes {shapes}", "input_shape=")
     return shape
@@ -134,7 +133,7 @@ def _subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: str) -
             subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
         return subjects
     assert shape is not None
-    layer, probe = (layer_from_config(type(part), part.config()) for _ in range(2))
+    layer, probe = copy(part), copy(part)
     backend = get_backend("numpy", dtype=dtype)
     probe.build(shape, backend, "layer", first=False)
     values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}

@@ -114,7 +114,8 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     folder.draw(history, f"{run.options.dataset}, {backend.name}, test accuracy {accuracy:.4f}")
     folder.write_json(RESULT_FILE, {
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
-        "describe": described, "updates": run.updates, "seconds": seconds, "test_loss": loss,
+        "describe": {**described, "update_forms": ", ".join(sorted(run.model.update_forms))},
+        "updates": run.updates, "seconds": seconds, "test_loss": loss,
         "seconds_in_sums": run.workers.seconds,  # summing gradients over the workers
         "seconds_to_first_update": first,  # includes loading and compiling
         # From the median epoch, because the first one may include compilation.

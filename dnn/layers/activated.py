@@ -4,7 +4,7 @@ from dataclasses import field
 from types import SimpleNamespace
 from typing import Annotated
 
-from backends import Array
+from backends import Array, Backend
 from backends.reference import ACTIVATIONS
 from dnn.keras_names import ALIASES
 from dnn.layers.layer import Layer
@@ -16,32 +16,42 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS, ALIASES["activation"])]
 class Activated(Layer):
     """Base: ``y = f(z)``; the setting ``activation`` names f.
 
-    The last layer of a model returns z, and the model applies f. A subclass that overrides ``forward`` calls
-    the inherited one, or applies f only if ``own_activation`` names it.
+    In the last layer of a model ``forward`` returns z; the model applies f, unless the loss contains it. A
+    class outside dnn with its own ``forward`` leaves f out only if the loss contains it.
     """
 
-    _leaves_out = False
+    def bind(self, backend: Backend) -> None:
+        self._apply(self.activation)
 
-    @property
-    def own_activation(self) -> str:
-        """Name of the activation that the layer itself applies: f, or "linear" in the last layer."""
-        return "linear" if self._leaves_out else self.activation
+    def _apply(self, name: str) -> None:
+        """Apply the activation of this name from now on: f, or "linear" if f is left out."""
+        self._applied = name
+        self._needs_z = not ACTIVATIONS[name].from_output
 
-    def leave_out_activation(self) -> str:
-        self._leaves_out = True
-        return self.activation
+    def leave_out_activation(self, needed: bool) -> bool:
+        is_ours = type(self).forward.__module__.startswith("dnn.")
+        self._apply("linear" if is_ours or needed else self.activation)
+        if needed and not is_ours:  # one example shows whether the layer applies f nevertheless
+            self.reserve(1, training=False)
+            xp = self.backend.xp
+            x = xp.ones((1, *self.input_shape), dtype=self.backend.dtype, device=self.backend.device)
+            z = xp.asarray(self.forward(x, training=False), copy=True)
+            self._apply(self.activation)
+            if bool(xp.any(z != self.forward(x, training=False))):
+                self._apply("linear")
+        return self._applied != self.activation
 
     def activate(self, buffers: SimpleNamespace) -> Array:
         """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
-        if self.own_activation == "linear":
+        if self._applied == "linear":
             return buffers.z
-        self.backend.kernels.activation(self.own_activation, buffers.z, buffers.y)
+        self.backend.kernels.activation(self._applied, buffers.z, buffers.y)
         return buffers.y
 
     def differentiate(self, buffers: SimpleNamespace, dy: Array) -> None:
         """Overwrite dy by dz = f'(z) dy."""
-        if self.own_activation != "linear":
-            self.backend.kernels.activation_backward(self.own_activation, dy, buffers.z, buffers.y, dy)
+        if self._applied != "linear":
+            self.backend.kernels.activation_backward(self._applied, dy, buffers.z, buffers.y, dy)
 
 
 class Activation(Activated):

@@ -187,8 +187,8 @@ class Block(Container):
             gradient = layer.backward(gradient)
         return gradient
 
-    def leave_out_activation(self) -> str:
-        return self.inner[-1].leave_out_activation()
+    def leave_out_activation(self, needed: bool) -> bool:
+        return self.inner[-1].leave_out_activation(needed)
 
 
 class Parallel(Container):

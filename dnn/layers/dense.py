@@ -39,11 +39,6 @@ class Affine(Activated):
         super().__post_init__()
         self.complete("initializer", initializer_for(self.activation))
 
-    @property
-    def _is_fused(self) -> bool:
-        """Whether f' can be computed from y. Then f overwrites z with y."""
-        return ACTIVATIONS[self.own_activation].from_output
-
     def weight_shape(self) -> Shape:
         """Return the shape of W, (..., n_in, n_out)."""
         raise NotImplementedError
@@ -59,9 +54,10 @@ class Affine(Activated):
 
     def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
         buffers = super().make_buffers(batch, training)
+        in_place = ACTIVATIONS[self.activation].from_output  # then f overwrites z with y
         return {
             **buffers,
-            "z": buffers["y"] if self._is_fused else self.backend.zeros((batch, *self.output_shape)),
+            "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape)),
         }
 
     def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
@@ -108,11 +104,11 @@ class Dense(Affine):
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         kernels = self.backend.kernels
-        if self._is_fused:
-            kernels.dense(self.own_activation, x, self._W, self._b, buffers.y)
-            return buffers.y
-        kernels.dense("linear", x, self._W, self._b, buffers.z)
-        return self.activate(buffers)
+        if self._needs_z:
+            kernels.dense("linear", x, self._W, self._b, buffers.z)
+            return self.activate(buffers)
+        kernels.dense(self._applied, x, self._W, self._b, buffers.y)
+        return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """Apply the chain rule to z_ij = sum_k x_ik W_kj + b_j and y = f(z):
@@ -122,9 +118,9 @@ class Dense(Affine):
         """
         buffers = self._buffers[dy.shape[0]]
         gradients = self._dW, self._db, buffers.dx
-        activation = self.own_activation
-        if not self._is_fused:
+        applied = self._applied
+        if self._needs_z:
             self.differentiate(buffers, dy)
-            activation = "linear"
-        self.backend.kernels.dense_backward(activation, dy, buffers.x, buffers.y, self._W, dy, gradients)
+            applied = "linear"
+        self.backend.kernels.dense_backward(applied, dy, buffers.x, buffers.y, self._W, dy, gradients)
         return buffers.dx

@@ -205,9 +205,9 @@ class Layer(Settings, ModelPart, ABC):
         dy may be overwritten. Returns None if no layer before this one is trained.
         """
 
-    def leave_out_activation(self) -> str:
-        """Apply no activation from now on; return its name, or "linear" if the layer has none to leave out.
+    def leave_out_activation(self, needed: bool) -> bool:
+        """Leave out the activation from now on, for the model to apply it; return whether the layer does.
 
-        A model calls this on its last layer and applies the activation itself, unless the loss contains it.
+        ``needed``: the loss contains the activation and takes its input.
         """
-        return "linear"
+        return False

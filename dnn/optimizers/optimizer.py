@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field, fields
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
 from dnn.validation.objects import Settings
-from dnn.validation.settings import require_number, require_positive
+from dnn.validation.settings import or_none, require_number, require_positive
+
+Limit = Annotated[float | None, or_none(require_positive)]
 
 
 class Optimizer(Settings):
@@ -32,8 +34,8 @@ class Optimizer(Settings):
     """
 
     learning_rate: float | Schedule
-    clip_norm: float | None = field(default=None, kw_only=True)
-    clip_value: float | None = field(default=None, kw_only=True)
+    clip_norm: Limit = field(default=None, kw_only=True)
+    clip_value: Limit = field(default=None, kw_only=True)
 
     name: ClassVar[str]  # in ``compile``
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
@@ -46,10 +48,7 @@ class Optimizer(Settings):
         super().__post_init__()
         if not isinstance(self.learning_rate, Schedule):
             require_number("learning_rate", self.learning_rate, 0.0)
-        limits = [name for name in ("clip_norm", "clip_value") if getattr(self, name) is not None]
-        for name in limits:
-            require_positive(name, getattr(self, name))
-        if len(limits) == 2:
+        if self.clip_norm is not None and self.clip_value is not None:
             raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
 
     def require_settable(self, name: str, value: Any) -> None:

@@ -25,8 +25,9 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
     kernels = backend.kernels
     block = _differentiable(network)
     loss_kernel = network.goal.bind(backend)
-    activation = block.leave_out_activation()
-    activates = activation not in ("linear", network.goal.activation)
+    activation = network.layers[-1].activation
+    is_contained = activation == network.goal.activation
+    activates = block.leave_out_activation(is_contained) and not is_contained and activation != "linear"
     result = backend.zeros(tuple(examples.x.shape))
     for start, stop, batch in chunks(network, examples.x, chunk):
         size = stop - start

@@ -84,7 +84,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) 
     return Plan(
         *batch, _layers(network, layers), vectors,
         network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
-        step.totals.sums, bool(metrics), unroll, loss.label_smoothing,
+        step.totals.sums, bool(metrics), unroll, loss.label_smoothing, network.update_forms,
     )  # fmt: skip
 
 

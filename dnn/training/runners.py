@@ -41,11 +41,15 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
         unroll: number of updates that a recording backend replays at a time.
     """
     backend = step.network.backend
-    by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, unroll)
+    by_layers = (
+        _run_from_host(step)
+        if isinstance(step.x, Rows)
+        else backend.capture(step, unroll, step.network.update_forms)
+    )
     planned = None
     if type(step) is TrainingStep:
         planned = plan_updates(step, unroll) or plan_after_moving(step)
-    backend.update_forms.add("layers" if planned is None else "planned")
+    step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return Runner(by_layers, False)
 
@@ -61,7 +65,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
 
 def _run_from_host(step: TrainingStep) -> Run:
     """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
-    learn = step.network.backend.capture(step.learn, 1)
+    learn = step.network.backend.capture(step.learn, 1, step.network.update_forms)
 
     def run(n: int) -> None:
         for _ in range(n):

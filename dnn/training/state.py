@@ -69,7 +69,7 @@ def fingerprint(backend: Backend, *arrays: Array) -> str:
 
 def backend_facts(backend: Backend) -> dict[str, Any]:
     """Return further facts that the bits depend on: library, version, threads, instruction set."""
-    others = "reason", "processor", "update_forms"
+    others = "reason", "processor"
     return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 

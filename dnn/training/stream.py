@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from backends import InputError
 from dnn.network import Network
 from dnn.random import shuffled_order
-from dnn.training.runners import make_step
+from dnn.training.runners import Run, make_step
 from dnn.training.step import WHOLE, Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
@@ -62,7 +62,7 @@ class Stream:
         classes = all(validate(item, 1, class_weight).has_classes for item in first)
         self.totals = Totals(network, weighted=True, classes=classes)
         # (step, run) by size, form and dtype of a batch
-        self._parts: dict[Any, tuple[TrainingStep, Any]] = {}
+        self._parts: dict[Any, tuple[TrainingStep, Run]] = {}
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
@@ -101,12 +101,12 @@ class Stream:
         self.examples_done += batch.size
         return batch
 
-    def _step_for(self, batch: Examples) -> tuple[TrainingStep, Any]:
+    def _step_for(self, batch: Examples) -> tuple[TrainingStep, Run]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
             backend = self.network.backend
             xp = backend.xp
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
             step = make_step(self.network, batch, order, self.totals, self.cut)
-            self._parts[key] = step, backend.capture(step.learn, 1)
+            self._parts[key] = step, backend.capture(step.learn, 1, self.network.update_forms)
         return self._parts[key]

@@ -223,7 +223,7 @@ class HostSettings:
                 if trouble == "a kernel does not compile":
                     warnings.warn("CuPy cannot run the kernels of a planned update (no)", stacklevel=2)
                     return None
-                return Graphs(lambda: run(1), plan.unroll, self.update_forms) if graphs else run
+                return Graphs(lambda: run(1), plan.unroll, plan.forms) if graphs else run
 
         return Emulated("cupy", npx, "cpu", "float32", precision=precision)
 

@@ -5,6 +5,7 @@ training (``dnn.agreement.textbook``) shares no code with the backends.
 """
 
 from operator import setitem
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,8 @@ def keep_unused(scatter: Function, rows: Array, index: Array, out: Array) -> Non
     out[unused] = old
 
 
-def drop_last(capture: Function, step: Function, unroll: int = 25) -> Function:
-    run = capture(step, unroll)
+def drop_last(capture: Function, *arguments: Any) -> Function:
+    run = capture(*arguments)
     return lambda n: run(n - 1 if n > 25 else n)
 
 

@@ -6,6 +6,7 @@ by s. The learning rate of SGD, epsilon of Adam and tolerances depend on the siz
 rescaled by s.
 """
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
-from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import (
     look_up,
     positive_integer,
@@ -112,7 +112,7 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
     Raises InputError: the outputs or the activation of the last layer do not fit the goal.
     """
     if given.layers is not None:
-        layers = [layer_from_config(type(layer), layer.config()) for layer in given.layers]
+        layers = [copy(layer) for layer in given.layers]
     else:
         sizes = given.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
