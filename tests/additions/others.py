@@ -84,9 +84,12 @@ def test_epoch_counter():
 
 OPTION = [
     Addition(
-        "dnn/commands/train.py",
+        "dnn/commands/train_options.py",
         '    add("--remark", default="", metavar="TEXT", help="kept in config.json")\n',
-        before='    add("--limit", type=int, metavar="N", help="train on the first N images only")\n',
+        before='    add("--limit", type=int, metavar="N"',
+    ),
+    Addition(
+        "dnn/commands/train_options.py", '    "remark": _OF_THE_RUN,\n', before='    "worker_timeout": _OF'
     ),
     Addition("tests/scripts/test_options.py", '"remark": "", ', before='"hidden": [500, 500], "activation"'),
     Addition(
