@@ -4,8 +4,8 @@ from additions.addition import Addition, document_part
 
 KERNEL = [
     Addition(
-        "backends/numba/softsign.py",
-        '''"""softsign in one pass."""
+        "backends/numba/log_sigmoid.py",
+        '''"""log(sigmoid(z)) in one pass."""
 
 import numpy as np
 
@@ -14,25 +14,24 @@ from backends.numpy.kernels import NumpyKernels
 
 
 @jit_cached
-def _softsign(z, y):
+def _log_sigmoid(z, y):
     for place in np.ndindex(z.shape):
-        a = abs(z[place])
-        y[place] = np.sign(z[place]) if a == np.inf else z[place] / (1 + a)
+        y[place] = np.minimum(z[place], 0.0) - np.log1p(np.exp(-abs(z[place])))
 
 
 class NumbaActivations(NumpyKernels):
     """Activations as compiled loops."""
 
     def activation(self, name, z, y):
-        if name == "softsign":
-            _softsign(z, y)
+        if name == "log_sigmoid":
+            _log_sigmoid(z, y)
         else:
             super().activation(name, z, y)
 ''',
     ),
     Addition(
         "backends/numba/kernels.py",
-        "from backends.numba.softsign import NumbaActivations\n",
+        "from backends.numba.log_sigmoid import NumbaActivations\n",
         before="from backends.numpy.kernels",
     ),
     Addition("backends/numba/kernels.py", "NumbaActivations, ", before="NumbaOptimizers, NumbaRandom, Numpy"),
@@ -85,9 +84,12 @@ def test_epoch_counter():
 
 OPTION = [
     Addition(
-        "dnn/commands/train.py",
+        "dnn/commands/train_options.py",
         '    add("--remark", default="", metavar="TEXT", help="kept in config.json")\n',
-        before='    add("--limit", type=int, metavar="N", help="train on the first N images only")\n',
+        before='    add("--limit", type=int, metavar="N"',
+    ),
+    Addition(
+        "dnn/commands/train_options.py", '    "remark": _OF_THE_RUN,\n', before='    "worker_timeout": _OF'
     ),
     Addition("tests/scripts/test_options.py", '"remark": "", ', before='"hidden": [500, 500], "activation"'),
     Addition(

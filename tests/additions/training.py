@@ -5,37 +5,33 @@ from additions.addition import Addition, document_part
 ACTIVATION = [
     Addition(
         "backends/reference/activations.py",
-        """def _softsign(xp: Any, z: Array) -> Array:
-    z = xp.clip(z, -1e30, 1e30)  # infinity / infinity would be NaN
-    return z / (1.0 + xp.abs(z))
-
-
-""",
-        before="def leaky_relu(slope",
-    ),
-    Addition(
-        "backends/reference/activations.py",
-        """    "softsign": ActivationFunction(
-        _softsign,
-        lambda xp, dy, z, y: dy * (1.0 - xp.abs(y)) ** 2,
-        from_output=True,
+        """    "log_sigmoid": ActivationFunction(
+        lambda xp, z: _negative(xp, z) - xp.log1p(xp.exp(-xp.abs(z))),
+        lambda xp, dy, z, y: dy * _sigmoid(xp, -z),
     ),
 """,
         before='    "softplus": ActivationFunction(\n',
     ),
-    Addition("dnn/interop/torch/layers.py", '\nACTIVATION_TWINS.add("softsign", ("Softsign", {}))\n'),
-    Addition("dnn/interop/onnx/activations.py", '\nACTIVATION_NODES.add("softsign", one_node("Softsign"))\n'),
-    Addition("tests/dnn/test_outsiders.py", '\nTORCH["softsign"] = torch.nn.functional.softsign\n'),
+    Addition("dnn/interop/torch/layers.py", '\nACTIVATION_TWINS.add("log_sigmoid", ("LogSigmoid", {}))\n'),
+    Addition(
+        "dnn/interop/onnx/activations.py",
+        """
+
+def log_sigmoid(write: Writer, z: Value) -> Value:
+    return write.node("Neg", write.node("Softplus", write.node("Neg", z)))
+
+
+ACTIVATION_NODES.add("log_sigmoid", log_sigmoid)
+""",
+    ),
+    Addition("tests/dnn/test_outsiders.py", '\nTORCH["log_sigmoid"] = torch.nn.functional.logsigmoid\n'),
     Addition(
         "tests/backends/test_extremes.py",
         """
-EXACT["softsign"] = (
-    lambda z: float(np.sign(z)) if isinf(z) else z / (1 + abs(z)),
-    lambda z: (1 + abs(z)) ** -2.0 if abs(z) < 1e100 else 0.0,
-)
+EXACT["log_sigmoid"] = lambda z: min(z, 0.0) - log1p(exp(-abs(z))), lambda z: sigmoid(-z)
 """,
     ),
-    *document_part("The activation softsign."),
+    *document_part("The activation log_sigmoid."),
 ]
 
 LOSS = [

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command_lines import run_here
-from helpers import NUMPY, build_network, input_error
+from helpers import NUMPY, assert_listed, build_network, input_error
 
 from dnn import SGD, Dense, LinearDecay
 from dnn.commands import train, train_options
@@ -143,7 +143,8 @@ def test_is_option_value(name, default, fitting, others, parse_words):
 
 
 def test_the_table_has_every_option(parse_words):
-    assert set(train_options.OPTIONS) == set(parse_words().defaults)
+    where = "OPTIONS in dnn/commands/train_options.py"
+    assert_listed(where, train_options.OPTIONS, parse_words().defaults)
 
 
 @pytest.fixture
