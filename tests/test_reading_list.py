@@ -55,7 +55,6 @@ NEED_NOT_BE_OPENED = {
     "dnn.training.planning": "updates as data, for backends with faster planned updates",
     "dnn.training.state": "saving",
     "dnn.training.totals": "sums of losses and metrics",
-    "dnn.training.blocks": "batches that are cut into blocks",
     "dnn.training.stream": "batches from an iterable",
     "dnn.validation.": "rejects invalid input",
     "dnn.distributed.": "processes that share a batch",

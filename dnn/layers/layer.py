@@ -55,7 +55,7 @@ class Layer(Settings, ModelPart, ABC):
 
     def __init__(self, name: str | None = None, trainable: bool = True) -> None:
         """Initialise a subclass that has an ``__init__``; for other subclasses both are keyword arguments."""
-        self.name = name or ""
+        self.name = "" if name is None else name
         self.trainable = trainable
         self.__post_init__()
 

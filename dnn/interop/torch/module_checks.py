@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 Named = tuple[str, "torch.nn.Module"]
-REWRITE = "write its forward as an nn.Sequential, activations too, and x + f(x) in it as dnn.interop.torch.Residual(f)"
+REWRITE = (
+    "write its forward as an nn.Sequential, activations too, "
+    "and x + f(x) in it as dnn.interop.torch.Residual(f)"
+)
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
 
