@@ -71,8 +71,3 @@ class Plan:
     unroll: int = 25
     label_smoothing: float = 0.0
     forms: set[str] = field(default_factory=set)
-
-    @property
-    def n_slots(self) -> int:
-        """Number of the optimizer's slots."""
-        return len(self.vectors) - 2

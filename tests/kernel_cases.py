@@ -217,9 +217,10 @@ def cases(name, num):
     function get the cases of their kind.
     """
     names = parameters(name)
-    if names[0] in ("name", "activation"):
-        return activation_kernel_cases(name, num)
-    if generator := find_generator(name):
+    generator = {**vars(layer_cases), **globals()}.get(f"{name}_cases")
+    if generator and names[0] in ("name", "activation"):
+        return activation_kernel_cases(generator, names[0], num)
+    if generator:
         return generator(num)
     if names == STEP and variants_of(name):
         return optimizer_cases(num, name)
@@ -231,15 +232,9 @@ def cases(name, num):
     )
 
 
-def find_generator(name):
-    """Return the function ``NAME_cases``; None if there is none."""
-    return globals().get(f"{name}_cases") or vars(layer_cases).get(f"{name}_cases")
-
-
-def activation_kernel_cases(name, num):
-    """Yield the kernel's cases for each activation that it supports."""
-    argument = parameters(name)[0]
+def activation_kernel_cases(generator, argument, num):
+    """Yield the cases of each activation that the kernel supports."""
     for activation, f in ACTIVATIONS.items():
         if argument == "name" or f.from_output:
-            for case in find_generator(name)(num.again(), activation):
+            for case in generator(num.again(), activation):
                 yield {argument: activation, **case}

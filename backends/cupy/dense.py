@@ -16,20 +16,17 @@ class CupyDense(Kernels):
 
     def activation(self, name: str, z: Array, y: Array) -> None:
         if name not in FUSED_ACTIVATIONS:
-            super().activation(name, z, y)
-            return
+            return super().activation(name, z, y)
         compilation.elementwise("activation")(FUSED_ACTIVATIONS.index(name), z, y)
 
     def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
         if name not in FUSED_ACTIVATIONS:
-            super().activation_backward(name, dy, z, y, dz)
-            return
+            return super().activation_backward(name, dy, z, y, dz)
         compilation.elementwise("activation_backward")(FUSED_ACTIVATIONS.index(name), dy, y, dz)
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         if activation not in FUSED_ACTIVATIONS:
-            super().dense(activation, x, W, b, y)
-            return
+            return super().dense(activation, x, W, b, y)
         self.xp.matmul(x, W, out=y)
         compilation.elementwise("bias_activation")(FUSED_ACTIVATIONS.index(activation), b, y)
 
@@ -47,8 +44,7 @@ class CupyDense(Kernels):
 
     def softmax_cross_entropy(self, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
         if targets.ndim == 2 or not all(a.flags.c_contiguous for a in (losses, dlogits)):
-            super().softmax_cross_entropy(logits, targets, losses, dlogits)
-            return
+            return super().softmax_cross_entropy(logits, targets, losses, dlogits)
         batch = logits.shape[0]
         if batch == 0:  # CUDA rejects an empty grid
             return

@@ -16,13 +16,13 @@ def adam_kind(settings: Numbers) -> str:
 
 def plan_kind(plan: Plan, kernels: Kernels) -> str:
     """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``; "" if it has none."""
+    if len(plan.vectors) > 4:
+        return ""  # AMSGrad or centered RMSprop
     kinds: dict[OptimizerStep, str] = {
-        kernels.sgd: "sgd",
-        kernels.adagrad: "adagrad",
-        kernels.rmsprop: "rmsprop",
+        kernels.sgd: "sgd", kernels.adagrad: "adagrad", kernels.rmsprop: "rmsprop",
         kernels.adam: adam_kind(plan.settings),
-    }
-    return kinds.get(plan.optimizer, "") if plan.n_slots <= 2 else ""
+    }  # fmt: skip
+    return kinds.get(plan.optimizer, "")
 
 
 def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[float]:
@@ -53,14 +53,12 @@ class CupyOptimizers(Kernels):
 
     def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().rmsprop(p, g, slots, control, settings)
-            return
+            return super().rmsprop(p, g, slots, control, settings)
         self._step("rmsprop", p, g, slots, control, settings)
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().adam(p, g, slots, control, settings)
-            return
+            return super().adam(p, g, slots, control, settings)
         self._step(adam_kind(settings), p, g, slots, control, settings)
 
     def _step(self, kind: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:

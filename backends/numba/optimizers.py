@@ -19,8 +19,7 @@ class NumbaOptimizers(NumpyKernels):
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().adam(p, g, slots, control, settings)
-            return
+            return super().adam(p, g, slots, control, settings)
         (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
         factor = 1.0 - control[RATE][0] * decay[0] if decay else p.dtype.type(1)  # AdamW multiplies p by it
         rate, floor = advance_adam(control, beta1, beta2, epsilon)

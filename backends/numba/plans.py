@@ -27,7 +27,7 @@ def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
     if (
         pool is None
         or plan.optimizer != kernels.adam
-        or plan.n_slots != 2
+        or len(plan.vectors) != 4  # AMSGrad has a third slot
         or plan.order.shape[1] > MAX_BATCH_SIZE
         or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
         or not all(_is_contiguous(np.float32, array) for array in weights)

@@ -112,8 +112,7 @@ class ReproducibleOptimizers(Kernels):
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2 or len(settings) > 3:
-            super().adam(p, g, slots, control, settings)
-            return
+            return super().adam(p, g, slots, control, settings)
         m, v = slots
         beta1, beta2, epsilon = settings
         advance_adam_control(control, beta1, beta2)

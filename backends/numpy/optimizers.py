@@ -82,8 +82,7 @@ class NumpyOptimizers(Kernels):
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().adam(p, g, slots, control, settings)
-            return
+            return super().adam(p, g, slots, control, settings)
         (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
         factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
         rate, floor = advance_adam(control, beta1, beta2, epsilon)
@@ -112,8 +111,7 @@ class NumpyOptimizers(Kernels):
 
     def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().rmsprop(p, g, slots, control, settings)
-            return
+            return super().rmsprop(p, g, slots, control, settings)
         v, velocity = slots
         decay, epsilon, momentum = settings
         control[UPDATES] += 1.0

@@ -64,8 +64,7 @@ class TorchDense(Kernels):
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         if activation not in FUSED_ACTIVATIONS:
-            super().dense(activation, x, W, b, y)
-            return
+            return super().dense(activation, x, W, b, y)
         torch.addmm(b, x, W, out=y)
         self.activation(activation, y, y)
 
@@ -73,8 +72,7 @@ class TorchDense(Kernels):
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
     ) -> None:
         if activation not in FUSED_ACTIVATIONS:
-            super().dense_backward(activation, dy, x, y, W, dz, gradients)
-            return
+            return super().dense_backward(activation, dy, x, y, W, dz, gradients)
         dW, db, dx = gradients
         self.activation_backward(activation, dy, y, y, dz)
         torch.mm(x.T, dz, out=dW)

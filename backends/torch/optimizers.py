@@ -41,8 +41,7 @@ class TorchOptimizers(Kernels):
 
     def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            super().rmsprop(p, g, slots, control, settings)
-            return
+            return super().rmsprop(p, g, slots, control, settings)
         v, velocity = slots
         decay, epsilon, momentum = settings
         control[UPDATES].add_(1.0)
@@ -64,8 +63,7 @@ class FusedAdam(TorchOptimizers):
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         fused_step = getattr(torch, "_fused_adam_" if len(settings) == 3 else "_fused_adamw_", None)
         if fused_step is None or p.dtype not in self.fused_dtypes:
-            super().adam(p, g, slots, control, settings)
-            return
+            return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
         advance_adam_control(control, beta1, beta2)
         m, v, *largest = ([slot] for slot in slots)

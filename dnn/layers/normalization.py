@@ -3,20 +3,17 @@
 Each pixel of images (H, W, C) is a row of C numbers. x^ is x normalised to mean 0 and variance 1.
 """
 
-from collections.abc import Callable
 from dataclasses import field
 from math import prod
 
 import numpy as np
 
 from backends import Array, Backend
-from backends.reference.signatures import Arrays
+from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import NotNegative, Share
-
-NormalizationBackward = Callable[[Array, Array, Arrays, Array, Arrays], None]
 
 
 class Normalization(Layer):
@@ -40,7 +37,7 @@ class Normalization(Layer):
         """Return x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
 
-    def _back(self, kernel: NormalizationBackward, dy: Array) -> Array | None:
+    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)

@@ -11,6 +11,7 @@ from dnn.agreement.mutants.mutant import (
     Mutant,
     edit_after,
     edit_argument,
+    edit_arguments,
     restore_view,
     wrap_call,
 )
@@ -33,22 +34,15 @@ PRODUCT_KERNELS = "dense,conv2d,dense_backward,conv2d_backward"
 def round_products(round_factor: Function) -> tuple[Change, ...]:
     """Round every factor of every product with ``round_factor``."""
 
-    def forward(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
-        kernel(activation, round_factor(x), round_factor(W), *rest)
-
     def backward(
         kernel: Function, activation: str, dy: Array, x: Array, y: Array, W: Array, *rest: Any
     ) -> None:
         dy[...] = round_factor(dy)  # in place, since dz may be the same array as dy
         kernel(activation, dy, round_factor(x), y, round_factor(W), *rest)
 
-    def conv(kernel: Function, x: Array, W: Array, *rest: Any) -> None:
-        kernel(round_factor(x), round_factor(W), *rest)
-
-    def conv_backward(kernel: Function, dz: Array, x: Array, W: Array, *rest: Any) -> None:
-        kernel(round_factor(dz), round_factor(x), round_factor(W), *rest)
-
-    return wrap_call(forward), wrap_call(conv), wrap_call(backward), wrap_call(conv_backward)
+    forward = edit_arguments(round_factor, 1, 2)
+    conv = edit_arguments(round_factor, 0, 1)
+    return forward, conv, wrap_call(backward), edit_arguments(round_factor, 0, 1, 2)
 
 
 def flip_kernel(W: Array) -> Array:

@@ -84,13 +84,18 @@ def wrap_call(wrong: Function) -> Change:
     return change
 
 
-def edit_argument(position: int, edit: Function) -> Change:
-    """Call the right function with ``edit(argument)`` in place of the argument at this position."""
+def edit_arguments(edit: Function, *positions: int) -> Change:
+    """Call the right function with ``edit(argument)`` in place of the arguments at these positions."""
 
     def wrong(right: Function, *arguments: Any, **options: Any) -> Any:
-        return right(*arguments[:position], edit(arguments[position]), *arguments[position + 1 :], **options)
+        return right(*(edit(a) if i in positions else a for i, a in enumerate(arguments)), **options)
 
     return wrap_call(wrong)
+
+
+def edit_argument(position: int, edit: Function) -> Change:
+    """Call the right function with ``edit(argument)`` in place of the argument at this position."""
+    return edit_arguments(edit, position)
 
 
 def edit_after(edit: Function) -> Change:

@@ -81,7 +81,6 @@ OTHERS = {
     "many classes": {"layers": make_plan(129).layers},
     "large products, which cuBLAS does faster": {"layers": of_size(2**20, 65).layers},
     "no hidden layer": {"layers": make_plan().layers[1:]},
-    "another function": {"optimizer": "penalty"},
     "AMSGrad": {"optimizer": "adam", "vectors": make_plan().vectors[:1] * 5},
     "smoothed labels": {"label_smoothing": 0.1},
     "another activation": {"layers": make_plan(activation="gelu").layers},

@@ -96,12 +96,6 @@ def test_clipping_comes_before_the_step(backend, clip):
         np.testing.assert_array_equal(moves[1], np.clip(moves[0], np.float32(-0.01), np.float32(0.01)))
 
 
-def test_clips_says_whether_gradients_are_clipped():
-    assert not Adam().clips
-    assert Adam(clip_norm=1.0).clips
-    assert Adam(clip_value=1.0).clips
-
-
 def test_an_optimizer_without_bind_says_so():
     class Unfinished(Optimizer):
         name = "unfinished"
