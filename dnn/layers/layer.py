@@ -53,9 +53,9 @@ class Layer(Settings, ModelPart, ABC):
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
 
-    def __init__(self, name: str | None = None, trainable: bool = True) -> None:
+    def __init__(self, name: str = "", trainable: bool = True) -> None:
         """Initialise a subclass that has an ``__init__``; for other subclasses both are keyword arguments."""
-        self.name = "" if name is None else name
+        self.name = name
         self.trainable = trainable
         self.__post_init__()
 
