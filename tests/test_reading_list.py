@@ -1,4 +1,4 @@
-"""docs/architecture.md: its lists of files, its diagram and its lists of modules are those of the code."""
+"""docs/architecture.md: its lists of files and of modules are those of the code."""
 
 from __future__ import annotations
 
@@ -86,29 +86,15 @@ def modules_of(package):
     return {path.stem for path in paths} - {"__init__"}
 
 
-def boxes_of(package):
-    """Return the names in each box of the diagram, the highest box first."""
-    part = PAGE.split(f'["{package}: ')[1].split("\n    end\n")[0]
-    labels = dict(re.findall(r'(\w+)\["([\w, ]+)[^"]*"\]', part))
-    nodes = dict.fromkeys(re.findall(r"\w+(?=(?:\[[^\]]*\])? -->)|(?<=--> )\w+", part))
-    return [set(labels.get(node, node).split(", ")) for node in nodes]
-
-
 def listed_in(package):
     """Return the modules that head the lines of the package's list."""
     lines = re.findall("^- (.*?): ", PAGE.split(f"\n## {package}\n")[1].split("\n## ")[0], re.MULTILINE)
     return [name.removesuffix(".py").rstrip("/") for line in lines for name in re.findall("`(.*?)`", line)]
 
 
-def test_the_diagram_is_the_order_that_import_linter_checks():
-    assert [{"__main__"}, *boxes_of("dnn")] == RANKS
-    assert set().union(*RANKS) == modules_of("dnn")
-    assert set().union(*boxes_of("backends")) <= modules_of("backends")
-
-
 def test_the_lists_name_every_module():
     listed = listed_in("dnn")
-    assert sorted(listed) == sorted(modules_of("dnn"))
+    assert sorted(listed) == sorted(set().union(*RANKS)) == sorted(modules_of("dnn"))
     heights = [next(height for height, rank in enumerate(RANKS) if name in rank) for name in listed]
     assert heights == sorted(heights, reverse=True), "the list goes from the lowest to the highest"
     assert {*listed_in("backends"), "strict"} == modules_of("backends")
