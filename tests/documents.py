@@ -13,8 +13,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide"]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
-NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-"""A test named in a document: its file and its function."""
 
 
 class Block(NamedTuple):
@@ -61,10 +59,8 @@ SCRIPT_LINES = [c.removeprefix("python scripts/") for c in commands() if c.start
 OTHER_LINES = [c for c in commands() if not c.startswith("python scripts/")]
 
 
-def reading_list() -> list[str]:
-    """Return the files of the reading list in docs/architecture.md, in order."""
+def listed_files(heading: str) -> list[str]:
+    """Return the files of the numbered list in a section of docs/architecture.md, in order."""
     page = ROOT / "docs" / "architecture.md"
-    section = page.read_text(encoding="utf-8").split("## Read it in an evening\n")[1].split("\n## ")[0]
-    links = re.findall(r"^\d+\. \[([\w/.-]+)\]\(([\w/.-]+)\): ", section, re.MULTILINE)
-    assert all((page.parent / target).resolve() == ROOT / name for name, target in links)
-    return [name for name, _ in links]
+    section = page.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\d+\. [\[`]([\w/.-]+)", section, re.MULTILINE)

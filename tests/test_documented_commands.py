@@ -111,7 +111,8 @@ def source_of(script):
     """Return the text of a script, its command, and the modules that declare shared options."""
     commands = ROOT / "dnn" / "commands"
     shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
-    files = ROOT / script, commands / Path(script).name, *shared
+    own = commands / Path(script).name, commands / f"{Path(script).stem}_options.py"
+    files = ROOT / script, *own, *shared
     return "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
 
 

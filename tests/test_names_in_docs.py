@@ -69,6 +69,12 @@ def test_modules_and_names_exist(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+def test_named_tests_exist(document):
+    for file, function in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text(encoding="utf-8")):
+        assert f"\ndef {function}(" in (ROOT / file).read_text(encoding="utf-8"), function
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_lines_are_short(document):
     """Under 120 characters, except tables, diagrams and Chinese, where a line break would be a space."""
     text = re.sub(r"^```mermaid\n.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)

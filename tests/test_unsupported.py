@@ -1,15 +1,13 @@
-"""Tests for rows of docs/guide/expectations.md that no other file covers.
+"""Features that docs/guide/parts.md calls unsupported: the error, and what the page recommends instead.
 
-The test of a row that says "no" fails as soon as the feature exists, so that the row is updated. It also does
-what the row recommends instead.
+The test of a feature fails as soon as the feature exists, so that the page is updated.
 """
 
 import re
 
 import numpy as np
 import pytest
-from documents import NAMED_TEST, ROOT
-from helpers import build_network, input_error, same_bits, small_data, small_model, weights
+from helpers import build_network, input_error, small_data, small_model
 from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import OneHotEncoder
 
@@ -19,41 +17,6 @@ from backends import BackendUnavailable, get_backend
 from dnn import Dense, Layer
 from dnn.layers import LAYERS
 from dnn.metrics import METRICS
-
-PAGE = ROOT / "docs" / "guide" / "expectations.md"
-ROWS = re.findall(
-    r"^\| ([^|]+) \| (yes|no) \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE
-)
-
-
-def test_each_row_names_tests():
-    """Each "no" names a test of this file, and each test of this file is named. Other files prove a "yes"."""
-    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    assert len(ROWS) == len([line for line in lines if not line.startswith("| expected")]) > 40
-    assert len({expected for expected, *_ in ROWS}) == len(ROWS)
-    named = {"yes": [], "no": []}
-    for expected, answer, _, tests in ROWS:
-        found = NAMED_TEST.findall(tests)
-        assert found, expected
-        named[answer] += found
-    here = [("tests/test_expectations.py", name) for name in globals() if name.startswith("test_no_")]
-    assert sorted(named["no"]) == sorted(here)
-
-
-def test_a_training_loop_of_your_own():
-    (x, y), model, wanted = small_data(), small_model(), small_model()
-    model.reserve(10, training=True)
-    for _ in range(2):
-        for start in range(0, 50, 10):
-            part = slice(start, start + 10)
-            _, _, gradient = model.loss_of(x[part], y[part], training=True)
-            model.backward(gradient)
-            model.update()
-    wanted.fit(x, y, batch_size=10, epochs=2, shuffle=False)
-    assert same_bits(weights(model), weights(wanted))
-
-
-# ----- what is not here
 
 
 def test_no_layer_is_shared():
@@ -130,10 +93,3 @@ def test_no_confusion_matrix():
     model.fit(x, y, batch_size=10, epochs=20)
     counts = confusion_matrix(y, model.predict(x).argmax(axis=1))
     assert counts.trace() / counts.sum() == pytest.approx(model.evaluate(x, y).accuracy)
-
-
-def test_no_results_from_a_gpu():
-    """docs/gpu.md and README.md say that there is no measurement yet."""
-    page, readme = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/gpu.md", "README.md"))
-    assert "**Nothing on this page has run on a GPU yet**" in page
-    assert "not run on a GPU yet" in " ".join(readme.split())
