@@ -115,13 +115,21 @@ class Network(Copyable, KerasNames):
     def set_goal(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
     ) -> None:
-        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names."""
+        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names.
+
+        Raises InputError: called during training, or the loss does not fit the network.
+        """
+        if self._lock.locked():
+            raise InputError("compile was called during training, expected a call after fit has returned")
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
-        changes = self._with_state(optimizer)
+        state = OptimizerState(optimizer, self.parameters, self.backend)
         self._take_activation(loss)
         self._loss_kernel = loss.bind(self.backend)
-        vars(self).update(changes, loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None)
+        vars(self).update(
+            loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None,
+            optimizer=optimizer, optimizer_state=state,
+        )  # fmt: skip
 
     def _take_activation(self, loss: Loss | None) -> None:
         """Take over the last layer's activation; before the loss it is applied unless the loss contains it.
@@ -137,16 +145,6 @@ class Network(Copyable, KerasNames):
             raise InputError(got, "a last layer that returns logits", why)
         self._activation = last.activation if is_left_out else "linear"
         self._activates = self._activation != "linear" and not contained
-
-    def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Use this optimizer from now on, with a new state. Raises InputError: called during training."""
-        vars(self).update(self._with_state(optimizer))
-
-    def _with_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        if self._lock.locked():
-            raise InputError("compile was called during training, expected a call after fit has returned")
-        state = OptimizerState(optimizer, self.parameters, self.backend)
-        return {"optimizer": optimizer, "optimizer_state": state}
 
     @property
     def goal(self) -> Loss:

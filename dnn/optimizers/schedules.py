@@ -7,7 +7,7 @@ A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` update
 """
 
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from dataclasses import field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -204,15 +204,3 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     given: dict[str, Any] = usual | dict.fromkeys(_RATE_FIELDS, rate)
     return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
-
-
-def scale_rate(rate: float | Schedule, factor: float) -> float | Schedule:
-    """Return the rate or schedule multiplied by ``factor``.
-
-    >>> scale_rate(LinearDecay(0.5, steps=4), 0.5).initial
-    0.25
-    """
-    if not isinstance(rate, Schedule):
-        return rate * factor
-    rates = [f.name for f in fields(rate) if f.name in (*_RATE_FIELDS, "final")]
-    return replace(rate, **{name: getattr(rate, name) * factor for name in rates})

@@ -9,7 +9,7 @@ import torch
 from helpers import input_error, small_data, small_model
 
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
-from dnn.optimizers.schedules import SCHEDULES, over_training, scale_rate
+from dnn.optimizers.schedules import SCHEDULES, over_training
 
 lr = torch.optim.lr_scheduler
 N = 20
@@ -136,13 +136,6 @@ def test_over_training_reaches_its_end_with_the_last_update(name, warmup):
     last = table[min(99, len(table) - 1)]  # the rate of update 100
     expected = {"constant": 0.5, "step": 0.005, "linear": 0.5 / (100 - warmup)}.get(name, 0.0)
     assert last == pytest.approx(expected, abs=2e-4)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_a_scaled_schedule_has_scaled_rates(case):
-    schedule = replace(CASES[case][0], warmup=2)
-    np.testing.assert_allclose(scale_rate(schedule, 0.25).rates(), 0.25 * schedule.rates(), rtol=1e-12)
-    assert scale_rate(0.4, 0.25) == 0.1
 
 
 def test_rejects_a_warmup_as_long_as_the_training():
