@@ -121,11 +121,10 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
             control = np.asarray([(0.25, 0.5, 2.0**-9)[i % 3], *biases, done])
             repeat = 1 if n == 999 else 2 if i else UNSEEN_UPDATES
-            centered = "mean" in one.slot_names
             variant = "".join(f"{setting}, " for setting in one.variants if getattr(one, setting))
             what = f"{variant}{n} numbers, {repeat} updates after {done}, settings {settings}"
             arguments = draw(n) * (1.0, 2.0**-10)[i // 2 % 2], g, slots, control, settings
-            condition = 2.0 if centered else 1.0  # v - mean^2 may be a tenth of v
+            condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
             terms = 1 if i else inf
             yield Call(one.name, what, arguments, terms, 0.0, condition, optimizer=one, repeat=repeat)
     w, g = draw(2, 25001)

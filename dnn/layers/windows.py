@@ -198,12 +198,13 @@ class Convolution(Windows, Affine):
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         kernels = self.backend.kernels
+        images = self.images(x)
         z = self.images(buffers.z)
-        reads = self.images(x), self._W, self._b, self.steps, self.borders
+        geometry = self.steps, self.borders
         if self._is_plain:
-            kernels.conv2d(*reads, z)
+            kernels.conv2d(images, self._W, self._b, *geometry, z)
         else:
-            kernels.grouped_conv2d(*reads, self.spacing, z)
+            kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -213,11 +214,12 @@ class Convolution(Windows, Affine):
         dx = None if buffers.dx is None else self.images(buffers.dx)
         gradients = self._dW, self._db, dx
         kernels = self.backend.kernels
-        reads = self.images(dy), self.images(buffers.x), self._W, self.steps, self.borders
+        arrays = self.images(dy), self.images(buffers.x), self._W
+        geometry = self.steps, self.borders
         if self._is_plain:
-            kernels.conv2d_backward(*reads, gradients)
+            kernels.conv2d_backward(*arrays, *geometry, gradients)
         else:
-            kernels.grouped_conv2d_backward(*reads, self.spacing, gradients)
+            kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
         return buffers.dx
 
 
