@@ -109,7 +109,7 @@ class Layer(Settings, ModelPart, ABC):
         """
         self.require_unused()
         self.complete("name", name)
-        if "input_shape" not in vars(self):
+        if not {"input_shape", "output_shape"} <= vars(self).keys():  # a container has set them
             self.set_shape(input_shape)
         self.backend = backend
         self._first = first
