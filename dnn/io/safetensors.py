@@ -7,7 +7,7 @@ which the format does not. A checkpoint, the file of a model, contains named wei
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +35,33 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     return value
 
 
-def write(
-    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
-) -> None:
-    """Write a file atomically.
+def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """Return the content of a file.
 
     Args:
-        path: of the file.
         key: kind of file, the key of the only metadata entry; safetensors writes several entries in no fixed
             order.
         version: of the format.
         about: JSON values to store.
         arrays: by name.
-    Raises OSError: it cannot be written; no temporary file remains.
     """
     from safetensors.numpy import save
 
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
     ordered = {name: _file_layout(array) for name, array in arrays.items()}
-    write_atomically(path, save(ordered, {key: json.dumps(facts)}))
+    return save(ordered, {key: json.dumps(facts)})
+
+
+def write(
+    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray],
+    check: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Write a file atomically; ``check`` as in ``write_atomically``.
+
+    Raises OSError: it cannot be written; no temporary file remains.
+    """
+    write_atomically(path, encode(key, version, about, arrays), check)
 
 
 def read(

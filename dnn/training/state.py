@@ -52,8 +52,12 @@ class TrainingState:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no array contains NaN or infinity."""
-        return all(np.all(np.isfinite(array)) for array in self.arrays.values())
+        """Whether no array contains NaN or infinity, except those of callbacks, which may be a best value."""
+        return all(
+            np.all(np.isfinite(array))
+            for name, array in self.arrays.items()
+            if not name.startswith(CALLBACK_PREFIX)
+        )
 
 
 def fingerprint(backend: Backend, *arrays: Array) -> str:
