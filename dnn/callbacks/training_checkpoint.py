@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,13 @@ def state_files(folder: Path) -> list[Path]:
 def best_epoch(history: dict[str, list[float]]) -> int | None:
     """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last."""
     losses = history.get("val_loss") or history.get("loss") or []
-    return 1 + int(np.lexsort((losses, np.isnan(losses)))[0]) if losses else None
+    if not losses:
+        return None
+    return 1 + losses.index(min((loss for loss in losses if not isnan(loss)), default=losses[0]))
 
 
 def write_state(state: TrainingState, path: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Write a state atomically; ``check`` as in ``write_atomically``. Raises OSError: it cannot be written."""
+    """Write a state atomically, with this ``check`` (``write_atomically``). Raises OSError: it cannot."""
     past = require_kind("state", state, TrainingState).history
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts}
     # As arrays, because a long history takes a long time to become text.
