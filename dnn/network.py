@@ -13,9 +13,9 @@ import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
 from backends.errors import reraise, unknown_name_error
-from dnn.copies import Copyable, training_config
+from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
-from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, encode
+from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Buffers
@@ -292,14 +292,8 @@ class Network(Copyable, KerasNames):
         return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
                 "loss_settings": settings}  # fmt: skip
 
-    def encode(self) -> bytes:
-        """Return the content of the file that ``save`` writes."""
-        facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
-                 "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
-        return encode(FORMAT, VERSION, facts, self.parameters.to_host())
-
     def save(self, path: str | Path) -> None:
         """Write weights and architecture, replacing an older file atomically. Raises CheckpointError."""
         path = require_path("path", path)
         with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
-            write_atomically(path, self.encode())
+            write_atomically(path, checkpoint_content(self))

@@ -27,6 +27,7 @@ from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.commands.command_line import as_json
+from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
 from dnn.io.atomic_files import append, unfinished_files, write_atomically
 from dnn.io.folder_lock import FolderLock
@@ -215,7 +216,7 @@ class RunFolder(Callback):
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
         with _report_write_errors(self.path):
-            self._write(MODEL_FILE, model.encode())
+            self._write(MODEL_FILE, checkpoint_content(model))
             if METRICS_FILE in self._texts:
                 self._write(METRICS_FILE, self._texts[METRICS_FILE])
 

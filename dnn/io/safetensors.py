@@ -19,6 +19,7 @@ from dnn.io.atomic_files import write_atomically
 
 FORMAT = "array-api-dnn"  # of checkpoints
 VERSION = 1
+RELEASE = "0.1.0"  # the first one that reads the current version of each kind of file
 
 
 def _file_layout(array: np.ndarray) -> np.ndarray:
@@ -97,10 +98,17 @@ def read(
         if not isinstance(about, dict):
             raise TypeError("it is not a JSON object")
     if found != version:
-        raise error_type(f"{what} {path} has version {shorten(repr(found))}, this release reads {version}")
+        got = f"{what} {path} has version {shorten(repr(found))}, this release reads {version}"
+        raise error_type(got, cure=cure_for_version(found, version))
     if _checksum(text, arrays) != expected:
         raise error_type(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays
+
+
+def cure_for_version(found: object, version: int) -> str:
+    """Return which version of this package reads a file that has another number than ``version``."""
+    is_older = isinstance(found, int) and found < version
+    return f"a version of array-api-dnn from {'before' if is_older else 'after'} {RELEASE} reads it"
 
 
 class CheckpointError(InputError):

@@ -73,7 +73,7 @@ class Batches:
     @property
     def data_fingerprint(self) -> str:
         """Digest of all examples; reading them takes a while."""
-        return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
+        return states.fingerprint(self.network.backend, *self.examples)
 
     @property
     def update_facts(self) -> dict[str, str]:
@@ -139,9 +139,16 @@ class Training:
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
-            "batch_size": b.batch_size, "shuffle": b.shuffle, "steps_per_epoch": b.steps,
+            "validation": self._validation_fingerprint, "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps,
             "blocks": b.cut.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
         }  # fmt: skip
+
+    @property
+    def _validation_fingerprint(self) -> str | None:
+        if isinstance(self.validation, Examples):
+            return states.fingerprint(self.network.backend, *self.validation)
+        return None if self.validation is None else Stream.data_fingerprint
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""

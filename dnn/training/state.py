@@ -60,10 +60,12 @@ class TrainingState:
         )
 
 
-def fingerprint(backend: Backend, *arrays: Array) -> str:
-    """Return a digest of the contents, shapes and dtypes of the training data."""
+def fingerprint(backend: Backend, *arrays: Array | None) -> str:
+    """Return a digest of the contents, shapes and dtypes of data; None is left out."""
     digest = hashlib.sha256()
     for array in arrays:
+        if array is None:
+            continue
         data = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
         digest.update(f"{data.dtype} {data.shape};".encode())
         for _, block in data.blocks() if isinstance(data, Rows) else [(..., data)]:
