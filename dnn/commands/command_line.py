@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import difflib
 import io
-import json
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from backends import BackendUnavailable, InputError
 from backends.errors import one_line, short_repr
 from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
+from dnn.io.json_text import as_json
 from dnn.io.notices import silence
 from dnn.validation.settings import look_up
 
@@ -70,12 +70,7 @@ def say(line: str) -> None:
 def write_json(path: Path | None, content: object) -> None:
     """Write a JSON file. Do nothing if ``path`` is None: --json was not given."""
     if path is not None:
-        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def as_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON text, with null in place of NaN and infinity, which JSON lacks."""
-    return json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=indent)
+        write_atomically(path, (as_json(content, indent=1) + "\n").encode())
 
 
 def parse_names(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:

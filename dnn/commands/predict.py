@@ -10,6 +10,7 @@ from backends import InputError
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
+from dnn.io.json_text import as_json
 from dnn.validation.settings import require_number
 
 
@@ -67,7 +68,7 @@ def predict(arguments: argparse.Namespace) -> int:
                 answer["sure"] = bool(row.max() >= threshold)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
-        print(command_line.as_json({**found, "images": answers}), flush=True)
+        print(as_json({**found, "images": answers}), flush=True)
     for answer in answers:
         if "reason" in answer:
             command_line.say(f"{command_line.program_name()}: error: {answer['reason']}")

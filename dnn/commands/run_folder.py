@@ -26,11 +26,11 @@ from backends import Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
-from dnn.commands.command_line import as_json
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
 from dnn.io.atomic_files import append, unfinished_files, write_atomically
 from dnn.io.folder_lock import FolderLock
+from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.io.regular_files import read_text
 from dnn.network import Network

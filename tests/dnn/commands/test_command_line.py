@@ -9,6 +9,7 @@ import pytest
 
 from backends import BackendUnavailable, InputError
 from dnn.commands import command_line, options
+from dnn.io.json_text import as_json
 
 LOG = logging.getLogger("dnn")
 
@@ -90,7 +91,7 @@ def test_write_json(tmp_path):
 
 
 def test_json_has_null_for_nonfinite_numbers():
-    text = command_line.as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
+    text = as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
     assert text == '{"a": {"b": [1.5, null, "nan", null]}}'
 
 
