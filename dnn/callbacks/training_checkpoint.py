@@ -68,9 +68,9 @@ def read_state(path: Path) -> TrainingState:
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)
-        shapes = {column.shape for column in columns.values()}
-        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
-            raise ValueError("histories are of different lengths")
+        forms = {(column.dtype.name, column.ndim, column.size) for column in columns.values()}
+        if len(forms) > 1 or any(form[:2] != ("float64", 1) for form in forms):
+            raise ValueError("histories are of different lengths, or not lists of numbers")
         state.history = {n.removeprefix(HISTORY_PREFIX): c.tolist() for n, c in columns.items()}
     return state
 
