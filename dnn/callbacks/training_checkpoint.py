@@ -50,7 +50,7 @@ def best_epoch(history: dict[str, list[float]]) -> int | None:
 def write_state(state: TrainingState, path: Path, check: Callable[[], None] = lambda: None) -> None:
     """Write a state atomically, with this ``check`` (``write_atomically``). Raises OSError: it cannot."""
     past = require_kind("state", state, TrainingState).history
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts}
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": [*past]}
     # As arrays, because a long history takes a long time to become text.
     columns = {HISTORY_PREFIX + name: np.array(values, np.float64) for name, values in past.items()}
     path = require_path("path", path)
@@ -61,17 +61,17 @@ def read_state(path: Path) -> TrainingState:
     """Read a file of ``write_state``. Raises StateError: missing, corrupt, or of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
-    columns = {name: arrays.pop(name) for name in [*arrays] if name.startswith(HISTORY_PREFIX)}
-    kinds = TypeError, ValueError, OverflowError
+    kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
-        state = TrainingState(**about, arrays=arrays)
+        columns = {name: arrays.pop(HISTORY_PREFIX + name) for name in about["history"]}
+        history = {name: column.tolist() for name, column in columns.items()}
+        state = TrainingState(**{**about, "history": history}, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)
         forms = {(column.dtype.name, column.ndim, column.size) for column in columns.values()}
         if len(forms) > 1 or any(form[:2] != ("float64", 1) for form in forms):
             raise ValueError("histories are of different lengths, or not lists of numbers")
-        state.history = {n.removeprefix(HISTORY_PREFIX): c.tolist() for n, c in columns.items()}
     return state
 
 
