@@ -47,9 +47,23 @@ def replace_torch_command(extra: str) -> str:
     return f"pip uninstall -y torch torchvision && {install_command(extra)}"
 
 
+def printable(text: object) -> str:
+    r"""Return a text with escapes in place of characters that control a terminal or are not text.
+
+    Names come from files and their authors; everything that is printed passes through this function.
+
+    >>> print(printable("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    characters = str(text)
+    if characters.isprintable():
+        return characters
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in characters)
+
+
 def one_line(message: object) -> str:
     """Return a message on one line; a very long one is cut in the middle."""
-    text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
+    text = printable(" ".join(str(message).split()))
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
@@ -59,7 +73,7 @@ def shorten(value: object, limit: int = 160) -> str:
     >>> shorten("a\nb"), shorten("x" * 9, limit=5)
     ('a b', 'xx...')
     """
-    text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

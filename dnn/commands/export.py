@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import InputError, get_backend
+from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.run_folder import load_run
 from dnn.io.json_text import as_json
@@ -54,7 +55,7 @@ def export(arguments: argparse.Namespace) -> None:
         }  # fmt: skip
         print(as_json(written))
         return
-    print(f"{file}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
+    print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 
 def main() -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from backends import InputError
+from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
@@ -75,7 +76,7 @@ def predict(arguments: argparse.Namespace) -> int:
         elif not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
-            print(line, flush=True)
+            print(printable(line), flush=True)
     return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
 
 

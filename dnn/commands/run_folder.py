@@ -28,7 +28,7 @@ from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
-from dnn.io.atomic_files import append, unfinished_files, write_atomically
+from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
 from dnn.io.folder_lock import FolderLock
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
@@ -71,7 +71,7 @@ def make_unique_folder(parent: Path, ending: str) -> Path:
     """
     path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
     with _report_write_errors(path):
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         for number in itertools.count(2):
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
@@ -106,6 +106,7 @@ class RunFolder(Callback):
         self._lock: FolderLock | None = None
         with _report_write_errors(self.path):
             if not resume:
+                require_short(path)
                 self._require_free()
                 return
             self.prepare()
@@ -147,7 +148,7 @@ class RunFolder(Callback):
         has_vanished = self._lock is not None
         if has_vanished:
             self._require_free()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         with tempfile.TemporaryFile(dir=self.path):
             pass
         got = f"run folder {self.path} is in use by another training"

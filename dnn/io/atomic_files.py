@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+MAX_PARTS = 200  # of the path of a folder to create
 _UNFINISHED = ".unfinished"
 
 
@@ -46,6 +47,18 @@ def write_atomically(
             os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents if they do not exist. Raises OSError: it cannot be created."""
+    require_short(path)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def require_short(path: Path) -> None:
+    """Raise OSError if a path has too many parts to be meant, and for mkdir, which calls itself for each."""
+    if len(path.parts) > MAX_PARTS:
+        raise OSError(errno.ENAMETOOLONG, f"its path has more than {MAX_PARTS} parts", str(path))
 
 
 def append(path: Path, size: int, content: bytes, check: Callable[[], None] = lambda: None) -> None:
