@@ -51,7 +51,8 @@ def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, n
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
     ordered = {name: _file_layout(array) for name, array in arrays.items()}
-    return save(ordered, {key: json.dumps(facts)})
+    content: bytes = save(ordered, {key: json.dumps(facts)})
+    return content
 
 
 def write(

@@ -156,7 +156,8 @@ class Training:
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
-            arrays |= {place + name: array for name, array in watcher.state_arrays().items()}
+            own = watcher.state_arrays().items()
+            arrays |= {place + name: states.host_numbers(place + name, value) for name, value in own}
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shorten
+from backends.errors import reraise, shorten
 from dnn.io.notices import warn
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
+from dnn.validation.settings import require
 
 MADE_WITH = "made_with"  # the only fact that may differ on resume; a difference is a warning
 CALLBACK_PREFIX = "callback "  # of the names of callbacks' arrays in a training state
@@ -71,6 +72,15 @@ def fingerprint(backend: Backend, *arrays: Array | None) -> str:
         for _, block in data.blocks() if isinstance(data, Rows) else [(..., data)]:
             digest.update(block.data)
     return digest.hexdigest()
+
+
+def host_numbers(name: str, value: Any) -> np.ndarray:
+    """Return a copy of an array of a callback. Raises InputError: a file cannot hold it."""
+    with reraise(ValueError, f"array {name!r} of state_arrays is not one array"):
+        array = np.array(value)
+    fits = array.dtype.kind in "biuf" and array.itemsize <= 8
+    require(fits, f"array {name!r} of state_arrays", value, "an array of numbers")
+    return array
 
 
 def backend_facts(backend: Backend) -> dict[str, Any]:

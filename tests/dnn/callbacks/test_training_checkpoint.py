@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import input_error, small_data, small_model
 
+from dnn import Callback
 from dnn.callbacks import training_checkpoint
 from dnn.callbacks.training_checkpoint import (
     FORMAT,
@@ -102,6 +103,24 @@ def test_only_finite_states_are_written_counted_and_removed(tmp_path, caplog):
     assert [path.name[10] for path in state_files(tmp_path)] == ["1", "5"]
     with input_error("has state-00005-0000000.safetensors of another training"):
         TrainingCheckpoint(tmp_path).save(state(7, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(0.5, 0.5), (np.inf, np.inf), ([1, 2], [1, 2]), ("text", None), (1j, None), ([[1], [2, 3]], None)],
+)
+def test_numbers_of_callbacks_are_saved_and_others_rejected(tmp_path, value, kept):
+    class Mine(Callback):
+        def state_arrays(self):
+            return {"best": value}
+
+    watchers = [Mine(), TrainingCheckpoint(tmp_path)]
+    if kept is None:
+        with input_error("array 'callback Mine 0 best' of state_arrays is"):
+            small_model().fit(*small_data(), callbacks=watchers)
+    else:
+        small_model().fit(*small_data(), callbacks=watchers)
+        assert latest_state(tmp_path).arrays["callback Mine 0 best"].tolist() == kept
 
 
 @pytest.mark.parametrize("epochs", [1, 5])
