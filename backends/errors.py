@@ -1,8 +1,13 @@
 """Exceptions for wrong input and for backends that cannot run here; helpers for their messages."""
 
 import difflib
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+NO_MEMORY = re.compile("failed to map segment|[Cc]annot allocate memory")  # in messages of loaders
+MEMORY_CURE = "it needs more memory than this process may have"
 
 
 class InputError(ValueError):
@@ -47,9 +52,23 @@ def replace_torch_command(extra: str) -> str:
     return f"pip uninstall -y torch torchvision && {install_command(extra)}"
 
 
+def printable(text: object) -> str:
+    r"""Return a text with escapes in place of characters that control a terminal or are not text.
+
+    Names come from files and their authors; everything that is printed passes through this function.
+
+    >>> print(printable("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    characters = str(text)
+    if characters.isprintable():
+        return characters
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in characters)
+
+
 def one_line(message: object) -> str:
     """Return a message on one line; a very long one is cut in the middle."""
-    text = " ".join(str(message).split()).encode("utf-8", "backslashreplace").decode()
+    text = printable(" ".join(str(message).split()))
     return text if len(text) <= 1200 else f"{text[:800]} ... {text[-300:]}"
 
 
@@ -59,7 +78,7 @@ def shorten(value: object, limit: int = 160) -> str:
     >>> shorten("a\nb"), shorten("x" * 9, limit=5)
     ('a b', 'xx...')
     """
-    text = " ".join(str(value).split()).encode("utf-8", "backslashreplace").decode()
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -99,16 +118,21 @@ def reraise(
     except kinds as error:
         # An OSError's text without its number and file name, which ``got`` has.
         reason = shorten(getattr(error, "strerror", None) or error, 400)
+        if NO_MEMORY.search(reason):
+            cure = MEMORY_CURE
         raise error_type(
             f"{got} {reason}" if got[-1] == ":" else f"{got} ({reason})", expected, cure
         ) from None
 
 
 @contextmanager
-def report_unavailable(backend: str, cure: str = "", kinds: type[Exception] = Exception) -> Iterator[None]:
+def report_unavailable(
+    backend: str, cure: str = "", kinds: type[Exception] | tuple[type[Exception], ...] = Exception
+) -> Iterator[None]:
     """Turn these errors of a backend's import or creation into BackendUnavailable, with this cure.
 
-    Without a cure, an ImportError has the pip command that mends it.
+    Without a cure, a lack of memory and the library's environment variables are named, and an ImportError has
+    the pip command that mends it.
     """
     try:
         yield
@@ -116,13 +140,18 @@ def report_unavailable(backend: str, cure: str = "", kinds: type[Exception] = Ex
         raise
     except kinds as error:
         why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
-        if not cure and isinstance(error, ModuleNotFoundError) and error.name:
+        variables = sorted(name for name in os.environ if name.startswith(f"{backend.upper()}_"))
+        if not cure and (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
+            cure = MEMORY_CURE
+        elif not cure and isinstance(error, ModuleNotFoundError) and error.name:
             package = error.name.partition(".")[0].replace("_", "-")
             missing = f"{package} is not installed"
             why = missing if package == backend else f"backend {backend!r} cannot run: {missing}"
             cure = f"pip install {package}"
         elif not cure and isinstance(error, ImportError):  # broken files, or versions that do not fit
             cure = f"pip install --force-reinstall {backend}"
+        elif not cure and variables:
+            cure = f"correct or unset {', '.join(variables)}"
         raise BackendUnavailable(f"{why}; {cure}".removesuffix("; ")) from error
 
 

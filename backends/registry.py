@@ -133,7 +133,7 @@ def get_backend(
     if graphs:
         extra["graphs"] = graphs
     built_in = name in _BUILT_IN
-    cure, kinds = ("", ImportError) if built_in else (REGISTRATION_CURE, Exception)
+    cure, kinds = ("", (ImportError, MemoryError)) if built_in else (REGISTRATION_CURE, (Exception,))
     with report_unavailable(name, cure, kinds):
         for setting in extra.keys() - inspect.signature(factory).parameters.keys():
             why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"

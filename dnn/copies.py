@@ -12,7 +12,10 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.errors import reraise
 from backends.reference.control import UPDATES
+from dnn.io import safetensors
 from dnn.layers.layer import Layer
+
+VERSION = 2  # of pickles
 
 
 class Parts(NamedTuple):
@@ -51,12 +54,13 @@ def parts_of(model: Any) -> Parts:
     )
 
 
-def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
-    """Build a model from its parts, on this backend, or on one from these arguments of ``get_backend``.
+def assemble_model(parts: Parts, backend: Backend) -> Any:
+    """Build a model from its parts, on this backend.
 
-    Raises InputError: the class of the model has another constructor; BackendUnavailable.
+    Raises InputError: the class of the model has another constructor.
     """
-    backend = get_backend(*backend) if isinstance(backend, tuple) else backend
+    if isinstance(backend, tuple):
+        raise _version_error(1)  # whose pickles called this function
     layers = [copy(layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
     expected = "a class with Sequential's constructor"
@@ -71,7 +75,30 @@ def assemble_model(parts: Parts, backend: Backend | tuple[Any, ...]) -> Any:
     return model
 
 
-def training_config(network: Any) -> dict[str, Any] | None:
+def unpickle_model(version: int, parts: tuple[Any, ...], backend: tuple[Any, ...]) -> Any:
+    """Build a model from the fields of its parts, on the backend with these arguments of ``get_backend``.
+
+    Raises InputError: another version wrote the pickle; BackendUnavailable.
+    """
+    if version != VERSION:
+        raise _version_error(version)
+    return assemble_model(Parts(*parts), get_backend(*backend))
+
+
+def _version_error(version: int) -> InputError:
+    got = f"the pickle of a model has version {version}, this release reads {VERSION}"
+    return InputError(got, cure=safetensors.cure_for_version(version, VERSION))
+
+
+def checkpoint_content(network: Any) -> bytes:
+    """Return the content of the file that ``Network.save`` writes: weights and architecture."""
+    facts = {"dtype": network.backend.dtype_name, **network.config(), "seed": network.seed,
+             "epochs_done": network.epochs_done, "training": _training_config(network)}  # fmt: skip
+    arrays = network.parameters.to_host()
+    return safetensors.encode(safetensors.FORMAT, safetensors.VERSION, facts, arrays)
+
+
+def _training_config(network: Any) -> dict[str, Any] | None:
     """Return optimizer, penalty, metrics and update count as JSON values; None if it is not compiled."""
     if network.loss is None:
         return None
@@ -98,4 +125,4 @@ class Copyable:
         if backend.kernels.is_wrapped:
             raise InputError("the model's backend has wrapped kernels, which cannot be pickled; use save")
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return assemble_model, (parts_of(self), settings)
+        return unpickle_model, (VERSION, tuple(parts_of(self)), settings)

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any
 
 from backends import InputError
-from backends.errors import short_repr
+from backends.errors import printable, short_repr
 from dnn.io.notices import warn
 from dnn.layers import Layer
 from dnn.layers.windows import Windows
@@ -76,7 +76,7 @@ def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
         rows.append(("state, not trained", "", f"{untrained:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print_fn(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+        print_fn(f"{printable(row[0]):<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
 from backends.errors import reraise, unknown_name_error
-from dnn.copies import Copyable, training_config
-from dnn.io.safetensors import FORMAT, VERSION, CheckpointError, write
+from dnn.copies import Copyable, checkpoint_content
+from dnn.io.atomic_files import write_atomically
+from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Buffers
@@ -291,8 +292,6 @@ class Network(Copyable, KerasNames):
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture, replacing an older file atomically. Raises CheckpointError."""
-        facts = {"dtype": self.backend.dtype_name, **self.config(), "seed": self.seed,
-                 "epochs_done": self.epochs_done, "training": training_config(self)}  # fmt: skip
         path = require_path("path", path)
         with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
-            write(path, FORMAT, VERSION, facts, self.parameters.to_host())
+            write_atomically(path, checkpoint_content(self))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numba
 from llvmlite import binding
 
+from backends.errors import BackendUnavailable
 from backends.numba import plans, reproducible
 from backends.numba.kernels import NumbaKernels, ReproducibleNumbaKernels
 from backends.numba.worker_pool import worker_pool
@@ -45,5 +46,7 @@ class NumbaBackend(NumpyBackend):
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:
     """Return the backend; ``get_backend("numba")`` calls this factory."""
+    if numba.config.DISABLE_JIT:
+        raise BackendUnavailable("backend 'numba' compiles nothing; unset NUMBA_DISABLE_JIT")
     plain = numpy_backend.make(device, dtype, fused)
     return NumbaBackend("numba", plain.xp, plain.device, dtype, fused)

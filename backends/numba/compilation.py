@@ -1,13 +1,17 @@
 """Numba's compiler with the options of this backend: compile at the first call, cache on disk if possible."""
 
+import io
+import os
 import warnings
-from collections.abc import Callable, Collection
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 # "contract" lets a product and a sum become one fused instruction, rounded once instead of twice. No other
 # flag of fast math is set, since NaN and infinity must pass through.
@@ -27,8 +31,41 @@ def _source_stamp() -> list[tuple[float, int]]:
     return [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
 
 
+class _CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's files with a checksum at their end: a damaged one would crash. It is removed and made again."""
+
+    @contextmanager
+    def _open_for_write(self, path: str) -> Iterator[io.BytesIO]:
+        content = io.BytesIO()
+        with super()._open_for_write(path) as file:
+            yield content
+            file.write(content.getvalue() + _checksum(content.getvalue()))
+
+    def _load_index(self) -> Any:
+        _remove_if_damaged(self._index_path)
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _remove_if_damaged(self._data_path(name))
+        return super()._load_data(name)
+
+
+def _checksum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(4, "little")
+
+
+def _remove_if_damaged(path: str) -> None:
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        return
+    if _checksum(content[:-4]) != content[-4:]:
+        os.unlink(path)
+        _warn("A file of Numba's compiled loops was damaged, so they are compiled and written again")
+
+
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Numba's disk cache, with a warning instead of an error: full disk, damaged file, another user's file.
+    """Numba's disk cache, with a warning instead of an error: full disk, another user's file.
 
     A cached loop contains the helpers it calls and the constants it reads, also from other files. So its time
     stamp is made of the time stamps of all files of ``backends``.
@@ -36,7 +73,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., None]) -> None:
         super().__init__(function)
-        self._cache_file._source_stamp = _source_stamp()
+        self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, _source_stamp())
 
     def load_overload(self, *arguments: Any) -> Any:
         return _warn_on_failure(super().load_overload, *arguments)
@@ -59,15 +96,13 @@ def _warn_on_failure(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
     except Exception:
-        _warn()
+        _warn(
+            "Numba cannot write its compiled loops to disk, or cannot read the cached ones, so each process "
+            "compiles them again; set NUMBA_CACHE_DIR to a writable folder"
+        )
         return None
 
 
 @cache
-def _warn() -> None:
-    warnings.warn(
-        "Numba cannot write its compiled loops to disk, or cannot read the cached ones, so each process "
-        "compiles them again; set NUMBA_CACHE_DIR to a writable folder",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=4)

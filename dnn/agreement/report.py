@@ -1,10 +1,10 @@
 """Reports of the records: a table with a verdict for people, JSON for programs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dnn.agreement.records import Record, worst_record
+from dnn.io import json_text
 
 HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
 
@@ -60,4 +60,4 @@ def as_json(
         "not_run": dict(missing),
         "records": [record.as_dict() for record in records],
     }
-    return json.dumps(content, indent=1) + "\n"
+    return json_text.as_json(content, indent=1) + "\n"

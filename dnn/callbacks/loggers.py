@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.errors import InputError, install_command, reraise, shorten
+from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -44,8 +44,9 @@ class _File(_Log):
 
     Args:
         filename: path of the file.
-        append: whether to append to an existing file. Otherwise the file is overwritten; a resumed training
-            first writes the earlier epochs again.
+        append: whether to append to an existing file. Otherwise the file is overwritten at the end of the
+            first epoch, when all callbacks have accepted the training; a resumed training first writes the
+            earlier epochs again.
     Raises InputError: when training begins, the file cannot be written.
     """
 
@@ -54,14 +55,28 @@ class _File(_Log):
         self.append = require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._rows: list[tuple[int, dict[str, float]]] = []  # to be written before the next epoch
         got = f"filename {self.filename} cannot be written"
         with reraise(OSError, got, "a file in a folder that exists"):
-            self._file = self.filename.open("a" if self.append else "w", encoding="utf-8", newline="")
+            self._open("a").close()  # changes nothing
+
+    def _open(self, mode: str) -> Any:
+        return self.filename.open(mode, encoding="utf-8", newline="")
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         if not self.append:
-            for epoch, logs in history.rows():
-                self.on_epoch_end(epoch, logs)
+            self._rows = [*history.rows()]
+
+    def write(self, epoch: int, logs: dict[str, float]) -> None:
+        if self._file is None:
+            self._file = self._open("a" if self.append else "w")
+        rows = [*self._rows, (epoch, logs)]
+        self._rows = []
+        for row in rows:
+            self.write_row(*row)
+
+    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
+        raise NotImplementedError
 
 
 class CSVLogger(_File):
@@ -82,7 +97,7 @@ class CSVLogger(_File):
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
 
-    def write(self, epoch: int, logs: dict[str, float]) -> None:
+    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
         writer = csv.writer(self._file, lineterminator="\n")
         if not self._columns:
             self._columns = sorted(logs)
@@ -91,10 +106,10 @@ class CSVLogger(_File):
 
 
 class JSONLogger(_File):
-    """One JSON object per epoch and line: {"epoch": 1, "loss": 0.5, ...}."""
+    """One JSON object per epoch and line: {"epoch": 1, "loss": 0.5, ...}; null for NaN and infinity."""
 
-    def write(self, epoch: int, logs: dict[str, float]) -> None:
-        self._file.write(json.dumps({"epoch": epoch, **logs}) + "\n")
+    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
+        self._file.write(as_json({"epoch": epoch, **logs}) + "\n")
 
 
 class TensorBoard(_Log):

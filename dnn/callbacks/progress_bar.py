@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
+from backends.errors import printable
 from dnn.io.notices import SteadyOutput, say
 from dnn.training.callback import Callback, Progress, require_callbacks
 from dnn.validation.settings import require
@@ -91,7 +92,7 @@ class LiveProgress(PlainProgress):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
         line = epoch_line(epoch, self._epochs, logs, self.validation)
-        self._bar.console.print(line, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def on_train_end(self) -> None:
         self._bar.stop()

@@ -6,6 +6,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.training.callback import Callback, Progress
+from dnn.training.history import History
 
 
 class DivergedError(InputError):
@@ -16,21 +17,28 @@ class TerminateOnNaN(Callback):
     """Check the sum of losses every ``every`` updates, and losses and weights after each epoch."""
 
     every = 100
+    _finite: tuple[int, int] | None = None  # update and epoch of the last check with finite numbers
 
-    def __init__(self) -> None:
-        self._finite = (1, 0)  # epoch and update of the last check with finite numbers
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._finite = (0, first_epoch) if self._has_finite_weights() else None
+
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+        self._finite = None  # the update of the state is not known here
+
+    def _has_finite_weights(self) -> bool:
+        xp = self.model.backend.xp
+        return bool(xp.all(xp.isfinite(self.model.parameters.values)))
 
     def on_progress(self, progress: Progress) -> None:
         loss = progress.read()[0]
         if not isfinite(loss):
             self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
-        self._finite = (progress.epoch, progress.updates)
+        self._finite = progress.updates, progress.epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Check weights and validation loss too: no loss depends on the weights of the last update yet."""
         wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
-        xp = self.model.backend.xp
-        if wrong or not bool(xp.all(xp.isfinite(self.model.parameters.values))):
+        if wrong or not self._has_finite_weights():
             what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
             self._raise(f"{what} after epoch {epoch}")
 
@@ -38,6 +46,8 @@ class TerminateOnNaN(Callback):
         values = self.model.parameters.to_host()  # in the layers' order
         broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
-        epoch, update = self._finite
-        got = f"training diverged: {what} (it was finite at update {update} of epoch {epoch})"
+        got = f"training diverged: {what}"
+        if self._finite is not None:
+            update, epoch = self._finite
+            got += f" (it was finite at update {update} of epoch {epoch})"
         raise DivergedError(f"{got}, NaN or infinity {where}", cure="use a smaller learning rate")

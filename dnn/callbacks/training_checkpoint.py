@@ -7,17 +7,20 @@ import re
 from collections.abc import Callable, Iterator
 from math import isnan
 from pathlib import Path
-from typing import Any
 
-from backends.errors import reraise
+import numpy as np
+
+from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
+from dnn.training.history import History
 from dnn.training.state import MADE_WITH, StateError, TrainingState
-from dnn.validation.settings import natural_number, positive_integer, require, require_kind, require_path
+from dnn.validation.settings import natural_number, positive_integer, require_kind, require_path
 
 FORMAT = "array-api-dnn-training"
-VERSION = 1
+VERSION = 2
+HISTORY_PREFIX = "history: "  # of the arrays of a file that are columns of the history
 FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # other files are never touched
 
 
@@ -39,57 +42,86 @@ def state_files(folder: Path) -> list[Path]:
 def best_epoch(history: dict[str, list[float]]) -> int | None:
     """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last."""
     losses = history.get("val_loss") or history.get("loss") or []
-    return None if not losses else 1 + min(range(len(losses)), key=lambda i: (isnan(losses[i]), losses[i]))
+    if not losses:
+        return None
+    return 1 + losses.index(min((loss for loss in losses if not isnan(loss)), default=losses[0]))
 
 
-def write_state(state: TrainingState, path: Path) -> None:
-    """Write a state atomically. Raises OSError: the file cannot be written."""
+def write_state(state: TrainingState, path: Path, check: Callable[[], None] = lambda: None) -> None:
+    """Write a state atomically, with this ``check`` (``write_atomically``). Raises OSError: it cannot."""
     past = require_kind("state", state, TrainingState).history
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": past}
-    tensor_files.write(require_path("path", path), FORMAT, VERSION, about, state.arrays)
+    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": [*past]}
+    # As arrays, because a long history takes a long time to become text.
+    columns = {HISTORY_PREFIX + name: np.array(values, np.float64) for name, values in past.items()}
+    path = require_path("path", path)
+    tensor_files.write(path, FORMAT, VERSION, about, {**state.arrays, **columns}, check)
 
 
 def read_state(path: Path) -> TrainingState:
     """Read a file of ``write_state``. Raises StateError: missing, corrupt, or of another kind or version."""
     path = require_path("path", path)
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
-    kinds = TypeError, ValueError, OverflowError
+    kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
-        state = TrainingState(**about, arrays=arrays)
+        columns = {name: arrays.pop(HISTORY_PREFIX + name) for name in about["history"]}
+        history = {name: column.tolist() for name, column in columns.items()}
+        state = TrainingState(**{**about, "history": history}, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)
-        past: dict[str, Any] = require_kind("history", state.history, dict)
-        for name, values in past.items():
-            fits = isinstance(values, list) and all(type(value) in (int, float) for value in values)
-            require(fits, f"history {name!r}", values, "a list of numbers")
-            past[name] = [float(value) for value in values]
-        if len({len(values) for values in state.history.values()}) > 1:
-            raise ValueError("histories are of different lengths")
+        forms = {(column.dtype.name, column.ndim, column.size) for column in columns.values()}
+        if len(forms) > 1 or any(form[:2] != ("float64", 1) for form in forms):
+            raise ValueError("histories are of different lengths, or not lists of numbers")
     return state
 
 
 class TrainingCheckpoint(Callback):
     """Save a training state after each epoch, and optionally within epochs.
 
-    If a state cannot be written (full disk, missing folder), a warning is logged, earlier states remain, and
-    training continues. A state with NaN or infinity is not written, so the last finite one remains.
+    If a state cannot be written (full disk, missing folder, NaN or infinity), a warning is logged, earlier
+    states remain, and training continues.
 
     Args:
-        folder: an existing folder.
+        folder: an existing folder, without states of other trainings.
         every: updates between two states within an epoch; None: after each epoch only.
-        max_to_keep: number of latest states to keep, besides the best epoch's. Only readable states of this
-            training are counted and removed.
+        max_to_keep: number of latest states to keep, besides the best epoch's. Unreadable states are neither
+            counted nor removed.
+        check: called before each change of the folder, and as in ``write_atomically``.
+    Raises InputError: in training, if the folder holds states of another training.
     """
 
     first_worker_only = True
 
-    def __init__(self, folder: Path, every: int | None = None, max_to_keep: int = 3) -> None:
+    def __init__(
+        self, folder: Path, every: int | None = None, max_to_keep: int = 3,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self.folder = require_path("folder", folder)
         self.every = None if every is None else positive_integer("every", every)
         self.max_to_keep = positive_integer("max_to_keep", max_to_keep)
+        self._check = check
         self._failed = ""  # why the last write failed
-        self._saved: list[Path] | None = None  # this training's states, the oldest first
+        self._is_own: dict[Path, bool] = {}  # file -> True: a state of this training; False: unreadable
+        self._start: tuple[int, int] | None = None  # position of a training that begins without a state
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        self._is_own = {}
+        self._start = first_epoch, 0
+
+    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+        self._start = None
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        if self._start is not None:
+            for path in state_files(self.folder):
+                if _position(path) > self._start:
+                    raise self._other_training(path)
+        self._start = None
+
+    def _other_training(self, path: Path) -> InputError:
+        got = f"folder {self.folder} has {path.name} of another training"
+        cure = "choose another folder, or continue that training with resume=latest_state(folder)"
+        return InputError(got, "a folder for this training alone", cure)
 
     def on_progress(self, progress: Progress) -> None:
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
@@ -99,60 +131,65 @@ class TrainingCheckpoint(Callback):
         self.save(take_state())
 
     def save(self, state: TrainingState) -> bool:
-        """Write a state and remove old ones. Return whether it was written: not if it is not finite."""
-        if not state.is_finite:
-            return False
+        """Write a state and remove old ones. Return whether it was written.
+
+        Raises InputError: the folder has states of another training.
+        """
         path = _state_path(self.folder, state.epoch, state.updates)
-        try:
-            self._write(state, path)
-            self._prune(state)
-        except OSError as error:
-            before = self._failed
-            self._failed = error.strerror or str(error)
-            if self._failed != before:  # warn once, not for every state
-                why = f"({self._failed}); older states remain, training continues"
-                warn(f"training state {path} cannot be written {why}")
-            return False
-        if self._failed:
+        before = self._failed
+        self._failed = "" if state.is_finite else "it holds NaN or infinity"
+        if state.is_finite:
+            try:
+                self._write(state, path)
+                self._prune(state)
+            except OSError as error:
+                self._failed = error.strerror or str(error)
+        if self._failed and self._failed != before:  # warn once, not for every state
+            why = f"({self._failed}); older states remain, training continues"
+            warn(f"training state {path} cannot be written {why}")
+        elif before and not self._failed:
             warn(f"training states can be written again: {path}")
-            self._failed = ""
-        return True
+        return not self._failed
 
     def remove_old_states(self, state: TrainingState) -> None:
         """Remove old states after a training that resumed from ``state`` and saved nothing.
 
         A training that was killed may have left more than ``max_to_keep``.
         """
-        if self._saved is None:
+        if not self._is_own:
             with contextlib.suppress(OSError):
                 self._prune(state)
 
     def _own_states(self, state: TrainingState) -> list[Path]:
-        """Return the states of this training, the oldest first; the folder is searched once."""
-        if self._saved is None:
-            self._saved = [path for path in state_files(self.folder) if _is_same_training(path, state)]
-        return self._saved
+        """Return the states of this training, the oldest first. Raises InputError as ``save``."""
+        self._check()
+        paths = state_files(self.folder)
+        for path in paths:
+            if path not in self._is_own:
+                facts = _facts_of(path)
+                if facts is not None and facts != _known_facts(state):
+                    raise self._other_training(path)
+                self._is_own[path] = facts is not None
+        return [path for path in paths if self._is_own[path]]
 
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
         mine = self._own_states(state)
         try:
-            write_state(state, path)
+            write_state(state, path, self._check)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(mine) < 2:
                 raise
-            mine.pop(0).unlink(missing_ok=True)
-            write_state(state, path)
-        self._saved = sorted({*mine, path}, key=_position)
+            mine[0].unlink(missing_ok=True)
+            write_state(state, path, self._check)
+        self._is_own[path] = True
 
     def _prune(self, state: TrainingState) -> None:
-        mine = self._own_states(state)
         best = best_epoch(state.history)
         of_best = None if best is None else _state_path(self.folder, best + 1, 0)
-        for path in mine[: -self.max_to_keep]:
+        for path in self._own_states(state)[: -self.max_to_keep]:
             if path != of_best:
                 path.unlink(missing_ok=True)
-                mine.remove(path)
 
 
 def _readable_states(paths: list[Path]) -> Iterator[TrainingState]:
@@ -164,14 +201,17 @@ def _readable_states(paths: list[Path]) -> Iterator[TrainingState]:
             warn(f"{error}; trying an older one")
 
 
-def _is_same_training(path: Path, state: TrainingState) -> bool:
-    """Whether a file is a state of the same training; optimizer and backend may differ."""
+def _known_facts(state: TrainingState) -> dict[str, object]:
+    """Return the facts that all states of a training share; optimizer and backend may change on resume."""
+    return {name: fact for name, fact in state.facts.items() if name not in ("optimizer", MADE_WITH)}
+
+
+def _facts_of(path: Path) -> dict[str, object] | None:
+    """Return the known facts of a file, or None if it cannot be read."""
     try:
-        other = read_state(path)
+        return _known_facts(read_state(path))
     except StateError:
-        return False
-    known = state.facts.keys() - {"optimizer", MADE_WITH}
-    return all(other.facts.get(name) == state.facts[name] for name in known)
+        return None
 
 
 def latest_state(folder: Path) -> TrainingState:

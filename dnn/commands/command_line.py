@@ -4,19 +4,21 @@ import argparse
 import contextlib
 import difflib
 import io
-import json
 import logging
 import os
 import re
+import shlex
+import string
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line, short_repr
+from backends.errors import one_line, printable, short_repr
 from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
+from dnn.io.json_text import as_json
 from dnn.io.notices import silence
 from dnn.validation.settings import look_up
 
@@ -31,8 +33,21 @@ def program_name() -> str:
 
 
 def program_command() -> list[str]:
-    """Return the words that run this command again: ["scripts/train.py"], or ["dnn", "train"]."""
-    return program_name().split() if program_name().startswith("dnn ") else [sys.argv[0]]
+    """Return the words that run this command again: Python and scripts/train.py, or -m dnn train."""
+    is_module = program_name().startswith("dnn ")
+    return [sys.executable, *(["-m", *program_name().split()] if is_module else [sys.argv[0]])]
+
+
+def quote(word: str) -> str:
+    r"""Quote a word for a shell, so that a line with it is printed as it is.
+
+    >>> print(quote("my runs"), quote("a\nb"))
+    'my runs' $'a\x0ab'
+    """
+    if one_line(word) == word:
+        return shlex.quote(word)
+    plain = (string.ascii_letters + string.digits + "/._-").encode()
+    return "$'" + "".join(chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(word)) + "'"
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,11 +73,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(line: str) -> None:
-    """Print a progress line to stderr: stdout is for results."""
+    """Print one line to stderr: stdout is for results."""
     if sys.stderr is None:  # closed before Python started; print would use stdout
         return
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
     except OSError:  # its terminal was closed; the exit code still reports the result
         silence(sys.stderr)
 
@@ -70,12 +85,7 @@ def say(line: str) -> None:
 def write_json(path: Path | None, content: object) -> None:
     """Write a JSON file. Do nothing if ``path`` is None: --json was not given."""
     if path is not None:
-        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def as_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON text, with null in place of NaN and infinity, which JSON lacks."""
-    return json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=indent)
+        write_atomically(path, (as_json(content, indent=1) + "\n").encode())
 
 
 def parse_names(argument: str, text: str | None, table: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from dnn.commands.calibration import (
 from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
 from dnn.datasets import Dataset, load_dataset
+from dnn.io.json_text import as_json
 
 
 def parse() -> argparse.Namespace:
@@ -59,7 +60,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         lines += [f"expected calibration error {100 * found['calibration_error']:.2f} points"]
         lines += calibrate(ensemble, data, p, arguments.calibration, found)
     if arguments.json:
-        print(command_line.as_json(found))
+        print(as_json(found))
     else:
         print("\n".join(lines))
 

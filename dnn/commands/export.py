@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import InputError, get_backend
+from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.run_folder import load_run
+from dnn.io.json_text import as_json
 
 
 def parse() -> argparse.Namespace:
@@ -51,9 +53,9 @@ def export(arguments: argparse.Namespace) -> None:
             "run": str(arguments.run), "file": str(file), "bytes": file.stat().st_size,
             "class_names": classes, "metadata": known,
         }  # fmt: skip
-        print(command_line.as_json(written))
+        print(as_json(written))
         return
-    print(f"{file}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
+    print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 
 def main() -> NoReturn:

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from backends import InputError
+from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
+from dnn.io.json_text import as_json
 from dnn.validation.settings import require_number
 
 
@@ -67,14 +69,14 @@ def predict(arguments: argparse.Namespace) -> int:
                 answer["sure"] = bool(row.max() >= threshold)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
-        print(command_line.as_json({**found, "images": answers}), flush=True)
+        print(as_json({**found, "images": answers}), flush=True)
     for answer in answers:
         if "reason" in answer:
             command_line.say(f"{command_line.program_name()}: error: {answer['reason']}")
         elif not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
-            print(line, flush=True)
+            print(printable(line), flush=True)
     return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
 
 

@@ -1,7 +1,6 @@
 """One training of ``train.py``: its data, model and folder, and the report at its end."""
 
 import argparse
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ import numpy as np
 
 from dnn.checkpoints import weights_digest
 from dnn.commands.calibration import confidence_threshold, selective_accuracy
-from dnn.commands.command_line import program_command
+from dnn.commands.command_line import program_command, quote
 from dnn.commands.presets import PRESETS
 from dnn.commands.run_folder import RESULT_FILE, RunFolder
 from dnn.commands.train_options import OPTIONS
@@ -57,7 +56,7 @@ class Run:
     def resume_command(self) -> str:
         """The command line that resumes this run."""
         more = ["--data-dir", self.options.data_dir] if self.options.data_dir else []
-        return shlex.join([*program_command(), "--resume", str(self.place), *more])
+        return " ".join(map(quote, [*program_command(), "--resume", str(self.place), *more]))
 
     @property
     def headline(self) -> str:

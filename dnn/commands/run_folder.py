@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import tempfile
-import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -27,9 +26,11 @@ from backends import Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import dtype_of, load_model
-from dnn.commands.command_line import as_json
+from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
-from dnn.io.atomic_files import unfinished_files, write_atomically
+from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
+from dnn.io.folder_lock import FolderLock
+from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.io.regular_files import read_text
 from dnn.network import Network
@@ -53,18 +54,14 @@ def _report_write_errors(path: Path) -> AbstractContextManager[None]:
     return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
 
 
-def require_new(path: Path) -> None:
-    """Check that ``path`` can become a new run folder. Nothing is created.
+def _is_new(path: Path) -> bool:
+    """Return whether ``path`` can become a new run folder: there is nothing, or an empty folder.
 
     A lock and unfinished files are allowed: a training that is killed at once leaves them behind.
-
-    Raises InputError: the folder holds other files, or cannot be listed.
     """
-    with _report_write_errors(path):
-        left = {path / LOCK_FILE, *unfinished_files(path)}
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - left):
-            cure = "choose another --run-dir, remove it, or continue it with --resume"
-            raise InputError(f"run folder {path} exists and is not an empty folder", "a new folder", cure)
+    if not path.exists():
+        return True
+    return path.is_dir() and not set(path.iterdir()) - {path / LOCK_FILE, *unfinished_files(path)}
 
 
 def make_unique_folder(parent: Path, ending: str) -> Path:
@@ -74,7 +71,7 @@ def make_unique_folder(parent: Path, ending: str) -> Path:
     """
     path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
     with _report_write_errors(path):
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         for number in itertools.count(2):
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
@@ -87,15 +84,16 @@ class RunFolder(Callback):
     """The run folder of one training, locked by one process; as a callback it writes a line for each epoch.
 
     A new folder is created when training starts. A folder that vanishes is created again: the weights of an
-    hour's training are worth more than the lost states. Files are replaced atomically, and a link is
-    replaced instead of followed, so nothing is written outside the folder.
+    hour's training are worth more than the lost states. In a folder that took its place nothing is written.
+    Files are replaced atomically, and a link is replaced instead of followed, so nothing is written outside
+    the folder.
 
     Args:
         path: does not exist or is an empty folder; with ``resume`` a folder that a training wrote.
     Attributes:
         config: written to config.json when training starts; None: nothing is written.
-    Raises InputError: the folder is not empty, another process trains into it, or it cannot be written.
-    Nothing was changed then.
+    Raises InputError: the folder is not empty, its run is finished, another process trains into it, or it
+    cannot be written. Nothing was changed then.
     """
 
     first_worker_only = True
@@ -104,11 +102,15 @@ class RunFolder(Callback):
         self.path = path
         self.config: dict[str, Any] | None = None
         self._texts: dict[str, str] = {}  # text files by name, to write again if the folder vanishes
-        self._is_locked = False
-        if not resume:
-            require_new(self.path)
-            return
-        self._prepare()
+        self._is_new = not resume
+        self._lock: FolderLock | None = None
+        with _report_write_errors(self.path):
+            if not resume:
+                require_short(path)
+                self._require_free()
+                return
+            self.prepare()
+        require_unfinished(path)
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._texts[CONFIG_FILE] = read_text(self.path / CONFIG_FILE)
 
@@ -121,72 +123,103 @@ class RunFolder(Callback):
             return None  # a restart from the beginning loses nothing
         return latest_state(self.path)
 
-    def _prepare(self) -> None:
-        """Create the folder if it is missing, lock it, and delete unfinished files of killed writers."""
-        if self._is_locked and self.path.is_dir():
+    def _require_free(self) -> None:
+        """Raise InputError if the path does not lead to a new folder."""
+        if _is_new(self.path):
             return
-        with _report_write_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-            # O_NOFOLLOW: create nothing outside through a link. O_NONBLOCK: do not wait for a pipe's reader.
-            careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            lock = os.open(self.path / LOCK_FILE, os.O_WRONLY | os.O_CREAT | careful, 0o644)
-        weakref.finalize(self, os.close, lock)  # closing the file releases the lock
-        try:
-            import fcntl
+        if self._lock is None:
+            cure = "choose another --run-dir, remove it, or continue it with --resume"
+            raise InputError(
+                f"run folder {self.path} exists and is not an empty folder", "a new folder", cure
+            )
+        got = f"run folder {self.path} was removed or replaced during this training"
+        raise InputError(
+            f"{got}, which writes nothing more there", cure="start it again with another --run-dir"
+        )
 
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            got = f"run folder {self.path} is in use by another training"
-            raise InputError(got, cure="wait until it ends, or choose another --run-dir") from None
-        except (ImportError, OSError):  # Windows, or a file system without locks: continue unlocked
+    def prepare(self) -> None:
+        """Check that the folder is this training's; if it does not exist, create and lock it.
+
+        To be called before each write, and as the ``check`` of ``write_atomically``.
+        Raises InputError: it is another training's. OSError: it cannot be created.
+        """
+        if self._lock is not None and self._lock.is_held():
+            return
+        has_vanished = self._lock is not None
+        if has_vanished:
+            self._require_free()
+        make_folder(self.path)
+        with tempfile.TemporaryFile(dir=self.path):
             pass
-        with _report_write_errors(self.path):
-            for left in unfinished_files(self.path):
-                left.unlink(missing_ok=True)
-        vanished = self._is_locked
-        self._is_locked = True
-        if vanished:
+        got = f"run folder {self.path} is in use by another training"
+        with reraise(BlockingIOError, got, cure="wait until it ends, or choose another --run-dir"):
+            lock = FolderLock(self.path / LOCK_FILE)
+            if not lock.is_held():
+                raise BlockingIOError("it was replaced just now")
+        if self._is_new or has_vanished:
+            self._require_free()  # again: another training may have come and ended meanwhile
+        self._lock = lock
+        for left in unfinished_files(self.path):
+            left.unlink(missing_ok=True)
+        if has_vanished:
             for name, text in self._texts.items():
-                self._write(name, text)
+                write_atomically(self.path / name, text.encode(), self.prepare)
             warn(f"run folder {self.path} vanished and was created again, without its saved states")
 
     def _write(self, name: str, content: str | bytes) -> None:
-        """Write one of the folder's files atomically. Raises InputError: it cannot be written."""
-        self._prepare()
+        """Write one of the folder's files atomically. Raises OSError: it cannot be written."""
+        self.prepare()
         if isinstance(content, str):
             self._texts[name] = content
             content = content.encode()
-        with _report_write_errors(self.path):
-            write_atomically(self.path / name, content)
+        write_atomically(self.path / name, content, self.prepare)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
-        self._write(name, as_json(content, indent=2) + os.linesep)
+        with _report_write_errors(self.path):
+            self._write(name, as_json(content, indent=2) + os.linesep)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        if self.config is not None:
-            self.write_json(CONFIG_FILE, self.config)
-        self._write(METRICS_FILE, "")
+        self._texts[METRICS_FILE] = ""
+        self._has_begun = False
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
-        """Rewrite the lines of these epochs, which drops the epochs that will be trained again."""
-        self._write(METRICS_FILE, "".join(_metrics_line(epoch, logs) for epoch, logs in history.rows()))
+        """Keep the lines of these epochs, which drops the epochs that will be trained again."""
+        self._texts[METRICS_FILE] = "".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Write the first files: now all callbacks have accepted the training."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        if self.config is not None:
+            self.write_json(CONFIG_FILE, self.config)
+        with _report_write_errors(self.path):
+            self._write(METRICS_FILE, self._texts[METRICS_FILE])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self._texts[METRICS_FILE] += _metrics_line(epoch, logs)
         try:
-            self._write(METRICS_FILE, self._texts[METRICS_FILE])  # the full file, so no line is torn
-        except InputError as error:  # a lost line must not end the training
-            warn(f"{error}; training continues")
+            self._add_line(_metrics_line(epoch, logs))
+        except OSError as error:  # a lost line must not end the training
+            reason = shorten(error.strerror or error)
+            warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
+
+    def _add_line(self, line: str) -> None:
+        """Append a line to the metrics; write the whole file if that fails."""
+        before = self._texts[METRICS_FILE]
+        self._texts[METRICS_FILE] = before + line
+        self.prepare()
+        try:
+            append(self.path / METRICS_FILE, len(before), line.encode(), self.prepare)
+        except OSError:
+            self._write(METRICS_FILE, self._texts[METRICS_FILE])
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
-        self._prepare()
-        model.save(self.path / MODEL_FILE)
-        if METRICS_FILE in self._texts:
-            self._write(METRICS_FILE, self._texts[METRICS_FILE])
+        with _report_write_errors(self.path):
+            self._write(MODEL_FILE, checkpoint_content(model))
+            if METRICS_FILE in self._texts:
+                self._write(METRICS_FILE, self._texts[METRICS_FILE])
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves. If they cannot be drawn, warn instead of failing."""
@@ -196,7 +229,8 @@ class RunFolder(Callback):
         except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
             warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:
-            self._write(CURVES_FILE, picture.getvalue())
+            with _report_write_errors(self.path):
+                self._write(CURVES_FILE, picture.getvalue())
 
 
 def _metrics_line(epoch: int, logs: dict[str, float]) -> str:
@@ -254,6 +288,11 @@ def read_unfinished(path: Path) -> dict[str, Any]:
     Raises InputError: as ``read_config``, or the run is finished.
     """
     config = read_config(path)
+    require_unfinished(path)
+    return config
+
+
+def require_unfinished(path: Path) -> None:
+    """Raise InputError if the run is finished."""
     if (path / RESULT_FILE).exists():
         raise InputError(f"run {path} is finished and cannot be resumed; start a new run with --run-dir")
-    return config

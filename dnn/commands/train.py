@@ -168,7 +168,8 @@ def train(parsed: ParsedOptions) -> int:
     if is_finished(parsed.options, workers):
         return 0
     run = prepare(parsed, workers)
-    states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep)
+    checks = [run.folder.prepare] if run.folder is not None else []
+    states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep, *checks)
     stopper = StopOnSignal(states, workers.largest, workers.share)
     begun = time.perf_counter()
     try:

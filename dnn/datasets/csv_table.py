@@ -3,11 +3,11 @@
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from backends.errors import InputError, reraise, short_repr, shorten
 from dnn.io.regular_files import open_text
 from dnn.validation.settings import look_up, require, require_list, require_path
 
+MAX_LINE = 1 << 24
 MISSING_CELLS = ("", "na", "n/a", "#n/a", "nan", "null", "?")  # in lower case
 FILL_CURE = "remove the line, or fill the gap with pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
 ENCODE_CURE = (
@@ -157,6 +158,14 @@ def _require_names(argument: str, names: Sequence[str], known: Mapping[str, _Col
     require(len(set(names)) == len(names), argument, names, "each name once")
 
 
+def _bounded_lines(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a file. Raises ValueError: one is too long to be a line of numbers."""
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise ValueError(f"a line has more than {MAX_LINE} characters")
+        yield line
+
+
 def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[str, _Column]:
     """Return the columns by name. Raises InputError: as ``load_csv``."""
     kinds = OSError, UnicodeError, csv.Error, TypeError, ValueError
@@ -166,7 +175,7 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
         reraise(kinds, f"{path} cannot be read as a CSV file", "a table in UTF-8 (Excel: CSV UTF-8)"),
         open_text(path, encoding="utf-8-sig", newline="") as file,
     ):
-        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        reader = csv.reader(_bounded_lines(file), delimiter=delimiter, skipinitialspace=True)
         for row in reader:
             if row:
                 rows.append([cell.strip() for cell in row])

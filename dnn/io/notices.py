@@ -6,10 +6,12 @@ import os
 import sys
 from typing import Any, TextIO
 
+from backends.errors import printable
+
 
 def warn(text: str) -> None:
     """Log a warning to the logger "dnn"."""
-    logging.getLogger("dnn").warning(text)
+    logging.getLogger("dnn").warning(printable(text))
 
 
 class SteadyOutput:
@@ -46,7 +48,7 @@ def say(text: str) -> None:
     """Print a line to standard output, if there is one."""
     if sys.stdout is not None:  # None if it was closed before Python started
         output = SteadyOutput()
-        output.write(text + "\n")
+        output.write(printable(text) + "\n")
         output.flush()
 
 

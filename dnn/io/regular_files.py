@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import TextIO
 
+MAX_TEXT_BYTES = 1 << 24
+
 
 def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> TextIO:
     """Open a regular file for reading.
@@ -23,6 +25,11 @@ def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -
 
 
 def read_text(path: Path) -> str:
-    """Return the text (UTF-8) of a regular file. Raises OSError as ``open_text``, or UnicodeDecodeError."""
+    """Return the text (UTF-8) of a regular file of at most MAX_TEXT_BYTES bytes.
+
+    Raises OSError: as ``open_text``, or it is larger. UnicodeDecodeError.
+    """
     with open_text(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_TEXT_BYTES:
+            raise OSError(None, f"it has more than {MAX_TEXT_BYTES >> 20} MB")
         return file.read()

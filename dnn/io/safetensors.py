@@ -7,7 +7,7 @@ which the format does not. A checkpoint, the file of a model, contains named wei
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dnn.io.atomic_files import write_atomically
 
 FORMAT = "array-api-dnn"  # of checkpoints
 VERSION = 1
+RELEASE = "0.1.0"  # the first one that reads the current version of each kind of file
 
 
 def _file_layout(array: np.ndarray) -> np.ndarray:
@@ -35,26 +36,34 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     return value
 
 
-def write(
-    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]
-) -> None:
-    """Write a file atomically.
+def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """Return the content of a file.
 
     Args:
-        path: of the file.
         key: kind of file, the key of the only metadata entry; safetensors writes several entries in no fixed
             order.
         version: of the format.
         about: JSON values to store.
         arrays: by name.
-    Raises OSError: it cannot be written; no temporary file remains.
     """
     from safetensors.numpy import save
 
     text = json.dumps(about)
     facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
     ordered = {name: _file_layout(array) for name, array in arrays.items()}
-    write_atomically(path, save(ordered, {key: json.dumps(facts)}))
+    content: bytes = save(ordered, {key: json.dumps(facts)})
+    return content
+
+
+def write(
+    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray],
+    check: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Write a file atomically; ``check`` as in ``write_atomically``.
+
+    Raises OSError: it cannot be written; no temporary file remains.
+    """
+    write_atomically(path, encode(key, version, about, arrays), check)
 
 
 def read(
@@ -72,10 +81,15 @@ def read(
 
     if not os.path.isfile(path):  # Path.is_file raises if a name is too long or a folder is not accessible
         raise error_type(f"{what} {path} is not a file, expected a .safetensors file")
-    kinds = SafetensorError, OSError, ValueError, TypeError, AttributeError
+    kinds = SafetensorError, ValueError, TypeError, AttributeError
     got = f"{what} {path} cannot be read"
     cure = "it is truncated or not a safetensors file"
-    with reraise(kinds, got, "", cure, error_type), safe_open(path, framework="numpy") as file:
+    with (
+        reraise(OSError, got, error_type=error_type),
+        path.open("rb"),  # Python's error says more than safetensors'
+        reraise(kinds, got, "", cure, error_type),
+        safe_open(path, framework="numpy") as file,
+    ):
         metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     got = f"{what} {path} has no readable {key} metadata"
@@ -90,10 +104,17 @@ def read(
         if not isinstance(about, dict):
             raise TypeError("it is not a JSON object")
     if found != version:
-        raise error_type(f"{what} {path} has version {shorten(repr(found))}, this release reads {version}")
+        got = f"{what} {path} has version {shorten(repr(found))}, this release reads {version}"
+        raise error_type(got, cure=cure_for_version(found, version))
     if _checksum(text, arrays) != expected:
         raise error_type(f"{what} {path} was altered: its contents do not have its checksum")
     return about, arrays
+
+
+def cure_for_version(found: object, version: int) -> str:
+    """Return which version of this package reads a file that has another number than ``version``."""
+    is_older = isinstance(found, int) and found < version
+    return f"a version of array-api-dnn from {'before' if is_older else 'after'} {RELEASE} reads it"
 
 
 class CheckpointError(InputError):

@@ -19,7 +19,7 @@ from dnn.validation import settings
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
 
-FORMAT, VERSION = "array-api-dnn-lbfgs", 1
+FORMAT, VERSION = "array-api-dnn-lbfgs", 3
 HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
 
 

@@ -73,7 +73,7 @@ class Batches:
     @property
     def data_fingerprint(self) -> str:
         """Digest of all examples; reading them takes a while."""
-        return states.fingerprint(self.network.backend, *(a for a in self.examples if a is not None))
+        return states.fingerprint(self.network.backend, *self.examples)
 
     @property
     def update_facts(self) -> dict[str, str]:
@@ -139,9 +139,16 @@ class Training:
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
-            "batch_size": b.batch_size, "shuffle": b.shuffle, "steps_per_epoch": b.steps,
+            "validation": self._validation_fingerprint, "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps,
             "blocks": b.cut.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
         }  # fmt: skip
+
+    @property
+    def _validation_fingerprint(self) -> str | None:
+        if isinstance(self.validation, Examples):
+            return states.fingerprint(self.network.backend, *self.validation)
+        return None if self.validation is None else Stream.data_fingerprint
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
@@ -149,7 +156,8 @@ class Training:
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: list(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
-            arrays |= {place + name: array for name, array in watcher.state_arrays().items()}
+            own = watcher.state_arrays().items()
+            arrays |= {place + name: states.host_numbers(place + name, value) for name, value in own}
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:

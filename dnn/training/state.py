@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import shorten
+from backends.errors import reraise, shorten
 from dnn.io.notices import warn
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
+from dnn.validation.settings import require
 
 MADE_WITH = "made_with"  # the only fact that may differ on resume; a difference is a warning
 CALLBACK_PREFIX = "callback "  # of the names of callbacks' arrays in a training state
@@ -52,19 +53,34 @@ class TrainingState:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no array contains NaN or infinity."""
-        return all(np.all(np.isfinite(array)) for array in self.arrays.values())
+        """Whether no array contains NaN or infinity, except those of callbacks, which may be a best value."""
+        return all(
+            np.all(np.isfinite(array))
+            for name, array in self.arrays.items()
+            if not name.startswith(CALLBACK_PREFIX)
+        )
 
 
-def fingerprint(backend: Backend, *arrays: Array) -> str:
-    """Return a digest of the contents, shapes and dtypes of the training data."""
+def fingerprint(backend: Backend, *arrays: Array | None) -> str:
+    """Return a digest of the contents, shapes and dtypes of data; None is left out."""
     digest = hashlib.sha256()
     for array in arrays:
+        if array is None:
+            continue
         data = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
         digest.update(f"{data.dtype} {data.shape};".encode())
         for _, block in data.blocks() if isinstance(data, Rows) else [(..., data)]:
             digest.update(block.data)
     return digest.hexdigest()
+
+
+def host_numbers(name: str, value: Any) -> np.ndarray:
+    """Return a copy of an array of a callback. Raises InputError: a file cannot hold it."""
+    with reraise(ValueError, f"array {name!r} of state_arrays is not one array"):
+        array = np.array(value)
+    fits = array.dtype.kind in "biuf" and array.itemsize <= 8
+    require(fits, f"array {name!r} of state_arrays", value, "an array of numbers")
+    return array
 
 
 def backend_facts(backend: Backend) -> dict[str, Any]:

@@ -2,7 +2,17 @@
 
 import pytest
 
-from backends.errors import InputError, UnknownName, one_line, reraise, shorten, unknown_name_error
+from backends.errors import (
+    MEMORY_CURE,
+    BackendUnavailable,
+    InputError,
+    UnknownName,
+    one_line,
+    report_unavailable,
+    reraise,
+    shorten,
+    unknown_name_error,
+)
 from backends.table import Table
 
 
@@ -24,6 +34,7 @@ def test_long_texts_are_cut():
     [
         (OSError(2, "No such file", "name"), "file cannot be read:", "file cannot be read: No such file"),
         (OSError("odd"), "file cannot be read", "file cannot be read (odd)"),
+        (OSError("failed to map segment"), "a", f"a (failed to map segment); {MEMORY_CURE}"),
         (OSError("x" * 401), "a", f"a ({'x' * 397}...)"),
     ],
 )
@@ -31,6 +42,12 @@ def test_reraise_converts_errors(error, got, sentence):
     with pytest.raises(UnknownName) as caught, reraise(OSError, got, error_type=UnknownName):
         raise error
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ImportError("x.so: failed to map segment from shared")])
+def test_too_little_memory_is_not_cured_by_an_installation(error):
+    with pytest.raises(BackendUnavailable, match=f"{MEMORY_CURE}$"), report_unavailable("torch"):
+        raise error
 
 
 def test_unknown_name_error_suggests_the_nearest_name():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import types
@@ -176,6 +177,8 @@ def test_names_what_cannot_be_imported(monkeypatch, name, error, message):
     def fail(module):
         raise error
 
+    for variable in [v for v in os.environ if v.startswith("NUMBA_")]:
+        monkeypatch.delenv(variable)
     monkeypatch.setattr(registry.importlib, "import_module", fail)
     with pytest.raises(BackendUnavailable, match=f"^{message}$"):
         get_backend(name)

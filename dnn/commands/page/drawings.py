@@ -8,7 +8,7 @@ from PIL import Image
 
 from backends.errors import InputError, reraise
 from dnn.commands.page.reader import HostArray
-from dnn.io.atomic_files import write_atomically
+from dnn.io.atomic_files import make_folder, write_atomically
 
 
 def save_drawing(folder: Path, picture: HostArray, digit: int) -> Path:
@@ -23,7 +23,7 @@ def save_drawing(folder: Path, picture: HostArray, digit: int) -> Path:
     Image.fromarray(picture).save(png, "PNG")
     file = place / f"{hashlib.sha256(picture.tobytes()).hexdigest()[:16]}.png"
     with reraise(OSError, f"{file} cannot be written", "a folder for drawings", "choose --keep"):
-        place.mkdir(parents=True, exist_ok=True)
+        make_folder(place)
         if place.resolve() != folder.resolve() / place.name:
             raise InputError(f"{place} is a link to another place, expected a folder; remove the link")
         if not file.is_symlink() and not file.exists():

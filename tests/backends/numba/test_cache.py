@@ -51,15 +51,62 @@ def test_unwritable_package_and_home(package, folder):
     assert "NUMBA_CACHE_DIR" in said
 
 
-@pytest.mark.slow
-def test_damaged_cache_files(package, tmp_path):
+def zeros(content):
+    """A file that a full disk or a crash has left without its second half."""
+    half = len(content) // 2
+    return content[:half] + bytes(len(content) - half)
+
+
+@pytest.mark.parametrize(
+    "damage", others_slow([zeros, lambda content: content[:20], lambda content: b""], [])
+)
+def test_damaged_cache_files_are_written_again(package, tmp_path, damage):
     folder = tmp_path / "cache"
     assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
     cache_files = list(folder.rglob("*.nb?"))
     assert cache_files
     for path in cache_files:
-        path.write_bytes(path.read_bytes()[:20])
-    assert run(package, NUMBA_CACHE_DIR=str(folder)).count("RuntimeWarning") == 1
+        path.write_bytes(damage(path.read_bytes()))
+    assert run(package, NUMBA_CACHE_DIR=str(folder)).count("compiled and written again") == 1
+    assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending):
+    from backends.numba import compilation
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    compilation._warn.cache_clear()
+
+    def triple(x):
+        return x + x + x
+
+    assert compilation.jit_cached(triple)(1) == 3
+    (path,) = tmp_path.rglob(f"*.{ending}")
+    before = path.read_bytes()
+    path.write_bytes(zeros(before))
+    with pytest.warns(RuntimeWarning, match="compiled and written again"):
+        assert compilation.jit_cached(triple)(1) == 3
+    assert len(path.read_bytes()) == len(before)
+    function = compilation.jit_cached(triple)
+    assert function(1) == 3
+    assert sum(function.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("NUMBA_DISABLE_JIT", "1", "compiles nothing; unset NUMBA_DISABLE_JIT"),
+        ("NUMBA_NUM_THREADS", "0", "must be > 0.); correct or unset NUMBA_NUM_THREADS"),
+    ],
+)
+def test_auto_goes_on_if_a_variable_keeps_numba_from_compiling(variable, value, words):
+    program = "from backends import get_backend; b = get_backend('auto', 'cpu'); print(b.name, b.reason)"
+    given = {**os.environ, variable: value}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=given)
+    assert done.stdout.startswith(("torch", "numpy")), done.stderr
+    assert words in done.stdout
+    assert "pip install" not in done.stdout
 
 
 def test_full_disk(monkeypatch):

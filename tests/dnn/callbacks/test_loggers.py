@@ -7,15 +7,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import input_error, small_data, small_model
+from helpers import Kept, input_error, small_data, small_model
 
-from dnn import CSVLogger, JSONLogger, TensorBoard
+from backends import InputError
+from dnn import (
+    Adam,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    JSONLogger,
+    LinearDecay,
+    ReduceLROnPlateau,
+    TensorBoard,
+)
 
 
 def fit(callback, model=None, epochs=2, **options):
     model = model or small_model()
     data = small_data()
-    return model, model.fit(*data, batch_size=10, epochs=epochs, callbacks=[callback], **options)
+    options = {"callbacks": [callback], **options}
+    return model, model.fit(*data, batch_size=10, epochs=epochs, **options)
 
 
 def test_csv(tmp_path):
@@ -85,6 +96,34 @@ def test_each_epoch_is_written_before_an_interruption(tmp_path, make):
     with pytest.raises(KeyboardInterrupt):
         fit(logger)
     assert logger._file is None
+
+
+@pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
+def test_a_refused_training_leaves_the_old_file_as_it_is(tmp_path, make):
+    path = tmp_path / "log"
+    states = Kept()
+    fit(make(path), callbacks=[make(path), states])
+    before = path.read_bytes()
+    for last in (EarlyStopping(restore_best_weights=True, monitor="loss"), ReduceLROnPlateau("loss")):
+        model = small_model()
+        resume = states.states[-1]
+        if isinstance(last, ReduceLROnPlateau):
+            model.compile(optimizer=Adam(LinearDecay(0.1, 9)))
+            resume = None
+        with pytest.raises(InputError):
+            model.fit(*small_data(), batch_size=10, epochs=9, callbacks=[make(path), last], resume=resume)
+        assert path.read_bytes() == before
+
+
+def test_json_has_null_for_nan(tmp_path):
+    class Add(Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs |= {"ratio": float("nan"), "size": float("inf")}
+
+    log = JSONLogger(tmp_path / "log")
+    fit(log, callbacks=[Add(), log])
+    line = json.loads((tmp_path / "log").read_text().splitlines()[0], parse_constant=pytest.fail)
+    assert (line["ratio"], line["size"]) == (None, None)
 
 
 @pytest.mark.parametrize("make", [CSVLogger, JSONLogger])

@@ -92,6 +92,7 @@ def test_log_files_match_those_of_an_uninterrupted_training(tmp_path):
 
     def rows(folder):
         lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert {tuple(line) for line in lines} == {tuple(lines[0])}  # the order of the names too
         table = [line.split(",") for line in (folder / "log.csv").read_text().splitlines()]
         timed = table[0].index("seconds")
         return [{**line, "seconds": 0} for line in lines], [row[:timed] + row[timed + 1 :] for row in table]
@@ -99,5 +100,5 @@ def test_log_files_match_those_of_an_uninterrupted_training(tmp_path):
     kept = Kept(every=2)
     run(tmp_path / "whole", None, kept)
     for state in kept.states:
-        run(tmp_path / "again", state)  # overwrites the file of the first training
+        run(tmp_path / "again", through_a_file(state, tmp_path))  # overwrites the file of the first training
         assert rows(tmp_path / "again") == rows(tmp_path / "whole")

@@ -83,6 +83,14 @@ def test_a_nan_loss_names_layer_and_update(backend):
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[TerminateOnNaN()])
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_does_not_call_the_begin_finite_if_it_was_not(make_backend):
+    model = model_on(make_backend("numpy"))
+    model.parameters.value["first.W"][0, 0] = np.nan
+    with pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .* in first\.W"):
+        model.fit(*data(), batch_size=4, callbacks=[TerminateOnNaN()])
+
+
 def test_checks_validation_and_weights_after_an_epoch(make_backend):
     model = model_on(make_backend("numpy"))
     watcher = TerminateOnNaN()

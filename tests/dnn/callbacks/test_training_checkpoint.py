@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import input_error, small_data, small_model
 
+from dnn import Callback
 from dnn.callbacks import training_checkpoint
 from dnn.callbacks.training_checkpoint import (
     FORMAT,
@@ -83,21 +84,64 @@ def test_a_training_leaves_its_last_three_states_and_the_best_epochs(tmp_path):
     ]
 
 
-def test_only_finite_states_of_this_training_are_written_counted_and_removed(tmp_path):
-    """Unreadable states and those of other trainings remain; optimizer and library may differ."""
+def test_only_finite_states_are_written_counted_and_removed(tmp_path, caplog):
+    """Unreadable states remain; optimizer and library may differ, and a callback's best value is infinite."""
 
     def state(epoch, value=0.0, **changed):
         facts = {"seed": 1, "optimizer": "one", "made_with": {}, **changed}
-        return TrainingState(epoch, 0, facts, {}, {"a": np.array([0.0, value]), "b": np.zeros(1)})
+        arrays = {"a": np.array([0.0, value]), "callback Mine 0 best": np.array(np.inf)}
+        return TrainingState(epoch, 0, facts, {}, arrays)
 
     other = {"optimizer": "other", "made_with": {"numpy": "1"}}
-    for epoch, changed in ((2, {"seed": 2}), (3, {}), (4, other)):
+    for epoch, changed in ((3, {}), (4, other)):
         write_state(state(epoch, **changed), tmp_path / f"state-{epoch:05d}-0000000.safetensors")
     (tmp_path / "state-00001-0000000.safetensors").write_bytes(b"rubbish")
     checkpoints = TrainingCheckpoint(tmp_path, max_to_keep=1)
     assert checkpoints.save(state(5))
     assert not checkpoints.save(state(6, np.nan))
-    assert [path.name[10] for path in state_files(tmp_path)] == ["1", "2", "5"]
+    assert "cannot be written (it holds NaN or infinity)" in caplog.text
+    assert [path.name[10] for path in state_files(tmp_path)] == ["1", "5"]
+    with input_error("has state-00005-0000000.safetensors of another training"):
+        TrainingCheckpoint(tmp_path).save(state(7, seed=2))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(0.5, 0.5), (np.inf, np.inf), ([1, 2], [1, 2]), ("text", None), (1j, None), ([[1], [2, 3]], None)],
+)
+def test_numbers_of_callbacks_are_saved_and_others_rejected(tmp_path, value, kept):
+    class Mine(Callback):
+        def state_arrays(self):
+            return {"best": value}
+
+    watchers = [Mine(), TrainingCheckpoint(tmp_path)]
+    if kept is None:
+        with input_error("array 'callback Mine 0 best' of state_arrays is"):
+            small_model().fit(*small_data(), callbacks=watchers)
+    else:
+        small_model().fit(*small_data(), callbacks=watchers)
+        assert latest_state(tmp_path).arrays["callback Mine 0 best"].tolist() == kept
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_a_folder_belongs_to_one_training(tmp_path, epochs):
+    """The training itself may continue, from a state or with a second fit."""
+    x, y = small_data()
+    model = small_model()
+    for _ in range(2):
+        model.fit(x, y, epochs=1, callbacks=[TrainingCheckpoint(tmp_path)])
+    before = {path: path.read_bytes() for path in state_files(tmp_path)}
+    assert len(before) == 2
+    other = small_model(seed=1)
+    with input_error("of another training, expected a folder for this training alone; choose another folder"):
+        other.fit(x, y, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
+    other.epochs_done = 2
+    with input_error("of another training"):
+        other.fit(x, y, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
+    assert {path: path.read_bytes() for path in state_files(tmp_path)} == before
+    state = latest_state(tmp_path)
+    small_model().fit(x, y, epochs=5, callbacks=[TrainingCheckpoint(tmp_path)], resume=state)
+    assert latest_state(tmp_path).epoch == 6
 
 
 @pytest.mark.parametrize(
@@ -107,7 +151,7 @@ def test_a_full_disk_removes_the_oldest_of_several_states(tmp_path, monkeypatch,
     checkpoints = TrainingCheckpoint(tmp_path)
     assert [checkpoints.save(made_up(epoch, 0)) for epoch in (2, 3)] == [True, True]
 
-    def full(state, path):
+    def full(state, path, check):
         if len(state_files(tmp_path)) > 1:
             raise OSError(number, os.strerror(number))
         write_state(state, path)

@@ -2,13 +2,18 @@
 
 import io
 import logging
+import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from backends import BackendUnavailable, InputError
+from backends.errors import one_line
 from dnn.commands import command_line, options
+from dnn.io import notices
+from dnn.io.json_text import as_json
 
 LOG = logging.getLogger("dnn")
 
@@ -90,7 +95,7 @@ def test_write_json(tmp_path):
 
 
 def test_json_has_null_for_nonfinite_numbers():
-    text = command_line.as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
+    text = as_json({"a": {"b": [1.5, float("-inf"), "nan", np.inf]}})
     assert text == '{"a": {"b": [1.5, null, "nan", null]}}'
 
 
@@ -116,11 +121,36 @@ def test_an_unknown_option_names_the_closest_one(capsys, word, hint):
 
 
 @pytest.mark.parametrize(
-    ("first", "words"), [("dnn train", ["dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])]
+    ("first", "words"),
+    [("dnn train", ["-m", "dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])],
 )
 def test_program_command(first, words, monkeypatch):
     monkeypatch.setattr(sys, "argv", [first, "--epochs", "1"])
-    assert command_line.program_command() == words
+    assert command_line.program_command() == [sys.executable, *words]
+
+
+@pytest.mark.parametrize(
+    "word", ["runs/é", "a  b", "new\nline", "it's \\x41", "\x1b[2J", "$HOME`ls`", "\udcff"]
+)
+def test_a_quoted_word_is_printed_on_one_line_and_read_by_a_shell(word):
+    quoted = command_line.quote(word)
+    assert one_line(quoted) == quoted
+    shell = ["bash", "-c", f"printf %s {quoted}"]
+    assert subprocess.check_output(shell) == os.fsencode(word)
+
+
+def test_no_control_character_reaches_the_terminal(run_main):
+    def work(_):
+        notices.say("out\a\x1b[2J\n")
+        notices.warn("log\a\x1b[2J\n")
+        raise InputError("run \a\x1b[2J\u202e is wrong")
+
+    _, out, err = run_main(work)
+    assert out == "out\\x07\\x1b[2J\\n\n"
+    assert err.splitlines() == [
+        "WARNING: log\\x07\\x1b[2J\\n",
+        "it.py: error: run \\x07\\x1b[2J\\u202e is wrong",
+    ]
 
 
 def test_cpu_fallback_backend(monkeypatch):

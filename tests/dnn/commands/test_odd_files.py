@@ -56,6 +56,30 @@ def test_folder_names_that_no_file_can_have(name):
 
 
 @pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
+def test_a_huge_file_is_not_read(folder, name, code):
+    os.truncate(folder / "run" / name, 3 << 30)  # sparse
+    result = run_here("predict", "run", "digit.png", "--json", cwd=folder)
+    assert "Traceback" not in result.stderr
+    assert (f"run/{name} cannot be read" in result.stderr) == bool(code)
+
+
+def test_a_run_folder_of_too_many_parts_is_refused_at_once(tmp_path):
+    result = run_here("train", "--run-dir", tmp_path / "/".join("a" * 1500), *["--dataset", "digits"])
+    assert_refused(result, "its path has more than 200 parts", "choose another --run-dir")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_picture_cannot_forge_an_answer(folder):
+    """Its name has a line break, a bell and an escape sequence."""
+    name = "new\nline: 7  probability 1.0000\a\x1b[2J.png"
+    shutil.copy(folder / "run" / "curves.png", folder / name)
+    for picture in (name, "missing\n\x1b[2J.png"):
+        result = run_here("predict", "run", picture, cwd=folder)
+        assert (result.stdout + result.stderr).count("\n") == 1
+        assert (result.stdout + result.stderr).strip().isprintable()
+
+
+@pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
 def test_a_pipe_in_place_of_a_file_does_not_block(folder, name, code):
     (folder / "run" / name).unlink()
     os.mkfifo(folder / "run" / name)

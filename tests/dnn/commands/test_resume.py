@@ -82,7 +82,8 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", output)
     assert not (folder / "result.json").exists()
     assert run_here("evaluate", folder).returncode == 0  # the weights so far are saved
-    again = run_here("train", "--resume", folder)
+    command = output.rpartition("resume with: ")[2].splitlines()[0]
+    again = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=SCRIPTS.parent)
     assert again.returncode == 0, again.stderr
     assert ", from epoch " in again.stdout
     assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
@@ -151,8 +152,9 @@ def test_a_diverged_training_continues_with_the_printed_command(tmp_path):
     result = run_here("train", *TRAINING, *DIVERGENCE, "--run-dir", tmp_path / "run")
     assert_refused(result, "training diverged", "use a smaller learning rate, as in: ")
     command = shlex.split(result.stderr.strip().rpartition("as in: ")[2])
-    assert command[1:] == ["--resume", str(tmp_path / "run"), "--learning-rate", "5e+19"]
-    assert run_here("train", *command[1:-1], "0.01").returncode == 0
+    assert command[0] == sys.executable
+    assert command[2:] == ["--resume", str(tmp_path / "run"), "--learning-rate", "5e+19"]
+    assert run_here("train", *command[2:-1], "0.01").returncode == 0
     assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] > 0.2
 
 

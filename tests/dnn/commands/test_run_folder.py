@@ -1,6 +1,7 @@
 """The run folder belongs to one training, and is created again if it vanishes."""
 
 import json
+import os
 import shutil
 from datetime import datetime
 from types import SimpleNamespace
@@ -54,6 +55,86 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
     with input_error("in use by another training"):  # it is locked again
         RunFolder(place, resume=True)
+
+
+@pytest.mark.parametrize("how", ["new run", "link", "lock"])
+def test_nothing_is_written_into_a_folder_that_took_its_place(tmp_path, how):
+    """Also between two epochs, and while a file is being written."""
+    place, other, model = tmp_path / "run", tmp_path / "other", small_model()
+
+    class Replace(Callback):
+        every = 2
+
+        def on_progress(self, progress):
+            if (progress.epoch, progress.updates) != (2, 2):
+                return
+            if how == "lock":
+                (place / ".lock").unlink()
+            else:
+                shutil.rmtree(place)
+            if how == "link":
+                other.mkdir()
+                place.symlink_to(other)
+            if how == "new run":
+                RunFolder(place).write_json(CONFIG_FILE, {"seed": 4})
+            (place / MODEL_FILE).write_bytes(b"foreign")
+            self.files = {path.name: path.read_bytes() for path in place.iterdir()}
+
+    folder, replace = RunFolder(place), Replace()
+    states = TrainingCheckpoint(place, every=2, check=folder.prepare)
+    with input_error("run was removed or replaced during this training, which writes nothing more there"):
+        model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[folder, replace, states])
+    for write in (lambda: folder.save(model), lambda: folder.write_json("result.json", {})):
+        with input_error("removed or replaced"):
+            write()
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == replace.files
+
+
+def test_a_folder_that_is_replaced_during_a_write_stays_as_it_is(tmp_path, monkeypatch):
+    place, fsync = tmp_path / "run", os.fsync
+    folder = RunFolder(place)
+    folder.write_json(CONFIG_FILE, {})
+
+    def replace(handle):
+        monkeypatch.setattr(os, "fsync", fsync)
+        place.rename(tmp_path / "moved")
+        RunFolder(place).write_json(CONFIG_FILE, {"seed": 4})
+
+    monkeypatch.setattr(os, "fsync", replace)
+    with input_error("removed or replaced"):
+        folder.write_json(CONFIG_FILE, {"seed": 3})
+    assert read_config(place) == {"seed": 4}
+
+
+def test_a_new_run_refuses_a_folder_that_another_filled_meanwhile(tmp_path):
+    late = RunFolder(tmp_path / "run")
+    first = RunFolder(tmp_path / "run")
+    first.write_json(CONFIG_FILE, {"seed": 1})
+    with input_error("in use by another training"):
+        late.write_json(CONFIG_FILE, {"seed": 2})
+    del first
+    with input_error("not an empty folder"):
+        late.write_json(CONFIG_FILE, {"seed": 2})
+    (tmp_path / "run" / "result.json").touch()
+    with input_error("is finished"):
+        RunFolder(tmp_path / "run", resume=True)
+    assert read_config(tmp_path / "run") == {"seed": 1}
+
+
+def test_lines_are_appended_and_a_torn_file_is_written_again(tmp_path):
+    folder, path = RunFolder(tmp_path / "run"), tmp_path / "run" / METRICS_FILE
+    files = []
+
+    class Tear(Callback):
+        def on_epoch_begin(self, epoch):
+            if epoch > 1:
+                files.append(path.stat().st_ino)
+            if epoch == 4:
+                os.truncate(path, path.stat().st_size - 3)
+
+    small_model().fit(*small_data(), epochs=5, callbacks=[folder, Tear()])
+    assert files[0] == files[1] == files[2] != files[3]
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4, 5]
 
 
 def test_training_continues_without_its_folder(tmp_path, caplog):

@@ -31,6 +31,13 @@ def test_table_with_classes(tmp_path):
     assert (x.dtype, y.dtype) == (np.float64, np.int64)
 
 
+def test_a_huge_file_without_lines_is_not_read(tmp_path):
+    path = write(tmp_path, CSV)
+    os.truncate(path, 40 << 30)  # sparse
+    with input_error("a line has more than 16777216 characters"):
+        load_csv(path, "kind")
+
+
 @pytest.mark.parametrize(
     ("values", "wanted", "dtype"),
     [

@@ -11,11 +11,13 @@ import zlib
 
 import numpy as np
 import pytest
+from helpers import input_error
 from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 from PIL import Image
 
 from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.pictures import decode
 
 FORMATS = {
     "L": ("PNG", "GIF", "WEBP", "BMP", "JPEG"),
@@ -179,3 +181,13 @@ def test_image_modes_and_formats_are_read_alike(tmp_path):
             assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in near) > 0.8
         else:
             np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), MemoryError()])
+def test_an_unreadable_picture_is_not_called_truncated(error):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise error
+
+    with input_error(r"^it\.png cannot be read \((Input/output error|memory is full)\)$"):
+        decode(Broken(), "it.png")

@@ -7,6 +7,7 @@ a network.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 
 import numpy as np
@@ -115,6 +116,13 @@ def test_a_damaged_file_is_reported_and_kept(damage, small_files, tried_sources,
     assert f"expected {len(good)} bytes with md5 {hashlib.md5(good).hexdigest()}" in message
     assert path.read_bytes() == bad
     assert not tried_sources
+
+
+def test_a_huge_file_is_not_read(tmp_path, small_files):
+    path = write_raw_files(tmp_path, small_files) / IMAGES
+    os.truncate(path, 40 << 30)  # sparse
+    with pytest.raises(DatasetError, match=f"got {40 << 30} bytes, expected"):
+        load_dataset("mnist", tmp_path)
 
 
 def test_rejects_a_small_fake_of_mnist(tmp_path):

@@ -1,6 +1,10 @@
 """Our files are read by safetensors, with arrays of any memory layout."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+from helpers import input_error
 from safetensors.numpy import load
 
 from backends import InputError
@@ -21,6 +25,14 @@ ARRAYS = {
     "\u00e9\u4e2d name": np.ones(2, np.float32),
     "frozen": np.broadcast_to(np.float64(2.0), (2, 2)),
 }
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="no /proc/self/mem")
+def test_an_unreadable_file_is_not_called_truncated():
+    """The memory of this process is a regular file that cannot be read from its beginning."""
+    with input_error("cannot be read") as caught:
+        tensor_files.read(Path("/proc/self/mem"), "kind", 3, "file", InputError)
+    assert "truncated" not in str(caught.value)
 
 
 def test_safetensors_reads_our_files(tmp_path):

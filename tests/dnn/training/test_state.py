@@ -102,6 +102,8 @@ def test_rejects_states_of_other_data(make_backend):
     x[0, 0] += 1
     with pytest.raises(StateError, match="differs in data"):
         model_on(backend).fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=kept.states[4])
+    with pytest.raises(StateError, match=r"differs in validation: .* settings and data of that training"):
+        fit(model_on(backend), resume=kept.states[12], validation_data=(x[:20], y[:20]))
 
 
 @pytest.fixture(scope="module")
