@@ -10,7 +10,6 @@ import numpy as np
 from backends.backend import Backend, Step
 from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
-from backends.cupy.reproducible import multiply_matrices
 from backends.cupy.sources import FUSED_KINDS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
@@ -72,7 +71,8 @@ class Update:
         layer = self.kinds[i], plan.layers[i].W, self.b[i], n_out, self.outputs[i]
         tiles = _tiles(n_out, self.batch)
         if i:
-            return bind_launch("forward_hidden", tiles, self.block, self.outputs[i - 1], self.batch, n_in, *layer)
+            reads = self.outputs[i - 1], self.batch, n_in
+            return bind_launch("forward_hidden", tiles, self.block, *reads, *layer)
         gathered = plan.x, plan.order, plan.position, self.batch, n_in, self.numbers
         return bind_launch("forward_gathered", tiles, self.block, *gathered, *layer)
 
@@ -81,9 +81,9 @@ class Update:
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
         layer = plan.layers[i].W, self.b[i], n_out, self.losses, self.correct, self.outputs[i]
-        batch = plan.y, plan.order, plan.position, self.batch, n_in
+        reads = self.outputs[i - 1], plan.y, plan.order, plan.position, self.batch, n_in
         before = self.kinds[i - 1], self.dz[i - 1]
-        return bind_launch("output_hidden", (self.batch,), self.block, self.outputs[i - 1], *batch, *layer, *before)
+        return bind_launch("output_hidden", (self.batch,), self.block, *reads, *layer, *before)
 
     def hidden_gradient(self, i: int) -> Step:
         """Return the launch of a hidden layer's dz, from the next layer's."""
@@ -112,13 +112,24 @@ class Update:
         return bind_launch("step", (blocks,), self.block, *reads, *rest, *sums)
 
     def check(self) -> None:
-        """Run one kernel on temporary arrays.
+        """Launch every kernel once: make an update and undo it.
 
         Raises RuntimeError: it had no effect.
         """
-        two, three = (self.backend.zeros((1, 1)) + value for value in (2.0, 3.0))
-        found = multiply_matrices(self.backend.xp, two, three)
-        if self.backend.to_host(found)[0, 0] != 6.0:
+        plan = self.plan
+        changed = [plan.control, plan.sums, plan.position]
+        for layer in plan.layers:
+            changed += [layer.W, layer.b, *(array for slot in layer.slots for array in slot)]
+        changed = [array for array in changed if array is not None]
+        before = [self.backend.xp.asarray(array, copy=True) for array in changed]
+        plan.position[...] = 0
+        try:
+            self()
+            done = int(self.backend.to_host(plan.position)[0])
+        finally:
+            for array, old in zip(changed, before, strict=True):
+                array[...] = old
+        if done != 1:
             raise RuntimeError("a kernel ran without effect")
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backends.reference.clip import clip
 from backends.reference.declaration import kernel
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
@@ -50,7 +51,7 @@ def warp_images(xp: Any, x: Array, matrix: Array, moves: Array, y: Array) -> Non
     places = []  # for rows, then columns: weights of the two neighbors; place of the first neighbor
     for i, n in enumerate((height, width)):
         place = m[:, i, 0, ...] * down[:, None] + m[:, i, 1, ...] * right + 0.5 * (n - 1) + moves[:, i, ...]
-        place = xp.clip(place, -2.0, float(n))  # farther out all neighbors are border zeros
+        place = clip(xp, place, -2.0, float(n))  # farther out all neighbors are border zeros
         begin = xp.floor(place)
         weights.append((1.0 - (place - begin), place - begin))
         places.append(xp.astype(begin, xp.int64) + 2)
