@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from backends.reference.clip import clip
 from backends.reference.declaration import kernel
+from backends.reference.elementwise import clip, sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
@@ -19,7 +19,7 @@ def penalty(xp: Any, w: Array, g: Array, l1: float, l2: float) -> None:
     if l2 != 0.0:
         g[...] = g + (2.0 * l2) * w
     if l1 != 0.0:
-        g[...] = g + l1 * xp.sign(w)
+        g[...] = g + l1 * sign(xp, w)
 
 
 @kernel(writes=("g",))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backends.reference.declaration import kernel
+from backends.reference.elementwise import sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
@@ -60,7 +61,7 @@ def mean_absolute_error(xp: Any, kind: str, y: Array, targets: Array, losses: Ar
     """
     difference = y - as_dense(xp, targets, y)
     losses[...] = xp.mean(xp.abs(difference), axis=1)
-    dy[...] = quotient(xp, xp.sign(difference), y.shape[0] * y.shape[1])
+    dy[...] = quotient(xp, sign(xp, difference), y.shape[0] * y.shape[1])
 
 
 @kernel(writes=("losses", "dlogits"), kinds=forms)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from backends.reference.clip import clip
 from backends.reference.declaration import kernel
+from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
 
