@@ -14,27 +14,22 @@ const int SHARED_SIZE = 16 * WARPS * SUM_STRIDE;  // numbers of shared memory: t
 
 __device__ int thread_number() { return threadIdx.y * 32 + threadIdx.x; }
 
-struct Matrix {
-    typedef REAL Number;
-    static const bool GATHERED = false;
-    const REAL* x;
-    int rows, width;  // update.py plans no matrices of 2^31 numbers
-    __device__ int row(int i) const { return i * width; }
-    __device__ REAL value(REAL number) const { return number; }
-};
-
-struct GatheredRows {
-    typedef PIXEL Number;
-    static const bool GATHERED = true;
-    const PIXEL* x;
+// The matrix x; GATHERED: its rows with these numbers, times scale. update.py plans no other matrix of 2^31 numbers.
+template <class NUMBER, bool GATHERED>
+struct Rows {
+    typedef NUMBER Number;
+    static const bool PICKED = GATHERED;
+    const NUMBER* x;
     int rows, width;
-    const long long* batch_rows;
+    const long long* numbers;
     REAL scale;
-    __device__ long long row(unsigned int i) const { return batch_rows[i] * width; }
-    __device__ REAL value(PIXEL number) const { return static_cast<REAL>(number) * scale; }
+    __device__ long long row(unsigned int i) const { return (GATHERED ? numbers[i] : i) * width; }
+    __device__ REAL value(NUMBER n) const { return GATHERED ? static_cast<REAL>(n) * scale : n; }
 };
+typedef Rows<REAL, false> Matrix;
+typedef Rows<PIXEL, true> Batch;
 
-// A factor of a product: SIZE lines, of which CHUNK numbers are read at a time. ALONG: the lines are rows of the matrix,
+// A factor of a product: SIZE lines, of which CHUNK numbers are read at a time. ALONG: lines are rows of the matrix,
 // otherwise columns. Indices beyond the matrix are those of its last row or column: nobody uses their results. ONES: a
 // line of ones follows the last one. load keeps the numbers in registers, to overlap with a multiplication.
 template <class M, bool ALONG, int SIZE, bool ONES = false>
@@ -42,7 +37,7 @@ struct Factor {
     static const int COUNT = SIZE / 8;                     // numbers per thread and chunk
     static const int STRIDE = (ALONG ? CHUNK : SIZE) + 4;  // in shared memory: 4 numbers are one load
     static const int TILE_SIZE = (ALONG ? SIZE : CHUNK) * STRIDE;
-    static const bool BY_ROW = M::GATHERED && !ALONG;  // each step has another row
+    static const bool BY_ROW = M::PICKED && !ALONG;  // each step has another row
     const M matrix;
     const int line, step;  // this thread's first number
     const bool is_ones;
@@ -79,8 +74,8 @@ struct Factor {
     __device__ static int line_of(int part, int i) { return ALONG ? part + SIZE / 4 * i : 4 * part + i; }
 };
 
-// The tile of a product with the lines of a and b as rows and columns. result has its rows threadIdx.y + WARPS e, column
-// threadIdx.x. The groups of threads share the steps of each chunk.
+// The tile of a product with the lines of a and b as rows and columns. result has the numbers of its rows
+// threadIdx.y + WARPS e, column threadIdx.x. The groups of threads share the steps of each chunk.
 template <class A, class B>
 __device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A::COUNT / WARPS]) {
     const int HEIGHT = 8 * A::COUNT, STEPS = HEIGHT / 4, GROUPS = CHUNK / STEPS;
@@ -128,51 +123,16 @@ __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int 
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
     REAL z[ROWS / WARPS];
     const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
-    multiply(Factor<M, true, ROWS>(x, row), Factor<Matrix, false, TILE>({W, x.width, n_out}, column), x.width, shared, z);
+    multiply(Factor<M, true, ROWS>(x, row), Factor<Matrix, false, TILE>({W, x.width, n_out}, column), x.width,
+             shared, z);
     for (int e = 0; e < ROWS / WARPS; ++e) {
         const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
         if (i < x.rows && j < n_out) y[static_cast<long long>(i) * n_out + j] = dnn::activate(kind, z[e] + b[j]);
     }
 }
 
-// The output layer of one example: logits, softmax, loss and its gradient, whether the prediction is correct (1 or 0),
-// and dz = (dlogits W^T) f' of the hidden layer before, whose y this layer reads as x.
-__device__ void output_layer(const REAL* x, int width, const REAL* W, const REAL* b, int target, int batch, int classes,
-                             REAL* loss, REAL* correct, REAL* dlogits, int kind, REAL* dz_before) {
-    __shared__ REAL sums[THREADS];
-    REAL* z = dlogits;
-    // Each thread sums for one class; neighbouring threads read neighbouring weights.
-    const int t = thread_number(), rows = THREADS / classes;
-    sums[t] = 0;
-    for (int k = t / classes; k < width && t < rows * classes; k += rows)
-        sums[t] += x[k] * W[static_cast<long long>(k) * classes + t % classes];
-    __syncthreads();
-    for (int c = threadIdx.y; c < classes; c += WARPS) {
-        REAL sum = 0;
-        for (int i = threadIdx.x; i < rows; i += 32) sum += sums[i * classes + c];
-        sum = warp_sum(sum);
-        if (threadIdx.x == 0) z[c] = sum + b[c];
-    }
-    __syncthreads();
-    if (threadIdx.y == 0) {
-        const REAL of_target = z[target];
-        REAL n_before = 0;  // number of classes that rank before the target
-        for (int c = threadIdx.x; c < classes; c += 32)
-            if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
-        n_before = warp_sum(n_before);
-        row_cross_entropy(z, target, batch, classes, loss, z);
-        if (threadIdx.x == 0) *correct = n_before == REAL(0) ? REAL(1) : REAL(0);
-    }
-    __syncthreads();
-    for (int k = t; k < width; k += THREADS) {
-        REAL dy = 0;
-        for (int c = 0; c < classes; ++c) dy += dlogits[c] * W[static_cast<long long>(k) * classes + c];
-        dz_before[k] = dnn::activate_backward(kind, dy, x[k]);
-    }
-}
-
 // The control array after one more update.
-__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL (&next)[dnn::CONTROL_SIZE]) {
+__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL* next) {
     const REAL done = control[dnn::UPDATES], last = static_cast<REAL>(changes - 1);
     next[dnn::RATE] = changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[dnn::RATE];
     for (int i = dnn::BIAS_1; i <= dnn::UPDATES; ++i)
@@ -216,40 +176,13 @@ __device__ bool is_last_block(long long* tickets) {
     return last;
 }
 
-// Adds the sums over the batch, and writes the next position and control array; one block.
-__device__ void finish_update(const REAL* losses, const REAL* correct, int batch, int accuracy, const REAL (&next)[dnn::CONTROL_SIZE],
-                              REAL* sums, REAL* control, long long* position) {
-    __shared__ REAL partial[2][WARPS];
-    REAL loss = 0, n_correct = 0;
-    for (int i = thread_number(); i < batch; i += THREADS) {
-        loss += losses[i];
-        n_correct += correct[i];
-    }
-    loss = warp_sum(loss);
-    n_correct = warp_sum(n_correct);
-    if (threadIdx.x == 0) {
-        partial[0][threadIdx.y] = loss;
-        partial[1][threadIdx.y] = n_correct;
-    }
-    __syncthreads();
-    if (thread_number() != 0) return;
-    for (int warp = 1; warp < WARPS; ++warp) {
-        loss += partial[0][warp];
-        n_correct += partial[1][warp];
-    }
-    sums[0] += loss;
-    if (accuracy) sums[1] += n_correct;
-    *position += 1;
-    for (int i = 0; i < dnn::CONTROL_SIZE; ++i) control[i] = next[i];
-}
-
 }  // namespace
 
 extern "C" {
 
 __global__ void forward_gathered(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
                                const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    forward(GatheredRows{x, batch, n_in, order + *position * batch, numbers[0]}, kind, W, b, n_out, y);
+    forward(Batch{x, batch, n_in, order + *position * batch, numbers[0]}, kind, W, b, n_out, y);
 }
 
 __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
@@ -257,12 +190,42 @@ __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, con
     forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
 }
 
+// The output layer: logits, softmax, loss and its gradient, whether the prediction is correct (1 or 0), and dz of the
+// hidden layer before, whose y this layer reads as x: dz = (dlogits W^T) f'. One block per example.
 __global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
                               int classes, REAL* losses, REAL* correct, REAL* dlogits, int kind, REAL* dz_before) {
-    const long long row = blockIdx.x;
-    output_layer(x + row * n_in, n_in, W, b, targets[order[*position * batch + row]], batch, classes, losses + row,
-                 correct + row, dlogits + row * classes, kind, dz_before + row * n_in);
+    __shared__ REAL sums[THREADS], z[THREADS];
+    const long long row = blockIdx.x, first = row * n_in;
+    const int t = thread_number(), parts = THREADS / classes, target = targets[order[*position * batch + row]];
+    REAL sum = 0;  // of one class and every parts-th weight: neighbouring threads read neighbouring weights
+    for (int k = t / classes; k < n_in && t < parts * classes; k += parts)
+        sum += x[first + k] * W[k * classes + t % classes];
+    sums[t] = sum;
+    __syncthreads();
+    for (int c = threadIdx.y; c < classes; c += WARPS) {
+        sum = 0;
+        for (int part = threadIdx.x; part < parts; part += 32) sum += sums[part * classes + c];
+        sum = warp_sum(sum);
+        if (threadIdx.x == 0) z[c] = sum + b[c];
+    }
+    __syncthreads();
+    if (threadIdx.y == 0) {
+        const REAL of_target = z[target];
+        REAL n_before = 0;  // number of classes that rank before the target
+        for (int c = threadIdx.x; c < classes; c += 32)
+            if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
+        n_before = warp_sum(n_before);
+        row_cross_entropy(z, target, batch, classes, losses + row, z);
+        if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
+    }
+    __syncthreads();
+    if (t < classes) dlogits[row * classes + t] = z[t];
+    for (int k = t; k < n_in; k += THREADS) {
+        REAL dy = 0;
+        for (int c = 0; c < classes; ++c) dy += z[c] * W[k * classes + c];
+        dz_before[first + k] = dnn::activate_backward(kind, dy, x[first + k]);
+    }
 }
 
 // dz of the previous layer: (dz W^T) f'
@@ -281,7 +244,7 @@ __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const R
 }
 
 // The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer. The
-// last block to finish also writes the sums, position and control.
+// last block to finish also adds the sums over the batch, and writes the next position and control array.
 __global__ void step(const PIXEL* x, const long long* order, long long* position, int batch, int kind,
                      const long long* table, int layers, const REAL* numbers, REAL* control, const REAL* rates,
                      int changes, const REAL* losses, const REAL* correct, int accuracy, REAL* sums,
@@ -295,9 +258,21 @@ __global__ void step(const PIXEL* x, const long long* order, long long* position
     if (layer[X])
         step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, shared);
     else
-        step_layer(GatheredRows{x, batch, n_in, order + *position * batch, numbers[0]}, layer, kind, numbers, next,
+        step_layer(Batch{x, batch, n_in, order + *position * batch, numbers[0]}, layer, kind, numbers, next,
                    shared);
-    if (is_last_block(tickets)) finish_update(losses, correct, batch, accuracy, next, sums, control, position);
+    if (!is_last_block(tickets) || threadIdx.y != 0) return;
+    REAL loss = 0, n_correct = 0;
+    for (int i = threadIdx.x; i < batch; i += 32) {
+        loss += losses[i];
+        n_correct += correct[i];
+    }
+    loss = warp_sum(loss);
+    n_correct = warp_sum(n_correct);
+    if (threadIdx.x != 0) return;
+    sums[0] += loss;
+    if (accuracy) sums[1] += n_correct;
+    *position += 1;
+    for (int i = 0; i < dnn::CONTROL_SIZE; ++i) control[i] = next[i];
 }
 
 }  // extern "C"
