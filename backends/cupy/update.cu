@@ -144,25 +144,6 @@ enum { X, DZ, W, W_FIRST, W_SECOND, B, B_FIRST, B_SECOND, N_IN, N_OUT, FIRST_BLO
 
 __device__ REAL* address(const long long* layer, int entry) { return reinterpret_cast<REAL*>(layer[entry]); }
 
-template <class M>
-__device__ void step_layer(const M& x, const long long* layer, int kind, const REAL* numbers, const REAL* control,
-                           REAL* shared) {
-    const int n_in = x.width, n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
-    const int block = blockIdx.x - layer[FIRST_BLOCK];
-    const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
-    REAL g[TILE / WARPS];
-    // Line n_in of x^T is all ones: its product is the gradient of the bias.
-    multiply(Factor<M, false, TILE, true>(x, row),
-             Factor<Matrix, false, TILE>({address(layer, DZ), x.rows, n_out}, first), x.rows, shared, g);
-    for (int e = 0; e < TILE / WARPS; ++e) {
-        const int i = row + threadIdx.y + WARPS * e, p = i < n_in ? W : B;
-        if (i > n_in || column >= n_out || !layer[p]) continue;
-        const long long at = i < n_in ? static_cast<long long>(i) * n_out + column : column;
-        dnn::optimize(kind, numbers, control, address(layer, p)[at], g[e], address(layer, p + 1)[at],
-                      address(layer, p + 2)[at]);
-    }
-}
-
 // Whether this block is the last one of the grid to get here; no other block then reads what it may change.
 __device__ bool is_last_block(long long* tickets) {
     __shared__ bool last;
@@ -250,16 +231,34 @@ __global__ void step(const PIXEL* x, const long long* order, long long* position
                      int changes, const REAL* losses, const REAL* correct, int accuracy, REAL* sums,
                      long long* tickets) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
+    const int COUNT = TILE / WARPS;  // gradients per thread
     const long long* layer = table;
     for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
-    const int n_in = layer[N_IN];
+    const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
+    const int block = blockIdx.x - layer[FIRST_BLOCK], row = block / across * TILE, column = block % across * TILE;
+    const Factor<Matrix, false, TILE> dz({address(layer, DZ), batch, n_out}, column);
+    REAL g[COUNT], *places[COUNT][3], values[COUNT][3];  // the gradient; a parameter and its slots
+    // Line n_in of x^T is all ones: its product is the gradient of the bias.
+    if (layer[X])
+        multiply(Factor<Matrix, false, TILE, true>({address(layer, X), batch, n_in}, row), dz, batch, shared, g);
+    else
+        multiply(Factor<Batch, false, TILE, true>({x, batch, n_in, order + *position * batch, numbers[0]}, row), dz,
+                 batch, shared, g);
+    for (int e = 0; e < COUNT; ++e) {
+        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x, entry = i < n_in ? W : B;
+        const bool exists = i <= n_in && j < n_out && layer[entry];
+        for (int s = 0; s < 3; ++s) {
+            places[e][s] = exists ? address(layer, entry + s) + (i < n_in ? i * n_out : 0) + j : nullptr;
+            if (exists) values[e][s] = *places[e][s];  // all are loaded before the first is used
+        }
+    }
     REAL next[dnn::CONTROL_SIZE];
     advance(control, rates, changes, numbers, next);
-    if (layer[X])
-        step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, shared);
-    else
-        step_layer(Batch{x, batch, n_in, order + *position * batch, numbers[0]}, layer, kind, numbers, next,
-                   shared);
+    for (int e = 0; e < COUNT; ++e) {
+        if (!places[e][0]) continue;
+        dnn::optimize(kind, numbers, next, values[e][0], g[e], values[e][1], values[e][2]);
+        for (int s = 2; s >= 0; --s) *places[e][s] = values[e][s];  // an only slot is also passed as the second
+    }
     if (!is_last_block(tickets) || threadIdx.y != 0) return;
     REAL loss = 0, n_correct = 0;
     for (int i = threadIdx.x; i < batch; i += 32) {
