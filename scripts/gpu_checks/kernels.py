@@ -15,7 +15,7 @@ from dnn.training.totals import Totals
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
 
 REPEATS = 200  # launches of a kernel in a row
-UPDATES = 20  # of which the kernels are counted
+UPDATES = 20  # whose kernels are counted
 
 
 def kernels(settings: Settings) -> Rows:
