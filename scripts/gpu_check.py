@@ -49,14 +49,8 @@ def main(arguments: argparse.Namespace) -> int:
     for name, outcome in run_parts(names, settings):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
-    print(
-        table(outcomes),
-        summary(outcomes),
-        what_to_send(outcomes, arguments.json),
-        sep="\n\n",
-        end="",
-        flush=True,
-    )
+    texts = table(outcomes), summary(outcomes), what_to_send(outcomes, arguments.json)
+    print("\n\n".join(texts), end="", flush=True)
     return 0 if holds(outcomes) else EXIT_FAILED
 
 
