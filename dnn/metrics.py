@@ -13,6 +13,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from backends.reference.elementwise import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.keras_names import ALIASES, module_getattr
@@ -68,7 +69,7 @@ class R2(Metric):
         t = as_dense(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         n = xp.sum(w, axis=0)
-        mean = xp.sum(w * t, axis=0) / xp.clip(n, 1.0, None)
+        mean = xp.sum(w * t, axis=0) / clip(xp, n, 1.0)
         spread = xp.sum(w * (t - mean) ** 2, axis=0)
         residual = xp.sum(w * (t - outputs) ** 2, axis=0)
         self.join(backend, sums, xp.concat([n, mean, spread, residual]))
@@ -76,7 +77,7 @@ class R2(Metric):
     def join(self, backend: Backend, sums: Array, other: Array) -> None:
         n, mean, spread, residual = self._parts(sums)
         n2, mean2, spread2, residual2 = self._parts(other)
-        both = backend.xp.clip(n + n2, 1.0, None)
+        both = clip(backend.xp, n + n2, 1.0)
         between = mean2 - mean
         spread += spread2 + between**2 * (n * n2 / both)
         residual += residual2

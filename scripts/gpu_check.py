@@ -8,6 +8,7 @@ import checkout  # noqa: F401
 
 from dnn.commands import command_line
 
+EXIT_FAILED = 1
 EXIT_NO_DEVICE = 3
 
 
@@ -15,7 +16,7 @@ def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: gpu_check.py --parts doctor,forms --json gpu.json. Exit code: 0 all parts passed, "
-        "1 a part failed, 2 bad input, 3 no CUDA device.",
+        "1 a part failed or no library can use the card, 2 bad input, 3 no card.",
     )
     parser.add_argument("--parts", metavar="NAME,...", help="default: all (an unknown name lists them)")
     parser.add_argument("--device", default="cuda", help="cuda or cuda:N (default: %(default)s)")
@@ -27,31 +28,30 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> int:
     from gpu_checks.common import LIBRARIES, Settings
     from gpu_checks.parts import PARTS
-    from gpu_checks.run import holds, run_parts, summary, table
+    from gpu_checks.run import find_obstacles, holds, run_parts, summary, table, what_to_send
 
-    from backends import BackendUnavailable, InputError
+    from backends import InputError
+    from backends.nvidia import query_cards
     from dnn.datasets import load_dataset
 
     names = command_line.parse_names("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
     settings = Settings(arguments.data_dir, arguments.device)
-    missing = []
-    for library in LIBRARIES:
-        try:
-            settings.backend(library)
-        except BackendUnavailable as error:
-            missing.append(str(error))
-    if len(missing) == len(LIBRARIES):
-        command_line.say(f"gpu_check.py: no CUDA device can be used: {'; '.join(missing)}")
-        return EXIT_NO_DEVICE
+    obstacles = find_obstacles(settings)
+    if len(obstacles) == len(LIBRARIES):
+        has_card = bool(query_cards())
+        what = "there is a card, but no library can use it" if has_card else "no CUDA device can be used"
+        command_line.say(f"gpu_check.py: {what}: {'; '.join(obstacles.values())}")
+        return EXIT_FAILED if has_card else EXIT_NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}
     for name, outcome in run_parts(names, settings):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
-    print(f"{table(outcomes)}\n\n{summary(outcomes)}", end="", flush=True)
-    return 0 if holds(outcomes) else 1
+    texts = table(outcomes), summary(outcomes), what_to_send(outcomes, arguments.json)
+    print("\n\n".join(texts), end="", flush=True)
+    return 0 if holds(outcomes) else EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 // Emulates enough of CUDA to run a kernel on the host: block after block, with its threads as coroutines in lockstep.
 //
-// A thread yields at each __syncthreads and __shfl_xor_sync; they are resumed in turn, so one continues only
-// after all others have reached the same point. This requires that all threads of a block (or warp) meet the same
-// barriers, as CUDA does. CUDA defines no order between two barriers, so tests reverse it or run a single block, by
+// A thread waits at __syncthreads until all others of its block have reached one, or have ended. The threads of a warp
+// yield at each __shfl_xor_sync and __syncwarp, and are resumed in turn: this requires that all of them meet the same
+// calls, as CUDA does. CUDA defines no order between two barriers, so tests reverse it or run a single block, by
 // host_order.
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <vector>
+
+using std::min;
 
 #define __global__ static
 #define __device__
 #define __shared__ static
 #define __align__(n) __attribute__((aligned(n)))
-#define __launch_bounds__(n)
 
 struct Index {
     int x = 0, y = 0, z = 0;
@@ -32,7 +34,7 @@ struct Thread {
     jmp_buf place;
     std::vector<char> stack;
     Index index;
-    bool begun, done;
+    bool begun, done, at_barrier;
 };
 static std::vector<Thread> threads;
 static ucontext_t start;
@@ -66,7 +68,7 @@ static void run_block() {
         Thread& thread = threads[t];
         thread.stack.resize(32768);
         thread.index = {t % blockDim.x, t / blockDim.x, 0};
-        thread.begun = thread.done = false;
+        thread.begun = thread.done = thread.at_barrier = false;
         getcontext(&thread.context);
         thread.context.uc_stack.ss_sp = thread.stack.data();
         thread.context.uc_stack.ss_size = thread.stack.size();
@@ -74,11 +76,16 @@ static void run_block() {
     }
     for (bool alive = true; alive;) {
         alive = false;
+        bool moved = false;
         for (int t = 0; t < count; ++t) {
             Thread& thread = threads[backwards ? count - 1 - t : t];
-            if (!thread.done) resume(thread);
+            if (!thread.done && !thread.at_barrier) {
+                resume(thread);
+                moved = true;
+            }
             alive = alive || !thread.done;
         }
+        for (int t = 0; t < count && !moved; ++t) threads[t].at_barrier = false;
     }
 }
 
@@ -97,7 +104,10 @@ static void launch(int columns, int rows, int x, int y, std::function<void()> ke
 
 }  // namespace host
 
-static inline void __syncthreads() { host::give_way(); }
+static inline void __syncthreads() {
+    host::running->at_barrier = true;
+    host::give_way();
+}
 static inline void __threadfence() {}
 
 template <class T>

@@ -213,7 +213,10 @@ class CupyOverridesOnNumpy(NumpyBackend):
 
     def compile_plan(self, plan):
         made = update.make_update(plan, self)
-        return made and self.capture(made)
+        if made is None:
+            return None
+        made.check()  # its update must leave no trace
+        return self.capture(made)
 
 
 def find(make_backend, backend_id, dtype):

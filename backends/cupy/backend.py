@@ -1,7 +1,7 @@
 """CuPy on an NVIDIA GPU: CUDA kernels with one launch for many operations of the reference.
 
-Small networks are launch-bound: starting a kernel from Python costs 5 to 15 us, more than its work. The CUDA
-kernels (``sources``) have not run on a GPU yet, as ``describe()`` says. Tests that need no GPU:
+Small networks are launch-bound: starting a kernel from Python costs about 2 us, a function of CuPy more. The
+CUDA kernels (``sources``) have not run on a GPU yet, as ``describe()`` says. Tests that need no GPU:
 tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 """
 

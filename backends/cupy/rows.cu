@@ -16,8 +16,6 @@ __device__ REAL warp_sum(REAL value) {
     return value;
 }
 
-__device__ long long row_of_warp() { return static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y; }
-
 // Loss of one row and its gradient (softmax - target) / batch: one row per warp, blockDim = (32, rows per block). dz
 // may be z.
 __device__ void row_cross_entropy(const REAL* z, int target, int batch, int classes, REAL* loss, REAL* dz) {
@@ -40,7 +38,7 @@ extern "C" {
 
 __global__ void softmax_cross_entropy(const REAL* logits, const long long* targets, int batch, int classes,
                                       REAL* losses, REAL* dlogits) {
-    const long long row = row_of_warp(), at = row * classes;
+    const long long row = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y, at = row * classes;
     if (row < batch) row_cross_entropy(logits + at, targets[row], batch, classes, losses + row, dlogits + at);
 }
 

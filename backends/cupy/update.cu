@@ -1,115 +1,119 @@
 // One update of dense layers without cuBLAS: it takes few launches, and CuPy can record it as a CUDA graph. A product
 // also gathers its rows, adds the bias and applies f or f'; the product for a weight's gradient also makes the
-// optimizer's step. This text follows rows.cu. PIXEL is the type of the examples' numbers: unsigned char or REAL. All
-// blocks have (32, 8) threads.
+// optimizer's step. This text follows rows.cu. PIXEL is the type of the examples' numbers: unsigned char or REAL.
 
 namespace {
 
-const int TILE = 32;                // columns of a product per block, and steps of the inner axis at a time
-const int ROWS = 16;                // rows per block of a forward product: more blocks than with 32
-const int STRIDE = TILE + 4;        // of a tile's rows in shared memory: 4 numbers are then one load
-const int SHARED_SIZE = 4 * TILE * TILE;  // numbers of shared memory: two tiles, afterwards the groups' sums
+const int WARPS = sizeof(REAL) == 4 ? 16 : 8;  // per block, as in update.py; what registers and shared memory allow
+const int THREADS = 32 * WARPS;                // (32, WARPS)
+const int CHUNK = 4 * WARPS;                   // steps of the inner axis at a time
+const int TILE = 32;                           // columns of a product per block; also the rows of a weight gradient
+const int ROWS = 16;                           // rows of a forward product per block: more blocks than with 32
+const int SUM_STRIDE = TILE + 8;               // of a group's sums: without bank conflicts
+const int SHARED_SIZE = 16 * WARPS * SUM_STRIDE;  // numbers of shared memory: two tiles, afterwards all groups' sums
 
-__device__ int clamp_index(int i, int n) { return i < n ? i : n - 1; }
+__device__ int thread_number() { return threadIdx.y * 32 + threadIdx.x; }
 
-// Matrices that are 0 outside their bounds. load reads from a clamped index without a branch; value applies bounds and
-// scale later. So the next tile's loads can run while the current one is multiplied.
-struct Matrix {
-    typedef REAL Raw;
-    const REAL* x;
+// The matrix x; GATHERED: its rows with these numbers, times scale. update.py plans no other matrix of 2^31 numbers.
+template <class NUMBER, bool GATHERED>
+struct Rows {
+    typedef NUMBER Number;
+    static const bool PICKED = GATHERED;
+    const NUMBER* x;
     int rows, width;
-    __device__ REAL load(int row, int column) const {
-        return x[static_cast<long long>(clamp_index(row, rows)) * width + clamp_index(column, width)];
-    }
-    __device__ REAL value(REAL raw, int row, int column) const {
-        return row < rows && column < width ? raw : REAL(0);
-    }
-};
-
-struct GatheredRows {
-    typedef PIXEL Raw;
-    const PIXEL* x;
-    const long long* batch_rows;
-    int rows, width;
+    const long long* numbers;
     REAL scale;
-    __device__ PIXEL load(int row, int column) const {
-        return x[batch_rows[clamp_index(row, rows)] * width + clamp_index(column, width)];
+    __device__ long long row(unsigned int i) const { return (GATHERED ? numbers[i] : i) * width; }
+    __device__ REAL value(NUMBER n) const { return GATHERED ? static_cast<REAL>(n) * scale : n; }
+};
+typedef Rows<REAL, false> Matrix;
+typedef Rows<PIXEL, true> Batch;
+
+// A factor of a product: SIZE lines, of which CHUNK numbers are read at a time. ALONG: lines are rows of the matrix,
+// otherwise columns. Indices beyond the matrix are those of its last row or column: nobody uses their results. ONES: a
+// line of ones follows the last one. load keeps the numbers in registers, to overlap with a multiplication.
+template <class M, bool ALONG, int SIZE, bool ONES = false>
+struct Factor {
+    static const int COUNT = SIZE / 8;                     // numbers per thread and chunk
+    static const int STRIDE = (ALONG ? CHUNK : SIZE) + 4;  // in shared memory: 4 numbers are one load
+    static const int TILE_SIZE = (ALONG ? SIZE : CHUNK) * STRIDE;
+    static const bool BY_ROW = M::PICKED && !ALONG;  // each step has another row
+    const M matrix;
+    const int line, step;  // this thread's first number
+    const bool is_ones;
+    const int column;
+    const typename M::Number* pointers[COUNT];  // ALONG: to the next numbers
+    unsigned int places[COUNT];                 // otherwise: indices of the next numbers, or rows if BY_ROW
+    typename M::Number numbers[COUNT];
+
+    __device__ Factor(const M& m, int first)
+        : matrix(m), line(ALONG ? thread_number() / CHUNK : threadIdx.x),
+          step(ALONG ? thread_number() % CHUNK : threadIdx.y), is_ones(ONES && first + line == m.width),
+          column(min(ALONG ? step : first + line, m.width - 1)) {
+        for (int e = 0; e < COUNT; ++e) {
+            const int row = min(ALONG ? first + line + 8 * e : step + WARPS * e, m.rows - 1);
+            pointers[e] = m.x + m.row(row) + column;
+            places[e] = BY_ROW ? row : m.row(row) + column;
+        }
     }
-    __device__ REAL value(PIXEL raw, int row, int column) const {
-        return row < rows && column < width ? static_cast<REAL>(raw) * scale : REAL(0);
+    // Loads a chunk that begins n steps after the last one.
+    __device__ void load(int n) {
+        for (int e = 0; e < COUNT; ++e) {
+            pointers[e] += n;
+            places[e] += n * (BY_ROW ? 1 : matrix.width);
+            numbers[e] = ALONG ? *pointers[e] : matrix.x[BY_ROW ? matrix.row(places[e]) + column : places[e]];
+        }
     }
+    __device__ void store(REAL* tile) const {
+        for (int e = 0; e < COUNT; ++e)
+            tile[index(line + (ALONG ? 8 * e : 0), step + (ALONG ? 0 : WARPS * e))] =
+                is_ones ? REAL(1) : matrix.value(numbers[e]);
+    }
+    __device__ static int index(int line, int step) { return ALONG ? line * STRIDE + step : step * STRIDE + line; }
+    // The i-th of the 4 lines that a thread multiplies: the threads of a warp read from different banks.
+    __device__ static int line_of(int part, int i) { return ALONG ? part + SIZE / 4 * i : 4 * part + i; }
 };
 
-// With an extra column of ones: the product with it is the bias's gradient.
-template <class M>
-struct WithOnes {
-    typedef typename M::Raw Raw;
-    M matrix;
-    __device__ Raw load(int row, int column) const { return matrix.load(row, column); }
-    __device__ REAL value(Raw raw, int row, int column) const {
-        return column == matrix.width && row < matrix.rows ? REAL(1) : matrix.value(raw, row, column);
-    }
-};
-
-template <class M>
-struct Transposed {
-    typedef typename M::Raw Raw;
-    M matrix;
-    __device__ Raw load(int row, int column) const { return matrix.load(column, row); }
-    __device__ REAL value(Raw raw, int row, int column) const { return matrix.value(raw, column, row); }
-};
-
-// The tile of a b that begins at (row, column), HEIGHT x TILE numbers. A thread gets HEIGHT / 8 of them: rows
-// threadIdx.y + 8 e, column threadIdx.x. Each group of 2 HEIGHT threads sums a part of the inner axis.
-// A_INNER, B_INNER: whether the inner axis is contiguous in memory.
-template <int HEIGHT, bool A_INNER, bool B_INNER, class A, class B>
-__device__ void product(const A& a, int row, const B& b, int column, int depth, REAL* shared,
-                        REAL (&result)[HEIGHT / 8]) {
-    static_assert(A_INNER || HEIGHT == TILE, "the threads of a warp load TILE rows");
-    const int GROUPS = 128 / HEIGHT, INNER = TILE / GROUPS;
-    const int t = threadIdx.y * 32 + threadIdx.x, group = t / (2 * HEIGHT);
-    const int r = t % (2 * HEIGHT) / 8 * 4, c = t % 8 * 4;
-    REAL *left = shared, *right = shared + TILE * STRIDE;
-    const int fast = threadIdx.x, slow = threadIdx.y;
-    typename A::Raw next_a[HEIGHT / 8];
-    typename B::Raw next_b[4];
+// The tile of a product with the lines of a and b as rows and columns. result has the numbers of its rows
+// threadIdx.y + WARPS e, column threadIdx.x. The groups of threads share the steps of each chunk.
+template <class A, class B>
+__device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A::COUNT / WARPS]) {
+    const int HEIGHT = 8 * A::COUNT, STEPS = HEIGHT / 4, GROUPS = CHUNK / STEPS;
+    const int group = thread_number() / (2 * HEIGHT), r = thread_number() % (2 * HEIGHT) / 8, c = threadIdx.x % 8;
     REAL sums[4][4] = {};
-    const auto fetch = [&](int k) {
-        for (int e = 0; e < HEIGHT / 8; ++e) {
-            const int later = slow + 8 * e;
-            next_a[e] = A_INNER ? a.load(row + later, k + fast) : a.load(row + fast, k + later);
-        }
-        for (int e = 0; e < 4; ++e) {
-            const int later = slow + 8 * e;
-            next_b[e] = B_INNER ? b.load(k + fast, column + later) : b.load(k + later, column + fast);
-        }
+    REAL *const left = shared, *const right = shared + A::TILE_SIZE;
+    const auto add = [&](int step) {
+        for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j)
+                sums[i][j] += left[A::index(A::line_of(r, i), step)] *
+                              right[B::index(B::line_of(c, j), step)];
     };
-    fetch(0);
-    for (int k = 0; k < depth; k += TILE) {
-        for (int e = 0; e < HEIGHT / 8; ++e) {
-            const int later = slow + 8 * e;
-            left[A_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
-                A_INNER ? a.value(next_a[e], row + later, k + fast) : a.value(next_a[e], row + fast, k + later);
-        }
-        for (int e = 0; e < 4; ++e) {
-            const int later = slow + 8 * e;
-            right[B_INNER ? fast * STRIDE + later : later * STRIDE + fast] =
-                B_INNER ? b.value(next_b[e], k + fast, column + later) : b.value(next_b[e], k + later, column + fast);
-        }
+    a.load(0);
+    b.load(0);
+    for (int rest = depth;; rest -= CHUNK) {
+        a.store(left);
+        b.store(right);
         __syncthreads();
-        if (k + TILE < depth) fetch(k + TILE);
+        if (rest <= CHUNK) break;
+        // The last chunk may overlap the one before it, so that it is within the matrices.
+        a.load(min(CHUNK, rest - CHUNK));
+        b.load(min(CHUNK, rest - CHUNK));
 #pragma unroll
-        for (int inner = group * INNER; inner < (group + 1) * INNER; ++inner)
-            for (int i = 0; i < 4; ++i)
-                for (int j = 0; j < 4; ++j) sums[i][j] += left[inner * STRIDE + r + i] * right[inner * STRIDE + c + j];
+        for (int i = 0; i < STEPS; ++i) add(group * STEPS + i);
         __syncthreads();
     }
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) shared[(group * HEIGHT + r + i) * TILE + c + j] = sums[i][j];
+    const int end = min(CHUNK, depth);
+#pragma unroll 1
+    for (int step = end - 1 - (depth - 1) % CHUNK + group; step < end; step += GROUPS) add(step);
     __syncthreads();
-    for (int e = 0; e < HEIGHT / 8; ++e) {
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j)
+            shared[(group * HEIGHT + A::line_of(r, i)) * SUM_STRIDE + B::line_of(c, j)] = sums[i][j];
+    __syncthreads();
+    for (int e = 0; e < HEIGHT / WARPS; ++e) {
         result[e] = 0;
-        for (int part = 0; part < GROUPS; ++part) result[e] += shared[part * HEIGHT * TILE + t + 256 * e];
+        for (int g = 0; g < GROUPS; ++g)
+            result[e] += shared[(g * HEIGHT + threadIdx.y + WARPS * e) * SUM_STRIDE + threadIdx.x];
     }
 }
 
@@ -117,63 +121,18 @@ __device__ void product(const A& a, int row, const B& b, int column, int depth, 
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
-    REAL z[ROWS / 8];
-    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE + threadIdx.x;
-    product<ROWS, true, false>(x, row, Matrix{W, x.width, n_out}, blockIdx.x * TILE, x.width, shared, z);
-    for (int e = 0; e < ROWS / 8; ++e) {
-        const int i = row + threadIdx.y + 8 * e;
-        if (i < x.rows && column < n_out)
-            y[static_cast<long long>(i) * n_out + column] = dnn::activate(kind, z[e] + b[column]);
-    }
-}
-
-// The output layer: logits, softmax, loss and its gradient, and whether the prediction is correct (1 or 0). One warp
-// per row.
-__device__ void output_layer(const Matrix& x, const REAL* W, const REAL* b, const long long* targets,
-                             const long long* batch_rows, int classes, REAL* losses, REAL* correct, REAL* dlogits) {
-    const int CLASSES_PER_PASS = 8;
-    const long long row = row_of_warp();
-    if (row >= x.rows) return;
-    REAL* z = dlogits + row * classes;
-    for (int first = 0; first < classes; first += CLASSES_PER_PASS) {
-        REAL sums[CLASSES_PER_PASS] = {};
-        for (int k = threadIdx.x; k < x.width; k += 32) {
-            const REAL value = x.load(row, k);
-            for (int c = 0; c < CLASSES_PER_PASS; ++c)
-                if (first + c < classes) sums[c] += value * W[static_cast<long long>(k) * classes + first + c];
-        }
-        for (int c = 0; c < CLASSES_PER_PASS && first + c < classes; ++c) {
-            const REAL sum = warp_sum(sums[c]) + b[first + c];
-            if (threadIdx.x == (first + c) % 32) z[first + c] = sum;
-        }
-    }
-    __syncwarp();
-    const int target = targets[batch_rows[row]];
-    const REAL of_target = z[target];
-    REAL n_before = 0;  // number of classes that rank before the target
-    for (int c = threadIdx.x; c < classes; c += 32)
-        if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
-    n_before = warp_sum(n_before);
-    row_cross_entropy(z, target, x.rows, classes, losses + row, z);
-    if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
-}
-
-// dz = (dlogits W^T) f' of the hidden layer before, whose y the output layer reads as x. One warp per row; it has just
-// written the row's dlogits.
-__device__ void gradient_before(const Matrix& x, int kind, const REAL* W, const REAL* dlogits, int classes, REAL* dz) {
-    const long long row = row_of_warp();
-    if (row >= x.rows) return;
-    __syncwarp();
-    for (int k = threadIdx.x; k < x.width; k += 32) {
-        REAL dy = 0;
-        for (int c = 0; c < classes; ++c)
-            dy += dlogits[row * classes + c] * W[static_cast<long long>(k) * classes + c];
-        dz[row * x.width + k] = dnn::activate_backward(kind, dy, x.load(row, k));
+    REAL z[ROWS / WARPS];
+    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
+    multiply(Factor<M, true, ROWS>(x, row), Factor<Matrix, false, TILE>({W, x.width, n_out}, column), x.width,
+             shared, z);
+    for (int e = 0; e < ROWS / WARPS; ++e) {
+        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
+        if (i < x.rows && j < n_out) y[static_cast<long long>(i) * n_out + j] = dnn::activate(kind, z[e] + b[j]);
     }
 }
 
 // The control array after one more update.
-__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL (&next)[dnn::CONTROL_SIZE]) {
+__device__ void advance(const REAL* control, const REAL* rates, int changes, const REAL* numbers, REAL* next) {
     const REAL done = control[dnn::UPDATES], last = static_cast<REAL>(changes - 1);
     next[dnn::RATE] = changes > 1 ? rates[static_cast<int>(done < last ? done : last)] : control[dnn::RATE];
     for (int i = dnn::BIAS_1; i <= dnn::UPDATES; ++i)
@@ -185,29 +144,11 @@ enum { X, DZ, W, W_FIRST, W_SECOND, B, B_FIRST, B_SECOND, N_IN, N_OUT, FIRST_BLO
 
 __device__ REAL* address(const long long* layer, int entry) { return reinterpret_cast<REAL*>(layer[entry]); }
 
-template <class M>
-__device__ void step_layer(const M& x, const long long* layer, int kind, const REAL* numbers, const REAL* control,
-                           REAL* shared) {
-    const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
-    const int block = blockIdx.x - layer[FIRST_BLOCK];
-    const int row = block / across * TILE, first = block % across * TILE, column = first + threadIdx.x;
-    const Matrix dz = {address(layer, DZ), x.rows, n_out};
-    REAL g[4];
-    product<TILE, false, false>(Transposed<WithOnes<M>>{{x}}, row, dz, first, x.rows, shared, g);
-    for (int e = 0; e < 4; ++e) {
-        const int i = row + threadIdx.y + 8 * e, p = i < n_in ? W : B;
-        if (i > n_in || column >= n_out || !layer[p]) continue;
-        const long long at = i < n_in ? static_cast<long long>(i) * n_out + column : column;
-        dnn::optimize(kind, numbers, control, address(layer, p)[at], g[e], address(layer, p + 1)[at],
-                      address(layer, p + 2)[at]);
-    }
-}
-
 // Whether this block is the last one of the grid to get here; no other block then reads what it may change.
 __device__ bool is_last_block(long long* tickets) {
     __shared__ bool last;
     __syncthreads();
-    if (threadIdx.x == 0 && threadIdx.y == 0) {
+    if (thread_number() == 0) {
         __threadfence();
         const unsigned long long ticket = atomicAdd(reinterpret_cast<unsigned long long*>(tickets), 1ULL);
         last = ticket % gridDim.x == gridDim.x - 1;
@@ -216,40 +157,13 @@ __device__ bool is_last_block(long long* tickets) {
     return last;
 }
 
-// Adds the sums over the batch, and writes the next position and control array; one block.
-__device__ void finish_update(const REAL* losses, const REAL* correct, int batch, int accuracy, const REAL (&next)[dnn::CONTROL_SIZE],
-                              REAL* sums, REAL* control, long long* position) {
-    __shared__ REAL partial[2][8];
-    REAL loss = 0, n_correct = 0;
-    for (int i = threadIdx.y * 32 + threadIdx.x; i < batch; i += 256) {
-        loss += losses[i];
-        n_correct += correct[i];
-    }
-    loss = warp_sum(loss);
-    n_correct = warp_sum(n_correct);
-    if (threadIdx.x == 0) {
-        partial[0][threadIdx.y] = loss;
-        partial[1][threadIdx.y] = n_correct;
-    }
-    __syncthreads();
-    if (threadIdx.x != 0 || threadIdx.y != 0) return;
-    for (int warp = 1; warp < 8; ++warp) {
-        loss += partial[0][warp];
-        n_correct += partial[1][warp];
-    }
-    sums[0] += loss;
-    if (accuracy) sums[1] += n_correct;
-    *position += 1;
-    for (int i = 0; i < dnn::CONTROL_SIZE; ++i) control[i] = next[i];
-}
-
 }  // namespace
 
 extern "C" {
 
 __global__ void forward_gathered(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
                                const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    forward(GatheredRows{x, order + *position * batch, batch, n_in, numbers[0]}, kind, W, b, n_out, y);
+    forward(Batch{x, batch, n_in, order + *position * batch, numbers[0]}, kind, W, b, n_out, y);
 }
 
 __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, const REAL* W, const REAL* b, int n_out,
@@ -257,47 +171,107 @@ __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, con
     forward(Matrix{x, batch, n_in}, kind, W, b, n_out, y);
 }
 
+// The output layer: logits, softmax, loss and its gradient, whether the prediction is correct (1 or 0), and dz of the
+// hidden layer before, whose y this layer reads as x: dz = (dlogits W^T) f'. One block per example.
 __global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
                               int classes, REAL* losses, REAL* correct, REAL* dlogits, int kind, REAL* dz_before) {
-    const Matrix rows = {x, batch, n_in};
-    output_layer(rows, W, b, targets, order + *position * batch, classes, losses, correct, dlogits);
-    gradient_before(rows, kind, W, dlogits, classes, dz_before);
+    __shared__ REAL sums[THREADS], z[THREADS];
+    const long long row = blockIdx.x, first = row * n_in;
+    const int t = thread_number(), parts = THREADS / classes, target = targets[order[*position * batch + row]];
+    REAL sum = 0;  // of one class and every parts-th weight: neighbouring threads read neighbouring weights
+    for (int k = t / classes; k < n_in && t < parts * classes; k += parts)
+        sum += x[first + k] * W[k * classes + t % classes];
+    sums[t] = sum;
+    __syncthreads();
+    for (int c = threadIdx.y; c < classes; c += WARPS) {
+        sum = 0;
+        for (int part = threadIdx.x; part < parts; part += 32) sum += sums[part * classes + c];
+        sum = warp_sum(sum);
+        if (threadIdx.x == 0) z[c] = sum + b[c];
+    }
+    __syncthreads();
+    if (threadIdx.y == 0) {
+        const REAL of_target = z[target];
+        REAL n_before = 0;  // number of classes that rank before the target
+        for (int c = threadIdx.x; c < classes; c += 32)
+            if (c != target && dnn::ranks_before(z[c], of_target, c < target)) n_before += REAL(1);
+        n_before = warp_sum(n_before);
+        row_cross_entropy(z, target, batch, classes, losses + row, z);
+        if (threadIdx.x == 0) correct[row] = n_before == REAL(0) ? REAL(1) : REAL(0);
+    }
+    __syncthreads();
+    if (t < classes) dlogits[row * classes + t] = z[t];
+    for (int k = t; k < n_in; k += THREADS) {
+        REAL dy = 0;
+        for (int c = 0; c < classes; ++c) dy += z[c] * W[k * classes + c];
+        dz_before[first + k] = dnn::activate_backward(kind, dy, x[first + k]);
+    }
 }
 
 // dz of the previous layer: (dz W^T) f'
 __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
                       REAL* dz_hidden) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
-    REAL dy[ROWS / 8];
-    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE + threadIdx.x;
-    const Transposed<Matrix> transposed = {{W, n_in, n_out}};
-    product<ROWS, true, true>(Matrix{dz, batch, n_out}, row, transposed, blockIdx.x * TILE, n_out, shared, dy);
-    for (int e = 0; e < ROWS / 8; ++e) {
-        const int i = row + threadIdx.y + 8 * e;
-        const long long at = static_cast<long long>(i) * n_in + column;
-        if (i < batch && column < n_in) dz_hidden[at] = dnn::activate_backward(kind, dy[e], y[at]);
+    REAL dy[ROWS / WARPS];
+    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
+    multiply(Factor<Matrix, true, ROWS>({dz, batch, n_out}, row), Factor<Matrix, true, TILE>({W, n_in, n_out}, column),
+             n_out, shared, dy);
+    for (int e = 0; e < ROWS / WARPS; ++e) {
+        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
+        const long long at = static_cast<long long>(i) * n_in + j;
+        if (i < batch && j < n_in) dz_hidden[at] = dnn::activate_backward(kind, dy[e], y[at]);
     }
 }
 
 // The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer. The
-// last block to finish also writes the sums, position and control.
+// last block to finish also adds the sums over the batch, and writes the next position and control array.
 __global__ void step(const PIXEL* x, const long long* order, long long* position, int batch, int kind,
                      const long long* table, int layers, const REAL* numbers, REAL* control, const REAL* rates,
                      int changes, const REAL* losses, const REAL* correct, int accuracy, REAL* sums,
                      long long* tickets) {
     __shared__ __align__(16) REAL shared[SHARED_SIZE];
+    const int COUNT = TILE / WARPS;  // gradients per thread
     const long long* layer = table;
     for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
-    const int n_in = layer[N_IN];
+    const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
+    const int block = blockIdx.x - layer[FIRST_BLOCK], row = block / across * TILE, column = block % across * TILE;
+    const Factor<Matrix, false, TILE> dz({address(layer, DZ), batch, n_out}, column);
+    REAL g[COUNT], *places[COUNT][3], values[COUNT][3];  // the gradient; a parameter and its slots
+    // Line n_in of x^T is all ones: its product is the gradient of the bias.
+    if (layer[X])
+        multiply(Factor<Matrix, false, TILE, true>({address(layer, X), batch, n_in}, row), dz, batch, shared, g);
+    else
+        multiply(Factor<Batch, false, TILE, true>({x, batch, n_in, order + *position * batch, numbers[0]}, row), dz,
+                 batch, shared, g);
+    for (int e = 0; e < COUNT; ++e) {
+        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x, entry = i < n_in ? W : B;
+        const bool exists = i <= n_in && j < n_out && layer[entry];
+        for (int s = 0; s < 3; ++s) {
+            places[e][s] = exists ? address(layer, entry + s) + (i < n_in ? i * n_out : 0) + j : nullptr;
+            if (exists) values[e][s] = *places[e][s];  // all are loaded before the first is used
+        }
+    }
     REAL next[dnn::CONTROL_SIZE];
     advance(control, rates, changes, numbers, next);
-    if (layer[X])
-        step_layer(Matrix{address(layer, X), batch, n_in}, layer, kind, numbers, next, shared);
-    else
-        step_layer(GatheredRows{x, order + *position * batch, batch, n_in, numbers[0]}, layer, kind, numbers, next,
-                   shared);
-    if (is_last_block(tickets)) finish_update(losses, correct, batch, accuracy, next, sums, control, position);
+    for (int e = 0; e < COUNT; ++e) {
+        if (!places[e][0]) continue;
+        dnn::optimize(kind, numbers, next, values[e][0], g[e], values[e][1], values[e][2]);
+        for (int s = 2; s >= 0; --s) *places[e][s] = values[e][s];  // an only slot is also passed as the second
+    }
+    if (!is_last_block(tickets) || threadIdx.y != 0) return;
+    REAL loss = 0, n_correct = 0;
+    for (int i = threadIdx.x; i < batch; i += 32) {
+        loss += losses[i];
+        n_correct += correct[i];
+    }
+    loss = warp_sum(loss);
+    n_correct = warp_sum(n_correct);
+    if (threadIdx.x != 0) return;
+    sums[0] += loss;
+    if (accuracy) sums[1] += n_correct;
+    *position += 1;
+    for (int i = 0; i < dnn::CONTROL_SIZE; ++i) control[i] = next[i];
 }
 
 }  // extern "C"

@@ -11,16 +11,15 @@ from backends.backend import Backend, Step
 from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
 from backends.cupy.kernels import CupyKernels
-from backends.cupy.reproducible import multiply_matrices
 from backends.cupy.sources import FUSED_ACTIVATIONS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
 
 TILE = 32  # columns of a product per block, as in update.cu; also the rows of a weight gradient
 ROWS = 16  # rows of a forward product per block
-BLOCK = (32, 8)  # threads of every block
+WARPS = {"float32": 16, "float64": 8}  # of every block, as in update.cu
 MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
-MAX_CLASSES = 128  # a warp computes all logits of an example
+MAX_CLASSES = 128  # the threads of a block share the logits of an example
 MAX_PRODUCT = 2**27  # multiply-adds; in larger products cuBLAS saves more time than its launches cost
 
 
@@ -45,6 +44,7 @@ class Update:
         self.optimizer = optimizers.plan_kind(plan, backend.kernels)
         self.backend = backend
         self.batch = plan.order.shape[1]
+        self.block = (32, WARPS[backend.dtype_name])
         numbers = optimizers.optimizer_numbers(self.optimizer, plan.settings, plan.scale)
         self.numbers = backend.from_host(np.asarray(numbers, dtype=backend.dtype_name))
         self.kinds = [FUSED_ACTIVATIONS.index(layer.activation) for layer in plan.layers]
@@ -73,25 +73,25 @@ class Update:
         layer = self.kinds[i], plan.layers[i].W, self.b[i], n_out, self.outputs[i]
         tiles = _tiles(n_out, self.batch)
         if i:
-            return bind_launch("forward_hidden", tiles, BLOCK, self.outputs[i - 1], self.batch, n_in, *layer)
+            reads = self.outputs[i - 1], self.batch, n_in
+            return bind_launch("forward_hidden", tiles, self.block, *reads, *layer)
         gathered = plan.x, plan.order, plan.position, self.batch, n_in, self.numbers
-        return bind_launch("forward_gathered", tiles, BLOCK, *gathered, *layer)
+        return bind_launch("forward_gathered", tiles, self.block, *gathered, *layer)
 
     def output_layer(self, i: int) -> Step:
-        """Return the launch of the output layer, the loss and the gradient before; one warp per example."""
+        """Return the launch of the output layer, the loss and the gradient before; one block per example."""
         plan = self.plan
         n_in, n_out = plan.layers[i].W.shape
         layer = plan.layers[i].W, self.b[i], n_out, self.losses, self.correct, self.outputs[i]
-        batch = plan.y, plan.order, plan.position, self.batch, n_in
-        grid = (-(-self.batch // BLOCK[1]),)
+        reads = self.outputs[i - 1], plan.y, plan.order, plan.position, self.batch, n_in
         before = self.kinds[i - 1], self.dz[i - 1]
-        return bind_launch("output_hidden", grid, BLOCK, self.outputs[i - 1], *batch, *layer, *before)
+        return bind_launch("output_hidden", (self.batch,), self.block, *reads, *layer, *before)
 
     def hidden_gradient(self, i: int) -> Step:
         """Return the launch of a hidden layer's dz, from the next layer's."""
         W = self.plan.layers[i + 1].W
         reads = self.kinds[i], self.dz[i + 1], W, self.outputs[i], self.batch, *W.shape
-        return bind_launch("hidden_gradient", _tiles(W.shape[0], self.batch), BLOCK, *reads, self.dz[i])
+        return bind_launch("hidden_gradient", _tiles(W.shape[0], self.batch), self.block, *reads, self.dz[i])
 
     def step(self) -> Step:
         """Return the launch of all weight gradients, the optimizer's step, and the sums over the batch."""
@@ -111,16 +111,27 @@ class Update:
         reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(self.optimizer), table
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
         sums = self.losses, self.correct, int(plan.accuracy), plan.sums, self.tickets
-        return bind_launch("step", (blocks,), BLOCK, *reads, *rest, *sums)
+        return bind_launch("step", (blocks,), self.block, *reads, *rest, *sums)
 
     def check(self) -> None:
-        """Run one kernel on temporary arrays.
+        """Launch every kernel once: make an update and undo it.
 
         Raises RuntimeError: it had no effect.
         """
-        two, three = (self.backend.zeros((1, 1)) + value for value in (2.0, 3.0))
-        found = multiply_matrices(self.backend.xp, two, three)
-        if self.backend.to_host(found)[0, 0] != 6.0:
+        plan = self.plan
+        changed = [plan.control, plan.sums, plan.position]
+        for layer in plan.layers:
+            changed += [layer.W, layer.b, *(array for slot in layer.slots for array in slot)]
+        changed = [array for array in changed if array is not None]
+        before = [self.backend.xp.asarray(array, copy=True) for array in changed]
+        plan.position[...] = 0
+        try:
+            self()
+            done = int(self.backend.to_host(plan.position)[0])
+        finally:
+            for array, old in zip(changed, before, strict=True):
+                array[...] = old
+        if done != 1:
             raise RuntimeError("a kernel ran without effect")
 
 

@@ -18,6 +18,7 @@ from math import pi, sqrt
 from typing import Any
 
 from backends.reference.declaration import KernelBase, kernel
+from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.table import Table
 
@@ -62,7 +63,7 @@ def _negative(xp: Any, z: Array) -> Array:
 
 
 def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = xp.clip(z, -SATURATION_BOUND, SATURATION_BOUND)
+    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
     s = _sigmoid(xp, z)
     return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
 
@@ -72,7 +73,7 @@ def _gelu_argument(z: Array) -> Array:
 
 
 def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = xp.clip(z, -SATURATION_BOUND, SATURATION_BOUND)
+    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
     v = _gelu_argument(z)
     s = _sigmoid(xp, v)
     slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z))
@@ -115,11 +116,11 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "elu": elu(1.0),
     "gelu": ActivationFunction(
         # Without the clip -inf would give NaN instead of 0.
-        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, _gelu_argument(z)),
+        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, _gelu_argument(z)),
         _gelu_backward, gated=True, rectifies=True,
     ),
     "silu": ActivationFunction(
-        lambda xp, z: xp.clip(z, -SATURATION_BOUND, None) * _sigmoid(xp, z),
+        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, z),
         _silu_backward, gated=True, rectifies=True,
     ),
     "softplus": ActivationFunction(

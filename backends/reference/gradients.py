@@ -1,6 +1,7 @@
 """Gradient transforms before the optimizer step: L1 and L2 penalty, clipping."""
 
 from backends.reference.declaration import KernelBase, kernel
+from backends.reference.elementwise import clip, sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
@@ -19,7 +20,7 @@ class GradientKernels(KernelBase):
         if l2 != 0.0:
             g[...] = g + (2.0 * l2) * w
         if l1 != 0.0:
-            g[...] = g + l1 * self.xp.sign(w)
+            g[...] = g + l1 * sign(self.xp, w)
 
     @kernel(writes=("g",))
     def clip_norm(self, g: Array, limit: float) -> None:
@@ -39,4 +40,4 @@ class GradientKernels(KernelBase):
 
         NaN stays NaN. Reads and writes g (n,).
         """
-        g[...] = self.xp.clip(g, -limit, limit)
+        g[...] = clip(self.xp, g, -limit, limit)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from backends.reference.declaration import KernelBase, kernel
+from backends.reference.elementwise import sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
@@ -54,7 +55,7 @@ class LossKernels(KernelBase):
         xp = self.xp
         difference = y - as_dense(xp, targets, y)
         losses[...] = xp.mean(xp.abs(difference), axis=1)
-        dy[...] = quotient(xp, xp.sign(difference), y.shape[0] * y.shape[1])
+        dy[...] = quotient(xp, sign(xp, difference), y.shape[0] * y.shape[1])
 
     @kernel(writes=("losses", "dlogits"))
     def sigmoid_cross_entropy(self, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:

@@ -1,6 +1,7 @@
 """Image augmentation: warp images by an affine matrix and smooth random displacements."""
 
 from backends.reference.declaration import KernelBase, kernel
+from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
 
@@ -54,7 +55,7 @@ class WarpingKernels(KernelBase):
             place = (
                 m[:, i, 0, ...] * down[:, None] + m[:, i, 1, ...] * right + 0.5 * (n - 1) + moves[:, i, ...]
             )
-            place = xp.clip(place, -2.0, float(n))  # farther out all neighbors are border zeros
+            place = clip(xp, place, -2.0, float(n))  # farther out all neighbors are border zeros
             begin = xp.floor(place)
             weights.append((1.0 - (place - begin), place - begin))
             places.append(xp.astype(begin, xp.int64) + 2)

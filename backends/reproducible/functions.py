@@ -13,6 +13,7 @@ from functools import wraps
 from math import factorial, inf, pi, sqrt
 from typing import Any
 
+from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 
 LN2_HIGH = 6.93147180369123816490e-01  # the first 32 bits of ln 2: a product with an exponent is exact
@@ -79,12 +80,12 @@ def _scale(xp: Any, x: Array, k: Array) -> Array:
 
 def _reduce_exponent(xp: Any, x: Array) -> tuple[Array, Array]:
     """Return (k, e^r - 1) with x = k ln 2 + r, |r| <= ln 2 / 2 and k int64; NaN gives k = 0."""
-    x = xp.clip(x, (MIN_EXPONENT - 1) * LN2_HIGH, MAX_EXPONENT * LN2_HIGH + 1.0)
+    x = clip(xp, x, (MIN_EXPONENT - 1) * LN2_HIGH, MAX_EXPONENT * LN2_HIGH + 1.0)
     n = xp.floor(x * (1.0 / (LN2_HIGH + LN2_LOW)) + 0.5)
     n = xp.where(xp.isnan(x), xp.zeros_like(n), n)
     r = (x - n * LN2_HIGH) - n * LN2_LOW
     series = _polynomial([1.0 / factorial(i + 2) for i in range(EXP_TERMS)], r)
-    return xp.clip(xp.astype(n, xp.int64), MIN_EXPONENT, MAX_EXPONENT), r + r * r * series
+    return clip(xp, xp.astype(n, xp.int64), MIN_EXPONENT, MAX_EXPONENT), r + r * r * series
 
 
 @_in_float64
@@ -92,7 +93,7 @@ def exp(xp: Any, x: Array) -> Array:
     """Return e^x = 2^k e^r."""
     k, rest = _reduce_exponent(xp, x)
     # Beyond these limits the result is inf or 0; the products would overflow, or round up to 5e-324.
-    inside = xp.clip(xp.abs(x), None, MAX_EXP_ARGUMENT) < MAX_EXP_ARGUMENT
+    inside = xp.abs(x) < MAX_EXP_ARGUMENT
     result = _scale(xp, 1.0 + rest, xp.where(inside, k, xp.zeros_like(k)))
     outside = xp.where(x > 0, xp.full_like(x, inf), xp.where(x < 0, xp.zeros_like(x), x))
     return xp.where(inside, result, outside)
@@ -108,7 +109,7 @@ def _expm1(xp: Any, x: Array) -> Array:
 @_in_float64
 def expm1(xp: Any, x: Array) -> Array:
     """Return e^x - 1."""
-    small = _expm1(xp, xp.clip(x, -MAX_EXPM1_ARGUMENT, MAX_EXPM1_ARGUMENT))
+    small = _expm1(xp, clip(xp, x, -MAX_EXPM1_ARGUMENT, MAX_EXPM1_ARGUMENT))
     result = xp.where(xp.abs(x) > MAX_EXPM1_ARGUMENT, exp(xp, x) - 1.0, small)
     return xp.where(x == 0, x, result)  # keeps the sign of 0
 
@@ -159,7 +160,7 @@ def log1p(xp: Any, x: Array) -> Array:
 @_in_float64
 def tanh(xp: Any, x: Array) -> Array:
     """Return tanh x = -t / (t + 2) with t = e^(-2 |x|) - 1, and the sign of x."""
-    t = _expm1(xp, xp.clip(-2.0 * xp.abs(x), -MAX_EXPM1_ARGUMENT, None))
+    t = _expm1(xp, clip(xp, -2.0 * xp.abs(x), -MAX_EXPM1_ARGUMENT))
     size = -t / (t + 2.0)
     return xp.where(x < 0, -size, xp.where(x == 0, x, size))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from backends import Array, Backend
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
+from backends.reference.elementwise import clip
 from backends.reference.quotient import quotient
 from dnn.layers.layer import Layer
 from dnn.validation.settings import NotNegative, one_of
@@ -98,7 +99,7 @@ ERFC_COEFFICIENTS = (
 
 def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
     """Return (Phi(x), e^(-x^2 / 2)) to a few units in the last place, also where (1 + erf) / 2 cancels."""
-    z = xp.clip(xp.abs(x), None, MAX_ABS_INPUT)
+    z = clip(xp, xp.abs(x), None, MAX_ABS_INPUT)
     coarse = xp.floor(16.0 * z) / 16.0  # its square is exact, so exp amplifies no rounding error (Cody 1969)
     bell = xp.exp(-0.5 * coarse * coarse) * xp.exp(-0.5 * (z - coarse) * (z + coarse))
     a = quotient(xp, z, sqrt(2.0))
@@ -111,9 +112,9 @@ def _normal(xp: Any, x: Array) -> tuple[Array, Array]:
 
 
 def _gelu(xp: Any, x: Array) -> Array:
-    return xp.clip(x, -MAX_ABS_INPUT, None) * _normal(xp, x)[0]  # clipped: -inf times 0 would be NaN
+    return clip(xp, x, -MAX_ABS_INPUT) * _normal(xp, x)[0]  # clipped: -inf times 0 would be NaN
 
 
 def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:
     share, bell = _normal(xp, x)
-    return dy * (share + quotient(xp, xp.clip(x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell, sqrt(2.0 * pi)))
+    return dy * (share + quotient(xp, clip(xp, x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell, sqrt(2.0 * pi)))

@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,11 +11,12 @@ import numpy as np
 from benchmarks.ours import Trainer, build, without_plans
 from benchmarks.task import Task
 
-from backends import Backend
+from backends import Backend, BackendUnavailable
 from dnn.optimizers import SGD
-from gpu_checks.common import LIBRARIES, Row, Rows, Settings
+from gpu_checks.common import Row, Rows, Settings
 
 N_UPDATES = 100  # in each of the two runs that are compared bit by bit
+LOST = "the card reports this error until the process ends, so the other forms are skipped"
 MAX_DISTANCE = {"float32": 1e-3, "tf32": 3e-2}
 """Relative difference of the weight change over three updates. A wrong kernel has a difference of about 1."""
 
@@ -50,9 +50,18 @@ def forms(settings: Settings) -> Rows:
     plain: dict[str, Any] = {}  # library and precision -> weights of the form without graphs
     for name, form in FORMS.items():
         try:
-            row, weights = try_form(form, settings, task)
+            backend = settings.backend(form.library, precision=form.precision, graphs=form.graphs)
+        except BackendUnavailable as error:
+            yield name, {"reason": f"BackendUnavailable: {error}"}
+            continue
+        try:
+            row, weights = try_form(form, backend, settings, task)
         except Exception as error:  # CuPy, torch and CUDA raise many types; warnings are errors here
-            yield name, {"reason": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"}
+            reason = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            if is_lost(backend):
+                yield name, {"reason": f"{reason}; {LOST}"}
+                return
+            yield name, {"reason": reason}
             continue
         key = f"{form.library} {form.precision}"
         if form.graphs and key in plain:
@@ -63,9 +72,17 @@ def forms(settings: Settings) -> Rows:
         yield name, row
 
 
-def try_form(form: Form, settings: Settings, task: Task) -> tuple[Row, Any]:
+def is_lost(backend: Backend) -> bool:
+    """Whether an error of the card lasts: CUDA then reports it for every later call of the process."""
+    try:
+        backend.synchronize()
+    except Exception:  # each library raises its own types
+        return True
+    return False
+
+
+def try_form(form: Form, backend: Backend, settings: Settings, task: Task) -> tuple[Row, Any]:
     """Return the row of a form, and its weights after N_UPDATES updates."""
-    backend = settings.backend(form.library, precision=form.precision, graphs=form.graphs)
     if not form.planned:
         backend = without_plans(backend)
     start = time.perf_counter()
@@ -106,24 +123,3 @@ def _weight_change(backend: Backend, task: Task) -> Any:
 
 def _same_bits(one: Any, two: Any) -> bool:
     return bool(np.array_equal(one.view(np.uint32), two.view(np.uint32)))
-
-
-def kernels(settings: Settings) -> Rows:
-    """Yield the number of GPU kernels per update by name, from torch's profiler.
-
-    The profiler sees all kernels of the process, CuPy's too.
-    """
-    import torch
-    from torch.profiler import ProfilerActivity, profile
-
-    task = settings.task()
-    updates = 20
-    for library in LIBRARIES:
-        trainer = Trainer(build(task, settings.backend(library)), task)
-        trainer.run(updates)
-        with profile(activities=[ProfilerActivity.CUDA]) as profiled:
-            trainer.run(updates)
-            torch.cuda.synchronize()
-        names = Counter(e.name for e in profiled.events() if "cuda" in str(e.device_type).lower())
-        counts = {name[:80]: count / updates for name, count in names.most_common(40)}
-        yield library, {"an update": sum(names.values()) / updates, "names": counts}

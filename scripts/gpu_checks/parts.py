@@ -18,7 +18,8 @@ from _workers import SCRIPTS_FOLDER, Answer
 
 from backends import BackendUnavailable
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
-from gpu_checks.forms import FORMS, forms, kernels
+from gpu_checks.forms import FORMS, forms
+from gpu_checks.kernels import kernels
 
 
 def report_libraries(settings: Settings) -> Rows:
@@ -106,13 +107,14 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = MappingProxyType({
-    "doctor": Part(report_libraries, 30),
-    "forms": Part(forms, 120),
-    "agreement_cupy": Part(agreement("numpy cupy"), 90),
+    "doctor": Part(report_libraries, 40),
+    "forms": Part(forms, 140),
+    "kernels": Part(kernels, 40),
+    # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
+    "agreement_cupy": Part(agreement("numpy cupy"), 150),
     "agreement_torch": Part(agreement("numpy torch pytorch"), 80),
-    "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 40),
+    "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 90),
     "full_runs": Part(full_runs, 100),
-    "kernels": Part(kernels, 20),
     # L4 has no bounds for TF32. Each library is compared alone, because one may be missing.
     "agreement_tf32": Part(
         agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
@@ -121,6 +123,12 @@ PARTS: Mapping[str, Part] = MappingProxyType({
 """Parts in running order, the most important first."""
 BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
+
+
+def try_library(library: str, settings: Settings) -> Iterator[Answer]:
+    """Raise what prevents the use of a library; yield nothing."""
+    settings.backend(library)
+    yield from ()
 
 
 def work(name: str, settings: Settings) -> Iterator[Answer]:

@@ -8,12 +8,27 @@ from _tables import markdown
 from _workers import run_in_process
 
 from dnn.commands.command_line import say
-from gpu_checks.common import Settings, row_holds
+from gpu_checks.common import LIBRARIES, Settings, row_holds
 from gpu_checks.forms import FORMS
-from gpu_checks.parts import BUDGET_SECONDS, PARTS, work
+from gpu_checks.parts import BUDGET_SECONDS, PARTS, try_library, work
 
 Outcome = dict[str, Any]
 """Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
+
+
+PROBE_SECONDS = 60
+
+
+def find_obstacles(settings: Settings) -> dict[str, str]:
+    """Return library -> why it cannot use the card.
+
+    Other processes find out: a card in exclusive mode admits one process, which later is a part's.
+    """
+    obstacles = {}
+    for library in LIBRARIES:
+        for answer in run_in_process(try_library, library, settings, timeout=PROBE_SECONDS):
+            obstacles[library] = str(answer["reason"]).removeprefix("BackendUnavailable: ")
+    return obstacles
 
 
 def run_part(name: str, settings: Settings, limit: float) -> Outcome:
@@ -30,15 +45,28 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
 
 
 def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, Outcome]]:
-    """Yield (name, outcome) as each part ends. Parts beyond the time budget get a reason instead of rows."""
+    """Yield (name, outcome) as each part ends.
+
+    Parts get a reason instead of rows if the time budget is spent, or no library can use the card any more.
+    """
     start = time.perf_counter()
+    lost = ""
     for name in names:
+        if lost:
+            yield name, {"seconds": 0.0, "rows": {}, "reason": lost}
+            continue
         left = BUDGET_SECONDS - (time.perf_counter() - start)
         if left < 5:
             yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
             continue
         say(f"{name} ...")
-        yield name, run_part(name, settings, min(left, PARTS[name].seconds))
+        outcome = run_part(name, settings, min(left, PARTS[name].seconds))
+        yield name, outcome
+        if not holds({name: outcome}):
+            obstacles = find_obstacles(settings)
+            if len(obstacles) == len(LIBRARIES):
+                why = "; ".join(obstacles.values())
+                lost = f"skipped: since the part {name!r} the card cannot be used ({why})"
 
 
 def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -94,3 +122,18 @@ def summary(outcomes: dict[str, Outcome]) -> str:
 def holds(outcomes: dict[str, Outcome]) -> bool:
     """Return whether every part was completed and all its rows passed."""
     return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())
+
+
+def what_to_send(outcomes: dict[str, Outcome], json_file: object) -> str:
+    """Return the times of the update's kernels, and what a report of this run contains."""
+    rows = outcomes.get("kernels", {}).get("rows", {})
+    times = [f"{name} {row['us']:.1f} us" for name, row in rows.items() if "us" in row]
+    lines = [", ".join(times)] if times else []
+    file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
+    lines.append(f"To report this run, send {file}, everything printed above, and the output of doctor.py.")
+    failed = ",".join(name for name, outcome in outcomes.items() if not holds({name: outcome}))
+    if failed:
+        lines.append(
+            f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output."
+        )
+    return "\n".join(lines) + "\n"

@@ -1,6 +1,8 @@
 """gpu_check.py on a machine without a GPU: how it runs its parts and reports each kind of failure."""
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -14,13 +16,16 @@ import pytest
 from benchmarks import task as benchmark
 from command_lines import assert_refused, run_here
 from gpu_checks import forms, parts
+from gpu_checks import kernels as gpu_kernels
 from gpu_checks import run as checks
-from gpu_checks.common import Settings
+from gpu_checks.common import LIBRARIES, Settings
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
+from helpers import NUMPY
 
 import dnn.datasets
-from backends import BackendUnavailable, available_backends
+from backends import BackendUnavailable, available_backends, nvidia
+from backends.cupy import compilation
 from backends.recording import RecordedSteps
 from dnn.commands import train_options
 
@@ -46,13 +51,10 @@ def check(monkeypatch, tmp_path, capsys):
     """Run gpu_check.py on made-up outcomes; return its exit code, its output and its JSON file."""
 
     def run_on(outcomes, missing=()):
-        def on(settings, library):
-            if library in missing:
-                raise BackendUnavailable(f"{library} is missing")
-
         words = ["--parts", ",".join(outcomes), "--json", str(tmp_path / "j")]
         monkeypatch.setattr(sys, "argv", ["gpu_check.py", *words])
-        monkeypatch.setattr(Settings, "backend", on)
+        obstacles = {library: f"{library} is missing" for library in missing}
+        monkeypatch.setattr(checks, "find_obstacles", lambda settings: obstacles)
         monkeypatch.setattr(dnn.datasets, "load_dataset", lambda *found: None)
         monkeypatch.setattr(checks, "run_parts", lambda names, settings: outcomes.items())
         code = gpu_check.main(gpu_check.parse())
@@ -84,7 +86,51 @@ def test_results_determine_the_exit_code(bad, check):
 def test_one_library_is_enough(check):
     for missing in (["cupy"], ["torch"]):
         assert check({"doctor": GOOD_ROW}, missing)[0] == 0
-    assert check({"doctor": GOOD_ROW}, ["cupy", "torch"])[0] == gpu_check.EXIT_NO_DEVICE
+
+
+@pytest.mark.parametrize(("cards", "code"), [([], 3), ([nvidia.Card(580, (9, 0))], 1)])
+def test_a_broken_installation_is_not_a_missing_card(check, monkeypatch, cards, code):
+    monkeypatch.setattr(nvidia, "query_cards", lambda: cards)
+    assert check({"doctor": GOOD_ROW}, ["cupy", "torch"])[0] == code
+
+
+@no_gpu
+def test_obstacles_are_found_in_other_processes(monkeypatch):
+    monkeypatch.setattr(Settings, "backend", lambda *options: pytest.fail("this process would use the card"))
+    obstacles = checks.find_obstacles(Settings())
+    assert list(obstacles) == list(LIBRARIES)
+    for library, why in obstacles.items():
+        assert why.startswith(f"backend {library!r}")
+    assert checks.find_obstacles(Settings(device="cpu")).keys() == {"cupy"}
+
+
+def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
+    lost = {"forms": {"cupy": "it is gone", "torch": "also gone"}, "kernels": {"cupy": "one fails"}}
+    begun = []
+
+    def run_part(name, settings, limit):
+        begun.append(name)
+        return {"seconds": 1.0, "rows": {}, "reason": "failed"} if name in lost else GOOD_ROW
+
+    monkeypatch.setattr(checks, "run_part", run_part)
+    monkeypatch.setattr(checks, "find_obstacles", lambda settings: lost[begun[-1]])
+    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits", "full_runs"], Settings()))
+    assert begun == ["doctor", "kernels", "forms"]
+    for name in ("bits", "full_runs"):
+        reason = "skipped: since the part 'forms' the card cannot be used (it is gone; also gone)"
+        assert outcomes[name] == {"seconds": 0.0, "rows": {}, "reason": reason}
+
+
+def test_the_end_says_what_to_send(check):
+    row = {"us": 7.25, "us to launch": 2.0, "registers": 64, "spilled bytes": 0}
+    _, printed, _ = check(
+        {"kernels": {"seconds": 1.0, "rows": {"kernel step": row, "cupy": {"an update": 5.0}}}}
+    )
+    *_, times, advice = printed.splitlines()
+    assert times == "kernel step 7.2 us"
+    assert re.search(r"send the file .*j, everything printed above, and the output of doctor.py", advice)
+    _, printed, _ = check({"doctor": GOOD_ROW, "forms": BAD_ROWS["a row that failed"]})
+    assert "--parts forms, and send all output" in printed.splitlines()[-1]
 
 
 def test_a_missing_library_is_a_failed_row(monkeypatch):
@@ -216,6 +262,10 @@ class HostSettings:
                 return lambda: self.run_eagerly(n if trouble != "a replay is short" else n - 1)
 
         class Emulated(host_cuda.CupyOverridesOnNumpy):
+            def synchronize(self):
+                if trouble == "the card is lost" and graphs:
+                    raise RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
             def compile_plan(self, plan):
                 run = super().compile_plan(plan)
                 if run is None or trouble == "a plan is refused":
@@ -279,6 +329,71 @@ def test_fallbacks_and_wrong_results_are_failed_rows(trouble, names, words, monk
     if trouble == "a plan is refused":
         assert {row["form"] for row in wrong.values()} == {"layers"}
     assert not checks.holds({"forms": {"seconds": 1.0, "rows": rows}})
+
+
+@needs_compiler
+def test_forms_after_an_error_that_lasts_are_skipped(monkeypatch):
+    host_cuda.install(monkeypatch)
+    monkeypatch.setattr(forms, "N_UPDATES", 2)
+    rows = dict(forms.forms(HostSettings("the card is lost")))
+    assert list(rows) == ["cupy layers", "cupy", "cupy graphs"]
+    reason = "RuntimeError: cudaErrorIllegalAddress: an illegal memory access was encountered"
+    assert rows["cupy graphs"] == {"reason": f"{reason}; {forms.LOST}"}
+
+
+class NamedKernel:
+    """A kernel with the attributes that CuPy reads from the driver."""
+
+    attributes = {"num_regs": 64, "local_size_bytes": 0}  # noqa: RUF012
+
+    def __init__(self, name, *types):
+        self.name = name
+        self.kernel = host_cuda.raw(name, *types)
+
+    def __call__(self, *arguments):
+        self.kernel(*arguments)
+
+
+@needs_compiler
+def test_each_kernel_of_an_update_is_timed(monkeypatch):
+    event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+    cuda = SimpleNamespace(Event=lambda: event, get_elapsed_time=lambda begin, end: 1.5)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(compilation, "raw_kernel", NamedKernel)
+    monkeypatch.setattr(gpu_kernels, "REPEATS", 3)
+    settings = HostSettings()
+    rows = dict(gpu_kernels.time_kernels(settings.backend("cupy"), settings.task()))
+    assert list(rows) == [f"kernel {name}" for name in ("forward_gathered", "output_hidden", "step")]
+    for row in rows.values():
+        assert row.pop("us to launch") > 0
+        assert row == {"us": 500.0, "registers": 64, "spilled bytes": 0}
+
+
+def test_the_profiler_keeps_its_events(monkeypatch):
+    """torch 2.10 warns otherwise, and warnings are errors."""
+    from torch import cuda, profiler
+
+    def profile(activities, acc_events=False):
+        if not acc_events:
+            warnings.warn("Profiler clears events at the end of each cycle", stacklevel=1)
+        events = [SimpleNamespace(name=name, device_type="DeviceType.CUDA") for name in "abb" * 20]
+        profiled = SimpleNamespace(events=lambda: [*events, SimpleNamespace(name="c", device_type="CPU")])
+        return contextlib.nullcontext(profiled)
+
+    monkeypatch.setattr(profiler, "profile", profile)
+    monkeypatch.setattr(cuda, "synchronize", lambda: None)
+    settings = HostSettings()
+    found = gpu_kernels.count_kernels(NUMPY, settings.task())
+    assert found == {"an update": 3.0, "names": {"b": 2.0, "a": 1.0}}
+
+
+def test_kernels_of_a_missing_library_are_a_failed_row(monkeypatch):
+    monkeypatch.setattr(gpu_kernels, "time_kernels", lambda *given: iter([("kernel step", {"us": 1.0})]))
+    monkeypatch.setattr(gpu_kernels, "count_kernels", lambda *given: {"an update": 5.0})
+    rows = dict(gpu_kernels.kernels(HostSettings()))
+    assert rows == {
+        "kernel step": {"us": 1.0}, "cupy": {"an update": 5.0}, "torch": {"reason": "torch is missing"},
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -40,8 +40,8 @@ class Namespace:
         return lambda *a, device=None, **o: found(*a, **o)
 
 
-PLANNED = {"multiply_in_order", "forward_gathered", "forward_hidden", "output_hidden", "step"}
-"""Kernels of a planned update, and of its check."""
+PLANNED = {"forward_gathered", "forward_hidden", "output_hidden", "step"}
+"""Kernels of a planned update."""
 
 
 class Card:
@@ -55,6 +55,7 @@ class Card:
         self.error: Exception | None = None  # of the compiler
         self.fails = False
         self.idle = False  # True: kernels of a planned update have no effect
+        self.refused: str | None = None  # the kernel that cannot be launched
 
         class Stream(contextlib.AbstractContextManager):
             def __init__(self, non_blocking):
@@ -95,6 +96,8 @@ class Card:
 
         def start(*arguments):
             self.started.append(name)
+            if name == self.refused:
+                raise RuntimeError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES: too many resources requested")
             if self.idle and name in PLANNED:
                 return
             if self.captured is None:
@@ -166,6 +169,7 @@ class CompileException(Exception):
         (RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image"), "no kernel image"),
         (OSError("No space left on device"), "No space left"),
         (None, "a kernel ran without effect"),
+        *((name, "too many resources") for name in sorted(PLANNED - {"forward_hidden"})),
     ],
 )
 @pytest.mark.filterwarnings("ignore:CuPy records only")
@@ -175,8 +179,11 @@ def test_broken_kernels_warn_once_and_fall_back_to_layers(card, error, words, gr
         card.backend(graphs=False).with_wrapper(lambda name, kernel: kernel), batch_size=5, epochs=1
     )
     assert not PLANNED & set(card.started)
-    card.error = error
-    card.idle = error is None
+    if isinstance(error, str):
+        card.refused = error
+    else:
+        card.error = error
+        card.idle = error is None
     with pytest.warns(UserWarning, match="updates run layer by layer") as caught:
         found = run_training(card.backend(graphs=graphs), batch_size=5, epochs=1)
     told = [str(w.message) for w in caught if "planned update" in str(w.message)]
