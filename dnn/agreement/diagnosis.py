@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 STEP = 1e-5
+UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
 def explain(
@@ -20,19 +21,12 @@ def explain(
         forward: function of another x that returns its y.
         differences: function of another dL/dy that returns the numbers expected for it.
     """
-    mine = got.reshape(-1)[places]
     x = inputs["x"]
-    if not np.isfinite(mine).all():
-        return "it is not finite: look for a division by 0, or for parts that are never written"
-    if not mine.any():
-        return "it is 0: is it computed and written?"
-    square = got.ndim == 2 and got.shape[0] == got.shape[1]
-    if square and np.allclose(got.T.reshape(-1)[places], expected, rtol=1e-4, atol=1e-6):
-        return "it is transposed"
-    factor = float(mine @ expected / (expected @ expected or 1.0))
-    if np.allclose(mine, factor * expected, rtol=1e-4, atol=1e-6 * abs(factor)):
-        return _explain_factor(factor, {"the batch size": len(dy), "the number of outputs": y.shape[-1],
-                                        "the number of inputs": x.shape[-1]})  # fmt: skip
+    sizes = {"the batch size": len(x), "the number of outputs": y.shape[-1],
+             "the number of inputs": x.shape[-1]}  # fmt: skip
+    if known := explain_numbers(got, places, expected, sizes):
+        return known
+    mine = got.reshape(-1)[places]
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
@@ -50,7 +44,59 @@ def explain(
         for sign, mask in (("negative", negative), ("positive", ~negative)):
             if wrong[mask].mean() > 0.8 and not wrong[~mask].any():
                 return f"it is wrong exactly where x is {sign}: look at that branch"
-    return "derive it again, or compare one term after another with finite differences"
+    return UNKNOWN
+
+
+def compare_numbers(
+    label: str, got: np.ndarray, places: np.ndarray, expected: np.ndarray, limit: float
+) -> tuple[float, str]:
+    """Return the largest difference, relative to the largest expected number, and what differs.
+
+    Args:
+        got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
+        limit: differences up to it are rounding, for which the text is "".
+    """
+    mine = got.reshape(-1)[places]
+    apart = np.abs(mine - expected) / largest(expected)
+    worst = float(np.max(apart, initial=0.0))
+    bad = ~(apart <= limit)
+    if not bad.any():
+        return worst, ""
+    first = int(np.argmax(bad))
+    index = ", ".join(str(int(i)) for i in np.unravel_index(places[first], got.shape))
+    number = f"{label}[{index}] is {mine[first]:.6g}, expected {expected[first]:.6g}"
+    return worst, f"{number} ({int(bad.sum())} of {len(bad)} numbers differ)"
+
+
+def explain_numbers(
+    got: np.ndarray, places: np.ndarray, expected: np.ndarray, sizes: dict[str, int], rounding: float = 1e-6
+) -> str:
+    """Return advice on a wrong gradient that follows from its numbers alone, or "".
+
+    Args:
+        got, places, expected: as in ``compare_numbers``.
+        sizes: name -> number by which the gradient may be multiplied or divided.
+        rounding: relative to the largest expected number.
+    """
+    size = largest(expected)
+    mine = got.reshape(-1)[places] / size
+    expected = expected / size
+    if not np.isfinite(mine).all():
+        return "it is not finite: look for a division by 0, or for parts that are never written"
+    if not mine.any():
+        return "it is 0: is it computed and written?"
+    square = got.ndim == 2 and got.shape[0] == got.shape[1]
+    if square and np.allclose(got.T.reshape(-1)[places] / size, expected, rtol=1e-4, atol=rounding):
+        return "it is transposed"
+    factor = float(mine @ expected / (expected @ expected or 1.0))
+    if np.allclose(mine, factor * expected, rtol=1e-4, atol=rounding * abs(factor)):
+        return _explain_factor(factor, sizes)
+    return ""
+
+
+def largest(numbers: np.ndarray) -> float:
+    """Return the largest absolute number, or 1 if all are 0."""
+    return float(np.max(np.abs(numbers), initial=0.0)) or 1.0
 
 
 def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
@@ -62,4 +108,9 @@ def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
             return f"it is divided by {name}, {n}: sum here, since the mean is taken elsewhere"
         if n > 1 and abs(factor / n - 1.0) < 1e-4:
             return f"it is multiplied by {name}, {n}: is a mean missing?"
+    n = round(max(factor, 1.0 / factor)) if factor > 0.0 else 0
+    if n > 2 and abs(factor / n - 1.0) < 1e-4:
+        return f"it is {n} times the right one: if that is the batch size, the mean is missing"
+    if n > 2 and abs(factor * n - 1.0) < 1e-4:
+        return f"it is 1/{n} of the right one: if {n} is the batch size, the mean is taken twice"
     return f"it is {factor:.4g} times the right one: look for a forgotten or doubled factor"
