@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError, get_backend
-from dnn.agreement.diagnosis import UNKNOWN, compare_numbers, explain_numbers
+from backends import InputError
+from dnn.agreement.diagnosis import UNKNOWN, compare_numbers, explain_numbers, summarize
 from dnn.agreement.gradcheck import MAX_FLOAT32_ERROR, MAX_ROUNDING, Verdict
-from dnn.validation.arrays import require_numbers
-from dnn.validation.conversion import as_array
+from dnn.agreement.subjects import as_numbers
 from dnn.validation.settings import require_kind
 
 
@@ -27,28 +26,20 @@ def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any])
     >>> print(compare_gradients({"W": [1.0, 4.0]}, {"W": [1.0, 2.0]}).problem.partition(": ")[0])
     W[1] is 4, expected 2 (1 of 2 numbers differ)
     """
-    for argument, arrays in (("gradients", gradients), ("expected", expected)):
-        require_kind(argument, arrays, Mapping)
+    require_kind("gradients", gradients, Mapping)
+    require_kind("expected", expected, Mapping)
     if set(gradients) != set(expected):
         got = f"gradients has the names {', '.join(map(str, gradients))}"
         raise InputError(got, ", ".join(map(str, expected)))
-    problems: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     worst = 0.0
     for name in reversed(list(expected)):
-        difference, problem = _compare(name, *(_as_numbers(name, a[name]) for a in (gradients, expected)))
+        difference, problem = _compare(name, *(as_numbers(name, a[name]) for a in (gradients, expected)))
         worst = max(worst, difference)
         if problem:
-            problems[name] = problem
-    first, *others = problems or [""]
-    which = f"wrong too: {', '.join(others)}" if others else "all other arrays are right"
-    problem = f"{problems[first]}; {which}" if problems else ""
+            wrong[name] = problem
+    problem = summarize(wrong, len(expected)) if wrong else ""
     return Verdict("gradients", problem, worst, "the expected arrays")
-
-
-def _as_numbers(name: str, given: Any) -> np.ndarray:
-    array = np.asarray(as_array(get_backend("numpy"), name, given))
-    require_numbers(name, array)
-    return array
 
 
 def _compare(name: str, gradient: np.ndarray, expected: np.ndarray) -> tuple[float, str]:

@@ -103,14 +103,19 @@ def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
     """Return what a constant factor suggests."""
     if abs(factor + 1.0) < 1e-4:
         return "its sign is wrong"
+    n = round(max(factor, 1.0 / factor)) if factor > 0.0 else 0
+    if n > 2:
+        sizes = {**sizes, "what may be the batch size": n}
     for name, n in sizes.items():
         if n > 1 and abs(factor * n - 1.0) < 1e-4:
             return f"it is divided by {name}, {n}: sum here, since the mean is taken elsewhere"
         if n > 1 and abs(factor / n - 1.0) < 1e-4:
             return f"it is multiplied by {name}, {n}: is a mean missing?"
-    n = round(max(factor, 1.0 / factor)) if factor > 0.0 else 0
-    if n > 2 and abs(factor / n - 1.0) < 1e-4:
-        return f"it is {n} times the right one: if that is the batch size, the mean is missing"
-    if n > 2 and abs(factor * n - 1.0) < 1e-4:
-        return f"it is 1/{n} of the right one: if {n} is the batch size, the mean is taken twice"
     return f"it is {factor:.4g} times the right one: look for a forgotten or doubled factor"
+
+
+def summarize(wrong: dict[str, str], count: int) -> str:
+    """Return the first problem, and which of ``count`` gradients have one. wrong: name -> problem."""
+    every = "all gradients are wrong, so look at what they share"
+    which = every if len(wrong) == count else f"only {' and '.join(wrong)}"
+    return next(iter(wrong.values())) + (f"; {which}" if count > 1 else "")

@@ -6,6 +6,7 @@ ones are a bug. Central differences with STEP have errors of about STEP^2 and 1e
 
 import traceback
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,16 @@ import numpy as np
 from backends import InputError
 from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
-from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest
-from dnn.agreement.subjects import Named, Subject, Wrong, choose_shape, function_subject, part_subjects
+from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest, summarize
+from dnn.agreement.subjects import (
+    Named,
+    Subject,
+    Wrong,
+    choose_shape,
+    function_subject,
+    part_subjects,
+    require_unchanged,
+)
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.validation.settings import natural_number
@@ -49,22 +58,23 @@ class Verdict(NamedTuple):
 
 def gradcheck(
     part: Part | Callable[..., Any], input_shape: tuple[int, ...] | None = None, seed: int = 0, *,
-    forward: Callable[..., Any] | None = None, **arrays: Any,
+    forward: Any = None, **arrays: Any,
 ) -> Verdict:  # fmt: skip
     """Return whether forward and backward of your own fit together, or the first wrong number.
 
-    ``gradcheck(backward, forward=forward, x=x, W=W, b=b)`` checks functions on NumPy arrays. Parameters are
-    matched by name: ``backward`` gets the arrays of the same names, the result of forward as ``y``, and dL/dy
-    as the only other parameter. Without that parameter, L is the sum of y. It returns the gradients as one
-    array (that of x), as a tuple in the order of the arrays, or as a dict by name.
+    ``gradcheck(backward, forward=forward, x=x, W=W, b=b)`` checks functions on NumPy arrays, by their
+    parameters: ``backward`` gets the arrays under forward's names, the result of forward as ``y``, and dL/dy
+    under any other name. Without such a parameter, L is the sum of y. It returns the gradient of x, a tuple
+    of gradients in the order of the arrays, or a dict by name; None stands for one that is not computed.
 
     Args:
         part: a layer, which may be unused, a loss with ``compute``, an ActivationFunction, or ``backward``.
         input_shape: of one example of a layer; None: the first usual shape that fits.
         seed: of inputs, parameters and dL/dy.
-        forward: the function whose gradient ``backward`` computes. It returns one array.
-        arrays: x, which is also the first parameter of a forward without an x, and others by name.
-    Raises InputError: another object, a layer that draws random numbers, or one that no usual shape fits.
+        forward: function whose gradient ``backward`` computes. It returns one array.
+        arrays: x and other arguments of forward, by its names or, if these differ, in its order.
+    Raises InputError: another object, a layer that draws random numbers, one that no usual shape fits, or
+        functions that cannot be called with the arrays.
 
     >>> from dnn import Dense
     >>> gradcheck(Dense(3, "tanh"), (4,)).holds
@@ -74,20 +84,19 @@ def gradcheck(
     """
     seed = natural_number("seed", seed)
     name = type(part).__name__
-    if not isinstance(part, Part):
-        if not callable(part) or forward is None or "x" not in arrays:
-            expected = "a Layer, a Loss or an ActivationFunction, not its class"
-            cure = "call gradcheck(backward, forward=..., x=...) for a function"
-            raise InputError(f"part is {short_repr(part)}", expected, cure)
+    is_part = isinstance(part, Part)
+    is_function = callable(part) and callable(forward) and "x" in arrays
+    if not (is_part or is_function) or (is_part and (forward or arrays)):
+        expected = "a Layer, a Loss or an ActivationFunction, not its class"
+        call = "call a function as gradcheck(backward, forward=..., x=...)"
+        raise InputError(f"part is {short_repr(part)}", expected, call)
+    if isinstance(part, Layer):
+        input_shape = choose_shape(part, input_shape)
+    if isinstance(part, Part):
+        subjects = part_subjects(part, input_shape, seed, "float64")
+    else:
         name = getattr(part, "__name__", name)
         subjects = [function_subject(part, forward, arrays)]
-    elif forward is not None or arrays:
-        got = f"part is {short_repr(part)}, with {', '.join(arrays) or 'forward'}"
-        raise InputError(got, "forward and arrays only for a function backward")
-    else:
-        if isinstance(part, Layer):
-            input_shape = choose_shape(part, input_shape)
-        subjects = part_subjects(part, input_shape, seed, "float64")
     worst = 0.0
     try:
         worst = max(_check_double(part, subjects, seed))
@@ -115,11 +124,9 @@ def _check_double(part: Any, subjects: list[Subject], seed: int) -> list[float]:
 
 def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float:
     inputs = subject.inputs
-    before = {name: array.copy() for name, array in inputs.items()}
+    before = deepcopy(inputs)
     y = np.array(subject.forward(inputs))
-    for name, array in before.items():
-        if not np.array_equal(array, inputs[name]):
-            raise Wrong(f"forward changes its input {name}; write to another array")
+    require_unchanged("forward", before, inputs)
     n = len(inputs["x"])
     wanted = (n,) if isinstance(part, Loss) else (n, *y.shape[1:])
     if y.shape != wanted and isinstance(part, Part):
@@ -150,11 +157,9 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
             differences = partial(_differences, subject, name, rng=rng, places=places)
             explained = gradient, places, expected, dy, inputs, y
             hint = explain(*explained, subject.outputs, lambda other: differences(other)[1])  # noqa: B023
-            wrong[name] = f"{text}: {hint}"
+            wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
-        every = "all gradients are wrong, so look at what they share"
-        which = every if len(wrong) == len(got) else f"only {' and '.join(f'd{name}' for name in wrong)}"
-        raise Wrong(next(iter(wrong.values())) + (f"; {which}" if len(got) > 1 else ""))
+        raise Wrong(summarize(wrong, len(got)))
     return worst
 
 
@@ -166,7 +171,8 @@ def _gradients(subject: Subject, inputs: Named, dy: np.ndarray) -> Named:
             raise Wrong("backward returns None, expected dL/dx")
         array = np.array(gradient)
         if array.shape != inputs[name].shape:
-            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}")
+            order = f"; the order of gradients is {', '.join(inputs)}" if len(inputs) > 1 else ""
+            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}{order}")
         found[name] = array
     return found
 

@@ -1,9 +1,8 @@
 """What gradcheck differentiates: a layer, loss or activation of the library, or functions on NumPy arrays."""
 
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,27 +113,30 @@ def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray)
 def function_subject(backward: Callable[..., Any], forward: Callable[..., Any], arrays: Named) -> Subject:
     """Return functions on NumPy arrays as a subject. ``gradcheck`` says how they are called.
 
-    Raises InputError: an array does not hold finite numbers, or parameters of the functions do not match.
+    Raises InputError: an array does not hold numbers, or parameters of the functions do not match.
     """
-    inputs = {name: _as_numbers(name, array) for name, array in arrays.items()}
-    parameters = _parameters("forward", forward)
-    x_name = "x" if "x" in parameters else next(iter(parameters), "x")
-    names = [x_name if name == "x" else name for name in inputs]
-    needed = {name for name, required in parameters.items() if required}
-    if not needed <= {*names} <= {*parameters} or len({*names}) < len(names):
-        expected = f"parameters for x{''.join(f', {name}' for name in names if name != x_name)}"
-        raise InputError(f"forward has the parameters {', '.join(parameters) or 'none'}", expected)
-    others = _parameters("backward", backward).items()
-    upstream = [n for n, required in others if n not in {*names, "x", "y"} and (required or n == "dy")]
+    inputs = {}
+    for name, given in arrays.items():
+        array = as_numbers(name, given)
+        real = name == "x" or array.dtype.kind == "f"  # others may be class numbers
+        inputs[name] = np.array(array, np.float64 if real else None, ndmin=int(name == "x"))
+    with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure="use a lambda"):
+        signature = inspect.signature(forward)
+        signature.bind(*inputs)
+        parameters = inspect.signature(backward).parameters.values()
+    names = [*signature.parameters][: len(inputs)]
+    order = names if {*names} == {*inputs} else [*inputs]
+    known = {*names, *inputs, "y"}
+    required = [p.name for p in parameters if p.default is p.empty or p.name == "dy"]
+    upstream = [name for name in required if name not in known]
     if len(upstream) > 1:
-        expected = f"one parameter for dL/dy; the others are named {', '.join(names)}, and y for the result"
+        expected = f"one for dL/dy besides {', '.join(names)} and y"
         raise InputError(f"backward has the unknown parameters {', '.join(upstream)}", expected)
 
     def result(v: Named) -> np.ndarray:
-        y = _call(forward, dict(zip(names, v.values(), strict=True)))
+        y = forward(*(v[name] for name in order))
         if isinstance(y, tuple):
-            listed = ", ".join(names)
-            raise Wrong(f"forward returns a tuple, expected y; pass lambda {listed}: forward({listed})[0]")
+            raise Wrong("forward returns a tuple, expected y alone; wrap it in a lambda")
         return np.asarray(y)
 
     def outputs(v: Named) -> np.ndarray:
@@ -143,63 +145,40 @@ def function_subject(backward: Callable[..., Any], forward: Callable[..., Any], 
 
     def gradients(v: Named, dy: np.ndarray) -> dict[str, Any]:
         y = result(v)
-        before = {name: array.copy() for name, array in v.items()}
-        values = {"x": v["x"], "y": y, **dict(zip(names, v.values(), strict=True))}
+        values = {"y": y, **v, **dict(zip(names, (v[name] for name in order), strict=False))}
         if upstream:
             values[upstream[0]] = dy.reshape(y.shape).copy()
-        found = _call(backward, values)
-        for name, array in before.items():
-            if not np.array_equal(array, v[name]):
-                raise Wrong(f"backward changes its input {name}; write to another array")
-        factor = 1.0 if upstream else float(dy[0])
-        return {name: factor * np.asarray(g) for name, g in _name_gradients(found, v).items()}
+        before = deepcopy(v)
+        found = backward(**{p.name: values[p.name] for p in parameters if p.name in values})
+        require_unchanged("backward", before, v)
+        factor = 1.0 if upstream else dy[0]
+        named = {n: np.multiply(factor, g) for n, g in _name_gradients(found, v).items() if g is not None}
+        return named or {"x": None}
 
     return Subject(inputs, outputs, gradients)
 
 
-def _as_numbers(name: str, given: Any) -> np.ndarray:
-    """Return a copy of an array: x and fractions as float64, integers such as class numbers unchanged."""
-    array = np.array(as_array(get_backend("numpy"), name, given))
+def as_numbers(name: str, given: Any) -> np.ndarray:
+    """Return an array or a list as a NumPy array. Raises InputError: it does not hold numbers."""
+    array = np.asarray(as_array(get_backend("numpy"), name, given))
     require_numbers(name, array)
-    if not array.size or not np.isfinite(array).all() or (name == "x" and not array.ndim):
-        raise InputError(f"{name} has shape {array.shape}, or NaN or infinity", "an array of finite numbers")
-    return array.astype(np.float64) if name == "x" or array.dtype.kind == "f" else array
+    return array
 
 
-def _parameters(label: str, function: Callable[..., Any]) -> dict[str, bool]:
-    """Return name -> whether it must be passed, for each parameter of a function."""
-    with reraise((TypeError, ValueError), f"{label} has no signature:", cure="pass lambda x: f(x)"):
-        found = inspect.signature(function).parameters.values()
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {p.name: p.default is p.empty and p.kind not in optional for p in found}
-
-
-def _call(function: Callable[..., Any], values: Named) -> Any:
-    """Call a function with the values that its parameters name."""
-    signature = inspect.signature(function)
-    named = OrderedDict((name, values[name]) for name in signature.parameters if name in values)
-    bound = inspect.BoundArguments(signature, named)
-    return function(*bound.args, **bound.kwargs)
+def require_unchanged(function: str, before: Named, inputs: Named) -> None:
+    """Raise Wrong if a function has changed its inputs."""
+    for name, array in before.items():
+        if not np.array_equal(array, inputs[name], equal_nan=True):
+            raise Wrong(f"{function} changes its input {name}; write to another array")
 
 
 def _name_gradients(found: Any, inputs: Named) -> dict[str, Any]:
     """Return the gradients that backward returned, by the names of the inputs. Raises Wrong."""
-    order = ", ".join(inputs)
     if isinstance(found, Mapping):
         named = {name if name in inputs else name.removeprefix("d"): g for name, g in found.items()}
-        if not {*named} <= {*inputs}:
-            raise Wrong(f"backward returns gradients of {', '.join(named)}, expected of {order}")
-    elif isinstance(found, (tuple, list)):
-        if len(found) > len(inputs):
-            raise Wrong(f"backward returns {len(found)} gradients, expected those of {order}")
-        named = dict(zip(inputs, found, strict=False))
     else:
-        named = {"x": found}
-    named = {name: gradient for name, gradient in named.items() if gradient is not None}
-    for name, gradient in named.items():
-        if np.shape(gradient) != inputs[name].shape:
-            shapes = f"has shape {np.shape(gradient)}, expected {inputs[name].shape}"
-            raise Wrong(f"d{name} {shapes}; gradients are returned in the order {order}, or as a dict")
-    if not named:
-        raise Wrong("backward returns None, expected gradients")
+        listed = found if isinstance(found, (tuple, list)) else [found]
+        named = dict(zip([*inputs, "another"], listed, strict=False))
+    if not {*named} <= {*inputs}:
+        raise Wrong(f"backward returns gradients of {', '.join(named)}, expected of {', '.join(inputs)}")
     return named
