@@ -29,28 +29,22 @@ def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any])
     require_kind("gradients", gradients, Mapping)
     require_kind("expected", expected, Mapping)
     if set(gradients) != set(expected):
-        got = f"gradients has the names {', '.join(map(str, gradients))}"
-        raise InputError(got, ", ".join(map(str, expected)))
+        names = f"gradients has the names {', '.join(map(str, gradients))}"
+        raise InputError(names, ", ".join(map(str, expected)))
     wrong: dict[str, str] = {}
     worst = 0.0
     for name in reversed(list(expected)):
-        difference, problem = _compare(name, *(as_numbers(name, a[name]) for a in (gradients, expected)))
+        gradient, wanted = (as_numbers(name, arrays[name]) for arrays in (gradients, expected))
+        if gradient.shape != wanted.shape:
+            transposed = "; it is transposed" if gradient.shape == wanted.shape[::-1] else ""
+            wrong[name] = f"{name} has shape {gradient.shape}, expected {wanted.shape}{transposed}"
+            worst = np.inf
+            continue
+        limit = MAX_ROUNDING if gradient.dtype == wanted.dtype == np.float64 else MAX_FLOAT32_ERROR
+        numbers = gradient.astype(np.float64), np.arange(wanted.size), wanted.astype(np.float64).reshape(-1)
+        difference, text = compare_numbers(name, *numbers, limit)
         worst = max(worst, difference)
-        if problem:
-            wrong[name] = problem
+        if text:
+            wrong[name] = f"{text}: {explain_numbers(*numbers, {}, limit / 10) or UNKNOWN}"
     problem = summarize(wrong, len(expected)) if wrong else ""
     return Verdict("gradients", problem, worst, "the expected arrays")
-
-
-def _compare(name: str, gradient: np.ndarray, expected: np.ndarray) -> tuple[float, str]:
-    """Return the largest difference of two arrays, and what is wrong or ""."""
-    if gradient.shape != expected.shape:
-        transposed = "; it is transposed" if gradient.shape == expected.shape[::-1] else ""
-        return np.inf, f"{name} has shape {gradient.shape}, expected {expected.shape}{transposed}"
-    double = gradient.dtype == expected.dtype == np.float64
-    limit = MAX_ROUNDING if double else MAX_FLOAT32_ERROR
-    places = np.arange(expected.size)
-    numbers = gradient.astype(np.float64), places, expected.astype(np.float64).reshape(-1)
-    difference, text = compare_numbers(name, *numbers, limit)
-    hint = explain_numbers(*numbers, {}, rounding=limit / 10)
-    return difference, text and f"{text}: {hint or UNKNOWN}"

@@ -1,6 +1,6 @@
 """Say what is probably wrong with a gradient, by comparing it with those of usual mistakes."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +10,15 @@ UNKNOWN = "derive it again, or compare one term after another with finite differ
 
 def explain(
     got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: dict[str, np.ndarray],
-    y: np.ndarray, forward: Callable[[np.ndarray], np.ndarray],
-    differences: Callable[[np.ndarray], np.ndarray],
+    y: np.ndarray, forward: Any, differences: Any,
 ) -> str:  # fmt: skip
     """Return advice on a wrong gradient.
 
     Args:
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. inputs: of the function, with x. y: its output.
-        forward: function of another x that returns its y.
-        differences: function of another dL/dy that returns the numbers expected for it.
+        forward: function of other inputs that returns their y.
+        differences: function of another dL/dy that returns places and the numbers expected there.
     """
     x = inputs["x"]
     sizes = {"the batch size": len(x), "the number of outputs": y.shape[-1],
@@ -32,11 +31,12 @@ def explain(
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and np.allclose(mine, differences(one), rtol=1e-4, atol=1e-6):
+        if got.shape != x.shape and np.allclose(mine, differences(one)[1], rtol=1e-4, atol=1e-6):
             return f"it is that of the {which} example alone: sum over the batch"
     wrong = ~np.isclose(mine, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
-        slope = (forward(y + STEP) - forward(y - STEP)) / (2 * STEP)
+        above, below = (np.array(forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
+        slope = (above - below) / (2 * STEP)
         if np.allclose(mine, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
@@ -63,8 +63,8 @@ def compare_numbers(
     if not bad.any():
         return worst, ""
     first = int(np.argmax(bad))
-    index = ", ".join(str(int(i)) for i in np.unravel_index(places[first], got.shape))
-    number = f"{label}[{index}] is {mine[first]:.6g}, expected {expected[first]:.6g}"
+    index = [*map(int, np.unravel_index(places[first], got.shape))]
+    number = f"{label}{index} is {mine[first]:.6g}, expected {expected[first]:.6g}"
     return worst, f"{number} ({int(bad.sum())} of {len(bad)} numbers differ)"
 
 

@@ -21,7 +21,6 @@ from dnn.agreement.subjects import (
     Named,
     Subject,
     Wrong,
-    choose_shape,
     function_subject,
     part_subjects,
     require_unchanged,
@@ -83,28 +82,23 @@ def gradcheck(
     True
     """
     seed = natural_number("seed", seed)
-    name = type(part).__name__
-    is_part = isinstance(part, Part)
-    is_function = callable(part) and callable(forward) and "x" in arrays
-    if not (is_part or is_function) or (is_part and (forward or arrays)):
+    if (forward or arrays) if isinstance(part, Part) else "x" not in arrays:
         expected = "a Layer, a Loss or an ActivationFunction, not its class"
         call = "call a function as gradcheck(backward, forward=..., x=...)"
         raise InputError(f"part is {short_repr(part)}", expected, call)
-    if isinstance(part, Layer):
-        input_shape = choose_shape(part, input_shape)
     if isinstance(part, Part):
         subjects = part_subjects(part, input_shape, seed, "float64")
     else:
-        name = getattr(part, "__name__", name)
         subjects = [function_subject(part, forward, arrays)]
     worst = 0.0
+    problem = ""
     try:
         worst = max(_check_double(part, subjects, seed))
         if isinstance(part, Part):
             _check_single(part, input_shape, seed)
     except Wrong as wrong:
-        return Verdict(name, str(wrong), worst)
-    return Verdict(name, "", worst)
+        problem = str(wrong)
+    return Verdict(getattr(part, "__name__", type(part).__name__), problem, worst)
 
 
 def _check_double(part: Any, subjects: list[Subject], seed: int) -> list[float]:
@@ -155,8 +149,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
         worst = max(worst, difference)
         if text:
             differences = partial(_differences, subject, name, rng=rng, places=places)
-            explained = gradient, places, expected, dy, inputs, y
-            hint = explain(*explained, subject.outputs, lambda other: differences(other)[1])  # noqa: B023
+            hint = explain(gradient, places, expected, dy, inputs, y, subject.forward, differences)
             wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
         raise Wrong(summarize(wrong, len(got)))
@@ -171,8 +164,8 @@ def _gradients(subject: Subject, inputs: Named, dy: np.ndarray) -> Named:
             raise Wrong("backward returns None, expected dL/dx")
         array = np.array(gradient)
         if array.shape != inputs[name].shape:
-            order = f"; the order of gradients is {', '.join(inputs)}" if len(inputs) > 1 else ""
-            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}{order}")
+            order = f"the order of gradients is {', '.join(inputs)}"
+            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}; {order}")
         found[name] = array
     return found
 

@@ -32,12 +32,8 @@ class Subject(NamedTuple):
     forward: Callable[[Named], Any]
     backward: Callable[[Named, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
 
-    def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Return the result for another x."""
-        return np.array(self.forward({**self.inputs, "x": x}))
 
-
-def choose_shape(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
+def _choose_shape(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape of a layer's examples: ``given``, or the first usual shape that fits."""
     if layer.random or layer.n_categories is not None or layer.must_precede_trained:
         expected = "a layer of numbers that is differentiable and draws no random numbers"
@@ -76,7 +72,7 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
             targets /= targets.sum(axis=1, keepdims=True) if part.span == (0.0, 1.0) else 1
             subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
         return subjects
-    assert shape is not None
+    shape = _choose_shape(part, shape)
     layer, probe = copy(part), copy(part)
     backend = get_backend("numpy", dtype=dtype)
     probe.build(shape, backend, "layer", first=False)
@@ -110,7 +106,7 @@ def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray)
     return Subject({"x": outputs}, lambda v: loss.compute(xp, v["x"], targets)[0], backward)
 
 
-def function_subject(backward: Callable[..., Any], forward: Callable[..., Any], arrays: Named) -> Subject:
+def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> Subject:
     """Return functions on NumPy arrays as a subject. ``gradcheck`` says how they are called.
 
     Raises InputError: an array does not hold numbers, or parameters of the functions do not match.
@@ -127,7 +123,7 @@ def function_subject(backward: Callable[..., Any], forward: Callable[..., Any], 
     names = [*signature.parameters][: len(inputs)]
     order = names if {*names} == {*inputs} else [*inputs]
     known = {*names, *inputs, "y"}
-    required = [p.name for p in parameters if p.default is p.empty or p.name == "dy"]
+    required = [p.name for p in parameters if p.default is p.empty]
     upstream = [name for name in required if name not in known]
     if len(upstream) > 1:
         expected = f"one for dL/dy besides {', '.join(names)} and y"

@@ -37,11 +37,6 @@ def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray
     return grid
 
 
-def errors(accuracies: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Convert accuracies in [0, 1] to error rates in per cent."""
-    return 100 * (1 - np.asarray(accuracies))
-
-
 def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, str], note: str = "") -> None:
     """Plot test error and training loss over the epochs.
 
@@ -57,7 +52,7 @@ def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, st
         style = f"{colour}o{'--' if dashed else '-'}"
         history = outcomes[name].history
         passes = history.get("evaluations") or range(1, len(history["loss"]) + 1)
-        error.plot(passes, errors(history["val_accuracy"]), style, ms=3, label=label)
+        error.plot(passes, 100 * (1 - np.asarray(history["val_accuracy"])), style, ms=3, label=label)
         loss.plot(passes, history["loss"], style, ms=3)
     error.set_title("Test error")
     log_axis(error, "test error", "{x:g}%")
@@ -147,12 +142,11 @@ def draw_all(
     notes = {"steps": " (dashed: squared error)", "depth": " (dashed: ReLU)"}
     for table, names in PAGE_TABLES.items():
         labels = {n: EXPERIMENTS[n].about for n in names if n in outcomes and n != "lbfgs"}
-        if table == "batch":
-            labels |= {"lecture": "batch of 100"} if "lecture" in labels else {}
-        if table == "steps" and labels:
-            draw("curves", 8.4, 5, curves, outcomes, labels, notes[table])
-        elif labels.keys() - STEP_NAMES:
-            draw(table, 8.4, 5, curves, outcomes, labels, notes.get(table, ""))
+        if table == "batch" and "lecture" in labels:
+            labels["lecture"] = "batch of 100"
+        if labels if table == "steps" else labels.keys() - STEP_NAMES:
+            name = "curves" if table == "steps" else table
+            draw(name, 8.4, 5, curves, outcomes, labels, notes.get(table, ""))
     if "lbfgs" in outcomes:
         labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: one step per batch"}
         draw("lbfgs", 8.4, 4, curves, outcomes, {n: labels[n] for n in labels if n in outcomes})

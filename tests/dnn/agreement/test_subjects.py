@@ -134,6 +134,8 @@ def test_functions_of_from_scratch(monkeypatch, mistaken):
     [
         (lambda: gradcheck(dense_backward), r"expected a Layer.* gradcheck\(backward, forward=..., x=...\)"),
         (lambda: gradcheck(dense_backward, forward=dense), "forward=..., x=..."),
+        (lambda: gradcheck(dense_backward, x=x), "cannot be called: None is not a callable"),
+        (lambda: gradcheck(3, forward=dense, x=x, W=W, b=b), "cannot be called: 3 is not a callable"),
         (lambda: gradcheck(Dense(3), x=x), "Dense.*call a function as"),
         (lambda: gradcheck(Dense(3), forward=dense), "Dense.*call a function as"),
         (
