@@ -68,9 +68,9 @@ def main(arguments: argparse.Namespace) -> None:
     }
     endings = (".png", ".zh.png") if arguments.chinese else (".png",)
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
-    written = tables.write(grids, arguments.out)
-    print(written.read_text(encoding="utf-8"))
-    command_line.say(f"these tables are in {written}, with CSV files and pictures beside it")
+    print(tables.write(grids, arguments.out).read_text(encoding="utf-8"))
+    files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
+    command_line.say(f"{arguments.out} has {', '.join(files)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide"]
+CHINESE = [path for path in DOCUMENTS if path.name.endswith(".zh.md")]
+"""Their programs are those of the English pages, so only these run."""
+GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide" and path not in CHINESE]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 
 

@@ -205,6 +205,9 @@ def interop_calls():
         "torch_loss": (interop.torch_loss, {"loss": "mse"}),
         "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m)}),
         "gradcheck": (agreement.gradcheck, {"part": dnn.Dense(3), "input_shape": (4,)}),
+        "gradcheck of a function": (agreement.gradcheck, {
+            "part": lambda dy, y: dy * y, "forward": np.exp, "x": X, "seed": 1}),
+        "compare_gradients": (agreement.compare_gradients, {"gradients": {"W": X}, "expected": {"W": X}}),
         "get_contender": (agreement.get_contender, {"name": "numpy"}),
         "DNNClassifier": (lambda **s: DNNClassifier(**s, max_iter=1).fit(X, Y), {
             "verbose": False, "backend": "numpy", "dtype": None, "n_iter_no_change": 3, "warm_start": True,

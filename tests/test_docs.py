@@ -11,7 +11,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from documents import DOCUMENTS, GUIDE, NAMES, blocks, blocks_of, printed_text
+from documents import CHINESE, DOCUMENTS, GUIDE, NAMES, blocks, blocks_of, printed_text
 from helpers import others_slow
 
 import backends
@@ -65,8 +65,7 @@ def python_blocks(monkeypatch, tmp_path):
     return run_each
 
 
-# README.zh.md has README.md's programs: see test_both_readmes_have_the_same_numbers.
-OTHERS = [document for document in DOCUMENTS if document not in GUIDE and document.name != "README.zh.md"]
+OTHERS = [document for document in DOCUMENTS if document not in [*GUIDE, *CHINESE]]
 
 # The program on this page takes 6 s; array-agreement/tests cover what it does.
 QUICK_DOCUMENTS = [document for document in OTHERS if document.name != "agreement-for-your-code.md"]

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 import pytest
-from documents import DOCUMENTS, NAMES, ROOT, blocks, blocks_of, find_numbers
+from documents import CHINESE, DOCUMENTS, NAMES, ROOT, blocks, blocks_of, find_numbers
 from helpers import assert_listed
 
 from backends.reference import ACTIVATIONS
@@ -82,6 +82,29 @@ def test_lines_are_short(document):
     assert long == [] or document.name.endswith(".zh.md") or document.name == "lecture.md"
 
 
+@pytest.mark.parametrize("page", CHINESE, ids=lambda page: page.name)
+def test_chinese_pages_have_the_same_programs_and_tables(page):
+    """README.zh.md has fewer tables. A reader of one page finds the other at its top."""
+    english = (
+        ROOT / "README.md" if page.name == "README.zh.md" else page.with_name(page.name.replace(".zh", ""))
+    )
+    programs = [[b.text for b in blocks(p) if b.language in ("python", "text")] for p in (english, page)]
+    assert programs[0] == programs[1]
+    texts = [p.read_text(encoding="utf-8") for p in (english, page)]
+    rows = [[find_numbers(line) for line in text.splitlines() if line[:1] == "|"] for text in texts]
+    assert rows[0] == rows[1] or page.name == "README.zh.md"
+    assert "[English](" in texts[1][:200]
+
+
+def test_a_chinese_reader_finds_how_to_check_a_backward_pass():
+    """In one click from the README, the lecture and the page on one update."""
+    for name in ("README", "lecture", "one-update"):
+        text = (ROOT / "docs" / f"{name}.zh.md").read_text(encoding="utf-8")
+        assert "(guide/check-backward.zh.md)" in text
+    for name in ("README.md", "docs/lecture.md", "docs/one-update.md", "docs/index.md"):
+        assert "guide/check-backward.md)" in (ROOT / name).read_text(encoding="utf-8")
+
+
 def test_parts_are_in_the_guide():
     """Layers, optimizers and activations, by their names in programs."""
     words = re.findall(r"\w+", (ROOT / "docs" / "guide" / "parts.md").read_text(encoding="utf-8"))
@@ -90,7 +113,7 @@ def test_parts_are_in_the_guide():
 
 
 def test_both_readmes_have_the_same_numbers():
-    """The Chinese README has no additional numbers, and the same tables, programs and number of headings.
+    """The Chinese README has no additional numbers, and the same tables and number of headings.
 
     Both are short.
     """
@@ -106,5 +129,3 @@ def test_both_readmes_have_the_same_numbers():
     one, two = (len(re.findall("^##", text, re.MULTILINE)) for text in (english, chinese))
     assert one == two > 5
     assert max(len(text.splitlines()) for text in (english, chinese)) <= README_LINES
-    programs = [[b.text for b in blocks(page) if b.language in ("python", "text")] for page in pages]
-    assert programs[0] == programs[1]

@@ -11,6 +11,7 @@ True
 from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.bits import bits_level
 from dnn.agreement.cases import Case, Data
+from dnn.agreement.comparison import compare_gradients
 from dnn.agreement.contender import Contender
 from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
 from dnn.agreement.gradcheck import Verdict, gradcheck
@@ -35,6 +36,7 @@ __all__ = [
     "available_contenders",
     "bits_level",
     "check",
+    "compare_gradients",
     "contender_ids",
     "get_contender",
     "get_mutant",

@@ -1,48 +1,42 @@
 """Say what is probably wrong with a gradient, by comparing it with those of usual mistakes."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 STEP = 1e-5
+UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
 def explain(
     got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: dict[str, np.ndarray],
-    y: np.ndarray, forward: Callable[[np.ndarray], np.ndarray],
-    differences: Callable[[np.ndarray], np.ndarray],
+    y: np.ndarray, forward: Any, differences: Any,
 ) -> str:  # fmt: skip
     """Return advice on a wrong gradient.
 
     Args:
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. inputs: of the function, with x. y: its output.
-        forward: function of another x that returns its y.
-        differences: function of another dL/dy that returns the numbers expected for it.
+        forward: function of other inputs that returns their y.
+        differences: function of another dL/dy that returns places and the numbers expected there.
     """
-    mine = got.reshape(-1)[places]
     x = inputs["x"]
-    if not np.isfinite(mine).all():
-        return "it is not finite: look for a division by 0, or for parts that are never written"
-    if not mine.any():
-        return "it is 0: is it computed and written?"
-    square = got.ndim == 2 and got.shape[0] == got.shape[1]
-    if square and np.allclose(got.T.reshape(-1)[places], expected, rtol=1e-4, atol=1e-6):
-        return "it is transposed"
-    factor = float(mine @ expected / (expected @ expected or 1.0))
-    if np.allclose(mine, factor * expected, rtol=1e-4, atol=1e-6 * abs(factor)):
-        return _explain_factor(factor, {"the batch size": len(dy), "the number of outputs": y.shape[-1],
-                                        "the number of inputs": x.shape[-1]})  # fmt: skip
+    sizes = {"the batch size": len(x), "the number of outputs": y.shape[-1],
+             "the number of inputs": x.shape[-1]}  # fmt: skip
+    if known := explain_numbers(got, places, expected, sizes):
+        return known
+    mine = got.reshape(-1)[places]
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and np.allclose(mine, differences(one), rtol=1e-4, atol=1e-6):
+        if got.shape != x.shape and np.allclose(mine, differences(one)[1], rtol=1e-4, atol=1e-6):
             return f"it is that of the {which} example alone: sum over the batch"
     wrong = ~np.isclose(mine, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
-        slope = (forward(y + STEP) - forward(y - STEP)) / (2 * STEP)
+        above, below = (np.array(forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
+        slope = (above - below) / (2 * STEP)
         if np.allclose(mine, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
@@ -50,16 +44,78 @@ def explain(
         for sign, mask in (("negative", negative), ("positive", ~negative)):
             if wrong[mask].mean() > 0.8 and not wrong[~mask].any():
                 return f"it is wrong exactly where x is {sign}: look at that branch"
-    return "derive it again, or compare one term after another with finite differences"
+    return UNKNOWN
+
+
+def compare_numbers(
+    label: str, got: np.ndarray, places: np.ndarray, expected: np.ndarray, limit: float
+) -> tuple[float, str]:
+    """Return the largest difference, relative to the largest expected number, and what differs.
+
+    Args:
+        got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
+        limit: differences up to it are rounding, for which the text is "".
+    """
+    mine = got.reshape(-1)[places]
+    apart = np.abs(mine - expected) / largest(expected)
+    worst = float(np.max(apart, initial=0.0))
+    bad = ~(apart <= limit)
+    if not bad.any():
+        return worst, ""
+    first = int(np.argmax(bad))
+    index = [*map(int, np.unravel_index(places[first], got.shape))]
+    number = f"{label}{index} is {mine[first]:.6g}, expected {expected[first]:.6g}"
+    return worst, f"{number} ({int(bad.sum())} of {len(bad)} numbers differ)"
+
+
+def explain_numbers(
+    got: np.ndarray, places: np.ndarray, expected: np.ndarray, sizes: dict[str, int], rounding: float = 1e-6
+) -> str:
+    """Return advice on a wrong gradient that follows from its numbers alone, or "".
+
+    Args:
+        got, places, expected: as in ``compare_numbers``.
+        sizes: name -> number by which the gradient may be multiplied or divided.
+        rounding: relative to the largest expected number.
+    """
+    size = largest(expected)
+    mine = got.reshape(-1)[places] / size
+    expected = expected / size
+    if not np.isfinite(mine).all():
+        return "it is not finite: look for a division by 0, or for parts that are never written"
+    if not mine.any():
+        return "it is 0: is it computed and written?"
+    square = got.ndim == 2 and got.shape[0] == got.shape[1]
+    if square and np.allclose(got.T.reshape(-1)[places] / size, expected, rtol=1e-4, atol=rounding):
+        return "it is transposed"
+    factor = float(mine @ expected / (expected @ expected or 1.0))
+    if np.allclose(mine, factor * expected, rtol=1e-4, atol=rounding * abs(factor)):
+        return _explain_factor(factor, sizes)
+    return ""
+
+
+def largest(numbers: np.ndarray) -> float:
+    """Return the largest absolute number, or 1 if all are 0."""
+    return float(np.max(np.abs(numbers), initial=0.0)) or 1.0
 
 
 def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
     """Return what a constant factor suggests."""
     if abs(factor + 1.0) < 1e-4:
         return "its sign is wrong"
+    n = round(max(factor, 1.0 / factor)) if factor > 0.0 else 0
+    if n > 2:
+        sizes = {**sizes, "what may be the batch size": n}
     for name, n in sizes.items():
         if n > 1 and abs(factor * n - 1.0) < 1e-4:
             return f"it is divided by {name}, {n}: sum here, since the mean is taken elsewhere"
         if n > 1 and abs(factor / n - 1.0) < 1e-4:
             return f"it is multiplied by {name}, {n}: is a mean missing?"
     return f"it is {factor:.4g} times the right one: look for a forgotten or doubled factor"
+
+
+def summarize(wrong: dict[str, str], count: int) -> str:
+    """Return the first problem, and which of ``count`` gradients have one. wrong: name -> problem."""
+    every = "all gradients are wrong, so look at what they share"
+    which = every if len(wrong) == count else f"only {' and '.join(wrong)}"
+    return next(iter(wrong.values())) + (f"; {which}" if count > 1 else "")

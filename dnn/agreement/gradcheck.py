@@ -1,44 +1,47 @@
-"""gradcheck: compare the backward of one layer, loss or activation with finite differences in float64.
+"""gradcheck: compare the backward of a layer, loss, activation or function with finite differences.
 
-Differences up to MAX_ROUNDING of the largest gradient are rounding, and larger ones are a bug. Central
-differences with STEP have errors of about STEP^2 and 1e-16 / STEP.
+All are computed in float64. Differences up to MAX_ROUNDING of the largest gradient are rounding, and larger
+ones are a bug. Central differences with STEP have errors of about STEP^2 and 1e-16 / STEP.
 """
 
 import traceback
 from collections.abc import Callable
-from copy import copy
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends import InputError, get_backend
+from backends import InputError
 from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
-from dnn.agreement.contender import build_layer
-from dnn.agreement.diagnosis import STEP, explain
-from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
-from dnn.layers import Input, Layer
+from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest, summarize
+from dnn.agreement.subjects import (
+    Named,
+    Subject,
+    Wrong,
+    function_subject,
+    part_subjects,
+    require_unchanged,
+)
+from dnn.layers import Layer
 from dnn.losses import Loss
+from dnn.validation.settings import natural_number
 
-Named = dict[str, np.ndarray]
+Part = Layer | Loss | ActivationFunction
 MAX_ROUNDING = 1e-5
 MAX_FLOAT32_ERROR = 1e-3
 MAX_ENTRIES = 300  # of a tensor that are compared
-BATCH_SIZES = (7, 3)
-
-
-class Wrong(Exception):
-    """The first thing that is wrong."""
 
 
 class Verdict(NamedTuple):
-    """Result of ``gradcheck``; its text is one line."""
+    """Result of ``gradcheck`` or ``compare_gradients``; its text is one line."""
 
     name: str
     problem: str  # "": there is none
-    difference: float  # the largest from finite differences, relative to the largest gradient
+    difference: float  # the largest from the expected numbers, relative to the largest of the array
+    reference: str = "finite differences"
 
     @property
     def holds(self) -> bool:
@@ -48,125 +51,61 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         if self.problem:
             return f"{self.name}: bug: {self.problem}"
-        found = f"backward differs from finite differences by at most {self.difference:.0e}"
+        found = f"differs from {self.reference} by at most {self.difference:.0e}"
         return f"{self.name}: rounding: {found}"
 
 
-class Subject(NamedTuple):
-    """A function of named arrays with its own gradients."""
-
-    inputs: Named  # the first axis of "x" is the batch
-    forward: Callable[[Named], Any]
-    backward: Callable[[Named, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
-
-    def outputs(self, x: np.ndarray) -> np.ndarray:
-        """Return the result for another x."""
-        return np.array(self.forward({**self.inputs, "x": x}))
-
-
 def gradcheck(
-    part: Layer | Loss | ActivationFunction, input_shape: tuple[int, ...] | None = None, seed: int = 0
-) -> Verdict:
-    """Return whether forward and backward of a part of your own fit together, or the first wrong number.
+    part: Part | Callable[..., Any], input_shape: tuple[int, ...] | None = None, seed: int = 0, *,
+    forward: Any = None, **arrays: Any,
+) -> Verdict:  # fmt: skip
+    """Return whether forward and backward of your own fit together, or the first wrong number.
+
+    ``gradcheck(backward, forward=forward, x=x, W=W, b=b)`` checks functions on NumPy arrays, by their
+    parameters: ``backward`` gets the arrays under forward's names, the result of forward as ``y``, and dL/dy
+    under any other name. Without such a parameter, L is the sum of y. It returns the gradient of x, a tuple
+    of gradients in the order of the arrays, or a dict by name; None stands for one that is not computed.
 
     Args:
-        part: a layer, which may be unused, a loss with ``compute``, or an ActivationFunction.
+        part: a layer, which may be unused, a loss with ``compute``, an ActivationFunction, or ``backward``.
         input_shape: of one example of a layer; None: the first usual shape that fits.
         seed: of inputs, parameters and dL/dy.
-    Raises InputError: another object, a layer that draws random numbers, or one that no usual shape fits.
+        forward: function whose gradient ``backward`` computes. It returns one array.
+        arrays: x and other arguments of forward, by its names or, if these differ, in its order.
+    Raises InputError: another object, a layer that draws random numbers, one that no usual shape fits, or
+        functions that cannot be called with the arrays.
 
     >>> from dnn import Dense
     >>> gradcheck(Dense(3, "tanh"), (4,)).holds
     True
+    >>> print(gradcheck(lambda dy, y: dy * y, forward=np.exp, x=np.ones(3)).holds)
+    True
     """
-    name = type(part).__name__
-    if isinstance(part, Layer):
-        input_shape = _shape_for(part, input_shape)
-    elif not isinstance(part, (Loss, ActivationFunction)):
+    seed = natural_number("seed", seed)
+    if (forward or arrays) if isinstance(part, Part) else "x" not in arrays:
         expected = "a Layer, a Loss or an ActivationFunction, not its class"
-        raise InputError(f"part is {short_repr(part)}", expected)
+        call = "call a function as gradcheck(backward, forward=..., x=...)"
+        raise InputError(f"part is {short_repr(part)}", expected, call)
+    if isinstance(part, Part):
+        subjects = part_subjects(part, input_shape, seed, "float64")
+    else:
+        subjects = [function_subject(part, forward, arrays)]
     worst = 0.0
+    problem = ""
     try:
-        worst = max(_check_double(part, input_shape, seed))
-        _check_single(part, input_shape, seed)
+        worst = max(_check_double(part, subjects, seed))
+        if isinstance(part, Part):
+            _check_single(part, input_shape, seed)
     except Wrong as wrong:
-        return Verdict(name, str(wrong), worst)
-    return Verdict(name, "", worst)
+        problem = str(wrong)
+    return Verdict(getattr(part, "__name__", type(part).__name__), problem, worst)
 
 
-def _shape_for(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    if layer.random or layer.n_categories is not None or layer.must_precede_trained:
-        expected = "a layer of numbers that is differentiable and draws no random numbers"
-        raise InputError(f"part is {short_repr(layer)}", expected)
-    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if given is None else (tuple(Input(given).shape),)
-    shape = next((s for s in shapes if fits(copy(layer), s)), None)
-    if shape is None:
-        raise InputError(f"{type(layer).__name__} fits none of the shapes {shapes}", "input_shape=")
-    return shape
-
-
-def _subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: str) -> list[Subject]:
-    """Yield the part as a function for each batch size; all of them use the same layer."""
-    rng = np.random.default_rng(seed)
-    xp = get_backend("numpy").xp
-
-    def normal(*size: int) -> np.ndarray:
-        return rng.standard_normal(size).astype(dtype)
-
-    if isinstance(part, ActivationFunction):
-        return [
-            Subject(
-                {"x": 2 * normal(n, 7)},
-                lambda v: part.forward(xp, v["x"]),
-                lambda v, dy: {"x": part.backward(xp, dy, v["x"], part.forward(xp, v["x"]))},
-            )
-            for n in BATCH_SIZES
-        ]
-    if isinstance(part, Loss):
-        if type(part).compute is Loss.compute:
-            raise InputError(f"loss {part.name!r} has a kernel", "a loss with compute")
-        low, high = part.span or (-1.0, 1.0)
-        subjects = []
-        for n in BATCH_SIZES:
-            targets = (low + (high - low) * rng.random((n, 4))).astype(dtype)
-            targets /= targets.sum(axis=1, keepdims=True) if part.span == (0.0, 1.0) else 1
-            subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
-        return subjects
-    assert shape is not None
-    layer, probe = copy(part), copy(part)
-    backend = get_backend("numpy", dtype=dtype)
-    probe.build(shape, backend, "layer", first=False)
-    values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
-    parameters = build_layer(layer, shape, backend, values)
-
-    def forward(v: Named) -> Any:
-        for name, view in parameters.value.items():
-            view[...] = v[name]
-        layer.reserve(len(v["x"]), training=True)
-        return layer.forward(v["x"], training=True)
-
-    def backward(v: Named, dy: Any) -> dict[str, Any]:
-        for view in parameters.gradient.values():
-            view[...] = np.nan
-        dx = layer.backward(dy.copy())
-        return {"x": dx} | {name: view.copy() for name, view in parameters.gradient.items()}
-
-    return [Subject({"x": normal(n, *shape), **values}, forward, backward) for n in BATCH_SIZES]
-
-
-def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray) -> Subject:
-    def backward(v: Named, dy: Any) -> dict[str, Any]:
-        gradient = np.asarray(loss.compute(xp, v["x"], targets)[1])
-        return {"x": gradient if gradient.shape != v["x"].shape else gradient * dy[:, None]}
-
-    return Subject({"x": outputs}, lambda v: loss.compute(xp, v["x"], targets)[0], backward)
-
-
-def _check_double(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[float]:
+def _check_double(part: Any, subjects: list[Subject], seed: int) -> list[float]:
     """Return the largest difference for each batch. Raises Wrong."""
     rng = np.random.default_rng(seed + 1)
     found = []
-    for number, subject in enumerate(_subjects(part, shape, seed, "float64")):
+    for number, subject in enumerate(subjects):
         try:
             found.append(_check_batch(subject, part, rng))
         except Exception as error:  # of the user's code too
@@ -179,43 +118,41 @@ def _check_double(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[f
 
 def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float:
     inputs = subject.inputs
-    x = inputs["x"].copy()
+    before = deepcopy(inputs)
     y = np.array(subject.forward(inputs))
-    if not np.array_equal(x, inputs["x"]):
-        raise Wrong("forward changes its input x; write to another array")
-    wanted = (len(x),) if isinstance(part, Loss) else (len(x), *(y.shape[1:]))
-    if y.shape != wanted:
+    require_unchanged("forward", before, inputs)
+    n = len(inputs["x"])
+    wanted = (n,) if isinstance(part, Loss) else (n, *y.shape[1:])
+    if y.shape != wanted and isinstance(part, Part):
         raise Wrong(f"the result has shape {y.shape}, expected {wanted}, one for each example")
+    if not np.isfinite(y).all():
+        raise Wrong("forward returns NaN or infinity; choose other inputs, or look for a division by 0")
     if not np.allclose(y, subject.forward(inputs)):
-        raise Wrong("forward returns other numbers for the same x; set random = True, or remove the state")
-    dy = 1.0 + 0.5 * rng.standard_normal(y.shape)
+        cure = "remove its state; a layer that draws random numbers sets random = True"
+        raise Wrong(f"forward returns other numbers for the same x; {cure}")
+    dy = 1.0 + 0.5 * rng.standard_normal(y.shape) if y.size > 1 else np.ones(y.shape)
     got = _gradients(subject, inputs, dy)
     subject.forward(inputs)
     twice = _gradients(subject, inputs, 2.0 * dy)
     for name, gradient in got.items():
-        if not np.allclose(2.0 * gradient, twice[name]):
+        if not np.allclose(2.0 * gradient, twice[name], equal_nan=True):
             raise Wrong(f"d{name} is not proportional to dy; is dy used, and once?")
+    noise = 1e-15 * float(np.sum(np.abs(dy * y))) / STEP  # rounding of L in the differences
     worst = 0.0
     wrong: dict[str, str] = {}
     for name, gradient in got.items():
         places, expected = _differences(subject, name, dy, rng)
-        mine = gradient.reshape(-1)[places]
-        size = float(np.max(np.abs(expected), initial=0.0)) or 1.0
-        apart = np.abs(mine - expected) / size
-        worst = max(worst, float(np.max(apart, initial=0.0)))
-        bad = ~(apart <= MAX_ROUNDING)
-        if bad.any():
-            first = int(np.argmax(bad))
-            index = ", ".join(str(int(i)) for i in np.unravel_index(places[first], gradient.shape))
-            number = f"d{name}[{index}] is {mine[first]:.6g}, expected {expected[first]:.6g}"
+        if not places.size:
+            raise Wrong(f"forward is not smooth at any {name} that was passed; choose other numbers")
+        limit = MAX_ROUNDING + noise / largest(expected)
+        difference, text = compare_numbers(f"d{name}", gradient, places, expected, limit)
+        worst = max(worst, difference)
+        if text:
             differences = partial(_differences, subject, name, rng=rng, places=places)
-            explained = gradient, places, expected, dy, inputs, y
-            hint = explain(*explained, subject.outputs, lambda other: differences(other)[1])  # noqa: B023
-            wrong[name] = f"{number} ({int(bad.sum())} of {len(bad)} numbers differ): {hint}"
+            hint = explain(gradient, places, expected, dy, inputs, y, subject.forward, differences)
+            wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
-        every = "all gradients are wrong, so look at what they share"
-        which = every if len(wrong) == len(got) else f"only {' and '.join(f'd{name}' for name in wrong)}"
-        raise Wrong(next(iter(wrong.values())) + (f"; {which}" if len(got) > 1 else ""))
+        raise Wrong(summarize(wrong, len(got)))
     return worst
 
 
@@ -227,10 +164,8 @@ def _gradients(subject: Subject, inputs: Named, dy: np.ndarray) -> Named:
             raise Wrong("backward returns None, expected dL/dx")
         array = np.array(gradient)
         if array.shape != inputs[name].shape:
-            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}")
-        if np.isnan(array).all():
-            how = f"set it with self.gradient[{name!r}][...] = ..., not += and not ="
-            raise Wrong(f"d{name} is never written, or is added to what was there; {how}")
+            order = f"the order of gradients is {', '.join(inputs)}"
+            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}; {order}")
         found[name] = array
     return found
 
@@ -239,7 +174,7 @@ def _differences(
     subject: Subject, name: str, dy: np.ndarray, rng: np.random.Generator, places: Any = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions in the flattened input and dL/dinput there, for L = sum dy y; kinks are left out."""
-    array = subject.inputs[name].copy()
+    array = subject.inputs[name].astype(np.float64)
     flat = array.reshape(-1)
     inputs = {**subject.inputs, name: array}
 
@@ -252,13 +187,14 @@ def _differences(
     jumps = []
     for place in chosen:
         start = flat[place]
-        flat[place] = start + STEP
+        step = STEP * max(1.0, abs(start))
+        flat[place] = start + step
         above = loss()
-        flat[place] = start - STEP
+        flat[place] = start - step
         below = loss()
         flat[place] = start
-        slopes.append((above - below) / (2 * STEP))
-        jumps.append(abs(above + below - 2 * middle) / STEP)
+        slopes.append((above - below) / (2 * step))
+        jumps.append(abs(above + below - 2 * middle) / step)
     slope = np.asarray(slopes)
     smooth = np.asarray(jumps) < 0.01 * (np.max(np.abs(slope), initial=0.0) + 1e-6)
     keep = smooth if places is None else slice(None)
@@ -267,7 +203,7 @@ def _differences(
 
 def _check_single(part: Any, shape: tuple[int, ...] | None, seed: int) -> None:
     """Raise Wrong if float32 gives float64, or other numbers than float64 does."""
-    single, double = (_subjects(part, shape, seed, dtype)[0] for dtype in ("float32", "float64"))
+    single, double = (part_subjects(part, shape, seed, dtype)[0] for dtype in ("float32", "float64"))
     y = np.asarray(single.forward(single.inputs))
     if y.dtype != np.float32:
         raise Wrong(f"y has dtype {y.dtype} for float32 inputs; create arrays with dtype=x.dtype")

@@ -8,7 +8,7 @@ from backends import Backend
 from dnn.datasets import Dataset
 from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, Experiment
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
 from lecture_experiments.run import Outcome, Results, build
 from lecture_experiments.tables import Grid, format_percent
 
@@ -49,21 +49,13 @@ def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1
 
     The gradient is that of the mean loss over the first ``n_images`` training images.
     """
-    names = [f"depth-{n}-{activation}" for activation in ("sigmoid", "relu") for n in DEPTHS]
-    return {name: _sizes(EXPERIMENTS[name], data, backend, seed, n_images) for name in names}
-
-
-def _sizes(experiment: Experiment, data: Dataset, backend: Backend, seed: int, n_images: int) -> list[float]:
-    x = data.x_train[:n_images] / np.float32(255)
-    y = data.y_train[:n_images]
-    model = build(experiment, data, backend, seed)
-    model.reserve(len(x), training=True)
-    _, _, dy = model.loss_of(
-        backend.from_host(x.astype(backend.dtype_name)), backend.from_host(y), training=True
-    )
-    model.backward(dy)
-    weights = [g for name, g in model.parameters.gradient.items() if name.endswith(".W")]
-    return [float(np.sqrt(np.mean(np.square(backend.to_host(g), dtype=np.float64)))) for g in weights]
+    sizes = {}
+    for name in [f"depth-{n}-{activation}" for activation in ("sigmoid", "relu") for n in DEPTHS]:
+        model = build(EXPERIMENTS[name], data, backend, seed)
+        _, gradients = model.gradients(data.x_train[:n_images], data.y_train[:n_images])
+        weights = [g for key, g in gradients.items() if key.endswith(".W")]
+        sizes[name] = [float(np.sqrt(np.mean(np.square(g, dtype=np.float64)))) for g in weights]
+    return sizes
 
 
 def gradients_grid(sizes: Sizes) -> Grid:

@@ -9,21 +9,21 @@ import numpy as np
 from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
+from lecture_experiments.tables import PAGE_TABLES
 
 SMALL_FONT_POINTS = 8
 
 
-def error_axis(axes: Any) -> None:
-    """Make the y axis logarithmic, in per cent, with written-out numbers."""
+def log_axis(axes: Any, label: str, number: str) -> None:
+    """Make the y axis logarithmic. number: format of its numbers, as in "{x:g}%"."""
     from matplotlib.ticker import LogLocator
 
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axes.yaxis.set_major_formatter("{x:g}%")
+    axes.set(yscale="log", ylabel=label)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(number)
     axes.minorticks_off()
-    axes.set_ylabel("test error")
     axes.grid(alpha=0.3)
 
 
@@ -37,29 +37,31 @@ def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray
     return grid
 
 
-def errors(accuracies: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Convert accuracies in [0, 1] to error rates in per cent."""
-    return 100 * (1 - np.asarray(accuracies))
-
-
 def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, str], note: str = "") -> None:
-    """Plot test error and training loss over the epochs. Lines of squared-error losses are dashed."""
+    """Plot test error and training loss over the epochs.
+
+    Lines of squared-error losses are dashed. Networks of one depth share a colour, and the lines of ReLU are
+    dashed.
+    """
     error, loss = figure.subplots(1, 2)
-    for name, label in labels.items():
+    for i, (name, label) in enumerate(labels.items()):
+        experiment = EXPERIMENTS[name]
+        is_depth = name.startswith("depth-")
+        colour = f"C{DEPTHS.index(len(experiment.hidden)) if is_depth else i}"
+        dashed = experiment.activation == "relu" if is_depth else experiment.loss == "mean_squared_error"
+        style = f"{colour}o{'--' if dashed else '-'}"
         history = outcomes[name].history
         passes = history.get("evaluations") or range(1, len(history["loss"]) + 1)
-        style = "o--" if EXPERIMENTS[name].loss == "mean_squared_error" else "o-"
-        error.plot(passes, errors(history["val_accuracy"]), style, ms=3, label=label)
+        error.plot(passes, 100 * (1 - np.asarray(history["val_accuracy"])), style, ms=3, label=label)
         loss.plot(passes, history["loss"], style, ms=3)
     error.set_title("Test error")
-    error_axis(error)
-    loss.set(title=f"Training loss{note}", ylabel="mean loss per image", yscale="log")
-    loss.yaxis.set_major_formatter("{x:g}")
-    loss.grid(alpha=0.3)
+    log_axis(error, "test error", "{x:g}%")
+    loss.set_title(f"Training loss{note}")
+    log_axis(loss, "mean loss per image", "{x:g}")
     for axes in (error, loss):
         axes.set(xlabel="epochs (passes over the training images)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL_FONT_POINTS)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL_FONT_POINTS, handlelength=3)
 
 
 def confusion(figure: Any, true: np.ndarray, predicted: np.ndarray, classes: int) -> None:
@@ -137,8 +139,14 @@ def draw_all(
         draw("confusion", 6.4, 5.2, confusion, data.y_test, p.argmax(axis=1), data.classes)
         draw("mistakes", 8.4, 6, mistakes, data, p)
         draw("weights", 8.4, 4.4, weights, lecture, data.image_shape)
-    if steps := {n: EXPERIMENTS[n].about for n in STEP_NAMES if n in outcomes and n != "lbfgs"}:
-        draw("curves", 8.4, 5, curves, outcomes, steps, " (dashed: squared error)")
+    notes = {"steps": " (dashed: squared error)", "depth": " (dashed: ReLU)"}
+    for table, names in PAGE_TABLES.items():
+        labels = {n: EXPERIMENTS[n].about for n in names if n in outcomes and n != "lbfgs"}
+        if table == "batch" and "lecture" in labels:
+            labels["lecture"] = "batch of 100"
+        if labels if table == "steps" else labels.keys() - STEP_NAMES:
+            name = "curves" if table == "steps" else table
+            draw(name, 8.4, 5, curves, outcomes, labels, notes.get(table, ""))
     if "lbfgs" in outcomes:
-        labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: 600 steps per epoch"}
+        labels = {"lbfgs": "L-BFGS: about one step per epoch", "lecture": "Adam: one step per batch"}
         draw("lbfgs", 8.4, 4, curves, outcomes, {n: labels[n] for n in labels if n in outcomes})

@@ -39,6 +39,8 @@ def folder(tmp_path_factory):
     result = run(out, "linear,lecture,depth-1-relu,lbfgs,batch-1,batch-all,features-pca", "--chinese")
     assert result.returncode == 0, result.stderr
     assert "| no hidden layer: multi" in result.stdout
+    files = ", ".join(sorted(path.name for path in out.iterdir() if path.is_file()))
+    assert result.stderr.splitlines()[-1].endswith(f"out has {files}")
     return out
 
 
@@ -60,8 +62,12 @@ def test_tables_csv_and_pictures(folder):
     }  # fmt: skip
     pictures = sorted(path.name for path in DOCS.glob("lecture-*.png"))
     pictures = [name for name in pictures if "calibration" not in name]  # the result of evaluate.py
-    assert sorted(path.name for path in folder.glob("*.png")) == pictures
-    for name in pictures:
+    added = {
+        f"lecture-{name}{ending}" for name in ("batch", "depth", "features") for ending in (".png", ".zh.png")
+    }
+    written = {path.name for path in folder.glob("*.png")}
+    assert written == {*pictures} | added
+    for name in written:
         with Image.open(folder / name) as image:
             assert min(image.size) > 300
 
@@ -73,7 +79,8 @@ def test_finished_experiments_are_reused_only_with_the_same_settings(folder):
     assert (result.returncode, "linear: " in result.stderr) == (0, False)
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
     assert run(folder.parent / "new", "batch-all").returncode == 0
-    assert [path.name for path in (folder.parent / "new").glob("lecture*")] == ["lecture.csv"]  # no pictures
+    new = {path.name for path in (folder.parent / "new").glob("lecture*")}
+    assert new == {"lecture.csv", "lecture-batch.png"}
     assert_refused(run(folder, "linear", "--seed", 1), "seed 0, expected 1", "another folder")
     (folder / "results" / "linear.json").write_text("{}")
     assert_refused(run(folder, "linear"), "linear.json cannot be read", "remove it")

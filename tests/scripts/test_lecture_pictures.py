@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import build_network
 from lecture_experiments import pictures
-from lecture_experiments.experiments import STEP_NAMES
+from lecture_experiments.experiments import EXPERIMENTS
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -42,6 +42,49 @@ def test_curves_show_test_errors_and_training_losses(figure):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "squared", "newton"]
     assert (loss.get_title(), error.get_yscale(), loss.get_yscale()) == ("Training loss!", "log", "log")
     assert "20%" in [label.get_text() for label in error.get_yticklabels()]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"depth-1-relu"}, {"depth": ["1 hidden layer of 500, ReLU"]}),
+        ({"width-10"}, {"width": ["2 hidden layers of 10, sigmoid"]}),
+        ({"batch-all"}, {"batch": ["full batch: one update per epoch"]}),
+        ({"batch-1", "lecture"}, {
+            "batch": ["batch of 100", "batch of 1"], "curves": [EXPERIMENTS["lecture"].about]}),
+        ({"features-pca"}, {"features": ["principal components (PCA), no hidden layer"]}),
+        ({"linear"}, {"curves": [EXPERIMENTS["linear"].about]}),
+        ({"lbfgs"}, {"lbfgs": ["L-BFGS: about one step per epoch"]}),
+        ({"depth-3-sigmoid", "depth-3-relu", "depth-5-relu"}, {"depth": [
+            "3 hidden layers of 500, sigmoid", "3 hidden layers of 500, ReLU",
+            "5 hidden layers of 500, ReLU"]}),
+    ],
+)  # fmt: skip
+def test_each_experiment_is_in_a_picture(names, expected, tmp_path, monkeypatch):
+    drawn = {}
+
+    def record(figure, *arguments, **options):
+        drawn[len(drawn)] = figure
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
+    outcomes = {name: SimpleNamespace(history=history) for name in names}
+    pictures.draw_all(outcomes, None, None, tmp_path, (".png",))
+    shown = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in drawn.values()]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"lecture-{name}.png" for name in sorted(expected)
+    ]
+    assert sorted(shown) == sorted(expected.values())
+
+
+def test_depths_share_colours_and_relu_is_dashed(figure):
+    history = {"loss": [0.5], "val_accuracy": [0.9]}
+    names = ["depth-3-sigmoid", "depth-3-relu", "depth-5-relu"]
+    pictures.curves(figure, dict.fromkeys(names, SimpleNamespace(history=history)), {n: n for n in names})
+    lines = figure.axes[0].lines
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "--"]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())  # of one epoch
 
 
 def test_confusion_counts_true_and_predicted_classes(figure):
@@ -79,7 +122,7 @@ def test_weights_of_the_strongest_units_are_shown(figure):
 def every_picture(folder, ending):
     """Draw the pictures of the lecture, a reliability diagram and the curves of a training."""
     history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
-    outcomes = {name: SimpleNamespace(history=history) for name in STEP_NAMES}
+    outcomes = {name: SimpleNamespace(history=history) for name in EXPERIMENTS}
     lecture = build_network([Dense(40), Dense(10, "softmax")], (4,))
     data = SimpleNamespace(x_test=np.eye(4), y_test=np.arange(4), image_shape=(2, 2), classes=10)
     pictures.draw_all(outcomes, data, lecture, folder, (ending,))
@@ -104,9 +147,9 @@ def test_labels_are_translated_in_chinese_pictures_only(ending, tmp_path, monkey
         figures.translate_labels(curves)
     labels = {text.get_text() for figure in [*drawn, curves] for text in figure.findobj(Text)}
     words = {word for label in labels for word in re.findall("[A-Za-z]{2,}", label)}
-    unchanged = {"epoch", "sigmoid", "ReLU", "Adam", "BFGS", "mnist"}
+    unchanged = {"epoch", "sigmoid", "ReLU", "Adam", "BFGS", "mnist", "batch", "PCA", "HOG"}
     assert (words == unchanged, words > unchanged) == (ending == ".zh.png", ending == ".png")
-    assert len(drawn) == 6
+    assert len(drawn) == 10
 
 
 def test_labels_stay_english_without_a_chinese_font(figure, monkeypatch, caplog):

@@ -1,0 +1,180 @@
+"""What gradcheck differentiates: a layer, loss or activation of the library, or functions on NumPy arrays."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backends import InputError, get_backend
+from backends.errors import reraise, short_repr
+from backends.reference.activations import ActivationFunction
+from dnn.agreement.contender import build_layer
+from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
+from dnn.layers import Input, Layer
+from dnn.losses import Loss
+from dnn.validation.arrays import require_numbers
+from dnn.validation.conversion import as_array
+
+Named = dict[str, np.ndarray]
+BATCH_SIZES = (7, 3)
+
+
+class Wrong(Exception):
+    """The first thing that is wrong."""
+
+
+class Subject(NamedTuple):
+    """A function of named arrays with its own gradients."""
+
+    inputs: Named  # the first axis of "x" is the batch
+    forward: Callable[[Named], Any]
+    backward: Callable[[Named, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
+
+
+def _choose_shape(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of a layer's examples: ``given``, or the first usual shape that fits."""
+    if layer.random or layer.n_categories is not None or layer.must_precede_trained:
+        expected = "a layer of numbers that is differentiable and draws no random numbers"
+        raise InputError(f"part is {short_repr(layer)}", expected)
+    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if given is None else (tuple(Input(given).shape),)
+    shape = next((s for s in shapes if fits(copy(layer), s)), None)
+    if shape is None:
+        raise InputError(f"{type(layer).__name__} fits none of the shapes {shapes}", "input_shape=")
+    return shape
+
+
+def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: str) -> list[Subject]:
+    """Return the part as a function for each batch size; all of them use the same layer."""
+    rng = np.random.default_rng(seed)
+    xp = get_backend("numpy").xp
+
+    def normal(*size: int) -> np.ndarray:
+        return rng.standard_normal(size).astype(dtype)
+
+    if isinstance(part, ActivationFunction):
+        return [
+            Subject(
+                {"x": 2 * normal(n, 7)},
+                lambda v: part.forward(xp, v["x"]),
+                lambda v, dy: {"x": part.backward(xp, dy, v["x"], part.forward(xp, v["x"]))},
+            )
+            for n in BATCH_SIZES
+        ]
+    if isinstance(part, Loss):
+        if type(part).compute is Loss.compute:
+            raise InputError(f"loss {part.name!r} has a kernel", "a loss with compute")
+        low, high = part.span or (-1.0, 1.0)
+        subjects = []
+        for n in BATCH_SIZES:
+            targets = (low + (high - low) * rng.random((n, 4))).astype(dtype)
+            targets /= targets.sum(axis=1, keepdims=True) if part.span == (0.0, 1.0) else 1
+            subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
+        return subjects
+    shape = _choose_shape(part, shape)
+    layer, probe = copy(part), copy(part)
+    backend = get_backend("numpy", dtype=dtype)
+    probe.build(shape, backend, "layer", first=False)
+    values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
+    parameters = build_layer(layer, shape, backend, values)
+
+    def forward(v: Named) -> Any:
+        for name, view in parameters.value.items():
+            view[...] = v[name]
+        layer.reserve(len(v["x"]), training=True)
+        return layer.forward(v["x"], training=True)
+
+    def backward(v: Named, dy: Any) -> dict[str, Any]:
+        for view in parameters.gradient.values():
+            view[...] = np.nan
+        dx = layer.backward(dy.copy())
+        for name, view in parameters.gradient.items():
+            if np.isnan(view).all():
+                how = f"set it with self.gradient[{name!r}][...] = ..., not += and not ="
+                raise Wrong(f"d{name} is never written, or is added to what was there; {how}")
+        return {"x": dx} | {name: view.copy() for name, view in parameters.gradient.items()}
+
+    return [Subject({"x": normal(n, *shape), **values}, forward, backward) for n in BATCH_SIZES]
+
+
+def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray) -> Subject:
+    def backward(v: Named, dy: Any) -> dict[str, Any]:
+        gradient = np.asarray(loss.compute(xp, v["x"], targets)[1])
+        return {"x": gradient if gradient.shape != v["x"].shape else gradient * dy[:, None]}
+
+    return Subject({"x": outputs}, lambda v: loss.compute(xp, v["x"], targets)[0], backward)
+
+
+def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> Subject:
+    """Return functions on NumPy arrays as a subject. ``gradcheck`` says how they are called.
+
+    Raises InputError: an array does not hold numbers, or parameters of the functions do not match.
+    """
+    inputs = {}
+    for name, given in arrays.items():
+        array = as_numbers(name, given)
+        real = name == "x" or array.dtype.kind == "f"  # others may be class numbers
+        inputs[name] = np.array(array, np.float64 if real else None, ndmin=int(name == "x"))
+    with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure="use a lambda"):
+        signature = inspect.signature(forward)
+        signature.bind(*inputs)
+        parameters = inspect.signature(backward).parameters.values()
+    names = [*signature.parameters][: len(inputs)]
+    order = names if {*names} == {*inputs} else [*inputs]
+    known = {*names, *inputs, "y"}
+    required = [p.name for p in parameters if p.default is p.empty]
+    upstream = [name for name in required if name not in known]
+    if len(upstream) > 1:
+        expected = f"one for dL/dy besides {', '.join(names)} and y"
+        raise InputError(f"backward has the unknown parameters {', '.join(upstream)}", expected)
+
+    def result(v: Named) -> np.ndarray:
+        y = forward(*(v[name] for name in order))
+        if isinstance(y, tuple):
+            raise Wrong("forward returns a tuple, expected y alone; wrap it in a lambda")
+        return np.asarray(y)
+
+    def outputs(v: Named) -> np.ndarray:
+        y = result(v)
+        return np.atleast_1d(y if upstream else np.sum(y))
+
+    def gradients(v: Named, dy: np.ndarray) -> dict[str, Any]:
+        y = result(v)
+        values = {"y": y, **v, **dict(zip(names, (v[name] for name in order), strict=False))}
+        if upstream:
+            values[upstream[0]] = dy.reshape(y.shape).copy()
+        before = deepcopy(v)
+        found = backward(**{p.name: values[p.name] for p in parameters if p.name in values})
+        require_unchanged("backward", before, v)
+        factor = 1.0 if upstream else dy[0]
+        named = {n: np.multiply(factor, g) for n, g in _name_gradients(found, v).items() if g is not None}
+        return named or {"x": None}
+
+    return Subject(inputs, outputs, gradients)
+
+
+def as_numbers(name: str, given: Any) -> np.ndarray:
+    """Return an array or a list as a NumPy array. Raises InputError: it does not hold numbers."""
+    array = np.asarray(as_array(get_backend("numpy"), name, given))
+    require_numbers(name, array)
+    return array
+
+
+def require_unchanged(function: str, before: Named, inputs: Named) -> None:
+    """Raise Wrong if a function has changed its inputs."""
+    for name, array in before.items():
+        if not np.array_equal(array, inputs[name], equal_nan=True):
+            raise Wrong(f"{function} changes its input {name}; write to another array")
+
+
+def _name_gradients(found: Any, inputs: Named) -> dict[str, Any]:
+    """Return the gradients that backward returned, by the names of the inputs. Raises Wrong."""
+    if isinstance(found, Mapping):
+        named = {name if name in inputs else name.removeprefix("d"): g for name, g in found.items()}
+    else:
+        listed = found if isinstance(found, (tuple, list)) else [found]
+        named = dict(zip([*inputs, "another"], listed, strict=False))
+    if not {*named} <= {*inputs}:
+        raise Wrong(f"backward returns gradients of {', '.join(named)}, expected of {', '.join(inputs)}")
+    return named

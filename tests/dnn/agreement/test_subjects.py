@@ -1,0 +1,157 @@
+"""gradcheck takes functions on NumPy arrays, whatever their parameters are called."""
+
+import functools
+import importlib
+
+import numpy as np
+import pytest
+from command_lines import SCRIPTS
+
+from backends import InputError
+from dnn import Dense
+from dnn.agreement import gradcheck
+
+RNG = np.random.default_rng(0)
+x, W, b = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)
+SQUARE = RNG.normal(size=(4, 4))
+t = np.array([2, 0, 1, 3, 0])
+
+
+def dense(x, W, b):
+    return np.tanh(x @ W + b)
+
+
+def dense_backward(dy, x, W, b, y):
+    dz = dy * (1 - y**2)
+    return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+
+def cross_entropy(logits, t):
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return -np.mean(np.log(p[np.arange(len(t)), t]))
+
+
+def cross_entropy_backward(logits, t):
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return (p - np.eye(4)[t]) / len(t)
+
+
+class Cached:
+    def forward(self, x):
+        self.y = np.maximum(x, 0)
+        return self.y
+
+    def backward(self, dout):
+        dout[self.y == 0] = 0  # it may overwrite dL/dy
+        return dout
+
+
+RIGHT = {
+    "a tuple": (dense_backward, dense, {"x": x, "W": W, "b": b}),
+    "a dict": (
+        lambda W, dout, x, y, b: {"dW": x.T @ (dout * (1 - y**2)), "b": (dout * (1 - y**2)).sum(0)},
+        dense, {"W": W, "x": x, "b": b},
+    ),
+    "only some": (lambda dy, x, y, W, b: (None, x.T @ (dy * (1 - y**2))), dense, {"x": x, "W": W, "b": b}),
+    "x has another name": (lambda dA, Z: dA * 2 * Z, lambda Z: Z**2, {"x": x}),
+    "x is not the first": (lambda x, W, dy: (x.T @ dy, dy @ W.T), lambda W, x: x @ W, {"W": W, "x": x}),
+    "a ufunc": (lambda g, y: g * (1 - y * y), np.tanh, {"x": x}),
+    "a derivative": (lambda x: 1 - np.tanh(x) ** 2, np.tanh, {"x": x}),
+    "integers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": [[1, 2], [3, -1]]}),
+    "a loss": (cross_entropy_backward, cross_entropy, {"x": x, "t": t}),
+    "a loss with dy": (lambda dy, x: dy * 2 * x / x.size, lambda x: (x**2).mean(), {"x": x}),
+    "methods": ((cached := Cached()).backward, cached.forward, {"x": x}),
+    "a default": (lambda dy, x, k=3: dy * k * x ** (k - 1), lambda x, k=3: x**k, {"x": x}),
+    "one number": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": np.array(3.0)}),
+    "a partial": (functools.partial(lambda k, dy, x: dy * k, 3), lambda x: 3 * x, {"x": x}),
+    "small gradients": (lambda x: 2e-9 * x, lambda x: 2.3 + 1e-9 * np.sum(x**2), {"x": x}),
+    "large numbers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": 1e6 * x}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_functions_differ_by_rounding(name):
+    backward, forward, arrays = RIGHT[name]
+    verdict = gradcheck(backward, forward=forward, **arrays)
+    assert verdict.holds, verdict
+    assert verdict.difference < (1e-8 if name != "small gradients" else 0.02)
+
+
+WRONG = [
+    (lambda dy, x: -dy * (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, r"dx\[0, 0\] is .*its sign is wrong$"),
+    (lambda dy, x: (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, "dx is not proportional to dy"),
+    (lambda dy, x: dy, np.tanh, {"x": x}, "it is dy itself: the derivative is missing"),
+    (lambda dy, x: dy * (1 - np.tanh(np.tanh(x)) ** 2), np.tanh, {"x": x}, "the derivative at y = f"),
+    (lambda x, t: 5 * cross_entropy_backward(x, t), cross_entropy, {"x": x, "t": t},
+     "multiplied by the batch size, 5: is a mean missing"),
+    (lambda x, t: cross_entropy_backward(x, t) / 5, cross_entropy, {"x": x, "t": t},
+     "divided by the batch size, 5"),
+    (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": SQUARE},
+     "dW.* it is transposed; only dW"),
+    (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": W},
+     r"dW has shape \(3, 4\), expected \(4, 3\).* order of gradients is x, W"),
+    (lambda dy, x, W: (x.T @ dy,), lambda x, W: x @ W, {"x": x, "W": W},
+     r"dx has shape \(4, 3\).* order of gradients is x, W"),
+    (lambda dy, x: (dy, dy), np.tanh, {"x": x}, "backward returns gradients of x, another, expected of x"),
+    (lambda dy, x: {"dq": dy}, np.tanh, {"x": x}, "backward returns gradients of q, expected of x"),
+    (lambda dy, x: None, np.tanh, {"x": x}, "backward returns None"),
+    (lambda dy, x: x.__imul__(0) + dy, np.tanh, {"x": x}, "backward changes its input x"),
+    (lambda dy, x: dy, lambda x, W: x @ W.__imul__(2), {"x": x, "W": W}, "forward changes its input W"),
+    (lambda dy, x: dy, lambda x: (x, x), {"x": x}, "forward returns a tuple, expected y alone"),
+    (lambda dy, x: dy / x, lambda x: np.sqrt(x), {"x": np.ones(3) - 2}, "forward returns NaN"),
+    (lambda dy, x: dy, np.tanh, {"x": [1.0, np.nan]}, "forward returns NaN or infinity; choose other inputs"),
+    (lambda dy, x: dy * np.nan, np.tanh, {"x": x}, "it is not finite: look for a division by 0"),
+    (lambda dy, x: dy, np.abs, {"x": np.zeros(3)}, "forward is not smooth at any x"),
+    (lambda dy, x: dy @ x, np.tanh, {"x": x}, "ValueError in test_subjects.py, line "),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt")
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_a_mistake_is_found(number):
+    backward, forward, arrays, words = WRONG[number]
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(gradcheck(backward, forward=forward, **arrays).problem)
+
+
+@pytest.mark.parametrize("mistaken", [False, True])
+def test_functions_of_from_scratch(monkeypatch, mistaken):
+    monkeypatch.syspath_prepend(SCRIPTS / "examples")
+    from_scratch = importlib.import_module("from_scratch")
+    one_hot = np.eye(4)[t]
+
+    def loss(logits):
+        return from_scratch.cross_entropy(np, logits, one_hot)[0]
+
+    def backward(logits):
+        return from_scratch.cross_entropy(np, logits, one_hot)[1] * (len(one_hot) if mistaken else 1)
+
+    assert gradcheck(backward, forward=loss, x=x).holds != mistaken
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gradcheck(dense_backward), r"expected a Layer.* gradcheck\(backward, forward=..., x=...\)"),
+        (lambda: gradcheck(dense_backward, forward=dense), "forward=..., x=..."),
+        (lambda: gradcheck(dense_backward, x=x), "cannot be called: None is not a callable"),
+        (lambda: gradcheck(3, forward=dense, x=x, W=W, b=b), "cannot be called: 3 is not a callable"),
+        (lambda: gradcheck(Dense(3), x=x), "Dense.*call a function as"),
+        (lambda: gradcheck(Dense(3), forward=dense), "Dense.*call a function as"),
+        (
+            lambda: gradcheck(dense_backward, forward=dense, x=x),
+            "cannot be called: missing .* 'W'",
+        ),
+        (lambda: gradcheck(dense_backward, forward=lambda x: x, x=x, q=x), "too many positional arguments"),
+        (
+            lambda: gradcheck(lambda g, z: g, forward=np.tanh, x=x, seed=1),
+            "unknown parameters g, z, expected one",
+        ),
+        (lambda: gradcheck(lambda dy: dy, forward=np.tanh, x="one"), "x is a "),
+        (lambda: gradcheck(lambda dy: dy, forward=np.tanh, x=["one"]), "numbers"),
+        (lambda: gradcheck(dict, forward=np.tanh, x=x), "forward or backward cannot be called"),
+    ],
+)
+def test_refuses_what_cannot_be_called(call, words):
+    with pytest.raises(InputError, match=words):
+        call()
