@@ -51,6 +51,7 @@ def test_a_network_written_by_hand_agrees(both):
         ([0], lambda a: a.T, r"dense_1.W has shape \(6, 4\), expected \(4, 6\); it is transposed; only"),
         ([3], lambda a: 3 * a, "dense_2.b.* may be the batch size, 3: .*; only dense_2.b$"),
         ([3], lambda a: 2 * a, "dense_2.b.* it is 2 times the right one: look for a forgotten or doubled"),
+        ([1], lambda a: 1e-315 * a, "dense_1.b.* times the right one: look for"),
         ([1], lambda a: -a, "dense_1.b.*its sign is wrong"),
         ([1], lambda a: 0 * a, "dense_1.b.*it is 0: is it computed"),
         ([1], lambda a: np.nan * a, "dense_1.b.*it is not finite"),
