@@ -103,7 +103,7 @@ def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
     """Return what a constant factor suggests."""
     if abs(factor + 1.0) < 1e-4:
         return "its sign is wrong"
-    n = round(max(factor, 1.0 / factor)) if factor > 0.0 else 0
+    n = round(max(factor, 1.0 / factor)) if 1e-9 < factor < 1e9 else 0
     if n > 2:
         sizes = {**sizes, "what may be the batch size": n}
     for name, n in sizes.items():

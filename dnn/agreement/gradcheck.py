@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         if self.problem:
             return f"{self.name}: bug: {self.problem}"
-        found = f"differs from {self.reference} by at most {self.difference:.0e}"
+        found = f"backward differs from {self.reference} by at most {self.difference:.0e}"
         return f"{self.name}: rounding: {found}"
 
 

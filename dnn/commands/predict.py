@@ -19,7 +19,9 @@ def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first. More run "
-        "folders before the first image form an ensemble: their probabilities are averaged.",
+        "folders before the first image form an ensemble: their probabilities are averaged. A network "
+        "knows only its classes: most letters get the digit that they resemble, sometimes with a probability "
+        "near 1.",
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG of one digit")

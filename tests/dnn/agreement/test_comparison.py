@@ -34,7 +34,9 @@ def both(request):
 def test_a_network_written_by_hand_agrees(both):
     verdict = compare_gradients(*both)
     assert verdict.holds, verdict
-    assert str(verdict).startswith("gradients: rounding: differs from the expected arrays by at most ")
+    assert str(verdict).startswith(
+        "gradients: rounding: backward differs from the expected arrays by at most "
+    )
     assert verdict.difference < 1e-5
 
 
@@ -47,6 +49,9 @@ def test_a_network_written_by_hand_agrees(both):
         ([4], lambda a: a / B, "dense_3.W.* divided by what may be the batch size, 20: .*; only dense_3.W$"),
         ([2], lambda a: a.T, r"dense_2.W\[0, 1\] is .*: it is transposed; only dense_"),
         ([0], lambda a: a.T, r"dense_1.W has shape \(6, 4\), expected \(4, 6\); it is transposed; only"),
+        ([3], lambda a: 3 * a, "dense_2.b.* may be the batch size, 3: .*; only dense_2.b$"),
+        ([3], lambda a: 2 * a, "dense_2.b.* it is 2 times the right one: look for a forgotten or doubled"),
+        ([1], lambda a: 1e-315 * a, "dense_1.b.* times the right one: look for"),
         ([1], lambda a: -a, "dense_1.b.*its sign is wrong"),
         ([1], lambda a: 0 * a, "dense_1.b.*it is 0: is it computed"),
         ([1], lambda a: np.nan * a, "dense_1.b.*it is not finite"),
@@ -68,6 +73,14 @@ def test_small_gradients_are_compared_by_their_own_size():
     assert not compare_gradients({"W": np.array([1e-9, 3e-9])}, expected).holds
     assert "derive" in compare_gradients({"W": np.array([1e-9, 3e-9])}, expected).problem
     assert compare_gradients({"W": np.array([1e-9, 2e-9 + 1e-15])}, expected).holds
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-5), ("float32", 1e-3)])
+def test_the_limit_depends_on_the_dtype(dtype, bound):
+    expected = {"W": np.array([10.0, 1.0])}
+    for factor in (0.5, 2.0):
+        mine = np.array([10.0, 1.0 + 10.0 * factor * bound], dtype)
+        assert compare_gradients({"W": mine}, expected).holds == (factor < 1.0)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ RIGHT = {
     "a ufunc": (lambda g, y: g * (1 - y * y), np.tanh, {"x": x}),
     "a derivative": (lambda x: 1 - np.tanh(x) ** 2, np.tanh, {"x": x}),
     "integers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": [[1, 2], [3, -1]]}),
+    "integer weights": (lambda dy, x, W: (dy @ W.T, x.T @ dy), lambda x, W: x @ W, {
+        "x": x, "W": [[1, 2], [3, -1], [0, 5], [2, 2]]}),
     "a loss": (cross_entropy_backward, cross_entropy, {"x": x, "t": t}),
     "a loss with dy": (lambda dy, x: dy * 2 * x / x.size, lambda x: (x**2).mean(), {"x": x}),
     "methods": ((cached := Cached()).backward, cached.forward, {"x": x}),
@@ -67,6 +69,12 @@ RIGHT = {
     "small gradients": (lambda x: 2e-9 * x, lambda x: 2.3 + 1e-9 * np.sum(x**2), {"x": x}),
     "large numbers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": 1e6 * x}),
 }  # fmt: skip
+
+
+def test_the_verdict_names_the_function():
+    verdict = gradcheck(dense_backward, forward=dense, x=x, W=W, b=b)
+    words = "dense_backward: rounding: backward differs from finite differences by at most "
+    assert str(verdict).startswith(words)
 
 
 @pytest.mark.parametrize("name", RIGHT)
