@@ -5,7 +5,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,8 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., None]) -> None:
         super().__init__(function)
-        self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, _source_stamp())
+        name = f"{self._impl.filename_base}.crc32"
+        self._cache_file = _CheckedFiles(self._cache_path, name, _source_stamp())
 
     def load_overload(self, *arguments: Any) -> Any:
         return _warn_on_failure(super().load_overload, *arguments)
@@ -105,4 +106,5 @@ def _warn_on_failure(call: Callable[..., Any], *arguments: Any) -> Any:
 
 @cache
 def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=4)
+    with suppress(RuntimeWarning):  # as an error it would end a worker thread, for which the others wait
+        warnings.warn(text, RuntimeWarning, stacklevel=4)

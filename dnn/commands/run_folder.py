@@ -101,7 +101,7 @@ class RunFolder(Callback):
     def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
         self.config: dict[str, Any] | None = None
-        self._texts: dict[str, str] = {}  # text files by name, to write again if the folder vanishes
+        self._files: dict[str, bytes] = {}  # contents by name, to write again if the folder vanishes
         self._is_new = not resume
         self._lock: FolderLock | None = None
         with _report_write_errors(self.path):
@@ -112,7 +112,7 @@ class RunFolder(Callback):
             self.prepare()
         require_unfinished(path)
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            self._texts[CONFIG_FILE] = read_text(self.path / CONFIG_FILE)
+            self._files[CONFIG_FILE] = read_text(self.path / CONFIG_FILE).encode()
 
     def latest_state(self) -> TrainingState | None:
         """Return the newest readable state, or None if the training wrote neither states nor weights.
@@ -162,30 +162,28 @@ class RunFolder(Callback):
         for left in unfinished_files(self.path):
             left.unlink(missing_ok=True)
         if has_vanished:
-            for name, text in self._texts.items():
-                write_atomically(self.path / name, text.encode(), self.prepare)
+            for name, content in self._files.items():
+                write_atomically(self.path / name, content, self.prepare)
             warn(f"run folder {self.path} vanished and was created again, without its saved states")
 
-    def _write(self, name: str, content: str | bytes) -> None:
+    def _write(self, name: str, content: bytes) -> None:
         """Write one of the folder's files atomically. Raises OSError: it cannot be written."""
         self.prepare()
-        if isinstance(content, str):
-            self._texts[name] = content
-            content = content.encode()
+        self._files[name] = content
         write_atomically(self.path / name, content, self.prepare)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
         with _report_write_errors(self.path):
-            self._write(name, as_json(content, indent=2) + os.linesep)
+            self._write(name, (as_json(content, indent=2) + os.linesep).encode())
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._texts[METRICS_FILE] = ""
+        self._files[METRICS_FILE] = b""
         self._has_begun = False
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         """Keep the lines of these epochs, which drops the epochs that will be trained again."""
-        self._texts[METRICS_FILE] = "".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
+        self._files[METRICS_FILE] = b"".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Write the first files: now all callbacks have accepted the training."""
@@ -195,7 +193,7 @@ class RunFolder(Callback):
         if self.config is not None:
             self.write_json(CONFIG_FILE, self.config)
         with _report_write_errors(self.path):
-            self._write(METRICS_FILE, self._texts[METRICS_FILE])
+            self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         try:
@@ -204,22 +202,22 @@ class RunFolder(Callback):
             reason = shorten(error.strerror or error)
             warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
 
-    def _add_line(self, line: str) -> None:
+    def _add_line(self, line: bytes) -> None:
         """Append a line to the metrics; write the whole file if that fails."""
-        before = self._texts[METRICS_FILE]
-        self._texts[METRICS_FILE] = before + line
+        before = self._files[METRICS_FILE]
+        self._files[METRICS_FILE] = before + line
         self.prepare()
         try:
-            append(self.path / METRICS_FILE, len(before), line.encode(), self.prepare)
+            append(self.path / METRICS_FILE, len(before), line, self.prepare)
         except OSError:
-            self._write(METRICS_FILE, self._texts[METRICS_FILE])
+            self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
         with _report_write_errors(self.path):
             self._write(MODEL_FILE, checkpoint_content(model))
-            if METRICS_FILE in self._texts:
-                self._write(METRICS_FILE, self._texts[METRICS_FILE])
+            if METRICS_FILE in self._files:
+                self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves. If they cannot be drawn, warn instead of failing."""
@@ -233,8 +231,8 @@ class RunFolder(Callback):
                 self._write(CURVES_FILE, picture.getvalue())
 
 
-def _metrics_line(epoch: int, logs: dict[str, float]) -> str:
-    return as_json({"epoch": epoch, **logs}) + "\n"
+def _metrics_line(epoch: int, logs: dict[str, float]) -> bytes:
+    return (as_json({"epoch": epoch, **logs}) + "\n").encode()
 
 
 def load_run(

@@ -55,6 +55,15 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     assert all(same_bits(array, saved[name]) for name, array in model.parameters.to_host().items())
     with input_error("in use by another training"):  # it is locked again
         RunFolder(place, resume=True)
+    shutil.rmtree(place)
+    folder.write_json("result.json", {})  # all files are written again
+    assert {path.name for path in place.iterdir()} == {
+        ".lock",
+        CONFIG_FILE,
+        METRICS_FILE,
+        MODEL_FILE,
+        "result.json",
+    }
 
 
 @pytest.mark.parametrize("how", ["new run", "link", "lock"])
