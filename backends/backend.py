@@ -117,7 +117,7 @@ class Backend(Threads):
         where = f" on device {array.device}" if isinstance(array, self.array_type) else ""
         ours = f"an array of the backend {self.name!r} on device {self.device} (or a host NumPy array)"
         got = f"{argument} is a {kind.__module__}.{kind.__qualname__}{where}"
-        raise InputError(f"{got}, expected {ours}; convert it with backend.from_host(numpy_array)")
+        raise InputError(got, ours, "convert it with backend.from_host(numpy_array)")
 
     # ----- running
 

@@ -14,8 +14,8 @@ class InputError(ValueError):
     """An argument is wrong.
 
     The message is one sentence: the argument and its value, what was expected and, if there is one, the cure.
-    Pass it in these three parts, or as one string. Command lines print it and exit with code 2; any other
-    exception that reaches a command line is a bug and keeps its traceback.
+    Command lines print it and exit with code 2; any other exception that reaches a command line is a bug and
+    keeps its traceback.
 
     >>> print(InputError("rate is -1", "a number of at least 0", "leave it out"))
     rate is -1, expected a number of at least 0; leave it out
@@ -164,4 +164,4 @@ def unknown_name_error(argument: str, name: object, known: Iterable[str]) -> Unk
     names = list(known)
     close = difflib.get_close_matches(shorten(name).lower(), names)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return UnknownName(f"{argument} is {short_repr(name)}, expected one of {', '.join(names)}{hint}")
+    return UnknownName(f"{argument} is {short_repr(name)}", f"one of {', '.join(names)}{hint}")

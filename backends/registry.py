@@ -121,11 +121,11 @@ def get_backend(
     'array_api_compat.numpy'
     """
     if not isinstance(dtype, str) or dtype not in FLOAT_DTYPES:
-        raise InputError(f"dtype is {short_repr(dtype)}, expected one of {', '.join(FLOAT_DTYPES)}")
+        raise InputError(f"dtype is {short_repr(dtype)}", f"one of {', '.join(FLOAT_DTYPES)}")
     if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise InputError(f"precision is {short_repr(precision)}, expected one of {', '.join(PRECISIONS)}")
+        raise InputError(f"precision is {short_repr(precision)}", f"one of {', '.join(PRECISIONS)}")
     if not (isinstance(fused, bool) and isinstance(graphs, bool)):
-        raise InputError(f"fused and graphs are {short_repr((fused, graphs))}, expected True or False")
+        raise InputError(f"fused and graphs are {short_repr((fused, graphs))}", "True or False")
     if isinstance(name, str) and name == "auto":
         return _auto(device, dtype, fused, precision, graphs, threads)
     factory = _factory(name)

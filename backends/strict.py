@@ -38,8 +38,8 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     place = "CPU_DEVICE" if default else device
     if not isinstance(place, xp.Device):
         if not isinstance(place, str) or place not in DEVICE_NAMES:
-            raise InputError(f"device is {short_repr(device)}, expected one of {', '.join(DEVICE_NAMES)}")
+            raise InputError(f"device is {short_repr(device)}", f"one of {', '.join(DEVICE_NAMES)}")
         place = xp.Device(place)
     if dtype == "float64" and "no_float64" in str(place):
-        raise InputError("dtype is 'float64', expected 'float32' on the device 'no_float64'")
+        raise InputError("dtype is 'float64'", "'float32' on the device 'no_float64'")
     return StrictBackend("strict", xp, place, dtype, fused)

@@ -31,9 +31,9 @@ class Table(Mapping[str, T]):
         Raises InputError: the name exists already, or is not a nonempty string.
         """
         if not isinstance(name, str) or not name:
-            raise InputError(f"{self.what} is named {short_repr(name)}, expected a string")
+            raise InputError(f"{self.what} is named {short_repr(name)}", "a string")
         if name in self._entries and not overwrite:
-            raise InputError(f"{self.what} {name!r} exists already, expected another name")
+            raise InputError(f"{self.what} {name!r} exists already", "another name")
         self._entries[name] = entry
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ class Threads:
 
         Raises InputError: the library cannot do that; the message has the cure.
         """
-        raise InputError(f"threads is {n}, expected None: the backend {self.name!r} does not support it")
+        raise InputError(f"threads is {n}", f"None: the backend {self.name!r} does not support it")
 
     def with_threads(self, n: int) -> Self:
         """Set n threads, and return a copy of this backend that records the number.
@@ -33,7 +33,7 @@ class Threads:
         Raises InputError: n is not an integer from 1 to MAX_THREADS, or ``set_threads`` fails.
         """
         if type(n) is not int or not 0 < n <= MAX_THREADS:
-            raise InputError(f"threads is {short_repr(n)}, expected a whole number from 1 to {MAX_THREADS}")
+            raise InputError(f"threads is {short_repr(n)}", f"a whole number from 1 to {MAX_THREADS}")
         self.set_threads(n)
         return replace(self, threads=n)  # type: ignore[type-var]
 

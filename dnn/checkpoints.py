@@ -71,7 +71,7 @@ def load_model(
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
-        raise CheckpointError(f"{got}; load it anyway with allow_nonfinite=True (--allow-nonfinite)")
+        raise CheckpointError(got, cure="load it anyway with allow_nonfinite=True (--allow-nonfinite)")
     try:
         block = Block(facts["layers"])
         shape = settings.positive_integers("input_shape", facts["input_shape"])
@@ -79,7 +79,7 @@ def load_model(
         for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
             if (array := arrays.get(name)) is None or array.shape != form:
                 found = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {shorten(name)} are {found}, expected shape {form}")
+                raise InputError(f"weights {shorten(name)} are {found}", f"shape {form}")
         model = Sequential(facts["layers"], input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
         if facts["loss"] is not None:
@@ -90,7 +90,7 @@ def load_model(
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
         cure = "import and register your own parts first (@dnn.register)"
-        raise CheckpointError(f"{got}; {cure}") from None
+        raise CheckpointError(got, cure=cure) from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
     return model

@@ -84,14 +84,14 @@ class Loss(Settings):
         if (last := layers[-1].activation) not in (self.activation, "linear"):
             either = f"{self.activation!r} (or 'linear', if the outputs are logits)"
             got = f"the last layer's activation is {last!r}"
-            raise InputError(f"{got}, expected {either} with the loss {self.name!r}")
+            raise InputError(got, f"{either} with the loss {self.name!r}")
         for layer, after in reversed(list(pairwise(layers))):
             if after.activation != "linear" or after.parameter_shapes():
                 return
             if layer.activation == self.activation:
                 got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
                 why = f"the loss {self.name!r} contains the {layer.activation}"
-                raise InputError(f"{got}, expected the reverse order: {why}")
+                raise InputError(got, f"the reverse order: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Check targets (N,) or (N, C) on the device against the loss; reads them back.
@@ -193,7 +193,7 @@ class BinaryCrossentropy(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         super().check_network(layers, outputs)
         if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
-            raise InputError(f"pos_weight has {len(w)} numbers, expected {outputs}, one for each output")
+            raise InputError(f"pos_weight has {len(w)} numbers", f"{outputs}, one for each output")
 
     def bind(self, backend: Backend) -> LossFunction:
         """Return the kernel plus (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
@@ -263,7 +263,7 @@ class Hinge(Loss):
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
             why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
             got = f"the last layer's activation is {last!r}"
-            raise InputError(f"{got}, expected 'linear' or 'tanh' with {why}")
+            raise InputError(got, f"'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (

@@ -177,5 +177,5 @@ def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
             found.append(look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS))
     names = [metric.name for metric in found]
     if len(set(names)) < len(names):
-        raise InputError(f"metrics are named {', '.join(names)}, expected different names")
+        raise InputError(f"metrics are named {', '.join(names)}", "different names")
     return tuple(found)

@@ -65,7 +65,7 @@ class Network(Copyable, KerasNames):
         given, input_shape = split_input(layers, input_shape)
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
-            raise InputError("input_shape is empty, expected at least one length, such as (784,)")
+            raise InputError("input_shape is empty", "at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
@@ -105,7 +105,7 @@ class Network(Copyable, KerasNames):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and name in self._fixed:
-            raise InputError(f"{name} of a model cannot be set, expected a call of compile or a new model")
+            raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
         if self._closed and name == "epochs_done":
             value = natural_number(name, value)
         if self._closed and not name.startswith("_") and name not in dir(self):
@@ -121,7 +121,7 @@ class Network(Copyable, KerasNames):
         Raises InputError: called during training, or the loss does not fit the network.
         """
         if self._lock.locked():
-            raise InputError("compile was called during training, expected a call after fit has returned")
+            raise InputError("compile was called during training", "a call after fit has returned")
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         state = OptimizerState(optimizer, self.parameters, self.backend)
@@ -151,7 +151,7 @@ class Network(Copyable, KerasNames):
     def goal(self) -> Loss:
         """The loss. Raises InputError: the model is not compiled."""
         if self.loss is None:
-            raise InputError("the model has no loss yet, expected a call of model.compile first")
+            raise InputError("the model has no loss yet", "a call of model.compile first")
         return self.loss
 
     def metrics_for(self, classes: bool) -> tuple[Metric, ...]:

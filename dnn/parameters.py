@@ -44,7 +44,7 @@ class Parameters:
             self._starts[name] = end
             end += -(-prod(shape) // step) * step
         if end > MAX_PARAMETERS:
-            raise InputError(f"the network has {end} parameters, expected at most {MAX_PARAMETERS}")
+            raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
         self.values = backend.zeros(end)
         self.gradients = backend.zeros(end)
         self.value, self.gradient = self.views(self.values), self.views(self.gradients)
@@ -82,12 +82,12 @@ class Parameters:
         """
         arrays = {**self.value, **self.state}
         if set(values) != set(arrays):
-            raise InputError(f"weights are named {sorted(values)}, expected {sorted(arrays)}")
+            raise InputError(f"weights are named {sorted(values)}", f"{sorted(arrays)}")
         for name, array in values.items():
             shape = tuple(arrays[name].shape)
             dtype = dtype_name(arrays[name])
             if tuple(array.shape) != shape:
-                raise InputError(f"weights {name!r} have shape {tuple(array.shape)}, expected {shape}")
+                raise InputError(f"weights {name!r} have shape {tuple(array.shape)}", f"{shape}")
             if str(array.dtype) != dtype:
                 got = f"weights {name!r} have dtype {array.dtype}"
                 raise InputError(got, dtype, "convert them with astype")

@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
     positive_integer("rotations", arguments.rotations)
     path = arguments.json
     if path is not None and not path.absolute().parent.is_dir():
-        raise InputError(f"json is {str(path)!r}, expected a file in a folder that exists")
+        raise InputError(f"json is {str(path)!r}", "a file in a folder that exists")
     for name in arguments.contenders or ():
         get_contender(name)  # rejects an unknown name before any work
     compare(arguments, settings)

@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     names = command_line.parse_names("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
-        raise InputError(f"device is {arguments.device!r}, expected cuda or cuda:N")
+        raise InputError(f"device is {arguments.device!r}", "cuda or cuda:N")
     settings = Settings(arguments.data_dir, arguments.device)
     obstacles = find_obstacles(settings)
     if len(obstacles) == len(LIBRARIES):

@@ -65,5 +65,5 @@ def make(device: Any, dtype: str, fused: bool) -> NumpyBackend:
     import array_api_compat.numpy as xp
 
     if device is not None and str(device) != "cpu":
-        raise InputError(f"device is {short_repr(device)}, expected 'cpu' or None for the backend 'numpy'")
+        raise InputError(f"device is {short_repr(device)}", "'cpu' or None for the backend 'numpy'")
     return NumpyBackend("numpy", xp, "cpu", dtype, fused)

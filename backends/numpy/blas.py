@@ -133,6 +133,7 @@ def threads(n: int) -> Iterator[None]:
 
 def _cannot_set(n: int) -> InputError:
     return InputError(
-        f"threads is {n}, expected {get_threads()}: this BLAS of NumPy can only be set with threadpoolctl; "
-        f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts"
+        f"threads is {n}",
+        f"{get_threads()}: this BLAS of NumPy can only be set with threadpoolctl",
+        f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts",
     )

@@ -175,13 +175,13 @@ def _parse_device(device: Any, dtype: str) -> torch.device:
         raise InputError(expected) from None
     if place.type == "cpu":
         if place.index:
-            raise InputError(f"device is {short_repr(device)}, expected 'cpu': there is one CPU device")
+            raise InputError(f"device is {short_repr(device)}", "'cpu': there is one CPU device")
         return torch.device("cpu")
     if place.type == "mps":
         if not torch.backends.mps.is_available():
             raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
         if dtype == "float64":
-            raise InputError("dtype is 'float64', expected 'float32' on the device 'mps'")
+            raise InputError("dtype is 'float64'", "'float32' on the device 'mps'")
         return torch.device("mps", 0)
     if place.type != "cuda":
         raise InputError(expected)

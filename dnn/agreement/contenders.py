@@ -34,7 +34,7 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
     library, _, device = require_kind("name", name, str).partition(":")
     if library not in (*backend_names(), *FOREIGN_CONTENDERS):
         known = ", ".join((*backend_names(), *FOREIGN_CONTENDERS))
-        raise InputError(f"backend is {name!r}, expected one of {known}, or one with :device")
+        raise InputError(f"backend is {name!r}", f"one of {known}, or one with :device")
     held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
     open_backend = partial(get_backend, held, device or None, precision=precision)
     made = kind(name, lambda dtype: open_backend(dtype=dtype))

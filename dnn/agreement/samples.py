@@ -53,9 +53,7 @@ def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
             make = partial(layer_class, **settings)
             fitting = [shape for shape in SAMPLE_SHAPES if fits(make(), shape)]
             if not fitting and not fits(make(), SEQUENCE_SHAPE):
-                raise InputError(
-                    f"layer {name} fits none of the shapes {SAMPLE_SHAPES}, expected it to fit one"
-                )
+                raise InputError(f"layer {name} fits none of the shapes {SAMPLE_SHAPES}", "it to fit one")
             for shape in fitting or [SEQUENCE_SHAPE]:
                 yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
 

@@ -36,7 +36,7 @@ def export(arguments: argparse.Namespace) -> None:
     names = arguments.class_names
     # Unlike Path.exists, lexists is False for a name that is too long.
     if not arguments.overwrite and os.path.lexists(file):
-        raise InputError(f"{file} exists, expected a new name, or --overwrite")
+        raise InputError(f"{file} exists", "a new name, or --overwrite")
     config, model = load_run(
         arguments.run, lambda dtype: get_backend("numpy", dtype=dtype), arguments.allow_nonfinite
     )

@@ -75,8 +75,8 @@ def require_picture_path(argument: str, path: Path) -> Path:
     """Return the path. Raises InputError: its suffix is no known format, or its folder does not exist."""
     if path.suffix not in SUFFIXES:
         raise InputError(
-            f"{argument} is {short_repr(str(path))}, expected a file that ends in {', '.join(SUFFIXES)}"
+            f"{argument} is {short_repr(str(path))}", f"a file that ends in {', '.join(SUFFIXES)}"
         )
     if not os.path.isdir(path.parent):
-        raise InputError(f"{argument} is {short_repr(str(path))}, expected a file in a folder that exists")
+        raise InputError(f"{argument} is {short_repr(str(path))}", "a file in a folder that exists")
     return path

@@ -261,7 +261,7 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
     """
     for key in ("dataset", "hold_out"):
         if key not in config:
-            raise InputError(f"{file} has no {key!r}, expected what train.py writes")
+            raise InputError(f"{file} has no {key!r}", "what train.py writes")
     with reraise(InputError, f"{file} is invalid:"):
         look_up("dataset", config["dataset"], dict.fromkeys(DATASETS, True))
         if config["hold_out"] is not None:
@@ -271,12 +271,12 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
     if not os.path.isdir(path):  # also False for names that are too long
-        raise InputError(f"run folder {path} is not a folder, expected one that train.py wrote")
+        raise InputError(f"run folder {path} is not a folder", "one that train.py wrote")
     file = path / CONFIG_FILE
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):
-        raise InputError(f"{file} is not a JSON object, expected train.py's arguments")
+        raise InputError(f"{file} is not a JSON object", "train.py's arguments")
     return config
 
 
@@ -293,4 +293,6 @@ def read_unfinished(path: Path) -> dict[str, Any]:
 def require_unfinished(path: Path) -> None:
     """Raise InputError if the run is finished."""
     if (path / RESULT_FILE).exists():
-        raise InputError(f"run {path} is finished and cannot be resumed; start a new run with --run-dir")
+        raise InputError(
+            f"run {path} is finished and cannot be resumed", cure="start a new run with --run-dir"
+        )

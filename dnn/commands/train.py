@@ -38,7 +38,7 @@ def join_workers(options: argparse.Namespace) -> Workers:
     """
     workers = Workers.from_environment(timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
-        raise InputError("workers have no --run-dir, expected one: restarted workers continue in this folder")
+        raise InputError("workers have no --run-dir", "one: restarted workers continue in this folder")
     return workers
 
 
@@ -80,8 +80,9 @@ def require_state_fits(state: TrainingState, epochs: int) -> None:
     lengths = {len(state.history.get(name, ())) for name in names}
     if state.epoch > epochs + 1 or lengths != {state.epoch - 1}:
         raise InputError(
-            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history, expected "
-            f"a state of a training of {epochs} epochs; start a new one with --run-dir"
+            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history",
+            f"a state of a training of {epochs} epochs",
+            "start a new one with --run-dir",
         )
 
 

@@ -194,7 +194,7 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
             expected = f"{len(head)} as in its first line {shorten(head)}"
             raise InputError(f"line {line} of {path} has {len(row)} cells", expected)
     if not rows:
-        raise InputError(f"{path} has the header {shorten(head)} and no examples, expected at least one line")
+        raise InputError(f"{path} has the header {shorten(head)} and no examples", "at least one line")
     if len(set(head)) < len(head) or any(_parse_number(name) is not None for name in head):
         got = f"{path} begins with {shorten(head)}"
         expected = "a different name for each column, none of them a number"

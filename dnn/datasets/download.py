@@ -81,14 +81,14 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             missing = _missing_files(name, folder)
     except OSError as error:
         got = f"the data folder {folder} cannot be read or written ({error})"
-        raise DatasetError(f"{got}; choose another with --data-dir or DNN_DATA_DIR") from error
+        raise DatasetError(got, cure="choose another with --data-dir or DNN_DATA_DIR") from error
     if missing:
         known = "{} ({} bytes, md5 {})" if name == "mnist" else "{} ({} bytes)"
         listed = ", ".join(known.format(file, size, md5) for file, (size, _, md5) in RAW_FILES.items())
         got = f"{', '.join(missing)} missing and not available for download ({'; '.join(reasons)})"
         cure = f"put these four files there, unpacked: {listed}"
         other = "use --dataset digits, which needs no download"
-        raise DatasetError(f"{dataset} is not complete in {folder}: {got}; {cure}; or {other}")
+        raise DatasetError(f"{dataset} is not complete in {folder}: {got}", cure=f"{cure}; or {other}")
     return folder
 
 
@@ -179,7 +179,7 @@ def _missing_files(name: str, folder: Path) -> list[str]:
             missing.append(path.name)
         elif wrong := find_problem(name, path):
             cure = "delete or move it, and the next run downloads a good copy"
-            raise DatasetError(f"{path} is truncated, altered or another file: {wrong}; {cure}")
+            raise DatasetError(f"{path} is truncated, altered or another file: {wrong}", cure=cure)
     return missing
 
 

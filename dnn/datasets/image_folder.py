@@ -72,7 +72,7 @@ def load_image_folder(
     flat = require_bool("flat", flat)
     folders = [entry for entry in _list_visible(path) if entry.is_dir()]
     if not folders:
-        raise InputError(f"folder {path} holds no folder, expected one with pictures for each class")
+        raise InputError(f"folder {path} holds no folder", "one with pictures for each class")
     files = [(number, file) for number, folder in enumerate(folders) for file in _list_pictures(folder)]
     if size is None:
         size = _default_size([file for _, file in files])
@@ -119,5 +119,5 @@ def _list_visible(folder: Path) -> list[Path]:
     with reraise(OSError, f"folder {folder} cannot be listed", "pictures in it"):
         found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not found:
-        raise InputError(f"folder {folder} is empty, expected pictures in it")
+        raise InputError(f"folder {folder} is empty", "pictures in it")
     return found

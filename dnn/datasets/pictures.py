@@ -59,10 +59,10 @@ def size_of(path: Path) -> tuple[int, int]:
 def open_picture(path: Path) -> Image.Image:
     """Return the first frame, decoded and upright. Raises InputError, which names the file."""
     if not os.path.exists(path):  # unlike Path.exists, False if a parent folder is not readable
-        raise InputError(f"image file {path} does not exist; check the path")
+        raise InputError(f"image file {path} does not exist", cure="check the path")
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "not a regular file"
-        raise InputError(f"{path} is {kind}, expected a PNG or JPEG image file")
+        raise InputError(f"{path} is {kind}", "a PNG or JPEG image file")
     return decode(path, path)
 
 
@@ -91,14 +91,14 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
         got = "far more pixels"
         limit = MAX_MEGAPIXELS
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a readable image, expected a PNG or JPEG file") from error
+        raise InputError(f"{path} is not a readable image", "a PNG or JPEG file") from error
     except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             reason = getattr(error, "strerror", "memory is full")
             raise InputError(f"{path} cannot be read ({reason})") from error
         got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
         why = "it may be truncated or damaged, expected a complete PNG or JPEG file"
-        raise InputError(f"{got}; {why}") from error
+        raise InputError(got, cure=why) from error
     of_kind = "" if limit == MAX_MEGAPIXELS else " of its kind"
     expected = f"at most {limit} megapixels{of_kind}"
     raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")

@@ -82,7 +82,7 @@ class Workers:
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
         if not dist.is_available():
-            raise InputError("workers need torch.distributed, expected a torch that was built with it")
+            raise InputError("workers need torch.distributed", "a torch that was built with it")
         self._dist = dist
         atexit.register(_leave_group)
         limit = timedelta(seconds=self.timeout)
@@ -99,7 +99,7 @@ class Workers:
         if absent:
             self._keep_store()
             raise WorkerError(
-                f"{_format_ranks(absent)} did not arrive within {self.timeout:g} s; the run ends"
+                f"{_format_ranks(absent)} did not arrive within {self.timeout:g} s", cure="the run ends"
             )
         with self._explain_errors("a worker"):
             group = dist.PrefixStore("group", self._store)
@@ -191,7 +191,7 @@ class Workers:
         texts = self._gather(mine)
         for rank, text in enumerate(texts):
             if text != texts[0]:
-                raise WorkerError(f"worker {rank} adds {text}, expected that of worker 0, {texts[0]}")
+                raise WorkerError(f"worker {rank} adds {text}", f"that of worker 0, {texts[0]}")
         self._added = mine
 
     def _sum(self, vector: Array, received: Array) -> None:
@@ -236,7 +236,7 @@ class Workers:
                 self._keep_store()
             ended = "have ended" if len(missing) > 1 else "has ended"
             how = f"did not answer within {self.timeout:g} s" if is_late else ended
-            raise WorkerError(f"{_format_ranks(missing)} {how}; the run ends") from None
+            raise WorkerError(f"{_format_ranks(missing)} {how}", cure="the run ends") from None
 
     def _find_missing(self, is_late: bool) -> tuple[list[int], bool]:
         """Return the ranks of the missing workers, and whether a worker waited for them until its timeout.

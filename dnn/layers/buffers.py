@@ -62,4 +62,4 @@ class Buffers(threading.local):
         except KeyError:
             call = f"an earlier call of model.reserve({batch}, training=...) in the same thread"
             call += "; fit, evaluate and predict make it themselves"
-            raise InputError(f"no buffers are reserved for batches of {batch}, expected {call}") from None
+            raise InputError(f"no buffers are reserved for batches of {batch}", call) from None

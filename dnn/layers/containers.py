@@ -48,7 +48,7 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
         counts[usual] += 1
         names.append(layer.name or f"{usual}_{counts[usual]}")
     if len(set(names)) < len(names):
-        raise InputError(f"layers are named {names}, expected each name once")
+        raise InputError(f"layers are named {names}", "each name once")
     return names
 
 
@@ -59,7 +59,7 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     """
     require_list(argument, value)
     if not value:
-        raise InputError(f"{argument} is empty, expected at least one layer")
+        raise InputError(f"{argument} is empty", "at least one layer")
     parts = [layer_from(x) if isinstance(x, Mapping) else x for x in value]
     with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
         layers = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
@@ -68,7 +68,9 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
         layer.require_unused()
         if any(layer is other for other in layers[:i]):
             name = layer.name or type(layer).__name__
-            raise InputError(f"layer {name!r} is in the model already; expected a new layer for each place")
+            raise InputError(
+                f"layer {name!r} is in the model already", cure="expected a new layer for each place"
+            )
     for layer, usual in zip(layers, layer_names(layers), strict=True):
         layer.complete("name", usual)
     return layers

@@ -71,7 +71,9 @@ class Layer(Settings, ModelPart, ABC):
         if name in vars(self):
             in_model = f"layer {self.name!r} is in a model, where its"
             whose = in_model if "backend" in vars(self) else f"a {cls.__name__}'s"
-            raise InputError(f"{whose} {name} cannot be changed to {short_repr(value)}; make a new layer")
+            raise InputError(
+                f"{whose} {name} cannot be changed to {short_repr(value)}", cure="make a new layer"
+            )
         if name != "backend" and not hasattr(cls, name):
             raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
 
@@ -123,7 +125,7 @@ class Layer(Settings, ModelPart, ABC):
         """Raise InputError if the layer is in a model already."""
         if "backend" in vars(self):
             got = f"layer {self.name!r} is in a model already"
-            raise InputError(f"{got}; expected a new layer for each model")
+            raise InputError(got, cure="expected a new layer for each model")
 
     def set_shape(self, input_shape: Shape) -> None:
         """Set the shapes of this layer and of its inner layers, once. Raises as ``shape_after``."""
@@ -139,7 +141,7 @@ class Layer(Settings, ModelPart, ABC):
 
     def input_error(self, what: str, expected: str) -> InputError:
         """Return an InputError that names this layer, what it got, and what was expected."""
-        return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}, expected {expected}")
+        return InputError(f"layer {self.name!r} ({type(self).__name__}) {what}", expected)
 
     def require_axes(self, shape: Shape, expected: str, *counts: int) -> None:
         """Raise InputError unless the rank of ``shape`` is one of ``counts``."""

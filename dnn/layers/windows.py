@@ -183,7 +183,7 @@ class Convolution(Windows, Affine):
     def channels_after(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:
             got = f"{channels} channels and {self.filters} filters in {self.groups} groups"
-            raise InputError(f"layer {self.name!r} has {got}, expected multiples of groups")
+            raise InputError(f"layer {self.name!r} has {got}", "multiples of groups")
         return self.filters
 
     def weight_shape(self) -> Shape:

@@ -169,7 +169,7 @@ def minimise(
     point = start.point if isinstance(start, State) else start
     backend.check("start", point)
     if len(point.shape) != 1 or point.shape[0] == 0:
-        raise InputError(f"start has shape {tuple(point.shape)}, expected one axis (n,) with n above 0")
+        raise InputError(f"start has shape {tuple(point.shape)}", "one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
         raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
     minimiser = _Minimiser(function, backend, settings)

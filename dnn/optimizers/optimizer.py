@@ -49,7 +49,7 @@ class Optimizer(Settings):
         if not isinstance(self.learning_rate, Schedule):
             require_number("learning_rate", self.learning_rate, 0.0)
         if self.clip_norm is not None and self.clip_value is not None:
-            raise InputError("clip_norm and clip_value are both given, expected at most one; leave one out")
+            raise InputError("clip_norm and clip_value are both given", "at most one", "leave one out")
 
     def require_settable(self, name: str, value: Any) -> None:
         """Raise InputError: settings do not change; AttributeError: there is no such setting."""

@@ -32,7 +32,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.nesterov and self.momentum == 0.0:
-            raise InputError("nesterov is True with momentum 0, expected a momentum above 0")
+            raise InputError("nesterov is True with momentum 0", "a momentum above 0")
 
     def bind(self, backend: Backend) -> OptimizerStep:
         return backend.kernels.sgd

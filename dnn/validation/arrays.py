@@ -92,7 +92,7 @@ def validate_examples(
         cure = examples_cure(argument, given, got, shape, channels_first)
         raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
     if got[0] == 0:
-        raise InputError(f"{argument} has no rows, expected at least one")
+        raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
         return _check_rows(backend, argument, rows)
     if n_categories is None:

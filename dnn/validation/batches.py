@@ -55,7 +55,7 @@ class IndexedBatches:
         self.order = order
         self.n = len(source)
         if not self.n:
-            raise InputError("x is a data set without entries, expected at least one")
+            raise InputError("x is a data set without entries", "at least one")
         first = source[0]
         is_example = isinstance(first, (tuple, list)) and first and np.shape(first[0]) == input_shape
         self.batch_size = batch_size if is_example else None
@@ -107,7 +107,7 @@ class ValidatedBatches:
         items = iter(source)
         first = list(islice(items, 1))
         if not first:
-            raise InputError(f"{argument} has no batches, expected at least one")
+            raise InputError(f"{argument} has no batches", "at least one")
         self.has_classes = validate(first[0], 1).has_classes
         if items is source:
             self.source = chain(first, items)

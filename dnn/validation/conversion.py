@@ -115,7 +115,7 @@ def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
     place = f"device {backend.device} or on the host"
     why = "arrays are not copied between devices implicitly"
     cure = "move it there, or convert it with backend.from_host(numpy_array)"
-    raise InputError(f"{argument} is a {kind}, expected an array on {place}, since {why}; {cure}")
+    raise InputError(f"{argument} is a {kind}", f"an array on {place}, since {why}", cure)
 
 
 def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:

@@ -145,7 +145,7 @@ class InputPipeline(NamedTuple):
             got = f"the sum of the weights is infinite in {backend.dtype_name}"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
         if require_nonzero and total == 0.0:
-            raise InputError("the weights are all 0, expected at least one above 0")
+            raise InputError("the weights are all 0", "at least one above 0")
         return weights
 
     def validate_batches(
@@ -174,7 +174,7 @@ class InputPipeline(NamedTuple):
         validation = None if validation_data is None else self.validate_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
-                raise InputError("validation_split and validation_data are both given, expected one of them")
+                raise InputError("validation_split and validation_data are both given", "one of them")
             cut = int(given.size * (1.0 - validation_split))  # Keras's rounding
             if cut in (0, given.size):
                 got = f"validation_split is {validation_split} of {given.size} examples"

@@ -100,7 +100,7 @@ def require_path(argument: str, value: Any) -> Path:
         path = Path(value)
         if 0 not in os.fsencode(path):
             return path
-    raise InputError(f"{argument} is {short_repr(value)}, expected the path of a file or folder")
+    raise InputError(f"{argument} is {short_repr(value)}", "the path of a file or folder")
 
 
 def require_list(argument: str, value: Any) -> None:

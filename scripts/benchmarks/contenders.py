@@ -59,7 +59,7 @@ def get_contender(name: str) -> Contender:
         return contender
     if contender.device is None:
         able = ", ".join(n for n, c in CONTENDERS.items() if c.device)
-        raise InputError(f"contender is {name!r}, but {first} accepts no device; these do: {able}")
+        raise InputError(f"contender is {name!r}, but {first} accepts no device", cure=f"these do: {able}")
     return replace(contender, label=f"{contender.label} on {device}", device=device)
 
 

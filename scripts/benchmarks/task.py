@@ -109,5 +109,5 @@ def load(settings: Settings, device: str | None = None) -> Task:
     available = len(data.x_train)
     n = available // settings.batch * settings.batch
     if n == 0:
-        raise InputError(f"batch is {settings.batch}, expected at most the {available} training examples")
+        raise InputError(f"batch is {settings.batch}", f"at most the {available} training examples")
     return Task(settings, data.x_train[:n], data.y_train[:n], data.x_test, data.y_test, device)

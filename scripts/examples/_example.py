@@ -41,7 +41,7 @@ def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
     for name in ("epochs", "seeds", *counts):
         positive_integer(name, getattr(arguments, name))
     if not 0 <= arguments.seed <= 2**31 - arguments.seeds:
-        raise InputError(f"seed is {arguments.seed}, expected seeds from 0 to 2**31 - 1")
+        raise InputError(f"seed is {arguments.seed}", "seeds from 0 to 2**31 - 1")
     backend = options.open_backend(arguments)
     got = "the baselines need scikit-learn, which cannot be imported"
     with reraise(ImportError, got, cure=install_command("apps")):

@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     code = arguments.bottleneck
     normal = sorted(set(arguments.normal))
     if not 1 <= len(normal) <= 9 or normal[0] < 0 or normal[-1] > 9:
-        raise InputError(f"normal is {arguments.normal}, expected one to nine of the digits 0 to 9")
+        raise InputError(f"normal is {arguments.normal}", "one to nine of the digits 0 to 9")
 
     from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     strange = ~np.isin(data.y_test, normal)
     n, pixels = x.shape
     if code > min(n, pixels):
-        raise InputError(f"bottleneck is {code}, expected at most {min(n, pixels)}")
+        raise InputError(f"bottleneck is {code}", f"at most {min(n, pixels)}")
 
     def autoencoder(seed):
         units = [(128, "relu"), (code, "linear"), (128, "relu"), (pixels, "sigmoid")]

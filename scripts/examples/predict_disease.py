@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     backend = _example.open_backend(arguments, "folds")
     folds = arguments.folds
     if not 2 <= folds <= 200:
-        raise InputError(f"folds is {folds}, expected 2 to 200")
+        raise InputError(f"folds is {folds}", "2 to 200")
 
     from sklearn.datasets import load_breast_cancer
     from sklearn.dummy import DummyClassifier

@@ -25,7 +25,7 @@ def save_drawing(folder: Path, picture: HostArray, digit: int) -> Path:
     with reraise(OSError, f"{file} cannot be written", "a folder for drawings", "choose --keep"):
         make_folder(place)
         if place.resolve() != folder.resolve() / place.name:
-            raise InputError(f"{place} is a link to another place, expected a folder; remove the link")
+            raise InputError(f"{place} is a link to another place", "a folder", "remove the link")
         if not file.is_symlink() and not file.exists():
             write_atomically(file, png.getvalue())
     return file

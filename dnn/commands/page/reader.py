@@ -69,7 +69,7 @@ class Reader:
         self.deskew = deskew
         self.shape = image_shape_of(model.input_shape)
         if model.outputs < 2:
-            raise InputError(f"the run's network has {model.outputs} output, expected one per digit")
+            raise InputError(f"the run's network has {model.outputs} output", "one per digit")
 
     def picture(self, content: bytes, only_digits: bool | None = None) -> HostArray:
         """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
@@ -120,6 +120,6 @@ class Reader:
 def _round(values: HostArray, digits: int = 3) -> list[float]:
     """Return rounded values for JSON. Raises InputError: NaN or infinity, which JSON lacks."""
     if not np.isfinite(values).all():
-        raise InputError("the network's outputs are NaN or infinite, expected a run that did not diverge")
+        raise InputError("the network's outputs are NaN or infinite", "a run that did not diverge")
     rounded: list[float] = np.round(values, digits).tolist()
     return rounded

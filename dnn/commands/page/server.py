@@ -132,7 +132,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
         if label not in map(str, range(reader.model.outputs)):
-            raise InputError(f"digit is {short_repr(label)}, expected one of 0 to {reader.model.outputs - 1}")
+            raise InputError(f"digit is {short_repr(label)}", f"one of 0 to {reader.model.outputs - 1}")
         picture = reader.picture(content, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
@@ -182,9 +182,9 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     Raises InputError: the address or port cannot be used.
     """
     if not host:  # socket would listen on all addresses of this computer
-        raise InputError("host is '', expected an address; write 0.0.0.0 for all addresses of this computer")
+        raise InputError("host is ''", "an address", "write 0.0.0.0 for all addresses of this computer")
     if not 0 <= port <= 65535:
-        raise InputError(f"port is {short_repr(port)}, expected 0 to 65535")
+        raise InputError(f"port is {short_repr(port)}", "0 to 65535")
     # Log level "critical": below it uvicorn prints a traceback for each connection that breaks off.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
@@ -197,8 +197,8 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     except (OSError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
         raise InputError(
-            f"the page cannot be served at {short_repr(host)}, port {port} ({why}); "
-            f"choose another --host or --port"
+            f"the page cannot be served at {short_repr(host)}, port {port} ({why})",
+            cure="choose another --host or --port",
         ) from None
     host_in_url = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)

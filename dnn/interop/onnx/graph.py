@@ -48,7 +48,7 @@ def as_float32(name: str, values: Any) -> np.ndarray:
         rounded = array.astype(FILE_DTYPE)
     if np.isinf(rounded).any() and not np.isinf(array).any():
         raise InputError(
-            f"weights {name} hold {np.abs(array).max():.3g}, expected numbers that {FILE_DTYPE} can represent"
+            f"weights {name} hold {np.abs(array).max():.3g}", f"numbers that {FILE_DTYPE} can represent"
         )
     return rounded
 

@@ -80,12 +80,13 @@ def to_onnx(
     require_bool("rounded", rounded)
     if model.backend.dtype_name != FILE_DTYPE and not rounded:
         raise InputError(
-            f"model has dtype {model.backend.dtype_name}, expected {FILE_DTYPE}, the dtype of ONNX files; "
-            f"round its weights with rounded=True (--rounded)"
+            f"model has dtype {model.backend.dtype_name}",
+            f"{FILE_DTYPE}, the dtype of ONNX files",
+            "round its weights with rounded=True (--rounded)",
         )
     if 4 * model.parameters.count >= MAX_WEIGHT_BYTES:
         raise InputError(
-            f"model has {model.parameters.count} weights, expected less than 2 GiB, the limit of an ONNX file"
+            f"model has {model.parameters.count} weights", "less than 2 GiB, the limit of an ONNX file"
         )
     about = {**_labels(model, class_names), **_metadata(metadata)}
     graph = network_graph(model.layers, model.input_shape, input_dtype, logits)
@@ -99,8 +100,7 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
     two = model.outputs == 1  # a negative and a positive class
     if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
         raise InputError(
-            f"class_names are {short_repr(names)}, expected "
-            f"{'two names' if two else f'{model.outputs} names'}"
+            f"class_names are {short_repr(names)}", f"{('two names' if two else f'{model.outputs} names')}"
         )
     return {CLASS_NAMES_KEY: json.dumps(list(names))}
 
@@ -110,8 +110,8 @@ def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
     for key, text in (given or {}).items():
         if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
             raise InputError(
-                f"metadata has {shorten(repr(key))}: {short_repr(text)}, expected text under a key other "
-                f"than {CLASS_NAMES_KEY}"
+                f"metadata has {shorten(repr(key))}: {short_repr(text)}",
+                f"text under a key other than {CLASS_NAMES_KEY}",
             )
     return dict(given or {})
 

@@ -41,8 +41,9 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
         return get_backend("numpy" if device is None else "auto", device, dtype)
     if (found := BACKEND_NAMES.get(library, library)) not in backend_names():
         raise InputError(
-            f"X is an array of {short_repr(library)}, expected one of a library with a backend "
-            f"({', '.join(backend_names())}); register one, or convert X with numpy.asarray"
+            f"X is an array of {short_repr(library)}",
+            f"one of a library with a backend ({', '.join(backend_names())})",
+            "register one, or convert X with numpy.asarray",
         )
     return get_backend(found, place if device is None else device, dtype)
 
@@ -72,8 +73,9 @@ def split_rows(X: Array, classes: Array | None, fraction: float, seed: int) -> t
     count = int(np.ceil(fraction * n))
     if not 2 <= count <= n - 2:
         raise InputError(
-            f"validation_fraction is {fraction} of {n} examples, expected a share that leaves two examples "
-            f"or more in each part; change it, or use more examples"
+            f"validation_fraction is {fraction} of {n} examples",
+            "a share that leaves two examples or more in each part",
+            "change it, or use more examples",
         )
     order = xp.asarray(check_random_state(seed).permutation(n), device=device)
     if classes is not None:  # sorted by class, then every k-th is held out

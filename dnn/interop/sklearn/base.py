@@ -115,7 +115,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """
         check_settings(self)
         if self.early_stopping and incremental:
-            raise InputError("early_stopping is True, expected False for partial_fit, which is one epoch")
+            raise InputError("early_stopping is True", "False for partial_fit, which is one epoch")
         X = detach("X", X)
         y = detach("y", y)
         sample_weight = detach("sample_weight", sample_weight)
@@ -170,8 +170,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         xp = model.backend.xp
         if not bool(xp.all(xp.isfinite(model.parameters.values))):
             raise InputError(
-                "training ended with weights that are not finite, expected numbers; scale X, or use a "
-                "smaller learning_rate_init"
+                "training ended with weights that are not finite",
+                "numbers",
+                "scale X, or use a smaller learning_rate_init",
             )
         self.model_ = model
         self._goal = goal

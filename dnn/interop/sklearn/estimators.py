@@ -89,7 +89,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             classes: all labels that may occur; required in the first call, except for multilabel targets.
         """
         if isinstance(self.class_weight, str):
-            raise InputError("class_weight is 'balanced', expected a dict of weights for partial_fit")
+            raise InputError("class_weight is 'balanced'", "a dict of weights for partial_fit")
         y = detach("y", y)
         fresh = not hasattr(self, "model_")
         if classes is not None:
@@ -97,10 +97,10 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             require(classes.shape[0] > 0, "classes", classes, "at least one label")
             if not fresh and not same_classes(classes, self.classes_):
                 raise InputError(
-                    f"classes is {short_repr(classes)}, expected those of the first call of partial_fit"
+                    f"classes is {short_repr(classes)}", "those of the first call of partial_fit"
                 )
         elif fresh and not type_of_target(y).startswith("multilabel"):
-            raise InputError("classes is None, expected all labels in the first call of partial_fit")
+            raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
@@ -112,7 +112,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             self.classes_ = np.arange(y.shape[1]) if known is None else known
             return xp.astype(y, X.dtype), binary_goal(int(y.shape[1]), multilabel=True)
         if kind == "multiclass-multioutput":
-            raise InputError(f"y has shape {tuple(y.shape)}, expected (n,) labels, or (n, C) of 0 and 1")
+            raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = unique_labels(y) if known is None else known
         numbers = move_beside(X, encode_labels(y, classes))
         self.classes_ = classes if is_text(classes) else move_beside(X, classes)
@@ -125,7 +125,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         if self.class_weight is None:
             return weights
         if targets.ndim == 2:
-            raise InputError("class_weight is given for multilabel targets, expected None; use sample_weight")
+            raise InputError("class_weight is given for multilabel targets", "None", "use sample_weight")
         return class_weights(self.class_weight, targets, self.classes_, weights, X.dtype)
 
     def predict(self, X: Any) -> Array:

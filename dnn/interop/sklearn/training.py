@@ -125,8 +125,8 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
     model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
     if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.activation):
         raise InputError(
-            f"layers end with {found[0]} outputs and the activation {short_repr(found[1])}, expected "
-            f"{goal.outputs} and {goal.activation!r} for this y"
+            f"layers end with {found[0]} outputs and the activation {short_repr(found[1])}",
+            f"{goal.outputs} and {goal.activation!r} for this y",
         )
     return model
 

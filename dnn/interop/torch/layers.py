@@ -202,5 +202,5 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):
         name = "Augmentation"
     if name not in LAYER_TWINS:
-        raise NoTwin(f"layer {layer.name!r} is {name}, expected one of {', '.join(LAYER_TWINS)}")
+        raise NoTwin(f"layer {layer.name!r} is {name}", f"one of {', '.join(LAYER_TWINS)}")
     return LAYER_TWINS[name]

@@ -39,7 +39,7 @@ def list_children(module: Any) -> list[Named]:
             got = f"module {name!r} has a forward hook, such as that of weight_norm"
             raise NoTwin(got, "modules without hooks")
     if not len(module):
-        raise InputError("module holds no layer, expected an nn.Sequential with at least one")
+        raise InputError("module holds no layer", "an nn.Sequential with at least one")
     return list(module._modules.items())  # named_children() skips repeated modules
 
 
@@ -70,7 +70,7 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
         cure = "; leave it out and give output_activation='softmax'" if is_log else ""
         if module._modules:
             cure = f"; {REWRITE}"
-        raise NoTwin(f"{label}, expected one of {', '.join(known)}, with weight and bias{cure}")
+        raise NoTwin(label, f"one of {', '.join(known)}, with weight and bias{cure}")
     if module is not child and twin.acts_on not in ("channels", ""):
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
     return twin

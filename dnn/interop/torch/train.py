@@ -66,8 +66,8 @@ def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
     """Reject a module that ends with an activation that the loss already contains."""
     if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
         raise InputError(
-            f"module ends with {loss.activation}, which the loss {loss.name} contains, expected one without: "
-            f"to_torch(model, logits=True)"
+            f"module ends with {loss.activation}, which the loss {loss.name} contains",
+            "one without: to_torch(model, logits=True)",
         )
 
 

@@ -66,8 +66,9 @@ def equal_padding(layer: Any) -> tuple[int, int]:
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {layer.counted_borders}, expected equal padding on "
-            f"opposite sides, as torch.nn requires; choose other strides or padding in pixels"
+            f"layer {layer.name!r} has padding {layer.counted_borders}",
+            "equal padding on opposite sides, as torch.nn requires",
+            "choose other strides or padding in pixels",
         )
     return top, left
 
@@ -76,8 +77,8 @@ def pool_padding(layer: Any) -> tuple[int, int]:
     around = equal_padding(layer)
     if any(2 * p > k for p, k in zip(around, layer.size, strict=True)):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {around}, expected at most half its pool_size {layer.size}, "
-            f"as torch.nn requires"
+            f"layer {layer.name!r} has padding {around}",
+            f"at most half its pool_size {layer.size}, as torch.nn requires",
         )
     return around
 
@@ -89,14 +90,12 @@ def make_batch_norm(layer: Any) -> Module:
         return nn_module("BatchNorm1d", layer.input_shape[0], **arguments)
     if axes in (2, 3):
         return image_module(f"BatchNorm{axes - 1}d", layer.input_shape[-1], **arguments)
-    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}, expected (n,), (T, C) or (H, W, C)")
+    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "(n,), (T, C) or (H, W, C)")
 
 
 def make_reshape(layer: Any) -> Module:
     if len(layer.input_shape) != 1:
-        raise NoTwin(
-            f"layer {layer.name!r} takes {layer.input_shape}, expected rank 1; add Flatten() before it"
-        )
+        raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "rank 1", "add Flatten() before it")
     return nn_module("Unflatten", 1, layer.output_shape)
 
 
@@ -104,7 +103,7 @@ def require_same(module: Module, **expected: Any) -> None:
     """Reject settings of a module that our layer does not have."""
     for name, value in expected.items():
         if getattr(module, name) != value:
-            raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}, expected {value!r}")
+            raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}", f"{value!r}")
 
 
 def unwrap_number(value: Any) -> Any:
@@ -196,7 +195,7 @@ def conv_twin(
 
 def layer_norm_from_module(module: Module, activation: str, name: str) -> Layer:
     if len(module.normalized_shape) != 1:
-        raise NoTwin(f"module {module} normalises {module.normalized_shape}, expected the last axis alone")
+        raise NoTwin(f"module {module} normalises {module.normalized_shape}", "the last axis alone")
     return LayerNormalization(epsilon=module.eps, name=name)
 
 
