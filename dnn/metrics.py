@@ -171,7 +171,7 @@ def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
             found.append(metric)
         elif callable(metric):
             found.append(metric_of(metric))
-        elif metric in ALIASES["metric that keeps its name"]:
+        elif isinstance(metric, str) and metric in ALIASES["metric that keeps its name"]:
             found.append(replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric))
         else:
             found.append(look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS))

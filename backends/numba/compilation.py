@@ -1,7 +1,6 @@
 """Numba's compiler with the options of this backend: compile at the first call, cache on disk if possible."""
 
 import io
-import os
 import warnings
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -60,7 +59,7 @@ def _remove_if_damaged(path: str) -> None:
     except FileNotFoundError:
         return
     if _checksum(content[:-4]) != content[-4:]:
-        os.unlink(path)
+        Path(path).unlink(missing_ok=True)
         _warn("A file of Numba's compiled loops was damaged, so they are compiled and written again")
 
 

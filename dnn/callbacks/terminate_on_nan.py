@@ -6,7 +6,6 @@ import numpy as np
 
 from backends import InputError
 from dnn.training.callback import Callback, Progress
-from dnn.training.history import History
 
 
 class DivergedError(InputError):
@@ -21,9 +20,6 @@ class TerminateOnNaN(Callback):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._finite = (0, first_epoch) if self._has_finite_weights() else None
-
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
-        self._finite = None  # the update of the state is not known here
 
     def _has_finite_weights(self) -> bool:
         xp = self.model.backend.xp

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import isnan
 from pathlib import Path
 
@@ -192,15 +192,6 @@ class TrainingCheckpoint(Callback):
                 path.unlink(missing_ok=True)
 
 
-def _readable_states(paths: list[Path]) -> Iterator[TrainingState]:
-    """Yield the readable states, the last first, and warn about the others."""
-    for path in reversed(paths):
-        try:
-            yield read_state(path)
-        except StateError as error:
-            warn(f"{error}; trying an older one")
-
-
 def _known_facts(state: TrainingState) -> dict[str, object]:
     """Return the facts that all states of a training share; optimizer and backend may change on resume."""
     return {name: fact for name, fact in state.facts.items() if name not in ("optimizer", MADE_WITH)}
@@ -216,7 +207,9 @@ def _facts_of(path: Path) -> dict[str, object] | None:
 
 def latest_state(folder: Path) -> TrainingState:
     """Return the latest readable state in a folder, and warn about later ones. Raises StateError: none."""
-    state = next(_readable_states(state_files(require_path("folder", folder))), None)
-    if state is None:
-        raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")
-    return state
+    for path in reversed(state_files(require_path("folder", folder))):
+        try:
+            return read_state(path)
+        except StateError as error:
+            warn(f"{error}; trying an older one")
+    raise StateError(f"folder {folder} holds no training state that can be read", "state-*.safetensors")

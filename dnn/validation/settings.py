@@ -46,8 +46,8 @@ def is_text(name: object) -> bool:
 
 
 def is_integer(value: object) -> bool:
-    """Whether it is an integer of Python or NumPy, but not a bool."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    """Whether it is an integer of Python or NumPy, but not a bool or a duration."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
 def positive_integer(argument: str, value: Any) -> int:

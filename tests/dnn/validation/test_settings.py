@@ -13,6 +13,7 @@ from backends import InputError
 from dnn.optimizers.schedules import CosineDecay
 from dnn.validation import settings
 
+SECOND = np.timedelta64(1, "s")  # an np.integer
 TINY = 5e-324
 HUGE = float(np.finfo(np.float64).max)
 BELOW_1 = float(np.nextafter(1.0, 0.0))
@@ -23,7 +24,12 @@ ANY = partial(settings.require_number, low=-inf)
 @pytest.mark.parametrize(
     ("check", "kind", "taken", "refused"),
     [
-        (settings.positive_integer, int, [1, np.int64(1), 2**63 - 1], [0, -1, True, 1.0, "3", None, 2**63]),
+        (
+            settings.positive_integer,
+            int,
+            [1, np.int64(1), 2**63 - 1],
+            [0, -1, True, 1.0, "3", None, 2**63, SECOND],
+        ),
         (settings.natural_number, int, [0, np.int32(3), 2**63 - 1], [-1, True, 0.0, 2**63]),
         (settings.require_integer, int, [0, 1 - 2**63, 2**63 - 1, None], [True, 1.0, 2**63, -(2**63)]),
         (settings.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
