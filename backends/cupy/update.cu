@@ -4,13 +4,12 @@
 
 namespace {
 
-const int WARPS = sizeof(REAL) == 4 ? 16 : 8;  // per block, as in update.py; what registers and shared memory allow
-const int THREADS = 32 * WARPS;                // (32, WARPS)
-const int CHUNK = 4 * WARPS;                   // steps of the inner axis at a time
-const int TILE = 32;                           // columns of a product per block; also the rows of a weight gradient
-const int ROWS = 16;                           // rows of a forward product per block: more blocks than with 32
-const int SUM_STRIDE = TILE + 8;               // of a group's sums: without bank conflicts
-const int SHARED_SIZE = 16 * WARPS * SUM_STRIDE;  // numbers of shared memory: two tiles, afterwards all groups' sums
+// Warps per block, as in update.py: what registers and shared memory allow. In `step` most instructions do not depend
+// on the depth, so fewer threads with more numbers each execute less of them.
+const int WARPS = sizeof(REAL) == 4 ? 16 : 8, STEP_WARPS = 8;
+const int TILE = 32;              // columns of a product per block; also the rows of a weight gradient
+const int ROWS = 16;              // rows of a forward product per block: more blocks than with 32
+const int SUM_STRIDE = TILE + 8;  // of the sums that groups of threads leave in shared memory: no bank conflicts
 
 __device__ int thread_number() { return threadIdx.y * 32 + threadIdx.x; }
 
@@ -32,8 +31,9 @@ typedef Rows<PIXEL, true> Batch;
 // A factor of a product: SIZE lines, of which CHUNK numbers are read at a time. ALONG: lines are rows of the matrix,
 // otherwise columns. Indices beyond the matrix are those of its last row or column: nobody uses their results. ONES: a
 // line of ones follows the last one. load keeps the numbers in registers, to overlap with a multiplication.
-template <class M, bool ALONG, int SIZE, bool ONES = false>
+template <class M, bool ALONG, int SIZE, int N_WARPS, bool ONES = false>
 struct Factor {
+    static const int WARPS = N_WARPS, CHUNK = 4 * WARPS;
     static const int COUNT = SIZE / 8;                     // numbers per thread and chunk
     static const int STRIDE = (ALONG ? CHUNK : SIZE) + 4;  // in shared memory: 4 numbers are one load
     static const int TILE_SIZE = (ALONG ? SIZE : CHUNK) * STRIDE;
@@ -77,8 +77,8 @@ struct Factor {
 // The tile of a product with the lines of a and b as rows and columns. result has the numbers of its rows
 // threadIdx.y + WARPS e, column threadIdx.x. The groups of threads share the steps of each chunk.
 template <class A, class B>
-__device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A::COUNT / WARPS]) {
-    const int HEIGHT = 8 * A::COUNT, STEPS = HEIGHT / 4, GROUPS = CHUNK / STEPS;
+__device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A::COUNT / A::WARPS]) {
+    const int WARPS = A::WARPS, CHUNK = A::CHUNK, HEIGHT = 8 * A::COUNT, STEPS = HEIGHT / 4, GROUPS = CHUNK / STEPS;
     const int group = thread_number() / (2 * HEIGHT), r = thread_number() % (2 * HEIGHT) / 8, c = threadIdx.x % 8;
     REAL sums[4][4] = {};
     REAL *const left = shared, *const right = shared + A::TILE_SIZE;
@@ -120,11 +120,11 @@ __device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A
 // y = f(x W + b)
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    __shared__ __align__(16) REAL shared[SHARED_SIZE];
+    __shared__ __align__(16) REAL shared[16 * WARPS * SUM_STRIDE];
     REAL z[ROWS / WARPS];
     const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
-    multiply(Factor<M, true, ROWS>(x, row), Factor<Matrix, false, TILE>({W, x.width, n_out}, column), x.width,
-             shared, z);
+    const Factor<Matrix, false, TILE, WARPS> weights({W, x.width, n_out}, column);
+    multiply(Factor<M, true, ROWS, WARPS>(x, row), weights, x.width, shared, z);
     for (int e = 0; e < ROWS / WARPS; ++e) {
         const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
         if (i < x.rows && j < n_out) y[static_cast<long long>(i) * n_out + j] = dnn::activate(kind, z[e] + b[j]);
@@ -176,9 +176,9 @@ __global__ void forward_hidden(const REAL* x, int batch, int n_in, int kind, con
 __global__ void output_hidden(const REAL* x, const long long* targets, const long long* order,
                               const long long* position, int batch, int n_in, const REAL* W, const REAL* b,
                               int classes, REAL* losses, REAL* correct, REAL* dlogits, int kind, REAL* dz_before) {
-    __shared__ REAL sums[THREADS], z[THREADS];
+    __shared__ REAL sums[32 * WARPS], z[32 * WARPS];
     const long long row = blockIdx.x, first = row * n_in;
-    const int t = thread_number(), parts = THREADS / classes, target = targets[order[*position * batch + row]];
+    const int t = thread_number(), parts = 32 * WARPS / classes, target = targets[order[*position * batch + row]];
     REAL sum = 0;  // of one class and every parts-th weight: neighbouring threads read neighbouring weights
     for (int k = t / classes; k < n_in && t < parts * classes; k += parts)
         sum += x[first + k] * W[k * classes + t % classes];
@@ -202,7 +202,7 @@ __global__ void output_hidden(const REAL* x, const long long* targets, const lon
     }
     __syncthreads();
     if (t < classes) dlogits[row * classes + t] = z[t];
-    for (int k = t; k < n_in; k += THREADS) {
+    for (int k = t; k < n_in; k += 32 * WARPS) {
         REAL dy = 0;
         for (int c = 0; c < classes; ++c) dy += z[c] * W[k * classes + c];
         dz_before[first + k] = dnn::activate_backward(kind, dy, x[first + k]);
@@ -212,11 +212,11 @@ __global__ void output_hidden(const REAL* x, const long long* targets, const lon
 // dz of the previous layer: (dz W^T) f'
 __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
                       REAL* dz_hidden) {
-    __shared__ __align__(16) REAL shared[SHARED_SIZE];
+    __shared__ __align__(16) REAL shared[16 * WARPS * SUM_STRIDE];
     REAL dy[ROWS / WARPS];
     const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
-    multiply(Factor<Matrix, true, ROWS>({dz, batch, n_out}, row), Factor<Matrix, true, TILE>({W, n_in, n_out}, column),
-             n_out, shared, dy);
+    const Factor<Matrix, true, TILE, WARPS> weights({W, n_in, n_out}, column);
+    multiply(Factor<Matrix, true, ROWS, WARPS>({dz, batch, n_out}, row), weights, n_out, shared, dy);
     for (int e = 0; e < ROWS / WARPS; ++e) {
         const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
         const long long at = static_cast<long long>(i) * n_in + j;
@@ -230,22 +230,24 @@ __global__ void step(const PIXEL* x, const long long* order, long long* position
                      const long long* table, int layers, const REAL* numbers, REAL* control, const REAL* rates,
                      int changes, const REAL* losses, const REAL* correct, int accuracy, REAL* sums,
                      long long* tickets) {
-    __shared__ __align__(16) REAL shared[SHARED_SIZE];
-    const int COUNT = TILE / WARPS;  // gradients per thread
+    __shared__ __align__(16) REAL shared[16 * STEP_WARPS * SUM_STRIDE];
+    const int COUNT = TILE / STEP_WARPS;  // gradients per thread
     const long long* layer = table;
     for (int i = 1; i < layers && blockIdx.x >= table[i * ENTRIES + FIRST_BLOCK]; ++i) layer += ENTRIES;
     const int n_in = layer[N_IN], n_out = layer[N_OUT], across = (n_out + TILE - 1) / TILE;
     const int block = blockIdx.x - layer[FIRST_BLOCK], row = block / across * TILE, column = block % across * TILE;
-    const Factor<Matrix, false, TILE> dz({address(layer, DZ), batch, n_out}, column);
+    const Factor<Matrix, false, TILE, STEP_WARPS> dz({address(layer, DZ), batch, n_out}, column);
     REAL g[COUNT], *places[COUNT][3], values[COUNT][3];  // the gradient; a parameter and its slots
     // Line n_in of x^T is all ones: its product is the gradient of the bias.
-    if (layer[X])
-        multiply(Factor<Matrix, false, TILE, true>({address(layer, X), batch, n_in}, row), dz, batch, shared, g);
-    else
-        multiply(Factor<Batch, false, TILE, true>({x, batch, n_in, order + *position * batch, numbers[0]}, row), dz,
-                 batch, shared, g);
+    if (layer[X]) {
+        const Matrix y = {address(layer, X), batch, n_in};
+        multiply(Factor<Matrix, false, TILE, STEP_WARPS, true>(y, row), dz, batch, shared, g);
+    } else {
+        const Batch examples = {x, batch, n_in, order + *position * batch, numbers[0]};
+        multiply(Factor<Batch, false, TILE, STEP_WARPS, true>(examples, row), dz, batch, shared, g);
+    }
     for (int e = 0; e < COUNT; ++e) {
-        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x, entry = i < n_in ? W : B;
+        const int i = row + threadIdx.y + STEP_WARPS * e, j = column + threadIdx.x, entry = i < n_in ? W : B;
         const bool exists = i <= n_in && j < n_out && layer[entry];
         for (int s = 0; s < 3; ++s) {
             places[e][s] = exists ? address(layer, entry + s) + (i < n_in ? i * n_out : 0) + j : nullptr;

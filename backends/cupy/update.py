@@ -17,7 +17,8 @@ from backends.reference.signatures import Array
 
 TILE = 32  # columns of a product per block, as in update.cu; also the rows of a weight gradient
 ROWS = 16  # rows of a forward product per block
-WARPS = {"float32": 16, "float64": 8}  # of every block, as in update.cu
+WARPS = {"float32": 16, "float64": 8}  # of a block, as in update.cu
+STEP_WARPS = 8  # of a block of the kernel ``step``
 MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
 MAX_CLASSES = 128  # the threads of a block share the logits of an example
 MAX_PRODUCT = 2**27  # multiply-adds; in larger products cuBLAS saves more time than its launches cost
@@ -111,7 +112,7 @@ class Update:
         reads = plan.x, plan.order, plan.position, self.batch, OPTIMIZERS.index(self.optimizer), table
         rest = len(plan.layers), self.numbers, plan.control, plan.rates, plan.rates.shape[0]
         sums = self.losses, self.correct, int(plan.accuracy), plan.sums, self.tickets
-        return bind_launch("step", (blocks,), self.block, *reads, *rest, *sums)
+        return bind_launch("step", (blocks,), (32, STEP_WARPS), *reads, *rest, *sums)
 
     def check(self) -> None:
         """Launch every kernel once: make an update and undo it.

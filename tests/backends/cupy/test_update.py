@@ -200,7 +200,7 @@ def test_finds_a_race(monkeypatch):
         rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
         sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
         given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
-        compilation.launch("step", (layers,), (32, update.WARPS["float32"]), *given)
+        compilation.launch("step", (layers,), (32, update.STEP_WARPS), *given)
 
     launch_step(1)
     with pytest.raises(AssertionError, match="step: two blocks write one place"):
