@@ -142,7 +142,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
             mutated = oracle.try_run(PlantedMistake(*mutant))
         same = mutated.keys() == right.keys() and all(
             is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)
-            for name, bound in oracle.bounds("float64").items()
+            for name, bound in oracle.bounds(oracle.default or "float64").items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"
 

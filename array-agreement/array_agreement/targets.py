@@ -24,7 +24,7 @@ NAMESPACES = {
 """Importable namespace of each library that has another name; any other name is imported itself."""
 
 
-LIBRARIES = {"numpy", "torch", "jax", "cupy", "array_api_compat", "array_api_strict", __package__}
+LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
 
 
 class InputError(ValueError):
@@ -43,8 +43,25 @@ def shorten(value: object, limit: int = 160) -> str:
 
 def is_user_code(frame: Any) -> bool:
     """Return whether a frame is outside the standard library and array libraries, also vendored ones."""
-    packages = str(frame.f_globals.get("__name__", "")).split(".")
+    return is_user_module(str(frame.f_globals.get("__name__", "")))
+
+
+def is_user_module(name: str) -> bool:
+    """Return whether a module is outside the standard library and array libraries.
+
+    >>> is_user_module("sklearn.base"), is_user_module("torch.nn")
+    (True, False)
+    """
+    packages = name.split(".")
     return packages[0] not in sys.stdlib_module_names and LIBRARIES.isdisjoint(packages)
+
+
+def caller_location() -> str:
+    """Return "file:line" of the innermost caller outside array libraries."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back and not is_user_code(frame):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 @dataclass(frozen=True)

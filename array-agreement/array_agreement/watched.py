@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from array_agreement.targets import InputError, caller_location
 from array_agreement.trees import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
@@ -32,6 +34,15 @@ VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
 """Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
+
+
+_SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
+"""All namespaces by their ids: a namespace that is pickled in this process stays the same object."""
+
+
+def find_space(key: int, wide: bool, default: str, run: int) -> "WatchedNamespace":
+    """Return the namespace with this id, or a new one in another process. ``run`` tells pickles of runs apart."""
+    return _SPACES.get(key) or WatchedNamespace(wide, default)
 
 
 def unwrap(x: Any) -> Any:
@@ -67,6 +78,11 @@ def _narrow_long_double(x: Any) -> Any:
     """Convert long double to float64; return other objects unchanged."""
     narrow = {"g": "d", "G": "D"}.get(getattr(getattr(x, "dtype", None), "char", ""))
     return x.astype(narrow) if narrow else x
+
+
+def _complex_log1p(z: Any) -> Any:
+    """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
+    return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2) + 1j * np.arctan2(z.imag, 1 + z.real)
 
 
 @dataclass
@@ -112,11 +128,28 @@ class Call:
         """
         if not self.wide:
             return self.run(array)
+        if self.name == "log1p" and self.arrays and self.arrays[0].value.dtype.kind == "c":
+            return _complex_log1p(array(self.arrays[0]))
         try:
             return self.run(array, _widen)
         except TypeError:
             double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
             return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
+
+
+def _declare(call: Call) -> None:
+    """Give a call the arguments that it derives from its dtype, which is wider where NumPy computes.
+
+    NumPy's linspace and arange compute in long double only if they are asked to.
+    """
+    if call.name in ("linspace", "arange") and call.dtypes in WIDER_DTYPES:
+        call.kwargs = {**call.kwargs, "dtype": call.dtypes}
+        if call.name == "linspace":
+            ends = (_widen(call.dtypes).type(unwrap(x)) for x in call.args[:2])
+            call.args = (*ends, *call.args[2:])
+    if call.name in ("linalg.pinv", "linalg.matrix_rank") and len(call.leaves) == 1:
+        (x,) = call.arrays
+        call.kwargs = {"rtol": max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)}
 
 
 class WatchedNamespace:
@@ -130,7 +163,8 @@ class WatchedNamespace:
 
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
-        default_used: True once a result depended on the default dtype.
+        default_places: "file:line" of each call with a result in the default dtype.
+        n_runs: number of runs of a function so far.
         n_calls: number of calls with an array among their arguments.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
@@ -139,7 +173,8 @@ class WatchedNamespace:
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
-        self.default_used = False
+        self.default_places = set[str]()
+        self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
         self._base = base
@@ -148,6 +183,10 @@ class WatchedNamespace:
         self.__name__ = f"{__name__}.{self._path}"
         self._dtypes = dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.compute
+        _SPACES[id(self)] = self
+
+    def __reduce__(self) -> Any:
+        return find_space, (id(self), self.wide, self.default, self._root.n_runs)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
@@ -167,7 +206,7 @@ class WatchedNamespace:
 
     def __array_namespace_info__(self) -> Any:
         info = self._base.__array_namespace_info__()
-        self._root.default_used = True
+        self._root.default_places.add(caller_location())
         defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
         info.default_dtypes = lambda *, device=None: defaults
         return info
@@ -183,9 +222,15 @@ class WatchedNamespace:
         key = (name, *kwargs, *map(_dtype_or_type, call.leaves))
         if key not in self._dtypes or name in VALUE_DTYPES:
             declared = call.run(unwrap_narrow)
-            dtypes = tree_map(lambda x: self._declared_dtype(getattr(x, "dtype", None), key), declared)
-            self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes
-        make, call.dtypes = self._dtypes[key]
+            found = tree_map(lambda x: getattr(x, "dtype", None), declared)
+            dtypes = tree_map(lambda dtype: self._declared_dtype(dtype, key), found)
+            by_default = any(self._is_default(dtype, key) for dtype in leaves(found))
+            self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
+        make, call.dtypes, by_default = self._dtypes[key]
+        if by_default:
+            self.default_places.add(caller_location())
+        if self.wide:
+            _declare(call)
         self.n_calls += bool(call.arrays)
         result = self.hook(call)
 
@@ -201,19 +246,23 @@ class WatchedNamespace:
             call.dtypes = call.dtypes[:1] * len(result)
         return make(map(wrap, result, call.dtypes)) if several else wrap(result, call.dtypes)
 
-    def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
-        """Return the dtype that a result of NumPy's ``dtype`` declares.
-
-        Float64 without a float64 among the arguments, as in ``zeros(3)``, is the default dtype.
-        """
+    def _is_default(self, dtype: Any, arguments: Any) -> bool:
+        """Return whether a result of NumPy's ``dtype`` has it for want of another one, as in ``zeros(3)``."""
         requested = {x for x in leaves(arguments) if isinstance(x, np.dtype)}
-        if not self.wide or dtype not in DEFAULT_DTYPES or requested & DEFAULT_DTYPES.keys():
-            return dtype
-        self.default_used = True
-        return DEFAULT_DTYPES[dtype] if self.default == "float32" else dtype
+        return self.wide and dtype in DEFAULT_DTYPES and not requested & DEFAULT_DTYPES.keys()
+
+    def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
+        """Return the dtype that a result of NumPy's ``dtype`` declares, which may be the default dtype."""
+        is_narrow = self.default == "float32" and self._is_default(dtype, arguments)
+        return DEFAULT_DTYPES[dtype] if is_narrow else dtype
 
     def storage(self, declared: Any) -> Any:
-        """Return the dtype that values of a declared dtype are stored in."""
+        """Return the dtype that values of a declared dtype are stored in.
+
+        Raises InputError: there are no bounds for float16 and long double.
+        """
+        if np.dtype(declared).char in "egG":
+            raise InputError(f"dtype is {declared}, expected float32, float64 or complex; convert with dtype=")
         return _widen(declared) if self.wide else declared
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
@@ -225,9 +274,10 @@ class WatchedNamespace:
             return result
         inner = tree_map(unwrap_narrow, x)
         narrow = np.array(inner, dtype=dtype, copy=copy)
-        declared = self._root._declared_dtype(
-            narrow.dtype, [tree_map(_dtype_or_type, inner), dtype and np.dtype(dtype)]
-        )
+        requested = [tree_map(_dtype_or_type, inner), dtype and np.dtype(dtype)]
+        if self._root._is_default(narrow.dtype, requested):
+            self._root.default_places.add(caller_location())
+        declared = self._root._declared_dtype(narrow.dtype, requested)
         value = narrow.astype(declared, copy=False).astype(self.storage(declared), copy=False)
         from_python = not any(isinstance(x, np.ndarray | np.generic) for x in leaves(inner))
         result = Array(self._root, value, declared, computed=from_python and self._root.n_calls > 0)
@@ -257,6 +307,12 @@ class Array(NDArrayOperatorsMixin):
         if name not in ("T", "mT"):
             raise AttributeError(f"array has no attribute {name}, expected one of the array API standard")
         return Array(self.space, getattr(self.value, name), self.dtype)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __copy__(self) -> "Array":
+        return Array(self.space, self.value.copy(), self.dtype, self.computed)
 
     def __array_namespace__(self, api_version: str | None = None) -> WatchedNamespace:
         return self.space
