@@ -66,7 +66,8 @@ def parts(x: Any, name: str, depth: int = 3) -> Iterator[tuple[str, Any]]:
         if isinstance(x, dict):
             items = x.items()
         elif is_user_module(type(x).__module__):
-            items = getattr(x, "__dict__", {}).items()
+            attributes = getattr(x, "__dict__", {}).items()
+            items = (pair for pair in attributes if pair[0][0] != "_" or is_array_api_obj(pair[1]))
         for key, value in islice(items, MAX_PARTS):
             yield from parts(value, f"{name}.{key}", depth - 1)
 

@@ -65,10 +65,12 @@ class Oracle:
         self.f = f if first == "xp" else partial(call_without_namespace, f)
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
-        self.takes_namespace = first == "xp"
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
+        self._spaces = dict[str, WatchedNamespace]()
+        if not self.arrays:
+            self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
         if unknown := chars & set("egG"):
             names = ", ".join(sorted(np.dtype(char).name for char in unknown))
@@ -77,7 +79,21 @@ class Oracle:
         self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
         self._bounds = dict[str, dict[str, Bound]]()
-        self._spaces = dict[str, WatchedNamespace]()
+
+    def _numbers_to_arrays(self) -> None:
+        """Turn the numbers and lists of the arguments into arrays if f computes nothing from them as they are."""
+        plain = self.args
+        has_lists = any(isinstance(x, list) for x in (*plain[0], *plain[1].values()))
+        arrays = [[*map(number_to_array, plain[0])], {key: number_to_array(x) for key, x in plain[1].items()}]
+        for args in (plain, arrays):
+            self.args = args
+            try:
+                results, space = self.run_hooked(Rounding(), "float64")
+            except Exception:  # f's own; it takes no such arguments
+                continue
+            if space.n_calls or not (has_lists or any(is_vacuous(x, 0) for x in results.values())):
+                return
+        self.args = plain
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -150,7 +166,8 @@ class Oracle:
             hook = Rounding()
             exact, space = self.run_hooked(hook, default, with_arguments=True)
             n_calls = space.n_calls
-            if len(exact) == len(self.arrays) and not self._changed(exact):
+            unchanged = {_argument_name(i) for i in range(len(self.arrays))} - self._changed(exact)
+            if exact.keys() == unchanged:
                 raise InputError("f returns no array and no number, expected at least one to compare")
             again = self.try_run(Rounding(), default)
             rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
@@ -162,8 +179,9 @@ class Oracle:
                 for name, x in exact.items():
                     same = is_within_rounding(unwrap(again.get(name, np.nan)), unwrap(x), 0.0)
                     note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                    others = [unwrap(run.get(name, np.nan)) for run in runs]
-                    vacuous = is_vacuous(x, n_calls)
+                    compared = [exact] if name in unchanged else runs
+                    others = [unwrap(run.get(name, np.nan)) for run in compared]
+                    vacuous = is_vacuous(x, n_calls) and name not in unchanged
                     dtype = getattr(x, "dtype", None)
                     bound = Bound(name, unwrap(x), others, dtype, self.limit, vacuous, note, unit)
                     bound.is_wider = hook.is_wider
@@ -265,6 +283,12 @@ def convert_floats(x: Any, dtype: str | None) -> Any:
         x = to_numpy(x)
     chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
     return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
+
+
+def number_to_array(x: Any) -> Any:
+    """Return a real or complex number, or a list of numbers, as an array; return other objects unchanged."""
+    is_list = isinstance(x, list) and all(isinstance(y, int | float | complex) for y in leaves(x)) and x
+    return np.asarray(x) if is_list or isinstance(x, float | complex | np.inexact) else x
 
 
 def is_vacuous(x: Any, n_calls: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, check_agreement
+from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
 from array_agreement.picture import draw
@@ -94,6 +94,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
         except Disagreement as error:
             results.append((request.node.nodeid, error.args[0]))
             raise
+        except NothingCompared as error:
+            agreement = error.args[0]
         results.append((request.node.nodeid, agreement))
         if config.getoption("--agree-mutants"):
             settings = {name: options[name] for name in ("kwargs", "dtype") if name in options}

@@ -210,7 +210,7 @@ class Rounding:
         dtypes = leaves(call.dtypes)
         floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
         exact = exact or not any(d in WIDER_DTYPES for d in dtypes)
-        if floats and all(limits(d) is FLOAT32 for d in floats):
+        if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
             call.args = tuple(_round_constant(x, rng) for x in call.args)
             call.kwargs = {key: _round_constant(x, rng) for key, x in call.kwargs.items()}

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ NAMESPACES = {
     "torch": "array_api_compat.torch",
     "cupy": "array_api_compat.cupy",
     "jax": "jax.numpy",
+    "dask": "array_api_compat.dask.array",
+    "dask.array": "array_api_compat.dask.array",
     "strict": "array_api_strict",
     "array-api-strict": "array_api_strict",
 }
 """Importable namespace of each library that has another name; any other name is imported itself."""
+OTHER_LIBRARIES = ("dpnp", "ndonnx", "sparse")
+"""Names that are right although they may not be installed; any other name is a mistake if it cannot be found."""
 
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
@@ -150,7 +155,14 @@ def _device_name(device: Any) -> str:
 
 
 def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
-    """Yield the targets; "library:all" becomes one for each device that the library lists."""
+    """Yield the targets; "library:all" becomes one for each device that the library lists.
+
+    Raises InputError: it is not a list of targets, or an empty one.
+    """
+    if isinstance(targets, str | Target) or not isinstance(targets, Iterable):
+        raise InputError(f"backends is {targets!r}, expected a list: backends=[{targets!r}]")
+    if not (targets := list(targets)):
+        raise InputError("backends is empty, expected at least one, such as backends=['numpy', 'torch']")
     for target in targets:
         library, _, device = target_name(target).partition(":")
         devices = [None]
@@ -166,7 +178,9 @@ def find_target(target: Any) -> Target:
 
     A Target is returned unchanged. "jax:jit" compiles the function with ``jax.jit``.
 
-    Raises TargetUnavailable: there is no such library or device here.
+    Raises:
+        TargetUnavailable: the library is not installed, or has no such device here.
+        InputError: no library has this name.
 
     >>> find_target("numpy").name
     'numpy'
@@ -176,7 +190,7 @@ def find_target(target: Any) -> Target:
     name = target_name(target)
     library, _, suffix = name.partition(":")
     xp, device = target if isinstance(target, tuple) else (target, suffix)
-    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy"):  # these two lack functions of the standard
+    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
         xp = _import_namespace(library)
     compiler = None
     if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
@@ -196,6 +210,11 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
+        known = (*NAMESPACES, *OTHER_LIBRARIES)
+        if library not in known and error.name == library.partition(".")[0]:
+            close = "".join(f"; did you mean {name!r}?" for name in get_close_matches(library, known, 1))
+            expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
+            raise InputError(f"{library!r} is no array library here, expected {expected}{close}") from None
         package = "array-api-strict" if library == "strict" else library
         raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
     except Exception as error:  # such as ImportError for a driver that is missing

@@ -32,6 +32,8 @@ DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
 """Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
+GRID_ARGUMENTS = ("start", "stop", "step")
+"""Arguments of linspace and arange that decide in which dtype NumPy computes."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 
@@ -143,10 +145,12 @@ def _declare(call: Call) -> None:
     NumPy's linspace and arange compute in long double only if they are asked to.
     """
     if call.name in ("linspace", "arange") and call.dtypes in WIDER_DTYPES:
-        call.kwargs = {**call.kwargs, "dtype": call.dtypes}
-        if call.name == "linspace":
-            ends = (_widen(call.dtypes).type(unwrap(x)) for x in call.args[:2])
-            call.args = (*ends, *call.args[2:])
+        wide = _widen(call.dtypes).type
+        n = 2 if call.name == "linspace" else 3
+        given = {**dict(enumerate(call.args[:n])), **call.kwargs}
+        ends = {k: wide(unwrap(x)) for k, x in given.items() if k in (0, 1, 2, *GRID_ARGUMENTS) and x is not None}
+        call.args = tuple(ends.get(i, x) for i, x in enumerate(call.args))
+        call.kwargs = {**call.kwargs, **{k: x for k, x in ends.items() if k in call.kwargs}, "dtype": call.dtypes}
     if call.name in ("linalg.pinv", "linalg.matrix_rank") and len(call.leaves) == 1:
         (x,) = call.arrays
         call.kwargs = {"rtol": max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)}
