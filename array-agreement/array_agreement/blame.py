@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from array_agreement.bounds import Verdict
+from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
 from array_agreement.targets import InputError, Target, caller_location
 from array_agreement.trees import tree_map
-from array_agreement.watched import WIDER_DTYPES, Call, unwrap_narrow
 
 MAX_SEARCH_SECONDS = 30.0
 FREE_SIGNS = ("linalg.svd", "linalg.qr", "linalg.eigh", "linalg.eig")
@@ -104,7 +104,7 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
 
 
 def describe_default(oracle: Oracle, backend: Target) -> str:
-    """Return a text if a backend agrees with the oracle once that creates arrays in the backend's default dtype."""
+    """Describe a forgotten dtype: with the backend's default dtype, the oracle has the backend's results."""
     default = default_dtype(backend.xp)
     if default == oracle.default_for(backend):
         return ""
@@ -118,8 +118,8 @@ def describe_default(oracle: Oracle, backend: Target) -> str:
 def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative: bool = False) -> None:
     """Write the first wrong call into the note of the first wrong verdict, and mark undecided ones.
 
-    A backend is called wrong if it only forgot a dtype, if its own float64 answer agrees with the float32 one of
-    the oracle, or if the first wrong call is one that the oracle computes in a wider dtype. Otherwise there are
+    A backend is called wrong if a dtype was forgotten, if its own float64 answer agrees with the oracle of
+    float32, or if the first wrong call is one that the oracle computes in a wider dtype. Otherwise there are
     two answers.
     """
     wrong = [verdict for verdict in verdicts if not verdict.ratio <= 1]
@@ -139,8 +139,8 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)
-        is_open = answer and (answer.element or oracle.limit is FLOAT64)
-        if verdict.element and is_open and not (replay.found and replay.is_extended):
+        is_decided = replay.found and replay.is_extended
+        if answer and verdict.element and not is_decided and (answer.element or oracle.limit is FLOAT64):
             verdict.two_answers = True
             both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
             verdict.note = f"another answer than the oracle{both}; no rule decides who is right"

@@ -13,7 +13,7 @@ FALSE_ALARM_PROBABILITY = 1e-6
 MAX_LOSS = 10**-0.5
 """Largest bound that judges an element, relative to the largest element: half a digit is kept.
 
-If all elements are rounding errors of zero, the largest bound is the root of u, relative to the largest argument.
+If all elements are zero up to rounding, it is the root of u, relative to the largest argument.
 """
 
 

@@ -8,7 +8,14 @@ from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
-from array_agreement.targets import InputError, TargetUnavailable, expand_targets, find_reason, find_target, target_name
+from array_agreement.targets import (
+    InputError,
+    TargetUnavailable,
+    expand_targets,
+    find_reason,
+    find_target,
+    target_name,
+)
 
 Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -77,8 +84,8 @@ def check_agreement(
     Args:
         f: ``f(xp, *arrays, **kwargs)`` or ``f(*arrays, **kwargs)``. It returns arrays or numbers, also in
             tuples, dicts or result objects.
-        arrays: arguments of f. Each backend gets arrays of any library as its own, also in lists and dicts. If
-            there are none, numbers and lists become arrays.
+        arrays: arguments of f. Each backend gets arrays of any library as its own, also in lists and dicts.
+            If there are none, numbers and lists become arrays.
         backends: names ("numpy", "torch:cuda", "jax:jit", "strict:all", any importable array namespace),
             namespaces, tuples (name or namespace, device), or Targets.
         runs: number of perturbed runs that the bounds are derived from.
@@ -95,8 +102,8 @@ def check_agreement(
     Raises:
         Disagreement: an output breaks its bound, is vacuous, or has too few elements that were judged.
         NothingCompared: all backends were skipped.
-        InputError: a backend has an unknown name, an argument is float16 or long double, f returns no array and
-            no number, ``max_unjudged`` names no output, or ``gradient`` is True and f has no gradient.
+        InputError: a backend has an unknown name, an argument is float16 or long double, f returns no array
+            and no number, ``max_unjudged`` names no output, or f has no gradient although it was asked for.
 
     >>> import numpy as np
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])

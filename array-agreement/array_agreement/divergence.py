@@ -12,10 +12,10 @@ import numpy as np
 from array_api_compat import is_array_api_obj
 
 from array_agreement.bounds import equal_or_nan
+from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
 from array_agreement.targets import Target, is_user_code, is_user_module, shorten
-from array_agreement.watched import unwrap_narrow
 
 MAX_SECONDS = 10.0
 MAX_LINES = 20_000
@@ -23,7 +23,7 @@ MAX_ELEMENTS = 1000
 MAX_PARTS = 9
 """Number of elements of a list, or of attributes of an object, that are compared."""
 ROUNDING_FACTORS = (1e4, 300.0, 10.0)
-"""Differences up to this many roundings of the largest element do not count; the first factor that shows one."""
+"""Differences up to this many roundings of the largest element do not count, at first; then smaller ones."""
 RESULT = "the result"
 
 
@@ -135,7 +135,8 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
         divergences = []
         rest = list(theirs)
         for our in ours:
-            same = (i for i in rest if i.code == our.code and not any(_differences(our, i, 1, oracle, factor)))
+            same = (i for i in rest if i.code == our.code)
+            same = (i for i in same if not any(_differences(our, i, 1, oracle, factor)))
             if their := next(same, None):
                 rest.remove(their)
                 divergences += list(_differences(our, their, None, oracle, factor))[:1]
@@ -166,8 +167,11 @@ def _differences(
         found = theirs.steps.get(key, (0, {}))[1]
         for name, a in variables.items():
             b = found.get(name)
-            line = a.line if b is before.get(name) else b and b.line
-            if b and not _is_close(a, b, factor * max(oracle.limit.u, FLOAT32.u * (b.value.dtype.char == "f"))):
+            if not b:
+                continue
+            line = a.line if b is before.get(name) else b.line
+            u = FLOAT32.u if b.value.dtype.char == "f" else oracle.limit.u
+            if not _is_close(a, b, factor * u):
                 yield moment, f"{ours.code[0]}:{line}", name, a, b
         before |= found
 
@@ -181,7 +185,9 @@ def _show(x: Variable, i: Any) -> str:
 def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
     """Return whether two variables are equal up to ``tolerance`` times the largest element."""
     a, b = ours.value, theirs.value
-    if ours.shape != theirs.shape or ours.is_array != theirs.is_array or (ours.is_array and a.dtype != b.dtype):
+    if (ours.shape, ours.is_array) != (theirs.shape, theirs.is_array):
+        return False
+    if ours.is_array and a.dtype != b.dtype:
         return False
     if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
         return True

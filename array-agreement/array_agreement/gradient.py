@@ -14,11 +14,11 @@ import numpy as np
 from array_api_compat import is_jax_array, is_torch_array
 
 from array_agreement.bounds import Bound, Verdict
+from array_agreement.calls import WIDER_DTYPES, Array, Call
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
 from array_agreement.targets import InputError, Target, shorten
 from array_agreement.trees import leaves, tree_map
-from array_agreement.watched import WIDER_DTYPES, Array, Call
 
 MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)

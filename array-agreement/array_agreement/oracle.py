@@ -11,27 +11,12 @@ import numpy as np
 from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_within_rounding
+from array_agreement.calls import Array, unwrap, unwrap_narrow
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
+from array_agreement.targets import InputError, Target, is_user_code, shorten
 from array_agreement.trees import leaves, tree_map
-from array_agreement.watched import Array, WatchedNamespace, unwrap, unwrap_narrow
-
-
-def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects."""
-    if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
-        yield name or "result", value
-        return
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    elif isinstance(value, tuple | list):  # torch's results are tuples with __match_args__
-        names = getattr(value, "__match_args__", ())
-        value = dict(zip(names if len(names) == len(value) else range(len(value)), value, strict=True))
-    elif not isinstance(value, dict):
-        value = getattr(value, "__dict__", {})
-    for key in (key for key in value if not str(key).startswith("_")):
-        yield from outputs(value[key], f"{name}.{key}" if name else str(key))
-
+from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
+from array_agreement.watched import WatchedNamespace
 
 CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
 """Functions and attributes that compute nothing."""
@@ -74,26 +59,23 @@ class Oracle:
         chars = {x.dtype.char for x in self.arrays}
         if unknown := chars & set("egG"):
             names = ", ".join(sorted(np.dtype(char).name for char in unknown))
-            raise InputError(f"an argument is {names}, expected float32 or float64; dtype='float32' converts it")
+            raise InputError(f"an argument is {names}, expected float32 or float64; pass dtype='float32'")
         self.limit = FLOAT32 if chars & {"f", "F"} and not chars & {"d", "D"} else FLOAT64
         self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
         self._bounds = dict[str, dict[str, Bound]]()
 
     def _numbers_to_arrays(self) -> None:
-        """Turn the numbers and lists of the arguments into arrays if f computes nothing from them as they are."""
-        plain = self.args
-        has_lists = any(isinstance(x, list) for x in (*plain[0], *plain[1].values()))
-        arrays = [[*map(number_to_array, plain[0])], {key: number_to_array(x) for key, x in plain[1].items()}]
-        for args in (plain, arrays):
-            self.args = args
-            try:
-                results, space = self.run_hooked(Rounding(), "float64")
-            except Exception:  # f's own; it takes no such arguments
-                continue
-            if space.n_calls or not (has_lists or any(is_vacuous(x, 0) for x in results.values())):
-                return
-        self.args = plain
+        """Turn numbers and lists into arrays if f computes nothing from them as they are."""
+        args, kwargs = self.args
+        try:
+            results, space = self.run_hooked(Rounding(), "float64")
+            has_lists = any(isinstance(x, list) for x in (*args, *kwargs.values()))
+            is_plain = space.n_calls or not (has_lists or any(is_vacuous(x, 0) for x in results.values()))
+        except Exception:  # f's own: it takes no numbers
+            is_plain = False
+        if not is_plain:
+            self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -127,7 +109,7 @@ class Oracle:
             inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
             found = compiler(call)(inputs) if compiler else call(inputs)
         if with_arguments and not compiler:
-            found |= {_argument_name(i): x for i, x in enumerate(inputs)}
+            found |= {argument_name(i): x for i, x in enumerate(inputs)}
         return found
 
     def run_hooked(
@@ -166,7 +148,7 @@ class Oracle:
             hook = Rounding()
             exact, space = self.run_hooked(hook, default, with_arguments=True)
             n_calls = space.n_calls
-            unchanged = {_argument_name(i) for i in range(len(self.arrays))} - self._changed(exact)
+            unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._changed(exact)
             if exact.keys() == unchanged:
                 raise InputError("f returns no array and no number, expected at least one to compare")
             again = self.try_run(Rounding(), default)
@@ -194,7 +176,7 @@ class Oracle:
 
     def _changed(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call changed; ``results`` has them after the call."""
-        before = {_argument_name(i): x for i, x in enumerate(self.arrays)}
+        before = {argument_name(i): x for i, x in enumerate(self.arrays)}
         return {
             name
             for name, x in results.items()
@@ -230,7 +212,7 @@ class Oracle:
             where = "{}:{}".format(*places[-1]) if places else "its first line"
             note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
             return [Verdict(backend.name, "call", np.inf, note)]
-        unchanged = {_argument_name(i) for i in range(len(self.arrays))} - self._changed(values)
+        unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._changed(values)
         unchanged -= set() if backend.compile else self._changed({n: b.exact for n, b in bounds.items()})
         bounds = {name: bound for name, bound in bounds.items() if name not in unchanged}
         values = {name: value for name, value in values.items() if name not in unchanged}
@@ -266,29 +248,11 @@ class Oracle:
         return verdicts
 
 
-def _argument_name(i: int) -> str:
-    return f"argument {i} after the call"
-
-
 def call_without_namespace(f: Callable[..., Any], xp: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Call ``f(*args, **kwargs)``. The keyword argument ``xp``, if there is one, becomes the namespace."""
     if "xp" in kwargs:
         kwargs["xp"] = xp
     return f(*args, **kwargs)
-
-
-def convert_floats(x: Any, dtype: str | None) -> Any:
-    """Convert an array to NumPy, and to this precision if it is inexact; return other objects unchanged."""
-    if is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic | type):
-        x = to_numpy(x)
-    chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
-    return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
-
-
-def number_to_array(x: Any) -> Any:
-    """Return a real or complex number, or a list of numbers, as an array; return other objects unchanged."""
-    is_list = isinstance(x, list) and all(isinstance(y, int | float | complex) for y in leaves(x)) and x
-    return np.asarray(x) if is_list or isinstance(x, float | complex | np.inexact) else x
 
 
 def is_vacuous(x: Any, n_calls: int) -> bool:

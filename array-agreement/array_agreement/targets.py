@@ -26,7 +26,7 @@ NAMESPACES = {
 }
 """Importable namespace of each library that has another name; any other name is imported itself."""
 OTHER_LIBRARIES = ("dpnp", "ndonnx", "sparse")
-"""Names that are right although they may not be installed; any other name is a mistake if it cannot be found."""
+"""Libraries that may not be installed; any other name is a mistake if it cannot be found."""
 
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
