@@ -69,9 +69,7 @@ class Oracle:
         """Turn numbers and lists into arrays if f computes nothing from them as they are."""
         args, kwargs = self.args
         try:
-            results, space = self.run_hooked(Rounding(), "float64")
-            has_lists = any(isinstance(x, list) for x in (*args, *kwargs.values()))
-            is_plain = space.n_calls or not (has_lists or any(is_vacuous(x, 0) for x in results.values()))
+            is_plain = bool(self.run_hooked(Rounding(), "float64")[1].n_calls)
         except Exception:  # f's own: it takes no numbers
             is_plain = False
         if not is_plain:

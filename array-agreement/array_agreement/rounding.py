@@ -149,7 +149,7 @@ def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
             unspecified = ~((x > float(info.min) - 1) & (x < float(info.max) + 1))
         elif call.name in ("floor_divide", "remainder"):
             unspecified = unwrap(call.args[1]) == 0
-        elif call.name in ("bitwise_left_shift", "bitwise_right_shift"):
+        elif call.name.endswith("_shift"):
             shift = unwrap(call.args[1])
             unspecified = (shift < 0) | (shift >= 8 * result.dtype.itemsize)
     if not np.any(unspecified):

@@ -30,6 +30,7 @@ from array_agreement.trees import leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
+CREATIONS = ("arange", "eye", "full", "linspace", "ones", "zeros")
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 _SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
@@ -54,7 +55,7 @@ class WatchedNamespace:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_places: "file:line" of each call with a result in the default dtype.
         n_runs: number of runs of a function so far.
-        n_calls: number of calls with an array among their arguments.
+        n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
     """
@@ -120,7 +121,7 @@ class WatchedNamespace:
             self.default_places.add(caller_location())
         if self.wide:
             declare(call)
-        self.n_calls += bool(call.arrays)
+        self.n_calls += bool(call.arrays) or name in CREATIONS
         result = self.hook(call)
 
         def wrap(x: Any, dtype: Any) -> Any:
