@@ -92,9 +92,9 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
 
     def watch(frame: Any, event: str, result: Any) -> Any:
         nonlocal n_lines
-        if not is_user_code(frame) or event == "call":
-            return watch if is_user_code(frame) else None
-        if event == "exception" or n_lines >= MAX_LINES or time.monotonic() > deadline:
+        if not is_user_code(frame):
+            return None
+        if event in ("call", "exception") or n_lines >= MAX_LINES or time.monotonic() > deadline:
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)

@@ -57,9 +57,6 @@ class Oracle:
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
-        if unknown := chars & set("egG"):
-            names = ", ".join(sorted(np.dtype(char).name for char in unknown))
-            raise InputError(f"an argument is {names}, expected float32 or float64; pass dtype='float32'")
         self.limit = FLOAT32 if chars & {"f", "F"} and not chars & {"d", "D"} else FLOAT64
         self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
@@ -146,7 +143,7 @@ class Oracle:
             hook = Rounding()
             exact, space = self.run_hooked(hook, default, with_arguments=True)
             n_calls = space.n_calls
-            unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._changed(exact)
+            unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._find_changes(exact)
             if exact.keys() == unchanged:
                 raise InputError("f returns no array and no number, expected at least one to compare")
             again = self.try_run(Rounding(), default)
@@ -172,7 +169,7 @@ class Oracle:
         """Return "file:line" of each call that creates an array in the default dtype."""
         return sorted(self._spaces[default].default_places)
 
-    def _changed(self, results: Mapping[str, Any]) -> set[str]:
+    def _find_changes(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call changed; ``results`` has them after the call."""
         before = {argument_name(i): x for i, x in enumerate(self.arrays)}
         return {
@@ -210,8 +207,8 @@ class Oracle:
             where = "{}:{}".format(*places[-1]) if places else "its first line"
             note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
             return [Verdict(backend.name, "call", np.inf, note)]
-        unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._changed(values)
-        unchanged -= set() if backend.compile else self._changed({n: b.exact for n, b in bounds.items()})
+        unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._find_changes(values)
+        unchanged -= set() if backend.compile else self._find_changes({n: b.exact for n, b in bounds.items()})
         bounds = {name: bound for name, bound in bounds.items() if name not in unchanged}
         values = {name: value for name, value in values.items() if name not in unchanged}
         if values.keys() != bounds.keys():

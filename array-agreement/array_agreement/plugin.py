@@ -110,12 +110,12 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 
     def wrap(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         @functools.wraps(f)
-        def compared(*args: Any, **kwargs: Any) -> Any:
+        def compare(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
             check(f, *args, kwargs=kwargs, **options)
             return f(*args, **kwargs)
 
-        return compared
+        return compare
 
     check.wrap = wrap  # type: ignore[attr-defined]
     check.rng = np.random.default_rng(seed)  # type: ignore[attr-defined]

@@ -25,8 +25,6 @@ NAMESPACES = {
     "array-api-strict": "array_api_strict",
 }
 """Importable namespace of each library that has another name; any other name is imported itself."""
-OTHER_LIBRARIES = ("dpnp", "ndonnx", "sparse")
-"""Libraries that may not be installed; any other name is a mistake if it cannot be found."""
 
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
@@ -210,7 +208,7 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
-        known = (*NAMESPACES, *OTHER_LIBRARIES)
+        known = (*NAMESPACES, "dpnp")
         if library not in known and error.name == library.partition(".")[0]:
             close = "".join(f"; did you mean {name!r}?" for name in get_close_matches(library, known, 1))
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"

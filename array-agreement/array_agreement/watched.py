@@ -152,7 +152,7 @@ class WatchedNamespace:
         Raises InputError: there are no bounds for float16 and long double.
         """
         if np.dtype(declared).char in "egG":
-            raise InputError(f"dtype is {declared}, expected float32 or float64; call astype before")
+            raise InputError(f"dtype is {declared}, expected float32 or float64, for which there are bounds")
         return widen(declared) if self.wide else declared
 
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
