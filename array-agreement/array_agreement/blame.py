@@ -5,7 +5,6 @@ not change the arguments of the next.
 """
 
 import operator
-import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -14,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from array_agreement.bounds import Verdict
+from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target, is_user_code
+from array_agreement.targets import InputError, Target, caller_location
 from array_agreement.trees import tree_map
-from array_agreement.watched import WIDER_DTYPES, Call, unwrap_narrow
 
 MAX_SEARCH_SECONDS = 30.0
+FREE_SIGNS = ("linalg.svd", "linalg.qr", "linalg.eigh", "linalg.eig")
+"""Calls with vectors of any sign, which differ from the oracle's without being wrong."""
 
 
 class Replay(Rounding):
@@ -48,7 +49,7 @@ class Replay(Rounding):
 
     def __call__(self, call: Call) -> Any:
         is_search = not self.found and time.monotonic() < self.deadline
-        if is_search and call.arrays and call.name != "from_numpy":
+        if is_search and call.arrays and call.name not in ("from_numpy", *FREE_SIGNS):
             self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
             is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays)
             self.is_extended = is_wider and call.name in EXTENDED_CALLS
@@ -102,25 +103,33 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
     return repeated.run(convert, lambda d: getattr(xp, d.name))
 
 
-def caller_location() -> str:
-    """Return "file:line" of the innermost caller outside array libraries."""
-    frame: Any = sys._getframe(1)
-    while frame.f_back and not is_user_code(frame):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+def describe_default(oracle: Oracle, backend: Target) -> str:
+    """Describe a forgotten dtype: with the backend's default dtype, the oracle has the backend's results."""
+    default = default_dtype(backend.xp)
+    if default == oracle.default_for(backend):
+        return ""
+    if not all(verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)):
+        return ""
+    rounds = "float32 roundings in a float64 result: " if default == "float32" else ""
+    places = ", ".join(oracle.default_places(default))
+    return f"{rounds}without dtype=, new arrays are {default} on {backend.name}; pass one at {places}"
 
 
 def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative: bool = False) -> None:
     """Write the first wrong call into the note of the first wrong verdict, and mark undecided ones.
 
-    A backend is called wrong if its own float64 answer agrees with the oracle, or if the first wrong call is
-    one that the oracle computes in a wider dtype. Otherwise there are two answers.
+    A backend is called wrong if a dtype was forgotten, if its own float64 answer agrees with the oracle of
+    float32, or if the first wrong call is one that the oracle computes in a wider dtype. Otherwise there are
+    two answers.
     """
     wrong = [verdict for verdict in verdicts if not verdict.ratio <= 1]
     if not wrong or wrong[0].output == "call":  # an exception says where it was raised
         return
+    if not derivative and (reason := describe_default(oracle, backend)):
+        wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, reason]))
+        return
     replay = Replay(backend, oracle.runs, derivative)
-    oracle.run_hooked(replay, default_dtype(backend.xp))
+    oracle.run_hooked(replay, oracle.default_for(backend))
     kind = "derivative" if derivative else "call"
     notes = [f"first wrong {kind}: {replay.found}"] if replay.found else []
     if not replay.found:
@@ -130,7 +139,8 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)
-        if verdict.element and answer and answer.element and not (replay.found and replay.is_extended):
+        is_decided = replay.found and replay.is_extended
+        if answer and verdict.element and not is_decided and (answer.element or oracle.limit is FLOAT64):
             verdict.two_answers = True
             both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
             verdict.note = f"another answer than the oracle{both}; no rule decides who is right"

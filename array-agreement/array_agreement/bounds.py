@@ -10,6 +10,11 @@ from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
 """Probability that an output is reported as wrong although its rounding errors follow the model."""
+MAX_LOSS = 10**-0.5
+"""Largest bound that judges an element, relative to the largest element: half a digit is kept.
+
+If all elements are zero up to rounding, it is the root of u, relative to the largest argument.
+"""
 
 
 def t_quantile(n: int, probability: float) -> float:
@@ -103,7 +108,8 @@ class Bound:
     elements have the bound 0: integers, booleans, NaN and infinities must be equal.
 
     If rounding decides an element, its bound is NaN and it is not judged. Then a run differs from the oracle
-    in shape, in an integer or boolean, or in whether the element is finite.
+    in shape, in an integer or boolean, or in whether the element is finite; or the bound exceeds MAX_LOSS
+    times the largest element, so that it contains any answer.
 
     Args:
         name: name of the output
@@ -112,6 +118,8 @@ class Bound:
         dtype: expected dtype; None for a Python number
         limit: limits of the dtype that a Python number was computed in
         vacuous: no call of the namespace produced the output
+        note: why no element can be judged, or ""
+        unit: size of the largest argument
     """
 
     def __init__(
@@ -122,6 +130,8 @@ class Bound:
         dtype: Any,
         limit: Limits = FLOAT32,
         vacuous: bool = False,
+        note: str = "",
+        unit: float = 1.0,
     ):
         self.name = name
         self.exact = np.asarray(exact)
@@ -129,7 +139,10 @@ class Bound:
         self.limit = limit if dtype is None else limits(dtype)
         self.vacuous = vacuous
         self.is_wider = True
-        if any(np.shape(run) != self.exact.shape for run in runs):
+        self.note = note
+        self.kept = available = -np.log10(self.limit.u)
+        """Number of digits that the median element keeps."""
+        if note or any(np.shape(run) != self.exact.shape for run in runs):
             self.bound = np.full(self.exact.shape, np.nan)
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
@@ -138,14 +151,19 @@ class Bound:
             same = [equal_or_nan(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
-            bound = np.maximum(t * spread, self.limit.u * np.abs(self.exact)) + self.limit.min_normal
+            size = np.where(finite, np.abs(self.exact), 0.0)
+            bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
             bound = np.where(finite, bound, 0.0)
-            self.bound = np.where(np.all(np.where(finite, np.isfinite(runs), same), axis=0), bound, np.nan)
-
-    def has_oracle(self, x: Any) -> bool:
-        """Return whether ``x`` is the oracle's result, an array of the same dtype."""
-        same = self.dtype is not None and self.dtype == getattr(x, "dtype", None)
-        return same and is_within_rounding(getattr(x, "value", x), self.exact, 0.0)
+            judged = np.all(np.where(finite, np.isfinite(runs), same), axis=0)
+            if np.any(loss := (bound / size)[judged & (size > 0)]):
+                self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
+            largest = MAX_LOSS * np.max(size, initial=0.0)
+            if largest <= self.limit.u * unit:
+                largest = np.sqrt(self.limit.u) * unit
+            lost = judged & finite & (t * spread > largest)
+            if np.any(lost):
+                self.note = "rounding decides all digits: the bound is as large as the result"
+            self.bound = np.where(judged & ~lost, bound, np.nan)
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
@@ -158,15 +176,6 @@ class Bound:
         large = size >= np.median(size) if size.size else size > 0
         rtol = _round_up(np.max(bound[large & (size > 0)] / size[large & (size > 0)], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
-
-    def digits(self) -> tuple[float, float]:
-        """Return the number of digits that the median element keeps, and that of the dtype."""
-        available = -np.log10(self.limit.u)
-        with np.errstate(all="ignore"):
-            loss = (self.bound / np.abs(self.exact))[np.isfinite(self.bound) & (self.exact != 0)]
-        if self.exact.dtype.kind not in "fc" or not loss.size:
-            return available, available
-        return float(np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)), float(available)
 
     def show(self, x: Any) -> str:
         """Return an element as text, with all digits of the dtype."""
@@ -193,8 +202,9 @@ class Bound:
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.isnan(self.bound).sum())
-        verdict = Verdict(backend, self.name, float(np.max(ratio, initial=0)), "", unjudged, self.exact.size)
-        verdict.digits = self.digits()
+        worst = float(np.max(ratio, initial=0))
+        verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
+        verdict.digits = float(self.kept), float(-np.log10(self.limit.u))
         verdict.is_wider = self.is_wider
         verdict.dtype = expected if self.dtype else "float32" if self.limit is FLOAT32 else "float64"
         verdict.rtol, verdict.atol = self.tolerances()

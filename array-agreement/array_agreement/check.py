@@ -8,7 +8,14 @@ from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
-from array_agreement.targets import TargetUnavailable, expand_targets, find_reason, find_target, target_name
+from array_agreement.targets import (
+    InputError,
+    TargetUnavailable,
+    expand_targets,
+    find_reason,
+    find_target,
+    target_name,
+)
 
 Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -18,6 +25,10 @@ MAX_UNJUDGED = 0.1
 
 class Disagreement(AssertionError):
     """Raised if a backend breaks its bound. ``args[0]`` is the Agreement with all verdicts."""
+
+
+class NothingCompared(InputError):
+    """Raised if no backend could be compared. ``args[0]`` is the Agreement with the reasons."""
 
 
 @dataclass
@@ -48,7 +59,8 @@ class Agreement:
         pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} cover the bound"
                   for (o, d), (r, a) in self.tolerances().items())  # fmt: skip
         skipped = (f"{name} skipped: {why}" for name, why in self.skipped.items())
-        return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped])
+        nothing = [] if self.verdicts else ["nothing was compared, expected a backend that can run here"]
+        return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped, *nothing])
 
 
 def check_agreement(
@@ -60,7 +72,7 @@ def check_agreement(
     gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     dtype: str | None = None,
-    max_unjudged: float = MAX_UNJUDGED,
+    max_unjudged: float | Mapping[str, float] = MAX_UNJUDGED,
     allow_vacuous: bool = False,
     skip: Mapping[str, str] | None = None,
     xfail: Mapping[str, str] | None = None,
@@ -73,6 +85,7 @@ def check_agreement(
         f: ``f(xp, *arrays, **kwargs)`` or ``f(*arrays, **kwargs)``. It returns arrays or numbers, also in
             tuples, dicts or result objects.
         arrays: arguments of f. Each backend gets arrays of any library as its own, also in lists and dicts.
+            If there are none, numbers and lists become arrays.
         backends: names ("numpy", "torch:cuda", "jax:jit", "strict:all", any importable array namespace),
             namespaces, tuples (name or namespace, device), or Targets.
         runs: number of perturbed runs that the bounds are derived from.
@@ -80,14 +93,17 @@ def check_agreement(
         gradient: on torch and JAX, also compare the gradient of f's outputs, in float32.
         kwargs: keyword arguments of f, converted like ``arrays``.
         dtype: "float32" or "float64" converts all floating-point arrays first; None keeps their dtypes.
-        max_unjudged: largest share of an output's elements that rounding may decide, and that are not judged.
+        max_unjudged: largest share of an output's elements that rounding may decide, and that are not judged;
+            or a dict from names of outputs to their shares.
         allow_vacuous: accept outputs that no call of the backend's namespace produced.
         skip: "library" or "library:device" -> reason not to compare it.
         xfail: likewise, of targets that may disagree; the verdicts show the reason.
 
     Raises:
         Disagreement: an output breaks its bound, is vacuous, or has too few elements that were judged.
-        InputError: f returns no array and no number, or ``gradient`` is True and f has no gradient.
+        NothingCompared: all backends were skipped.
+        InputError: a backend has an unknown name, an argument is float16 or long double, f returns no array
+            and no number, ``max_unjudged`` names no output, or f has no gradient although it was asked for.
 
     >>> import numpy as np
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
@@ -99,10 +115,16 @@ def check_agreement(
     gradients = Gradient(oracle) if gradient else None
     for target in expand_targets(backends):
         _judge_target(agreement, target, oracle, gradients, skip or {})
-    if agreement.verdicts and not any(v.backend == "numpy" for v in agreement.verdicts):
+    if not agreement.verdicts:
+        raise NothingCompared(agreement)
+    if not any(v.backend == "numpy" for v in agreement.verdicts):
         agreement.verdicts += _check_numpy(oracle)
+    outputs = {verdict.output for verdict in agreement.verdicts}
+    shares = max_unjudged if isinstance(max_unjudged, Mapping) else dict.fromkeys(outputs, max_unjudged)
+    if unknown := shares.keys() - outputs - {"gradient"}:
+        raise InputError(f"max_unjudged names {sorted(unknown)}, expected outputs among {sorted(outputs)}")
     for verdict in agreement.verdicts:
-        verdict.max_unjudged = max_unjudged
+        verdict.max_unjudged = shares.get(verdict.output, MAX_UNJUDGED)
         verdict.vacuous = verdict.vacuous and not allow_vacuous
         verdict.xfail = find_reason(xfail or {}, verdict.backend) or ""
     if not all(verdict.kind in ("agrees", "xfail") for verdict in agreement.verdicts):

@@ -1,37 +1,75 @@
-"""Find where two runs of a function diverge: the first variable that differs, or a line of only one run."""
+"""Find where two runs of a function diverge: the statement that set the first variable that differs."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj
 
 from array_agreement.bounds import equal_or_nan
-from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.calls import unwrap_narrow
+from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
-from array_agreement.targets import Target, is_user_code, shorten
-from array_agreement.trees import leaves
-from array_agreement.watched import unwrap_narrow
+from array_agreement.targets import Target, is_user_code, is_user_module, shorten
 
+MAX_SECONDS = 10.0
 MAX_LINES = 20_000
 MAX_ELEMENTS = 1000
-ROUNDING_FACTOR = 1e4
-"""Differences up to this many roundings of the largest element do not count."""
+MAX_PARTS = 9
+"""Number of elements of a list, or of attributes of an object, that are compared."""
+ROUNDING_FACTORS = (1e4, 300.0, 10.0)
+"""Differences up to this many roundings of the largest element do not count, at first; then smaller ones."""
+RESULT = "the result"
+
+
+@dataclass
+class Variable:
+    """The elements of a variable at one time, and the line of the statement that set it."""
+
+    value: Any
+    shape: tuple[int, ...]
+    is_array: bool
+    line: int
 
 
 @dataclass
 class Invocation:
     """One execution of a function, by its file and first line.
 
-    ``lines`` maps (line, how often it ran before) to (time, variables before the line).
+    ``steps`` maps (line, how often it ran before) to (time, variables before the line). The line of the last
+    step is 0: it has the result as well.
     """
 
     code: tuple[str, int]
-    lines: dict[tuple[int, int], tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    line: int
+    steps: dict[tuple[int, int], tuple[int, dict[str, Variable]]] = field(default_factory=dict)
     count: Counter[int] = field(default_factory=Counter)
+    variables: dict[str, Variable] = field(default_factory=dict)
+
+
+def parts(x: Any, name: str, depth: int = 3) -> Iterator[tuple[str, Any]]:
+    """Yield (name, array or number) for a variable, its elements and its attributes.
+
+    A Python bool says which code to run; what that code computes counts.
+    """
+    if type(x) is bool:
+        return
+    if isinstance(x, int | float | complex) or (is_array_api_obj(x) and not isinstance(x, type)):
+        yield name, x
+    elif depth:
+        items: Any = enumerate(x) if isinstance(x, tuple | list) else ()
+        if isinstance(x, dict):
+            items = x.items()
+        elif is_user_module(type(x).__module__):
+            attributes = getattr(x, "__dict__", {}).items()
+            items = (pair for pair in attributes if pair[0][0] != "_" or is_array_api_obj(pair[1]))
+        for key, value in islice(items, MAX_PARTS):
+            yield from parts(value, f"{name}.{key}", depth - 1)
 
 
 def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocation]:
@@ -43,23 +81,33 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
     """
     invocations = dict[Any, Invocation]()
     n_lines = 0
+    deadline = time.monotonic() + MAX_SECONDS
 
-    def snapshot(x: Any) -> list[Any]:
-        found = [x for x in leaves(x)[:9] if isinstance(x, int | float) or is_array_api_obj(x)]
-        arrays = [np.array(convert(x)) for x in found if not isinstance(x, type)]
-        return [x.ravel()[:: max(1, x.size // MAX_ELEMENTS)] for x in arrays]
+    def variable(x: Any, line: int, before: Variable | None) -> Variable:
+        with np.errstate(all="ignore"):
+            value = np.array(convert(x))
+        elements = value.ravel()[:: max(1, value.size // MAX_ELEMENTS)]
+        found = Variable(elements, value.shape, is_array_api_obj(x), line)
+        return before if before and _is_close(before, found, 0.0) else found
 
-    def watch(frame: Any, event: str, _: Any) -> Any:
+    def watch(frame: Any, event: str, result: Any) -> Any:
         nonlocal n_lines
         if not is_user_code(frame):
             return None
-        if event == "line" and n_lines < MAX_LINES:
-            n_lines += 1
-            code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-            invocation = invocations.setdefault(frame, Invocation(code))
-            variables = {name: snapshot(value) for name, value in frame.f_locals.items()}
-            invocation.lines[frame.f_lineno, invocation.count[frame.f_lineno]] = (n_lines, variables)
-            invocation.count[frame.f_lineno] += 1
+        if event in ("call", "exception") or n_lines >= MAX_LINES or time.monotonic() > deadline:
+            return watch
+        n_lines += 1
+        code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
+        invocation = invocations.setdefault(frame, Invocation(code, frame.f_code.co_firstlineno))
+        returned = {RESULT: result} if event == "return" else {}
+        if returned:
+            invocation.line = frame.f_lineno
+        found = (pair for name, x in {**frame.f_locals, **returned}.items() for pair in parts(x, name))
+        before = invocation.variables
+        invocation.variables = {name: variable(x, invocation.line, before.get(name)) for name, x in found}
+        invocation.line = 0 if returned else frame.f_lineno
+        invocation.steps[invocation.line, invocation.count[invocation.line]] = n_lines, invocation.variables
+        invocation.count[invocation.line] += 1
         return watch
 
     previous = sys.gettrace()
@@ -78,49 +126,72 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
 
     Invocations of a function are compared if they begin with the same arguments.
     """
-    ours = trace(lambda: oracle.run_hooked(Rounding(), default_dtype(backend.xp)), unwrap_narrow)
+    ours = trace(lambda: oracle.run_hooked(Rounding(), oracle.default_for(backend)), unwrap_narrow)
     theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), backend.to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
-    divergences = []
-    for our in ours:
-        same = (i for i in theirs if i.code == our.code and not any(_differences(our, i, 1, oracle.limit.u)))
-        if their := next(same, None):
-            theirs.remove(their)
-            divergences += list(_differences(our, their, None, oracle.limit.u))[:1]
-    if divergences:
-        _, line, name, a, b = min(divergences, key=lambda found: found[0])
-        i = int(np.argmax(np.abs(a - b))) if a.shape == b.shape and a.size else ...
-        pair = f"{backend.name} has {_show(b, i)}, the oracle {_show(a, i)}"
-        return f"they diverge before {line}: in {name!r}, {pair}"
+    only = f"only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
+    for factor in ROUNDING_FACTORS:
+        divergences = []
+        rest = list(theirs)
+        for our in ours:
+            same = (i for i in rest if i.code == our.code)
+            same = (i for i in same if not any(_differences(our, i, 1, oracle, factor)))
+            if their := next(same, None):
+                rest.remove(their)
+                divergences += list(_differences(our, their, None, oracle, factor))[:1]
+        if divergences:
+            _, place, name, our, their = min(divergences, key=lambda found: found[0])
+            a, b = our.value, their.value
+            i: Any = ...
+            if our.shape == their.shape and a.size and a.dtype.kind in "iufc":
+                with np.errstate(all="ignore"):
+                    i = int(np.argmax(np.abs(a - b)))
+            pair = f"{backend.name} has {_show(their, i)}, the oracle {_show(our, i)}"
+            more = f"; there is code that {only}" if only else ""
+            return f"they diverge at {place}, which sets {name!r}: {pair}{more}"
     if alone:
-        return f"the mistake is in code that only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}"
+        return f"the mistake is in code that {only}"
     return "both run the same lines, with the same variables up to rounding"
 
 
-def _differences(ours: Invocation, theirs: Invocation, n: int | None, u: float) -> Iterator[Any]:
-    """Yield (time, place, variable, our value, theirs) for differences before the first n lines."""
-    for key, (time, variables) in list(ours.lines.items())[:n]:
-        found = theirs.lines.get(key, (0, {}))[1]
-        for name in variables:
-            for a, b in zip(variables[name], found.get(name, ()), strict=False):
-                if not _is_close(a, b, u):
-                    yield time, f"{ours.code[0]}:{key[0]}", name, a, b
+def _differences(
+    ours: Invocation, theirs: Invocation, n: int | None, oracle: Oracle, factor: float
+) -> Iterator[Any]:
+    """Yield (time, place, name, our variable, theirs) for differences before the first n lines.
+
+    The place is the statement that set their variable, or ours if only we set it.
+    """
+    before = dict[str, Variable]()
+    for key, (moment, variables) in list(ours.steps.items())[:n]:
+        found = theirs.steps.get(key, (0, {}))[1]
+        for name, a in variables.items():
+            b = found.get(name)
+            if not b:
+                continue
+            line = a.line if b is before.get(name) else b.line
+            u = FLOAT32.u if b.value.dtype.char == "f" else oracle.limit.u
+            if not _is_close(a, b, factor * u):
+                yield moment, f"{ours.code[0]}:{line}", name, a, b
+        before |= found
 
 
-def _show(x: Any, i: Any) -> str:
-    return f"{shorten(x[i], 60)} ({x.dtype})"
+def _show(x: Variable, i: Any) -> str:
+    kind = x.value.dtype if x.is_array else f"a Python {x.value.dtype.type(0).item().__class__.__name__}"
+    shape = f" of shape {x.shape}" if i is ... and x.shape else ""
+    return f"{shorten(x.value[i], 60)} ({kind}{shape})"
 
 
-def _is_close(a: Any, b: Any, u: float) -> bool:
-    """Return whether two arrays are equal up to rounding."""
-    if a.shape != b.shape:
+def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
+    """Return whether two variables are equal up to ``tolerance`` times the largest element."""
+    a, b = ours.value, theirs.value
+    if (ours.shape, ours.is_array) != (theirs.shape, theirs.is_array):
         return False
-    if a.dtype.kind not in "iufc" or b.dtype.kind not in "iufc":
+    if ours.is_array and a.dtype != b.dtype:
+        return False
+    if a.dtype.kind not in "biufc" or b.dtype.kind not in "biufc":
         return True
-    if a.size > 1 and a.dtype.kind == b.dtype.kind and a.dtype != b.dtype:
-        return False
     with np.errstate(all="ignore"):
+        a, b = a.astype(np.result_type(a, np.float64)), b.astype(np.result_type(b, np.float64))
         scale = np.max(np.abs(a), initial=0, where=np.isfinite(a))
-        near = np.abs(a - b) <= ROUNDING_FACTOR * max(u, FLOAT32.u if b.dtype.char == "f" else 0) * scale
-    return bool(np.all(near | equal_or_nan(a, b)))
+        return bool(np.all((np.abs(a - b) <= tolerance * scale) | equal_or_nan(a, b)))

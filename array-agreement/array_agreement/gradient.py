@@ -7,18 +7,18 @@ x is 0).
 
 import importlib
 from dataclasses import replace
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_jax_array, is_torch_array
 
 from array_agreement.bounds import Bound, Verdict
-from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.calls import WIDER_DTYPES, Array, Call
+from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
 from array_agreement.targets import InputError, Target, shorten
 from array_agreement.trees import leaves, tree_map
-from array_agreement.watched import WIDER_DTYPES, Array, Call
 
 MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)
@@ -102,14 +102,13 @@ class Gradient:
         self.point = x = np.concatenate([x.ravel() for x in self.floats], dtype=np.float64)
         moves = np.where(np.isfinite(x), np.where(x == 0, 1.0, x), 0.0)
         self.moves = moves * self.rng.choice([-1, 1], x.size)
-        self.weights, self.bound = dict[str, Any](), cache(self._bound)
+        self.weights = dict[str, Any]()
 
-    def _weighted_outputs(self, hook: Rounding, default: str, move: Any = 0.0) -> Any:
+    def _weighted_outputs(self, hook: Rounding, move: Any = 0.0) -> Any:
         """Run f at the point plus ``move`` and return all weighted output elements in one vector.
 
         Args:
             hook: computes each call.
-            default: name of the default dtype.
             move: step of all floating-point arguments, flattened and joined.
 
         Raises:
@@ -117,7 +116,7 @@ class Gradient:
         """
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
-        outputs, _ = self.oracle.run_hooked(hook, default, arrays)
+        outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
         floats = {
             name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype.kind == "f"
         }
@@ -129,16 +128,17 @@ class Gradient:
             [np.ravel(weight * floats[name].value) for name, weight in self.weights.items()]
         )
 
-    def _bound(self, default: str) -> Bound:
-        """Compute the bound in each direction for this default dtype; NaN where f jumps or has a kink."""
+    @cached_property
+    def bound(self) -> Bound:
+        """The bound in each direction; NaN where f jumps or has a kink."""
         hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
-        base = self._weighted_outputs(Rounding(), default)
-        bases = [self._weighted_outputs(h.begin(), default) for h in hooks]
+        base = self._weighted_outputs(Rounding())
+        bases = [self._weighted_outputs(h.begin()) for h in hooks]
         rows = []
         for direction in range(self.groups.max() + 1):
             move = np.where(self.groups == direction, self.moves, 0.0)
-            forward = [self._weighted_outputs(Rounding(), default, move * step) - base for step in STEPS]
-            backward = [base - self._weighted_outputs(Rounding(), default, -move * step) for step in STEPS]
+            forward = [self._weighted_outputs(Rounding(), move * step) - base for step in STEPS]
+            backward = [base - self._weighted_outputs(Rounding(), -move * step) for step in STEPS]
             right = np.sum(forward, axis=1) / STEPS
             left = np.sum(backward, axis=1) / STEPS
             slopes = (right + left) / 2
@@ -146,7 +146,7 @@ class Gradient:
             change = np.abs(np.diff(slopes))  # between steps that differ by a factor of 8
             best = np.argmin(np.where(np.isnan(change), np.inf, change))
             kink = jumps[PERTURBED_STEP] if jumps[PERTURBED_STEP] > jumps[PERTURBED_STEP - 1] / 2 else 0.0
-            moved = [self._weighted_outputs(h.begin(), default, move * STEPS[PERTURBED_STEP]) for h in hooks]
+            moved = [self._weighted_outputs(h.begin(), move * STEPS[PERTURBED_STEP]) for h in hooks]
             spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[PERTURBED_STEP] - right[PERTURBED_STEP]
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)
@@ -170,7 +170,7 @@ class Gradient:
             return tuple(outputs[name] for name in self.weights)
 
         with np.errstate(all="ignore"):
-            bound = self.bound(default_dtype(xp))
+            bound = self.bound
             try:
                 results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
                 weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from array_agreement.bounds import is_within_rounding
+from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS, words
 from array_agreement.targets import Target
-from array_agreement.watched import Call, WatchedNamespace, unwrap
+from array_agreement.watched import WatchedNamespace
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
 REDUCTIONS = words("sum mean prod matmul max min all any")
@@ -142,7 +143,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
             mutated = oracle.try_run(PlantedMistake(*mutant))
         same = mutated.keys() == right.keys() and all(
             is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)
-            for name, bound in oracle.bounds("float64").items()
+            for name, bound in oracle.bounds(oracle.default or "float64").items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"
 

@@ -3,6 +3,7 @@
 It imports no array library but NumPy.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, check_agreement
+from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
-from array_agreement.picture import draw
 from array_agreement.report import to_json, to_markdown
 
 RESULTS = pytest.StashKey[Any]()
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--agree-report",
         metavar="FILE",
-        help="write all verdicts as JSON, a text for a pull request (.md), and a plot (.png)",
+        help="write all verdicts as JSON, and a text for a pull request (.md)",
     )
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
     for name, effect in (("agree_skip", "are not compared"), ("agree_xfail", "may disagree")):
@@ -72,7 +72,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     """``agree(f, *arrays, **options)`` fails if backends disagree, with check_agreement's options.
 
-    ``agree.rng`` generates inputs.
+    ``agree.rng`` generates inputs. ``agree.wrap(f, **options)`` returns a function that compares f on its
+    arguments and then returns f's result, for the functions that existing tests call.
     """
     config = request.config
     seed = getattr(request, "param", 0)
@@ -94,6 +95,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
         except Disagreement as error:
             results.append((request.node.nodeid, error.args[0]))
             raise
+        except NothingCompared as error:
+            agreement = error.args[0]
         results.append((request.node.nodeid, agreement))
         if config.getoption("--agree-mutants"):
             settings = {name: options[name] for name in ("kwargs", "dtype") if name in options}
@@ -105,6 +108,16 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
             pytest.xfail("; ".join(f"{name}: {why}" for name, why in agreement.xfails.items()))
         return agreement
 
+    def wrap(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        @functools.wraps(f)
+        def compare(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            check(f, *args, kwargs=kwargs, **options)
+            return f(*args, **kwargs)
+
+        return compare
+
+    check.wrap = wrap  # type: ignore[attr-defined]
     check.rng = np.random.default_rng(seed)  # type: ignore[attr-defined]
     return check
 
@@ -126,9 +139,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for path in filter(None, (file, config.getoption("--agree-json"))):
         Path(path).write_text(to_json(results, mutant_outcomes), encoding="utf-8")
     if file:
-        stem = file.removesuffix(".json")
-        Path(stem + ".md").write_text(to_markdown(results), encoding="utf-8")
-        try:
-            draw(results, stem + ".png")
-        except ImportError as error:
-            write_line(f"agree: no picture of the report: {error}; pip install matplotlib")
+        Path(file).with_suffix(".md").write_text(to_markdown(results), encoding="utf-8")

@@ -13,16 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.calls import VALUE_DTYPES, WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
 from array_agreement.trees import leaves
-from array_agreement.watched import (
-    VALUE_DTYPES,
-    WIDER_DTYPES,
-    Array,
-    Call,
-    complex_if,
-    unwrap,
-    unwrap_narrow,
-)
 
 U = 2.0**-24
 """Unit roundoff of float32."""
@@ -50,7 +42,9 @@ def limits(dtype: Any) -> Limits:
 
 words = str.split
 ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
-"""Calls with a correctly rounded result."""
+"""Calls with a correctly rounded result, if it is real."""
+GRIDS = ("linspace", "arange")
+"""Calls that compute start + i step, or from both ends."""
 ELEMENTARY_FUNCTIONS = set(
     words("""
 exp expm1 log log1p log2 log10 pow hypot
@@ -66,13 +60,13 @@ positive negative abs sign signbit floor ceil trunc round floor_divide max maxim
 copysign nextafter real imag conj where take take_along_axis concat stack reshape expand_dims squeeze triu
 tril broadcast_to broadcast_arrays permute_dims matrix_transpose moveaxis flip roll repeat tile sort
 unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones_like full full_like empty
-empty_like eye arange meshgrid unstack linalg.diagonal linalg.matrix_transpose fft.fftshift fft.ifftshift
+empty_like eye meshgrid unstack linalg.diagonal linalg.matrix_transpose fft.fftshift fft.ifftshift
 """)
 )
 LINALG = ("linalg.", "roots")
 """First letters of calls with backward stable algorithms."""
 EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | EXACT_CALLS
-"""Calls that NumPy computes in long double."""
+"""Calls that NumPy computes in a wider dtype; their errors there were compared with mpmath's results."""
 
 
 def draw_signed(rng: np.random.Generator, shape: Any) -> Any:
@@ -122,6 +116,47 @@ def is_integral(x: Any) -> bool:
     return x.dtype.kind != "O" and bool(np.all(x == np.rint(x)))
 
 
+def _round_constant(x: Any, rng: np.random.Generator | None) -> Any:
+    """Round a Python number to float32; perturb it if inexact, as libraries differ in when they round."""
+    if type(x) is not float:
+        return x
+    narrow = float(np.float32(x))
+    return narrow if rng is None or narrow == x else narrow + U * abs(x) * rng.uniform(-1, 1)
+
+
+def grid_error(call: Call, r: Any, dtype: Any) -> Any:
+    """Return e / u of linspace or arange. Libraries round the step, which NumPy derives from two elements."""
+    size = float(np.max(magnitude(r), initial=0.0))
+    if call.name == "linspace":
+        return 3 * (size + float(magnitude(r[..., 0] if r.size else r).max(initial=0.0)))
+    is_exact = np.all(r == r.astype(dtype).astype(r.dtype)) and (r.dtype != dtype or is_integral(r))
+    return 0.0 if is_exact else size * (r.size if len(call.args) > 1 and call.args[0] else 3)
+
+
+def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
+    """Return the result with random numbers where the standard leaves it to the library.
+
+    That is a cast of a number that an integer dtype lacks, an integer division by 0, a shift by more bits
+    than there are, the content of ``empty``, and the order of unique integers, which NumPy does not sort.
+    """
+    unspecified: Any = call.name in ("empty", "empty_like")
+    if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "iu":
+        if call.name == "unique_values":
+            return rng.permutation(result)
+        if call.name == "astype":
+            x = np.real(call.arrays[0].value).astype(np.longdouble)
+            info = np.iinfo(result.dtype)
+            unspecified = ~((x > float(info.min) - 1) & (x < float(info.max) + 1))
+        elif call.name in ("floor_divide", "remainder"):
+            unspecified = unwrap(call.args[1]) == 0
+        elif call.name.endswith("_shift"):
+            shift = unwrap(call.args[1])
+            unspecified = (shift < 0) | (shift >= 8 * result.dtype.itemsize)
+    if not np.any(unspecified):
+        return result
+    return np.where(unspecified, rng.integers(0, 100, np.shape(result)), result).astype(result.dtype)
+
+
 def n_terms(call: Call, r: Any) -> int:
     """Return the number of terms in each element of a sum or dot product with result ``r``."""
     x = call.arrays[0]
@@ -155,10 +190,15 @@ class Rounding:
         rounds = call.name in ("abs", "sign") and call.arrays[0].dtype.kind == "c"
         exact = call.name in EXACT_CALLS and not rounds
         dtypes = leaves(call.dtypes)
-        if exact or not any(d in WIDER_DTYPES for d in dtypes) or self._maps_integers(call):
-            return call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
-        if any(limits(d) is FLOAT32 for d in dtypes):
-            call.args = tuple(self._perturb_constant(x) if type(x) is float else x for x in call.args)
+        floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
+        exact = exact or not any(d in WIDER_DTYPES for d in dtypes)
+        if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
+            rng = None if exact else self.rng
+            call.args = tuple(_round_constant(x, rng) for x in call.args)
+            call.kwargs = {key: _round_constant(x, rng) for key, x in call.kwargs.items()}
+        if exact or self._maps_integers(call):
+            result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
+            return result if self.rng is None else draw_unspecified(call, result, self.rng)
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
         transformed = bool(call.arrays) and call.name.startswith("fft.")
         on_result = self.rng is None or transformed or call.name in self.perturbed_results
@@ -192,25 +232,26 @@ class Rounding:
             return perturb(r, 0.0, limit, None)
         if call.name in VALUE_DTYPES:  # roots come in exact conjugate pairs; their arguments were perturbed
             size = 0.0
+        if call.name in GRIDS:
+            size = grid_error(call, r, dtype)
         if size is None:
-            factor = 1.0 if call.name in ROUNDED_ONCE else 3.0 if call.name in ELEMENTARY_FUNCTIONS else 4.0
+            factor = 3.0 if call.name in ELEMENTARY_FUNCTIONS | ROUNDED_ONCE else 4.0
+            is_sum = call.name in ("add", "subtract", "astype")
+            if call.name in ROUNDED_ONCE and (is_sum or r.dtype.kind != "c"):
+                factor = 1.0
             size = factor * magnitude(r)
-            if r.dtype != dtype:  # computed in a wider dtype, which shows exact results
+            is_power = call.name == "pow" and type(call.args[-1]) is int  # a product
+            if r.dtype != dtype and factor == 1.0:  # the wider dtype shows exact results
                 size = np.where(r == r.astype(dtype).astype(r.dtype), 0.0, size)
-            elif factor == 1.0 and all(is_integral(x.value) for x in call.arrays):
+            elif (factor == 1.0 or is_power) and all(is_integral(x.value) for x in call.arrays):
                 size = np.where((r == np.rint(r)) & (size < 1 / limit.u), 0.0, size)
-            elif factor == 4.0:  # the oracle rounds too, and special functions often err by ten roundings
-                size = 4 * size
+            elif factor == 4.0 and r.dtype == dtype:
+                size = 4 * size  # the oracle rounds too, and special functions often err by ten roundings
         return perturb(r, limit.u * self.first_value(size), limit, self.rng)
 
     def first_value(self, value: Any) -> Any:
         """Return ``value``. ``Backward`` overrides this method to reuse the values of its first run."""
         return value
-
-    def _perturb_constant(self, x: float) -> float:
-        """Round a Python number to float32; perturb it if inexact, as libraries differ in when they round."""
-        narrow = float(np.float32(x))
-        return narrow if self.rng is None or narrow == x else narrow + U * abs(x) * self.rng.uniform(-1, 1)
 
     def _perturb_argument(self, name: str, a: Any) -> Any:
         """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""

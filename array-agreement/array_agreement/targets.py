@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ NAMESPACES = {
     "torch": "array_api_compat.torch",
     "cupy": "array_api_compat.cupy",
     "jax": "jax.numpy",
+    "dask": "array_api_compat.dask.array",
+    "dask.array": "array_api_compat.dask.array",
     "strict": "array_api_strict",
     "array-api-strict": "array_api_strict",
 }
 """Importable namespace of each library that has another name; any other name is imported itself."""
 
 
-LIBRARIES = {"numpy", "torch", "jax", "cupy", "array_api_compat", "array_api_strict", __package__}
+LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
 
 
 class InputError(ValueError):
@@ -43,8 +46,25 @@ def shorten(value: object, limit: int = 160) -> str:
 
 def is_user_code(frame: Any) -> bool:
     """Return whether a frame is outside the standard library and array libraries, also vendored ones."""
-    packages = str(frame.f_globals.get("__name__", "")).split(".")
+    return is_user_module(str(frame.f_globals.get("__name__", "")))
+
+
+def is_user_module(name: str) -> bool:
+    """Return whether a module is outside the standard library and array libraries.
+
+    >>> is_user_module("sklearn.base"), is_user_module("torch.nn")
+    (True, False)
+    """
+    packages = name.split(".")
     return packages[0] not in sys.stdlib_module_names and LIBRARIES.isdisjoint(packages)
+
+
+def caller_location() -> str:
+    """Return "file:line" of the innermost caller outside array libraries."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back and not is_user_code(frame):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +153,14 @@ def _device_name(device: Any) -> str:
 
 
 def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
-    """Yield the targets; "library:all" becomes one for each device that the library lists."""
+    """Yield the targets; "library:all" becomes one for each device that the library lists.
+
+    Raises InputError: it is not a list of targets, or an empty one.
+    """
+    if isinstance(targets, str | Target) or not isinstance(targets, Iterable):
+        raise InputError(f"backends is {targets!r}, expected a list: backends=[{targets!r}]")
+    if not (targets := list(targets)):
+        raise InputError("backends is empty, expected at least one, such as backends=['numpy', 'torch']")
     for target in targets:
         library, _, device = target_name(target).partition(":")
         devices = [None]
@@ -149,7 +176,9 @@ def find_target(target: Any) -> Target:
 
     A Target is returned unchanged. "jax:jit" compiles the function with ``jax.jit``.
 
-    Raises TargetUnavailable: there is no such library or device here.
+    Raises:
+        TargetUnavailable: the library is not installed, or has no such device here.
+        InputError: no library has this name.
 
     >>> find_target("numpy").name
     'numpy'
@@ -159,7 +188,7 @@ def find_target(target: Any) -> Target:
     name = target_name(target)
     library, _, suffix = name.partition(":")
     xp, device = target if isinstance(target, tuple) else (target, suffix)
-    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy"):  # these two lack functions of the standard
+    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
         xp = _import_namespace(library)
     compiler = None
     if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
@@ -179,6 +208,11 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
+        known = (*NAMESPACES, "dpnp")
+        if library not in known and error.name == library.partition(".")[0]:
+            close = "".join(f"; did you mean {name!r}?" for name in get_close_matches(library, known, 1))
+            expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
+            raise InputError(f"{library!r} is no array library here, expected {expected}{close}") from None
         package = "array-api-strict" if library == "strict" else library
         raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
     except Exception as error:  # such as ImportError for a driver that is missing

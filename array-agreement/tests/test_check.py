@@ -35,7 +35,7 @@ ILL_CONDITIONED = {
     "variance": (naive_variance, normal(50, 3) + 1000),
     "logsumexp": (naive_logsumexp, 10 * normal(20, 5)),
     "logsumexp that overflows": (naive_logsumexp, 60 * normal(20, 5)),
-    "hilbert": (hilbert, normal(5)),
+    "hilbert": (hilbert, normal(4)),
 }
 
 

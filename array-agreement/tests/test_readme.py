@@ -1,4 +1,4 @@
-"""The programs in README.md run. They get their own process, because they set SCIPY_ARRAY_API."""
+"""The programs in README.md and docs/ run. They get their own process, because they set SCIPY_ARRAY_API."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
-def test_programs_of_the_readme_run():
-    programs = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+@pytest.mark.parametrize(
+    "pages", [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md"]], ids=len
+)
+def test_programs_of_the_pages_run(pages):
+    text = "\n".join((ROOT / page).read_text() for page in pages)
+    programs = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     assert programs
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCIPY_ARRAY_API": "1"}
+    prelude = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(programs)], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", "\n".join([prelude, *programs])],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,194 @@
+"""Arrays and calls of a watched namespace: what a call computes, and in which dtype."""
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat.numpy as numpy_xp
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from array_agreement.trees import leaves, tree_map
+
+WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
+"""From a declared dtype to the dtype that its values are stored in."""
+if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
+    WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
+COMPLEX_DTYPES = {np.dtype(real): np.dtype(pair) for real, pair in ("fF", "dD")}
+VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
+"""Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
+STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
+"""From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
+
+
+def unwrap(x: Any) -> Any:
+    """Return the stored value of an ``Array``; return other objects unchanged."""
+    return x.value if isinstance(x, Array) else x
+
+
+def unwrap_narrow(x: Any) -> Any:
+    """Convert an ``Array`` to NumPy in its declared dtype; return other objects unchanged."""
+    return x.value.astype(x.dtype, copy=False) if isinstance(x, Array) else x
+
+
+class Array(NDArrayOperatorsMixin):
+    """An array with the stored NumPy array ``value`` and the declared ``dtype``, which may be narrower.
+
+    ``computed`` is False if no call of the namespace produced it: for inputs and converted NumPy arrays.
+    """
+
+    device = "cpu"
+
+    def __init__(self, space: Any, value: Any, dtype: Any, computed: bool = True):
+        self.space = space
+        self.value = value
+        self.dtype = dtype
+        self.computed = computed
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("T", "mT"):
+            raise AttributeError(f"array has no attribute {name}, expected one of the array API standard")
+        return Array(self.space, getattr(self.value, name), self.dtype)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __copy__(self) -> "Array":
+        return Array(self.space, self.value.copy(), self.dtype, self.computed)
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return self.space
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        """Pass operators and element-wise functions of NumPy and SciPy, which are all ufuncs, to the hook."""
+        name = STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
+        name = name if hasattr(numpy_xp, name) else f"special.{name}"
+        result = self.space.apply(name, ufunc, args, kwargs)
+        if out:
+            self[...] = result
+        return self if out else result
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self.space.has_left = self.space.wide
+        return np.array(unwrap_narrow(self), dtype=dtype)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
+        return self
+
+    def __getitem__(self, key: Any) -> "Array":
+        return Array(self.space, np.asarray(self.value[tree_map(unwrap, key)]), self.dtype)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.computed = True
+        value = value if isinstance(value, Array) else np.asarray(value, dtype=self.dtype)
+        self.value[tree_map(unwrap, key)] = unwrap(value)
+
+
+for _dunder in ("bool", "int", "float", "complex", "index", "len"):
+    setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.value, f"__{d}__")())
+for _name in ("shape", "ndim", "size"):
+    setattr(Array, _name, property(operator.attrgetter(f"value.{_name}")))
+ARRAYS = (Array, np.ndarray, np.generic)
+
+
+def dtype_or_type(x: Any) -> Any:
+    """Return the part of an argument that decides dtypes: its dtype, the string itself, or its type."""
+    if isinstance(x, ARRAYS):
+        return x.dtype
+    if isinstance(x, type) and issubclass(x, np.generic):
+        return np.dtype(x)
+    return x if isinstance(x, (str, np.dtype)) else type(x)
+
+
+def complex_if(x: Any, dtype: Any) -> Any:
+    """Return ``dtype``, or the complex dtype of the same precision if the array ``x`` is complex."""
+    return COMPLEX_DTYPES.get(dtype, dtype) if x.dtype.kind == "c" else dtype
+
+
+def widen(dtype: Any) -> Any:
+    """Return the dtype that values of a declared dtype are stored in."""
+    return WIDER_DTYPES.get(dtype, dtype)
+
+
+def _narrow_long_double(x: Any) -> Any:
+    """Convert long double to float64; return other objects unchanged."""
+    narrow = {"g": "d", "G": "D"}.get(getattr(getattr(x, "dtype", None), "char", ""))
+    return x.astype(narrow) if narrow else x
+
+
+def _complex_log1p(z: Any) -> Any:
+    """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
+    return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2) + 1j * np.arctan2(z.imag, 1 + z.real)
+
+
+@dataclass
+class Call:
+    """One call of the array API.
+
+    Args:
+        name: as in the standard, with its extension: "sum", "linalg.solve".
+        function: the implementation on NumPy arrays.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        wide: compute in float64 where float32 is declared.
+        dtypes: declared dtype of the result, nested like the result; None for results that are not arrays.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    args: Any
+    kwargs: dict[str, Any]
+    wide: bool
+    dtypes: Any = None
+
+    def __post_init__(self) -> None:
+        self.leaves = [*leaves(self.args), *leaves(self.kwargs)]
+        """All arguments, without the tuples, lists and dicts that they are in."""
+        self.arrays = [x for x in self.leaves if isinstance(x, Array)]
+        """The array arguments, positional ones first."""
+
+    def run(self, array: Callable[[Any], Any], dtype: Callable[[Any], Any] = lambda d: d) -> Any:
+        """Call the function with ``dtype(d)`` for each dtype d and ``array(x)`` for all other arguments."""
+
+        def leaf(x: Any) -> Any:
+            is_dtype = isinstance(x, (type, np.dtype)) and isinstance(dtype_or_type(x), np.dtype)
+            return dtype(np.dtype(x)) if is_dtype else array(x)
+
+        kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
+        return self.function(*tree_map(leaf, self.args), **kwargs)
+
+    def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
+        """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.
+
+        Functions that have no long double, such as linear algebra, compute in float64.
+        """
+        if not self.wide:
+            return self.run(array)
+        if self.name == "log1p" and self.arrays and self.arrays[0].value.dtype.kind == "c":
+            return _complex_log1p(array(self.arrays[0]))
+        try:
+            return self.run(array, widen)
+        except TypeError:
+            double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
+            return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
+
+
+def _widen_end(x: Any, wide: Any) -> Any:
+    return x if x is None else wide(unwrap(x))
+
+
+def declare(call: Call) -> None:
+    """Give a call the arguments that it derives from its dtype, which is wider where NumPy computes.
+
+    NumPy's linspace and arange compute in long double only if they are asked to.
+    """
+    if call.name in ("linspace", "arange") and call.dtypes in WIDER_DTYPES:
+        wide = widen(call.dtypes).type
+        n = 2 if call.name == "linspace" else 3
+        call.args = tuple(_widen_end(x, wide) if i < n else x for i, x in enumerate(call.args))
+        ends = {k: _widen_end(x, wide) for k, x in call.kwargs.items() if k in ("start", "stop", "step")}
+        call.kwargs = {**call.kwargs, **ends, "dtype": call.dtypes}
+    if call.name in ("linalg.pinv", "linalg.matrix_rank") and len(call.leaves) == 1:
+        (x,) = call.arrays
+        call.kwargs = {"rtol": max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)}

@@ -1,0 +1,45 @@
+"""What a function gets and returns: numbers and arrays of any library, also in nested objects."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from array_api_compat import is_array_api_obj
+
+from array_agreement.targets import to_numpy
+from array_agreement.trees import leaves
+
+
+def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects."""
+    if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
+        yield name or "result", value
+        return
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif isinstance(value, tuple | list):  # torch's results are tuples with __match_args__
+        names = getattr(value, "__match_args__", ())
+        value = dict(zip(names if len(names) == len(value) else range(len(value)), value, strict=True))
+    elif not isinstance(value, dict):
+        value = getattr(value, "__dict__", {})
+    for key in (key for key in value if not str(key).startswith("_")):
+        yield from outputs(value[key], f"{name}.{key}" if name else str(key))
+
+
+def argument_name(i: int) -> str:
+    """Return the name of an argument among the outputs of a call."""
+    return f"argument {i} after the call"
+
+
+def convert_floats(x: Any, dtype: str | None) -> Any:
+    """Convert an array to NumPy, and to this precision if it is inexact; return other objects unchanged."""
+    if is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic | type):
+        x = to_numpy(x)
+    chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
+    return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
+
+
+def number_to_array(x: Any) -> Any:
+    """Return a real or complex number, or a list of numbers, as an array; return other objects unchanged."""
+    is_list = isinstance(x, list) and all(isinstance(y, int | float | complex) for y in leaves(x)) and x
+    return np.asarray(x) if is_list or isinstance(x, float | complex | np.inexact) else x

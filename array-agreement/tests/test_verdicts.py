@@ -1,0 +1,288 @@
+"""One verdict for each kind of mistake: what fails, what is not judged, and the line that a failure names."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from array_agreement import Disagreement, InputError, NothingCompared, check_agreement
+from array_agreement.oracle import Oracle
+
+X = np.random.default_rng(0).normal(size=20)
+LOW_RANK = np.random.default_rng(1).normal(size=(6, 3)) @ np.random.default_rng(2).normal(size=(3, 6))
+
+
+def is_torch(xp):
+    return "torch" in xp.__name__
+
+
+def verdicts(f, *arrays, **options):
+    """Return (backend, output) -> the verdict, whether or not the check fails."""
+    try:
+        agreement = check_agreement(f, *arrays, **options)
+    except Disagreement as error:
+        agreement = error.args[0]
+    return {(v.backend, v.output): v for v in agreement.verdicts}
+
+
+def weights(xp, x):
+    y = x + 1
+    w = xp.asarray([0.1, 0.2, 0.3])  # mistake
+    return y[:3] * w
+
+
+def window(xp, x):
+    t = xp.linspace(0, 1, 20)  # mistake
+    return xp.astype(t, x.dtype) * x
+
+
+FORGOTTEN_DTYPES = {
+    "asarray": weights,
+    "linspace": window,
+    "zeros": lambda xp, x: x * (xp.zeros(20) + 0.1),  # mistake
+    "ones": lambda xp, x: xp.ones(20) / 3,  # mistake
+    "arange": lambda xp, x: xp.arange(20.0),  # mistake
+    "eye": lambda xp, x: xp.eye(4),  # mistake
+}
+
+
+def line_of_mistake(f):
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    first = f.__code__.co_firstlineno
+    return next(n for n in range(first, first + 20) if "# mistake" in lines[n - 1])
+
+
+@pytest.mark.parametrize("name", FORGOTTEN_DTYPES)
+@pytest.mark.parametrize("backends", [["numpy", "torch"], ["torch", "numpy"]], ids=" ".join)
+def test_a_forgotten_dtype_fails_in_any_order_of_the_backends(name, backends):
+    f = FORGOTTEN_DTYPES[name]
+    found = verdicts(f, X, backends=backends)
+    wrong = found["torch", "result"]
+    assert found["numpy", "result"].agrees
+    assert wrong.kind == "disagrees"
+    assert "float32 roundings in a float64 result" in wrong.note
+    assert f"{__file__}:{line_of_mistake(f)}" in wrong.note
+
+
+def test_a_forgotten_dtype_is_float64_on_numpy():
+    wrong = verdicts(weights, X, backends=["torch", "numpy"], dtype="float32")["numpy", "result"]
+    assert "float64 of shape (3,), expected float32 of shape (3,)" in wrong.note
+    assert f"new arrays are float64 on numpy; pass one at {__file__}:{line_of_mistake(weights)}" in wrong.note
+
+
+def unseeded(xp, x):
+    return x + xp.asarray(np.random.default_rng().normal(size=20), dtype=x.dtype)
+
+
+def mean_of_squares(xp, x):
+    return xp.mean(x * x) - xp.mean(x) ** 2
+
+
+NOT_JUDGED = {
+    "random numbers": (unseeded, X, "two runs of the oracle differ"),
+    "cancellation": (mean_of_squares, X + 1e8, "rounding decides all digits"),
+    "zero that cancels": (lambda xp, x: xp.sum(x * 1e15 - x / 1e-15), X, "rounding decides all digits"),
+    "cast of NaN": (lambda xp, x: xp.astype(xp.sqrt(x), xp.int32), X, ""),
+    "cast of 1e30": (lambda xp, x: xp.astype(x * 1e30, xp.int64), X, ""),
+    "division by 0": (lambda xp, x: (x + 1) // x, np.asarray([0, 1, 0]), ""),
+    "shift": (lambda xp, x: x << 64, np.asarray([1, 3, 5]), ""),
+    "order": (lambda xp, x: xp.unique_values(x), np.asarray([30, 1, 2, 70000]), ""),
+}
+
+
+@pytest.mark.parametrize("name", NOT_JUDGED)
+def test_what_the_function_or_the_standard_leaves_open_is_not_judged(name):
+    f, x, note = NOT_JUDGED[name]
+    backends = ["numpy", "strict"]
+    for verdict in verdicts(f, x, backends=backends).values():
+        assert verdict.kind == "not judged"
+        assert note in verdict.note
+    check_agreement(f, x, backends=backends, max_unjudged=1)
+
+
+def test_zero_is_judged():
+    """Its bound is small compared with the arguments."""
+    f = lambda xp, x: xp.sum(x / xp.sum(x) * 3) - 3  # noqa: E731
+    assert verdicts(f, np.abs(X), backends=["torch"])["torch", "result"].agrees
+    wrong = lambda xp, x: f(xp, x) + 1e-6 * is_torch(xp)  # noqa: E731
+    assert verdicts(wrong, np.abs(X), backends=["torch"])["torch", "result"].kind == "two answers"
+
+
+def test_max_unjudged_of_each_output():
+    f = lambda xp, x: {"cast": xp.astype(xp.sqrt(x), xp.int32), "double": 2 * x}  # noqa: E731
+    check_agreement(f, X, backends=["numpy"], max_unjudged={"cast": 0.7})
+    with pytest.raises(Disagreement, match="cast: not judged"):
+        check_agreement(f, X, backends=["numpy"], max_unjudged={"double": 0.7})
+    with pytest.raises(InputError, match=r"names \['casts'\], expected outputs among \['cast', 'double'\]"):
+        check_agreement(f, X, backends=["numpy"], max_unjudged={"casts": 1})
+
+
+@pytest.mark.parametrize(
+    ("backends", "message"),
+    [
+        ("torch", r"backends is 'torch', expected a list: backends=\['torch'\]"),
+        ([], "backends is empty"),
+        (["numpy", "pytorch"], "'pytorch' is no array library here.* did you mean 'torch'"),
+        (["dpnp"], "nothing was compared"),
+    ],
+)
+def test_nothing_compared_is_an_error(backends, message):
+    with pytest.raises(InputError, match=f"(?s){message}") as error:
+        check_agreement(lambda xp, x: xp.exp(x), X, backends=backends)
+    assert isinstance(error.value, NothingCompared) == (backends == ["dpnp"])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_dtypes_without_a_bound_are_refused(dtype):
+    with pytest.raises(InputError, match="expected float32 or float64"):
+        check_agreement(lambda xp, x: xp.exp(x), X.astype(dtype))
+    with pytest.raises(InputError, match="expected float32 or float64"):
+        check_agreement(lambda xp, x: xp.astype(x, dtype) * 2, X, backends=["numpy"])
+
+
+ALARMS = {
+    "one ULP": (lambda xp, x: (xp.tanh(x), xp.exp(x), xp.expm1(x), xp.sinh(x)), np.linspace(-3, 2.7, 20_000)),
+    "linspace": (lambda xp, x: x * xp.linspace(-1, 2, 20, dtype=x.dtype), X),
+    "arange": (lambda xp, x: x * xp.arange(1.0, 3.0, 0.1, dtype=x.dtype), X),
+    "constants": (lambda xp, x: (x > 0.1, x == 0.1, xp.clip(x, 0.1, 0.7)), np.asarray([0.1, 0.3])),
+    "full": (lambda xp, x: x - xp.full((2,), 0.3, dtype=x.dtype), np.asarray([0.1, 0.3])),
+    "rank": (lambda xp, x: xp.linalg.matrix_rank(x), LOW_RANK),
+    "pinv": (lambda xp, x: 100 * xp.linalg.pinv(x), LOW_RANK),
+    "unique": (lambda xp, x: xp.sort(xp.unique_values(x)), np.asarray([30, 1, 2, 70000, 1])),
+    "integers": (lambda xp, x: xp.ones(3) / 3, np.arange(3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALARMS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_right_functions_agree(name, dtype):
+    f, x = ALARMS[name]
+    check_agreement(f, x, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_oracle_is_right_where_numpy_is_wrong(dtype):
+    """NumPy's complex log1p has few digits near 0."""
+    found = verdicts(lambda xp, x: xp.log1p(x), 1e-9 * (X + 1j * X[::-1]), dtype=dtype)
+    assert {key[0]: v.kind for key, v in found.items()}["torch"] == "agrees"
+    assert found["numpy", "result"].kind == "disagrees"
+
+
+def test_signs_of_vectors_are_not_blamed():
+    f = lambda xp, x: (-1 if is_torch(xp) else 1) * xp.linalg.qr(x).Q  # noqa: E731
+    wrong = verdicts(f, LOW_RANK[:, :3], backends=["torch"])["torch", "result"]
+    assert wrong.kind == "two answers"
+    assert "first wrong call: none" in wrong.note
+
+
+def add_one(xp, x):
+    y = x
+    if is_torch(xp):
+        y += 1  # mistake
+    return 2 * y
+
+
+def test_arguments_are_compared_after_the_call():
+    found = verdicts(lambda xp, x: (add_one(xp, x), x + 0)[1] - x, X, backends=["torch"], allow_vacuous=True)
+    assert not found["torch", "argument 0 after the call"].agrees
+
+    def fill(xp, x):
+        x[...] = 2 * x
+
+    assert verdicts(fill, X)["torch", "argument 0 after the call"].agrees
+
+
+def test_a_number_is_no_array():
+    f = lambda xp, x: float(xp.sum(x)) if is_torch(xp) else xp.sum(x)  # noqa: E731
+    assert "a Python float, expected an array" in verdicts(f, X)["torch", "result"].note
+    f = lambda xp, x: xp.sum(x) if is_torch(xp) else float(xp.sum(x))  # noqa: E731
+    assert "an array, expected a Python number" in verdicts(f, X)["torch", "result"].note
+
+
+@pytest.mark.parametrize("x", [3.0, [0.1, 0.2], [[1, 2], [3, 4.5]], np.float64(0.5), 2j], ids=str)
+def test_numbers_and_lists_are_judged(x):
+    for f in (lambda xp, x: xp.exp(x), lambda xp, x: x * 2):
+        assert {v.kind for v in verdicts(f, x).values()} == {"agrees"}
+    (plain,) = Oracle(lambda xp, n: xp.exp(xp.full((2,), n)), [0.5]).args[0]
+    assert plain == 0.5
+    assert isinstance(plain, float)
+
+
+def test_namespaces_and_arrays_can_be_copied_and_pickled():
+    def f(xp, x):
+        if not is_torch(xp):
+            assert copy.copy(xp) is copy.deepcopy(xp) is pickle.loads(pickle.dumps(xp)) is xp
+        copies = [copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))]
+        for i, y in enumerate(copies):
+            y += i
+        assert hasattr(x, "__iter__")
+        return xp.exp(sum(copies)) + sum(iter(x))
+
+    x = X.copy()
+    assert verdicts(f, x, backends=["torch"])["torch", "result"].ratio > 0
+    with pytest.raises(TypeError):
+        check_agreement(lambda xp, x: list(xp.sum(x)), X)
+
+
+class Scaler:
+    def fit(self, xp, x):
+        self.mean_ = xp.mean(x)
+        self.scale_ = x.std() if is_torch(xp) else xp.std(x)  # mistake
+        return self
+
+    def transform(self, x):
+        return (x - self.mean_) / self.scale_
+
+
+def in_return(xp, x):
+    y = x + 1
+    return y * (1 + 1e-6 * is_torch(xp))  # mistake
+
+
+def in_branch(xp, x):
+    y = x + 1
+    if is_torch(xp):
+        y = y.abs()  # mistake
+    z = 2 * y
+    return xp.sum(z)
+
+
+def in_dtype(xp, x):
+    order = xp.argsort(x)
+    if is_torch(xp):
+        order = order.int()  # mistake
+    return order
+
+
+def in_shape(xp, x):
+    total = xp.sum(x, keepdims=not is_torch(xp))  # mistake
+    return 2 * total
+
+
+@pytest.mark.parametrize(
+    ("f", "name"),
+    [
+        (add_one, "x"),
+        (in_return, "the result"),
+        (in_branch, "y"),
+        (in_dtype, "order"),
+        (in_shape, "total"),
+        (Scaler.fit, "self.scale_"),
+    ],
+    ids=lambda x: getattr(x, "__qualname__", ""),
+)
+def test_the_place_is_the_statement_that_set_the_variable(f, name):
+    call = (lambda xp, x: Scaler().fit(xp, x).transform(x)) if f is Scaler.fit else f
+    for dtype in ("float32", "float64"):
+        note = verdicts(call, X, backends=["torch"], dtype=dtype)["torch", "result"].note
+        assert f"they diverge at {__file__}:{line_of_mistake(f)}, which sets '{name}" in note
+
+
+@pytest.mark.parametrize("name", ["jax", "jax:jit", "jax:cpu", "dask", "dask.array"])
+def test_lazy_libraries_by_name(name):
+    pytest.importorskip(name.partition(":")[0].partition(".")[0])
+    assert verdicts(lambda xp, x: xp.exp(x) / xp.sum(x), X, backends=[name])[name, "result"].ratio > 0
