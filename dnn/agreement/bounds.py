@@ -43,7 +43,7 @@ def eta_of_path(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
 
 def relative_error(x: np.ndarray, x64: np.ndarray, floor: float) -> float:
     """Return the largest of all errors abs(x - x64) / (floor + abs(x64)); a floor above 0 avoids 0 / 0."""
-    return float(np.max(np.abs(x - x64) / (floor + np.abs(x64))))
+    return float(np.max(np.abs(x - x64) / (floor + np.abs(x64)), initial=0.0))
 
 
 def ulp_error(x: np.ndarray, x64: np.ndarray, scale: np.ndarray | float = 0.0) -> float:

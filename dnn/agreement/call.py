@@ -5,6 +5,7 @@ that a kernel only writes begin as NaN or -1, so that elements it leaves unwritt
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from dnn.agreement import textbook
 from dnn.optimizers import Optimizer
 
 Draw = Callable[..., np.ndarray]
+MEASURED = 0.0
+"""Condition of a call for which it is measured."""
 
 
 class Call(NamedTuple):
@@ -27,7 +30,7 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
     n_terms: float = 0.0  # of a sum
     ulp: float = 0.0
-    condition: float = 1.0  # as in ``bounds.layer``
+    condition: float = 1.0  # as in ``bounds.layer``; or MEASURED
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
     optimizer: Optimizer | None = None  # of a step, which it binds; ``kernel`` is then its name
     repeat: int = 1  # number of calls with the same arrays
@@ -52,6 +55,7 @@ class Call(NamedTuple):
         return {name for name, array in arrays.items() if id(array) in ids}
 
 
+@cache
 def declaration_of(kernel: str) -> Declaration:
     """Return a kernel's declaration; an optimizer's name stands for any step."""
     known = declarations(Kernels)

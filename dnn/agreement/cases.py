@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends import Backend, InputError, get_backend
+from backends.reference import ACTIVATIONS
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -179,7 +180,7 @@ class FitCase(Case):
         hidden = [
             dense(n, self.activation, use_bias=i > 0 or not self.plain) for i, n in enumerate(self.hidden)
         ]
-        last = dense(self.classes, "softmax")
+        last = dense(self.classes, "softmax", use_bias=bool(self.hidden) or not self.plain)
         return [*scaling, *self.before(), *hidden[:1], *self.between(), *hidden[1:], last]
 
     def weights(self) -> Weights:
@@ -189,7 +190,7 @@ class FitCase(Case):
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
-        if self.activation == "relu":
+        if ACTIVATIONS[self.activation].kink:
             # |x W| < |b|: units 0, 2, ... are always on, the others always off. Rounding cannot switch them.
             for i in range(1, len(self.hidden) + 1):
                 b = values[f"dense_{i}.b"]

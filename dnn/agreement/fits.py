@@ -6,7 +6,7 @@ training of more than a thousand updates, networks that a backend may run by a p
 predict.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from dnn.agreement import bounds, textbook
 from dnn.agreement.cases import Data, FitCase, Session
+from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
@@ -28,33 +29,13 @@ from dnn.layers import (
     Reshape,
 )
 from dnn.losses import CategoricalCrossentropy
-from dnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 
 SCHEDULES = (
     LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
     StepDecay(0.05, 9, 4, 0.5), Constant(0.05, warmup=13),
 )  # fmt: skip
-PLANS: tuple[tuple[tuple[int, ...], str, Optimizer, str], ...] = (
-    ((11,), "tanh", Adam(LinearDecay(0.005, 12, 0.0025), epsilon=0.5), "bytes"),
-    ((17, 9), "sigmoid", AdamW(0.005, epsilon=0.5, weight_decay=0.3), "dense"),
-    ((9, 16, 8), "relu", Adam(0.005, beta2=0.9, epsilon=0.5), "smooth bytes"),
-    ((261, 65), "tanh", Adam(0.005, epsilon=0.5, amsgrad=True), "dense bytes"),
-    ((17, 8), "relu", SGD(0.0025, momentum=0.5), "dense"),
-    ((33,), "sigmoid", AdamW(0.005, epsilon=0.5), "wide sparse"),
-    ((15, 12), "tanh", RMSprop(0.00125, epsilon=0.5, momentum=0.5), "bytes"),
-    ((7, 31), "sigmoid", RMSprop(0.00125, decay=0.8, epsilon=0.5, centered=True), "sparse"),
-    ((24,), "relu", Adagrad(0.005, epsilon=0.5), "dense bytes"),
-    ((), "tanh", SGD(0.005), "dense"),
-    ((9, 8), "tanh", Adam(0.005, epsilon=0.5), "plain dense"),
-    ((9, 8), "tanh", SGD(0.005, momentum=0.5), "sparse plain"),
-    ((13, 8, 8, 9), "sigmoid", AdamW(0.005, epsilon=0.5, amsgrad=True), "bytes"),
-    ((13, 9), "linear", SGD(0.00125, momentum=0.5, nesterov=True), "bytes"),
-)
-"""Networks that a backend may run by a plan (``backends.plan``): hidden layers, activation, optimizer, and
-form of the examples: "wide" for 300 inputs, "smooth" for smoothed labels, "plain" for no rescaling and no
-first bias. A large epsilon makes the step smooth in g. Without hidden layers, most classes have no examples.
-"""
 
 
 def normalisation_layers() -> list[Layer]:
@@ -108,34 +89,6 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
     yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     yield from plan_cases(case)
-
-
-def plan_cases(case: Callable[..., FitCase]) -> Iterator[tuple[str, FitCase]]:
-    """Yield (dtype, case) for each network of PLANS in both dtypes.
-
-    Args:
-        case: makes a case: ``case(name, optimizer, n, ...)`` with n examples.
-    """
-    # Two epochs of three batches, the last one short; a batch of 131; and more updates than a plan unrolls.
-    sessions = (Session(65, 2), Session(131, 1, shift=7), Session(5, 1, stop=1))
-    for hidden, activation, optimizer, form in PLANS:
-        name = f"plan {optimizer.name} {hidden}"
-        planned = case(
-            name, optimizer, 139, 300 if "wide" in form else 64, hidden=hidden, activation=activation,
-            sessions=sessions, loss=CategoricalCrossentropy(label_smoothing=0.3 if "smooth" in form else 0.0),
-        )  # fmt: skip
-        if not hidden:
-            planned = replace(planned, classes=3 * planned.classes)
-        x = planned.images.copy()
-        x[3::9] = 0  # empty rows
-        if "dense" in form:
-            x = np.maximum(x, 1 + np.arange(x.shape[1], dtype=np.uint8))
-        x = x if "bytes" in form else x.astype(np.float32)
-        plain = "plain" in form
-        if plain:
-            x = x / np.float32(255.0)
-        for dtype in ("float32", "float64"):
-            yield dtype, replace(planned, images=x, sparse="sparse" in form, plain=plain)
 
 
 def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> float:

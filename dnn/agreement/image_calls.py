@@ -8,66 +8,114 @@ import numpy as np
 
 from backends.reference import Kernels
 from dnn.agreement import textbook
-from dnn.agreement.call import Call, Draw, output_array
+from dnn.agreement.call import MEASURED, Call, Draw, output_array
+from dnn.agreement.calls import MAX_NUMBERS
+from dnn.agreement.covering import cover_pairs
 
-NO_PADDING = ((0, 0), (0, 0))
-WINDOWS = (  # batch, height, width, channels, outputs, size, strides, padding
-    (3, 8, 7, 1, 8, (3, 2), (2, 3), NO_PADDING),
-    (2, 7, 9, 3, 1, (2, 3), (3, 2), ((1, 0), (0, 1))),
-    (5, 6, 8, 4, 9, (1, 1), (2, 3), NO_PADDING),
-    (1, 9, 6, 7, 3, (1, 1), (4, 1), ((0, 1), (1, 0))),
-    (4, 5, 5, 8, 8, (3, 3), (1, 1), ((1, 1), (1, 1))),
-    (2, 10, 5, 9, 7, (4, 2), (3, 3), ((1, 2), (1, 0))),
-    (1, 4, 11, 16, 4, (2, 4), (3, 3), ((1, 1), (2, 3))),
-    (65, 28, 28, 1, 3, (3, 3), (1, 1), NO_PADDING),
-    (1, 9, 11, 33, 65, (9, 8), (1, 1), NO_PADDING),
-    (129, 3, 4, 2, 1, (2, 2), (1, 1), NO_PADDING),
-    (3, 6, 6, 2, 5, (2, 2), (2, 2), NO_PADDING),
-)
-"""Windows that leave rows and columns over, on each side; some have many pixels, channels or images."""
-GROUPS = ((1, (2, 2)), (2, (1, 2)), (4, (1, 1)), (8, (2, 1)), (16, (1, 1)))
-"""Numbers of groups of channels, and dilations."""
+BATCHES = (3, 0, 1, 2, 65)
+IMAGES = ((9, 8), (1, 3), (5, 5), (28, 28), (190, 200))
+"""Heights and widths: one row, square, the usual 28 x 28, and more than 32,767 pixels."""
+WHOLE_IMAGE = (0, 0)
+WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
+"""Sizes of windows: one pixel, of more than 256 pixels, the whole image."""
+STRIDES = ((1, 1), (2, 3), (2, 2), (4, 1), (5, 6))
+BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
+"""Padding: none, even, on some sides, and so wide that entire windows lie in it."""
+CHANNELS = (3, 1, 2, 8, 33)
+FILTERS = (4, 1, 8, 9, 65)
+GROUPS = (1, 2, 4, 8)
+DILATIONS = ((1, 1), (2, 1), (2, 3))
+MAX_PRODUCTS = 1 << 22
+MAX_WINDOW = 300
+"""Largest number of pixels of a window: the references make a step for each."""
+Pair = tuple[int, int]
 
 
-def image_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of convolution and pooling."""
-    for i, (batch, height, width, channels, n, size, strides, padding) in enumerate(WINDOWS):
-        rows, columns = (
-            (length + sum(border) - extent) // step + 1
-            for length, border, extent, step in zip((height, width), padding, size, strides, strict=True)
-        )
-        what = f"{height} x {width} x {channels}, {size} windows, strides {strides}, padding {padding}"
-        x, W, dz = (
-            draw(batch, height, width, channels),
-            draw(*size, channels, n),
-            draw(batch, rows, columns, n),
-        )
-        k = max(W.size, dz.size)
-        gradients = output_array(*W.shape), output_array(n), output_array(*x.shape) if i % 4 else None
-        yield Call("conv2d", what, (x, W, draw(n), strides, padding, output_array(*dz.shape)), n_terms=k)
-        yield Call("conv2d_backward", what, (dz + 1.0, x, W, strides, padding, gradients), n_terms=k)
-        if size == (1, 1):
-            continue
-        dy = draw(batch, rows, columns, channels)
+def places(image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair]) -> Pair:
+    """Return the numbers of windows down and across; below 1 if the window is larger than the image."""
+    down, across = (
+        (n + sum(border) - extent) // step + 1
+        for n, border, extent, step in zip(image, padding, size, strides, strict=True)
+    )
+    return down, across
+
+
+def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of convolution, with and without groups and dilation."""
+
+    def fits(
+        batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int, n: int,
+        groups: int = 1, dilation: Pair = (1, 1), *_: Any,
+    ) -> bool:  # fmt: skip
+        size = image if size == WHOLE_IMAGE else size
+        windows = places(image, reach_of(size, dilation), strides, padding)
+        products = batch * prod(windows) * prod(size) * channels * n
+        if prod(size) > MAX_WINDOW or min(windows) < 1:
+            return False
+        largest = max(batch * prod(image), prod(size) * n) * channels
+        return products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
+
+    def reach_of(size: Pair, dilation: Pair) -> Pair:
+        return dilation[0] * (size[0] - 1) + 1, dilation[1] * (size[1] - 1) + 1
+
+    plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
+    grouped = (*plain[:5], (1, 2), (1, 3), GROUPS, DILATIONS)  # channels and filters of each group
+    for kernel, values in (("conv2d", plain), ("grouped_conv2d", grouped)):
+        rows = cover_pairs(*values, (True, False), allowed=fits)
+        for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
+            groups, dilation = more or (1, (1, 1))
+            size = image if window == WHOLE_IMAGE else window
+            outputs = places(image, reach_of(size, dilation), strides, padding)
+            x = draw(batch, *image, channels * groups)
+            W = draw(*size, channels, n * groups)
+            dz = draw(batch, *outputs, n * groups)
+            geometry: Any = (strides, padding, dilation)[: 3 if more else 2]
+            what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
+            k = max(W.size, dz.size, 1)
+            z = output_array(*dz.shape)
+            arguments = x, W, draw(n * groups), *geometry, z
+            yield Call(kernel, what, arguments, k, condition=MEASURED)
+            gradients = (
+                output_array(*W.shape), output_array(n * groups), output_array(*x.shape) if has_dx else None
+            )  # fmt: skip
+            yield Call(f"{kernel}_backward", what, (dz, x, W, *geometry, gradients), k, condition=MEASURED)
+
+
+def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
+
+    def fits(
+        batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int, *_: Any
+    ) -> bool:
+        size = image if size == WHOLE_IMAGE else size
+        windows = places(image, size, strides, padding)
+        inside = all(max(border) < extent for border, extent in zip(padding, size, strict=True))
+        if prod(size) > MAX_WINDOW or min(windows) < 1:
+            return False
+        largest = batch * channels * max(prod(image), prod(windows) * prod(size) // 8)
+        return inside and largest <= MAX_NUMBERS
+
+    rows = cover_pairs(
+        BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"), allowed=fits
+    )
+    for batch, image, window, strides, padding, channels, special in rows:
+        size = image if window == WHOLE_IMAGE else window
+        x = draw(batch, *image, channels)
+        x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
+        x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
+        dy = draw(batch, *places(image, size, strides, padding), channels)
+        geometry: Any = size, strides, padding
         y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-        for part, backward in (("average", (dy,)), ("max", (dy, index))):
-            geometry = size, strides, padding
-            exact: Any = {"n_terms": prod(size) * (part == "average")}
-            yield Call(
-                f"{part}_pool2d_backward", what, (*backward, *geometry, output_array(*x.shape)), **exact
-            )
-            outputs = [output_array(*dy.shape), output_array(*dy.shape, dtype=int)][: len(backward)]
-            yield Call(f"{part}_pool2d", what, (x, *geometry, *outputs), **exact)
-            x[-1:, 1, 1] = np.nan
-            x[:1, 1:4, 1:4] = -np.inf
-            Kernels(np).max_pool2d(x, *geometry, y, index)
-    for groups, (d, e) in GROUPS:
-        x, W, dz = draw(3, 7, 8, 16), draw(2, 3, 16 // groups, 32), draw(3, 4, 4, 32) + 1.0
-        geometry_: Any = ((2, 2), ((0, d), (1, 2 * e - 1)), (d, e))
-        what = f"{groups} groups, dilation {d, e}"
-        gradients = output_array(*W.shape), output_array(32), output_array(*x.shape)
-        yield Call("grouped_conv2d", what, (x, W, draw(32), *geometry_, output_array(*dz.shape)), n_terms=288)
-        yield Call("grouped_conv2d_backward", what, (dz, x, W, *geometry_, gradients), n_terms=288)
+        Kernels(np).max_pool2d(x, *geometry, y, index)
+        what = f"{x.shape}, {size} windows, strides {strides}, padding {padding}, {special}"
+        outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
+        yield Call("max_pool2d", what, (x, *geometry, *outputs))
+        yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
+        k = prod(size)
+        yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k, condition=MEASURED)
+        yield Call(
+            "average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k, condition=MEASURED
+        )
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -76,13 +124,18 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
     """
     draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
-    for batch, height, width in ((6, 7, 9), (6, 5, 5), (3, 28, 30), (129, 3, 4)):
-        shares = [(draws[: n * n].reshape(n, n) >> 20) % (4096 // n) * 1.0 for n in (height, width)]
+    rows = cover_pairs(
+        (6, 0, 1, 129), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (2, 1, 3), (1.0, 0.0, 100.0),
+        (False, True), (32.0, 1.0),
+        allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
+    )  # fmt: skip
+    for batch, (height, width), channels, far, turned, strength in rows:
+        shares = [(np.resize(draws, (n, n)) >> 20) % max(4096 // n, 1) * 1.0 for n in (height, width)]
         moves = output_array(batch, 2, height, width)
-        what = f"{height} x {width} pixels"
+        what = f"{batch} x {height} x {width} x {channels}, moves {far}, turned {turned}"
         bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
-        yield Call("smooth_moves", what, (bits, *shares, 32.0, moves))
-        quarters = (np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0
-        x = draw(batch, height, width, 2)
-        for matrix in (np.tile(np.eye(2), (batch, 1, 1)), draw(batch, 2, 2) / 4.0):
-            yield Call("warp_images", what, (x, matrix, quarters, output_array(*x.shape)))
+        yield Call("smooth_moves", what, (bits, *shares, strength, moves))
+        quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
+        x = draw(batch, height, width, channels)
+        matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))
+        yield Call("warp_images", what, (x, matrix, quarters, output_array(*x.shape)))

@@ -6,6 +6,7 @@ from itertools import chain
 
 import numpy as np
 
+from backends.numpy.soundness import require_sound_numpy
 from backends.table import Table
 from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
@@ -49,13 +50,15 @@ def check(
 ) -> list[Record]:
     """Run levels on contenders and return all records.
 
-    Raises InputError: an unknown level, no contender, or an argument of another type.
+    Raises InputError: an unknown level, no contender, an argument of another type, or NumPy's float64
+    arithmetic is wrong.
     """
     require_instances("contenders", contenders, Contender)
     require(len(contenders) > 0, "contenders", contenders, "at least one")
     require_kind("data", data, Data)
     require_list("levels", levels)
     chosen = [look_up("level", name, LEVELS) for name in levels]
+    require_sound_numpy()
     oracle = make_oracle()
     found: list[Record] = []
     # Overflow in a wrong program needs no warning: its record is broken, since NaN never holds.

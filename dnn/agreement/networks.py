@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import accumulate
 
+from backends import InputError
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
@@ -47,6 +48,9 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
     rows = rows[safe_rows(case, setup.oracle, data.x[rows], data.y[rows], setup.sizes.batch)]
+    if not len(rows):
+        got = f"in every row of x a unit of the network {case.name} is near its kink"
+        raise InputError(got, "at least one row to compare", "use other examples")
     x = data.x[rows]
     y = data.y[rows]
     expected = setup.oracle.compute(case, x, y)

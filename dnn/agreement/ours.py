@@ -73,6 +73,7 @@ class BackendContender(Contender):
     def kernel(self, call: Call) -> Named:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
+        written = {id(array) for name, array in call.arrays.items() if name in call.outputs}
 
         def move_argument(argument: Any) -> Any:
             if isinstance(argument, tuple):
@@ -81,10 +82,7 @@ class BackendContender(Contender):
                 return argument
             if id(argument) not in places:
                 dtype = backend.dtype_name if argument.dtype == np.float64 else argument.dtype.name
-                memory = backend.zeros(argument.size + 2 * MARGIN, dtype=getattr(backend.xp, dtype))
-                array = backend.view(memory[MARGIN : MARGIN + argument.size], argument.shape)
-                array[...] = backend.from_host(argument.astype(dtype))
-                places[id(argument)] = memory, array
+                places[id(argument)] = self.place(argument.astype(dtype), id(argument) in written)
             return places[id(argument)][1]
 
         there = [move_argument(argument) for argument in call.arguments]
@@ -97,6 +95,17 @@ class BackendContender(Contender):
             if host[:MARGIN].any() or host[-MARGIN:].any():
                 raise ArrayMismatch(f"{call.kernel} writes before or behind an array")
         return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in call.arrays.items()}
+
+    def place(self, host: np.ndarray, is_written: bool) -> tuple[Array, Array]:
+        """Return memory with MARGIN zeros before and behind the array, and the array in it."""
+        backend = self.backend
+        dtype = getattr(backend.xp, host.dtype.name)
+        memory = backend.zeros(host.size + 2 * MARGIN, dtype=dtype)
+        if host.size == 0:
+            return memory, backend.zeros(host.shape, dtype=dtype)
+        array = backend.view(memory[MARGIN : MARGIN + host.size], host.shape)
+        array[...] = backend.from_host(host)
+        return memory, array
 
     def fit(self, case: FitCase) -> Named:
         model = case.model(self.backend)

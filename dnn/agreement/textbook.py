@@ -13,6 +13,7 @@ import numpy as np
 from backends.reference.random import RandomKernels
 from dnn.agreement.cases import FitCase, Session
 from dnn.agreement.tensors import Named
+from dnn.agreement.textbook_activations import FORMULAS
 from dnn.agreement.textbook_images import augment
 from dnn.agreement.textbook_schedules import learning_rate
 from dnn.layers import (
@@ -73,14 +74,6 @@ def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
     return np.where(ignored, 0.0, w)
 
 
-SLOPES = {
-    "tanh": (np.tanh, lambda h: 1.0 - h * h),
-    "sigmoid": (lambda z: 1.0 / (1.0 + np.exp(-z)), lambda h: h * (1.0 - h)),
-    "relu": (lambda z: z * (z > 0.0), lambda h: (h > 0.0) * 1.0),
-}
-"""Activation: (f(z), f'(z) as a function of h = f(z))."""
-
-
 class TextbookTraining:
     """The network, its optimizer state and its training."""
 
@@ -132,19 +125,18 @@ class TextbookTraining:
 
     def dense(self, name: str, activation: str, x: np.ndarray, g: Named | None) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
-        f, slope = SLOPES.get(activation, (lambda z: z, lambda h: 1.0))  # the softmax follows later
-        b = self.p.get(f"{name}.b", 0.0)
-        h = f(x @ W + b)
+        f, slope = FORMULAS["linear" if activation == "softmax" else activation]  # the softmax follows later
+        z = x @ W + self.p.get(f"{name}.b", 0.0)
 
         def back(dy: np.ndarray) -> np.ndarray:
             assert g is not None
-            dz = dy * slope(h)
+            dz = dy * slope(z)
             g[f"{name}.W"] = x.T @ dz
             if f"{name}.b" in self.p:
                 g[f"{name}.b"] = dz.sum(axis=0)
             return np.asarray(dz @ W.T)
 
-        return h, back
+        return f(z), back
 
     def normalise(
         self, name: str, layer: BatchNormalization, x: np.ndarray, g: Named | None

@@ -16,8 +16,8 @@ def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
-        "--levels names it. exit code: 0 all bounds hold, 1 a bound is broken, 2 bad input or a named "
-        "backend cannot run.",
+        "--levels names it. exit code: 0 all bounds hold, 1 a bound is broken, 2 bad input, a named "
+        "backend cannot run, or NumPy's float64 arithmetic is wrong.",
     )
     parser.add_argument(
         "--backends",

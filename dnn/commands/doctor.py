@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.errors import printable
+from backends.numpy.soundness import find_faults
 from backends.nvidia import query_cards
 from backends.processor import limiting_variables, this_processor
 from dnn.commands import command_line
@@ -22,6 +23,8 @@ def doctor(arguments: argparse.Namespace) -> None:
     print(f"processor: {processor.name}, {processor.instruction_set}")
     for name, value in limiting_variables().items():
         print(f"limited by the environment: {name}={printable(value)}")
+    faults = "; ".join(map(str, find_faults()))
+    print(f"NumPy's float64 arithmetic: {faults or 'right'}")
     for name, why_not in available_backends().items():
         if why_not is not None:
             print(f"\n{name}: not usable\n    {why_not}")

@@ -187,34 +187,30 @@ LAYER_NODES.add("GroupNormalization", _group_norm)
 ''',
     ),
     Addition(
-        "tests/layer_cases.py",
+        "dnn/agreement/dense_calls.py",
         """
 
-def group_norm_cases(num: Any) -> Iterator[Case]:
-    for batch in BATCHES:
-        for places, n, groups in ((1, 6, 2), (35, 8, 4), (4, 5, 1)):
-            yield {
-                "x": 2 * num.finite(batch, places, n) + 1,
-                **_scales(num, n),
-                "groups": groups,
-                "epsilon": 1e-5,
-                "stats": (num.garbage(batch, groups), num.garbage(batch, groups)),
-                "y": num.garbage(batch, places, n),
-            }
-
-
-def group_norm_backward_cases(num: Any) -> Iterator[Case]:
-    for case in group_norm_cases(num):
-        Kernels(npx).group_norm(*case.values())
-        n = case["x"].shape[-1]
-        for first in (False, True):
-            dx = None if first else num.garbage(*case["x"].shape)
-            yield {
-                "dy": num.finite(*case["x"].shape) + 2,
-                **{name: case[name] for name in ("x", "stats", "gamma", "groups")},
-                "gradients": (num.garbage(n), num.garbage(n), dx),
-            }
+def group_norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    \"\"\"Yield calls of group normalisation.\"\"\"
+    for batch, (places, n, groups) in cover_pairs(BATCHES, ((1, 6, 2), (35, 8, 4), (4, 5, 1))):
+        x, gamma, beta = draw(batch, places, n) / 2.0 + 1.0, draw(n) + 5.0, draw(n)
+        stats = output_array(batch, groups), output_array(batch, groups)
+        y = output_array(*x.shape)
+        k = places * n // groups
+        what = f"{x.shape} {groups} groups"
+        arguments = x, gamma, beta, groups, 0.01, stats, y
+        yield Call("group_norm", what, arguments, k, condition=MEASURED)
+        parts = x.reshape(batch, places, groups, n // groups)
+        mean, variance = parts.mean(axis=(1, 3)), parts.var(axis=(1, 3))
+        stats = single(mean), single(1.0 / np.sqrt(variance + 0.01))
+        for dx in (None, output_array(*x.shape)):
+            gradients = output_array(n), output_array(n), dx
+            given = draw(*x.shape) + x + 2.0, x, stats, gamma, groups, gradients
+            yield Call("group_norm_backward", what, given, max(k, batch * places), condition=MEASURED)
 """,
+    ),
+    Addition(
+        "dnn/agreement/kernels.py", "dense_calls.group_norm_calls, ", before="image_calls.convolution_calls"
     ),
     *document_part("The layer GroupNormalization."),
 ]

@@ -6,20 +6,18 @@ from collections.abc import Iterator
 from pkgutil import resolve_name
 from typing import Any
 
-import array_api_compat.numpy as npx
 import host_cuda
-import kernel_cases
 import numpy as np
 import pytest
 from helpers import BACKENDS, both_dtypes, others_slow
 from host_cuda import CUPY_ON_NUMPY, find
-from kernel_cases import STEP, Numbers, cases, parameters, variants_of
-from kernel_checks import assert_equals_reference
+from kernel_checks import REFERENCE, assert_equals_reference
 
 from backends import BackendUnavailable, get_backend
-from backends.reference import KernelBase, Kernels, declarations, kernel, overrides
+from backends.reference import Kernels, declarations, overrides
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.torch.kernels import TorchCpuKernels, TorchCudaKernels, TorchKernels
+from dnn.agreement.cases import optimizer_variants
 
 DECLARED = declarations(Kernels)
 
@@ -41,8 +39,7 @@ def checks() -> Iterator[Any]:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
             for name in compared_kernels(type(backend.kernels)):
-                variants = ("plain", "strided", "turned", "special", "alias")
-                for variant in variants if DECLARED[name].aliases else variants[:-1]:
+                for variant in ("plain", "strided", "turned"):
                     label = "-".join((backend_id, dtype, name, variant))
                     marks = [] if is_quick(backend_id, dtype, variant) else [pytest.mark.slow]
                     yield pytest.param(backend_id, dtype, name, variant, id=label, marks=marks)
@@ -78,7 +75,7 @@ def test_torchs_kernels_for_other_devices(make_backend, kernels, dtype):
     backend = make_backend("torch", dtype)
     for name in overrides(kernels):
         if getattr(kernels, name) is not getattr(TorchCpuKernels, name) or name == "adam":
-            assert_equals_reference(backend, name, kernels=kernels(backend.xp))
+            assert_equals_reference(backend, name, kernel_methods=kernels(backend.xp))
 
 
 @pytest.mark.parametrize(
@@ -92,32 +89,15 @@ def test_the_parts_of_a_library_define_different_kernels(library):
     assert len(defined) == len(set(defined)) > 0
 
 
-@pytest.mark.parametrize("name", DECLARED)
-def test_every_kernel_has_cases(name):
-    for case in cases(name, Numbers(1, "float32", False)):
-        assert list(case) == parameters(name)
-        assert set(DECLARED[name].writes) <= set(case)
-
-
-def test_missing_cases_name_the_file(monkeypatch):
-    class Warping(KernelBase):
-        @kernel(writes=("y",))
-        def warp(self, x, y):
-            y[...] = x
-
-    monkeypatch.setattr(kernel_cases, "Kernels", Warping)
-    with pytest.raises(LookupError, match=r"'warp' has no cases; write .* warp_cases.*kernel_cases\.py"):
-        cases("warp", Numbers(1, "float32", False))
-
-
 # Optimizers that use every slot: (name, settings, whether each slot can be negative).
 def moments() -> Iterator[Any]:
-    for name in DECLARED:
-        for settings, n in variants_of(name) if parameters(name) == STEP else ():
-            slots, control = np.zeros((n, 1)), np.asarray([0.1, 0.0, 0.0, 0.0])
-            getattr(Kernels(npx), name)(np.zeros(1), -np.ones(1), tuple(slots), control, settings)
-            if slots.all():
-                yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{n}-{settings}")
+    variants = ((o.bind(REFERENCE), o.settings(), len(o.slot_names)) for _, o in optimizer_variants())
+    for step, settings, n in dict.fromkeys(variants):
+        slots, control = np.zeros((n, 1)), np.asarray([0.1, 0.0, 0.0, 0.0])
+        step(np.zeros(1), -np.ones(1), tuple(slots), control, settings)
+        if slots.all():
+            name = step.__name__
+            yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{n}-{settings}")
 
 
 @pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))

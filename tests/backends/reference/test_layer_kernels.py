@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import cos, log, pi, sin, sqrt
 
 import array_api_compat.numpy as npx
-import layer_cases
 import numpy as np
 import pytest
 import torch
 from helpers import assert_close, both_dtypes
-from kernel_cases import Numbers
 from oracles import TIGHT
 
 from backends.numpy.images import MAX_UNFOLDED_NUMBERS
 from backends.reference import Kernels, warping
+from dnn.agreement.call import make_draw
+from dnn.agreement.image_calls import convolution_calls
 
 F = torch.nn.functional
 
@@ -91,10 +91,11 @@ def test_smooth_moves_sums_are_exact_and_within_1():
     )
 
 
-def test_the_large_case_exceeds_one_numpy_block():
+def test_a_convolution_exceeds_one_numpy_block():
     sizes = []
-    for case in layer_cases.conv2d_cases(Numbers(1, "float32", False)):
-        batch, rows, columns, _ = case["z"].shape
-        h, w, n_in, _ = case["W"].shape
-        sizes.append(batch * rows * columns * h * w * n_in)
+    for call in convolution_calls(0, make_draw(0)):
+        if call.kernel == "conv2d":
+            batch, rows, columns, _ = call.arrays["z"].shape
+            h, w, n_in, _ = call.arrays["W"].shape
+            sizes.append(batch * rows * columns * h * w * n_in)
     assert max(sizes) > MAX_UNFOLDED_NUMBERS

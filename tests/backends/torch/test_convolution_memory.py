@@ -7,8 +7,7 @@ import pytest
 import torch
 from faulty_convolutions import BOUND, run_trainings
 from helpers import others_slow
-from kernel_cases import Numbers, cases
-from kernel_checks import on_device, pack_arguments
+from kernel_checks import LayoutContender, calls_of
 
 PROCESSORS = {
     "own": {},
@@ -48,7 +47,7 @@ def test_torch_never_gets_shapes_with_known_defects(make_backend, monkeypatch, n
     monkeypatch.setattr(torch.ops.aten, "convolution_backward", backward)
     count = 0
     for kernel in (name, f"{name}_backward"):
-        for case in cases(kernel, Numbers(1, "float32", False)):
-            getattr(backend.kernels, kernel)(*pack_arguments(on_device(backend, kernel, case, "plain")))
+        for call in calls_of(kernel):
+            LayoutContender(backend).kernel(call)
             count += 1
     assert len(calls) == count

@@ -11,7 +11,7 @@ from backends import get_backend
 
 
 @both_dtypes
-@pytest.mark.parametrize("variant", ["plain", "strided", "special"])
+@pytest.mark.parametrize("variant", ["plain", "strided"])
 @pytest.mark.parametrize("missing", ["adam", "adamw"])
 def test_without_a_fused_step_the_backend_agrees_with_the_reference(monkeypatch, missing, dtype, variant):
     monkeypatch.delattr(torch, f"_fused_{missing}_")

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from command_lines import run_here
 
-from backends import BackendUnavailable
+from backends import BackendUnavailable, InputError
 from backends.nvidia import Card
 from backends.processor import Processor
 from dnn.commands import doctor
@@ -39,11 +39,13 @@ def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, caps
     monkeypatch.setattr("torch.cuda.is_available", lambda: available)
     monkeypatch.setattr(doctor, "query_cards", lambda: cards)
     monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))
+    monkeypatch.setattr(doctor, "find_faults", lambda: iter([InputError("x is wrong")] if cards else []))
     monkeypatch.setattr(doctor, "limiting_variables", lambda: {"ONEDNN_MAX_CPU_ISA": "AVX2"})
     doctor.doctor(None)
     end = ["usable", "    two words: cuda"] if works else ["not usable", "    no driver"]
     assert capsys.readouterr().out.splitlines()[1:] == [
         "processor: Some Processor 9, AVX2", "limited by the environment: ONEDNN_MAX_CPU_ISA=AVX2",
+        f"NumPy's float64 arithmetic: {'x is wrong' if cards else 'right'}",
         "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
         f"torch on cuda: {end[0]}", end[1], "",
         "--backend auto uses auto on cpu: it is",

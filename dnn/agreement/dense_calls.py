@@ -1,0 +1,152 @@
+"""Calls of the kernels on matrices: dense layers, activations, losses and normalisations."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backends.reference import ACTIVATIONS, Kernels, declarations
+from dnn.agreement.call import MEASURED, Call, Draw, output_array, single
+from dnn.agreement.calls import BATCHES, MAX_NUMBERS
+from dnn.agreement.covering import cover_pairs
+
+WIDTHS = (10, 1, 2, 3, 8, 17, 64, 65, 128, 257, 1000)
+"""Numbers of outputs and of classes: one, two, few, and at and beyond multiples of vectors and of bytes."""
+INPUTS = (5, 1, 2, 16, 33, 784, 1025)
+MAX_PRODUCTS = 1 << 22
+"""Largest number of products in a call: enough for every pair of lengths."""
+EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
+"""Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
+
+
+def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of dense layers. Linear ones and relu are exact: the sums are of integers."""
+    rows = cover_pairs(
+        BATCHES, INPUTS, WIDTHS, [kind for kind, f in ACTIVATIONS.items() if f.from_output],
+        (None, np.nan, np.inf), (True, False), (False, True),
+        allowed=lambda batch, n_in, n, *_: batch * n_in * n <= MAX_PRODUCTS,
+    )  # fmt: skip
+    for batch, n_in, n, kind, special, has_dx, in_place in rows:
+        exact = kind in ("linear", "relu")
+        x, W, b = draw(batch, n_in), draw(n_in, n), draw(n)
+        if not exact:  # z is between -4 and 4, mostly
+            W = W * 2.0 ** -np.ceil(np.log2(4.0 * n_in**0.5))
+            b = b / 8.0
+        x[:1, :1] = special or x[:1, :1]
+        with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
+            y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
+        what = f"{kind} {batch} x {n_in} x {n}, {special}"
+        k = 0 if exact else max(batch, n_in, n)
+        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k, condition=MEASURED)
+        dy = draw(batch, n)
+        gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
+        arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
+        yield Call("dense_backward", what, arguments, k, condition=MEASURED)
+    for special in (np.nan, np.inf):  # 0 times it is NaN
+        W = np.full((3, 4), special)
+        arguments = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
+        yield Call("dense", f"linear 0 times {special}", arguments)
+
+
+def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of activations and their derivatives: usual numbers, large ones, and infinities."""
+    rows = cover_pairs(
+        BATCHES, WIDTHS, tuple(ACTIVATIONS), ("usual", "large", "infinite", "NaN"), (False, True),
+        allowed=lambda batch, n, *_: batch * n <= MAX_NUMBERS,
+    )  # fmt: skip
+    for batch, n, kind, form, in_place in rows:
+        f = ACTIVATIONS[kind]
+        z, dy = draw(2, batch, n) / 2.0
+        if form == "large":  # e^z overflows and underflows
+            z[::3] += 1000.0
+            z[1::3] -= 1000.0
+        if form in ("infinite", "NaN"):
+            far = 2.0**44 if f.gated else -np.inf  # z^3 overflows
+            z[-1:, :1] = far if form == "infinite" else np.nan
+        what = f"{kind} {batch} x {n}, {form}"
+        k = n if kind == "softmax" else 1
+        yield Call(
+            "activation", what, (kind, z, z if in_place else output_array(batch, n)), k, condition=MEASURED
+        )
+        if form == "infinite" and kind != "softmax" and not f.gated:
+            continue  # f'(inf) is 0 or NaN, depending on the formula
+        z = z.copy()
+        y = single(f.forward(np, z))
+        arguments = kind, dy, z, y, dy if in_place else output_array(batch, n)
+        yield Call("activation_backward", what, arguments, k, condition=MEASURED)
+    for kind in ACTIVATIONS:
+        z = single(np.linspace(-40.0, 40.0, 165)).reshape(33, 5)
+        yield Call("activation", f"{kind} -40 to 40", (kind, z, output_array(33, 5)), 5)
+
+
+def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1; masked classes.
+
+    The last calls have extreme outputs, in wide and narrow rows, and rows with NaN and infinities.
+    """
+    names = [name for name, declared in declarations(Kernels).items() if "losses" in declared.writes]
+    forms = "class numbers", "rows", "one-hot rows", "signs"
+    rows = cover_pairs(
+        (*BATCHES[:1], *BATCHES[2:]), WIDTHS, names, forms, ("usual", "large", "masked"),
+        allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
+        and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
+    )  # fmt: skip
+    for batch, n, name, form, outputs in rows:
+        z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
+        y = np.abs(draw(batch).astype(int) * 7) % n
+        t = np.abs(draw(batch, n)) / 4.0
+        if outputs == "masked":
+            z[:, 1::3] = -np.inf
+            y -= y % 3 == 1
+            t[:, 1::3] = 0.0
+            t[:, 2::7] = -0.25
+        one_hot = (np.arange(n) == y[:, None]) * 1.0
+        targets = dict(zip(forms, (y, t, one_hot, 2.0 * one_hot - 1.0), strict=True))[form]
+        yield loss_call(name, f"{form} {batch} x {n}, {outputs}", z, targets)
+    usual = draw(4, 24) / 2.0
+    usual[:2] += [[1000.0], [-1000.0]]
+    long = np.append(EXTREMES, -EXTREMES)
+    extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
+    broken = draw(8, 9)
+    broken[3, 4] = np.nan
+    broken[5:7, 4] = np.inf, -np.inf
+    for name in names:
+        for z in (extremes, extremes[:, 3:12], broken):
+            y = np.abs(draw(len(z)).astype(int) * 7) % z.shape[1]
+            yield loss_call(name, f"class numbers {z.shape}", z, y)
+            yield loss_call(name, f"rows {z.shape}", z, np.abs(draw(*z.shape)) / 4.0)
+
+
+def loss_call(name: str, what: str, z: np.ndarray, targets: np.ndarray) -> Call:
+    """Return a call. p - t may cancel, so errors are relative to the sizes of p and t, number by number."""
+    batch, n = z.shape
+    floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
+    arguments = z, targets, output_array(batch), output_array(batch, n)
+    return Call(name, what, arguments, n_terms=n, condition=2.0, floor=floor)
+
+
+def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield calls of the normalisations; also with constant columns, and with NaN."""
+    rows = cover_pairs(
+        ("batch_norm", "layer_norm"), (7, 1, 2, 0, 33, 100, 1025, 50001), WIDTHS, (1e-5, 0.01, 0.5),
+        (0.3, 0.9, 0.01, 1.0), ("new", "in place", "none"), (False, True),
+        allowed=lambda name, rows, n, *_: rows * n <= MAX_NUMBERS and (name == "layer_norm" or rows > 1),
+    )  # fmt: skip
+    for name, rows_, n, epsilon, momentum, form, special in rows:
+        axis = int(name == "layer_norm")
+        x = draw(rows_, n) / 2.0 + 1.0
+        x[:1, :1] = np.nan if special else x[:1, :1]
+        x[:, 1::5] = 3.0  # constant columns
+        gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows_, n) + np.nan_to_num(x) + 2.0
+        mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
+        stats = output_array(len(mean)), output_array(len(mean))
+        running = (draw(n), np.abs(draw(n)) + 1.0), (momentum, epsilon)
+        middle: Any = (epsilon,) if axis else running
+        # A long sequential sum of few different numbers rounds the same way each time: its error is k u.
+        k = max(rows_, n) ** (1 + (rows_ > 50000))
+        arguments = x, gamma, beta, *middle, stats, output_array(rows_, n)
+        what = f"{rows_} x {n}, epsilon {epsilon}, momentum {momentum}{', NaN' * special}"
+        yield Call(name, what, arguments, k, condition=MEASURED)
+        dx = {"new": output_array(rows_, n), "in place": dy, "none": None}[form]
+        arguments = dy, x, (mean, inverse), gamma, (output_array(n), output_array(n), dx)
+        yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k, condition=MEASURED)

@@ -1,0 +1,94 @@
+"""Calls of every optimizer's step, from states that only long trainings reach, too."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from dnn.agreement.call import Call, Draw
+from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
+from dnn.agreement.covering import cover_pairs
+from dnn.optimizers import Optimizer
+
+UNSEEN_UPDATES = 1050
+"""Number of updates made before the first one that is compared within a few roundings."""
+UPDATE_COUNTS = (0, 1, 12, 31, 127, 999, 1000, 2000, 2047, 32767, 65535, 999_999, 2**24 - 3)
+"""Numbers of updates so far: few, near powers of two, where narrower counters overflow, and up to the last
+integer that float32 can count to. The update after 31 others sets tiny moments to 0."""
+LENGTHS = (203, 1, 1025, 65537)
+LONGEST = 262145
+DECAYS = (0.5, 0.9, 0.999)
+SMALL_SETTINGS = (1e-10, 1e-3, 0.3)
+
+
+def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
+    """Yield steps of every optimizer: lengths, settings, update counts, rates and scales vary.
+
+    The first call of each optimizer makes UNSEEN_UPDATES, so the others come late in the process; its result
+    need only be finite.
+
+    Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
+    as 0. In torch.optim it counts as NaN.
+    """
+    optimizers = {
+        (optimizer.name, optimizer.slot_names, getattr(optimizer, "nesterov", False)): optimizer
+        for _, optimizer in optimizer_variants()
+    }
+    for optimizer in optimizers.values():
+        yield step_call(optimizer, draw, LENGTHS[0], 0, 0.25, 1.0, None, 1.0, repeat=UNSEEN_UPDATES)
+        yield step_call(optimizer, draw, LONGEST, 12, 0.25, 1.0, None, 1.0)
+        names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
+        names.remove("learning_rate")
+        settings = [swept(optimizer, name) for name in names]
+        own = tuple(values[0] for values in settings)
+        rows = cover_pairs(
+            LENGTHS, UPDATE_COUNTS, (0.25, 0.0, 2.0**-9), (1.0, 2.0**-50, 0.125), (None, np.nan, np.inf),
+            (1.0, 2.0**-10), *settings,
+            # From infinity torch's mean, g + beta (m - g), is NaN if beta is small. Its 1 - beta^t cancels in
+            # early updates; a beta1 near 1 then magnifies that.
+            allowed=lambda *row, own=own, first=names[0]: (row[4] != np.inf or row[6:] == own)
+            and (first != "beta1" or row[6] <= 0.9 or row[1] > 100),
+        )  # fmt: skip
+        for row in rows:
+            chosen: Any = replace(optimizer, **dict(zip(names, row[6:], strict=True)))
+            yield step_call(chosen, draw, *row[:6])
+    w, g = draw(2, 25001)
+    slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
+    control = np.asarray([0.25, 0.0, 0.0, 2.0])
+    yield Call("rmsprop", "centered, equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
+    yield Call("sgd", "momentum 0", (draw(9), draw(9), (np.full(9, np.nan),), control, (0.0, False)))
+
+
+def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
+    """Return the values of a setting: its own, 0 where that is a usual one, and smaller and larger ones."""
+    own = getattr(optimizer, name)
+    if own >= 0.5:
+        # RMSprop warns of a small decay, and Nesterov needs a momentum.
+        lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
+        return tuple(dict.fromkeys((own, *lowest, *DECAYS)))
+    return tuple(dict.fromkeys((own, *(DECAYS if name == "momentum" else SMALL_SETTINGS))))
+
+
+def step_call(
+    optimizer: Optimizer, draw: Draw, n: int, done: int, rate: float, scale: float, special: float | None,
+    size: float, repeat: int = 2,
+) -> Call:  # fmt: skip
+    """Return a call after ``done`` updates; moments have the sign of g, so that they do not cancel."""
+    one: Any = replace(optimizer, clip_norm=None, clip_value=None)
+    settings = one.settings()
+    g = scale * draw(n)
+    m = np.abs(scale * draw(n) / 2.0) * np.where(g < 0.0, -1.0, 1.0)
+    slots = tuple(SLOT_TRANSFORMS.get(slot, np.copy)(m) for slot in one.slot_names)
+    if special:
+        g[:1] = special
+        repeat = 1  # torch's second update from infinity is NaN
+    biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
+    control = np.asarray([rate, *biases, done])
+    variant = "".join(f"{setting}, " for setting in one.variants if getattr(one, setting))
+    what = f"{variant}{n} numbers, {repeat} updates after {done}, rate {rate}, settings {settings}"
+    condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
+    terms = inf if repeat == UNSEEN_UPDATES else 1
+    arguments = size * draw(n), g, slots, control, settings
+    return Call(one.name, what, arguments, terms, 0.0, condition, optimizer=one, repeat=repeat)
