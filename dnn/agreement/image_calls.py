@@ -12,7 +12,7 @@ from dnn.agreement.call import MEASURED, Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
 
-BATCHES = (3, 0, 1, 2, 65)
+BATCHES = (1, 0, 2, 3, 65)
 IMAGES = ((9, 8), (1, 3), (5, 5), (28, 28), (190, 200))
 """Heights and widths: one row, square, the usual 28 x 28, and more than 32,767 pixels."""
 WHOLE_IMAGE = (0, 0)
@@ -21,8 +21,8 @@ WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
 STRIDES = ((1, 1), (2, 3), (2, 2), (4, 1), (5, 6))
 BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
 """Padding: none, even, on some sides, and so wide that entire windows lie in it."""
-CHANNELS = (3, 1, 2, 8, 33)
-FILTERS = (4, 1, 8, 9, 65)
+CHANNELS = (1, 2, 3, 8, 33)
+FILTERS = (1, 4, 8, 9, 65)
 GROUPS = (1, 2, 4, 8)
 DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
@@ -125,7 +125,7 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """
     draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
     rows = cover_pairs(
-        (6, 0, 1, 129), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (2, 1, 3), (1.0, 0.0, 100.0),
+        (1, 0, 6, 129), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
         (False, True), (32.0, 1.0),
         allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
     )  # fmt: skip

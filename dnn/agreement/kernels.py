@@ -5,7 +5,7 @@ The inputs of a kernel are compared too, since a kernel must not change them, an
 behind each array. Native PyTorch has steps, but no other kernels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import pi, sqrt
 
 import numpy as np
@@ -18,6 +18,7 @@ from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
+from dnn.agreement.threads import alternate_threads
 from dnn.layers import Conv2D, Dense, Flatten
 from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
@@ -37,14 +38,19 @@ MAX_DOUBLES = 20000
 def kernel_level(setup: Setup) -> Iterator[Record]:
     """L0: compare every call. Integers must be equal; see ``Call`` for other bounds."""
     for make_calls in CALL_GENERATORS:
-        for call in make_calls(setup.seed, make_draw(setup.seed)):
-            yield from judge_call(setup, call)
+        yield from judge_calls(setup, make_calls(setup.seed, make_draw(setup.seed)))
 
 
 def step_level(setup: Setup) -> Iterator[Record]:
     """L3: compare every optimizer's step."""
-    for call in step_calls.step_calls(setup.seed, make_draw(setup.seed)):
-        yield from judge_call(setup, call)
+    yield from judge_calls(setup, step_calls.step_calls(setup.seed, make_draw(setup.seed)))
+
+
+def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
+    """Compare calls, half of them with all threads: generators yield up to four kernels in turn."""
+    for number, call in enumerate(some):
+        with alternate_threads(number // 4):
+            yield from judge_call(setup, call)
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:

@@ -1,23 +1,36 @@
-"""Use one thread for many small steps.
+"""Use one thread for many small steps, and all threads for some of them.
 
 A step of a small network takes no longer than waking the other threads. If other programs use the cores,
-waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on 2 cores). L2's
-large network uses the user's number of threads.
+waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on 2 cores). But
+a program may be wrong only with several threads, so half of the comparisons use them.
 """
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from backends import InputError, get_backend
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit NumPy's BLAS and torch, if imported, to one thread inside the with block."""
+def limit_threads(all_of_them: bool) -> Iterator[None]:
+    """Use one thread of NumPy's BLAS and of torch, if imported, inside the with block; or all, at least 2."""
     with ExitStack() as stack:
         for name in ("numpy", "torch"):
             if name in sys.modules:
+                backend = get_backend(name)
                 with suppress(InputError):  # a BLAS without thread control
-                    stack.enter_context(get_backend(name).in_threads(1))
+                    stack.enter_context(
+                        backend.in_threads(max(2, backend.thread_count) if all_of_them else 1)
+                    )
         yield
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """Return a context with one thread."""
+    return limit_threads(all_of_them=False)
+
+
+def alternate_threads(number: int) -> AbstractContextManager[None]:
+    """Return a context with one thread for even numbers, and with all for odd ones."""
+    return limit_threads(all_of_them=number % 2 == 1)

@@ -230,7 +230,7 @@ def make_run(**changes):
     model = build_network(layers, (64,))
     options = SimpleNamespace(dataset="digits", epochs=3, batch_size=2, resume=None, data_dir=None)
     fields = {"options": options, "data": None, "x": range(5), "y": None, "model": model, "state": None,
-              "folder": SimpleNamespace(path="runs/a"), "workers": None}  # fmt: skip
+              "folder": SimpleNamespace(path="runs/a", prepare=lambda: None), "workers": None}  # fmt: skip
     return Run(**{**fields, **changes})
 
 
@@ -238,9 +238,10 @@ def test_headline_and_resume_command(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
     run, state = make_run(), SimpleNamespace(epoch=2, updates=7)
     told = "digits, 5 training examples, 64-16-10, numpy on cpu, run folder runs/a"
-    assert (run.headline, run.updates, run.resume_command) == (told, 9, "scripts/train.py --resume runs/a")
+    command = f"{sys.executable} scripts/train.py --resume runs/a"
+    assert (run.headline, run.updates, run.resume_command) == (told, 9, command)
     run.options.data_dir, run.options.resume = "my data", "runs/a"
-    assert run.resume_command == "scripts/train.py --resume runs/a --data-dir 'my data'"
+    assert run.resume_command == f"{command} --data-dir 'my data'"
     assert run.headline == f"{told}, from the start"
     layers = [Conv2D(2, 3), Flatten(), Dense(10, "softmax")]
     model = build_network(layers, (8, 8, 1))
