@@ -7,9 +7,9 @@ import pytest
 from array_api_compat import array_namespace
 
 from array_agreement import Disagreement, InputError, check_agreement
+from array_agreement.calls import WIDER_DTYPES
 from array_agreement.mutants import PlantedMistake
 from array_agreement.oracle import Oracle
-from array_agreement.watched import WIDER_DTYPES
 
 BACKEND_NAMES = ("numpy", "torch", "strict")
 
