@@ -202,8 +202,9 @@ class Rounding:
             call.kwargs = {key: _round_constant(x, rng) for key, x in call.kwargs.items()}
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
-            is_open = self.rng and call.name in UNSPECIFIED
-            return draw_unspecified(call, result, self.rng) if is_open else result
+            if self.rng is None or call.name not in UNSPECIFIED:
+                return result
+            return draw_unspecified(call, result, self.rng)
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
         transformed = bool(call.arrays) and call.name.startswith("fft.")
         on_result = self.rng is None or transformed or call.name in self.perturbed_results
