@@ -228,9 +228,8 @@ class Oracle:
             is_number = type(x) in (bool, int, float, complex)
             if is_number != (bound.dtype is None) and not backend.compile and not isinstance(x, np.generic):
                 verdict.ratio, verdict.element = np.inf, ""
-                verdict.note = f"a Python {type(x).__name__}, expected an array"
-                if not is_number:
-                    verdict.note = "an array, expected a Python number"
+                number = f"a Python {type(x).__name__}, expected an array"
+                verdict.note = number if is_number else "an array, expected a Python number"
             if bound.dtype is None or bound.vacuous or not is_array_api_obj(x) or np.isscalar(x):
                 continue
             if (there := backend.describe(x)) != here:

@@ -9,21 +9,12 @@ from dataclasses import asdict
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
+from array_agreement.rounding import words
 from array_agreement.trees import tree_map
 
 Results = Iterable[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""
-LIBRARIES = (
-    "numpy",
-    "torch",
-    "jax",
-    "cupy",
-    "dpnp",
-    "array_api_strict",
-    "scipy",
-    "sklearn",
-    "array_agreement",
-)
+LIBRARIES = words("numpy torch jax cupy dpnp array_api_strict scipy sklearn array_agreement")
 
 
 def worst_verdicts(results: Results) -> dict[tuple[str, str], Verdict]:

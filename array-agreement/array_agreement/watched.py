@@ -30,7 +30,7 @@ from array_agreement.trees import leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
-CREATIONS = ("arange", "eye", "full", "linspace", "ones", "zeros")
+CREATIONS = ("arange", "full", "linspace")
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 _SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()

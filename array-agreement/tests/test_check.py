@@ -160,18 +160,15 @@ def test_does_not_judge_a_function_that_rounding_makes_raise():
 
 
 def test_skips_unavailable_backends_with_the_reason():
-    agreement = check_agreement(
-        lambda xp, x: x, normal(3), backends=["numpy", "cupy:7", "no_such_module"], allow_vacuous=True
-    )
+    agreement = check_agreement(lambda xp, x: x, normal(3), backends=["numpy", "cupy:7"], allow_vacuous=True)
     assert [v.backend for v in agreement.verdicts] == ["numpy"]
-    assert "no_such_module" in agreement.skipped["no_such_module"]
     assert "cupy" in agreement.skipped["cupy:7"]
 
 
 @pytest.mark.parametrize("name", ["torch:cuda", "cupy"])
 def test_compares_a_gpu_or_skips_it_with_the_reason(name):
-    agreement = check_agreement(naive_variance, normal(50, 3), backends=[name])
-    assert agreement.verdicts or name.partition(":")[0] in agreement.skipped[name].lower()
+    agreement = check_agreement(naive_variance, normal(50, 3), backends=["numpy", name])
+    assert len(agreement.verdicts) > 1 or name.partition(":")[0] in agreement.skipped[name].lower()
 
 
 def test_compares_jax():
