@@ -8,6 +8,7 @@ import math
 import platform
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import array_api_compat.numpy as npx
 import numpy as np
@@ -73,7 +74,7 @@ def find_wrong_sum() -> str:
     columns = [sum(column) for column in numbers.T.tolist()]
     rows = [sum(row) for row in numbers.tolist()]
     x = numbers.astype(np.float64)
-    found = {
+    found: dict[str, tuple[Any, Any]] = {
         "sum": (npx.sum(x), sum(rows)),
         "sum of columns": (npx.sum(x, axis=0), columns),
         "sum of rows": (npx.sum(x, axis=1), rows),

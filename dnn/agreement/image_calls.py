@@ -106,7 +106,7 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         dy = draw(batch, *places(image, size, strides, padding), channels)
         geometry: Any = size, strides, padding
         y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-        Kernels(np).max_pool2d(x, *geometry, y, index)
+        Kernels(np).max_pool2d(x, size, strides, padding, y, index)
         what = f"{x.shape}, {size} windows, strides {strides}, padding {padding}, {special}"
         outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
         yield Call("max_pool2d", what, (x, *geometry, *outputs))
