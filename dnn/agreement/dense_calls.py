@@ -44,8 +44,8 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call("dense_backward", what, arguments, k, condition=MEASURED)
     for special in (np.nan, np.inf):  # 0 times it is NaN
         W = np.full((3, 4), special)
-        zeros = np.zeros((9, 3))
-        yield Call("dense", f"linear 0 times {special}", ("linear", zeros, W, draw(4), output_array(9, 4)))
+        zeros = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
+        yield Call("dense", f"linear 0 times {special}", zeros)
 
 
 def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:

@@ -23,7 +23,9 @@ from dnn.layers import (
     BatchNormalization,
     Dropout,
     Flatten,
+    GaussianNoise,
     Layer,
+    RandomElastic,
     RandomRotation,
     RandomTranslation,
     Reshape,
@@ -44,6 +46,10 @@ def normalisation_layers() -> list[Layer]:
 
 def augmentations() -> list[Layer]:
     return [Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0), Flatten()]
+
+
+def distortions() -> list[Layer]:
+    return [Reshape((8, 8, 1)), RandomElastic(6.0, 2.0), Flatten(), GaussianNoise(0.3)]
 
 
 def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
@@ -88,6 +94,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
     yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
     yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
+    yield "float64", case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
+    two = case("two classes", nesterov, 37, l2=0.003)
+    sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
+    yield "float64", replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
     yield from plan_cases(case)
 
 

@@ -6,6 +6,7 @@ share a mistake in them. This training shares only the random streams, which are
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import ceil, pi
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from dnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     Layer,
+    RandomElastic,
     RandomRotation,
     RandomTranslation,
     Rescaling,
@@ -105,9 +108,17 @@ class TextbookTraining:
                 x = x.astype(np.float64) * layer.scale
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
-            elif isinstance(layer, (RandomTranslation, RandomRotation)) and g is not None:
-                u = random_words(self.case, layer, index, self.t, len(x), 2) * 2.0**-31
-                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), x)
+            elif isinstance(layer, (RandomTranslation, RandomRotation, RandomElastic)) and g is not None:
+                pairs = 2 + ceil(2 * x[0, ..., 0].size / 7) * isinstance(layer, RandomElastic)
+                u = random_words(self.case, layer, index, self.t, len(x), pairs)[..., :2] * 2.0**-31
+                bits = random_bits(self.case.seed, type(layer).__name__, index, self.t, len(x) * pairs)
+                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits.reshape(len(x), pairs)[:, 2:], x)
+            elif isinstance(layer, GaussianNoise) and g is not None:
+                drawn = random_words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
+                radius = np.sqrt(-2.0 * np.log((drawn[:, 0] + 0.5) * 2.0**-31))  # Box and Muller 1958
+                angle = drawn[:, 1] * (2.0 * pi * 2.0**-31)
+                noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+                x = x + layer.stddev * noise[:, : x.shape[1]]
             elif isinstance(layer, Dropout) and g is not None:
                 drawn = random_words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31

@@ -1,10 +1,10 @@
 """Augmentation of images, written out in plain NumPy for ``textbook``."""
 
-from math import pi
+from math import pi, sqrt
 
 import numpy as np
 
-from dnn.layers import Layer, RandomRotation, RandomTranslation
+from dnn.layers import Layer, RandomElastic, RandomRotation, RandomTranslation
 
 
 def interpolate(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -17,13 +17,30 @@ def interpolate(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np
     return found
 
 
-def augment(layer: Layer, u: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return augmented images (B, H, W, C), given 4 random numbers u (4, B) in [0, 1)."""
+def smooth(layer: RandomElastic, noise: np.ndarray) -> np.ndarray:
+    """Return noise (..., n) smoothed along its last axis by a Gaussian, in integers that sum to 4096."""
+    far = np.subtract.outer(*[np.arange(noise.shape[-1])] * 2) / layer.sigma
+    weights = np.floor(4096.0 / max(1.0, layer.sigma * sqrt(2.0 * pi)) * np.exp(-0.5 * far * far))
+    return np.asarray(noise @ weights)
+
+
+def augment(layer: Layer, u: np.ndarray, bits: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return augmented images (B, H, W, C), given 4 random numbers u (4, B) in [0, 1).
+
+    Args:
+        bits: (B, n) random integers of 63 bits, seven bytes of noise each; of RandomElastic.
+    """
     _, height, width, _ = images.shape
     y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     if isinstance(layer, RandomTranslation):
         moves = np.floor(u[:2] * (2 * layer.pixels + 1)) - layer.pixels
         return interpolate(images, y - moves[0][:, None, None], x - moves[1][:, None, None])
+    if isinstance(layer, RandomElastic):
+        bytes_ = np.concatenate([(bits >> (8 * i)) & 255 for i in range(7)], axis=1)[:, : 2 * height * width]
+        noise = (2.0 * bytes_ - 255.0).reshape(-1, 2, width, height)
+        down = np.floor(smooth(layer, noise) / 512.0 + 0.5).swapaxes(2, 3)
+        moves = smooth(layer, down) * layer.strength * 2.0**-23
+        return interpolate(images, y + moves[:, 0], x + moves[:, 1])
     assert isinstance(layer, RandomRotation)
     angle = (2.0 * u[2] - 1.0) * layer.degrees * pi / 180.0
     c, s = (f(angle)[:, None, None] for f in (np.cos, np.sin))

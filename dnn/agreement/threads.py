@@ -2,7 +2,7 @@
 
 A step of a small network takes no longer than waking the other threads. If other programs use the cores,
 waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on 2 cores). But
-a program may be wrong only with several threads, so half of the comparisons use them.
+a program may be wrong only with several threads, so some of the comparisons use them.
 """
 
 import sys
@@ -29,8 +29,3 @@ def limit_threads(all_of_them: bool) -> Iterator[None]:
 def one_thread() -> AbstractContextManager[None]:
     """Return a context with one thread."""
     return limit_threads(all_of_them=False)
-
-
-def alternate_threads(number: int) -> AbstractContextManager[None]:
-    """Return a context with one thread for even numbers, and with all for odd ones."""
-    return limit_threads(all_of_them=number % 2 == 1)

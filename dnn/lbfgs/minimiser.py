@@ -61,8 +61,8 @@ class _Minimiser:
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
-                # Without pairs the length of d is that of the gradient, which is no good step length.
-                found = search.run(1.0 if state.pairs else min(1.0, 1.0 / sqrt(-slope)))
+                # Without pairs d is -g, whose length says nothing about a step; the first step has length 1.
+                found = search.run(1.0 if state.pairs else 1.0 / sqrt(-slope))
                 evaluations -= allowed - search.trials_left
                 if search.exhausted and allowed < settings.line_search_evaluations:
                     return None  # with more evaluations the result could differ

@@ -49,6 +49,16 @@ def clamp_index(*arguments: Any) -> None:
     index[...] = index.astype(np.int16)
 
 
+def draw_always(forward: Function, layer: Any, x: Array, *, training: bool) -> Any:
+    layer.reserve(x.shape[0], training=True)
+    return forward(layer, x, training=True)
+
+
+def repeat_noise(set_warp: Function, layer: Any, uniform: Array, buffers: Any) -> None:
+    buffers.bits[:, 2:] = buffers.bits[:1, 2:]
+    set_warp(layer, uniform, buffers)
+
+
 SIZE_MUTANTS: tuple[Mutant, ...] = (
     Mutant("two-classes-give-infinity", "cross-entropy of two classes is infinite", "L0",
            "softmax_cross_entropy", edit_after(
@@ -75,6 +85,10 @@ SIZE_MUTANTS: tuple[Mutant, ...] = (
            "adam", wrap_call(stop_correction)),
     Mutant("rate-of-0-skipped", "an update at a rate of 0 leaves the moments", "L3",
            STEP_KERNELS, wrap_call(skip_rate_of_0)),
+    Mutant("noise-in-evaluation", "Gaussian noise is drawn in evaluation, too", "L4",
+           "dnn.layers.noise.GaussianNoise.forward", wrap_call(draw_always)),
+    Mutant("elastic-noise-repeated", "an elastic distortion moves all images alike", "L4",
+           "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(repeat_noise)),
     Mutant("plan-takes-first-rate", "a plan without Adam takes the first rate of a schedule", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan:

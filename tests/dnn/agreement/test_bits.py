@@ -14,6 +14,7 @@ from backends import get_backend
 from dnn import SGD, Adagrad, Adam, AdamW, RMSprop, Sequential
 from dnn.agreement import Data, bits_level, get_contender
 from dnn.agreement.bits import bits_cases
+from dnn.agreement.ours import BackendContender
 from dnn.checkpoints import weights_digest
 from dnn.datasets import load_dataset
 from dnn.layers import (
@@ -189,3 +190,15 @@ def test_the_level_names_the_first_tensor_that_differs(mutant, holds):
     assert all(re.search("SHA-256 [0-9a-f]{64}", record.note) for record in records)
     if mutant:
         assert records[0].tensor == "update 1, gradient of dense_3.b"
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
+def test_a_backend_that_only_wraps_a_right_one_has_its_bits(name):
+    def open_wrapped(dtype):
+        backend = get_backend(name, dtype=dtype)
+        return backend.with_wrapper(lambda kernel, function: lambda *arguments: function(*arguments))
+
+    x = np.random.default_rng(0).random((140, 16), dtype=np.float32)
+    data = Data(x, np.arange(140) % 3, 3)
+    records = list(bits_level([BackendContender("wrapped", open_wrapped)], data, quick=True))
+    assert [(r.tensor, r.measured) for r in records] == [("weights", 0.0)] * 3

@@ -138,7 +138,7 @@ def test_stops_at_a_non_finite_start(value, slope):
 
 @pytest.mark.parametrize("scale", [8.0, 0.05])
 def test_first_trials(scale):
-    """The first trial is at most 1 along the gradient; the second takes the full direction to the minimum."""
+    """The first trial is 1 along the gradient; the second takes the full direction to the minimum."""
     way = []
 
     def bowl(x):
@@ -146,7 +146,7 @@ def test_first_trials(scale):
         return float(scale / 2 * x @ x), scale * x
 
     minimise(bowl, np.array([3.0, 4.0]), backend=NUMPY64)
-    np.testing.assert_allclose(way[1], np.array([0.6, 0.8]) * (5 - min(1.0, 5 * scale)), rtol=1e-12)
+    np.testing.assert_allclose(way[1], np.array([0.6, 0.8]) * (5 - 1.0), rtol=1e-12)
     assert scale < 1 or np.abs(way[2]).max() < 1e-12
 
 
@@ -182,7 +182,7 @@ def test_rounding_ends_without_convergence():
 def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
     """The slope predicts a minimum at 0, but every value is larger than at the start."""
     backend = NUMPY64
-    start = np.full(2, 0.1)
+    start = np.full(2, 0.5**0.5)  # of length 1, as the first step
 
     def function(x):
         return 1.0 + ulps * 2.0**-52 * float(np.any(x != start)), x + 0.0
