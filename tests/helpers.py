@@ -46,15 +46,6 @@ def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: st
     assert eta <= bound, f"{what}: eta = {eta:.3g}, expected at most {bound:.3g}"
 
 
-def assert_ulp(actual: np.ndarray, desired: np.ndarray, ulps: float, what: str = "") -> None:
-    """As ``assert_close``, but each finite element is off by at most ``ulps`` units in the last place."""
-    assert_close(actual, desired, np.inf, what)
-    finite = np.isfinite(desired)
-    a, d = actual[finite], desired[finite]
-    worst = float(np.max(np.abs(a - d) / np.spacing(np.abs(d)), initial=0.0))
-    assert worst <= ulps, f"{what}: off by {worst:g} ULP, expected at most {ulps:g}"
-
-
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether dtype, shape and bytes are equal (NaN included).
 

@@ -38,7 +38,7 @@ class SequentialSums:
 
     def mean(self, x, /, *, axis=None, keepdims=False):
         total = self.sum(x, axis=axis, keepdims=keepdims)
-        return total / x.dtype.type(x.size / total.size)
+        return total / x.dtype.type(x.size / max(total.size, 1))
 
     def matmul(self, a, b, /):
         total = np.zeros_like(a, shape=(a.shape[0], b.shape[1]))
