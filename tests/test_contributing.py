@@ -24,6 +24,7 @@ TESTED = (
     "tests/backends/reference/test_kernels.py", "tests/dnn/test_outsiders.py", "tests/dnn/test_losses.py",
     "tests/dnn/test_checkpoints.py", "tests/dnn/optimizers/test_optimizers.py",
     "tests/dnn/layers/test_layers.py", "tests/dnn/training/test_no_host_reads.py",
+    "tests/dnn/agreement/test_levels.py",
     "tests/dnn/interop/torch", "tests/dnn/interop/onnx", "tests/dnn/callbacks/test_epoch_counter.py",
     "tests/dnn/commands/test_train.py", "tests/scripts/test_hostile_values.py",
     "tests/scripts/test_options.py", "tests/test_docstrings.py", "tests/test_names_in_docs.py",
@@ -31,7 +32,8 @@ TESTED = (
 )  # fmt: skip
 TOYS = ("log_sigmoid", "huber", "lion", "group_norm", "GroupNormalization", "epoch_counter", "remark")
 TABLE_TESTS = (
-    "test_odd_option_values", "test_tables_list_every_registered_part", "every_layer", "every_kernel",
+    "test_odd_option_values", "test_tables_list_every_registered_part", "every_layer",
+    "every_kernel_has_calls",
     "activation_properties", "every_optimizer", "every_option", "option_defaults", "parts_are_in_the_guide",
     "lines_are_short", "reading_list_order",
     "torch_functional", "test_the_first_layer_returns_no_gradient", "test_examples",

@@ -71,7 +71,8 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
         if form == "infinite" and kind != "softmax" and not f.gated:
             continue  # f'(inf) is 0 or NaN, depending on the formula
         z = z.copy()
-        y = single(f.forward(np, z))
+        with np.errstate(over="ignore", invalid="ignore"):  # of large and infinite numbers
+            y = single(f.forward(np, z))
         arguments = kind, dy, z, y, dy if in_place else output_array(batch, n)
         yield Call("activation_backward", what, arguments, k, condition=MEASURED)
     for kind in ACTIVATIONS:
