@@ -48,8 +48,8 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
             (1.0, 2.0**-10), *settings,
             # From infinity torch's mean, g + beta (m - g), is NaN if beta is small. Its 1 - beta^t cancels in
             # early updates; a beta1 near 1 then magnifies that.
-            allowed=lambda *row, own=own, first=names[0]: (row[4] != np.inf or row[6:] == own)
-            and (first != "beta1" or row[6] <= 0.9 or row[1] > 100),
+            allowed=lambda *row, own=own, first=names[:1]: (row[4] != np.inf or row[6:] == own)
+            and (first != ["beta1"] or row[6] <= 0.9 or row[1] > 100),
         )  # fmt: skip
         for row in rows:
             chosen: Any = replace(optimizer, **dict(zip(names, row[6:], strict=True)))

@@ -32,18 +32,24 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
         plan.position[...] += 1
         y = plan.y[index]
         inputs = [examples[index]]
+        logits = []
         for layer in plan.layers:
-            inputs.append(np.empty((len(index), layer.W.shape[1]), dtype))
+            z, out = np.empty((2, len(index), layer.W.shape[1]), dtype)
             b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
-            kernels.dense(layer.activation, inputs[-2], layer.W, b, inputs[-1])
+            kernels.dense("linear", inputs[-1], layer.W, b, z)
+            kernels.activation(layer.activation, z, out)
+            logits.append(z)
+            inputs.append(out)
         losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
         e = plan.label_smoothing
         targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
         kernels.softmax_cross_entropy(inputs[-1], targets, losses, dy)
-        for x, out, layer in reversed(list(zip(inputs[:-1], inputs[1:], plan.layers, strict=True))):
+        passed = zip(inputs[:-1], logits, inputs[1:], plan.layers, strict=True)
+        for x, z, out, layer in reversed(list(passed)):
             dx = np.empty_like(x)
             db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
-            kernels.dense_backward(layer.activation, dy, x, out, layer.W, dy, (layer.dW, db, dx))
+            kernels.activation_backward(layer.activation, dy, z, out, dy)
+            kernels.dense_backward("linear", dy, x, out, layer.W, dy, (layer.dW, db, dx))
             dy = dx
         plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
         values, gradient, *slots = plan.vectors

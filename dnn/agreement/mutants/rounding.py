@@ -14,7 +14,7 @@ def add_in_reverse(kernel: Function, activation: str, x: Array, W: Array, *rest:
 
 def fuse_multiply_add(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
     """Round each multiply-add once, in float32. The kernel then multiplies the result by the unit matrix."""
-    if x.dtype != np.float32:
+    if x.dtype != np.float32 or not (np.isfinite(x).all() and np.isfinite(W).all()):
         kernel(activation, x, W, *rest)
         return
     total = np.zeros((len(x), W.shape[1]), dtype=np.float32)
