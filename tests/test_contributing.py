@@ -129,9 +129,6 @@ def test_the_tests_of_tables_pass_with_the_examples(checkout):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="a fit of an example breaks its bound since calls come by construction", strict=False
-)
 def test_agree_compares_the_examples_on_every_backend_of_ours(checkout):
     """Lion is not compared with native PyTorch, which has no such optimizer; the output says so."""
     done = run_in(checkout, "scripts/agree.py", "--quick", "--dataset", "digits", "--json")
