@@ -102,7 +102,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
     metrics = None if training["metrics"] is None else resolve_metrics(training["metrics"])
-    model.set_goal(loss, optimizer, metrics, training["l1"], training["l2"])
+    model.set_objective(loss, optimizer, metrics, training["l1"], training["l2"])
     model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 

@@ -26,7 +26,7 @@ class Parts(NamedTuple):
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
     arrays: dict[str, np.ndarray]  # parameters and state of the layers
-    goal: tuple[Any, ...]  # arguments of set_goal; () before compile
+    objective: tuple[Any, ...]  # arguments of set_objective; () before compile
     optimizer_arrays: dict[str, np.ndarray]  # as of _optimizer_arrays
 
 
@@ -43,14 +43,20 @@ def _optimizer_arrays(model: Any) -> dict[str, Any]:
 
 def parts_of(model: Any) -> Parts:
     """Return the parts of a model, copied to the host."""
-    goal = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
+    objective = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
     optimizer_arrays = {
         name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
     }
     layers = [copy(layer) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
     return Parts(
-        type(model), layers, settings, model.epochs_done, model.parameters.to_host(), goal, optimizer_arrays
+        type(model),
+        layers,
+        settings,
+        model.epochs_done,
+        model.parameters.to_host(),
+        objective,
+        optimizer_arrays,
     )
 
 
@@ -68,8 +74,8 @@ def assemble_model(parts: Parts, backend: Backend) -> Any:
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     model.epochs_done = parts.epochs_done
-    if parts.goal:
-        model.set_goal(*parts.goal)
+    if parts.objective:
+        model.set_objective(*parts.objective)
     for name, array in _optimizer_arrays(model).items():
         array[...] = backend.from_host(parts.optimizer_arrays[name])
     return model

@@ -38,7 +38,7 @@ def _is_optimizer(value: Any) -> bool:
 
 def warn_of_logits(model: Network) -> None:
     """Warn if the loss contains an activation that the last layer lacks."""
-    loss = model.goal
+    loss = model.objective
     if loss.activation and model.layers[-1].activation == "linear":
         cure = f"end it with {loss.activation!r} for probabilities (from_torch has output_activation=)"
         warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")

@@ -19,7 +19,7 @@ from backends.table import Table
 from dnn.keras_names import ALIASES, module_getattr
 from dnn.layers.layer import Layer
 from dnn.validation.objects import Settings
-from dnn.validation.settings import ClassNumber, Share, require_number, resolve
+from dnn.validation.settings import ClassNumber, Fraction, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -33,10 +33,10 @@ class Loss(Settings):
 
     name: ClassVar[str]  # in ``compile`` and in checkpoints
     activation: ClassVar[str | None] = None  # last activation, if the loss contains it and takes logits
-    span: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
+    target_range: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
     cure: ClassVar[str] = ""  # advice in the error for rows out of range
     rows: ClassVar[bool] = True  # whether targets may be rows, besides class numbers
-    boundary: ClassVar[float] = 0.5  # with one output: the answer is yes if the loss's input is above this
+    threshold: ClassVar[float] = 0.5  # with one output: the answer is yes if the loss's input is above this
     elementwise: ClassVar[bool] = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
@@ -103,11 +103,11 @@ class Loss(Settings):
             name = argument.partition(" of ")[0]
             cure = f"use {name}.argmax(axis=1), or for lists numpy.argmax({name}, axis=1)"
             raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
-        if y.ndim == 1 or self.span is None:
+        if y.ndim == 1 or self.target_range is None:
             return
         low = float(backend.xp.min(y))
         high = float(backend.xp.max(y)) + 0.0  # no "-0" in the message
-        first, last = self.span
+        first, last = self.target_range
         if low < first or high > last:
             got = f"{argument} holds values from {low:g} to {high:g}"
             raise InputError(got, f"{first:g} to {last:g} with the loss {self.name!r}", self.cure)
@@ -124,12 +124,12 @@ class CategoricalCrossentropy(Loss):
     Raises InputError: label_smoothing is out of range.
     """
 
-    label_smoothing: Share = 0.0
+    label_smoothing: Fraction = 0.0
     ignore_index: ClassNumber = None
 
     name = "categorical_crossentropy"
     activation = "softmax"
-    span = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
 
@@ -185,9 +185,9 @@ class BinaryCrossentropy(Loss):
     name = "binary_crossentropy"
     examples = ({}, {"pos_weight": 2.5})
     activation = output_activation = "sigmoid"
-    span = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     cure = "use 0 for no and 1 for yes"
-    boundary = 0.0
+    threshold = 0.0
     elementwise = True
 
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
@@ -249,9 +249,9 @@ class Hinge(Loss):
     """
 
     name = "hinge"
-    span = (-1.0, 1.0)
+    target_range = (-1.0, 1.0)
     cure = "use 0 and 1, or -1 and 1"
-    boundary = 0.0
+    threshold = 0.0
     elementwise = True
     output_activation = "linear"
     kink = staticmethod(lambda y, t: 1.0 - np.where(t > 0, y, -y))

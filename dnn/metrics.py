@@ -33,7 +33,9 @@ class Metric:
     name: str  # in the history
     # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C) rows) -> numbers (B,)
     batch: Callable[[Backend, Loss, Array, Array], Array]
-    raw: bool = False  # whether batch gets the inputs of the loss, which may be logits, instead of outputs
+    takes_logits: bool = (
+        False  # whether batch gets the inputs of the loss, which may be logits, instead of outputs
+    )
 
     def size(self, outputs: int) -> int:
         """Return the length of ``sums`` for a network with this number of outputs."""
@@ -99,13 +101,13 @@ class R2(Metric):
 def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
     """Return 1 for each example with the largest output at its class, else 0; rows mean their argmax.
 
-    A network with one output says yes if the output is above the loss's boundary; a target above 0.5 means
+    A network with one output says yes if the output is above the loss's threshold; a target above 0.5 means
     yes. For an elementwise loss each output of a row is such an answer, and the result is the share of
     correct ones.
     """
     xp = backend.xp
     if outputs.shape[1] == 1 or (loss.elementwise and y.ndim == 2):
-        correct = (outputs > loss.boundary) == (y > 0.5)
+        correct = (outputs > loss.threshold) == (y > 0.5)
     else:
         correct = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
     correct = xp.astype(correct, backend.dtype)
@@ -121,7 +123,7 @@ def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Ar
 
 
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
-    Metric("accuracy", _accuracy, raw=True), Metric("mean_absolute_error", _absolute_error),
+    Metric("accuracy", _accuracy, takes_logits=True), Metric("mean_absolute_error", _absolute_error),
     Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""

@@ -44,7 +44,7 @@ class Network(Copyable, KerasNames):
     """Layers in sequence on one backend; for other arguments and attributes see ``Sequential``.
 
     Attributes:
-        loss, optimizer, optimizer_state, penalty, metrics: set by ``set_goal``.
+        loss, optimizer, optimizer_state, penalty, metrics: set by ``set_objective``.
         scale: factor by which batch loading multiplies the examples: that of a first Rescaling, else 1.
         called_layers: the layers without that Rescaling. Only they are numbered, so it does not change the
             random numbers of the others.
@@ -86,20 +86,20 @@ class Network(Copyable, KerasNames):
         self.scale = 1.0
         if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
             self.scale = first.scale
-            first.build(self.input_shape, self.backend, "", True)
+            first.build(self.input_shape, self.backend, "", False)
             layers = layers[1:]
         self.called_layers = layers
         self._block = block = Block(layers)
-        block.build(self.input_shape, self.backend, "", True, seed=self.seed, index=MODEL_INDEX)
+        block.build(self.input_shape, self.backend, "", False, seed=self.seed, index=MODEL_INDEX)
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
             raise InputError(got, "(C,)", "put Flatten() and Dense(C) last")
         self.outputs = shape[0]
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
-        block.attach(self.parameters.value, self.parameters.gradient)
+        block.attach(self.parameters.by_name, self.parameters.gradient_by_name)
         for name, values in block.initial_values().items():
             host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
-            self.parameters.value[name][...] = self.backend.from_host(host)
+            self.parameters.by_name[name][...] = self.backend.from_host(host)
         self._take_activation(None)
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
@@ -113,7 +113,7 @@ class Network(Copyable, KerasNames):
             raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
-    def set_goal(
+    def set_objective(
         self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
     ) -> None:
         """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names.
@@ -148,7 +148,7 @@ class Network(Copyable, KerasNames):
         self._activates = self._activation != "linear" and not contained
 
     @property
-    def goal(self) -> Loss:
+    def objective(self) -> Loss:
         """The loss. Raises InputError: the model is not compiled."""
         if self.loss is None:
             raise InputError("the model has no loss yet", "a call of model.compile first")
@@ -156,9 +156,9 @@ class Network(Copyable, KerasNames):
 
     def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
         """Return the metrics; ``classes`` says whether the targets are class numbers or rows."""
-        return resolve_metrics(self.goal.metric_names(classes)) if self.metrics is None else self.metrics
+        return resolve_metrics(self.objective.metric_names(classes)) if self.metrics is None else self.metrics
 
-    def outputs_of(self, loss_inputs: Array) -> Array:
+    def activate_outputs(self, loss_inputs: Array) -> Array:
         """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
         return loss_inputs if self._activates else self.activate(loss_inputs)
 
@@ -177,7 +177,7 @@ class Network(Copyable, KerasNames):
     @property
     def input_pipeline(self) -> InputPipeline:
         """Validates examples and targets and moves them to the device."""
-        loss = self.goal
+        loss = self.objective
         n_categories = self.layers[0].n_categories
         return InputPipeline(
             self.backend, self.input_shape, self.outputs, loss.ignored_class, loss.check_targets, n_categories
@@ -277,7 +277,7 @@ class Network(Copyable, KerasNames):
         if not frozen:
             self.optimizer_state.step()
             return
-        vectors = (self.parameters.values, *self.optimizer_state.vectors.values())
+        vectors = (self.parameters.vector, *self.optimizer_state.vectors.values())
         views = [named[name] for named in map(self.parameters.views, vectors) for name in frozen]
         before = [self.backend.xp.asarray(view, copy=True) for view in views]
         self.optimizer_state.step()

@@ -26,8 +26,8 @@ class Parameters:
         shapes: name -> shape, in the order of the views in memory.
         state: name -> array of the backend that is not trained, such as running means.
     Attributes:
-        values, gradients: (n,) vectors in the backend's dtype.
-        value, gradient: name -> view of the parameter's shape.
+        vector, gradient_vector: (n,) in the backend's dtype.
+        by_name, gradient_by_name: name -> view of the parameter's shape.
     Raises InputError: more than MAX_PARAMETERS numbers.
     """
 
@@ -45,12 +45,13 @@ class Parameters:
             end += -(-prod(shape) // step) * step
         if end > MAX_PARAMETERS:
             raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
-        self.values = backend.zeros(end)
-        self.gradients = backend.zeros(end)
-        self.value, self.gradient = self.views(self.values), self.views(self.gradients)
+        self.vector = backend.zeros(end)
+        self.gradient_vector = backend.zeros(end)
+        self.by_name = self.views(self.vector)
+        self.gradient_by_name = self.views(self.gradient_vector)
 
     def views(self, vector: Array) -> dict[str, Array]:
-        """Return a dict of name -> view into a vector with the layout of ``values``, such as a moment."""
+        """Return a dict of name -> view into a vector with the layout of ``vector``, such as a moment."""
         view = self.backend.view
         places = ((n, self._starts[n], shape) for n, shape in self.shapes.items())
         return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
@@ -58,7 +59,29 @@ class Parameters:
     def __call__(self) -> None:
         """Raise an error: torch's ``model.parameters()`` is a method."""
         got = "model.parameters was called like a function"
-        raise InputError(got, "model.parameters.value, arrays by name, or .to_host() for copies on the host")
+        raise InputError(
+            got, "model.parameters.by_name, arrays by name, or .to_host() for copies on the host"
+        )
+
+    @property
+    def values(self) -> Array:
+        """Another name of ``vector``."""
+        return self.vector
+
+    @property
+    def value(self) -> dict[str, Array]:
+        """Another name of ``by_name``."""
+        return self.by_name
+
+    @property
+    def gradients(self) -> Array:
+        """Another name of ``gradient_vector``."""
+        return self.gradient_vector
+
+    @property
+    def gradient(self) -> dict[str, Array]:
+        """Another name of ``gradient_by_name``."""
+        return self.gradient_by_name
 
     @property
     def count(self) -> int:
@@ -67,12 +90,12 @@ class Parameters:
 
     def clear(self) -> None:
         """Zero both vectors, padding included: clipping by a norm of NaN may have made the padding NaN."""
-        self.values[...] = 0.0
-        self.gradients[...] = 0.0
+        self.vector[...] = 0.0
+        self.gradient_vector[...] = 0.0
 
     def to_host(self) -> dict[str, np.ndarray]:
         """Return host copies of all parameters and of the state, by name."""
-        arrays = {**self.value, **self.state}
+        arrays = {**self.by_name, **self.state}
         return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +103,7 @@ class Parameters:
 
         Raises InputError: a missing or unknown name, or a wrong shape or dtype; then nothing is written.
         """
-        arrays = {**self.value, **self.state}
+        arrays = {**self.by_name, **self.state}
         if set(values) != set(arrays):
             raise InputError(f"weights are named {sorted(values)}", f"{sorted(arrays)}")
         for name, array in values.items():

@@ -18,7 +18,7 @@ from dnn.hints import (
     warn_of_large_values,
     warn_of_logits,
 )
-from dnn.io.notices import say
+from dnn.io.notices import print_line
 from dnn.keras_names import checks_keywords
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
@@ -82,7 +82,7 @@ class Sequential(Network):
         """
         loss, optimizer = sort_arguments(loss, optimizer)
         chosen = None if metrics is None else resolve_metrics(metrics)
-        self.set_goal(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
+        self.set_objective(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
         warn_of_logits(self)
         warn_of_channels_first(self)
 
@@ -169,7 +169,7 @@ class Sequential(Network):
         with self.training():
             loss = compute_gradients(self, examples)[0]
         to_host = self.backend.to_host
-        return loss, {name: np.array(to_host(g)) for name, g in self.parameters.gradient.items()}
+        return loss, {name: np.array(to_host(g)) for name, g in self.parameters.gradient_by_name.items()}
 
     @checks_keywords
     def train_on_batch(
@@ -202,7 +202,7 @@ class Sequential(Network):
         else:
             found = evaluate(self, pipeline.validate(x, y, sample_weight), chunk)
         if verbose in (1, 2):
-            say("  ".join(format_numbers(found.as_dict())))
+            print_line("  ".join(format_numbers(found.as_dict())))
         return found
 
     @checks_keywords

@@ -65,7 +65,7 @@ def compare(arguments: argparse.Namespace, settings: Any) -> None:
     """Time the contenders in rotation and print the table."""
     from benchmarks import report, rotation
 
-    results = rotation.rotate(arguments.contenders, settings, arguments.rotations, command_line.say)
+    results = rotation.rotate(arguments.contenders, settings, arguments.rotations, command_line.print_status)
     command_line.write_json(arguments.json, report.as_json(results))
     print(report.table(results), flush=True)
 

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     if len(obstacles) == len(LIBRARIES):
         has_card = bool(query_cards())
         what = "there is a card, but no library can use it" if has_card else "no CUDA device can be used"
-        command_line.say(f"gpu_check.py: {what}: {'; '.join(obstacles.values())}")
+        command_line.print_status(f"gpu_check.py: {what}: {'; '.join(obstacles.values())}")
         return EXIT_FAILED if has_card else EXIT_NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}

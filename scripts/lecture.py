@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
     results = Results(arguments.out / "results", same)
     for name in names:
         if results.load_outcome(name) is None:
-            command_line.say(f"{name}: {EXPERIMENTS[name].about} ...")
+            command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")
             results.save(*train(EXPERIMENTS[name], data, backend, epochs, seed))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
     lecture = results.load_network("lecture", backend) if "lecture" in names else None
@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
     print(tables.write(grids, arguments.out).read_text(encoding="utf-8"))
     files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
-    command_line.say(f"{arguments.out} has {', '.join(files)}")
+    command_line.print_status(f"{arguments.out} has {', '.join(files)}")
 
 
 if __name__ == "__main__":

@@ -626,11 +626,11 @@ ADVICE = {
         "model.backend.dtype_name == 'float32'",
     ),
     "a diverged checkpoint": Row(
-        f"{PATH}model = network((4,))\nmodel.parameters.values[0] = numpy.nan\nmodel.save(path)\nmore = {{}}",
+        f"{PATH}model = network((4,))\nmodel.parameters.vector[0] = numpy.nan\nmodel.save(path)\nmore = {{}}",
         "model = dnn.load_model(path, 'numpy', **more)",
         r"load it anyway with (allow_nonfinite=True) ",
         "more = dict({cure})",
-        "numpy.isnan(model.parameters.values[0])",
+        "numpy.isnan(model.parameters.vector[0])",
     ),
     "weights of another dtype": Row(
         "model = network((4,))\nvalues = {n: v.astype('f8') for n, v in model.parameters.to_host().items()}",

@@ -89,12 +89,12 @@ def unchanged_if_refused(m, call):
     """Return ``call`` with a check: if it rejects its arguments, the model keeps its loss and weights."""
 
     def check(**arguments):
-        loss, values = m.loss, m.parameters.values.copy()
+        loss, values = m.loss, m.parameters.vector.copy()
         try:
             call(**arguments)
         except REFUSALS:
             assert m.loss is loss
-            np.testing.assert_array_equal(m.parameters.values, values)
+            np.testing.assert_array_equal(m.parameters.vector, values)
             raise
 
     return check

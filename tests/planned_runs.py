@@ -31,11 +31,11 @@ def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, los
         model = build_network(made, x.shape[1:], backend, 4)
         model.compile(loss or "categorical_crossentropy", optimizer=optimizer)
         if start is not None:
-            start(model.parameters.value)
+            start(model.parameters.by_name)
         history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
     state = model.optimizer_state
     left = {
-        "values": model.parameters.values, **state.vectors, "control": state.control,
+        "values": model.parameters.vector, **state.vectors, "control": state.control,
         "loss": history["loss"], "accuracy": history["accuracy"],
     }  # fmt: skip
     return {name: np.array(array, backend.dtype_name) for name, array in left.items()}, seen

@@ -34,15 +34,15 @@ def compute_update(optimizer):
     x = np.array(TABLE["x"], dtype=np.float64)
     y = np.argmax(TABLE["t"], axis=1)
     z, losses, dz = (array.copy() for array in model.loss_of(x, y, training=True))
-    found = {"z": z, "p": model.outputs_of(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
+    found = {"z": z, "p": model.activate_outputs(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
     model.backward(dz.copy())
     W = np.array(TABLE["W"])
     dW = np.zeros((2, 2))
     db = np.zeros(2)
     dx = np.zeros((2, 2))
     model.backend.kernels.dense_backward("linear", dz, x, z, W, dz.copy(), (dW, db, dx))
-    np.testing.assert_array_equal(dW, model.parameters.gradient["dense_1.W"])
-    np.testing.assert_array_equal(db, model.parameters.gradient["dense_1.b"])
+    np.testing.assert_array_equal(dW, model.parameters.gradient_by_name["dense_1.W"])
+    np.testing.assert_array_equal(db, model.parameters.gradient_by_name["dense_1.b"])
     found |= {"dW": dW, "db": db, "dx": dx}
     model.update()
     after = {name[-1]: values for name, values in model.parameters.to_host().items()}

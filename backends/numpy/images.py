@@ -86,10 +86,10 @@ class NumpyImages(Kernels):
         dx.fill(0.0)
         np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
 
-    def smooth_moves(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
+    def displacements(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
         """Call the reference. Its larger product decides the number of BLAS threads for both products."""
         with blas_threads(moves.size * max(moves.shape[2:])):
-            super().smooth_moves(bits, rows, columns, strength, moves)
+            super().displacements(bits, rows, columns, strength, moves)
 
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call the reference for a few images at a time, which stay in the cache: a third of the time."""

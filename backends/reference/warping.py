@@ -6,7 +6,7 @@ from backends.reference.signatures import Array
 from backends.reference.windows import pad
 
 SMOOTHING_ROW_SUM = 4096
-"""Sum of a row of smoothing weights in ``smooth_moves``; the weights are integers, so that sums are exact."""
+"""Sum of a row of smoothing weights in ``displacements``; the weights are integers, so sums are exact."""
 # Factor of the sums over the first axis; they are then below 2^11.
 FIRST_SUM_SCALE = 2.0**-9
 # Factor of the sums over the second axis: 1 over their bound, 2^8 SMOOTHING_ROW_SUM^2 FIRST_SUM_SCALE.
@@ -17,7 +17,7 @@ class WarpingKernels(KernelBase):
     """Displacements, and images moved by them."""
 
     @kernel(writes=("moves",))
-    def smooth_moves(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
+    def displacements(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
         """``moves = strength * noise`` from -1 to 1, smoothed down and across (Simard et al. 2003).
 
         Noise is bytes, weights are integers, and all sums of their products are below 2^24. So the sums are

@@ -39,10 +39,10 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
     """Compare "y" = f(z) and "dx" = f'(z) dy of an Activation layer for z (B, n), in ULPs."""
     dy = setup.normal("cotangent", z.shape)
 
-    def ask(c: Contender) -> Named:
+    def compute(c: Contender) -> Named:
         return c.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy)])
 
-    answer = ask(setup.oracle)
+    answer = compute(setup.oracle)
     expected = {tensor: answer[tensor] for tensor in ("y", "dx", "y in evaluation")}
     value = bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
     scale: np.ndarray | float = np.abs(dy)
@@ -60,4 +60,4 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
             return bounds.ulp_error(got, expected, size)
         return bounds.ulp_error(got[keep], expected[keep], scale[keep])
 
-    return setup.judge(f"activation {kind}", ask, value, error, expected=expected)
+    return setup.compare(f"activation {kind}", compute, value, error, expected=expected)

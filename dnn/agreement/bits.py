@@ -49,7 +49,7 @@ class DigestCallback(Callback):
         """Store the digests of all tensors, gradients from the last layer to the first."""
         parameters = self.model.parameters
         views = parameters.backend
-        for name, view in reversed(parameters.gradient.items()):
+        for name, view in reversed(parameters.gradient_by_name.items()):
             self.digests[f"{when}, gradient of {name}"] = _digest(views.to_host(view))
         for name, array in parameters.to_host().items():
             self.digests[f"{when}, {name}"] = _digest(array)

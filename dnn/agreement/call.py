@@ -26,7 +26,7 @@ class Call(NamedTuple):
     """
 
     kernel: str
-    what: str
+    label: str
     arguments: tuple[Any, ...]
     n_terms: float = 0.0  # of a sum
     ulp: float = 0.0

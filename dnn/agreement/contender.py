@@ -39,9 +39,9 @@ def build_layer(
     layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
 ) -> Parameters:
     """Build a layer outside a model, load these values, and return its parameters."""
-    layer.build(shape, backend, "layer", first=layer.must_precede_trained)
+    layer.build(shape, backend, "layer", needs_dx=not layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
-    layer.attach(parameters.value, parameters.gradient)
+    layer.attach(parameters.by_name, parameters.gradient_by_name)
     parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})
     return parameters
 

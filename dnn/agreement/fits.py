@@ -143,4 +143,4 @@ def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
     def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
         return bounds.eta_of_path(got, p, start.get(tensor, p))
 
-    return setup.judge(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, dtype, expected)
+    return setup.compare(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, dtype, expected)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference import Kernels
+from backends.reference.windows import Pair
 from dnn.agreement import textbook
 from dnn.agreement.call import MEASURED, Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
@@ -28,7 +29,6 @@ DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
 MAX_WINDOW = 300
 """Largest number of pixels of a window: the references make a step for each."""
-Pair = tuple[int, int]
 
 
 def places(image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair]) -> Pair:
@@ -134,7 +134,7 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
         moves = output_array(batch, 2, height, width)
         what = f"{batch} x {height} x {width} x {channels}, moves {far}, turned {turned}"
         bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
-        yield Call("smooth_moves", what, (bits, *shares, strength, moves))
+        yield Call("displacements", what, (bits, *shares, strength, moves))
         quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
         x = draw(batch, height, width, channels)
         matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))

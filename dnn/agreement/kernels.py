@@ -57,7 +57,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
     """Compare initial weights with He's and Glorot's formulas in float64; the weights are rounded once."""
     for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
-        def ask(c: Contender, name: str = name) -> Named:
+        def compute(c: Contender, name: str = name) -> Named:
             layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
             model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
             return model.parameters.to_host()
@@ -70,7 +70,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
             w = sqrt(3.0) * (2.0 * u - 1.0)
         w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
         expected = {"conv2d_1.W": w.reshape(3, 3, 9, 16)}
-        yield from setup.judge(f"initializer {name}", ask, bounds.U, expected=expected)
+        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected=expected)
 
 
 def shuffle_level(setup: Setup) -> Iterator[Record]:
@@ -78,11 +78,11 @@ def shuffle_level(setup: Setup) -> Iterator[Record]:
     key = stream_key(setup.seed, "shuffle")
     epoch = 3
 
-    def ask(c: Contender) -> Named:
+    def compute(c: Contender) -> Named:
         return {"order": c.backend.to_host(permutation(c.backend, key, epoch, SHUFFLED_ROWS))}
 
     expected = {"order": textbook.epoch_order(setup.seed, epoch, SHUFFLED_ROWS)}
-    yield from setup.judge("shuffle", ask, 0.0, count_different, expected=expected)
+    yield from setup.compare("shuffle", compute, 0.0, count_different, expected=expected)
 
 
 def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
@@ -137,8 +137,8 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             c = condition.get(tensor, call.condition)
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
-        name = " ".join(filter(None, (call.kernel, call.what)))
-        return setup.judge(name, lambda c: c.in_dtype(dtype).kernel(call), bound, error, dtype, expected)
+        name = " ".join(filter(None, (call.kernel, call.label)))
+        return setup.compare(name, lambda c: c.in_dtype(dtype).kernel(call), bound, error, dtype, expected)
 
     is_short = call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}

@@ -72,7 +72,7 @@ class PyTorchContender(Contender):
             if name in trained:
                 yield f"z {name}", h.detach()
         yield "outputs", h.detach()
-        twin.torch_loss(model.goal)(h, y).backward()
+        twin.torch_loss(model.objective)(h, y).backward()
         for name, p, axes in convert.twin_parameters(module):
             yield f"d {name}", p.grad.permute(axes)
 

@@ -63,6 +63,6 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
         c = max(condition[tensor], tensor.startswith("d "))
         return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 2.0)
 
-    return setup.judge(
+    return setup.compare(
         case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected
     )

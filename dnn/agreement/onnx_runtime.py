@@ -91,7 +91,7 @@ class OnnxContender(Contender):
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         try:
-            made = to_onnx(model, logits=model.goal.activation is not None)
+            made = to_onnx(model, logits=model.objective.activation is not None)
         except NoNodes as error:
             raise NoTwin(str(error)) from None
         yield "outputs", Session(made)(x)[0]

@@ -59,7 +59,7 @@ class BackendContender(Contender):
             dx = layer.backward(dy)  # may overwrite dy
             if dx is not None:  # None for layers that must precede trained ones
                 yield "dx", dx
-            for name, view in parameters.gradient.items():
+            for name, view in parameters.gradient_by_name.items():
                 yield f"d{name}", view
 
         def evaluate(x: Array) -> Tensors:
@@ -148,15 +148,15 @@ class BackendContender(Contender):
         for layer in model.layers:
             if layer.parameter_shapes():  # computed twice, since a fused kernel may not store z
                 plain = without_activation(layer)
-                plain.build(layer.input_shape, self.backend, layer.name, first=True)
+                plain.build(layer.input_shape, self.backend, layer.name, needs_dx=False)
                 plain.attach(layer.value, layer.gradient)
                 plain.reserve(x.shape[0], training=False)
                 yield f"z {layer.name}", plain.forward(h, training=False)
             h = layer.forward(h, training=False)
-        contained = model.goal.activation is not None
+        contained = model.objective.activation is not None
         yield "outputs", model.forward(x, training=False, logits=contained)
         gradients(model, x, y)
-        for name, view in model.parameters.gradient.items():
+        for name, view in model.parameters.gradient_by_name.items():
             yield f"d {name}", view
 
     def train(self, case: Case, batches: Batches) -> Named:
@@ -166,7 +166,7 @@ class BackendContender(Contender):
             gradients(model, self.move(x)[0], self.backend.from_host(y))
             model.update()
         shapes = model.parameters.shapes
-        views = model.parameters.value
+        views = model.parameters.by_name
         return {name: receive(self.backend, name, view, shapes[name]) for name, view in views.items()}
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:

@@ -37,7 +37,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def fits(layer: Layer, shape: tuple[int, ...]) -> bool:
     try:
-        layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
+        layer.build(shape, get_backend("numpy"), "layer", needs_dx=not layer.must_precede_trained)
     except InputError:
         return False
     return True

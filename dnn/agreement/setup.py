@@ -30,27 +30,27 @@ class Setup:
         """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
-    def judge(
-        self, case: str, ask: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
+    def compare(
+        self, case: str, compute: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
         note: str = "", expected: Named | None = None,
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
         An exception, or an array of the wrong library, dtype, device or shape gives a broken record. None if
-        ``ask`` raises NoTwin, nor for a tensor that a partial contender leaves out.
+        ``compute`` raises NoTwin, nor for a tensor that a partial contender leaves out.
 
         Args:
             case: name in the records.
-            ask: contender -> named tensors.
+            compute: contender -> named tensors.
             bound: largest allowed error, or a function (tensor, unit roundoff) -> bound.
             error: (tensor, got, expected) -> error; None: ``eta``.
-            expected: the oracle's tensors; None: ``ask`` the oracle.
+            expected: the oracle's tensors; None: ``compute`` the oracle.
         """
-        expected = ask(self.oracle) if expected is None else expected
+        expected = compute(self.oracle) if expected is None else expected
         found: list[Record] = []
         for source in self.contenders:
             try:
-                got = ask(source)
+                got = compute(source)
             except NoTwin:
                 continue
             except Exception as problem:

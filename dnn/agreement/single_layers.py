@@ -57,7 +57,7 @@ def _judge_layer(
     setup: Setup, name: str, make: Callable[[], Layer], shape: tuple[int, ...]
 ) -> Iterator[Record]:
     probe = make()
-    probe.build(shape, get_backend("numpy"), "layer", first=probe.must_precede_trained)
+    probe.build(shape, get_backend("numpy"), "layer", needs_dx=not probe.must_precede_trained)
     values = {
         short: (setup.normal(f"values {short}", form) / np.float32(np.sqrt(form[0])))
         for short, form in probe.parameter_shapes().items()
@@ -81,7 +81,7 @@ def _judge_layer(
         moved = measure_condition(disturbed, expected)
         condition = {name: max(c, moved[name]) for name, c in condition.items()}
     bound = partial(_layer_bound, probe, [len(x) for x, _ in batches], condition)
-    yield from setup.judge(
+    yield from setup.compare(
         name, lambda c: c.run_layer(make(), shape, values, batches), bound, expected=expected
     )
 

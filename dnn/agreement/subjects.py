@@ -65,35 +65,35 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
     if isinstance(part, Loss):
         if type(part).compute is Loss.compute:
             raise InputError(f"loss {part.name!r} has a kernel", "a loss with compute")
-        low, high = part.span or (-1.0, 1.0)
+        low, high = part.target_range or (-1.0, 1.0)
         subjects = []
         for n in BATCH_SIZES:
             targets = (low + (high - low) * rng.random((n, 4))).astype(dtype)
-            targets /= targets.sum(axis=1, keepdims=True) if part.span == (0.0, 1.0) else 1
+            targets /= targets.sum(axis=1, keepdims=True) if part.target_range == (0.0, 1.0) else 1
             subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
         return subjects
     shape = _choose_shape(part, shape)
     layer, probe = copy(part), copy(part)
     backend = get_backend("numpy", dtype=dtype)
-    probe.build(shape, backend, "layer", first=False)
+    probe.build(shape, backend, "layer", needs_dx=True)
     values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
     parameters = build_layer(layer, shape, backend, values)
 
     def forward(v: Named) -> Any:
-        for name, view in parameters.value.items():
+        for name, view in parameters.by_name.items():
             view[...] = v[name]
         layer.reserve(len(v["x"]), training=True)
         return layer.forward(v["x"], training=True)
 
     def backward(v: Named, dy: Any) -> dict[str, Any]:
-        for view in parameters.gradient.values():
+        for view in parameters.gradient_by_name.values():
             view[...] = np.nan
         dx = layer.backward(dy.copy())
-        for name, view in parameters.gradient.items():
+        for name, view in parameters.gradient_by_name.items():
             if np.isnan(view).all():
                 how = f"set it with self.gradient[{name!r}][...] = ..., not += and not ="
                 raise Wrong(f"d{name} is never written, or is added to what was there; {how}")
-        return {"x": dx} | {name: view.copy() for name, view in parameters.gradient.items()}
+        return {"x": dx} | {name: view.copy() for name, view in parameters.gradient_by_name.items()}
 
     return [Subject({"x": normal(n, *shape), **values}, forward, backward) for n in BATCH_SIZES]
 

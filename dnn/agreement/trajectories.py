@@ -54,7 +54,7 @@ def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
     def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
         return bounds.eta_of_path(p, p64, start[tensor])
 
-    return setup.judge(
+    return setup.compare(
         case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND, error,
         f"{sizes.trajectory} updates",
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.reference.control import RATE
 from dnn.callbacks.monitor import require_constant_rate
-from dnn.io.notices import say
+from dnn.io.notices import print_line
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.validation.settings import natural_number, require_kind, require_number
@@ -52,7 +52,7 @@ class LearningRateScheduler(Callback):
         place[...] = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
         self._last_epoch = epoch
         if self._verbose:
-            say(f"epoch {epoch}: learning rate {plain:g}")
+            print_line(f"epoch {epoch}: learning rate {plain:g}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         place = self.model.optimizer_state.control[RATE]

@@ -6,7 +6,7 @@ import numpy as np
 
 from backends.errors import InputError, reraise
 from backends.reference.control import RATE
-from dnn.io.notices import say
+from dnn.io.notices import print_line
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -102,7 +102,7 @@ class EarlyStopping(Callback):
         if self._improves(epoch, logs) and self.restore_best_weights:
             self._weights = self.model.parameters.to_host()
         if self._verbose and self.stopped_epoch == epoch:
-            say(f"epoch {epoch}: early stopping, best epoch {self.best_epoch}")
+            print_line(f"epoch {epoch}: early stopping, best epoch {self.best_epoch}")
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         return self._weights or {}
@@ -171,7 +171,7 @@ class ReduceLROnPlateau(Callback):
         if self._stalls(logs) and now > self.min_lr:
             rate[...] = lower = max(now * self.factor, self.min_lr)
             if self._verbose:
-                say(f"epoch {epoch}: learning rate {lower:g}")
+                print_line(f"epoch {epoch}: learning rate {lower:g}")
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         for _, logs in history.rows():
@@ -215,4 +215,4 @@ class ModelCheckpoint(Callback):
             path = self.filepath.format(epoch=epoch, **logs)
         self.model.save(path)
         if self._verbose:
-            say(f"epoch {epoch}: saved {path}")
+            print_line(f"epoch {epoch}: saved {path}")

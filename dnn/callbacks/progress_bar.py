@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
 from backends.errors import printable
-from dnn.io.notices import SteadyOutput, say
+from dnn.io.notices import SteadyOutput, print_line
 from dnn.training.callback import Callback, Progress, require_callbacks
 from dnn.validation.settings import require
 
@@ -49,10 +49,10 @@ class PlainProgress(Callback):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs = epochs
         if self.headline:
-            say(self.headline)
+            print_line(self.headline)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        say(epoch_line(epoch, self._epochs, logs, self.validation))
+        print_line(epoch_line(epoch, self._epochs, logs, self.validation))
 
 
 class LiveProgress(PlainProgress):

@@ -23,7 +23,7 @@ class TerminateOnNaN(Callback):
 
     def _has_finite_weights(self) -> bool:
         xp = self.model.backend.xp
-        return bool(xp.all(xp.isfinite(self.model.parameters.values)))
+        return bool(xp.all(xp.isfinite(self.model.parameters.vector)))
 
     def on_progress(self, progress: Progress) -> None:
         loss = progress.read()[0]

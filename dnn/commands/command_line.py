@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         hint = self._closest_option(message)
-        say(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
+        print_status(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
         sys.exit(EXIT_BAD_INPUT)
 
     def _closest_option(self, message: str) -> str:
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
         return f"; did you mean {close[0]}?" if close else ""
 
 
-def say(line: str) -> None:
+def print_status(line: str) -> None:
     """Print one line to stderr: stdout is for results."""
     if sys.stderr is None:  # closed before Python started; print would use stdout
         return
@@ -105,7 +105,7 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
         with contextlib.suppress(OSError, ValueError):
-            say(mark + record.getMessage())
+            print_status(mark + record.getMessage())
 
 
 @contextlib.contextmanager
@@ -149,7 +149,7 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
             sys.stdout.flush()
         return code
     except (InputError, BackendUnavailable) as error:
-        say(f"{program_name()}: error: {one_line(error)}")
+        print_status(f"{program_name()}: error: {one_line(error)}")
         return EXIT_BAD_INPUT
     except BrokenPipeError:  # the reader of our output has exited, as with "| head"
         silence(sys.stdout)
@@ -159,16 +159,16 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
             raise
         where = "standard output" if error.filename is None else short_repr(error.filename)
         silence(sys.stdout)
-        say(f"{program_name()}: error: {where} cannot be read or written ({error.strerror})")
+        print_status(f"{program_name()}: error: {where} cannot be read or written ({error.strerror})")
         return EXIT_BAD_INPUT
     except Exception as error:
         reason = _out_of_memory(error)
         if reason is None:
             raise
-        say(f"{program_name()}: error: {reason}")
+        print_status(f"{program_name()}: error: {reason}")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        say(f"{program_name()}: interrupted")
+        print_status(f"{program_name()}: interrupted")
         return EXIT_INTERRUPTED
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backends import Backend, BackendUnavailable, InputError, get_backend
 from backends.errors import one_line, reraise
-from dnn.commands.command_line import say
+from dnn.commands.command_line import print_status
 from dnn.commands.run_folder import load_run
 from dnn.datasets.digit_images import image_shape_of
 from dnn.sequential import Sequential
@@ -78,7 +78,9 @@ def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[
         size = image_shape_of(shape)
         require(model.outputs == 10, "outputs", model.outputs, "10, one per digit")
     if config["dataset"] is None:
-        say(f"{path} is a saved model: pictures are prepared as for a network that was trained on digits")
+        print_status(
+            f"{path} is a saved model: pictures are prepared as for a network that was trained on digits"
+        )
     return size
 
 
@@ -103,9 +105,9 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
             raise
         backend = on_cpu(name, dtype, arguments.threads, arguments.precision)
         library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
-        say(f"WARNING: {error}. Using {library} on the CPU instead.")
+        print_status(f"WARNING: {error}. Using {library} on the CPU instead.")
     if backend.reason is not None and not getattr(arguments, "quiet", False):
-        say(f"--backend auto: {one_line(backend.reason)}")
+        print_status(f"--backend auto: {one_line(backend.reason)}")
     return backend
 
 

@@ -74,7 +74,7 @@ def predict(arguments: argparse.Namespace) -> int:
         print(as_json({**found, "images": answers}), flush=True)
     for answer in answers:
         if "reason" in answer:
-            command_line.say(f"{command_line.program_name()}: error: {answer['reason']}")
+            command_line.print_status(f"{command_line.program_name()}: error: {answer['reason']}")
         elif not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"

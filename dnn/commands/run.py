@@ -19,7 +19,7 @@ from dnn.commands.run_folder import RESULT_FILE, RunFolder
 from dnn.commands.train_options import OPTIONS
 from dnn.datasets import Dataset
 from dnn.distributed import Workers
-from dnn.io.notices import say
+from dnn.io.notices import print_line
 from dnn.sequential import Sequential
 from dnn.training.blocks import limit_to_one_thread
 from dnn.training.callback import Callback, Progress
@@ -123,8 +123,8 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     })  # fmt: skip
     if not run.options.quiet:
         for line in target_lines(run.options.preset, numbers["seconds"], numbers["val_accuracy"]):
-            say(line)
-    say(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
+            print_line(line)
+    print_line(f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {run.updates} updates  "
         f"{seconds:.1f} s  {backend.name}  weights {digest}")  # fmt: skip
 
 

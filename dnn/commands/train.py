@@ -16,7 +16,7 @@ from dnn.callbacks import (
     progress_for_stdout,
 )  # fmt: skip
 from dnn.commands import command_line
-from dnn.commands.command_line import program_name, say
+from dnn.commands.command_line import print_status, program_name
 from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.run import FirstUpdateTimer, Run, report
@@ -179,7 +179,7 @@ def train(parsed: ParsedOptions) -> int:
         if run.folder is not None:
             run.folder.save(run.model)  # for evaluate.py and predict.py
             lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
-            say(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
+            print_status(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
     except WorkerError:
         if workers.is_first or stopper.signal_number is None:

@@ -44,7 +44,7 @@ class SteadyOutput:
         return getattr(self._stream, name)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line to standard output, if there is one."""
     if sys.stdout is not None:  # None if it was closed before Python started
         output = SteadyOutput()

@@ -21,8 +21,8 @@ train_step make_train_function compute_loss: model.gradients(x, y) and model.upd
 fit_generator: model.fit(batches, steps_per_epoch=...)
 get_weights state_dict: model.parameters.to_host()
 set_weights load_state_dict: model.parameters.load(values)
-weights variables trainable_weights trainable_variables: model.parameters.value, arrays by name
-named_parameters: model.parameters.value, arrays by name
+weights variables trainable_weights trainable_variables: model.parameters.by_name, arrays by name
+named_parameters: model.parameters.by_name, arrays by name
 non_trainable_weights non_trainable_variables buffers: model.parameters.state, arrays by name
 save_weights: model.save(path)
 load_weights: dnn.checkpoints.load_weights(model, path)

@@ -75,4 +75,4 @@ class Activation(Activated):
     def backward(self, dy: Array) -> Array | None:
         """dx = f'(x) dy."""
         self.differentiate(self._buffers[dy.shape[0]], dy)
-        return None if self._first else dy
+        return dy if self._needs_dx else None

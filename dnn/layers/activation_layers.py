@@ -32,7 +32,7 @@ class Elementwise(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         buffers = self._buffers[dy.shape[0]]
-        return None if self._first else self._function.backward(self.backend.xp, dy, buffers.x, buffers.y)
+        return self._function.backward(self.backend.xp, dy, buffers.x, buffers.y) if self._needs_dx else None
 
 
 class LeakyReLU(Elementwise):

@@ -19,7 +19,14 @@ from backends.reference.warping import SMOOTHING_ROW_SUM
 from backends.reproducible.functions import cos, exp, sin
 from dnn.layers.layer import Shape
 from dnn.layers.noise import Random
-from dnn.validation.settings import NotNegative, Share, is_integer, positive_integer, require, require_number
+from dnn.validation.settings import (
+    Fraction,
+    NotNegative,
+    is_integer,
+    positive_integer,
+    require,
+    require_number,
+)
 
 _WORD = 0x7FFFFFFF
 _UNIT = 2.0**-31
@@ -46,7 +53,7 @@ class Augmentation(Random):
         return input_shape
 
     def bind(self, backend: Backend) -> None:
-        if not self._first:
+        if self._needs_dx:
             raise self.input_error("follows a trained layer", "it before all trained layers")
         super().bind(backend)
 
@@ -181,7 +188,7 @@ class RandomElastic(Warp):
     strength: NotNegative
     sigma: Annotated[float, partial(require_number, low=1e-3)] = 5.0
     degrees: Annotated[float, partial(require_number, low=0.0, high=180.0)] = 0.0
-    scale: Share = 0.0
+    scale: Fraction = 0.0
     shear: NotNegative = 0.0
 
     examples = (
@@ -200,7 +207,7 @@ class RandomElastic(Warp):
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         rows, columns = self._shares
-        self.backend.kernels.smooth_moves(buffers.bits[:, 2:], rows, columns, self.strength, buffers.moves)
+        self.backend.kernels.displacements(buffers.bits[:, 2:], rows, columns, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         half_angle = np.asarray(self.degrees * np.pi / 360.0)
         t = spread[0, :] * float(sin(np, half_angle) / cos(np, half_angle))

@@ -129,12 +129,12 @@ class Container(Layer):
         high, low = stream_key(self._seed, type(self).__name__, self._index)
         is_model = self._index == MODEL_INDEX
         self._streams = self._seed if is_model else high << 32 | low
-        first = self._first
+        needs_dx = self._needs_dx
         for i, layer in enumerate(self.inner):
             if layer.must_precede_trained and not is_model:
                 raise layer.input_error(f"is inside {self.name!r}", "it directly in the model, before that")
-            layer.build(layer.input_shape, backend, layer.name, first, seed=self._streams, index=i)
-            first = first and not (self.is_chain and layer.parameter_shapes())
+            layer.build(layer.input_shape, backend, layer.name, needs_dx, seed=self._streams, index=i)
+            needs_dx = needs_dx or bool(self.is_chain and layer.parameter_shapes())
 
     def make_state(self) -> Mapping[str, Array]:
         return self.join_names(layer.state for layer in self.inner)

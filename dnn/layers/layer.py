@@ -97,14 +97,21 @@ class Layer(Settings, ModelPart, ABC):
         return {} if self.trainable else self.value
 
     def build(
-        self, input_shape: Shape, backend: Backend, name: str, first: bool, *, seed: int = 0, index: int = 0
+        self,
+        input_shape: Shape,
+        backend: Backend,
+        name: str,
+        needs_dx: bool,
+        *,
+        seed: int = 0,
+        index: int = 0,
     ) -> None:
         """Fix the shapes and bind the kernels.
 
         Args:
             input_shape: of one example.
             name: used unless the user gave one.
-            first: no layer before this one is trained, so it computes no input gradient.
+            needs_dx: whether backward returns dx; False if no layer before this one is trained.
             seed: of the model; it keys the layer's random streams, together with ``index``.
             index: position of the layer in the model.
         Raises InputError: the layer is in a model already, or the input shape does not fit.
@@ -114,7 +121,7 @@ class Layer(Settings, ModelPart, ABC):
         if not {"input_shape", "output_shape"} <= vars(self).keys():  # a container has set them
             self.set_shape(input_shape)
         self.backend = backend
-        self._first = first
+        self._needs_dx = needs_dx
         self._seed = seed
         self._index = index
         self._buffers = Buffers()
@@ -188,7 +195,7 @@ class Layer(Settings, ModelPart, ABC):
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
         """
-        shapes = {"y": self.output_shape, "dx": self.input_shape if training and not self._first else None}
+        shapes = {"y": self.output_shape, "dx": self.input_shape if training and self._needs_dx else None}
         named = ((name, shapes[name]) for name in self.buffers)
         return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in named}
 

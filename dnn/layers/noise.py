@@ -14,7 +14,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Layer
 from dnn.random import stream_key
-from dnn.validation.settings import NotNegative, Share
+from dnn.validation.settings import Fraction, NotNegative
 
 
 class Random(Layer):
@@ -81,7 +81,7 @@ class Dropout(Random):
         rate: in [0, 1).
     """
 
-    rate: Share
+    rate: Fraction
 
     output_buffers = ("y", "mask")
     examples = ({"rate": 0.25},)
@@ -91,7 +91,7 @@ class Dropout(Random):
 
     def backward(self, dy: Array) -> Array | None:
         """y = x mask, so dx = dy mask."""
-        if self._first:
+        if not self._needs_dx:
             return None
         dy[...] = dy * self.backend.xp.reshape(self._buffers[dy.shape[0]].mask, dy.shape)
         return dy
@@ -109,4 +109,4 @@ class GaussianNoise(Random):
 
     def backward(self, dy: Array) -> Array | None:
         """dx = dy."""
-        return None if self._first else dy
+        return dy if self._needs_dx else None

@@ -13,7 +13,7 @@ from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
-from dnn.validation.settings import NotNegative, Share
+from dnn.validation.settings import Fraction, NotNegative
 
 
 class Normalization(Layer):
@@ -41,9 +41,9 @@ class Normalization(Layer):
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
-        gradients = self.gradient["gamma"], self.gradient["beta"], None if self._first else rows
+        gradients = self.gradient["gamma"], self.gradient["beta"], rows if self._needs_dx else None
         kernel(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], gradients)
-        return None if self._first else self.backend.xp.reshape(rows, dy.shape)
+        return self.backend.xp.reshape(rows, dy.shape) if self._needs_dx else None
 
 
 class BatchNormalization(Normalization):
@@ -59,7 +59,7 @@ class BatchNormalization(Normalization):
         epsilon: added to the variance, at least 0.
     """
 
-    momentum: Share = field(default=0.1, kw_only=True)
+    momentum: Fraction = field(default=0.1, kw_only=True)
 
     uses_batch_statistics = True
 
@@ -120,7 +120,7 @@ class BatchNormalization(Normalization):
             self.gradient["gamma"][...] = xp.sum(self._rows(dy * normalised), axis=0)
             self.gradient["beta"][...] = xp.sum(self._rows(dy), axis=0)
         dy[...] = dy * (self.value["gamma"] / scale)
-        return None if self._first else dy
+        return dy if self._needs_dx else None
 
 
 class LayerNormalization(Normalization):

@@ -44,7 +44,7 @@ class Reshape(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """Return dy in the input's shape."""
-        return None if self._first else self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
+        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape)) if self._needs_dx else None
 
 
 class Flatten(Reshape):
@@ -89,4 +89,4 @@ class Rescaling(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """dx = scale dy."""
-        return None if self._first else dy * self.scale
+        return dy * self.scale if self._needs_dx else None

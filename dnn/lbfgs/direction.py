@@ -14,7 +14,7 @@ from backends.reference.quotient import quotient
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class CurvaturePair:
     """A past step and the change of the gradient along it, which describe the curvature."""
 
     s: Array  # (n,), scaled to largest entry 1 so that squares are finite; c s and c y define the same H
@@ -31,7 +31,7 @@ def dot(xp: Any, a: Array, b: Array) -> float:
     return float(xp.sum(a * b))
 
 
-def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
+def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> CurvaturePair | None:
     """Return the pair; None if s . y is not clearly positive, since H would not remain positive definite.
 
     A step that meets the curvature condition has s . y > 0 up to rounding; epsilon is the tolerance.
@@ -44,10 +44,10 @@ def make_pair(xp: Any, s: Array, y: Array, epsilon: float) -> Pair | None:
     sy = dot(xp, s, y)
     ss = dot(xp, s, s)
     yy = dot(xp, y, y)
-    return Pair(s, y, 1.0 / sy) if yy < inf and sy > epsilon * sqrt(ss) * sqrt(yy) > 0.0 else None
+    return CurvaturePair(s, y, 1.0 / sy) if yy < inf and sy > epsilon * sqrt(ss) * sqrt(yy) > 0.0 else None
 
 
-def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
+def first_diagonal(xp: Any, pairs: Sequence[CurvaturePair]) -> Array:
     """Return the initial diagonal D (n,) of H, which gives each parameter its own scale.
 
     D starts as gamma = (s . y) / (y . y) of the oldest pair. For each pair, D is scaled so that
@@ -68,7 +68,7 @@ def first_diagonal(xp: Any, pairs: Sequence[Pair]) -> Array:
     return diagonal
 
 
-def descent_direction(xp: Any, gradient: Array, pairs: Sequence[Pair]) -> Array:
+def descent_direction(xp: Any, gradient: Array, pairs: Sequence[CurvaturePair]) -> Array:
     """Return d = -H g (n,), given the gradient g (n,) and m pairs, oldest first.
 
     H starts as a diagonal, and each pair updates it as in BFGS. Without pairs d = -g. The cost is about

@@ -44,14 +44,14 @@ class MeanLoss:
         """Return (L, dL/dw (n,)) at w = point (n,), and leave these parameters in the model."""
         model = self.model
         backend = self.model.backend
-        model.parameters.values[...] = point
+        model.parameters.vector[...] = point
         total = backend.xp.zeros_like(point)
         compensation = backend.xp.zeros_like(point)
         for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.part(start, stop)
             # The gradient of each chunk contains the full penalty; the shares of the chunks sum to 1.
             self._losses[start:stop] = gradients(model, batch, y, weights)
-            term = model.parameters.gradients * self._shares[start // self.chunk_size] - compensation
+            term = model.parameters.gradient_vector * self._shares[start // self.chunk_size] - compensation
             larger = total + term
             compensation = (larger - total) - term
             total = larger
@@ -99,10 +99,10 @@ def fit_lbfgs(
             expected = "no such layer in L-BFGS; leave it out or train with fit"
             raise layer.input_error("makes the loss depend on more than the weights", expected)
     backend = model.backend
-    values = model.parameters.values
+    values = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
-    if model.goal.ignored_class is not None and examples.y.ndim == 1:
+    if model.objective.ignored_class is not None and examples.y.ndim == 1:
         raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     here = backend.xp.asarray(values, copy=True)
@@ -137,6 +137,6 @@ def _require_same_problem(state: State, function: MeanLoss, before: Array) -> No
     found, _ = function(state.point)
     near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
     if not abs(found - state.value) <= near and np.isfinite(state.value):
-        function.model.parameters.values[...] = before
+        function.model.parameters.vector[...] = before
         got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
         raise InputError(got, "the examples, loss and penalty of the state")

@@ -13,11 +13,11 @@ from backends import Array, Backend
 from backends.errors import reraise, shorten
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
-from dnn.lbfgs.direction import Pair, dot
+from dnn.lbfgs.direction import CurvaturePair, dot
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.validation import settings
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, NotNegative, Share, require_kind, require_path
+from dnn.validation.settings import Count, Fraction, NotNegative, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-lbfgs", 3
 HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
@@ -38,7 +38,7 @@ class LBFGS(Settings):
     decrease_tolerance: NotNegative = 1e-12  # relative to f; 0: no such test
     # c1 < c2 of the Wolfe conditions.
     sufficient_decrease: Annotated[float, partial(settings.require_number, low=0.0, high=0.5)] = 1e-4
-    curvature: Share = 0.9
+    curvature: Fraction = 0.9
     line_search_evaluations: Count = 25  # maximum per line search
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class State:
 
     point: Array  # x, (n,) in the backend's dtype
     gradient: Array  # g(x), (n,)
-    pairs: list[Pair] = field(default_factory=list)  # the last few steps, oldest first
+    pairs: list[CurvaturePair] = field(default_factory=list)  # the last few steps, oldest first
     evaluations: int = 0  # calls of the function, including failed and interrupted line searches
     # One entry for the start and one per iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",
     # the largest absolute entry of g(x).
@@ -175,5 +175,5 @@ def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Bac
         sy = dot(backend.xp, s, y)
         if not sy > 0.0:
             raise ValueError("the curvature s . y of a step is not positive")
-        pairs.append(Pair(s, y, 1.0 / sy))
+        pairs.append(CurvaturePair(s, y, 1.0 / sy))
     return State(point, gradient, pairs, evaluations, history, reason)

@@ -97,7 +97,7 @@ class OptimizerState:
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
-        self.vectors = {slot: backend.zeros(parameters.values.shape[0]) for slot in optimizer.slot_names}
+        self.vectors = {slot: backend.zeros(parameters.vector.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
         rate = optimizer.learning_rate
         table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
@@ -106,11 +106,11 @@ class OptimizerState:
         self._last_rate = backend.zeros(1)
         self._last_rate[...] = float(table.size - 1)
         self._backend = backend
-        gradients = parameters.gradients
+        gradients = parameters.gradient_vector
         kernels = backend.kernels
         limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
         self._parts = [partial(clip, gradients, float(limit)) for clip, limit in limits if limit is not None]
-        arrays = parameters.values, gradients, tuple(self.vectors.values()), self.control
+        arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
         self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
 
     def step(self) -> None:

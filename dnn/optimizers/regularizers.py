@@ -22,7 +22,7 @@ class Penalty:
         self.l2 = require_number("l2", l2, 0.0)
         self._backend = parameters.backend
         names = [name for name, shape in parameters.shapes.items() if len(shape) >= 2]
-        both = parameters.value, parameters.gradient
+        both = parameters.by_name, parameters.gradient_by_name
         self._weights = [[self._backend.view(views[n], (-1,)) for n in names] for views in both]
 
     def value(self) -> Array:

@@ -11,7 +11,7 @@ from backends import Backend, InputError
 from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import Flag, NotNegative, Positive, Share
+from dnn.validation.settings import Flag, Fraction, NotNegative, Positive
 
 
 class SGD(Optimizer):
@@ -22,7 +22,7 @@ class SGD(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
-    momentum: Share = 0.0
+    momentum: Fraction = 0.0
     nesterov: Flag = False
 
     name = "sgd"
@@ -69,9 +69,9 @@ class RMSprop(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
-    decay: Share = 0.99
+    decay: Fraction = 0.99
     epsilon: Positive = 1e-8
-    momentum: Share = 0.0
+    momentum: Fraction = 0.0
     centered: Flag = field(default=False, kw_only=True)
 
     name = "rmsprop"
@@ -106,8 +106,8 @@ class Adam(Optimizer):
     """
 
     learning_rate: float | Schedule = 1e-3
-    beta1: Share = 0.9
-    beta2: Share = 0.999
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
     epsilon: Positive = 1e-8
     amsgrad: Flag = field(default=False, kw_only=True)
 

@@ -18,7 +18,7 @@ from backends.table import Table
 from dnn.keras_names import module_getattr
 from dnn.validation import settings
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Natural, NotNegative, Positive, Share
+from dnn.validation.settings import Count, Fraction, Natural, NotNegative, Positive
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 __getattr__ = module_getattr(__name__)
@@ -154,7 +154,7 @@ class OneCycle(Schedule):
 
     highest: Positive
     steps: Count
-    rise: Share = 0.3
+    rise: Fraction = 0.3
     div_factor: Positive = 25.0
     final_div_factor: Positive = 1e4
 

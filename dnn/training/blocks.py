@@ -53,7 +53,7 @@ class BlockedStep(TrainingStep):
         state = network.parameters.state
         dtype = network.backend.dtype
         self._before = {name: network.backend.xp.zeros_like(array) for name, array in state.items()}
-        n = network.parameters.gradients.shape[0]
+        n = network.parameters.gradient_vector.shape[0]
         end = n + self.blocks * self.totals.sums.shape[0]
         self._gradients = slice(0, n)
         self._sums = slice(n, end)
@@ -92,7 +92,7 @@ class BlockedStep(TrainingStep):
         sums = network.backend.view(total[self._sums], (self.blocks, -1))
         of_batch = tree_sum([sums[i, ...] for i in range(self.blocks)], self.totals.join)
         self.totals.join(self.totals.sums, of_batch)
-        network.parameters.gradients[...] = total[self._gradients]
+        network.parameters.gradient_vector[...] = total[self._gradients]
         finish_gradients(network)
         network.update()
 
@@ -133,7 +133,7 @@ class BlockedStep(TrainingStep):
         else:
             apply_weights(network.backend.xp, weights, losses, dy, self.batch_weights)
         network.backward(dy)
-        out[self._gradients] = network.parameters.gradients
+        out[self._gradients] = network.parameters.gradient_vector
         self._block_totals.clear()
         self._block_totals.add(outputs, y, losses, weights)
         network.backend.view(out[self._sums], (self.blocks, -1))[block, ...] = self._block_totals.sums

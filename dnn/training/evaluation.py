@@ -84,7 +84,7 @@ def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int
 def compute_gradients(network: Network, examples: Examples) -> Evaluation:
     """Compute the gradients of one batch of all examples; return its mean loss and metrics.
 
-    The gradients are those of an update: ``network.parameters.gradient`` holds them by name.
+    The gradients are those of an update: ``network.parameters.gradient_by_name`` holds them by name.
     """
     totals = Totals(network, examples.has_weights, examples.has_classes)
     for _, _, batch in chunks(network, examples.x, examples.size, training=True):

@@ -24,9 +24,9 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
     backend = network.backend
     kernels = backend.kernels
     block = _differentiable(network)
-    loss_kernel = network.goal.bind(backend)
+    loss_kernel = network.objective.bind(backend)
     activation = network.layers[-1].activation
-    is_contained = activation == network.goal.activation
+    is_contained = activation == network.objective.activation
     activates = block.leave_out_activation(is_contained) and not is_contained and activation != "linear"
     result = backend.zeros(tuple(examples.x.shape))
     for start, stop, batch in chunks(network, examples.x, chunk):
@@ -59,7 +59,7 @@ def _differentiable(network: Network) -> Block:
     block = Block([_copy_without_noise(layer) for layer in network.called_layers])
     block.build(network.input_shape, network.backend, "", False, seed=network.seed, index=MODEL_INDEX)
     parameters = network.parameters
-    block.attach(parameters.value, parameters.views(network.backend.zeros(parameters.values.shape)))
+    block.attach(parameters.by_name, parameters.views(network.backend.zeros(parameters.vector.shape)))
     for name, array in block.state.items():
         array[...] = parameters.state[name]
     block.trainable = False

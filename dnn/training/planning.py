@@ -76,11 +76,11 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
 def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) -> Plan:
     """Return the plan of these layers for the batch."""
     network = step.network
-    loss: Any = network.goal
+    loss: Any = network.objective
     metrics = network.metrics_for(True)
     parameters = network.parameters
     state = network.optimizer_state
-    vectors = parameters.values, parameters.gradients, *state.vectors.values()
+    vectors = parameters.vector, parameters.gradient_vector, *state.vectors.values()
     return Plan(
         *batch, _layers(network, layers), vectors,
         network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
@@ -92,7 +92,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     """Whether a plan can describe the update: Dense layers and cross-entropy of class numbers."""
     network = step.network
     metrics = network.metrics_for(True)
-    loss = network.goal
+    loss = network.objective
     return (
         network.penalty is None and not network.frozen_names and not network.optimizer.clips
         and all(type(layer) is Dense for layer in layers)
@@ -112,8 +112,8 @@ def _matrix(x: Any, network: Network) -> Any:
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
     parameters = network.parameters
-    value = parameters.value
-    gradient = parameters.gradient
+    value = parameters.by_name
+    gradient = parameters.gradient_by_name
     slots = [parameters.views(vector) for vector in network.optimizer_state.vectors.values()]
 
     def planned_layer(layer: Any) -> PlannedLayer:

@@ -102,7 +102,7 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
     parameters = model.parameters
     optimizer = model.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
-    kinds = {"value": parameters.value, "state": parameters.state, **slots}
+    kinds = {"value": parameters.by_name, "state": parameters.state, **slots}
     named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
     return {**named, "control": optimizer.control, "totals": totals}
 

@@ -23,8 +23,8 @@ def gradients(
 ) -> Array:
     """Compute the gradients of one batch: forward, loss and backward, buffers reserved.
 
-    Afterwards ``network.parameters.gradients`` is the gradient of the batch's (weighted) mean loss plus that
-    of the penalty; it is 0 for frozen layers.
+    Afterwards ``network.parameters.gradient_vector`` is the gradient of the batch's (weighted) mean loss plus
+    that of the penalty; it is 0 for frozen layers.
 
     Args:
         x: (B, *input_shape).
@@ -48,7 +48,7 @@ def finish_gradients(network: Network) -> None:
     if network.penalty is not None:
         network.penalty.add_gradients()
     for name in network.frozen_names:
-        network.parameters.gradient[name][...] = 0.0
+        network.parameters.gradient_by_name[name][...] = 0.0
 
 
 class Cut(NamedTuple):

@@ -22,8 +22,10 @@ class Totals:
         self.classes = classes
         metrics = network.metrics_for(classes)
         self.names = ("loss", *(metric.name for metric in metrics))
-        self._raw = all(metric.raw for metric in metrics)  # then no metric needs the outputs
-        self._ignored = network.goal.ignored_class if classes else None
+        self._all_take_logits = all(
+            metric.takes_logits for metric in metrics
+        )  # then no metric needs the outputs
+        self._ignored = network.objective.ignored_class if classes else None
         # The sums are [loss, *metrics, weight, counted examples]. Plans add to the first two.
         ends = [*accumulate((metric.size(network.outputs) for metric in metrics), initial=1)]
         self.sums = network.backend.zeros(ends[-1] + 2)
@@ -44,7 +46,7 @@ class Totals:
             weights: (B,) or None.
         """
         backend = self.network.backend
-        loss = self.network.goal
+        loss = self.network.objective
         xp = self.network.backend.xp
         self.loss += xp.sum(losses)
         if weights is not None:
@@ -53,9 +55,11 @@ class Totals:
         if self._ignored is not None:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[-1:] += xp.sum(counts)
-        finished = outputs if self._raw else self.network.outputs_of(outputs)
+        finished = outputs if self._all_take_logits else self.network.activate_outputs(outputs)
         for metric, place in self._metrics:
-            metric.add(backend, loss, self.sums[place], outputs if metric.raw else finished, y, counts)
+            metric.add(
+                backend, loss, self.sums[place], outputs if metric.takes_logits else finished, y, counts
+            )
 
     def join(self, sums: Array, other: Array) -> None:
         """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""

@@ -30,9 +30,9 @@ def _checks(cls: Any) -> Mapping[str, tuple[Callable[[str, Any], Any], ...]]:
 class Settings(ChecksKeywords):
     """Base of objects with settings: the fields of a dataclass, declared without a decorator.
 
-    A setting is set once, when the object is created. Its type may contain checks, as in ``rate: Share``. A
-    check is a function of the setting's name and value that returns the value to store. NumPy scalars become
-    Python numbers.
+    A setting is set once, when the object is created. Its type may contain checks, as in ``rate: Fraction``.
+    A check is a function of the setting's name and value that returns the value to store. NumPy scalars
+    become Python numbers.
 
     A class with a hand-written ``__init__``, its own or an inherited one, is not changed; the first class of
     a hierarchy is an exception. A class without new settings keeps the inherited ``__init__``.

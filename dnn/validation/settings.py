@@ -1,6 +1,6 @@
 """Checks of settings: numbers, names and lists. They raise an InputError that names the argument.
 
-A setting can declare its check as its type, as in ``beta1: Share = 0.9``; see ``dnn.validation.objects``.
+A setting can declare its check as its type, as in ``beta1: Fraction = 0.9``; see ``dnn.validation.objects``.
 """
 
 import os
@@ -146,7 +146,7 @@ def or_none(check: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
 
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]
-Share = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # from 0, below 1
+Fraction = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # from 0, below 1
 Count = Annotated[int, positive_integer]
 Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]

@@ -90,10 +90,10 @@ def try_form(form: Form, backend: Backend, settings: Settings, task: Task) -> tu
     trainer.run(1)
     ready = time.perf_counter() - start
     trainer.run(N_UPDATES - 1)
-    weights = backend.to_host(trainer.batches.network.parameters.values)
+    weights = backend.to_host(trainer.batches.network.parameters.vector)
     again = Trainer(build(task, backend), task)
     again.run(N_UPDATES)
-    same = _same_bits(weights, backend.to_host(again.batches.network.parameters.values))
+    same = _same_bits(weights, backend.to_host(again.batches.network.parameters.vector))
     us = statistics.median(_time_epoch(again, task) for _ in range(5))
     expected = _weight_change(without_plans(settings.backend(form.library)), task)
     distance = float(np.linalg.norm(_weight_change(backend, task) - expected) / np.linalg.norm(expected))
@@ -116,9 +116,9 @@ def _weight_change(backend: Backend, task: Task) -> Any:
     """Return the change of the weights over three updates with SGD."""
     model = build(task, backend)
     model.compile(optimizer=SGD(1.0), metrics=())
-    before = np.array(backend.to_host(model.parameters.values))
+    before = np.array(backend.to_host(model.parameters.vector))
     Trainer(model, task).run(3)
-    return backend.to_host(model.parameters.values) - before
+    return backend.to_host(model.parameters.vector) - before
 
 
 def _same_bits(one: Any, two: Any) -> bool:

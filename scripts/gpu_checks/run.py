@@ -7,7 +7,7 @@ from typing import Any
 from _tables import markdown
 from _workers import run_in_process
 
-from dnn.commands.command_line import say
+from dnn.commands.command_line import print_status
 from gpu_checks.common import LIBRARIES, Settings, row_holds
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS, try_library, work
@@ -59,7 +59,7 @@ def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, O
         if left < 5:
             yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
             continue
-        say(f"{name} ...")
+        print_status(f"{name} ...")
         outcome = run_part(name, settings, min(left, PARTS[name].seconds))
         yield name, outcome
         if not holds({name: outcome}):

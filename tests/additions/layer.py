@@ -124,12 +124,12 @@ class GroupNormalization(Layer):
         """Call the kernel; its docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         statistics = buffers.mean, buffers.inverse
-        dx = None if self._first else self._rows(buffers.dx)
+        dx = None if not self._needs_dx else self._rows(buffers.dx)
         out = self.gradient["gamma"], self.gradient["beta"], dx
         rows = self._rows(dy), self._rows(buffers.x)
         kernels = self.backend.kernels
         kernels.group_norm_backward(*rows, statistics, self.value["gamma"], self.groups, out)
-        return None if self._first else buffers.dx
+        return buffers.dx if self._needs_dx else None
 ''',
     ),
     Addition(

@@ -58,7 +58,7 @@ LOSS = [
         before="LOSSES: Table",
     ),
     Addition("dnn/losses.py", "Huber, ", before="MeanSquaredError, MeanAbsoluteError, Hinge,\n"),
-    Addition("dnn/losses.py", "Positive, ", before="Share, require_number"),
+    Addition("dnn/losses.py", "Positive, ", before="Fraction, require_number"),
     Addition(
         "dnn/interop/torch/losses_and_optimizers.py",
         '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
@@ -100,8 +100,8 @@ class Lion(Optimizer):
     """
 
     learning_rate: float | Schedule = 1e-4
-    beta1: Share = 0.9
-    beta2: Share = 0.99
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.99
     weight_decay: NotNegative = 0.0
 
     name = "lion"
@@ -133,7 +133,7 @@ def test_lion_is_its_paper(make_backend):
     parameters.load({"p": np.asarray([1.0, -2.0, 0.0])})
     p, m = np.asarray([1.0, -2.0, 0.0]), np.zeros(3)
     for g in np.random.default_rng(0).normal(size=(5, 3)):
-        parameters.gradient["p"][...] = g
+        parameters.gradient_by_name["p"][...] = g
         state.step()
         p, m = p - 0.5 * (np.sign(0.9 * m + 0.1 * g) + 0.1 * p), 0.99 * m + 0.01 * g
     np.testing.assert_allclose(parameters.to_host()["p"], p, rtol=1e-12)

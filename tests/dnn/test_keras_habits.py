@@ -126,7 +126,7 @@ def test_aliases():
         (lambda: small_model().evaluate(*small_data(), return_dict=True), r"call as_dict\(\)"),
         (lambda: small_model().compile(run_eagerly=True), "leave it out"),
         (lambda: dnn.load_model("m", custom_objects={}), "dnn.register"),
-        (lambda: small_model().parameters(), "model.parameters.value"),
+        (lambda: small_model().parameters(), "model.parameters.by_name"),
     ],
 )
 def test_an_argument_of_keras_names_what_to_use(call, cure):

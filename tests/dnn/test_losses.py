@@ -176,8 +176,8 @@ def test_yes_or_no_with_one_output(backend, loss, output, no, form):
     model = build_network([Dense(8, "relu"), Dense(1, output)], backend=backend)
     model.compile(loss, Adam(0.01))
     model.fit(x, y[form], batch_size=20, epochs=6)
-    boundary = 0.5 if output == "sigmoid" else 0.0
-    right = float(np.mean((model.predict(x)[:, 0] > boundary) == yes))
+    threshold = 0.5 if output == "sigmoid" else 0.0
+    right = float(np.mean((model.predict(x)[:, 0] > threshold) == yes))
     assert model.evaluate(x, y[form]).accuracy == pytest.approx(right, abs=1e-6)
     assert right > max(yes.mean(), 1 - yes.mean())
 

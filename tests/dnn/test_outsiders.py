@@ -46,7 +46,7 @@ def mean_loss(backend, loss, outputs, targets):
 def test_layer_gradients_by_random_directions(name, make, shape):
     oracle, stream = make_oracle(), np.random.default_rng(5)
     probe = make()
-    probe.build(shape, NUMPY, "layer", first=False)
+    probe.build(shape, NUMPY, "layer", needs_dx=True)
     values = {k: 0.3 * stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x = stream.standard_normal((3, *shape))
     dy = stream.standard_normal((3, *probe.output_shape))
@@ -185,7 +185,7 @@ def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
     optimizer = theirs([p_])
     for _ in range(100):
         g = stream.standard_normal(30) * 10.0 ** stream.integers(-6, 2, 30)
-        parameters.gradient["p"][...] = backend.from_host(g)
+        parameters.gradient_by_name["p"][...] = backend.from_host(g)
         state.step()
         p_.grad = torch.tensor(g)
         optimizer.step()

@@ -17,21 +17,21 @@ def some_values(dtype="float32"):
 def test_views_share_the_vector(backend):
     parameters = Parameters(backend, SHAPES)
     values = some_values()
-    parameters.values[...] = parameters.gradients[...] = float("nan")  # also the padding between views
+    parameters.vector[...] = parameters.gradient_vector[...] = float("nan")  # also the padding between views
     parameters.load(values)
-    assert not backend.to_host(parameters.gradients).any()
+    assert not backend.to_host(parameters.gradient_vector).any()
     assert {n: v.shape for n, v in parameters.to_host().items()} == SHAPES
     assert all(same_bits(v, values[n]) for n, v in parameters.to_host().items())
     assert parameters.count == 15 + 5 + 80 + 1
     # The padding is 0, so the vector's sum of squares is the views'.
-    flat = backend.to_host(parameters.values).astype(np.float64)
+    flat = backend.to_host(parameters.vector).astype(np.float64)
     assert np.sum(flat**2) == pytest.approx(
         sum(np.sum(v.astype(np.float64) ** 2) for v in values.values()), rel=1e-12
     )
-    parameters.values[...] = 0.0
+    parameters.vector[...] = 0.0
     assert not any(v.any() for v in parameters.to_host().values())
-    parameters.gradient["a.b"][...] = 1.0
-    assert backend.to_host(parameters.gradients).sum() == 5
+    parameters.gradient_by_name["a.b"][...] = 1.0
+    assert backend.to_host(parameters.gradient_vector).sum() == 5
 
 
 @both_dtypes
@@ -39,7 +39,7 @@ def test_views_share_the_vector(backend):
 def test_views_start_on_cache_lines(make_backend, backend_id, dtype):
     backend = make_backend(backend_id, dtype)
     parameters = Parameters(backend, SHAPES)
-    for views in (parameters.value, parameters.gradient):
+    for views in (parameters.by_name, parameters.gradient_by_name):
         assert all(backend.to_host(v).ctypes.data % 64 == 0 for v in views.values())
 
 
@@ -51,7 +51,7 @@ def test_rejects_too_many_parameters():
 def test_to_host_copies(backend):
     parameters = Parameters(backend, SHAPES)
     parameters.to_host()["a.b"][...] = 9.0
-    assert not backend.to_host(parameters.values).any()
+    assert not backend.to_host(parameters.vector).any()
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_load_rejects_invalid_values_without_writing(backend, change, message):
     change(values)
     with input_error(message):
         parameters.load(values)
-    assert not backend.to_host(parameters.values).any()
+    assert not backend.to_host(parameters.vector).any()

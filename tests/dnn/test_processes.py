@@ -61,7 +61,7 @@ def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
     backend = make_backend(name)
     one, other = model(backend), model(backend)
     wanted = one.predict(rows(20))
-    values = one.parameters.values
+    values = one.parameters.vector
     other.fit(rows(20), np.arange(20) % 3)
     del other  # which frees its memory at once, see below
     assert same_bits(one.predict(rows(20)), wanted)

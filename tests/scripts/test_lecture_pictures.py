@@ -111,7 +111,7 @@ def test_mistakes_have_the_highest_confidence(figure):
 
 def test_weights_of_the_strongest_units_are_shown(figure):
     model = build_network([Dense(40), Dense(2)], (4,))
-    W = model.parameters.value["dense_1.W"]
+    W = model.parameters.by_name["dense_1.W"]
     W[...] = np.arange(40) - 19.7
     pictures.weights(figure, model, (2, 2), n_units=3)
     shown = [axes.images[0] for axes in figure.axes[:32] if axes.images]

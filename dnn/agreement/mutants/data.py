@@ -44,7 +44,7 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
                0, lambda bits: np.where(np.arange(len(bits)) < 1 << 16, bits // 2, bits.dtype.type(1 << 62))
            )),
     Mutant("moves-beyond-16-pixels", "an elastic distortion moves no pixel from the 17th row on", "L0",
-           "smooth_moves", edit_after(lambda *a: np.copyto(a[-1][:, :, 16:], 0.0))),
+           "displacements", edit_after(lambda *a: np.copyto(a[-1][:, :, 16:], 0.0))),
     Mutant("unindexed-rows-not-zeroed", "summed rows without an index are not set to 0", "L0",
            "scatter_rows", wrap_call(keep_unused)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",

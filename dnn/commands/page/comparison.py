@@ -17,7 +17,7 @@ class Comparison:
     """A model on all available backends. ``open`` or the first ``compare`` creates them."""
 
     def __init__(self, model: Sequential) -> None:
-        self._parts = parts_of(model)._replace(goal=(), optimizer_arrays={})
+        self._parts = parts_of(model)._replace(objective=(), optimizer_arrays={})
         self._dtype = model.backend.dtype_name
         self._inner = [sum_lengths(layer, 1)[0] for layer in layers_with_weights(model)]
         self._lock = threading.Lock()

@@ -17,12 +17,12 @@ from dnn.interop.sklearn.arrays import backend_for, split_rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import (
     Examples,
-    Goal,
     Outcome,
+    Task,
     build,
     check_settings,
+    compile_model,
     plain_number,
-    set_goal,
     train,
 )
 from dnn.sequential import Sequential
@@ -74,8 +74,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     # ----- methods of the subclasses
 
-    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
-        """Convert y (n,) or (n, C) to the network's targets on X's device; return them and the Goal.
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
+        """Convert y (n,) or (n, C) to the network's targets on X's device; return them and the Task.
 
         Args:
             known: (C,) classes of an earlier fit; None: the classes in y.
@@ -127,18 +127,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         if not fresh:
             self._require_side(X, "partial_fit" if incremental else "fit")
-        targets, goal = self._targets(y, X, classes if fresh else getattr(self, "classes_", None))
+        targets, task = self._targets(y, X, classes if fresh else getattr(self, "classes_", None))
         weights = self._weights(targets, X, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if fresh:
             backend = backend_for(self.backend, self.device, self.dtype, X)
-            model = build(self, backend, int(X.shape[1]), goal, seed)
+            model = build(self, backend, int(X.shape[1]), task, seed)
         else:
             model = self.model_
-        every, validation = self._hold_out(X, targets, weights, goal, seed)
-        set_goal(self, model, goal, every, incremental)
-        outcome = train(self, model, goal, every, validation, 1 if incremental else int(self.max_iter))
-        self._store_fit(model, goal, outcome, fresh)
+        every, validation = self._hold_out(X, targets, weights, task, seed)
+        compile_model(self, model, task, every, incremental)
+        outcome = train(self, model, task, every, validation, 1 if incremental else int(self.max_iter))
+        self._store_fit(model, task, outcome, fresh)
         if not (outcome.converged or incremental):
             warnings.warn(
                 f"training ended after max_iter = {self.max_iter} without convergence; use a larger one",
@@ -148,12 +148,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _hold_out(
-        self, X: Array, targets: Array, weights: Array | None, goal: Goal, seed: int
+        self, X: Array, targets: Array, weights: Array | None, task: Task, seed: int
     ) -> tuple[Examples, Examples | None]:
         """Return the examples for training, and those held out for early stopping or None."""
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
-        classes = targets if goal.score == "accuracy" and not goal.multilabel else None
+        classes = targets if task.score == "accuracy" and not task.multilabel else None
         parts = split_rows(X, classes, float(self.validation_fraction), seed)
         first, held = [
             (
@@ -165,17 +165,17 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         ]
         return first, held
 
-    def _store_fit(self, model: Sequential, goal: Goal, outcome: Outcome, fresh: bool) -> None:
+    def _store_fit(self, model: Sequential, task: Task, outcome: Outcome, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
         xp = model.backend.xp
-        if not bool(xp.all(xp.isfinite(model.parameters.values))):
+        if not bool(xp.all(xp.isfinite(model.parameters.vector))):
             raise InputError(
                 "training ended with weights that are not finite",
                 "numbers",
                 "scale X, or use a smaller learning_rate_init",
             )
         self.model_ = model
-        self._goal = goal
+        self._task = task
         self.n_outputs_ = model.outputs
         self.n_iter_ = outcome.iterations
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
@@ -189,7 +189,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     @property
     def _values(self) -> Array:
         """All weights. scikit-learn compares their library and device with those of X."""
-        return self.model_.parameters.values
+        return self.model_.parameters.vector
 
     @property
     def coefs_(self) -> list[Array]:

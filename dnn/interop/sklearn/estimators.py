@@ -22,7 +22,7 @@ from dnn.interop.sklearn.labels import (
     same_classes,
     unique_labels,
 )
-from dnn.interop.sklearn.training import Goal, binary_goal, one_class_goal, regression_goal
+from dnn.interop.sklearn.training import Task, binary_task, one_class_task, regression_task
 from dnn.validation.conversion import detach, refuse_dates
 from dnn.validation.settings import require
 
@@ -103,14 +103,14 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
 
-    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
             self.classes_ = np.arange(y.shape[1]) if known is None else known
-            return xp.astype(y, X.dtype), binary_goal(int(y.shape[1]), multilabel=True)
+            return xp.astype(y, X.dtype), binary_task(int(y.shape[1]), multilabel=True)
         if kind == "multiclass-multioutput":
             raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = unique_labels(y) if known is None else known
@@ -118,7 +118,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         self.classes_ = classes if is_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
-        return numbers, binary_goal(1) if count <= 2 and not softmax else one_class_goal(count)
+        return numbers, binary_task(1) if count <= 2 and not softmax else one_class_task(count)
 
     def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
         weights = super()._weights(targets, X, given)
@@ -132,7 +132,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         """Return the most likely label (n,), or for multilabel targets (n, C) of 0 and 1, on X's device."""
         outputs, X = self._outputs(X, "predict")
         xp = self.model_.backend.xp
-        if self._goal.multilabel:
+        if self._task.multilabel:
             return move_result(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
         if self.n_outputs_ > 1:
             found = xp.argmax(outputs, axis=1)
@@ -153,7 +153,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
     def _probabilities(self, X: Any, method: str) -> Array:
         outputs, X = self._outputs(X, method)
         xp = self.model_.backend.xp
-        if self.n_outputs_ == 1 and not self._goal.multilabel:
+        if self.n_outputs_ == 1 and not self._task.multilabel:
             one = xp.ones_like(outputs)
             outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
         return move_result(self.model_.backend, outputs, X)
@@ -183,14 +183,14 @@ class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
         """Train for one epoch on X and y, keeping the optimizer's state. Arguments as in ``fit``."""
         return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
 
-    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Goal]:
+    def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
         refuse_dates("y", y)
         if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
             got = f"Unknown label type: y is {short_repr(y)}"
             with reraise((TypeError, ValueError, OverflowError), got, "numbers"):
                 y = y.astype(np.float64)
         y = move_beside(X, y)
-        return y, regression_goal(1 if y.ndim == 1 else int(y.shape[1]))
+        return y, regression_task(1 if y.ndim == 1 else int(y.shape[1]))
 
     def predict(self, X: Any) -> Array:
         """Return the predictions (n,), or (n, C) for several outputs, on X's device."""

@@ -1,6 +1,6 @@
-"""Translate the estimators' settings to a network: its layers, its Goal, and when training stops.
+"""Translate the estimators' settings to a network: its layers, its Task, and when training stops.
 
-scikit-learn's losses are sums over the outputs, ours are means. The factor s between them, ``Goal.scale``, is
+scikit-learn's losses are sums over the outputs, ours are means. The factor s between them, ``Task.scale``, is
 C / 2 for squared errors, C for C binary labels, else 1. We minimise scikit-learn's loss and penalty divided
 by s. The learning rate of SGD, epsilon of Adam and tolerances depend on the size of the gradient, so they are
 rescaled by s.
@@ -42,7 +42,7 @@ SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
 
-class Goal(NamedTuple):
+class Task(NamedTuple):
     """The training objective: outputs, loss, and the scores to report."""
 
     outputs: int
@@ -54,24 +54,24 @@ class Goal(NamedTuple):
     multilabel: bool = False  # whether an example may have several labels
 
 
-def one_class_goal(classes: int) -> Goal:
-    """Return the goal for one class out of ``classes``."""
-    return Goal(classes, "categorical_crossentropy", "softmax", "accuracy")
+def one_class_task(classes: int) -> Task:
+    """Return the task for one class out of ``classes``."""
+    return Task(classes, "categorical_crossentropy", "softmax", "accuracy")
 
 
-def binary_goal(outputs: int, multilabel: bool = False) -> Goal:
-    """Return the goal for a binary decision at each output."""
-    return Goal(
+def binary_task(outputs: int, multilabel: bool = False) -> Task:
+    """Return the task for a binary decision at each output."""
+    return Task(
         outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
 
 
-def regression_goal(outputs: int) -> Goal:
-    """Return the goal for regression.
+def regression_task(outputs: int) -> Task:
+    """Return the task for regression.
 
     scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.
     """
-    return Goal(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
+    return Task(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
 def plain_number(value: Any) -> Any:
@@ -103,13 +103,13 @@ def check_settings(given: Any) -> None:
         require_instances("layers", given.layers, Layer)
 
 
-def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) -> Sequential:
+def build(given: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:
     """Return a new network with copies of ``layers``, or with dense layers of ``hidden_layer_sizes``.
 
     Args:
         given: the estimator. features: number of columns of X.
 
-    Raises InputError: the outputs or the activation of the last layer do not fit the goal.
+    Raises InputError: the outputs or the activation of the last layer do not fit the task.
     """
     if given.layers is not None:
         layers = [copy(layer) for layer in given.layers]
@@ -121,12 +121,12 @@ def build(given: Any, backend: Backend, features: int, goal: Goal, seed: int) ->
             Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER_NAME)
             for n in sizes
         ]
-        layers.append(Dense(goal.outputs, goal.activation, initializer=INITIALIZER_NAME))
+        layers.append(Dense(task.outputs, task.activation, initializer=INITIALIZER_NAME))
     model = Sequential(layers, input_shape=(features,), backend=backend, seed=seed)
-    if (found := (model.outputs, layers[-1].activation)) != (goal.outputs, goal.activation):
+    if (found := (model.outputs, layers[-1].activation)) != (task.outputs, task.activation):
         raise InputError(
             f"layers end with {found[0]} outputs and the activation {short_repr(found[1])}",
-            f"{goal.outputs} and {goal.activation!r} for this y",
+            f"{task.outputs} and {task.activation!r} for this y",
         )
     return model
 
@@ -142,7 +142,7 @@ def _optimizer(given: Any, scale: float) -> Optimizer:
     return Adam(*settings)
 
 
-def set_goal(given: Any, model: Sequential, goal: Goal, examples: Examples, incremental: bool) -> None:
+def compile_model(given: Any, model: Sequential, task: Task, examples: Examples, incremental: bool) -> None:
     """Compile the model, except in an incremental fit, which keeps the optimizer's state.
 
     As in scikit-learn, the penalty alpha / 2 |W|^2 is divided by the total weight of a batch.
@@ -150,13 +150,13 @@ def set_goal(given: Any, model: Sequential, goal: Goal, examples: Examples, incr
     x, _, weights = examples
     mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
     batch = batch_size(given, int(x.shape[0])) * (mean or 1.0)
-    l2 = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * goal.scale)
+    l2 = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * task.scale)
     if incremental and model.loss is not None:
         if model.penalty is not None:
             model.penalty.l2 = l2
         return
-    metrics = (goal.score,) if given.early_stopping and given.solver != "lbfgs" else ()
-    model.compile(goal.loss, _optimizer(given, goal.scale), metrics, l2=l2)
+    metrics = (task.score,) if given.early_stopping and given.solver != "lbfgs" else ()
+    model.compile(task.loss, _optimizer(given, task.scale), metrics, l2=l2)
 
 
 class Stopping(Callback):
@@ -182,7 +182,7 @@ class Stopping(Callback):
 
     def _arrays(self) -> list[Array]:
         parameters = self.model.parameters
-        return [parameters.values, *parameters.state.values()]
+        return [parameters.vector, *parameters.state.values()]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         value = logs["loss"] * self.loss_factor if self.score is None else -logs[self.score]
@@ -210,18 +210,18 @@ class Outcome(NamedTuple):
 
 
 def train(
-    given: Any, model: Sequential, goal: Goal, examples: Examples, validation: Examples | None, epochs: int,
+    given: Any, model: Sequential, task: Task, examples: Examples, validation: Examples | None, epochs: int,
 ) -> Outcome:  # fmt: skip
     """Train from the current weights on examples (x, targets, weights or None)."""
     x, y, weights = examples
     if given.solver == "lbfgs":
-        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / goal.scale)
+        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
-        losses = [value * goal.loss_factor for value in state.history["loss"][1:] or [state.value]]
+        losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
         return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
-    score = f"val_{goal.score}" if validation is not None else None
+    score = f"val_{task.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
-    stopping = Stopping(float(given.tol), given.n_iter_no_change, goal.loss_factor, score)
+    stopping = Stopping(float(given.tol), given.n_iter_no_change, task.loss_factor, score)
     n = int(x.shape[0])
     batch = batch_size(given, n)
     history = model.fit(
@@ -229,7 +229,7 @@ def train(
         shuffle=given.shuffle and batch < n,  # shuffling a full batch changes nothing
         sample_weight=weights, verbose=2 if given.verbose else 0,
     )  # fmt: skip
-    losses = [value * goal.loss_factor for value in history.history["loss"]]
+    losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
     return Outcome(losses, scores, len(losses), stopping.stopped)
 

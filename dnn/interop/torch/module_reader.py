@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     import torch
 
 
-class Pair(NamedTuple):
+class LayerModule(NamedTuple):
     """A layer of ours and the module from which it was converted."""
 
     layer: Layer
     module: torch.nn.Module
     twin: LayerTwin
-    inner: list[Pair]  # children of a container
+    inner: list[LayerModule]  # children of a container
     order: np.ndarray | None = None  # torch's position of each of our features
 
 
@@ -59,7 +59,7 @@ class Reader:
         self.shape = shape
         self.layout = layout
 
-    def read(self, children: list[Named]) -> list[Pair]:
+    def read(self, children: list[Named]) -> list[LayerModule]:
         """Return the pairs for these modules. Raises NoTwin or InputError, with the name of the module."""
         rest = deque(children)
         pairs = []
@@ -68,14 +68,14 @@ class Reader:
             pairs.append(self._read_one(name, child, rest))
         return pairs
 
-    def _read_one(self, name: str, child: Any, rest: deque[Named]) -> Pair:
+    def _read_one(self, name: str, child: Any, rest: deque[Named]) -> LayerModule:
         """Convert a module, with the activation or Flatten from ``rest`` that our layer contains."""
         label = f"module {name!r} is {child}"
         own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
         if alone is not None:
             twin = LAYER_TWINS["Activation"]
-            pair = Pair(twin.make_layer(child, alone, own), child, twin, [])
+            pair = LayerModule(twin.make_layer(child, alone, own), child, twin, [])
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
         if twin.modules[0] in CONTAINER_CLASSES:
@@ -102,9 +102,9 @@ class Reader:
             raise
         except InputError as error:
             raise NoTwin(f"{label}: {error}") from None
-        return self._advance(Pair(layer, module, twin, []), label, name, last)
+        return self._advance(LayerModule(layer, module, twin, []), label, name, last)
 
-    def _advance(self, pair: Pair, label: str, name: str, last: Any) -> Pair:
+    def _advance(self, pair: LayerModule, label: str, name: str, last: Any) -> LayerModule:
         """Follow the shape of an example and the order of features past a layer."""
         config = pair.layer.config()
         layer = layer_from_config(type(pair.layer), {**config, "name": config["name"] or name})
@@ -169,7 +169,7 @@ class Reader:
         windows = tuple(p // n for p, n in zip(pixels, sizes, strict=True))
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> Pair:
+    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> LayerModule:
         """Convert a container with its children, and follow the shape of an example."""
         kind = twin.modules[0]
         label = f"module {name!r} is a {kind}"
@@ -183,12 +183,12 @@ class Reader:
             self.shape = layer.shape_after(self.shape)
         vars(layer)["name"] = own
         if isinstance(layer, Residual):
-            inner = [Pair(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
+            inner = [LayerModule(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
         elif kind == "Parallel" and given.merge == "concatenate":
             self._require_axis(module.axis, label)
-        return Pair(layer, module, twin, inner)
+        return LayerModule(layer, module, twin, inner)
 
-    def _read_branches(self, module: Any, kind: str, items: list[Named], label: str) -> list[Pair]:
+    def _read_branches(self, module: Any, kind: str, items: list[Named], label: str) -> list[LayerModule]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
         branches = [items] if kind == "Residual" else [[item] for item in items]
         readers = []
@@ -217,7 +217,7 @@ class Reader:
             raise NoTwin(f"{label} with axis={axis}", f"axis={expected}, that of channels or features")
 
 
-def _values(pairs: list[Pair], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
+def _values(pairs: list[LayerModule], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
     """Yield (our name, array) for all parameters and buffers of the modules."""
     for layer, module, twin, inner, order in pairs:
         for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):

@@ -71,10 +71,10 @@ def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
         )
 
 
-def _count_correct(outputs: torch.Tensor, targets: torch.Tensor, boundary: float) -> torch.Tensor:
-    """Count correct predictions. A single output is positive above the boundary."""
+def _count_correct(outputs: torch.Tensor, targets: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Count correct predictions. A single output is positive above the threshold."""
     if outputs.shape[1] == 1:
-        return ((outputs > boundary) == (targets > 0.5)).sum()
+        return ((outputs > threshold) == (targets > 0.5)).sum()
     classes = targets if targets.ndim == 1 else targets.argmax(1)
     return (outputs.argmax(1) == classes).sum()
 
@@ -85,12 +85,12 @@ def evaluate(
     y: torch.Tensor,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     batch_size: int = 1000,
-    boundary: float = 0.5,
+    threshold: float = 0.5,
 ) -> tuple[float, float]:
     """Return (mean loss, accuracy) for x (N, ...) and y (N,) or (N, C) on the module's device.
 
     Args:
-        boundary: a single output above it counts as positive, as in ``dnn.losses``.
+        threshold: a single output above it counts as positive, as in ``dnn.losses``.
     """
     import torch
 
@@ -102,7 +102,7 @@ def evaluate(
         for part_x, part_y in zip(x.split(batch_size), y.split(batch_size), strict=True):
             outputs = module(part_x)
             total += float(loss(outputs, part_y)) * len(part_x)
-            correct += int(_count_correct(outputs, part_y, boundary))
+            correct += int(_count_correct(outputs, part_y, threshold))
     module.train(training)
     return total / len(x), correct / len(x)
 
@@ -177,11 +177,11 @@ def fit(
             outputs, value = _update(module, adapt, rate, x[index], y[index], loss_of)
             done += 1
             total += value * len(index)  # read once an epoch, not once an update
-            right += _count_correct(outputs, y[index], loss.boundary)
+            right += _count_correct(outputs, y[index], loss.threshold)
         logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
         logs["seconds"] = time.perf_counter() - start
         if validation is not None:
-            found = evaluate(module, *validation, loss_of, boundary=loss.boundary)
+            found = evaluate(module, *validation, loss_of, threshold=loss.threshold)
             logs["val_loss"], logs["val_accuracy"] = found
         history.add(epoch, logs)
     return history

@@ -132,7 +132,7 @@ def run_training(backend, *layers, **settings):
     model = build_network(layers, (9,), backend, 2)
     model.compile(optimizer=Adam(LinearDecay(0.01, 50)))
     history = model.fit(X, Y, verbose=0, **({"epochs": 3, "batch_size": 2} | settings)).history
-    return model.parameters.values.copy(), history["loss"], history["accuracy"]
+    return model.parameters.vector.copy(), history["loss"], history["accuracy"]
 
 
 def test_replayed_updates_give_the_same_bits(card, monkeypatch):

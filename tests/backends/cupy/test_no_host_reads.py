@@ -108,7 +108,7 @@ def assert_reads_nothing(precision: str, layers: list[Layer], x: np.ndarray, **o
     )
     model = Sequential(layers, input_shape=x.shape[1:], backend=backend)
     model.compile(**options)
-    before = np.array(model.parameters.values)
+    before = np.array(model.parameters.vector)
     y = np.arange(len(x)) % 3
     batches = Batches(model, Examples(on_card(x), on_card(y), None), 4)
     batches.begin(1)
@@ -116,7 +116,7 @@ def assert_reads_nothing(precision: str, layers: list[Layer], x: np.ndarray, **o
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Namespace, "sealed", True)
         batches.run(2)
-    assert not np.array_equal(model.parameters.values, before)
+    assert not np.array_equal(model.parameters.vector, before)
 
 
 @pytest.fixture(autouse=True)

@@ -269,7 +269,7 @@ def fit(case):
     model = build_network(copies(layers), x.shape[1:], get_backend("numba"), 4)
     model.compile(optimizer=optimizer)
     model.fit(x, LABELS, batch_size=batch, epochs=2)
-    return model.parameters.values.copy()
+    return model.parameters.vector.copy()
 
 
 def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):

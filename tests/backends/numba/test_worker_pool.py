@@ -30,7 +30,7 @@ def fit():
     model = build_network([Dense(70, "relu"), Dense(5, "softmax")], (60,), get_backend("numba"), 4)
     model.compile(optimizer="adam")
     model.fit(X, LABELS, batch_size=20, epochs=2)
-    return model.parameters.values.copy()
+    return model.parameters.vector.copy()
 
 
 def test_a_fork_has_its_own_workers(monkeypatch):

@@ -83,7 +83,7 @@ def test_gaussian_noise_of_extreme_bits_is_finite(dtype):
     assert np.abs(y).max() < 7
 
 
-def test_smooth_moves_sums_are_exact_and_within_1():
+def test_displacements_sums_are_exact_and_within_1():
     assert 2**8 * warping.SMOOTHING_ROW_SUM**2 * warping.FIRST_SUM_SCALE * warping.MOVES_SCALE == 1.0
     assert (
         2**8 * warping.SMOOTHING_ROW_SUM * max(1.0, warping.SMOOTHING_ROW_SUM * warping.FIRST_SUM_SCALE)

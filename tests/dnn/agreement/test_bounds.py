@@ -101,7 +101,7 @@ def test_units_of_activation_errors(kind, expected, monkeypatch):
 
 
 def build_layer(layer, shape):
-    layer.build(shape, get_backend("numpy"), "layer", first=layer.must_precede_trained)
+    layer.build(shape, get_backend("numpy"), "layer", needs_dx=not layer.must_precede_trained)
     return layer
 
 

@@ -155,7 +155,7 @@ def test_every_seed_draws_other_numbers(drawn):
 
 def make_batches(seed):
     layer = Dense(30)
-    layer.build((4,), get_backend("numpy"), "layer", first=False)
+    layer.build((4,), get_backend("numpy"), "layer", needs_dx=True)
     return single_layers._batches(setup("L1", seed=seed), layer)
 
 
@@ -199,7 +199,7 @@ def test_errors_of_extreme_outputs_are_relative():
 def test_each_number_of_control_is_compared_by_itself(number, error):
     """The number of updates must be equal; each of the other numbers has a relative error of its own."""
     call = next(
-        c for c in step_calls.step_calls(0, make_draw(0)) if c.kernel == "adam" and "after 2047" in c.what
+        c for c in step_calls.step_calls(0, make_draw(0)) if c.kernel == "adam" and "after 2047" in c.label
     )
 
     def off(p, g, slots, control, settings):

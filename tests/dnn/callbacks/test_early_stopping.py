@@ -22,7 +22,7 @@ class Script(Callback):
 
     def on_epoch_end(self, epoch, logs):
         logs[self.name] = self.values[epoch - 1]
-        self.model.parameters.values[...] = float(epoch)
+        self.model.parameters.vector[...] = float(epoch)
 
 
 def run(values, watcher, name="val_loss", interrupt_at=None):

@@ -86,7 +86,7 @@ def test_a_nan_loss_names_layer_and_update(backend):
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_does_not_call_the_begin_finite_if_it_was_not(make_backend):
     model = model_on(make_backend("numpy"))
-    model.parameters.value["first.W"][0, 0] = np.nan
+    model.parameters.by_name["first.W"][0, 0] = np.nan
     with pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .* in first\.W"):
         model.fit(*data(), batch_size=4, callbacks=[TerminateOnNaN()])
 
@@ -99,6 +99,6 @@ def test_checks_validation_and_weights_after_an_epoch(make_backend):
     watcher.on_epoch_end(2, {"loss": 0.5})
     with pytest.raises(DivergedError, match=r"val_loss is nan after epoch 2 .*update 5 of epoch 2.*the loss"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
-    model.parameters.value["last.W"][0, 0] = np.inf
+    model.parameters.by_name["last.W"][0, 0] = np.inf
     with pytest.raises(DivergedError, match=r"weights are not finite after epoch 2 .*first in last\.W"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})

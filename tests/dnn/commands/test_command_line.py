@@ -141,7 +141,7 @@ def test_a_quoted_word_is_printed_on_one_line_and_read_by_a_shell(word):
 
 def test_no_control_character_reaches_the_terminal(run_main):
     def work(_):
-        notices.say("out\a\x1b[2J\n")
+        notices.print_line("out\a\x1b[2J\n")
         notices.warn("log\a\x1b[2J\n")
         raise InputError("run \a\x1b[2J\u202e is wrong")
 

@@ -98,7 +98,7 @@ def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
     assert {"torch", "strict"} <= set(names)
     assert found["holds"]
     assert 0 < found["largest"] < found["bound"] < (1e-5 if dtype == "float32" else 1e-13)
-    values = comparison._models["torch"].parameters.values  # a wrong backend is found
+    values = comparison._models["torch"].parameters.vector  # a wrong backend is found
     values[...] = values * (1 + 1e-4)
     assert not comparison.compare(reader.picture(png()))["holds"]
 

@@ -72,7 +72,7 @@ def test_build_model(parse_words):
     same = build_network(layers, (64,), seed=5)
     same.compile()
     assert model.config() == same.config()
-    np.testing.assert_array_equal(model.parameters.values, same.parameters.values)
+    np.testing.assert_array_equal(model.parameters.vector, same.parameters.vector)
     assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
     more = ("--learning-rate", 0.5, "--schedule", "constant", "--loss", "binary_crossentropy", "--hidden")
     model = build_model(parse_words(*more).options, NUMPY, make_data(), 25)

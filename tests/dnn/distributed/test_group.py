@@ -130,17 +130,17 @@ def train_synchronised(workers, backend):
             now = {name: a.astype("f4") for name, a in truth.parameters.to_host().items() if "dense" in name}
             for each in (made, truth):
                 for name, values in now.items():
-                    each.parameters.value[name][...] = each.backend.from_host(
+                    each.parameters.by_name[name][...] = each.backend.from_host(
                         values.astype(each.backend.dtype_name)
                     )
             batches.run(1)
             x = examples[1].x[rows]
             y = examples[1].y[rows]
             gradients(truth, x, y)
-            p = truth.outputs_of(truth.forward(x, training=False, logits=True))
+            p = truth.activate_outputs(truth.forward(x, training=False, logits=True))
             kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])
-            mine = made.parameters.gradient
-            for name, right in truth.parameters.gradient.items():
+            mine = made.parameters.gradient_by_name
+            for name, right in truth.parameters.gradient_by_name.items():
                 index = ("dense_1", "dense_2").index(name.split(".")[0])
                 bound = gradient_bound((6, 16), (16, 3), index, batch, kappa)
                 found.append(bounds.eta(made.backend.to_host(mine[name]), right) / bound)

@@ -194,7 +194,7 @@ def test_rejects_forged_arrays(kind, whole):
     path, _ = whole
     about, arrays = contents(kind, path)
     model = small_model()
-    before = model.parameters.values.copy()
+    before = model.parameters.vector.copy()
 
     @for_each(100, odd_arrays(arrays))
     def check(forged):
@@ -213,7 +213,7 @@ def test_rejects_forged_arrays(kind, whole):
         assert all(isinstance(outcome, Refusal) for outcome in outcomes)
 
     assert_alone(path)
-    np.testing.assert_array_equal(model.parameters.values, before)
+    np.testing.assert_array_equal(model.parameters.vector, before)
 
 
 def test_layers_named_like_paths_stay_names(tmp_path):

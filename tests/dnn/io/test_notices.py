@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dnn.commands.command_line import StderrHandler
-from dnn.io.notices import say, warn
+from dnn.io.notices import print_line, warn
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_say_flushes_at_once_and_ignores_a_closed_stdout(monkeypatch, capsys):
 
     for stdout in (Pipe(), None):
         monkeypatch.setattr(sys, "stdout", stdout)
-        say("one")
+        print_line("one")
         assert stdout is None or stdout.there == "one\n"
     assert capsys.readouterr().err == ""
 
@@ -65,6 +65,6 @@ def test_a_full_stdout_warns_once(log, monkeypatch, capsys):
     full = Full()
     monkeypatch.setattr(sys, "stdout", full)
     monkeypatch.setattr("dnn.io.notices.silence", lambda stream: setattr(sys, "stdout", io.StringIO()))
-    say("one")
-    say("two")
+    print_line("one")
+    print_line("two")
     assert capsys.readouterr().err.count("standard output cannot be written") == 1

@@ -87,8 +87,8 @@ def test_gradients_by_central_differences_if_the_network_applies_it(activation):
     model.reserve(len(x), training=True)
     x = x.astype(np.float64)
     gradients(model, x, ROWS)
-    values = model.parameters.values
-    found = model.parameters.gradients.copy()
+    values = model.parameters.vector
+    found = model.parameters.gradient_vector.copy()
     step = 1e-6 * np.random.default_rng(0).normal(size=found.shape)
     losses = []
     for sign in (1.0, -1.0):

@@ -22,7 +22,7 @@ SETTINGS = [
 
 
 def pushed_through(layer, backend, x, dy):
-    layer.build(x.shape[1:], backend, "layer", first=False)
+    layer.build(x.shape[1:], backend, "layer", needs_dx=True)
     layer.reserve(len(x), training=True)
     y = np.array(backend.to_host(layer.forward(backend.from_host(x), training=True)))
     return y, np.array(backend.to_host(layer.backward(backend.from_host(dy.copy()))))

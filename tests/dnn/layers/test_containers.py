@@ -56,16 +56,16 @@ def test_gradients_by_central_differences(make_backend, backend_id):
     for name in names:
         start[name] = start[name] + 0.3 * rng.normal(size=start[name].shape)
 
-    def goal(values):
+    def objective(values):
         model.parameters.load({**start, **values})
         return float(np.mean(backend.to_host(gradients(model, x, y))))
 
-    goal({})
-    gradient = {name: backend.to_host(model.parameters.gradient[name]).copy() for name in names}
+    objective({})
+    gradient = {name: backend.to_host(model.parameters.gradient_by_name[name]).copy() for name in names}
     h = 1e-6
     for name in names:
         d = rng.normal(size=start[name].shape)
-        up, down = (goal({name: start[name] + s * h * d}) for s in (1, -1))
+        up, down = (objective({name: start[name] + s * h * d}) for s in (1, -1))
         slope = float(np.sum(gradient[name] * d))
         assert abs((up - down) / (2 * h) - slope) <= 1e-6 * max(abs(slope), 0.01), name
 

@@ -165,7 +165,7 @@ def test_the_last_shorter_batch_is_like_any_other(backend, digits):
         model.reserve(3, training=True)
         batch, targets = backend.from_host(x[:3].copy()), backend.from_host(y[:3].copy())
         gradients(model, batch, targets)
-    assert same_bits(*(backend.to_host(m.parameters.gradients).copy() for m in models))
+    assert same_bits(*(backend.to_host(m.parameters.gradient_vector).copy() for m in models))
 
 
 @pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])

@@ -78,17 +78,17 @@ def test_the_first_layer_returns_no_gradient():
     """This holds for every kind of layer, also for frozen ones."""
     kinds = {make.func: (make, shape) for _, make, shape in samples()}
     assert set(kinds) == set(LAYERS.values())
-    for (make, shape), first, trainable in product(kinds.values(), (True, False), (True, False)):
+    for (make, shape), needs_dx, trainable in product(kinds.values(), (True, False), (True, False)):
         layer = make()
         layer.trainable = trainable
-        if layer.must_precede_trained and not first:
+        if layer.must_precede_trained and needs_dx:
             continue
-        layer.build(shape, NUMPY, "layer", first=first)
+        layer.build(shape, NUMPY, "layer", needs_dx=needs_dx)
         layer.attach(*({n: NUMPY.zeros(s) for n, s in layer.parameter_shapes().items()} for _ in "vg"))
         layer.reserve(3, training=True)
         layer.forward(NUMPY.zeros((3, *shape)), training=True)
         dx = layer.backward(NUMPY.zeros((3, *layer.output_shape)))
-        assert (dx is None) == first, (type(layer), trainable)
+        assert (dx is None) != needs_dx, (type(layer), trainable)
 
 
 def test_the_softmax_of_an_activation_layer_is_left_to_the_loss(backend):

@@ -31,7 +31,7 @@ def model_of(noise, backend, seed=0, hidden=9):
 def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
     """Return y in training for the first n batches of ones."""
     layer = make()
-    layer.build(shape, backend, "noise", first=False, seed=seed, index=1)
+    layer.build(shape, backend, "noise", needs_dx=True, seed=seed, index=1)
     layer.reserve(batch, training=True)
     ones = backend.from_host(np.ones((batch, *shape), dtype=backend.dtype_name))
     return [backend.to_host(layer.forward(ones, training=True)).copy() for _ in range(n)]
@@ -61,7 +61,7 @@ def test_steps_seeds_and_layers_draw_differently(make):
 def test_bits_are_those_of_the_stream(shape):
     """Bits depend on the layer's class, position and step; there is one word per number."""
     layer = Dropout(0.3)
-    layer.build(shape, NUMPY, "noise", first=False, seed=5, index=2)
+    layer.build(shape, NUMPY, "noise", needs_dx=True, seed=5, index=2)
     layer.reserve(4, training=True)
     for step in (0, 1):
         layer.forward(np.ones((4, *shape), np.float32), training=True)
@@ -96,7 +96,7 @@ def test_two_fits_are_one_longer_fit(backend, make):
 
 def test_backward_uses_the_mask_of_forward(backend):
     layer = Dropout(0.4)
-    layer.build((7,), backend, "noise", first=False)
+    layer.build((7,), backend, "noise", needs_dx=True)
     layer.reserve(5, training=True)
     x, dy = (np.full((5, 7), v, dtype=np.float32) for v in (2.0, 3.0))
     y = backend.to_host(layer.forward(backend.from_host(x), training=True)).copy()

@@ -66,11 +66,11 @@ def test_chunks_do_not_change_the_mean_loss(make_backend, dtype, kind):
         targets = rows if kind == "integer" else rows.astype(dtype)
         examples = Examples(backend.from_host(x.astype(dtype)), backend.from_host(targets), None)
         loss = MeanLoss(ours, examples, chunk_size)
-        value, gradient = loss(ours.parameters.values.copy())
+        value, gradient = loss(ours.parameters.vector.copy())
         assert value == pytest.approx(losses.mean(), rel=4 * eps)
-        ours.parameters.gradients[...] = gradient
-        for name, desired in exact.parameters.gradient.items():
-            actual = ours.parameters.gradient[name].astype(np.float64)
+        ours.parameters.gradient_vector[...] = gradient
+        for name, desired in exact.parameters.gradient_by_name.items():
+            actual = ours.parameters.gradient_by_name[name].astype(np.float64)
             assert_close(actual, desired, 8 * eps, f"{name}, chunks of {chunk_size}")
 
 
@@ -79,7 +79,7 @@ def test_many_chunks_add_up_without_loss():
     x, y = np.ones((3000, 6), np.float32), np.zeros(3000, np.int64)
     model, gradients = small_model(), []
     for n in (1, 3000):
-        gradients.append(MeanLoss(model, Examples(x[:n], y[:n], None), 1)(model.parameters.values.copy())[1])
+        gradients.append(MeanLoss(model, Examples(x[:n], y[:n], None), 1)(model.parameters.vector.copy())[1])
     assert_close(gradients[1], gradients[0], EPS)
 
 
@@ -132,10 +132,10 @@ def test_an_interrupt_leaves_the_last_iterate(backend):
 
     with pytest.raises(KeyboardInterrupt):
         fit_lbfgs(model, x, y, watch=stop_at_three)
-    assert same_bits(backend.to_host(model.parameters.values), kept[-1])
+    assert same_bits(backend.to_host(model.parameters.vector), kept[-1])
     for most in range(2, 8):  # searches with several trials, which are interrupted
         state = fit_lbfgs(model, x, y, settings=LBFGS(max_evaluations=most, curvature=0.01))
-        assert same_bits(backend.to_host(model.parameters.values), backend.to_host(state.point))
+        assert same_bits(backend.to_host(model.parameters.vector), backend.to_host(state.point))
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_the_penalty_is_minimised_too(make_backend):
 
     plain, priced = small_model(backend), small_model(backend)
     priced.compile(l2=0.01)
-    point = plain.parameters.values.copy()
+    point = plain.parameters.vector.copy()
     weights = [a for a in plain.parameters.to_host().values() if a.ndim == 2]
     (a, g), (b, h) = value(plain, point), value(priced, point)
     assert b - a == pytest.approx(0.01 * sum(np.sum(w * w) for w in weights), rel=1e-12)
     named = priced.parameters.views(h - g)
-    for name, w in plain.parameters.value.items():
+    for name, w in plain.parameters.by_name.items():
         np.testing.assert_allclose(named[name], 0.02 * w if w.ndim == 2 else 0 * w, atol=1e-12)
 
 

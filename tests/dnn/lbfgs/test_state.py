@@ -11,7 +11,7 @@ from lbfgs_runs import TIGHT, on, run
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
-from dnn.lbfgs.direction import Pair
+from dnn.lbfgs.direction import CurvaturePair
 from dnn.lbfgs.state import FORMAT, VERSION
 
 
@@ -84,7 +84,7 @@ def test_drops_misleading_steps():
     for limits in ((4,), (3, 4), (2, 4), (1, 4)):
         state = minimise(bowl, np.full(2, 0.1), backend=backend, settings=LBFGS(max_evaluations=1))
         s, y = np.full(2, 1.0), np.full(2, 1e-9)
-        state.pairs = [Pair(s, y, 1.0 / float(s @ y))] * 2
+        state.pairs = [CurvaturePair(s, y, 1.0 / float(s @ y))] * 2
         way.clear()
         for most in limits:
             assert len(state.pairs) == 2  # an interrupted search drops no pairs

@@ -82,13 +82,13 @@ def test_one_optimizer_serves_two_models():
 def test_clipping_comes_before_the_step(backend, clip):
     """The first step of SGD reveals its gradient."""
     model = small_model(backend)
-    moves, gradient = [], np.linspace(-1, 1, model.parameters.values.shape[0], dtype="f4")
+    moves, gradient = [], np.linspace(-1, 1, model.parameters.vector.shape[0], dtype="f4")
     for options in ({}, {clip: 0.01}):
         model.compile(optimizer=SGD(1.0, **options))
-        model.parameters.values[...] = 0.0
-        model.parameters.gradients[...] = backend.from_host(gradient)
+        model.parameters.vector[...] = 0.0
+        model.parameters.gradient_vector[...] = backend.from_host(gradient)
         model.optimizer_state.step()
-        moves.append(-backend.to_host(model.parameters.values).copy())
+        moves.append(-backend.to_host(model.parameters.vector).copy())
     if clip == "clip_norm":
         assert np.linalg.norm(moves[1]) == pytest.approx(0.01, rel=1e-3)
         assert_close(moves[1] / np.linalg.norm(moves[1]), moves[0] / np.linalg.norm(moves[0]), 1e-6)

@@ -17,7 +17,7 @@ def test_value_and_gradients_are_those_of_torch(make_backend):
         host["dense_1.W"][0, 0] = 0.0  # the kink of L1
         model.parameters.load(host)
         penalty = Penalty(model.parameters, 0.3, 0.7)
-        model.parameters.gradients[...] = 1.0
+        model.parameters.gradient_vector[...] = 1.0
         penalty.add_gradients()
         total = torch.zeros((), dtype=torch.float64)
         leaves = {n: torch.tensor(v, requires_grad=True) for n, v in host.items()}
@@ -28,7 +28,9 @@ def test_value_and_gradients_are_those_of_torch(make_backend):
         assert float(backend.to_host(penalty.value())[0]) == pytest.approx(total.item(), rel=1e-12)
         for n, leaf in leaves.items():
             added = 0.0 if leaf.grad is None else leaf.grad.numpy()
-            assert_close(backend.to_host(model.parameters.gradient[n]), 1.0 + added + 0 * host[n], 1e-12)
+            assert_close(
+                backend.to_host(model.parameters.gradient_by_name[n]), 1.0 + added + 0 * host[n], 1e-12
+            )
 
 
 def test_l2_is_half_of_torchs_weight_decay_and_not_in_the_loss(backend):

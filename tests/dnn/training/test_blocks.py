@@ -103,9 +103,9 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
             _, losses, dy = whole.loss_of(x_, y_, training=True)
             apply_weights(whole.backend.xp, w, losses, dy, examples.weights)
             whole.backward(dy)
-            blocks.append(whole.backend.to_host(whole.parameters.gradients).copy())
+            blocks.append(whole.backend.to_host(whole.parameters.gradient_vector).copy())
     expected = (blocks[0] + blocks[1]) + (blocks[2] + blocks[3])
-    assert same_bits(found.to_host(cut.parameters.gradients), expected)
+    assert same_bits(found.to_host(cut.parameters.gradient_vector), expected)
 
 
 @pytest.mark.parametrize(

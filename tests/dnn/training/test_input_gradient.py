@@ -62,7 +62,7 @@ def test_it_is_that_of_autograd(name, backend):
     model = trained(NETWORKS[name], backend, loss)
     module = to_torch(model, "cpu").eval()
     leaf = torch.tensor(x, requires_grad=True)
-    criterion = torch_loss(model.goal)
+    criterion = torch_loss(model.objective)
     sum(criterion(module(leaf[i : i + 1]), torch.tensor(y[i : i + 1])) for i in range(20)).backward()
     found = model.input_gradient(x, y, batch_size=7)
     assert type(found) is np.ndarray

@@ -55,7 +55,7 @@ def test_a_step_reads_nothing_back(optimizer):
     step()
     step()
     assert step.batch_x.is_meta
-    assert step.network.parameters.gradients.is_meta
+    assert step.network.parameters.gradient_vector.is_meta
 
 
 def test_random_layers_and_running_averages_read_nothing_back():

@@ -88,10 +88,10 @@ def test_rejects_states_of_another_training(make_backend, change, word):
     fit(model_on(backend), [kept])
     options = dict(change)
     other = model_on(backend, options.pop("optimizer", None), options.pop("units", 9))
-    before = backend.to_host(other.parameters.values).copy()
+    before = backend.to_host(other.parameters.vector).copy()
     with pytest.raises(StateError, match=f"differs in {word}"):
         fit(other, resume=kept.states[4], **options)
-    np.testing.assert_array_equal(backend.to_host(other.parameters.values), before)
+    np.testing.assert_array_equal(backend.to_host(other.parameters.vector), before)
 
 
 def test_rejects_states_of_other_data(make_backend):
@@ -126,10 +126,10 @@ def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
     state = copy.deepcopy(fifth)
     model = model_on(make_backend("numpy"))
     state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
-    before = model.parameters.values.copy()
+    before = model.parameters.vector.copy()
     with pytest.raises(StateError, match=words):
         fit(model, resume=state)
-    np.testing.assert_array_equal(model.parameters.values, before)
+    np.testing.assert_array_equal(model.parameters.vector, before)
 
 
 def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
@@ -145,7 +145,7 @@ def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
     history = fit(whole, [last])
     assert (last.state.epoch, last.state.updates) == (EPOCHS - 1, 8)
     assert numbers(fit(resumed, resume=last.state)) == numbers(history)
-    np.testing.assert_array_equal(resumed.parameters.values, whole.parameters.values)
+    np.testing.assert_array_equal(resumed.parameters.vector, whole.parameters.vector)
     last.state.updates += 1
     with pytest.raises(StateError, match="is at update 9, expected at most 8"):
         fit(model_on(make_backend("numpy")), resume=last.state)

@@ -66,7 +66,7 @@ CONTAINER_CASES = [
 def build_random_layer(make, shape, backend, seed):
     """Return a built layer with random parameters and running averages."""
     layer, stream = make(), np.random.default_rng(seed)
-    layer.build(shape, NUMPY, "layer", first=False)
+    layer.build(shape, NUMPY, "layer", needs_dx=True)
     values = {k: stream.standard_normal(s) / np.sqrt(s[0]) for k, s in layer.parameter_shapes().items()}
     state = {k: np.abs(stream.standard_normal(v.shape)) + 0.2 for k, v in layer.state.items()}
     layer = make()

@@ -115,7 +115,7 @@ def test_nodes_and_weights_have_layer_names():
     made = to_onnx(model)
     assert (made.graph.input[0].name, made.graph.output[0].name) == ("x", "probabilities")
     held = {tensor.name: tensor for tensor in made.graph.initializer}
-    assert set(model.parameters.value) <= set(held)
+    assert set(model.parameters.by_name) <= set(held)
     assert "residual_1.block.batch_normalization_1.running_mean" in held
     assert {"eyes.Conv", "residual_1.block.conv2d_1.Conv"} <= {node.name for node in made.graph.node}
     for value, expected in ((made.graph.input[0], ["batch", 36]), (made.graph.output[0], ["batch", 1])):
@@ -187,7 +187,7 @@ def test_rounds_float64_only_on_request():
         to_onnx(model)
     single = build_network([Dense(2)], (3,))
     assert to_onnx(model, rounded=True) == to_onnx(single)
-    model.parameters.value["dense_1.W"][0, 0] = 1e300
+    model.parameters.by_name["dense_1.W"][0, 0] = 1e300
     with input_error(r"dense_1.W hold 1e\+300"):
         to_onnx(model, rounded=True)
 

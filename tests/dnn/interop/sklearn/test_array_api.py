@@ -131,7 +131,7 @@ def test_move_estimator_to():
 def test_named_backend_with_another_array_library():
     X, y = load_wine(return_X_y=True)
     fitted = DNNClassifier(8, max_iter=2, backend="torch", dtype="float32").fit(X, y)
-    assert isinstance(fitted.model_.parameters.values, torch.Tensor)
+    assert isinstance(fitted.model_.parameters.vector, torch.Tensor)
     assert fitted.model_.backend.dtype_name == "float32"
     assert isinstance(fitted.predict(X), np.ndarray)
     assert isinstance(fitted.predict_proba(X), np.ndarray)

@@ -46,7 +46,7 @@ REFUSALS = "draws its own random numbers in torch", "expected equal padding on o
 def run_both(backend_name, make, shape, batch, mean=0.0):
     """Return our tensors and torch's from forward and backward, and the layer's measured condition."""
     stream, probe = np.random.default_rng(3), make()
-    probe.build(shape, NUMPY, "layer", first=False)
+    probe.build(shape, NUMPY, "layer", needs_dx=True)
     values = {k: stream.standard_normal(s) for k, s in probe.parameter_shapes().items()}
     x, dy = stream.standard_normal((batch, *shape)), stream.standard_normal((batch, *probe.output_shape))
     x += mean

@@ -196,8 +196,8 @@ def test_output_at_the_boundary_counts_as_negative(loss, bias):
     model.parameters.load({"dense_1.W": np.zeros((N_IN, 1)), "dense_1.b": np.full(1, bias)})
     module, of_torch = twin.to_torch(model), losses_and_optimizers.torch_loss(loss)
     tensors = torch.from_numpy(x), torch.from_numpy(y[:, None]).double()
-    boundary = {"boundary": 0.0} if loss == "hinge" else {}  # default: 0.5
-    evaluated = twin.evaluate(module, *tensors, of_torch, **boundary)[1]
+    threshold = {"threshold": 0.0} if loss == "hinge" else {}  # default: 0.5
+    evaluated = twin.evaluate(module, *tensors, of_torch, **threshold)[1]
     trained = twin.fit(module, x, y, loss=loss).history["accuracy"][0]
     assert (model.evaluate(x, y).accuracy, evaluated, trained) == pytest.approx((1 / 6,) * 3)
 
