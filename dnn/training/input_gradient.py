@@ -57,7 +57,7 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 def _differentiable(network: Network) -> Block:
     """Return a copy of the layers that computes dx, with views of the same parameters."""
     block = Block([_copy_without_noise(layer) for layer in network.called_layers])
-    block.build(network.input_shape, network.backend, "", False, seed=network.seed, index=MODEL_INDEX)
+    block.build(network.input_shape, network.backend, "", True, seed=network.seed, index=MODEL_INDEX)
     parameters = network.parameters
     block.attach(parameters.by_name, parameters.views(network.backend.zeros(parameters.vector.shape)))
     for name, array in block.state.items():

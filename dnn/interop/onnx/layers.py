@@ -78,7 +78,7 @@ def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
         bias = [write.parameter("b")] if layer.use_bias else []
         return write.node(
             "Conv", write.to_channels_first(x), write.parameter("W", axes), *bias,
-            shape=layer.output_shape, channels_needs_dx=False,
+            shape=layer.output_shape, channels_first=True,
             kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
             pads=_pads(layer.borders[skip:]), group=layer.groups,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from dnn.random import random_integers, stream_key
 
 def views(backend, layer, images, times=1):
     """Return the layer's outputs for host images (B, H, W[, C]) in ``times`` training steps."""
-    layer.build(images.shape[1:], backend, "view", True, seed=3, index=0)
+    layer.build(images.shape[1:], backend, "view", False, seed=3, index=0)
     state = {name: backend.from_host(a) for name, a in layer.initial_state().items()}
     layer.state.update(state)
     layer.reserve(len(images), training=True)

@@ -44,7 +44,7 @@ def test_advice_on_examples(found, shape, cure):
     ],
 )  # fmt: skip
 def test_a_network_of_torch_takes_channels_first(found, shape, cure):
-    assert examples_cure("x", ARRAY, found, shape, channels_needs_dx=False) == cure
+    assert examples_cure("x", ARRAY, found, shape, channels_first=True) == cure
 
 
 @pytest.mark.parametrize("found", [(5, 2), (6, 2, 2), (5,), ()])
