@@ -48,46 +48,36 @@ def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -
 
 
 def compile_to_ptx(source: str, folder: Path) -> str:
-    """Compile with nvcc, else with NVRTC, and the options of CuPy; return the PTX."""
-    nvcc = shutil.which("nvcc")
-    if nvcc is not None:
-        file = folder / "kernel.cu"
-        file.write_text(source, encoding="utf-8")
-        made = folder / "kernel.ptx"
-        command = [nvcc, *NVCC_OPTIONS, "-arch=compute_80", "-ptx", "-o", str(made), str(file)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return made.read_text(encoding="utf-8")
-    library = nvrtc()
-    if library is None:
-        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, "-arch=compute_80"])
-    assert problem is None, problem
-    return code
+    """Compile for the virtual architecture of an A100; return the PTX."""
+    return compile_for_gpu(source, "compute_80", folder)
 
 
 def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
-    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
-    either says."""
-    options = [f"-I{path}" for path in includes]
-    nvcc = shutil.which("nvcc")
+    """Compile with nvcc, else with NVRTC, and the options of CuPy.
+
+    Returns:
+        The PTX of a virtual architecture "compute_...", else nvcc's report on each kernel's needs.
+    """
+    options = [f"-arch={architecture}", *(f"-I{path}" for path in includes)]
+    is_virtual = architecture.startswith("compute")
+    nvcc, library = shutil.which("nvcc"), nvrtc()
     if nvcc is not None:
-        if architecture not in nvcc_architectures(nvcc):
+        if not is_virtual and architecture not in nvcc_architectures(nvcc):
             pytest.skip(f"this nvcc knows no {architecture}")
-        file = folder / "kernel.cu"
+        file, made = folder / "kernel.cu", folder / "kernel.out"
         file.write_text(source, encoding="utf-8")
-        command = [nvcc, *NVCC_OPTIONS, f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
-        done = subprocess.run([*command, *options, str(file)], capture_output=True, text=True)
+        kind = "-ptx" if is_virtual else "-cubin"
+        command = [nvcc, *NVCC_OPTIONS, *options, kind, "-o", str(made), str(file)]
+        done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        return done.stderr
-    library = nvrtc()
+        return made.read_text(encoding="utf-8") if is_virtual else done.stderr
     if library is None:
         pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, _ = compile_with_nvrtc(library, source, [*OPTIONS, f"-arch={architecture}", *options])
+    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, *options])
     if problem is not None and "--gpu-architecture" in problem:
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert problem is None, problem
-    return ""
+    return code
 
 
 @cache

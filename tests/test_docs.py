@@ -9,40 +9,21 @@ from __future__ import annotations
 import re
 import tomllib
 
-import numpy as np
 import pytest
-from documents import CHINESE, DOCUMENTS, GUIDE, NAMES, blocks, blocks_of, printed_text
+from documents import CHINESE, DOCUMENTS, GUIDE, blocks, blocks_of
 from helpers import others_slow
+from small_sets import large_digits
 
 import backends
 import dnn.datasets
 from dnn import LAYERS, LOSSES
+from dnn.datasets import load_dataset
 from dnn.interop.onnx import LAYER_NODES
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
-def test_every_block_is_checked(document):
-    for block in blocks(document):
-        assert block.language in ("python", "sh", "toml", "mermaid", "text", "{toctree}", "{eval-rst}"), block
-    prose = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    assert not re.search(r"\n\n {4}\S", prose), "an indented block, expected ```"
 
 
 def small_mnist(name, *arguments, **settings):
     """``load_dataset`` with the digits in the middle of 28 x 28 pixels as MNIST."""
-    data = load_dataset("digits")
-    if name != "mnist":
-        return data
-
-    def padded(x):
-        return np.pad(x.reshape(-1, 8, 8), ((0, 0), (10, 10), (10, 10))).reshape(-1, 784)
-
-    return dnn.datasets.Dataset(
-        name, padded(data.x_train), data.y_train, padded(data.x_test), data.y_test, (28, 28), 10
-    )
-
-
-load_dataset = dnn.datasets.load_dataset
+    return large_digits() if name == "mnist" else load_dataset(name)
 
 
 @pytest.fixture
@@ -91,6 +72,12 @@ def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks,
         assert_printed(capsys.readouterr().out, printed_text(block))
 
 
+def printed_text(block: Block) -> str:
+    """Return what a Python block prints according to the document: the "text" block after it, or ""."""
+    after = block.line + block.text.count("\n") + 3  # a closing fence, and an empty line
+    return "".join(b.text for b in blocks(block.document) if (b.line, b.language) == (after, "text"))
+
+
 NUMBER = r"-?\b\d+(?:\.\d*)?(?:e[-+]\d+)?"
 
 
@@ -100,13 +87,6 @@ def assert_printed(found, wanted):
     for one, two in zip(re.findall(NUMBER, found), re.findall(NUMBER, wanted), strict=True):
         near = {"rel": 0.05, "abs": 0.03} if "." in two else {"rel": 0.0, "abs": 0.0}
         assert float(one) == pytest.approx(float(two), **near), found
-
-
-def test_wrong_guide_output_is_found():
-    assert_printed("300 of 999: 0.502", "300 of 999: 0.5")
-    for found in ("301 of 999: 0.5", "300 of 999: 0.54", "300 in 999: 0.5", "300 of 999:", ""):
-        with pytest.raises(AssertionError):
-            assert_printed(found, "300 of 999: 0.5")
 
 
 @pytest.mark.parametrize("block", blocks_of("toml"), ids=lambda block: f"{block.document.name}:{block.line}")

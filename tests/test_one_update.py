@@ -5,7 +5,6 @@ import json
 import re
 
 import numpy as np
-import pytest
 from command_lines import SCRIPTS
 from documents import ROOT
 from helpers import NUMPY64
@@ -19,31 +18,20 @@ HALF_DIGIT = 0.5e-4 * (1 + 1e-9)
 GIVEN = ("x", "t", "W", "b")
 
 
-def make_model(optimizer):
-    backend = NUMPY64
-    model = Sequential([Dense(2, "softmax")], input_shape=(2,), backend=backend)
-    model.compile("categorical_crossentropy", optimizer)
-    model.parameters.load({"dense_1.W": np.array(TABLE["W"]), "dense_1.b": np.array(TABLE["b"])})
-    model.reserve(2, training=True)
-    return model
-
-
 def compute_update(optimizer):
     """Return the arrays of one update by the library, under the names of the page's table."""
-    model = make_model(optimizer)
+    model = Sequential([Dense(2, "softmax")], input_shape=(2,), backend=NUMPY64)
+    model.compile("categorical_crossentropy", optimizer)
+    model.parameters.load({"dense_1.W": np.array(TABLE["W"]), "dense_1.b": np.array(TABLE["b"])})
     x = np.array(TABLE["x"], dtype=np.float64)
     y = np.argmax(TABLE["t"], axis=1)
+    dx = model.input_gradient(x, y) / len(x)
+    model.reserve(2, training=True)
     z, losses, dz = (array.copy() for array in model.loss_of(x, y, training=True))
     found = {"z": z, "p": model.activate_outputs(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
     model.backward(dz.copy())
-    W = np.array(TABLE["W"])
-    dW = np.zeros((2, 2))
-    db = np.zeros(2)
-    dx = np.zeros((2, 2))
-    model.backend.kernels.dense_backward("linear", dz, x, z, W, dz.copy(), (dW, db, dx))
-    np.testing.assert_array_equal(dW, model.parameters.gradient_by_name["dense_1.W"])
-    np.testing.assert_array_equal(db, model.parameters.gradient_by_name["dense_1.b"])
-    found |= {"dW": dW, "db": db, "dx": dx}
+    found |= {f"d{name[-1]}": array.copy() for name, array in model.parameters.gradient_by_name.items()}
+    found["dx"] = dx
     model.update()
     after = {name[-1]: values for name, values in model.parameters.to_host().items()}
     return found, after, float(np.mean(model.loss_of(x, y, training=True)[1]))
@@ -80,11 +68,3 @@ def test_numbers_match_from_scratch(monkeypatch):
     from_scratch.adam_update(np, params, [x.T @ dz, dz.sum(axis=0)], zeros.copy(), zeros.copy(), 1, 0.01)
     assert_rounded("W after Adam", params[0])
     assert_rounded("b after Adam", params[1])
-
-
-@pytest.mark.parametrize("name", ["z", "dW", "loss after SGD"])
-def test_a_wrong_digit_is_found(name, monkeypatch):
-    exact = np.array(TABLE[name], dtype=np.float64)
-    monkeypatch.setitem(TABLE, name, (exact + 1e-4).tolist())
-    with pytest.raises(AssertionError):
-        assert_rounded(name, exact)

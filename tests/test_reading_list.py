@@ -6,11 +6,12 @@ import ast
 import contextlib
 import importlib
 import inspect
+import pkgutil
 import re
 import traceback
 
 from command_lines import run_here
-from documents import PROJECT, ROOT, listed_files
+from documents import PROJECT, ROOT
 from helpers import NUMPY
 
 from backends.numpy import dense
@@ -19,24 +20,25 @@ from backends.numpy.products import product
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 SPINE_LINES = 2400
 TOPS = "backends", "dnn", "scripts"
-READING_LIST = listed_files("Read it in an evening")
+
+
+def section_of(heading):
+    return PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def listed_files(heading):
+    """Return the files of the numbered list in a section, in order."""
+    return re.findall(r"^\d+\. [\[`]([\w/.-]+)", section_of(heading), re.MULTILINE)
+
+
 WAY = listed_files("From train.py to a matrix product")
 
 
-def test_reading_list_order():
-    files = READING_LIST
-    assert files[:2] == ["scripts/examples/from_scratch.py", "docs/one-update.md"]
-    assert files[-2:] == ["backends/numpy/dense.py", "backends/registry.py"]
-    stops = ("dense", "losses", "optimizer", "layer", "dense", "network", "step", "loop", "backend", "dense")
-    names = [file.rpartition("/")[2].removesuffix(".py") for file in files]
-    assert [name for name in names if name in stops] == list(stops)
-    assert len(files) == len(set(files))
-    library = [ROOT / file for file in files[2:]]
-    n_lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in library)
-    assert n_lines <= SPINE_LINES, (
-        f"{n_lines} lines: change SPINE_LINES, and its number in docs/architecture.md"
-    )
-    assert f"fewer than {SPINE_LINES:,}\nlines" in PAGE
+def test_the_reading_list_is_short():
+    files = listed_files("Read it in an evening")
+    assert len(files) == len(set(files)) > 10
+    n_lines = sum(len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files[2:])
+    assert n_lines <= SPINE_LINES
 
 
 def imports_of(name):
@@ -80,21 +82,18 @@ RANKS = [set(rank.split(" : ")) for rank in PROJECT["tool"]["importlinter"]["con
 
 
 def modules_of(package):
-    paths = (
-        path for path in (ROOT / package).iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
-    )
-    return {path.stem for path in paths} - {"__init__"}
+    return {module.name for module in pkgutil.iter_modules([ROOT / package])}
 
 
 def listed_in(package):
     """Return the modules that head the lines of the package's list."""
-    lines = re.findall("^- (.*?): ", PAGE.split(f"\n## {package}\n")[1].split("\n## ")[0], re.MULTILINE)
+    lines = re.findall("^- (.*?): ", section_of(package), re.MULTILINE)
     return [name.removesuffix(".py").rstrip("/") for line in lines for name in re.findall("`(.*?)`", line)]
 
 
 def test_the_lists_name_every_module():
     listed = listed_in("dnn")
     assert sorted(listed) == sorted(set().union(*RANKS)) == sorted(modules_of("dnn"))
-    heights = [next(height for height, rank in enumerate(RANKS) if name in rank) for name in listed]
-    assert heights == sorted(heights, reverse=True), "the list goes from the lowest to the highest"
+    from_the_lowest = sorted(listed, key=lambda name: [name in rank for rank in RANKS])
+    assert listed == from_the_lowest
     assert {*listed_in("backends"), "strict"} == modules_of("backends")

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -82,17 +81,8 @@ def place(wheel, tmp_path_factory):
     made = call([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
     assert made.returncode == 0, made.stderr
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        programs / "python",
-        "install",
-        "--no-deps",
-        "--quiet",
-    ]
-    done = call([*install, wheel], folder)
+    pip = [sys.executable, "-m", "pip", "--python", programs / "python"]
+    done = call([*pip, "install", "--no-deps", "--quiet", wheel], folder)
     assert done.returncode == 0, done.stderr
     (packages,) = (path.parent for path in (folder / "env").rglob("dnn") if path.is_dir())
     # Its .pth files are not read again, so that an editable install of this project stays unseen.
@@ -116,14 +106,12 @@ def test_the_wheel_contains_types_and_commands(wheel):
         assert f"dnn/commands/{name}.py" in names
     for name in ("index.html", "page.css", "page.js"):
         assert f"dnn/commands/page/static/{name}" in names
-    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert packages == {"backends", "dnn"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"backends", "dnn"}
 
 
 @pytest.mark.slow
 def test_there_is_one_version(place):
     folder, programs = place
-    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"]
     ask = (
         "import dnn; from importlib.metadata import version\n"
         "print(dnn.__file__, dnn.__version__, version('array-api-dnn'))"
@@ -142,38 +130,25 @@ def test_it_trains_evaluates_and_predicts(place, trained):
     folder, programs = place
     wanted = trained.stdout.splitlines()[-1].split()[:6]
     assert call([programs / "dnn", "evaluate", "run"], folder).stdout.split()[:6] == wanted
-    found = json.loads(call([programs / "dnn", "evaluate", "run", "--json"], folder).stdout)
-    assert f"{found['accuracy']:.4f}" == wanted[2]
-    assert found["examples"] == 360
     picture = 255 - load_dataset("digits").x_test[0].reshape(8, 8)
     Image.fromarray(picture).resize((64, 64)).save(folder / "digit.png")
-    name, digit, _, probability = call(
-        [programs / "dnn", "predict", "run", "digit.png"], folder
-    ).stdout.split()
-    (read,) = json.loads(call([programs / "dnn", "predict", "run", "digit.png", "--json"], folder).stdout)[
-        "images"
-    ]
-    assert f"{read['image']}:" == name == "digit.png:"
-    assert str(read["digit"]) == digit
-    assert f"{read['probability']:.4f}" == probability
+    predicted = call([programs / "dnn", "predict", "run", "digit.png", "--json"], folder)
+    (read,) = json.loads(predicted.stdout)["images"]
+    assert read["image"] == "digit.png"
 
 
 @pytest.mark.slow
-def test_help_names_the_command(place, trained):
+def test_help_names_the_command(place):
     folder, programs = place
     helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout
     assert helped.startswith("usage: dnn evaluate ")
     assert "after dnn train --run-dir" in " ".join(helped.split())
-    refused = call([programs / "dnn", "train", "--epochs", "0"], folder)
-    assert_refused(refused, "dnn train: error: epochs is 0")
-    assert_refused(
-        call([programs / "dnn", "tarin"], folder), "dnn: error: command is 'tarin'", "mean 'train'?"
-    )
-    for arguments in ([], ["--help"]):
-        listed = call([programs / "dnn", *arguments], folder)
-        assert listed.returncode == 0
-        for name in ("train", "evaluate", "predict", "draw", "doctor", "agree"):
-            assert f"\n    {name} " in listed.stdout
+    refused = call([programs / "dnn", "tarin"], folder)
+    assert_refused(refused, "dnn: error: command is 'tarin'", "mean 'train'?")
+    listed = call([programs / "dnn"], folder)
+    assert listed.returncode == 0
+    for name in COMMANDS:
+        assert f"\n    {name} " in listed.stdout
 
 
 @pytest.mark.slow
