@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from helpers import BACKENDS
@@ -29,11 +28,11 @@ MNIST_FILES = (
 )
 
 
-def _required_names() -> set[str]:
+def _required_names():
     return {name.strip() for name in os.environ.get("DNN_REQUIRE", "").split(",") if name.strip()}
 
 
-def pytest_configure() -> None:
+def pytest_configure():
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # shells set this for background processes
         signal.signal(signal.SIGINT, signal.default_int_handler)
     known = {*BACKENDS, "mnist", "chromium"}
@@ -41,7 +40,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"DNN_REQUIRE names {sorted(unknown)}, expected some of {sorted(known)}")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items):
     """Mark tests on strict's first device as slow: the same tests on its second device find more."""
     functions = [item for item in items if isinstance(item, pytest.Function)]
     on_second = {item.originalname for item in functions if "strict:device1" in _parameters(item)}
@@ -50,13 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-def _parameters(item: pytest.Function) -> list[object]:
+def _parameters(item):
     callspec = getattr(item, "callspec", None)
     return [] if callspec is None else [value for value in callspec.params.values() if isinstance(value, str)]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Report the processor, the code that each library chose for it, and the duration of the tests."""
+def pytest_report_header():
+    """Report the processor, and the code that each library chose for it."""
     processor = this_processor()
     emulated = os.environ.get("DNN_EMULATED_PROCESSOR")
     lines = [f"processor: {processor.name}, {processor.instruction_set}"]
@@ -66,12 +65,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         with suppress(BackendUnavailable):
             facts = get_backend(name).describe_library()
             lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    if config.option.markexpr == "not slow":
-        lines.append("all tests but the long forms take about 5.5 minutes of CPU time, 3 on two cores")
     return lines
 
 
-def skip_or_fail(what: str, why: str) -> NoReturn:
+def skip_or_fail(what, why):
     """Skip with the reason, or fail with it if DNN_REQUIRE names ``what``."""
     if what in _required_names():
         pytest.fail(f"DNN_REQUIRE asks for {what!r}, which cannot run: {why}", pytrace=False)
@@ -79,7 +76,7 @@ def skip_or_fail(what: str, why: str) -> NoReturn:
 
 
 @pytest.fixture(autouse=True)
-def reset_torch() -> None:
+def reset_torch():
     """Limit torch to one thread and seed it, whatever earlier tests set.
 
     On small arrays more threads are four times as slow. Its layers draw initial weights.
@@ -91,10 +88,10 @@ def reset_torch() -> None:
 
 
 @pytest.fixture(scope="session")
-def make_backend() -> MakeBackend:
+def make_backend():
     """Return ``make_backend(id, dtype="float32", fused=True)`` for an id "name[:device]"."""
 
-    def make(backend_id: str, dtype: str = "float32", fused: bool = True) -> Backend:
+    def make(backend_id, dtype="float32", fused=True):
         name, _, device = backend_id.partition(":")
         try:
             return get_backend(name, device or None, dtype, fused)
@@ -106,13 +103,13 @@ def make_backend() -> MakeBackend:
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, make_backend: MakeBackend) -> Backend:
+def backend(request, make_backend):
     """Each backend in float32."""
     return make_backend(request.param)
 
 
 @pytest.fixture(scope="session")
-def mnist_dir() -> Path:
+def mnist_dir():
     """Return the root that holds MNIST/raw/ with the four real files."""
     named = os.environ.get("DNN_DATA_DIR")
     roots = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]
@@ -124,7 +121,7 @@ def mnist_dir() -> Path:
     )
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter):
     """Print each skip reason once with the number of skipped tests."""
     reasons = Counter(
         report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

@@ -16,7 +16,7 @@ NVCC_OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
 
 
 @cache
-def nvrtc() -> ctypes.CDLL | None:
+def nvrtc():
     """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
     found = importlib.util.find_spec("nvidia")
     for root in found.submodule_search_locations or () if found else ():
@@ -26,7 +26,7 @@ def nvrtc() -> ctypes.CDLL | None:
     return None
 
 
-def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> tuple[str | None, str]:
+def compile_with_nvrtc(library, source, options):
     """Compile with NVRTC; return its error log, or None, and the PTX if the architecture is virtual."""
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
@@ -38,7 +38,7 @@ def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) ->
     return (log or "failed") if failed else None, code
 
 
-def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> str:
+def read_from_nvrtc(library, program, what):
     """Return the "ProgramLog" or the "PTX" of a compiled program."""
     size = ctypes.c_size_t()
     getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
@@ -47,12 +47,12 @@ def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -
     return text.value.decode()
 
 
-def compile_to_ptx(source: str, folder: Path) -> str:
+def compile_to_ptx(source, folder):
     """Compile for the virtual architecture of an A100; return the PTX."""
     return compile_for_gpu(source, "compute_80", folder)
 
 
-def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
+def compile_for_gpu(source, architecture, folder, includes=()):
     """Compile with nvcc, else with NVRTC, and the options of CuPy.
 
     Returns:
@@ -81,6 +81,6 @@ def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tupl
 
 
 @cache
-def nvcc_architectures(nvcc: str) -> list[str]:
+def nvcc_architectures(nvcc):
     """Return nvcc's architectures, such as "sm_90"."""
     return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()

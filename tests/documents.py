@@ -25,7 +25,7 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks(document: Path) -> list[Block]:
+def blocks(document):
     text = document.read_text(encoding="utf-8")
     found = re.finditer(r"^```([\w{}-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [Block(document, text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
@@ -34,10 +34,10 @@ def blocks(document: Path) -> list[Block]:
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 
 
-def blocks_of(*languages: str) -> list[Block]:
+def blocks_of(*languages):
     return [block for block in BLOCKS if block.language in languages]
 
 
-def find_numbers(text: str) -> list[str]:
+def find_numbers(text):
     """Return the numbers that a text measures or counts: decimals, percentages and large numbers."""
     return re.findall(r"\d[\d,]*\.\d+|\d+,\d{3}|\d{3,}|\d+(?= ?%)", text)

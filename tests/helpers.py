@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from backends import Backend, InputError, get_backend
-from dnn import Callback, Dense, Layer, Sequential
-from dnn.training.state import TrainingState
+from backends import InputError, get_backend
+from dnn import Callback, Dense, Sequential
 
 MAX_SECONDS = 300
 """For what takes seconds alone: other programs may use the same cores."""
@@ -26,7 +23,7 @@ NOT_IN_TORCH = {"GaussianNoise"}
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: str = "") -> None:
+def assert_close(actual, desired, bound, what=""):
     """Assert equal dtype, shape and non-finite elements; the finite elements have eta <= ``bound``.
 
     eta = norm(actual - desired) / norm(desired), with 0 / 0 = 0.
@@ -46,7 +43,7 @@ def assert_close(actual: np.ndarray, desired: np.ndarray, bound: float, what: st
     assert eta <= bound, f"{what}: eta = {eta:.3g}, expected at most {bound:.3g}"
 
 
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+def same_bits(a, b):
     """Whether dtype, shape and bytes are equal (NaN included).
 
     Use it only for results that have the same bits on any processor:
@@ -74,26 +71,26 @@ def assert_same_training(one, other, history, other_history):
         assert_close(np.array(values), np.array(other_history[name]), 1e-5, name)
 
 
-def input_error(match: str) -> AbstractContextManager[pytest.ExceptionInfo[InputError]]:
+def input_error(match):
     """Return a context that expects an InputError with a message that matches."""
     return pytest.raises(InputError, match=match)
 
 
-def assert_listed(where: str, listed: Iterable[str], known: Iterable[str]) -> None:
+def assert_listed(where, listed, known):
     """Assert that a list of CONTRIBUTING.md has exactly the known names; the message says where it is."""
     missing, unknown = (sorted({*a} - {*b}) for a, b in ((known, listed), (listed, known)))
     assert not missing, f"add {', '.join(missing)} to {where}"
     assert not unknown, f"remove {', '.join(unknown)} from {where}: the library has no such name"
 
 
-def others_slow(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
+def others_slow(values, quick):
     """Return values for ``parametrize``; all except those in ``quick`` are marked as slow."""
     values = list(values)
     assert set(quick) <= set(values), "a quick value does not exist any more"
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
-def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def small_data(n=50, seed=0):
     """Return x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
     rng = np.random.default_rng([1, seed])
     x = rng.normal(size=(n, 6)).astype(np.float32)
@@ -101,22 +98,22 @@ def small_data(n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_network(
-    layers: list[Layer],
-    shape: tuple[int, ...] = (6,),
-    backend: Backend = NUMPY,
-    seed: int = 0,
-) -> Sequential:
+    layers,
+    shape=(6,),
+    backend=NUMPY,
+    seed=0,
+):
     """Return a model that is not compiled; the defaults fit ``small_data``."""
     return Sequential(layers, input_shape=shape, backend=backend, seed=seed)
 
 
 def small_model(
-    backend: Backend = NUMPY,
-    seed: int = 0,
-    hidden: str = "relu",
-    output: str = "softmax",
-    compiled: bool = True,
-) -> Sequential:
+    backend=NUMPY,
+    seed=0,
+    hidden="relu",
+    output="softmax",
+    compiled=True,
+):
     """6 - 8 - 3, compiled with the defaults (cross-entropy, Adam)."""
     model = build_network([Dense(8, hidden), Dense(3, output)], backend=backend, seed=seed)
     if compiled:
@@ -124,7 +121,7 @@ def small_model(
     return model
 
 
-def weights(model: Sequential) -> np.ndarray:
+def weights(model):
     """Return all parameters of a model in one vector on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
 
@@ -132,9 +129,9 @@ def weights(model: Sequential) -> np.ndarray:
 class Kept(Callback):
     """Collects training states every ``every`` updates within an epoch, and after each epoch."""
 
-    def __init__(self, every: int = 1) -> None:
+    def __init__(self, every=1):
         self.every = every
-        self.states: list[TrainingState] = []
+        self.states = []
 
     def on_progress(self, progress):
         if progress.updates < progress.updates_per_epoch:
@@ -145,7 +142,7 @@ class Kept(Callback):
 
 
 @contextmanager
-def no_reads_back(monkeypatch: pytest.MonkeyPatch, backend: Backend) -> Iterator[None]:
+def no_reads_back(monkeypatch, backend):
     """Make every way to copy a number to the host raise AssertionError."""
 
     def refuse(self, *args, **options):

@@ -76,10 +76,10 @@ def _raw_entries(real, pixel):
     lines = []
     for name, types in cuda.kernels().items():
         types = tuple(kind.replace("REAL", real).replace("PIXEL", pixel) for kind in types)
-        given = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
+        declared = ", ".join(f"{kind} a{i}" for i, kind in enumerate(types))
         passed = ", ".join(f"a{i}" for i in range(len(types)))
         lines.append(
-            f"void {_raw_symbol(name, real, pixel)}(int columns, int rows, int x, int y, {given}) "
+            f"void {_raw_symbol(name, real, pixel)}(int columns, int rows, int x, int y, {declared}) "
             f"{{ host::launch(columns, rows, x, y, [=] {{ {name}({passed}); }}); }}\n"
         )
     return 'extern "C" {\n' + "".join(lines) + "}\n"
@@ -150,10 +150,10 @@ class Elementwise:
     def __call__(self, *arguments):
         inputs, outputs = map(parameters, cuda.ELEMENTWISE[self.name][:2])
         assert len(arguments) == len(inputs) + len(outputs), f"{self.name}: arguments"
-        given = arguments[len(inputs) :]
-        shape = given[0].shape
-        assert all(out.shape == shape for out in given), f"{self.name}: shapes of outputs differ"
-        types: dict[str, str] = {}
+        results = arguments[len(inputs) :]
+        shape = results[0].shape
+        assert all(out.shape == shape for out in results), f"{self.name}: shapes of outputs differ"
+        types = {}
         for (_, kind, _), value in zip(inputs + outputs, arguments, strict=True):
             if isinstance(value, np.ndarray) and len(kind) == 1:
                 assert types.setdefault(kind, value.dtype.name) == value.dtype.name, f"{self.name}: {kind}"
@@ -165,10 +165,10 @@ class Elementwise:
             array = np.asarray(value, dtype=dtype)
             arrays.append(np.ascontiguousarray(array if raw else np.broadcast_to(array, shape)))
         # An array passed twice stays one array.
-        copies = {id(out): np.ascontiguousarray(out) for out in given}
-        pointers = [_pointer(a) for a in (*arrays, *(copies[id(out)] for out in given))]
-        getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(given[0].size), *pointers)
-        for out in given:
+        copies = {id(out): np.ascontiguousarray(out) for out in results}
+        pointers = [_pointer(a) for a in (*arrays, *(copies[id(out)] for out in results))]
+        getattr(library(), _symbol(self.name, types))(ctypes.c_longlong(results[0].size), *pointers)
+        for out in results:
             if copies[id(out)] is not out:
                 out[...] = copies[id(out)]
 

@@ -14,9 +14,7 @@ import copy
 import json
 import os
 import signal
-import struct
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from command_lines import assert_said, run_here
 from hypothesis import HealthCheck, given, settings
@@ -31,7 +29,7 @@ MAX_CALL_SECONDS = 60
 # --------------------------------------------------------------------------- running and judging
 
 
-def examples(n: int) -> settings:
+def examples(n):
     """Return settings for n generated inputs to a test."""
     return settings(
         max_examples=n * EXAMPLE_FACTOR,
@@ -39,17 +37,11 @@ def examples(n: int) -> settings:
         deadline=None,
         print_blob=True,
         database=None,
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,  # folders and models that serve all examples
-            HealthCheck.differing_executors,
-            HealthCheck.too_slow,
-            HealthCheck.data_too_large,
-            HealthCheck.large_base_example,
-        ],
+        suppress_health_check=[*HealthCheck],  # folders and models serve all examples
     )
 
 
-def for_each(n: int, *strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
+def for_each(n, *strategies):
     """Return a decorator that calls a function at once with n cases of these strategies."""
     return lambda check: examples(n)(given(*strategies)(check))()
 
@@ -60,7 +52,7 @@ class Refusal(NamedTuple):
     error: Exception
 
 
-def assert_sentence(error: BaseException) -> None:
+def assert_sentence(error):
     """Check that an error message is one line of readable length."""
     text = str(error)
     assert text
@@ -69,14 +61,14 @@ def assert_sentence(error: BaseException) -> None:
 
 
 def attempt(
-    call: Callable[..., Any],
-    *arguments: Any,
-    refusals: tuple[type[Exception], ...] = (InputError,),
-    **named: Any,
-) -> Any:
+    call,
+    *arguments,
+    refusals=(InputError,),
+    **named,
+):
     """Return the result of a call, or a Refusal if it raised one of ``refusals`` with one sentence."""
 
-    def stop(*_: Any) -> None:
+    def stop(*_):
         raise TimeoutError(f"a call took more than {MAX_CALL_SECONDS} s")
 
     handler = signal.signal(signal.SIGALRM, stop)
@@ -91,7 +83,7 @@ def attempt(
         signal.signal(signal.SIGALRM, handler)
 
 
-def attempt_command(script: str, arguments: list[Any]) -> int:
+def attempt_command(script, arguments):
     """Return the exit code of a script run in this process: 0, or 2 with one sentence on stderr."""
     done = attempt(run_here, script, *arguments, refusals=())
     assert_said(done.returncode, done.stderr, arguments)
@@ -100,21 +92,17 @@ def attempt_command(script: str, arguments: list[Any]) -> int:
 
 # --------------------------------------------------------------------------- bytes
 
-LENGTHS = (0, 1, 2**20, 2**31, 2**40, 2**63, 2**64 - 1)
+LENGTHS = st.sampled_from([0, 1, 2**20, 2**31, 2**40, 2**63, 2**64 - 1])
 
 
-def _put(content: bytes, at: int, piece: bytes) -> bytes:
-    return content[:at] + piece + content[at + len(piece) :]
-
-
-def _flip(content: bytes, bits: list[int]) -> bytes:
+def _flip(content, bits):
     data = bytearray(content)
     for bit in bits:
         data[bit // 8] ^= 1 << bit % 8
     return bytes(data)
 
 
-def broken_bytes(content: bytes) -> st.SearchStrategy[bytes]:
+def broken_bytes(content):
     """Return a strategy for damaged versions of a file's content, never the content itself.
 
     They are cut, flipped, overwritten, extended, start with a huge length, or are other bytes.
@@ -126,11 +114,12 @@ def broken_bytes(content: bytes) -> st.SearchStrategy[bytes]:
         st.lists(st.integers(0, 8 * len(content) - 1), min_size=1, max_size=4, unique=True).map(
             lambda bits: _flip(content, bits)
         ),
-        st.builds(lambda at, piece: _put(content, at, piece), place, run),
+        st.builds(lambda at, piece: content[:at] + piece + content[at + len(piece) :], place, run),
         st.builds(lambda at, piece: content[:at] + piece + content[at:], place, run),
         st.binary(min_size=1, max_size=64).map(lambda more: content + more),
-        st.sampled_from(LENGTHS).map(lambda n: struct.pack("<Q", n) + content[8:]),
-        st.sampled_from(LENGTHS).map(lambda n: struct.pack(">Q", n) + content[8:]),
+        st.builds(
+            lambda n, order: n.to_bytes(8, order) + content[8:], LENGTHS, st.sampled_from(["little", "big"])
+        ),
         st.binary(max_size=200),
     ).filter(lambda data: data != content)
 
@@ -159,54 +148,43 @@ TRIP_VALUES = (10**400, float("inf"), float("nan"), -1, 0, 0.5, 2**40, 2**62, No
                [None], '{"\ud800": 1}')  # fmt: skip
 
 
-def json_values() -> st.SearchStrategy[Any]:
+def json_values():
     """Return a strategy for JSON values, with many that are likely to cause trouble."""
-    leaves = st.one_of(
-        st.none(),
-        st.booleans(),
-        st.sampled_from(NUMBERS),
-        st.integers(-(2**65), 2**65),
-        st.floats(),
-        st.sampled_from(WORDS),
-        st.text(max_size=8),
-    )
+    words = st.sampled_from(WORDS) | st.text(max_size=8)
+    numbers = st.sampled_from(NUMBERS) | st.integers(-(2**65), 2**65) | st.floats()
     return st.recursive(
-        leaves,
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=3)
-        ),
+        st.none() | st.booleans() | numbers | words,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
         max_leaves=5,
     )
 
 
 @st.composite
-def alter_json(draw: Callable[..., Any], tree: Any) -> Any:
+def alter_json(draw, tree):
     """Draw a JSON tree with one to three values replaced, removed or renamed, at any depth."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
-        place, last = None, None
+        places = []
         inner = tree
-        while isinstance(inner, (dict, list)) and inner and (place is None or draw(st.booleans())):
-            place, last = (
-                inner,
-                draw(st.sampled_from(list(inner) if isinstance(inner, dict) else range(len(inner)))),
-            )
-            inner = place[last]
-        if place is None:
+        while isinstance(inner, (dict, list)) and inner and (not places or draw(st.booleans())):
+            keys = list(inner) if isinstance(inner, dict) else range(len(inner))
+            places.append((inner, draw(st.sampled_from(keys))))
+            inner = inner[places[-1][1]]
+        if not places:
             break
+        place, last = places[-1]
         how = draw(st.sampled_from(["another", "another", "another", "removed", "renamed"]))
         if how == "another":
             # A copy, because the next alteration may change it.
             place[last] = copy.deepcopy(draw(st.sampled_from(TRIP_VALUES) | json_values()))
-        else:
-            value = place.pop(last)
-            if how == "renamed" and isinstance(place, dict):
-                place[draw(st.sampled_from(WORDS))] = value
+            continue
+        value = place.pop(last)
+        if how == "renamed" and isinstance(place, dict):
+            place[draw(st.sampled_from(WORDS))] = value
     return tree
 
 
-def broken_json(tree: Any) -> st.SearchStrategy[bytes]:
+def broken_json(tree):
     """Return a strategy for JSON texts that are broken, of another type, altered, or nested too deeply."""
     text = json.dumps(tree).encode()
     return st.one_of(
@@ -221,7 +199,7 @@ def broken_json(tree: Any) -> st.SearchStrategy[bytes]:
 # --------------------------------------------------------------------------- values of Python
 
 
-def odd_values() -> st.SearchStrategy[Any]:
+def odd_values():
     """Return a strategy for arguments of any type, valid ones included."""
     return st.one_of(
         json_values(),

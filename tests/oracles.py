@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -14,12 +13,12 @@ TIGHT = 1e-12
 """Largest eta of a reference in float64."""
 
 
-def T(a: np.ndarray) -> torch.Tensor:
+def T(a):
     """Return a tensor with a copy of the array."""
     return torch.from_numpy(np.array(a))
 
 
-def gradient_bound(inner: Sequence[int], outer: Sequence[int], index: int, batch: int, kappa: float) -> float:
+def gradient_bound(inner, outer, index, batch, kappa):
     """Return the bound of eta of dW and db of layer l = ``index`` in float32.
 
     u [kappa (sum_i sqrt(n_in_i) + 10) + sum_{i > l} sqrt(n_out_i) + sqrt(B) + sum_{i < l} sqrt(n_in_i)]

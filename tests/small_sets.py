@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dnn.datasets import Dataset, load_dataset
 from dnn.datasets import download as fetching
+from dnn.datasets import load_dataset
 
 REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.RAW_FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -27,7 +27,7 @@ def small_set():
     return files
 
 
-def large_digits() -> Dataset:
+def large_digits():
     """Return scikit-learn's digits in the middle of 28 x 28 pixels."""
     data = load_dataset("digits")
     x_train, x_test = (

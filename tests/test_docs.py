@@ -7,10 +7,9 @@ guide's blocks run on three backends and print what the guide says.
 from __future__ import annotations
 
 import re
-import tomllib
 
 import pytest
-from documents import CHINESE, DOCUMENTS, GUIDE, blocks, blocks_of
+from documents import CHINESE, DOCUMENTS, GUIDE, blocks
 from helpers import others_slow
 from small_sets import large_digits
 
@@ -72,7 +71,7 @@ def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks,
         assert_printed(capsys.readouterr().out, printed_text(block))
 
 
-def printed_text(block: Block) -> str:
+def printed_text(block):
     """Return what a Python block prints according to the document: the "text" block after it, or ""."""
     after = block.line + block.text.count("\n") + 3  # a closing fence, and an empty line
     return "".join(b.text for b in blocks(block.document) if (b.line, b.language) == (after, "text"))
@@ -87,8 +86,3 @@ def assert_printed(found, wanted):
     for one, two in zip(re.findall(NUMBER, found), re.findall(NUMBER, wanted), strict=True):
         near = {"rel": 0.05, "abs": 0.03} if "." in two else {"rel": 0.0, "abs": 0.0}
         assert float(one) == pytest.approx(float(two), **near), found
-
-
-@pytest.mark.parametrize("block", blocks_of("toml"), ids=lambda block: f"{block.document.name}:{block.line}")
-def test_toml_blocks_parse(block):
-    assert tomllib.loads(block.text)

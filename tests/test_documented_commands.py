@@ -9,10 +9,9 @@ import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from command_lines import SCRIPTS, run_here, serving
+from command_lines import run_here, serving
 from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks_of
 from helpers import others_slow
 from PIL import Image
@@ -109,13 +108,15 @@ def test_make_train_installs_numba():
         assert f"--editable '.[{extras}]'" in done.stdout
 
 
-def source_of(script):
-    """Return the text of a script, its command, and the modules that declare shared options."""
-    commands = ROOT / "dnn" / "commands"
-    shared = commands / "options.py", SCRIPTS / "examples" / "_example.py"
-    stem = Path(script).stem
-    files = ROOT / script, commands / f"{stem}.py", commands / f"{stem}_options.py", *shared
-    return "".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+SOURCES = "".join(
+    path.read_text(encoding="utf-8")
+    for folder in ("dnn/commands", "scripts", "tests/faults")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+
+def assert_options_exist(line):
+    assert [option for option in re.findall(r"--[\w-]+", line) if f'"{option}"' not in SOURCES] == []
 
 
 @pytest.mark.parametrize("command", OTHER_LINES)
@@ -125,9 +126,8 @@ def test_other_command_lines_exist(command):
     if program == "make":
         assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
     elif program == "torchrun":
-        at = next(i for i, word in enumerate(arguments) if word.startswith("scripts/"))
-        source = source_of(arguments[at])
-        assert all(f'"{word}"' in source for word in arguments[at:] if word.startswith("--"))
+        options = " ".join(arguments).partition("scripts/")[2]
+        assert_options_exist(options)
     else:
         assert program in ("pip", ".", "bash") or arguments[:2] in (["-m", "venv"], ["-m", "pytest"])
 
@@ -141,9 +141,5 @@ def test_extras_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
 def test_command_lines_in_text_have_real_options(document):
-    text = document.read_text(encoding="utf-8")
-    text = text.replace("`python -m tests.faults", "`python tests/faults/__main__.py")
-    for script, rest in re.findall(r"`python ((?:scripts|tests)/[\w/]+\.py)([^`]*)`", text):
-        source = source_of(script)
-        for option in re.findall(r"--[\w-]+", rest):
-            assert f'"{option}"' in source, (script, option)
+    for line in re.findall(r"`python (?:scripts/|-m tests)([^`]*)`", document.read_text(encoding="utf-8")):
+        assert_options_exist(line)

@@ -1,11 +1,9 @@
-"""The numbers in docs/one-update.md match those of the library and of from_scratch.py."""
+"""The numbers in docs/one-update.md match those of the library."""
 
-import importlib
 import json
 import re
 
 import numpy as np
-from command_lines import SCRIPTS
 from documents import ROOT
 from helpers import NUMPY64
 
@@ -54,17 +52,3 @@ def test_numbers_match_the_library():
     assert set(TABLE) == {*GIVEN, *found}
     for name, exact in found.items():
         assert_rounded(name, exact)
-
-
-def test_numbers_match_from_scratch(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS / "examples")
-    from_scratch = importlib.import_module("from_scratch")
-    x, t, W, b = (np.array(TABLE[name], dtype=np.float64) for name in GIVEN)
-    loss, dz = from_scratch.cross_entropy(np, x @ W + b, t)
-    assert_rounded("loss", loss)
-    assert_rounded("dz", dz)
-    params = [W, b]
-    zeros = [np.zeros((2, 2)), np.zeros(2)]
-    from_scratch.adam_update(np, params, [x.T @ dz, dz.sum(axis=0)], zeros.copy(), zeros.copy(), 1, 0.01)
-    assert_rounded("W after Adam", params[0])
-    assert_rounded("b after Adam", params[1])

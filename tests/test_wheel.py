@@ -56,11 +56,15 @@ main()
 '''
 
 
-def call(command, folder, **settings):
+def call(command, folder, expected=0):
     """Run a command in this folder, with nothing of this repository on the path."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    options = {"capture_output": True, "text": True, "timeout": MAX_SECONDS, **settings}
-    return subprocess.run([*map(str, command)], cwd=folder, env=variables, **options)
+    words = [*map(str, command)]
+    done = subprocess.run(
+        words, cwd=folder, env=variables, capture_output=True, text=True, timeout=MAX_SECONDS
+    )
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +72,7 @@ def wheel(tmp_path_factory):
     pytest.importorskip("hatchling", reason="it builds the wheel")
     folder = tmp_path_factory.mktemp("wheel")
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", folder]
-    built = call([sys.executable, "-m", "pip", "wheel", ROOT, *options], folder)
-    assert built.returncode == 0, built.stderr
+    call([sys.executable, "-m", "pip", "wheel", ROOT, *options], folder)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -78,12 +81,10 @@ def wheel(tmp_path_factory):
 def place(wheel, tmp_path_factory):
     """Return (folder, its programs) of a new environment with the wheel, which sees this one's packages."""
     folder = tmp_path_factory.mktemp("user")
-    made = call([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
-    assert made.returncode == 0, made.stderr
+    call([sys.executable, "-m", "venv", "--without-pip", "env"], folder)
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     pip = [sys.executable, "-m", "pip", "--python", programs / "python"]
-    done = call([*pip, "install", "--no-deps", "--quiet", wheel], folder)
-    assert done.returncode == 0, done.stderr
+    call([*pip, "install", "--no-deps", "--quiet", wheel], folder)
     (packages,) = (path.parent for path in (folder / "env").rglob("dnn") if path.is_dir())
     # Its .pth files are not read again, so that an editable install of this project stays unseen.
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
@@ -94,9 +95,7 @@ def place(wheel, tmp_path_factory):
 def trained(place):
     folder, programs = place
     small = ["--dataset", "digits", "--hidden", "16", "--epochs", "2", "--backend", "numpy"]
-    done = call([programs / "dnn", "train", *small, "--run-dir", "run"], folder)
-    assert done.returncode == 0, done.stderr
-    return done
+    return call([programs / "dnn", "train", *small, "--run-dir", "run"], folder)
 
 
 def test_the_wheel_contains_types_and_commands(wheel):
@@ -143,21 +142,11 @@ def test_help_names_the_command(place):
     helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout
     assert helped.startswith("usage: dnn evaluate ")
     assert "after dnn train --run-dir" in " ".join(helped.split())
-    refused = call([programs / "dnn", "tarin"], folder)
+    refused = call([programs / "dnn", "tarin"], folder, expected=2)
     assert_refused(refused, "dnn: error: command is 'tarin'", "mean 'train'?")
     listed = call([programs / "dnn"], folder)
-    assert listed.returncode == 0
     for name in COMMANDS:
         assert f"\n    {name} " in listed.stdout
-
-
-@pytest.mark.slow
-def test_it_agrees(place):
-    folder, programs = place
-    quick = ["--quick", "--dataset", "digits", "--backends", "numpy", "--levels", "L0,L3"]
-    done = call([programs / "dnn", "agree", *quick], folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "comparisons hold" in done.stdout
 
 
 @pytest.mark.slow
@@ -166,12 +155,11 @@ def test_a_users_program_is_typed_and_runs(place):
     folder, programs = place
     (folder / "user.py").write_text(PROGRAM)
     options = ["--strict", "--python-executable", programs / "python", "--cache-dir", "types"]
-    checked = call([sys.executable, "-m", "mypy", *options, "user.py"], folder)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    call([sys.executable, "-m", "mypy", *options, "user.py"], folder)
     ran = call([programs / "python", "user.py"], folder)
-    assert ran.stdout.startswith(f"{dnn.__version__} [1, 2] (60, 2) "), ran.stderr
+    assert ran.stdout.startswith(f"{dnn.__version__} [1, 2] (60, 2) ")
 
 
 def test_a_checkout_has_the_command_too():
-    helped = subprocess.run([sys.executable, "-m", "dnn", "train", "--help"], cwd=ROOT, capture_output=True)
-    assert helped.stdout.startswith(b"usage: dnn train ")
+    helped = call([sys.executable, "-m", "dnn", "train", "--help"], ROOT)
+    assert helped.stdout.startswith("usage: dnn train ")
