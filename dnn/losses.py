@@ -40,7 +40,7 @@ class Loss(Settings):
     elementwise: ClassVar[bool] = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
-    output_activation: ClassVar[str] = "softmax"  # of the last layer of a classifier with this loss
+    output_activation: ClassVar[str] = "softmax"  # activation that the last layer of a classifier needs
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
     settings = Settings.config

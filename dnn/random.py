@@ -59,7 +59,7 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
 def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
     """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958).
 
-    They have the same bits on every processor; those of NumPy's log and cos depend on it.
+    ``log`` and ``cos`` are those of this project: the bits of NumPy's depend on the processor.
     """
     radius = np.sqrt(-2.0 * log(np, host_uniform(key, shape, step=0)))
     return np.asarray(radius * cos(np, 2.0 * np.pi * host_uniform(key, shape, step=1)))

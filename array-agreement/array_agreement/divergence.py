@@ -158,7 +158,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
 def _differences(
     ours: Invocation, theirs: Invocation, n: int | None, oracle: Oracle, factor: float
 ) -> Iterator[Any]:
-    """Yield (time, place, name, our variable, theirs) for differences before the first n lines.
+    """Yield (time, place, name, our variable, their variable) for each difference in the first n lines.
 
     The place is the statement that set their variable, or ours if only we set it.
     """

@@ -40,8 +40,8 @@ class NumbaBackend(NumpyBackend):
         pool = worker_pool()
         sharing = {} if pool is None else {"workers": pool.workers}
         processor = numba.config.CPU_NAME or binding.get_host_cpu_name()
-        ours = {"numba": numba.__version__, "numba_processor": processor}
-        return {**ours, **super().describe_library(), **sharing}
+        numba_facts = {"numba": numba.__version__, "numba_processor": processor}
+        return {**numba_facts, **super().describe_library(), **sharing}
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:

@@ -43,8 +43,8 @@ class ThreadCount:
     def _before_fork(self) -> None:
         """Keep other threads out of the BLAS during a fork, if it has several threads.
 
-        OpenBLAS 0.3.30 holds a lock during a product of several threads. In a child that is forked meanwhile
-        it stays locked, and the child's first such product never returns.
+        OpenBLAS 0.3.30 holds a lock during a product of several threads. A child that is forked during
+        the product never gets the lock, so its first product of several threads never returns.
         """
         self._changed.acquire()
         own = 1 if self.section_threads else 0

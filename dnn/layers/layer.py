@@ -215,7 +215,7 @@ class Layer(Settings, ModelPart, ABC):
         """
 
     def leave_out_activation(self, needed: bool) -> bool:
-        """Leave out the activation from now on, for the model to apply it; return whether the layer does.
+        """Leave out the activation from now on, and return True, if the layer can; the model then applies it.
 
         ``needed``: the loss contains the activation and takes its input.
         """

@@ -37,7 +37,7 @@ class ModelPart:
     n_categories: int | None = None
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Raise an error: layers are not called, as those of Keras are."""
+        """Raise an error: unlike layers of Keras, these are not called."""
         got = f"a {type(self).__name__} layer was called like a function"
         raise InputError(got, "Sequential([...]) with all layers", "Residual and Parallel make branches")
 

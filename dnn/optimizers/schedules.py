@@ -32,7 +32,7 @@ class Schedule(Settings):
 
     warmup: Natural = field(default=0, kw_only=True)
 
-    name: ClassVar[str]  # in ``over_training`` and on the command line
+    name: ClassVar[str]  # the name that ``over_training`` and the command line take
     examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings for the checks
 
     def curve(self) -> np.ndarray:

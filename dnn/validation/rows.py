@@ -10,8 +10,8 @@ import numpy as np
 from backends import Array, Backend
 from backends.plan import Compressed
 
-BLOCK_BYTES = 1 << 21  # read at a time in a pass over all examples
-MAX_MAPPED_BYTES = 3 << 21  # of a file that are in memory at a time
+BLOCK_BYTES = 1 << 21  # size of the blocks in which a pass over all examples reads them
+MAX_MAPPED_BYTES = 3 << 21  # bytes of a file that are in memory at a time
 PAGE_BYTES = 1 << 21
 """Bytes that reading one row may map into memory: Linux 6.18 maps a whole large page."""
 

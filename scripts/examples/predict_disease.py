@@ -57,8 +57,8 @@ def main(arguments: argparse.Namespace) -> None:
         deviation = x[train].std(0)  # of the training part only, so that the test part stays unseen
         scaled = (x - mean) / deviation
         p = method(scaled[train], y[train], scaled[test], seed)
-        called = p > 0.5
-        return accuracy_score(y[test], called), roc_auc_score(y[test], p), recall_score(y[test], called)
+        positive = p > 0.5
+        return accuracy_score(y[test], positive), roc_auc_score(y[test], p), recall_score(y[test], positive)
 
     methods = {
         f"network 30-16-2, {backend.name}": scores(network),

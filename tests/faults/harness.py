@@ -36,7 +36,7 @@ class Tally:
 
     kills: Counter[str] = field(default_factory=Counter)  # moment -> number of kills
     moments: tuple[str, ...] = KILL_MOMENTS
-    chain: int = 0  # most kills of one training
+    chain: int = 0  # largest number of kills of one training
     write_errors: int = 0  # trainings that ran on a full disk or with a limit on the size of files
     damaged: int = 0  # newest states that were damaged before a resume
     closed: int = 0  # trainings with a closed pipe as stdout

@@ -85,7 +85,7 @@ def _require_equal(x: torch.Tensor, y: torch.Tensor) -> None:
 
 
 class Branch(torch.nn.Sequential):  # type: ignore[misc]
-    """A branch of a Parallel: a layer followed by its activation, a separate module in torch."""
+    """A branch of Parallel: the module of a layer, followed by the module of its activation."""
 
 
 class Embedding(torch.nn.Embedding):  # type: ignore[misc]

@@ -34,7 +34,7 @@ def test_the_product_in_cuda_has_the_same_bits(monkeypatch, dtype):
 
 @pytest.mark.parametrize("real", ["float", "double"])
 def test_the_product_neither_flushes_nor_fuses(real, tmp_path):
-    """This holds with the options of CuPy; other kernels flush with them, so the search finds something."""
+    """CuPy's options flush float32 in other kernels, which shows that the search for ".ftz" can fail."""
     code = compile_to_ptx(sources.module(("multiply_in_order",), real, real), tmp_path)
     assert "mul.rn.f" in code
     assert "add.rn.f" in code

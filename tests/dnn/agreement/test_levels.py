@@ -168,9 +168,9 @@ def test_a_layer_gets_four_batches():
 
 
 def test_inputs_contain_special_values():
-    of = setup("L0", sizes=Sizes(200))
+    quick = setup("L0", sizes=Sizes(200))
     for kind in ACTIVATIONS:
-        z = activations.make_sweep(of, kind)
+        z = activations.make_sweep(quick, kind)
         assert (z.shape, z.dtype) == ((20, 10), np.float32)
         assert (np.isnan(z[0]).sum(), z[1:].max()) == (1, 100)
         assert np.isinf(z[0]).sum() == (0 if ACTIVATIONS[kind].gated else 2)

@@ -190,7 +190,7 @@ def odd_arrays(arrays):
 
 
 def test_rejects_forged_arrays(kind, whole):
-    """100 of each kind with a correct checksum; fit compares a training state when it resumes."""
+    """100 forged files of each kind have a correct checksum; fit must reject a forged training state."""
     path, _ = whole
     about, arrays = contents(kind, path)
     model = small_model()
