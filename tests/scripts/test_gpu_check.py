@@ -281,6 +281,7 @@ class HostSettings:
 def wrong_forms(trouble, monkeypatch):
     host_cuda.install(monkeypatch)
     monkeypatch.setattr(forms, "N_UPDATES", 10)
+    monkeypatch.setattr(forms, "_time_epoch", lambda trainer, task: 1.0)  # five epochs take most of the time
     rows = dict(forms.forms(HostSettings(trouble)))
     assert list(rows) == list(FORMS)
     failed = {name: row for name, row in rows.items() if not checks.row_holds(row)}
@@ -302,7 +303,7 @@ def test_each_form_is_a_row(monkeypatch):
     for name in ("cupy layers", "cupy", "cupy graphs", "cupy tf32"):
         assert rows[name]["form"] == FORMS[name].expected
         assert rows[name]["bits of two runs"]
-        assert rows[name]["us"] > 0
+        assert rows[name]["us"] == 1.0
 
 
 @needs_compiler
