@@ -3,8 +3,6 @@
 DNN_REQUIRE=cupy,torch:cuda,mnist names what must be present: its absence is then a failure instead of a skip.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from collections import Counter
@@ -17,15 +15,10 @@ from helpers import BACKENDS
 
 from backends import Backend, BackendUnavailable, get_backend
 from backends.processor import this_processor
+from dnn.datasets.download import RAW_FILES
 
 ROOT = Path(__file__).parent.parent
 MakeBackend = Callable[..., Backend]
-MNIST_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def _required_names():
@@ -114,7 +107,7 @@ def mnist_dir():
     named = os.environ.get("DNN_DATA_DIR")
     roots = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]
     for root in roots:
-        if all((root / "MNIST" / "raw" / name).is_file() for name in MNIST_FILES):
+        if all((root / "MNIST" / "raw" / name).is_file() for name in RAW_FILES):
             return root
     skip_or_fail(
         "mnist", "the four files are not in MNIST/raw/ of DNN_DATA_DIR, nor in data/ of the repository"

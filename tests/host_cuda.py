@@ -3,8 +3,6 @@
 ``Elementwise`` and ``raw`` stand in for cupy.ElementwiseKernel and cupy.RawModule over NumPy arrays.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import os

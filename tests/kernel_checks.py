@@ -1,7 +1,5 @@
 """Compare a kernel with its reference on the calls of the agreement check."""
 
-from __future__ import annotations
-
 from copy import copy
 from functools import cache
 

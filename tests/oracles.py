@@ -1,7 +1,5 @@
 """Helpers shared by the comparisons of the reference kernels with PyTorch and SciPy."""
 
-from __future__ import annotations
-
 from math import sqrt
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Run a training with plans or layer by layer, and return its results; for the tests of plans."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import assert_close, build_network

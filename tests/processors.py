@@ -8,8 +8,6 @@ processor with AVX2 and without AVX-512; ``sse42`` goes back to SSE 4.2, and ``p
 Instructions cannot be added: asking for avx2 where the processor lacks AVX2 is an error.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess
@@ -43,7 +41,7 @@ ASK_NUMPY = (
 ASK_LLVM = "from llvmlite import binding; print(binding.get_host_cpu_features().flatten())"
 
 
-def environment(processor: str) -> dict[str, str]:
+def environment(processor):
     """Return the variables to set for this processor.
 
     Args:
@@ -72,23 +70,22 @@ def environment(processor: str) -> dict[str, str]:
     }
 
 
-def _numpy_features(modern: bool) -> list[str]:
+def _numpy_features(modern):
     """Return the features to disable in NumPy, without those the host lacks: NumPy warns about these."""
     beyond = NUMPY_BEYOND_AVX2 if modern else NUMPY_BEYOND_SSE42
     return [name for name in _ask(ASK_NUMPY).split() if name.startswith(beyond)]
 
 
-def _without(features: str, beyond: tuple[str, ...]) -> str:
+def _without(features, beyond):
     """Return LLVM's features "+sse2,+avx,..." with those that start with a name of ``beyond`` disabled."""
     return ",".join(f"-{f[1:]}" if f[1:].startswith(beyond) else f for f in features.split(","))
 
 
-def _ask(question: str) -> str:
-    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
-    return answer.stdout.strip()
+def _ask(question):
+    return subprocess.check_output([sys.executable, "-c", question], text=True).strip()
 
 
-def main(processor: str, *arguments: str) -> int:
+def main(processor, *arguments):
     """Run Python with these arguments on this processor; return its exit code."""
     try:
         variables = environment(processor)

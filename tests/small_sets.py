@@ -1,7 +1,5 @@
 """A MNIST of a few images and its files; the fixtures that use it are in conftest.py."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -51,16 +51,14 @@ def listed_paths(heading):
     return [re.findall(r"`((?:[\w.]+/)+[\w.]*|CHANGELOG\.md)`", step) for step in steps]
 
 
-def is_named(file, path):
-    """Return whether a path of the list is this file or its folder."""
-    return file == path or (path.endswith("/") and file.startswith(path))
-
-
 @pytest.mark.parametrize("heading", additions.SECTIONS)
 def test_an_example_needs_only_the_listed_files(heading):
     """Each file of the example is in the list, and each step of the list has a file of the example."""
     files = {addition.file for addition in additions.SECTIONS[heading]}
-    named = [{f for f in files for path in step if is_named(f, path)} for step in listed_paths(heading)]
+    named = [
+        {f for f in files for path in step if f == path or (path[-1] == "/" and f.startswith(path))}
+        for step in listed_paths(heading)
+    ]
     assert set().union(*named) == files
     assert all(named)
 

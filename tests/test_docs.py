@@ -4,18 +4,16 @@ The Python blocks of a document run in order in one namespace; only MNIST is rep
 guide's blocks run on three backends and print what the guide says.
 """
 
-from __future__ import annotations
-
 import re
 
 import pytest
 from documents import CHINESE, DOCUMENTS, GUIDE, blocks
 from helpers import others_slow
+from own_parts import TABLES
 from small_sets import large_digits
 
 import backends
 import dnn.datasets
-from dnn import LAYERS, LOSSES
 from dnn.datasets import load_dataset
 from dnn.interop.onnx import LAYER_NODES
 
@@ -31,7 +29,7 @@ def python_blocks(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page may change it
     monkeypatch.setattr(dnn.datasets, "load_dataset", small_mnist)
-    for table in (LAYERS, LOSSES, LAYER_NODES):  # a page may add to them
+    for table in (*TABLES, LAYER_NODES):  # a page may add to them
         monkeypatch.setattr(table, "_entries", dict(table._entries))
 
     def run_each(document):
@@ -47,11 +45,8 @@ def python_blocks(monkeypatch, tmp_path):
 
 OTHERS = [document for document in DOCUMENTS if document not in [*GUIDE, *CHINESE]]
 
-# The program on this page takes 6 s; array-agreement/tests cover what it does.
-QUICK_DOCUMENTS = [document for document in OTHERS if document.name != "agreement-for-your-code.md"]
 
-
-@pytest.mark.parametrize("document", others_slow(OTHERS, QUICK_DOCUMENTS), ids=lambda path: path.name)
+@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
 def test_python_blocks_run(document, python_blocks):
     for _ in python_blocks(document):
         pass
@@ -63,8 +58,8 @@ def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks,
     make_backend(name)  # or skip the test
     get_backend = backends.get_backend
 
-    def other(given, *arguments, **options):
-        return get_backend(name if given == "numpy" else given, *arguments, **options)
+    def other(library, *arguments, **options):
+        return get_backend(name if library == "numpy" else library, *arguments, **options)
 
     monkeypatch.setattr(backends, "get_backend", other)
     for block in python_blocks(document):

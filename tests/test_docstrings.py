@@ -5,11 +5,8 @@ import importlib
 
 import pytest
 from documents import ROOT
+from own_parts import TABLES
 
-from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
-from dnn.metrics import METRICS
-
-TABLES = LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, METRICS
 SLOW = {"dnn.agreement"}  # takes seconds; tests/dnn/agreement covers the same code
 PROJECT = "array-agreement"
 FOLDERS = ((".", "backends"), (".", "dnn"), ("scripts", "scripts"), (PROJECT, f"{PROJECT}/array_agreement"))

@@ -1,7 +1,5 @@
 """README.md, CONTRIBUTING.md and docs/: what they name exists, and Chinese pages have the same programs."""
 
-from __future__ import annotations
-
 import importlib
 import re
 

@@ -1,7 +1,5 @@
 """docs/architecture.md: its lists of files and of modules are those of the code."""
 
-from __future__ import annotations
-
 import pkgutil
 import re
 import traceback
