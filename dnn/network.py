@@ -52,7 +52,7 @@ class Network(Copyable, KerasNames):
 
     _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
               "optimizer", "optimizer_state", "seed", "scale", "called_layers")  # fmt: skip
-    _closed = False  # after __init__; then unknown attributes are errors, since they would have no effect
+    _closed = False  # True after __init__: then setting an unknown attribute is an error
     optimizer: Optimizer
     optimizer_state: OptimizerState
 

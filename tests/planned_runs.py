@@ -32,15 +32,15 @@ def run_training(case, backend, with_plans, labels, *, epochs=2, start=None, los
             start(model.parameters.by_name)
         history = model.fit(x, labels, batch_size=batch, epochs=epochs, **settings).history
     state = model.optimizer_state
-    left = {
+    results = {
         "values": model.parameters.vector, **state.vectors, "control": state.control,
         "loss": history["loss"], "accuracy": history["accuracy"],
     }  # fmt: skip
-    return {name: np.array(array, backend.dtype_name) for name, array in left.items()}, seen
+    return {name: np.array(array, backend.dtype_name) for name, array in results.items()}, seen
 
 
 def assert_same_results(plan, layers, bound, n):
-    """Check results of ``run_training`` with a plan for n examples against those of the layers."""
+    """Check that ``run_training`` with a plan and layer by layer had the same results on n examples."""
     for what, expected in layers.items():
         if what == "accuracy":  # two logits that are equal up to rounding may change it
             assert_close(plan[what], expected, 1.5 / n / np.linalg.norm(expected), what)

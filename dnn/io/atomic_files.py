@@ -56,7 +56,7 @@ def make_folder(path: Path) -> None:
 
 
 def require_short(path: Path) -> None:
-    """Raise OSError if a path has too many parts to be meant, and for mkdir, which calls itself for each."""
+    """Raise OSError if a path has too many parts: it is a mistake, and mkdir would recurse too deeply."""
     if len(path.parts) > MAX_PARTS:
         raise OSError(errno.ENAMETOOLONG, f"its path has more than {MAX_PARTS} parts", str(path))
 

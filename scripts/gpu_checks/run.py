@@ -125,7 +125,7 @@ def holds(outcomes: dict[str, Outcome]) -> bool:
 
 
 def what_to_send(outcomes: dict[str, Outcome], json_file: object) -> str:
-    """Return the times of the update's kernels, and what a report of this run contains."""
+    """Return the text that a user should send: the times of the kernels, and the files of the report."""
     rows = outcomes.get("kernels", {}).get("rows", {})
     times = [f"{name} {row['us']:.1f} us" for name, row in rows.items() if "us" in row]
     lines = [", ".join(times)] if times else []

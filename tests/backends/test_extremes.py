@@ -172,7 +172,7 @@ def test_softmax_cross_entropy_of_two_logits(make_backend, rows, backend_id, dty
 
 @pytest.mark.parametrize("backend_id", BACKENDS)
 def test_batch_norm_of_equal_numbers_has_their_mean(make_backend, backend_id):
-    """Adding 1000 rows one after another would be off by 7e-6, and y by 0.2."""
+    """If 1000 rows were added one after another, the mean would be off by 7e-6, and y by 0.2."""
     backend = make_backend(backend_id)
     x, y = (backend.zeros((1000, 5)) for _ in range(2))
     x[...] = 100.3

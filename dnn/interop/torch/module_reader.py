@@ -69,7 +69,7 @@ class Reader:
         return pairs
 
     def _read_one(self, name: str, child: Any, rest: deque[Named]) -> LayerModule:
-        """Convert a module, with the activation or Flatten from ``rest`` that our layer contains."""
+        """Convert a module; take from ``rest`` the activation or Flatten that becomes part of our layer."""
         label = f"module {name!r} is {child}"
         own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
