@@ -112,7 +112,7 @@ def read(
 
 
 def cure_for_version(found: object, version: int) -> str:
-    """Return which version of this package reads a file that has another number than ``version``."""
+    """Return the cure for a file of format number ``found``: which version of this package reads it."""
     is_older = isinstance(found, int) and found < version
     return f"a version of array-api-dnn from {'before' if is_older else 'after'} {RELEASE} reads it"
 
