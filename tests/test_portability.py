@@ -111,7 +111,6 @@ def run_elsewhere(system, code, folder, before=""):
         timeout=MAX_SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -130,21 +129,3 @@ def test_commands_run(system, tmp_path):
     before = "import asyncio\n"
     run_elsewhere(system, COMMANDS.replace("SCRIPTS", str(ROOT / "scripts")), tmp_path, before)
     assert (tmp_path / "run" / "model.safetensors").exists()
-
-
-def test_the_disguise_is_effective(tmp_path):
-    code = """
-import importlib.util
-for name in ("fcntl", "resource"):
-    try:
-        __import__(name)
-    except ModuleNotFoundError:
-        continue
-    raise SystemExit(name)
-assert not hasattr(os, "fork") and not hasattr(signal, "SIGHUP")
-try:
-    open("/proc/cpuinfo")
-except FileNotFoundError:
-    print("hidden")
-"""
-    assert run_elsewhere("windows", code, tmp_path) == "hidden\n"
