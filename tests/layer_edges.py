@@ -34,7 +34,6 @@ EDGES = [
         (6, 7, 2),
     ),
     (lambda: AveragePooling2D(3, strides=2, padding=1), (6, 5, 2)),
-    (lambda: AveragePooling2D((7, 5)), (7, 5, 2)),
     (lambda: LayerNormalization(epsilon=1e-3), (5,)),
     (lambda: BatchNormalization(epsilon=1e-3), (5,)),
 ]
