@@ -34,7 +34,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
     ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
     ("py:class", r"dnn\.interop\.onnx\.graph\.Graph|backends\.reference\.Kernels"),
-    ("py:class", r"dnn\.lbfgs\.direction\.Pair|(backends\.table|dnn\.registration)\.T"),
+    ("py:class", r"dnn\.lbfgs\.direction\.CurvaturePair|(backends\.table|dnn\.registration)\.T"),
 ]
 
 
