@@ -2,6 +2,7 @@
 """Compare the time of one training update with other libraries, in processes that take turns."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dnn.commands import command_line, options
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
+        epilog="Example: benchmark.py --contenders numpy torch pytorch --slices 20 --updates 1000. "
         "Times are lower quartiles over the slices, and ratios compare these quartiles, because other load "
         'on the machine only adds time. Other libraries: pip install -e ".[peers]". '
         "Exit code: 0 done, 2 bad input or a named contender that cannot run.",
@@ -25,7 +26,9 @@ def parse() -> argparse.Namespace:
         "Default: all that run without a GPU and whose library is installed"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, default=24, metavar="R", help="time slices per contender (default: 24)")
+    add("--workloads", action="store_true", help="time nine networks; takes less than ten minutes")
+    add("--pages", type=Path, metavar="DIR", help="write the table into DIR/speed.md")
+    add("--slices", type=int, default=12, metavar="N", help="time slices per contender (default: 12)")
     add("--updates", type=int, default=1200, metavar="N", help="timed updates per contender (default: 1200)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: %(default)s")
     add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
@@ -52,22 +55,59 @@ def main(arguments: argparse.Namespace) -> None:
         updates=arguments.updates,
         threads=arguments.threads,
     )
-    positive_integer("rotations", arguments.rotations)
+    positive_integer("slices", arguments.slices)
     path = arguments.json
     if path is not None and not path.absolute().parent.is_dir():
         raise InputError(f"json is {str(path)!r}", "a file in a folder that exists")
     for name in arguments.contenders or ():
         get_contender(name)  # rejects an unknown name before any work
-    compare(arguments, settings)
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they make some machines slower
+        os.environ.pop(name, None)
+    if arguments.workloads:
+        compare_workloads(arguments)
+    else:
+        compare(arguments, settings)
 
 
 def compare(arguments: argparse.Namespace, settings: Any) -> None:
-    """Time the contenders in rotation and print the table."""
+    """Time the contenders in turn and print the table."""
+    from _pages import write_csv, write_table
     from benchmarks import report, rotation
+    from benchmarks.contenders import CPU_CONTENDERS
 
-    results = rotation.rotate(arguments.contenders, settings, arguments.rotations, command_line.print_status)
+    names = arguments.contenders or CPU_CONTENDERS
+    required = bool(arguments.contenders)
+    results = rotation.rotate(names, settings, arguments.slices, command_line.print_status, required)
     command_line.write_json(arguments.json, report.as_json(results))
     print(report.table(results), flush=True)
+    if arguments.pages is not None:
+        grid = report.ratio_grid(results)
+        write_csv(arguments.pages / "measured-speed.csv", grid)
+        write_table(arguments.pages / "speed.md", "speed", grid, report.describe([results]))
+
+
+def compare_workloads(arguments: argparse.Namespace) -> None:
+    """Time the contenders on each workload and print a Markdown table."""
+    from dataclasses import replace
+
+    from _pages import write_table
+    from _tables import markdown
+    from benchmarks import report, rotation
+    from benchmarks.task import WORKLOADS
+
+    results = {}
+    for workload, network in WORKLOADS.items():
+        command_line.print_status(workload)
+        settings = replace(network, threads=arguments.threads)
+        results[workload] = rotation.rotate(
+            report.WORKLOAD_CONTENDERS, settings, arguments.slices, command_line.print_status, False
+        )
+    command_line.write_json(arguments.json, {name: report.as_json(found) for name, found in results.items()})
+    grid = report.workloads_grid(results)
+    note = report.describe(list(results.values()))
+    print(f"{markdown(grid)}\n{note}", flush=True)
+    if arguments.pages is not None:
+        write_table(arguments.pages / "speed.md", "workloads", grid, note)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backends import get_backend
+from backends import InputError, get_backend
 from benchmarks.ours import build
 from benchmarks.task import Prepared, Task
 from dnn.interop.torch import to_torch
@@ -57,8 +57,10 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
             torch.cuda.synchronize(device)
 
     def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        module.eval()
         with torch.no_grad():
             rows = module(torch.from_numpy(images).to(device)).softmax(1)
+        module.train()
         return np.asarray(rows.cpu())
 
     facts = {"torch": torch.__version__, "device": str(device), "threads": torch.get_num_threads()}
@@ -94,10 +96,13 @@ def prepare_keras(task: Task) -> Prepared:
 
 def prepare_jax(task: Task) -> Prepared:
     """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's own Adam, donated buffers."""
+    settings = task.settings
+    if settings.filters or settings.batch_norm or settings.dropout:
+        raise InputError("the network has other layers than Dense", "a contender that has them")
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
-    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
+    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(task.floats())
     y = jnp.asarray(task.y.astype(np.int32))

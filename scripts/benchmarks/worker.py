@@ -13,6 +13,7 @@ from benchmarks.task import Prepared, Settings, Task, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
+MIN_SLICE_SECONDS = 0.05
 
 
 def accuracy(prepared: Prepared, task: Task) -> float:
@@ -59,12 +60,15 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
             trained += size
         before = other_core_seconds()
         start = time.perf_counter()
-        prepared.run(size)
-        seconds = time.perf_counter() - start
+        seconds = updates = 0
+        while not updates or seconds < MIN_SLICE_SECONDS:
+            prepared.run(size)
+            updates += size
+            seconds = time.perf_counter() - start
         after = other_core_seconds()
-        trained += size
+        trained += updates
         yield {
-            "ms": 1e3 * seconds / size,
+            "ms": 1e3 * seconds / updates,
             "preparation": preparation,
             "trained": trained,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
