@@ -23,6 +23,8 @@ def parse() -> argparse.Namespace:
     add("--epochs", type=int, default=10, metavar="N", help=passes)
     add("--limit", type=int, metavar="N", help="use only the first N training images (default: all)")
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
+    pages = "also write all tables and pictures into the pages lecture.md and lecture.zh.md of this folder"
+    add("--pages", type=Path, metavar="DIR", help=pages)
     about = "also draw each picture with Chinese labels, as lecture-NAME.zh.png"
     add("--chinese", action="store_true", help=about)
     options.add_data_arguments(parser)
@@ -38,6 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
     from lecture_experiments.run import Results, limit_examples, train
 
+    from backends import InputError
     from dnn.datasets import load_dataset
     from dnn.validation.settings import natural_number, positive_integer
 
@@ -45,6 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
     seed = natural_number("seed", arguments.seed)
     limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
     names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
+    if arguments.pages is not None and len(names) < len(EXPERIMENTS):
+        raise InputError("--pages was given with --only", "all experiments, which the pages show")
     if arguments.list:
         for name in names:
             print(f"{name:<18}{EXPERIMENTS[name].about}")
@@ -66,9 +71,13 @@ def main(arguments: argparse.Namespace) -> None:
         "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    endings = (".png", ".zh.png") if arguments.chinese else (".png",)
+    chinese = arguments.chinese or arguments.pages is not None
+    endings = (".png", ".zh.png") if chinese else (".png",)
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
-    print(tables.write(grids, arguments.out).read_text(encoding="utf-8"))
+    shown = tables.write(grids, arguments.out)
+    print((arguments.out / "tables.md").read_text(encoding="utf-8"))
+    if arguments.pages is not None:
+        tables.publish(shown, arguments.out, arguments.pages)
     files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
     command_line.print_status(f"{arguments.out} has {', '.join(files)}")
 

@@ -27,7 +27,13 @@ def parse() -> argparse.Namespace:
     add("--epochs", type=int, default=10, metavar="N", help="default: %(default)s")
     add("--limit", type=int, metavar="N", help="use only the first N training images")
     add("--out", type=Path, default=Path("runs/readme"), metavar="DIR", help="default: %(default)s")
-    add("--root", type=Path, default=ROOT, metavar="DIR", help="with README.md and docs; default: this checkout")
+    add(
+        "--root",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="with README.md and docs; default: this checkout",
+    )
     options.add_data_arguments(parser)
     return parser.parse_args()
 

@@ -1,10 +1,10 @@
 """Tables of the experiments, as CSV files and as Markdown for the lecture's pages."""
 
-import csv
-import io
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from _pages import write_csv, write_table
 from _tables import markdown
 
 from dnn.io.atomic_files import write_atomically
@@ -72,21 +72,36 @@ def experiment_tables(grid: Grid) -> dict[str, Grid]:
     return tables
 
 
-def write(grids: dict[str, Grid], folder: Path) -> Path:
+def write(grids: dict[str, Grid], folder: Path) -> dict[str, Grid]:
     """Write each table that is not empty to lecture-NAME.csv, and "experiments" to lecture.csv.
 
     Returns:
-        The path of tables.md, which contains all tables as Markdown.
+        The tables of the pages. tables.md contains them as Markdown.
     """
     for name, grid in grids.items():
-        if not grid[1:]:
-            continue
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(grid)
-        ending = "" if name == "experiments" else f"-{name}"
-        write_atomically(folder / f"lecture{ending}.csv", text.getvalue().encode())
+        if grid[1:]:
+            ending = "" if name == "experiments" else f"-{name}"
+            write_csv(folder / f"lecture{ending}.csv", grid)
     shown = experiment_tables(grids["experiments"]) | grids
     del shown["experiments"]
-    texts = (f"{name}\n\n{markdown(grid)}" for name, grid in shown.items() if grid[1:])
+    shown = {name: grid for name, grid in shown.items() if grid[1:]}
+    texts = (f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
     write_atomically(folder / "tables.md", "\n".join(texts).encode())
-    return folder / "tables.md"
+    return shown
+
+
+def publish(shown: dict[str, Grid], folder: Path, pages: Path) -> None:
+    """Write the tables into lecture.md and lecture.zh.md, and copy CSV files and pictures beside them.
+
+    A table with a picture of its name gets it below.
+    """
+    for page, about in (
+        ("lecture.md", "test error and training loss of these networks"),
+        ("lecture.zh.md", "上表中各网络的测试错误率和训练损失"),
+    ):
+        for name, grid in shown.items():
+            picture = f"lecture-{name}{page.removeprefix('lecture').replace('.md', '.png')}"
+            note = f"![{about}]({picture})" if (folder / picture).exists() else ""
+            write_table(pages / page, name, grid, note)
+    for path in (*folder.glob("lecture*.csv"), *folder.glob("lecture-*.png")):
+        shutil.copy(path, pages)
