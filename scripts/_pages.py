@@ -1,7 +1,5 @@
 """Tables of the documentation, which stand between <!-- table: NAME --> and <!-- end -->."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +7,11 @@ from pathlib import Path
 from _tables import markdown
 
 from backends import InputError
+from backends.errors import reraise
 from dnn.io.atomic_files import write_atomically
 
 Grid = Sequence[Sequence[str]]
 """A table: headings, then rows of cells. The first cell of a row is the row's name."""
-
-
-def write_csv(path: Path, grid: Grid) -> None:
-    """Write a table as a CSV file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(grid)
-    write_atomically(path, text.getvalue().encode())
 
 
 def write_table(page: Path, name: str, grid: Grid, note: str = "") -> None:
@@ -29,7 +21,8 @@ def write_table(page: Path, name: str, grid: Grid, note: str = "") -> None:
         note: a paragraph below the table.
     Raises InputError: the page cannot be read, has no such table, or has other rows.
     """
-    text = page.read_text(encoding="utf-8")
+    with reraise(OSError, f"{page} cannot be read"):
+        text = page.read_text(encoding="utf-8")
     start, end = f"<!-- table: {name} -->\n", "<!-- end -->"
     before, found, rest = text.partition(start)
     old, closed, after = rest.partition(end)

@@ -10,48 +10,41 @@ from typing import Any
 
 import checkout
 
-from dnn.commands import command_line, options
+from dnn.commands import command_line
 
 BACKENDS = ("numpy", "numba", "torch")
 SEEDS = (0, 1, 2)
-ROOT = checkout.SCRIPTS_FOLDER.parent
+DRAWN = "numba-0"  # the run of the picture
 
 
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Finished trainings are saved in --out: stop the command and run it again to continue. "
-        "It takes three minutes on two cores.",
+        epilog="Other options are those of train.py. Finished trainings are kept. Takes three minutes.",
     )
-    add = parser.add_argument
-    add("--epochs", type=int, default=10, metavar="N", help="default: %(default)s")
-    add("--limit", type=int, metavar="N", help="use only the first N training images")
-    add("--out", type=Path, default=Path("runs/readme"), metavar="DIR", help="default: %(default)s")
-    add(
-        "--root",
-        type=Path,
-        default=ROOT,
-        metavar="DIR",
-        help="with README.md and docs; default: this checkout",
-    )
-    options.add_data_arguments(parser)
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("runs/readme"), metavar="DIR", help="run folders")
+    place = "folder with README.md and docs (default: the current one)"
+    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help=place)
+    arguments, arguments.more = parser.parse_known_args()
+    return arguments
 
 
-def train(arguments: argparse.Namespace, backend: str, seed: int) -> dict[str, Any]:
+def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, Any]:
     """Return the content of result.json; trains only if it does not exist."""
-    folder = arguments.out / f"{backend}-{seed}"
     result = folder / "result.json"
     if not result.exists():
-        command_line.print_status(f"{backend}, seed {seed} ...")
-        words: dict[str, Any] = {
-            "--backend": backend, "--seed": seed, "--epochs": arguments.epochs, "--run-dir": folder,
-            "--dataset": arguments.dataset, "--data-dir": arguments.data_dir, "--limit": arguments.limit,
-        }  # fmt: skip
-        command = [sys.executable, str(checkout.SCRIPTS_FOLDER / "train.py"), "--quiet", "--require-backend"]
-        for name, value in words.items():
-            command += [] if value is None else [name, str(value)]
-        subprocess.run(command, check=True)
+        script = checkout.SCRIPTS_FOLDER / "train.py"
+        words = [
+            "--quiet",
+            "--require-backend",
+            "--backend",
+            backend,
+            "--seed",
+            str(seed),
+            "--run-dir",
+            folder,
+        ]
+        subprocess.run([sys.executable, script, *words, *more], check=True)
     content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return content
 
@@ -66,7 +59,7 @@ def results_grid(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
     return grid
 
 
-def draw(folder: Path, result: dict[str, Any], arguments: argparse.Namespace) -> None:
+def draw(folder: Path, docs: Path) -> None:
     """Draw the curves of a run, with English and with Chinese labels."""
     from dnn.commands.figures import translate_labels
     from dnn.training.history import History
@@ -74,26 +67,27 @@ def draw(folder: Path, result: dict[str, Any], arguments: argparse.Namespace) ->
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     history = History([row["epoch"] for row in rows], {name: [row[name] for row in rows] for name in rows[0]})
-    title = f"{arguments.dataset}, {result['backend_used']}, test accuracy {result['test_accuracy']:.4f}"
-    figure = history.plot(title, ("training", "test"), ("loss", "accuracy"))
-    figure.savefig(arguments.root / "docs" / "curves.png", dpi=120)
+    figure = history.plot("", ("training", "test"), ("loss", "accuracy"))
+    figure.savefig(docs / "curves.png", dpi=120)
     translate_labels(figure)
-    figure.savefig(arguments.root / "docs" / "curves.zh.png", dpi=120)
+    figure.savefig(docs / "curves.zh.png", dpi=120)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from _pages import write_csv, write_table
+    from _pages import write_table
 
-    results = {name: [train(arguments, name, seed) for seed in SEEDS] for name in BACKENDS}
-    grid = results_grid(results)
+    out = arguments.out
+    results = {
+        name: [train(out / f"{name}-{seed}", name, seed, arguments.more) for seed in SEEDS]
+        for name in BACKENDS
+    }
     docs = arguments.root / "docs"
-    write_csv(docs / "measured-defaults.csv", grid)
-    write_table(arguments.root / "README.md", "defaults", grid)
-    write_table(docs / "README.zh.md", "defaults", grid)
-    draw(arguments.out / "numba-0", results["numba"][0], arguments)
-    described = results["numba"][0]["describe"]
-    facts = [f"{name} {described[name]}" for name in ("processor", "instruction_set", "numpy", "numba")]
-    print(f"{', '.join(facts)}, torch {results['torch'][0]['describe']['torch']}")
+    for page in (arguments.root / "README.md", docs / "README.zh.md"):
+        write_table(page, "defaults", results_grid(results))
+    draw(out / DRAWN, docs)
+    described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
+    names = ("processor", "instruction_set", "numpy", "numba", "torch")
+    print(", ".join(f"{name} {described[name]}" for name in names))
 
 
 if __name__ == "__main__":

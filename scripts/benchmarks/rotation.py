@@ -1,8 +1,9 @@
 """Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import numpy as np
 from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
@@ -10,7 +11,6 @@ from benchmarks.contenders import environment
 from benchmarks.task import Settings
 from benchmarks.worker import measure
 
-MAX_SLICE_UPDATES = 100
 TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
 
 
@@ -23,9 +23,9 @@ class Results:
     runs: dict[str, list[Answer]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
-    def ms(self, name: str) -> list[float]:
-        """Return milliseconds per update, one number for each slice."""
-        return [run["ms"] for run in self.runs[name]]
+    def quartile(self, name: str) -> float:
+        """Return the lower quartile of the milliseconds per update."""
+        return float(np.quantile([run["ms"] for run in self.runs[name]], 0.25))
 
 
 def rotate(
@@ -34,18 +34,16 @@ def rotate(
     """Time the slices of the contenders in turn.
 
     Args:
-        settings: its number of updates is divided among the slices.
         report: receives a line after each slice.
         required: all contenders must run.
     Raises BackendUnavailable: a required contender fails.
     """
-    settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // slices)))
     results = Results(settings, {name: [] for name in names})
     workers = {
         name: run_in_process(
-            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
+            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(settings.threads)
         )
-        for name in results.runs
+        for name in names
     }
     for number in range(1, slices + 1):
         for name in list(results.runs):

@@ -1,10 +1,12 @@
 """Tables of the experiments, as CSV files and as Markdown for the lecture's pages."""
 
+import csv
+import io
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from _pages import write_csv, write_table
+from _pages import write_table
 from _tables import markdown
 
 from dnn.io.atomic_files import write_atomically
@@ -81,7 +83,9 @@ def write(grids: dict[str, Grid], folder: Path) -> dict[str, Grid]:
     for name, grid in grids.items():
         if grid[1:]:
             ending = "" if name == "experiments" else f"-{name}"
-            write_csv(folder / f"lecture{ending}.csv", grid)
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(grid)
+            write_atomically(folder / f"lecture{ending}.csv", text.getvalue().encode())
     shown = experiment_tables(grids["experiments"]) | grids
     del shown["experiments"]
     shown = {name: grid for name, grid in shown.items() if grid[1:]}

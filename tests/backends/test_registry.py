@@ -37,7 +37,11 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("GPU", {}, "cupy, or torch; .*--backend torch --device cuda"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
-        ("numpy", {"fused": 1}, r"fused, graphs and convolutions are \(1, False, False\), expected True or False"),
+        (
+            "numpy",
+            {"fused": 1},
+            r"fused, graphs and convolutions are \(1, False, False\), expected True or False",
+        ),
         ("numpy", {"graphs": "yes"}, "fused, graphs and convolutions are .*'yes'"),
         ("numpy", {"precision": "tf23"}, "precision is 'tf23', expected one of float32, tf32"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
