@@ -1,6 +1,7 @@
 """Tables of the documentation, which stand between <!-- table: NAME --> and <!-- end -->."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from backends import InputError
 from backends.errors import reraise
 from dnn.io.atomic_files import write_atomically
 
+MAX_LINE = 118
 Grid = Sequence[Sequence[str]]
 """A table: headings, then rows of cells. The first cell of a row is the row's name."""
 
@@ -30,7 +32,8 @@ def write_table(page: Path, name: str, grid: Grid, note: str = "") -> None:
         raise InputError(f"{page} has no table {name!r}", f"the lines {start.strip()} and {end}")
     if page.name.endswith(".zh.md"):
         grid = _translate(grid, old, page)
-    new = markdown(grid) + (f"\n{note}\n" if note else "")
+    wrapped = textwrap.fill(note, MAX_LINE, break_long_words=False, break_on_hyphens=False)
+    new = markdown(grid) + (f"\n{wrapped}\n" if note else "")
     write_atomically(page, f"{before}{start}{new}{end}{after}".encode())
 
 
