@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the lecture's experiments, and write their results as tables, CSV files and plots."""
+"""Run the lecture's experiments, and write their results as tables and plots."""
 
 import argparse
 from pathlib import Path
@@ -34,6 +34,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from _tables import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
@@ -42,6 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from backends import InputError
     from dnn.datasets import load_dataset
+    from dnn.io.atomic_files import write_atomically
     from dnn.validation.settings import natural_number, positive_integer
 
     epochs = positive_integer("epochs", arguments.epochs)
@@ -66,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     lecture = results.load_network("lecture", backend) if "lecture" in names else None
     has_depths = any(name.startswith("depth-") for name in names)
     grids = {
-        "experiments": tables.experiments_grid(outcomes.values()),
+        **tables.experiment_tables(outcomes),
         "noise": noise_grid(outcomes, results, data, backend, seed),
         "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
@@ -74,8 +76,10 @@ def main(arguments: argparse.Namespace) -> None:
     chinese = arguments.chinese or arguments.pages is not None
     endings = (".png", ".zh.png") if chinese else (".png",)
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
-    shown = tables.write(grids, arguments.out)
-    print((arguments.out / "tables.md").read_text(encoding="utf-8"))
+    shown = {name: grid for name, grid in grids.items() if grid[1:]}
+    text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
+    print(text)
+    write_atomically(arguments.out / "tables.md", text.encode())
     if arguments.pages is not None:
         tables.publish(shown, arguments.out, arguments.pages)
     files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
