@@ -16,8 +16,11 @@ class NumpyRandom(Kernels):
         keys = np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], dtype=np.uint32)
         for start in range(0, out.size, BLOCK_SIZE):
             block = slice(start, start + BLOCK_SIZE)
-            words = [word if word.size == 1 else word[block] for word in (high, low)]
-            _threefry(keys, *words, out[block])
+            _threefry(keys, _part(high, block), _part(low, block), out[block])
+
+
+def _part(words: Array, block: slice) -> Array:
+    return words if words.size == 1 else words[block]
 
 
 def _threefry(keys: Array, high: Array, low: Array, out: Array) -> None:
