@@ -54,16 +54,18 @@ def describe(results: Sequence[Results]) -> str:
     """Return sentences with processor and versions, what did not run, and how quiet the machine was."""
     facts: dict[str, Any] = {}
     missing: dict[str, str] = {}
+    ran: set[str] = set()
     others: list[float] = []
     for result in results:
         missing |= result.missing
+        ran |= result.runs.keys()
         for runs in result.runs.values():
             facts |= runs[-1]["facts"]
             others += [run["other"] for run in runs if run["other"] is not None]
     versions = [f"{name} {facts[name]}" for name in VERSIONS if name in facts]
     machine = f"{os.cpu_count()} cores of {facts.get('processor')} ({facts.get('instruction_set')})"
     sentences = [f"{machine}, {', '.join(versions)}."]
-    sentences += [f"Not run: {name} ({why})." for name, why in missing.items()]
+    sentences += [f"Not run: {name} ({why})." for name, why in missing.items() if name not in ran]
     if others:
         cores = statistics.fmean(others)
         word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"

@@ -12,7 +12,7 @@ from benchmarks.task import Settings, load
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
-SLICE_UPDATES = 50
+SLICE_UPDATES = 20
 MIN_SLICE_SECONDS = 0.05
 
 

@@ -94,6 +94,7 @@ def test_the_note_has_processor_versions_and_load():
         assert "cores of Some (AVX9), numpy 2. Not run: jax (no jax). Other processes" in note
         assert word in note
     assert "Other" not in report.describe([results_of(numpy=[3.0])])
+    assert "Not run" not in report.describe([results_of(numpy=[3.0]), results_of(jax=[3.0])])
 
 
 def test_slices_alternate_and_drop_failing_contenders(monkeypatch):
