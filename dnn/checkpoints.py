@@ -1,6 +1,7 @@
 """Save a model to a checkpoint (``dnn.io.safetensors``), and load it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,14 @@ from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
 from dnn.validation import settings
 
-__all__ = ["CheckpointError", "dtype_of", "load_model", "load_weights", "save_model", "weights_digest"]
+__all__ = [
+    "CheckpointError",
+    "backend_settings",
+    "load_model",
+    "load_weights",
+    "save_model",
+    "weights_digest",
+]
 
 
 @checks_keywords
@@ -38,9 +46,18 @@ def weights_digest(model: Network) -> str:
     return digest.hexdigest()
 
 
-def dtype_of(path: str | Path) -> str:
-    """Return the dtype of a checkpoint's weights. Raises CheckpointError: not a readable checkpoint."""
-    return str(read_checkpoint(settings.require_path("path", path))[0]["dtype"])
+def backend_settings(path: str | Path) -> dict[str, Any]:
+    """Return the arguments of ``get_backend`` that a checkpoint determines: dtype and convolutions.
+
+    Raises CheckpointError: not a readable checkpoint.
+    """
+    path = settings.require_path("path", path)
+    return _backend_settings(path, read_checkpoint(path)[0])
+
+
+def _backend_settings(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    with _report_contents(path):
+        return {"dtype": facts["dtype"], "convolutions": Block(facts["layers"]).convolves}
 
 
 @checks_keywords
@@ -64,7 +81,7 @@ def load_model(
     path = settings.require_path("path", path)
     facts, arrays = read_checkpoint(path)
     if isinstance(backend, str):
-        backend = get_backend(backend, dtype=facts["dtype"])
+        backend = get_backend(backend, **_backend_settings(path, facts))
     if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {facts['dtype']}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={facts['dtype']!r}")
@@ -72,7 +89,7 @@ def load_model(
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
         raise CheckpointError(got, cure="load it anyway with allow_nonfinite=True (--allow-nonfinite)")
-    try:
+    with _report_contents(path):
         block = Block(facts["layers"])
         shape = settings.positive_integers("input_shape", facts["input_shape"])
         block.set_shape(shape)
@@ -87,13 +104,20 @@ def load_model(
         done = facts["epochs_done"]
         settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
         model.epochs_done = done
+    return model
+
+
+@contextmanager
+def _report_contents(path: str | Path) -> Iterator[None]:
+    """Raise CheckpointError instead of the errors that wrong contents of a checkpoint raise."""
+    try:
+        yield
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
         cure = "import and register your own parts first (@dnn.register)"
         raise CheckpointError(got, cure=cure) from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
-    return model
 
 
 def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:

@@ -66,10 +66,11 @@ class Network(Copyable, KerasNames):
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
+        network = Block(given)
         if isinstance(backend, str):
-            backend = get_backend(backend)
+            backend = get_backend(backend, convolutions=network.convolves)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self.layers = layers = Block(given).inner
+        self.layers = layers = network.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = lengths

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the lecture's experiments, and write their results as tables, CSV files and plots."""
+"""Run the lecture's experiments, and write their results as tables and plots."""
 
 import argparse
 from pathlib import Path
@@ -23,6 +23,8 @@ def parse() -> argparse.Namespace:
     add("--epochs", type=int, default=10, metavar="N", help=passes)
     add("--limit", type=int, metavar="N", help="use only the first N training images (default: all)")
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
+    pages = "also write all tables and pictures into the pages lecture.md and lecture.zh.md of this folder"
+    add("--pages", type=Path, metavar="DIR", help=pages)
     about = "also draw each picture with Chinese labels, as lecture-NAME.zh.png"
     add("--chinese", action="store_true", help=about)
     options.add_data_arguments(parser)
@@ -32,19 +34,24 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    from _tables import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
     from lecture_experiments.run import Results, limit_examples, train
 
+    from backends import InputError
     from dnn.datasets import load_dataset
+    from dnn.io.atomic_files import write_atomically
     from dnn.validation.settings import natural_number, positive_integer
 
     epochs = positive_integer("epochs", arguments.epochs)
     seed = natural_number("seed", arguments.seed)
     limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
     names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
+    if arguments.pages is not None and len(names) < len(EXPERIMENTS):
+        raise InputError("--pages was given with --only", "all experiments, which the pages show")
     if arguments.list:
         for name in names:
             print(f"{name:<18}{EXPERIMENTS[name].about}")
@@ -61,14 +68,20 @@ def main(arguments: argparse.Namespace) -> None:
     lecture = results.load_network("lecture", backend) if "lecture" in names else None
     has_depths = any(name.startswith("depth-") for name in names)
     grids = {
-        "experiments": tables.experiments_grid(outcomes.values()),
+        **tables.experiment_tables(outcomes),
         "noise": noise_grid(outcomes, results, data, backend, seed),
         "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    endings = (".png", ".zh.png") if arguments.chinese else (".png",)
+    chinese = arguments.chinese or arguments.pages is not None
+    endings = (".png", ".zh.png") if chinese else (".png",)
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
-    print(tables.write(grids, arguments.out).read_text(encoding="utf-8"))
+    shown = {name: grid for name, grid in grids.items() if grid[1:]}
+    text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
+    print(text)
+    write_atomically(arguments.out / "tables.md", text.encode())
+    if arguments.pages is not None:
+        tables.publish(shown, arguments.out, arguments.pages)
     files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
     command_line.print_status(f"{arguments.out} has {', '.join(files)}")
 

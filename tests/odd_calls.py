@@ -125,7 +125,7 @@ def model_calls():
     m, b = model(), NUMPY
     return {
         "get_backend": (open_backend, {"name": "numpy", "device": None, "dtype": "float32", "fused": True,
-                                      "precision": "float32", "graphs": False}),
+                                      "precision": "float32", "graphs": False, "convolutions": False}),
         "Sequential": (predict_with, {"layers": [dnn.Dense(3)], "input_shape": (4,), "backend": b,
                                         "seed": 0}),
         "compile": (compile_and_fit, {"loss": "mse", "optimizer": "adam", "metrics": ["accuracy"], "l1": 0.0,
@@ -150,7 +150,7 @@ def file_calls():
         "load_model": (checkpoints.load_model, {"path": data_file("model"), "backend": b,
                                                 "allow_nonfinite": False}),
         "load_weights": (checkpoints.load_weights, {"model": m, "path": data_file("model")}),
-        "dtype_of": (checkpoints.dtype_of, {"path": data_file("model")}),
+        "backend_settings": (checkpoints.backend_settings, {"path": data_file("model")}),
         "read_state": (read_state, {"path": data_file("training")}),
         "write_state": (write_state, {"state": read_state(data_file("training")), "path": Path("made")}),
         "latest_state": (callbacks.latest_state, {"folder": Path("files")}),

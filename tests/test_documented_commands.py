@@ -24,7 +24,7 @@ COMMANDS = sorted({" ".join(shlex.split(part, comments=True)) for part in PARTS}
 SCRIPT_LINES = [c.removeprefix("python scripts/") for c in COMMANDS if c.startswith("python scripts/")]
 OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
-TIME = "--dataset digits --hidden 16 --updates 20 --rotations 1 --contenders numpy"
+TIME = "--dataset digits --slices 1 --contenders numpy"
 IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
 SMALL = {
     "train.py --backend auto": TRAIN,
@@ -47,11 +47,13 @@ SMALL = {
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
-    "benchmark.py --rotations 24 --contenders numpy numba torch pytorch pytorch-fused torch-compile jax "
-    "keras-jax sklearn": TIME,
+    "benchmark.py --pages docs": TIME,
+    "benchmark.py --workloads --pages docs": TIME,
+    "readme_results.py": "--dataset digits --limit 100 --epochs 1",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
+    "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
     "examples/predict_disease.py": "--epochs 1 --folds 2 --seeds 1 --backend numpy",
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
@@ -66,8 +68,10 @@ EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Return a folder with what the documents' commands read: a run, a picture, a small MNIST."""
+    """Return a folder with what the documents' commands read: pages, a run, a picture, a small MNIST."""
     place = tmp_path_factory.mktemp("place")
+    shutil.copy(ROOT / "README.md", place)
+    shutil.copytree(ROOT / "docs", place / "docs")
     options = TRAIN.replace("{n}", "NAME").split()
     assert run_here("train", *options, "--backend", "numpy", cwd=place).returncode == 0
     digit = load_dataset("digits").x_test[0].reshape(8, 8)

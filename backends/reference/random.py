@@ -49,9 +49,12 @@ class RandomKernels(KernelBase):
 
         Reads bits (B, ceil(n / 2)) int64 in [0, 2^63) and x (B, n); writes mask and y (B, n).
         """
-        words = self.xp.concat([bits >> 32, bits & _LOW_BITS_MASK], axis=1)[:, : x.shape[1]]
-        keep = self.xp.astype(words >= round(rate / _BITS_SCALE), x.dtype)
-        mask[...] = keep * (1.0 / (1.0 - rate))
+        limit = round(rate / _BITS_SCALE)
+        half = bits.shape[1]
+        right = (bits & _LOW_BITS_MASK) >= limit
+        mask[:, :half] = self.xp.astype((bits >> 32) >= limit, x.dtype)
+        mask[:, half:] = self.xp.astype(right[:, : x.shape[1] - half], x.dtype)
+        mask *= 1.0 / (1.0 - rate)
         y[...] = x * mask
 
     @kernel(writes=("y",))

@@ -40,8 +40,10 @@ def doctor(arguments: argparse.Namespace) -> None:
         else:
             print("\ntorch on cuda: usable")
             print_facts(facts)
-    chosen = get_backend("auto")
-    print(f"\n--backend auto uses {chosen.name} on {chosen.device}: {chosen.reason}")
+    print()
+    for network, convolutions in (("", False), (" for a network with convolutions", True)):
+        chosen = get_backend("auto", convolutions=convolutions)
+        print(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 
 def print_facts(facts: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,9 +38,7 @@ def export(arguments: argparse.Namespace) -> None:
     # Unlike Path.exists, lexists is False for a name that is too long.
     if not arguments.overwrite and os.path.lexists(file):
         raise InputError(f"{file} exists", "a new name, or --overwrite")
-    config, model = load_run(
-        arguments.run, lambda dtype: get_backend("numpy", dtype=dtype), arguments.allow_nonfinite
-    )
+    config, model = load_run(arguments.run, partial(get_backend, "numpy"), arguments.allow_nonfinite)
     known = {key: str(config[key]) for key in ("dataset", "preset") if config.get(key)}
     classes = None if names is None else names.split(",")
     if names is None and known.get("dataset") in ("mnist", "digits"):

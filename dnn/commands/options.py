@@ -63,7 +63,7 @@ def add_deskew(parser: argparse.ArgumentParser) -> None:
 
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
     """Return (configuration, model) of a run folder or a saved model, on the requested backend."""
-    return load_run(path, lambda dtype: open_backend(arguments, dtype), arguments.allow_nonfinite)
+    return load_run(path, partial(open_backend, arguments), arguments.allow_nonfinite)
 
 
 def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[int, int]:
@@ -84,13 +84,16 @@ def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[
     return size
 
 
-def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Backend:
+def open_backend(
+    arguments: argparse.Namespace, dtype: str | None = None, convolutions: bool = False
+) -> Backend:
     """Return the requested backend. For "auto", print why it was chosen, unless --quiet.
 
     If the backend cannot run, print a warning and return the same library on the CPU, else NumPy.
 
     Args:
         dtype: overrides --dtype.
+        convolutions: whether the network has some.
     Raises BackendUnavailable: the backend cannot run, and --require-backend was given.
     """
     name = arguments.backend
@@ -98,7 +101,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None) -> Bac
     try:
         backend = get_backend(
             name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,
-            threads=arguments.threads,
+            threads=arguments.threads, convolutions=convolutions,
         )  # fmt: skip
     except BackendUnavailable as error:
         if arguments.require_backend:

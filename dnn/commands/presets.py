@@ -33,6 +33,11 @@ class Preset:
     batch_size: int = 100
     target_accuracies: tuple[float, ...] = ()  # train.py reports when each was reached
 
+    @property
+    def convolves(self) -> bool:
+        """Whether the network has convolutions."""
+        return any(layer.convolves for layer in self.layers((28, 28), 10))
+
 
 def _normalised_dense(units: int) -> list[nn.Layer]:
     """Return Dense, batch normalisation and ReLU: normalised inputs allow a high learning rate."""

@@ -25,7 +25,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
-from dnn.checkpoints import dtype_of, load_model
+from dnn.checkpoints import backend_settings, load_model
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
 from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
@@ -236,12 +236,12 @@ def _metrics_line(epoch: int, logs: dict[str, float]) -> bytes:
 
 
 def load_run(
-    path: Path, open_backend: Callable[[str], Backend], allow_nonfinite: bool = False
+    path: Path, open_backend: Callable[..., Backend], allow_nonfinite: bool = False
 ) -> tuple[dict[str, Any], Sequential]:
     """Return (configuration, trained model) of a run folder, or of the file of a saved model.
 
     Args:
-        open_backend: dtype of the weights -> the backend to load them on.
+        open_backend: ``backend_settings`` of the weights -> the backend to load them on.
         allow_nonfinite: load weights that are NaN or infinite.
     Raises InputError: not a run folder, or a file cannot be read.
     """
@@ -251,7 +251,7 @@ def load_run(
         config = read_config(path)
         _check_config(path / CONFIG_FILE, config)
         file = path / MODEL_FILE
-    return config, load_model(file, open_backend(dtype_of(file)), allow_nonfinite)
+    return config, load_model(file, open_backend(**backend_settings(file)), allow_nonfinite)
 
 
 def _check_config(file: Path, config: dict[str, Any]) -> None:

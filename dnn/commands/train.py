@@ -19,6 +19,7 @@ from dnn.commands import command_line
 from dnn.commands.command_line import print_status, program_name
 from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
+from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
 from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
@@ -28,7 +29,7 @@ from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import natural_number, positive_integer, require
+from dnn.validation.settings import look_up, natural_number, positive_integer, require
 
 
 def join_workers(options: argparse.Namespace) -> Workers:
@@ -71,7 +72,9 @@ def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
     if workers.local_size > 1 and options.device == "cuda":
         options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
-    return open_backend(options)
+    # The name of the preset may come from a config.json.
+    convolutions = options.preset is not None and look_up("preset", options.preset, PRESETS).convolves
+    return open_backend(options, convolutions=convolutions)
 
 
 def require_state_fits(state: TrainingState, epochs: int) -> None:

@@ -5,7 +5,18 @@ from numpy.typing import NDArray
 
 from backends import Backend, get_backend
 from benchmarks.task import Prepared, Task
-from dnn.layers import Dense, Rescaling
+from dnn.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPooling2D,
+    Rescaling,
+    Reshape,
+)
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
@@ -19,13 +30,20 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     Args:
         scaled: True: the input is uint8 images as in the files; False: numbers in [0, 1], as for the peers.
     """
-    first = [Rescaling(1 / 255)] if scaled else []
-    hidden = [Dense(units, task.settings.activation) for units in task.settings.hidden]
-    model = Sequential(
-        [*first, *hidden, Dense(10, "softmax")],
-        input_shape=(task.x.shape[1],),
-        backend=backend,
-    )
+    settings = task.settings
+    layers: list[Layer] = [Rescaling(1 / 255)] if scaled else []
+    if settings.filters:
+        convolutions = [Conv2D(n, 3, settings.activation) for n in settings.filters]
+        layers += [Reshape((28, 28, 1)), *convolutions, MaxPooling2D(), Flatten()]
+    for units in settings.hidden:
+        if settings.batch_norm:
+            layers += [Dense(units), BatchNormalization(), Activation(settings.activation)]
+        else:
+            layers.append(Dense(units, settings.activation))
+        if settings.dropout:
+            layers.append(Dropout(settings.dropout))
+    layers.append(Dense(10, "softmax"))
+    model = Sequential(layers, input_shape=task.x.shape[1:], backend=backend)
     model.compile(metrics=())
     return model
 

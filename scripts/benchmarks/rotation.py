@@ -1,16 +1,16 @@
 """Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import numpy as np
 from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
-from benchmarks.contenders import CPU_CONTENDERS, environment
+from benchmarks.contenders import environment
 from benchmarks.task import Settings
 from benchmarks.worker import measure
 
-MAX_SLICE_UPDATES = 100
 TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
 
 
@@ -19,44 +19,42 @@ class Results:
     """The measurements of all contenders."""
 
     settings: Settings
-    # Name -> a measurement (see ``measure``) for each rotation, for contenders that ran in all rotations.
+    # Name -> a measurement (see ``measure``) for each slice, for contenders that ran in all turns.
     runs: dict[str, list[Answer]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
-    def ms(self, name: str) -> list[float]:
-        """Return milliseconds per update, one number for each rotation."""
-        return [run["ms"] for run in self.runs[name]]
+    def quartile(self, name: str) -> float:
+        """Return the lower quartile of the milliseconds per update."""
+        return float(np.quantile([run["ms"] for run in self.runs[name]], 0.25))
 
 
 def rotate(
-    names: Sequence[str] | None, settings: Settings, rotations: int, report: Callable[[str], object]
+    names: Sequence[str], settings: Settings, slices: int, report: Callable[[str], object], required: bool
 ) -> Results:
-    """Time one slice of each contender in each rotation.
+    """Time the slices of the contenders in turn.
 
     Args:
-        names: contenders that must run; None: all CPU_CONTENDERS that do not fail.
-        settings: its number of updates is divided among the slices.
         report: receives a line after each slice.
-    Raises BackendUnavailable: a contender in ``names`` fails.
+        required: all contenders must run.
+    Raises BackendUnavailable: a required contender fails.
     """
-    settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
-    results = Results(settings, {name: [] for name in names or CPU_CONTENDERS})
+    results = Results(settings, {name: [] for name in names})
     workers = {
         name: run_in_process(
-            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
+            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(settings.threads)
         )
-        for name in results.runs
+        for name in names
     }
-    for rotation in range(1, rotations + 1):
+    for number in range(1, slices + 1):
         for name in list(results.runs):
             answer = next(workers[name])
             if "reason" in answer:
-                if names:
+                if required:
                     raise BackendUnavailable(f"contender {name!r} cannot run: {answer['reason']}")
                 del results.runs[name]
                 message = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
                 message = f"{answer['ms']:.3f} ms per update"
-            report(f"rotation {rotation}/{rotations}  {name}: {message}")
+            report(f"slice {number}/{slices}  {name}: {message}")
     return results

@@ -24,9 +24,7 @@ class Outcome:
     name: str  # of the experiment
     history: dict[str, list[float]]  # name -> one number per epoch (L-BFGS: per iteration)
     test_accuracy: float  # at the end
-    test_loss: float  # at the end
     updates: int  # for L-BFGS: evaluations of the total loss
-    backend: str
     dataset: str
     examples: int  # number of training examples
     seed: int
@@ -64,10 +62,7 @@ def train(
         history = model.fit(x, y, validation_data=held, verbose=0, **options).history
         updates = experiment.updates(n)
     result = model.evaluate(data.x_test, data.y_test)
-    outcome = Outcome(
-        experiment.name, history, result.accuracy, result.loss, updates,
-        backend.name, data.name, n, seed, epochs,
-    )  # fmt: skip
+    outcome = Outcome(experiment.name, history, result.accuracy, updates, data.name, n, seed, epochs)
     return model, outcome
 
 

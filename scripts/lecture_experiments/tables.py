@@ -1,25 +1,16 @@
-"""Tables of the experiments, as CSV files and as Markdown for the lecture's pages."""
+"""Tables of the experiments for the lecture's pages."""
 
-import csv
-import io
-from collections.abc import Iterable
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from _tables import markdown
+from _pages import write_table
 
-from dnn.io.atomic_files import write_atomically
 from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
 
 Grid = list[list[str]]
 """A table: headings, then rows of cells. The first cell of a row is the row's name."""
-CSV_COLUMNS = [
-    "experiment", "hidden", "activation", "goal", "search", "batch",
-    "updates", "training loss", "accuracy", "loss",
-    "backend", "dataset", "examples", "epochs", "seed",
-]  # fmt: skip
-"""Headings of lecture.csv. It has no times, so the same command writes the same file."""
-LOSS_NAMES = {"categorical_crossentropy": "cross-entropy", "mean_squared_error": "squared error"}
 PAGE_TABLES = {
     "steps": STEP_NAMES,
     "depth": tuple(name for name in EXPERIMENTS if name.startswith("depth-")),
@@ -38,55 +29,32 @@ def format_percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def experiments_grid(outcomes: Iterable[Outcome]) -> Grid:
-    """Return the table of lecture.csv. The training loss is that of the last epoch."""
-    grid = [CSV_COLUMNS]
-    for outcome in outcomes:
-        experiment = EXPERIMENTS[outcome.name]
-        losses = outcome.history["loss"]
-        grid.append([
-            experiment.name,
-            "-".join(map(str, experiment.hidden)) or "none",
-            experiment.activation if experiment.hidden else "",
-            LOSS_NAMES[experiment.loss],
-            "L-BFGS" if experiment.optimizer is None else experiment.optimizer.name,
-            str(experiment.batch or "all"),
-            str(outcome.updates),
-            *(f"{value:.4f}" for value in (losses[-1], outcome.test_accuracy, outcome.test_loss)),
-            *(str(getattr(outcome, name)) for name in CSV_COLUMNS[10:]),
-        ])  # fmt: skip
-    return grid
-
-
-def experiment_tables(grid: Grid) -> dict[str, Grid]:
-    """Return the tables of a page, made from the table of lecture.csv."""
-    rows = {row[0]: row for row in grid[1:]}
+def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
+    """Return the tables of the finished experiments. The training loss is that of the last epoch."""
     tables = {}
     for table, names in PAGE_TABLES.items():
-        shown = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
-        for name in names:
-            if name in rows:
-                cells = *rows[name][6:8], format_percent(float(rows[name][8]), 2)
-                shown.append([EXPERIMENTS[name].about, *cells, EXPERIMENTS[name].reported or "-"])
-        tables[table] = [row[: 5 if table == "steps" else 4] for row in shown]
+        grid = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
+        for outcome in (outcomes[name] for name in names if name in outcomes):
+            experiment = EXPERIMENTS[outcome.name]
+            loss = f"{outcome.history['loss'][-1]:.4f}"
+            accuracy = format_percent(outcome.test_accuracy, 2)
+            grid.append([experiment.about, str(outcome.updates), loss, accuracy, experiment.reported or "-"])
+        tables[table] = [row[: 5 if table == "steps" else 4] for row in grid]
     return tables
 
 
-def write(grids: dict[str, Grid], folder: Path) -> Path:
-    """Write each table that is not empty to lecture-NAME.csv, and "experiments" to lecture.csv.
+def publish(shown: dict[str, Grid], folder: Path, pages: Path) -> None:
+    """Write the tables into lecture.md and lecture.zh.md, and copy the pictures beside them.
 
-    Returns:
-        The path of tables.md, which contains all tables as Markdown.
+    A table with a picture of its name gets it below.
     """
-    for name, grid in grids.items():
-        if not grid[1:]:
-            continue
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(grid)
-        ending = "" if name == "experiments" else f"-{name}"
-        write_atomically(folder / f"lecture{ending}.csv", text.getvalue().encode())
-    shown = experiment_tables(grids["experiments"]) | grids
-    del shown["experiments"]
-    texts = (f"{name}\n\n{markdown(grid)}" for name, grid in shown.items() if grid[1:])
-    write_atomically(folder / "tables.md", "\n".join(texts).encode())
-    return folder / "tables.md"
+    for page, about in (
+        ("lecture.md", "test error and training loss of these networks"),
+        ("lecture.zh.md", "上表中各网络的测试错误率和训练损失"),
+    ):
+        for name, grid in shown.items():
+            picture = f"lecture-{name}{page.removeprefix('lecture').replace('.md', '.png')}"
+            note = f"![{about}]({picture})" if (folder / picture).exists() else ""
+            write_table(pages / page, name, grid, note)
+    for path in folder.glob("lecture-*.png"):
+        shutil.copy(path, pages)

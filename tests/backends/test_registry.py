@@ -37,8 +37,12 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("GPU", {}, "cupy, or torch; .*--backend torch --device cuda"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
-        ("numpy", {"fused": 1}, r"fused and graphs are \(1, False\), expected True or False"),
-        ("numpy", {"graphs": "yes"}, "fused and graphs are .*'yes'"),
+        (
+            "numpy",
+            {"fused": 1},
+            r"fused, graphs and convolutions are \(1, False, False\), expected True or False",
+        ),
+        ("numpy", {"graphs": "yes"}, "fused, graphs and convolutions are .*'yes'"),
         ("numpy", {"precision": "tf23"}, "precision is 'tf23', expected one of float32, tf32"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
         ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
@@ -129,6 +133,31 @@ def only(monkeypatch):
         monkeypatch.setattr(registry, "has_gpu_driver", lambda: driver)
 
     return make_only
+
+
+TORCH_FIRST = "torch is the fastest for convolutions on the CPU"
+NO_TORCH = "torch on cpu is missing; pip install torch"
+
+
+@pytest.mark.parametrize(
+    ("able", "driver", "device", "place", "reason"),
+    [
+        ((*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        (CPUS, False, None, ("torch", "cpu"), f"{TORCH_FIRST}; there is no NVIDIA driver"),
+        (CPUS, True, "cpu", ("torch", "cpu"), TORCH_FIRST),
+        (("numba", "numpy"), False, None, ("numba", "cpu"), f"{FAST}; {NO_TORCH}"),
+        (CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
+    ],
+)
+def test_auto_tries_torch_first_for_convolutions(only, able, driver, device, place, reason):
+    only(able, driver)
+    chosen = get_backend("auto", device, convolutions=True)
+    assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
+
+
+def test_auto_prefers_numba_for_reproducible_convolutions():
+    chosen = get_backend("auto", "cpu", precision="reproducible", convolutions=True)
+    assert chosen.name == get_backend("auto", "cpu").name
 
 
 @pytest.mark.parametrize(

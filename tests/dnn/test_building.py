@@ -1,10 +1,14 @@
 """Errors of Sequential and compile, and the summary of a model."""
 
+import pickle
+from copy import copy
+
 import pytest
 from helpers import NUMPY, input_error, small_data, small_model
 
 import dnn
-from dnn import Adam, Dense, EarlyStopping, MeanSquaredError, OneCycle, Sequential
+from backends import get_backend
+from dnn import Adam, Conv2D, Dense, EarlyStopping, Flatten, MeanSquaredError, OneCycle, Sequential
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,22 @@ def test_build_rejects_invalid_models(layers, options, message):
     arguments = {"input_shape": (6,), "backend": NUMPY, **options}
     with input_error(message):
         Sequential(layers, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("layers", "convolutions"),
+    [
+        ([Flatten(), Dense(2)], False),
+        ([Conv2D(1, 2), Flatten()], True),
+        ([dnn.Residual([Conv2D(1, 1)]), Flatten()], True),
+        ([dnn.MaxPooling2D(), dnn.Reshape((4, 1)), dnn.Conv1D(1, 2), Flatten()], True),
+    ],
+)
+def test_auto_knows_whether_there_are_convolutions(layers, convolutions):
+    model = Sequential(layers, input_shape=(4, 4, 1), backend="auto")
+    assert model.backend.reason == get_backend("auto", convolutions=convolutions).reason
+    assert copy(model).backend is model.backend
+    assert pickle.loads(pickle.dumps(model)).backend.name == model.backend.name
 
 
 def test_a_layer_belongs_to_one_model():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, small_model
 
-from dnn import AdamW, CategoricalCrossentropy, Dense, Flatten, LinearDecay, Reshape
+from backends import get_backend
+from dnn import AdamW, CategoricalCrossentropy, Conv2D, Dense, Flatten, LinearDecay, Reshape, Sequential
 from dnn.agreement.samples import samples
-from dnn.checkpoints import dtype_of, load_model, load_weights, save_model
+from dnn.checkpoints import backend_settings, load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError
 
@@ -45,10 +46,15 @@ def test_loads_on_every_backend_with_the_same_bits(saved, backend):
     assert loaded.config() == model.config()
 
 
-def test_a_backend_by_name_has_the_dtype_of_the_file(tmp_path):
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_a_backend_by_name_fits_the_file(tmp_path, convolutions):
     path = tmp_path / "model.safetensors"
-    save_model(small(NUMPY64), path)
-    assert load_model(path, "numpy").backend.dtype_name == dtype_of(path) == "float64"
+    layers = [Conv2D(1, 2), Flatten()] if convolutions else [Flatten()]
+    save_model(Sequential([*layers, Dense(2)], input_shape=(3, 3, 1), backend=NUMPY64), path)
+    assert backend_settings(path) == {"dtype": "float64", "convolutions": convolutions}
+    chosen = load_model(path, "auto").backend
+    assert chosen.dtype_name == "float64"
+    assert chosen.reason == get_backend("auto", convolutions=convolutions).reason
 
 
 def test_a_loss_keeps_its_settings(saved):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from _tables import markdown
 from command_lines import assert_refused, run_here
 from documents import find_numbers
 from helpers import NUMPY
@@ -20,11 +21,9 @@ from dnn import SGD, Adam
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LECTURES = ("lecture.md", "lecture.zh.md")
-PAGES = {
-    "defaults": ("../README.md", "README.zh.md"), "agreement": ("agreement.md",),
-    "accuracy": ("agreement.md",), "speed": ("speed.md",),
-}  # fmt: skip
-"""Table that is not the lecture's -> its pages."""
+READMES = ("../README.md", "README.zh.md")
+PAGES = {"agreement": "agreement.md", "accuracy": "agreement.md"}
+"""Table that is not the lecture's -> its page."""
 
 
 def run(folder, names, *options):
@@ -45,21 +44,16 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_tables_csv_and_pictures(folder):
-    rows = list(csv.DictReader((folder / "lecture.csv").read_text(encoding="utf-8").splitlines()))
-    assert {row["experiment"]: int(row["updates"]) for row in rows} == {
-        "lecture": 3, "linear": 3, "lbfgs": 30, "depth-1-relu": 3, "batch-1": 60, "batch-all": 3,
-        "features-pca": 3,
-    }  # fmt: skip
-    assert {(row["examples"], row["epochs"]) for row in rows} == {("60", "3")}
-    assert all(0.05 < float(row["accuracy"]) < 1 for row in rows)
+def test_tables_and_pictures(folder):
     text = (folder / "tables.md").read_text(encoding="utf-8")
     names = [*tables.PAGE_TABLES, "noise", "gradients", "sparsity"]
     names.remove("width")
     assert re.findall(r"^(\w+)$", text, re.MULTILINE) == names
-    assert {path.name for path in folder.glob("*.csv")} == {
-        "lecture.csv", *(f"lecture-{name}.csv" for name in names[-3:])
-    }  # fmt: skip
+    updates = {"no hidden layer: m": 3, "batch of 1 ": 60, "full batch": 3, "cross-entropy, full-batch": 30}
+    for about, count in updates.items():
+        cells = re.search(rf"^\| {about}.*", text, re.MULTILINE)[0].split("|")
+        assert int(cells[2]) == count
+        assert 5 < float(cells[4].split()[0]) < 100
     pictures = sorted(path.name for path in DOCS.glob("lecture-*.png"))
     pictures = [name for name in pictures if "calibration" not in name]  # the result of evaluate.py
     added = {
@@ -80,7 +74,7 @@ def test_finished_experiments_are_reused_only_with_the_same_settings(folder):
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
     assert run(folder.parent / "new", "batch-all").returncode == 0
     new = {path.name for path in (folder.parent / "new").glob("lecture*")}
-    assert new == {"lecture.csv", "lecture-batch.png"}
+    assert new == {"lecture-batch.png"}
     assert_refused(run(folder, "linear", "--seed", 1), "seed 0, expected 1", "another folder")
     (folder / "results" / "linear.json").write_text("{}")
     assert_refused(run(folder, "linear"), "linear.json cannot be read", "remove it")
@@ -101,19 +95,36 @@ def test_rejects_invalid_numbers(option, value):
 
 
 def test_experiments_match_the_published_tables():
-    rows = read("lecture.csv")
-    assert [row[0] for row in rows[1:]] == list(EXPERIMENTS)
-    for row in rows[1:]:
-        experiment = EXPERIMENTS[row[0]]
-        values = dict.fromkeys((field.name for field in fields(Outcome)), 0) | {
-            "name": row[0], "history": {"loss": [0.5, 0.25]}, "test_accuracy": 0.98768,
-            "updates": experiment.updates(60_000),
-        }  # fmt: skip
-        heading, made = tables.experiments_grid([Outcome(**values)])
-        assert heading == rows[0]
-        assert made[:7] == row[:7]
-        assert made[7:9] == ["0.2500", "0.9877"]
-        assert experiment.optimizer == {"sgd": SGD(0.1), "adam": Adam(1e-3), "L-BFGS": None}[row[4]]
+    """Each row shows an experiment, and its words say how the experiment is trained."""
+    shown = tables_of("lecture.md")
+    for table, names in tables.PAGE_TABLES.items():
+        rows = [row.split(" | ") for row in shown[table].splitlines()[2:]]
+        assert [row[0].removeprefix("| ") for row in rows] == [EXPERIMENTS[name].about for name in names]
+        assert [int(row[1]) for row in rows] == [EXPERIMENTS[name].updates(60_000) for name in names]
+    for name, e in EXPERIMENTS.items():
+        searches = {"gradient descent": SGD(0.1), "L-BFGS": None}
+        assert e.optimizer == next((searches[w] for w in searches if w in e.about), Adam(1e-3)), name
+        assert (e.loss == "mean_squared_error") == ("squared error" in e.about)
+        assert (e.activation == "relu") == ("ReLU" in e.about)
+        assert e.hidden == expected_hidden(e.about), name
+        size = re.search(r"batch of (\d+)", e.about)
+        assert e.batch == (int(size[1]) if size else 0 if "full" in e.about else 100)
+
+
+def expected_hidden(about):
+    if "no hidden" in about:
+        return ()
+    layers = re.search(r"(\d+) hidden layers? of (\d+)", about)
+    return (int(layers[2]),) * int(layers[1]) if layers else (500, 500)
+
+
+def test_table_of_outcomes():
+    values = dict.fromkeys((field.name for field in fields(Outcome)), 0) | {
+        "name": "mse-sgd", "history": {"loss": [0.5, 0.25]}, "test_accuracy": 0.98768, "updates": 7,
+    }  # fmt: skip
+    made = tables.experiment_tables({"mse-sgd": Outcome(**values)})
+    assert made["steps"][1][1:] == ["7", "0.2500", "98.77 %", "11.35 %"]
+    assert [len(grid) for grid in made.values()] == [2, 1, 1, 1, 1]
 
 
 def test_noise_strength():
@@ -144,14 +155,10 @@ def prose(text):
 def tables_of(page):
     """Return name -> text of each table between markers."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    return dict(re.findall(r"<!-- table: (\w+) -->\n((?:\|.*\n)+)<!-- end -->", text))
+    return dict(re.findall(r"<!-- table: (\w+) -->\n((?:\|.*\n)+)", text))
 
 
-def test_lecture_page_tables_match_the_csv_files():
-    made = tables.experiment_tables(read("lecture.csv"))
-    for path in DOCS.glob("lecture-*.csv"):
-        made[path.stem.removeprefix("lecture-")] = read(path.name)
-    assert tables_of("lecture.md") == {name: tables.markdown(grid) for name, grid in made.items()}
+def test_lecture_pages_show_all_pictures():
     for page in LECTURES:
         ending = page.removeprefix("lecture").replace("md", "png")
         shown = re.findall(r"\((lecture-\w+\S*\.png)\)", (DOCS / page).read_text(encoding="utf-8"))
@@ -162,21 +169,20 @@ def test_lecture_page_tables_match_the_csv_files():
 
 def test_other_pages_match_their_csv_files():
     assert {path.name for path in DOCS.glob("measured-*.csv")} == {f"measured-{name}.csv" for name in PAGES}
-    for name, pages in PAGES.items():
-        made = tables.markdown(read(f"measured-{name}.csv"))
-        for page in pages:
-            shown = tables_of(page)[name]
-            assert shown == made if page != "README.zh.md" else find_numbers(shown) == find_numbers(made)
+    for name, page in PAGES.items():
+        assert tables_of(page)[name] == markdown(read(f"measured-{name}.csv"))
+    shown = [find_numbers(tables_of(page)["defaults"]) for page in READMES]
+    assert shown[0] == shown[1]
 
 
-@pytest.mark.parametrize("name", ["../README.md", "README.zh.md"])
+@pytest.mark.parametrize("name", READMES)
 def test_readme_numbers_are_in_a_table(name):
     text = prose((DOCS / name).read_text(encoding="utf-8"))
-    accuracies = set(re.findall(r"\d+\.\d+(?= ?%)", text))
-    assert accuracies <= {row[-3].removesuffix(" %") for row in read("lecture-presets.csv")}
+    accuracies = find_accuracies(text)
+    assert accuracies <= find_accuracies(tables_of("lecture.md")["presets"])
     assert len(accuracies) == 4
-    heading, numba, *_ = read("measured-speed.csv")
-    ratios = [numba[heading.index(other)] for other in ("PyTorch, fused Adam", "scikit-learn")]
+    rows = tables_of("speed.md")["speed"].splitlines()
+    ratios = [row.split("|")[3].strip() for row in rows if "fused" in row or "scikit" in row]
     (line,) = (line for line in text.split("\n- ") if "speed.md" in line and "numba" in line)
     assert re.findall(r"\b\d\.\d\d\b", line) == ratios
 
@@ -194,11 +200,12 @@ def test_both_languages_have_the_same_numbers():
 
 
 @pytest.mark.parametrize("name", LECTURES)
-def test_accuracies_in_the_text_are_in_a_file(name):
+def test_accuracies_in_the_text_are_in_a_table(name):
     """Accuracies that others report are the exception."""
-    cells = {cell for path in DOCS.glob("lecture*.csv") for row in read(path.name) for cell in row}
-    shares = [float(cell) for cell in cells if re.fullmatch(r"[01]\.\d{4}", cell)]
-    known = {cell.removesuffix(" %") for cell in cells} | {f"{100 * share:.2f}" for share in shares}
-    told = set(re.findall(r"\d+\.\d+(?= ?%)", prose((DOCS / name).read_text(encoding="utf-8"))))
-    assert told - known <= {"99.3", "99.56", "99.6", "99.9"}
+    told = find_accuracies(prose((DOCS / name).read_text(encoding="utf-8")))
+    assert told - find_accuracies("".join(tables_of(name).values())) <= {"99.3", "99.56", "99.6", "99.9"}
     assert len(told) > 15
+
+
+def find_accuracies(text):
+    return set(re.findall(r"\d+\.\d+(?= ?%)", text))

@@ -97,15 +97,3 @@ def test_train_distinguishes_given_options_from_defaults(options, monkeypatch):
     asked = module_of("train").parse()
     assert asked.given == {"epochs", "quiet"}
     assert asked.defaults == DEFAULTS["train"][1]
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [("train", "--warmup x"), ("train", "x"), ("evaluate", ""), ("predict", "a"), ("export", "a"),
-     ("find_anomalies", "x")],
-)  # fmt: skip
-def test_rejects_unknown_arguments(command, words, options, capsys):
-    with pytest.raises(SystemExit) as stop:
-        options(command, words)
-    assert stop.value.code == 2
-    assert f"{command}.py: error: " in capsys.readouterr().err

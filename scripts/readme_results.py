@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Train the default network on each backend with three seeds, and write the README's table and picture."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import checkout
+
+from dnn.commands import command_line
+
+BACKENDS = ("numpy", "numba", "torch")
+SEEDS = (0, 1, 2)
+DRAWN = "numba-0"  # the run of the picture
+
+
+def parse() -> argparse.Namespace:
+    parser = command_line.Parser(
+        description=__doc__,
+        epilog="Other options are those of train.py. Finished trainings are kept. Takes three minutes.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/readme"), metavar="DIR", help="run folders")
+    place = "folder with README.md and docs (default: the current one)"
+    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help=place)
+    arguments, arguments.more = parser.parse_known_args()
+    return arguments
+
+
+def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, Any]:
+    """Return the content of result.json; trains only if it does not exist."""
+    result = folder / "result.json"
+    if not result.exists():
+        script = checkout.SCRIPTS_FOLDER / "train.py"
+        words = [
+            "--quiet",
+            "--require-backend",
+            "--backend",
+            backend,
+            "--seed",
+            str(seed),
+            "--run-dir",
+            folder,
+        ]
+        subprocess.run([sys.executable, script, *words, *more], check=True)
+    content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return content
+
+
+def results_grid(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """Return the table: the accuracy for each seed, its mean, and the seconds of the first training."""
+    grid = [["backend", *(f"seed {seed}" for seed in SEEDS), "mean", "seconds"]]
+    for backend, found in results.items():
+        shares = [result["test_accuracy"] for result in found]
+        accuracies = [f"{100 * share:.2f} %" for share in (*shares, sum(shares) / len(shares))]
+        grid.append([backend, *accuracies, f"{found[0]['seconds']:.1f}"])
+    return grid
+
+
+def draw(folder: Path, docs: Path) -> None:
+    """Draw the curves of a run, with English and with Chinese labels."""
+    from dnn.commands.figures import translate_labels
+    from dnn.training.history import History
+
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    history = History([row["epoch"] for row in rows], {name: [row[name] for row in rows] for name in rows[0]})
+    figure = history.plot("", ("training", "test"), ("loss", "accuracy"))
+    figure.savefig(docs / "curves.png", dpi=120)
+    translate_labels(figure)
+    figure.savefig(docs / "curves.zh.png", dpi=120)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    from _pages import write_table
+
+    out = arguments.out
+    results = {
+        name: [train(out / f"{name}-{seed}", name, seed, arguments.more) for seed in SEEDS]
+        for name in BACKENDS
+    }
+    docs = arguments.root / "docs"
+    for page in (arguments.root / "README.md", docs / "README.zh.md"):
+        write_table(page, "defaults", results_grid(results))
+    draw(out / DRAWN, docs)
+    described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
+    names = ("processor", "instruction_set", "numpy", "numba", "torch")
+    print(", ".join(f"{name} {described[name]}" for name in names))
+
+
+if __name__ == "__main__":
+    command_line.run(main, parse)
