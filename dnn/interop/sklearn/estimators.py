@@ -120,8 +120,8 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         count = int(classes.shape[0])
         return numbers, binary_task(1) if count <= 2 and not softmax else one_class_task(count)
 
-    def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
-        weights = super()._weights(targets, X, given)
+    def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:
+        weights = super()._weights(targets, X, sample_weight)
         if self.class_weight is None:
             return weights
         if targets.ndim == 2:
