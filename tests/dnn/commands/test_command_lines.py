@@ -11,9 +11,7 @@ import sys
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
-from helpers import MAX_SECONDS, others_slow
-
-from dnn.commands.presets import PRESETS
+from helpers import MAX_SECONDS
 
 OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
 
@@ -140,15 +138,8 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     ("arguments", "words"),
     [
         (["--backend", "nunpy"], ["backend", "'nunpy'", "'numpy'"]),
-        (["--dataset", "minst"], ["minst", "mnist"]),
-        (["--batch-size", "many"], ["batch-size", "many"]),
-        (["--hidden", "0"], ["units", "0"]),
-        (["--learning-rate", "nan"], ["learning_rate", "nan"]),
         (["--epochs", "0"], ["epochs", "0"]),
         (["--seed", "-1"], ["seed", "-1"]),
-        (["--activation", "rellu"], ["activation", "relu"]),
-        (["--dtype", "float16"], ["dtype", "float16"]),
-        (["--device", "gpu"], ["device", "gpu"]),
         (["--dataset", "mnist", "--data-dir", os.devnull], ["data"]),
         (["--typo"], ["--typo"]),
     ],
@@ -162,51 +153,28 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     assert not folder.exists()
 
 
-def test_a_folder_that_is_not_empty_is_unchanged(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    assert_refused(run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    assert_refused(
-        run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path / "mine.txt" / "x"),
-        "mine.txt",
-    )
-
-
 def test_rejects_broken_runs(run_folder, tmp_path):
-    for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((run_folder[0] / name).read_bytes())
-    content = (tmp_path / "model.safetensors").read_bytes()
-    (tmp_path / "model.safetensors").write_bytes(content[:-100])
+    (tmp_path / "config.json").write_bytes((run_folder[0] / "config.json").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((run_folder[0] / "model.safetensors").read_bytes()[:-100])
     assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "truncated")
-    (tmp_path / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "was altered")
     (tmp_path / "config.json").write_text("{")
     assert_refused(run_here("evaluate", tmp_path), "config.json")
     assert_refused(run_here("evaluate", tmp_path / "nowhere"), "nowhere")
 
 
-@pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))
-def test_train_on_mnist(backend, mnist_dir, tmp_path):
-    result = run_here(
-        "train", "--backend", backend, "--hidden", 100, "--limit", 3000, "--batch-size", 30,
-        "--epochs", 3,
-        "--data-dir", mnist_dir, "--run-dir", tmp_path / "run", "--quiet",
-    )  # fmt: skip
+def test_train_on_mnist(mnist_dir, tmp_path):
+    words = "--backend torch --hidden 100 --limit 3000 --batch-size 30 --epochs 3 --quiet"
+    result = run_here("train", *words.split(), "--data-dir", mnist_dir, "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert float(result.stdout.split()[2]) > 0.85
 
 
-@pytest.mark.parametrize("preset", others_slow(PRESETS, ["lecture", "best"]))
-def test_train_with_presets(tmp_path, preset):
-    command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
-    result = run_here("train", *command, "--run-dir", tmp_path / "run")
-    if preset == "cnn":  # a 5x5 window and pooling leave 2x2 of 8x8 pixels
-        assert_refused(result, "Conv2D", "kernel_size (3, 3)")
-        return
+def test_train_with_a_preset(tmp_path):
+    words = "--dataset digits --limit 200 --epochs 2 --backend torch --preset best"
+    result = run_here("train", *words.split(), "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
-    hidden = "2000-1500-1000-500" if preset == "deep" else "500-500"
-    assert f"digits, 200 training examples, 64-{hidden}-10, torch on cpu" in result.stdout
+    assert "digits, 200 training examples, 64-500-500-10, torch on cpu" in result.stdout
     assert run_here("evaluate", tmp_path / "run").returncode == 0
 
 
@@ -242,18 +210,3 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
     for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
         assert_refused(run_here("export", run_folder[0], tmp_path / "other.onnx", *options), word)
     assert not (tmp_path / "other.onnx").exists()
-
-
-@pytest.mark.slow
-def test_a_resumed_run_keeps_its_threads(tmp_path):
-    folder, seen = tmp_path / "run", []
-    options = [*OPTIONS, "--backend", "numpy", "--run-dir", folder]
-    for more in ([*options, "--threads", 1], ["--resume", folder], ["--resume", folder, "--threads", 2]):
-        result = run("train", *more)
-        assert result.returncode == 0, result.stderr
-        seen.append(json.loads((folder / "result.json").read_text())["describe"]["threads"])
-        (folder / "result.json").unlink()
-    assert seen == [1, 1, 2]
-    refused = run("train", *OPTIONS, "--threads", 0, "--run-dir", tmp_path / "no")
-    assert refused.returncode == 2
-    assert refused.stderr.splitlines()[-1].endswith("threads is 0, expected a whole number from 1 to 1024")

@@ -146,12 +146,6 @@ def test_the_page_loads_no_external_resources(url):
         assert "http" not in reply.text.replace("http-equiv", "")
 
 
-def test_letters_are_mentioned_where_digits_are_read(url):
-    texts = httpx.get(url, timeout=MAX_SECONDS).text, run_here("predict", "--help").stdout
-    for text in texts:
-        assert "most letters get the digit that they resemble" in " ".join(text.split())
-
-
 @pytest.mark.parametrize(
     ("host", "ours"),
     [

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dnn import load_model
-from dnn.commands import calibration, ensemble, evaluate, options
+from dnn.commands import calibration, evaluate
 from dnn.commands.calibration import (
     calibration_error,
     confidence_threshold,
@@ -95,14 +95,8 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert [a["probability"] for a in mean] != [a["probability"] for a in answers]
 
 
-@pytest.mark.slow
-def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
-    other = tmp_path / "other"
-    run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")
-    assert_refused(run_here("predict", *runs), "is a run or a model", "an image")
+def test_rejects_bad_numbers(runs):
     assert_refused(run_here("train", *OPTIONS, "--hold-out", 10**6), "hold_out", "fewer than")
-    result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
-    assert "no images were held out" in result.stdout
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
@@ -167,24 +161,6 @@ def test_read_threshold(text, found, tmp_path):
     assert read_threshold(tmp_path) == found
 
 
-def test_rejects_runs_of_other_shapes(monkeypatch):
-    def load_run(path, open_backend, nonfinite):
-        asked.append((open_backend, nonfinite))
-        inputs, outputs = path
-        last = SimpleNamespace(output_shape=outputs)
-        return {"run": path}, SimpleNamespace(input_shape=inputs, layers=[last])
-
-    asked, arguments = [], SimpleNamespace(allow_nonfinite="as asked")
-    monkeypatch.setattr(options, "load_run", load_run)
-    monkeypatch.setattr(options, "open_backend", lambda *opened: opened)
-    a, inputs, outputs = ((4,), (2,)), ((5,), (2,)), ((4,), (3,))
-    assert ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
-    assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
-    for other in (inputs, outputs):
-        with input_error(r"has input shape .* and output shape .*runs with the same shapes"):
-            ensemble.open_ensemble([a, a, other], arguments)
-
-
 def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     """One of two held-out images is above the threshold, and two of three test images, one correct."""
     monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
@@ -205,6 +181,9 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
     assert line == "no confidence threshold reaches an accuracy of 99.9% on the held-out images"
     assert found["sure_from"] is None
+    ensemble.held_out = lambda data: None
+    (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
+    assert line.startswith("no confidence threshold: no images were held out")
     for wrong in (-0.01, 1.01):
         with input_error("not probabilities"):
             list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))

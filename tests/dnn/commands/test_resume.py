@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS, assert_refused, run, run_here
+from command_lines import SCRIPTS, assert_refused, run_here
 from helpers import MAX_SECONDS, others_slow
 
 from dnn import load_model
@@ -127,12 +127,6 @@ def test_a_second_training_in_a_folder_is_rejected(tmp_path):
 
 
 @pytest.mark.slow
-def test_divergence_ends_with_one_sentence(tmp_path):
-    result = run("train", *TRAINING, *DIVERGENCE, "--run-dir", tmp_path / "run")
-    assert_refused(result, "training diverged", "dense_1.W", "smaller learning rate")
-
-
-@pytest.mark.slow
 def test_short_fault_injection_run():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
     line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
@@ -193,19 +187,3 @@ def test_a_run_without_a_state_restarts(tmp_path, reference):
     before = (folder / "model.safetensors").read_bytes()
     assert_refused(run_here("train", "--resume", folder), "holds no training state")
     assert (folder / "model.safetensors").read_bytes() == before
-
-
-@pytest.mark.slow
-def test_default_runs_within_one_second_have_separate_folders(tmp_path):
-    command = [
-        sys.executable,
-        str(SCRIPTS / "train.py"),
-        *TRAINING[:5],
-        "--epochs",
-        "1",
-        "--backend",
-        "numpy",
-    ]
-    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(3)]
-    assert [process.wait() for process in runs] == [0, 0, 0]
-    assert len(list(tmp_path.glob("runs/*/result.json"))) == 3

@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
         layers = [Conv2D(2, 3, "relu"), GlobalAveragePooling2D(), Dense(outputs, "softmax")]
         build_network(layers, shape).save(folder / f"{name}.safetensors")
     build_network([Dense(2, "softmax")], (3,)).save(folder / "table.safetensors")
+    build_network([Dense(2, "softmax")], (64,)).save(folder / "pair.safetensors")
     page = 255 - data.x_test[0].reshape(8, 8)
     Image.fromarray(page).resize((64, 64)).save(folder / "digit.png")
     (folder / "shapes" / "ring").mkdir(parents=True)
@@ -116,6 +117,7 @@ def test_train_reads_no_own_data(folder, dataset, words):
         ("missing.safetensors digit.png", "missing.safetensors is not a folder"),
         ("digits.safetensors digits.safetensors", "an image after it"),
         ("digits.safetensors table.safetensors digit.png", "input shape (3,)"),
+        ("digits.safetensors pair.safetensors digit.png", "output shape (2,), expected runs with the same"),
     ],
 )
 def test_predict_rejects_other_files(folder, arguments, words):

@@ -85,17 +85,6 @@ def test_complete_files_need_no_download(small_files, tried_sources, tmp_path):
     assert not tried_sources
 
 
-def test_old_processed_files_are_ignored(small_files, tmp_path):
-    """torchvision's class prefers MNIST/processed/training.pt to the verified raw files."""
-    import torch
-
-    processed = write_raw_files(tmp_path, small_files).parent / "processed"
-    processed.mkdir()
-    for name in ("training.pt", "test.pt"):
-        torch.save((torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2)), processed / name)
-    assert load_dataset("mnist", tmp_path).x_train.tobytes() == small_files[IMAGES][16:]
-
-
 @pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
 def test_a_damaged_file_is_reported_and_kept(damage, small_files, tried_sources, tmp_path):
     good = small_files[IMAGES]

@@ -9,12 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from helpers import NUMPY64, assert_listed, build_network, input_error
-from hostile import assert_sentence, examples, odd_values
-from hypothesis import given
-from hypothesis import strategies as st
+from hostile import assert_sentence
 
 import dnn
-from backends import BackendUnavailable, InputError
+from backends import BackendUnavailable
 from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import (
     LAYERS,
@@ -274,20 +272,3 @@ def test_reports_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendUnavailable, match=r'onnxruntime cannot run.*pip install -e "\.\[onnx\]"'):
         get_contender("onnxruntime")
-
-
-def test_rejects_arguments_of_wrong_types():
-    """60 arguments."""
-    names = ("input_dtype", "logits", "rounded", "class_names", "metadata")
-
-    @examples(60)
-    @given(st.sampled_from(names), odd_values())
-    def check(name, value):
-        try:
-            made = to_onnx(text_model(), **{name: value})
-        except InputError as error:
-            assert_sentence(error)
-            return
-        onnx.checker.check_model(made, full_check=True)
-
-    check()

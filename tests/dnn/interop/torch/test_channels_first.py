@@ -23,10 +23,6 @@ def block(n_in, n_out, *more):
 
 
 NETWORKS = {
-    "LeNet": ((1, 28, 28), lambda: [
-        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(),
-        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 10),
-    ]),
     "VGG": ((3, 32, 24), lambda: [
         *block(3, 8, nn.MaxPool2d(2)), *block(8, 12, *block(12, 12), nn.MaxPool2d(2, ceil_mode=True)),
         nn.AdaptiveAvgPool2d((4, None)), nn.Flatten(), nn.Linear(12 * 4 * 6, 20), nn.ReLU(), nn.Dropout(0.5),
@@ -169,40 +165,6 @@ def test_logits_are_announced(caplog):
     assert "predict returns logits" in caplog.text
 
 
-class BasicBlock(nn.Module):
-    """A block as users write it."""
-
-    def __init__(self, n):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(n, n, 3, padding=1, bias=False), nn.BatchNorm2d(n)
-        self.conv2, self.bn2 = nn.Conv2d(n, n, 3, padding=1, bias=False), nn.BatchNorm2d(n)
-
-    def forward(self, x):
-        y = self.bn1(self.conv1(x)).relu()
-        return (x + self.bn2(self.conv2(y))).relu()
-
-
-def test_a_residual_network_learns_in_torch_and_is_brought_in():
-    torch.manual_seed(0)
-    theirs = nn.Sequential(nn.Conv2d(2, 4, 3), BasicBlock(4), nn.Flatten(), nn.Linear(80, 3))
-    same = nn.Sequential(nn.Conv2d(2, 4, 3), Residual(*block(4, 4), *block(4, 4)[:2]), nn.ReLU(),
-                         nn.Flatten(), nn.Linear(80, 3))  # fmt: skip
-    for layer in (same[1][0], same[1][3]):
-        layer.bias = None
-    x = torch.rand(8, 2, 7, 6)
-    optimizer = torch.optim.Adam(theirs.parameters(), 0.01)
-    for _ in range(5):
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(theirs(x), torch.arange(8) % 3).backward()
-        optimizer.step()
-    same.load_state_dict(dict(zip(same.state_dict(), theirs.state_dict().values(), strict=True)))
-    with torch.no_grad():
-        expected = theirs.eval()(x)
-        assert torch.equal(same.eval()(x), expected)
-    ours = from_torch(same, NUMPY, input_shape=(2, 7, 6))
-    np.testing.assert_allclose(ours.predict(as_ours(x)), expected.numpy(), rtol=BOUND, atol=BOUND)
-
-
 @pytest.mark.parametrize("merge", [Residual, lambda f: Parallel(nn.Identity(), f, merge="add")])
 def test_a_module_in_place_does_not_change_the_shortcut(merge):
     x = torch.tensor([[-1.0, 2.0]], requires_grad=True)
@@ -211,6 +173,10 @@ def test_a_module_in_place_does_not_change_the_shortcut(merge):
         assert y.tolist() == [[-1.0, 4.0]]
         y.sum().backward()
     assert x.grad.tolist() == [[2.0, 4.0]]
+
+
+def test_a_residual_has_the_names_of_a_sequential():
+    assert list(Residual(nn.Flatten(), nn.Linear(2, 2)).state_dict()) == ["1.weight", "1.bias"]
 
 
 @pytest.mark.parametrize(

@@ -225,17 +225,6 @@ def test_named_activation_layers_stay_separate():
     convert_and_back(build_network([Dense(3), Activation("relu"), Dense(2, "tanh")], (4,)))
 
 
-def test_from_torch_accepts_channels_last_modules():
-    modules = [ChannelsLast(nn.Conv2d(1, 2, 3)), nn.ReLU(), nn.Flatten()]
-    module = nn.Sequential(*modules, nn.Linear(2 * 4 * 3, 2))
-    model = twin.from_torch(module, NUMPY, input_shape=(6, 5, 1))
-    x = np.random.default_rng(1).random((3, 6, 5, 1), dtype=np.float32)
-    with torch.no_grad():
-        expected = module(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-6)
-    assert [layer.name for layer in model.layers] == ["conv2d_1", "flatten_1", "dense_1"]
-
-
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 def test_same_padding_equals_torch_for_strides_of_one():
     """For even windows the larger padding is below and right."""

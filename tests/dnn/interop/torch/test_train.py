@@ -144,20 +144,13 @@ def test_twin_has_its_own_memory():
     assert np.any(model.parameters.to_host()["first.W"] != 0)
 
 
-def test_from_torch_accepts_plain_modules():
-    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    model = twin.from_torch(module, NUMPY, output_activation="softmax")
-    x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
-    expected = torch.softmax(module(torch.from_numpy(x)), 1).detach().numpy()
-    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5)
-    assert [layer.name for layer in model.layers] == ["dense_1", "dense_2"]
-
-
 def test_from_torch_accepts_a_repeated_module():
     relu = torch.nn.ReLU()
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), relu, torch.nn.Linear(4, 2), relu)
     model = twin.from_torch(module, NUMPY)
-    assert [layer.activation for layer in model.layers] == ["relu", "relu"]
+    assert [(layer.name, layer.activation) for layer in model.layers] == [
+        ("dense_1", "relu"), ("dense_2", "relu"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
