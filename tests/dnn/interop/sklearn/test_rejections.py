@@ -81,13 +81,11 @@ def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator)
     weights = np.ones(20, np.float32)
     settings = {"max_iter": 2, "random_state": 0, "tol": 0.0}
     given = [torch.tensor(a, requires_grad=True) for a in (x, y, weights)]
-    plain = [tensor.detach() for tensor in given]
-    one = estimator(**settings).fit(*plain)
+    one = estimator(**settings).fit(x, y, weights)
     other = estimator(**settings).fit(*given)
     labels = {"classes": [0, 1, 2]} if estimator is DNNClassifier else {}
     estimator(**settings).partial_fit(*given, **labels)
-    np.testing.assert_array_equal(other.predict(given[0]), one.predict(plain[0]))
-    assert other.score(*given) == one.score(*plain)
+    assert other.score(*given) == one.score(x, y, weights)
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
     for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
         with pytest.raises(InputError, match="X is a nested tensor, expected a dense array"):

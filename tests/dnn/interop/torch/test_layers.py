@@ -27,6 +27,7 @@ from dnn import (
     LayerNormalization,
     LeakyReLU,
     MaxPooling2D,
+    RandomTranslation,
     Rescaling,
     Reshape,
 )
@@ -34,7 +35,6 @@ from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
 from dnn.agreement.oracle import DISTURBANCE
 from dnn.agreement.samples import samples
-from dnn.commands.presets import PRESETS
 from dnn.interop.torch.modules import ChannelsLast
 from dnn.interop.torch.twins import NoTwin
 
@@ -161,18 +161,11 @@ def test_round_trip_of_images_is_bit_identical():
     assert np.array_equal(model.predict(x), again.predict(x))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
-def test_presets_predict_the_same_in_torch(preset):
-    """Presets with augmentation, too, which becomes an identity with its name."""
-    layers = PRESETS[preset].layers((28, 28), 10)
-    backend = NUMPY64
-    model = build_network(layers, (784,), backend, 1)
-    x = np.random.default_rng(3).random((4, 784))
-    module = twin.to_torch(model).eval()
-    with torch.no_grad():
-        assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
-    again = twin.from_torch(module, backend)
+def test_an_augmentation_is_an_identity():
+    layers = [Reshape((8, 8, 1)), RandomTranslation(1), Flatten(), Dense(4)]
+    model = build_network(layers, (64,), NUMPY64)
+    x, _ = image_data()
+    again = twin.from_torch(twin.to_torch(model), NUMPY64)
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
     assert np.array_equal(again.predict(x), model.predict(x))
 
@@ -193,13 +186,8 @@ def test_round_trip_of_sequences_is_bit_identical(use_bias):
     layers = [Reshape((16, 4)), Conv1D(5, 3, "relu", padding=1, use_bias=use_bias), Flatten(),
               Dense(6, "tanh", use_bias=use_bias), Dense(4, "softmax")]  # fmt: skip
     model = build_network(layers, (64,), NUMPY64, 2)
-    model.compile()
-    x, y = image_data()
-    model.fit(x, y, batch_size=10)
-    module = twin.to_torch(model, logits=False)
-    assert np.array_equal(convert_and_back(model, logits=False).predict(x), model.predict(x))
-    with torch.no_grad():
-        assert eta(model.predict(x), module(torch.from_numpy(x)).numpy()) <= BOUND
+    x, _ = image_data()
+    assert np.array_equal(convert_and_back(model).predict(x), model.predict(x))
     assert ("dense_1.b" in model.parameters.shapes) is use_bias
 
 
