@@ -146,22 +146,13 @@ def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_pat
             load_dataset("fashion_mnist", tmp_path)
 
 
-def test_known_headers_follow_the_format():
-    """IDX format: 0, 0, 8 for bytes, the rank, the axis lengths; then one byte per value."""
-    for name, (size, header, _) in fetching.RAW_FILES.items():
-        assert header[0] == 0x0800 + len(header) - 1
-        assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
-        assert size == 4 * len(header) + np.prod(header[1:])
-
-
 def test_load_data_of_keras(mnist_dir, monkeypatch):
     import dnn
 
     monkeypatch.setenv("DNN_DATA_DIR", str(mnist_dir))
     (x_train, y_train), (x_test, y_test) = dnn.datasets.mnist.load_data()
     data = load_dataset("mnist", mnist_dir)
-    assert (x_train.shape, x_test.shape, x_train.dtype) == ((60_000, 28, 28), (10_000, 28, 28), np.uint8)
-    np.testing.assert_array_equal(x_test.reshape(10_000, 784), data.x_test)
-    np.testing.assert_array_equal(y_train, data.y_train)
-    np.testing.assert_array_equal(y_test, data.y_test)
+    for images, rows in ((x_train, data.x_train), (x_test, data.x_test)):
+        np.testing.assert_array_equal(images, rows.reshape(-1, 28, 28))
+    assert (y_train.tolist(), y_test.tolist()) == (data.y_train.tolist(), data.y_test.tolist())
     assert dnn.datasets.fashion_mnist.load_data.args == ("fashion_mnist",)

@@ -198,12 +198,10 @@ def test_output_at_the_boundary_counts_as_negative(loss, bias):
 def test_defaults_equal_sequential_fit():
     """The defaults are batches of 100, one epoch, Adam, cross-entropy and seed 0."""
     x, y = (np.concatenate([a, a, a]) for a in make_data())
-    backend = NUMPY64
-    layers = [Dense(8, "tanh"), Dense(CLASSES, "softmax")]
-    model = build_network(layers, (N_IN,), backend)
+    model = build_network([Dense(8, "tanh"), Dense(CLASSES, "softmax")], (N_IN,), NUMPY64)
     model.compile("categorical_crossentropy", "adam")
     module = twin.to_torch(model)
-    assert twin.from_torch(module, backend).seed == 0
+    assert twin.from_torch(module, NUMPY64).seed == 0
     theirs = twin.fit(module, x, y).history
     ours = model.fit(x, y, batch_size=100, epochs=1).history
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12)
