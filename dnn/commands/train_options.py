@@ -99,14 +99,13 @@ class ParsedOptions:
 
 def parse() -> ParsedOptions:
     parser = make_parser()
+    options = parser.parse_args()
     defaults = vars(parser.parse_args([]))
-    absent = object()
-    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
-    given = {name for name, value in vars(options).items() if value is not absent}
-    merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
+    parser.set_defaults(**dict.fromkeys(defaults, argparse.SUPPRESS))
+    given = set(vars(parser.parse_args()))
     types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
     types |= {action.dest: action.type for action in parser._actions if action.type is not None}
-    return ParsedOptions(argparse.Namespace(**merged), defaults, types, given)
+    return ParsedOptions(options, defaults, types, given)
 
 
 def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
@@ -143,8 +142,7 @@ def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Nam
         option = refused[0].replace("_", "-")
         raise InputError(f"--{option} was given with --resume", "only backend and saving options")
     merged = {**vars(parsed.options)}
-    stored = {name for name, option in OPTIONS.items() if option.stored}
-    for name in sorted(stored - parsed.given):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.given if OPTIONS[name].stored):
         if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")

@@ -34,6 +34,7 @@ from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Answer, Reader
+from dnn.validation.settings import require
 
 PAGE_FOLDER = Path(__file__).with_name("static")
 MAX_MEGABYTES = 16  # size of an uploaded picture
@@ -131,8 +132,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
 
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
-        if label not in map(str, range(reader.model.outputs)):
-            raise InputError(f"digit is {short_repr(label)}", f"one of 0 to {reader.model.outputs - 1}")
+        digits = map(str, range(reader.model.outputs))
+        require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
         picture = reader.picture(content, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
@@ -181,10 +182,9 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
 
     Raises InputError: the address or port cannot be used.
     """
-    if not host:  # socket would listen on all addresses of this computer
-        raise InputError("host is ''", "an address", "write 0.0.0.0 for all addresses of this computer")
-    if not 0 <= port <= 65535:
-        raise InputError(f"port is {short_repr(port)}", "0 to 65535")
+    # socket would listen on all addresses of this computer for an empty host.
+    require(host != "", "host", host, "an address", "write 0.0.0.0 for all addresses of this computer")
+    require(0 <= port <= 65535, "port", port, "0 to 65535")
     # Log level "critical": below it uvicorn prints a traceback for each connection that breaks off.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",

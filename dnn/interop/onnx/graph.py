@@ -152,10 +152,9 @@ class Writer:
     def parameter(self, short: str, axes: tuple[int, ...] | None = None) -> str:
         """Add a parameter ("W") or buffer of the layer, with its axes in this order; return its name."""
         name = f"{self.name}.{short}"
-        held = {**self.layer.value, **self.layer.state}
-        array = as_float32(name, self.layer.backend.to_host(held[short]))
-        order = tuple(range(array.ndim)) if axes is None else axes
-        return self.graph.add_array(name, array.transpose(order))
+        arrays = {**self.layer.value, **self.layer.state}
+        array = as_float32(name, self.layer.backend.to_host(arrays[short]))
+        return self.graph.add_array(name, array if axes is None else array.transpose(axes))
 
     def constant(self, short: str, value: Any, dtype: str = FILE_DTYPE) -> str:
         """Add a constant number or array that is not a parameter; return its name."""
@@ -175,10 +174,8 @@ class Writer:
         """
         like = next(x for x in inputs if isinstance(x, Value))
         shape = like.shape if shape is None else shape
-        channels_first = (like.channels_first if channels_first is None else channels_first) and len(
-            shape
-        ) > 1
-        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first)
+        channels_first = like.channels_first if channels_first is None else channels_first
+        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first and len(shape) > 1)
         names = [x.name if isinstance(x, Value) else x for x in inputs]
         self.graph.add_node(op, names, made.name, attributes)
         return made

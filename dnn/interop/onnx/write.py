@@ -34,8 +34,8 @@ def network_graph(
         input_dtype: None: "int64" before an Embedding, else "float32".
         logits: leave out the last activation.
     """
-    held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
-    graph = Graph({"x", "logits", "probabilities", "outputs", *held})
+    arrays = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
+    graph = Graph({"x", "logits", "probabilities", "outputs", *arrays})
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = graph.add_input("x", input_shape, input_dtype or wanted)
     if input_dtype not in (None, wanted):
@@ -97,23 +97,24 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
     if names is None:
         return {}
     require_list("class_names", names)
-    two = model.outputs == 1  # a negative and a positive class
-    if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
+    n_names = max(2, model.outputs)  # one output: a negative and a positive class
+    if len(names) != n_names or not all(map(is_text, names)):
         raise InputError(
-            f"class_names are {short_repr(names)}", f"{('two names' if two else f'{model.outputs} names')}"
+            f"class_names are {short_repr(names)}", f"{'two' if model.outputs == 1 else n_names} names"
         )
     return {CLASS_NAMES_KEY: json.dumps(list(names))}
 
 
-def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
-    require_kind("metadata", given, Mapping, None)
-    for key, text in (given or {}).items():
+def _metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    require_kind("metadata", metadata, Mapping, None)
+    texts = dict(metadata or {})
+    for key, text in texts.items():
         if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
             raise InputError(
                 f"metadata has {shorten(repr(key))}: {short_repr(text)}",
                 f"text under a key other than {CLASS_NAMES_KEY}",
             )
-    return dict(given or {})
+    return texts
 
 
 def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:

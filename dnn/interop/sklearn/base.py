@@ -42,6 +42,7 @@ from dnn.validation.settings import (
     one_of,
     or_none,
     positive_integer,
+    require,
     require_instances,
     require_kind,
     require_positive,
@@ -152,8 +153,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             classes: (C,) all labels; None: the labels in y.
         """
         self._check_settings()
-        if self.early_stopping and incremental:
-            raise InputError("early_stopping is True", "False for partial_fit, which is one epoch")
+        partial = "False for partial_fit, which is one epoch"
+        require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X = detach("X", X)
         y = detach("y", y)
         sample_weight = detach("sample_weight", sample_weight)

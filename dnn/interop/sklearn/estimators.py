@@ -95,10 +95,8 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         if classes is not None:
             classes = unique_labels(column_or_1d(classes))
             require(classes.shape[0] > 0, "classes", classes, "at least one label")
-            if not fresh and not same_classes(classes, self.classes_):
-                raise InputError(
-                    f"classes is {short_repr(classes)}", "those of the first call of partial_fit"
-                )
+            is_same = fresh or same_classes(classes, self.classes_)
+            require(is_same, "classes", classes, "those of the first call of partial_fit")
         elif fresh and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
