@@ -174,9 +174,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = build(self, backend, int(X.shape[1]), task, seed)
         else:
             model = self.model_
-        every, validation = self._hold_out(X, targets, weights, task, seed)
-        compile_model(self, model, task, every, incremental)
-        outcome = train(self, model, task, every, validation, 1 if incremental else int(self.max_iter))
+        examples, validation = self._hold_out(X, targets, weights, task, seed)
+        compile_model(self, model, task, examples, incremental)
+        outcome = train(self, model, task, examples, validation, 1 if incremental else int(self.max_iter))
         self._store_fit(model, task, outcome, fresh)
         if not (outcome.converged or incremental):
             warnings.warn(

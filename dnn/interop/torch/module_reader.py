@@ -46,7 +46,7 @@ class LayerModule(NamedTuple):
     order: np.ndarray | None = None  # torch's position of each of our features
 
 
-class Reader:
+class ModuleReader:
     """Converts modules in sequence.
 
     Args:
@@ -70,14 +70,14 @@ class Reader:
     def _read_one(self, name: str, child: Any, rest: deque[NamedModule]) -> LayerModule:
         """Convert a module, with the activation or Flatten from ``rest`` that our layer contains."""
         label = f"module {name!r} is {child}"
-        own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
+        layer_name = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
         if alone is not None:
-            pair = LayerModule(Activation(alone, name=own), child, LAYER_TWINS["Activation"], [])
+            pair = LayerModule(Activation(alone, name=layer_name), child, LAYER_TWINS["Activation"], [])
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
         if twin.modules[0] in CONTAINER_CLASSES:
-            return self._read_container(child, twin, own, name)
+            return self._read_container(child, twin, layer_name, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if self.layout is not None and type(module).__name__ == "Unflatten":
@@ -95,7 +95,7 @@ class Reader:
                 activation = next_one
                 last = rest.popleft()[1]
         try:
-            layer = twin.make_layer(module, activation, own)
+            layer = twin.make_layer(module, activation, layer_name)
         except NoTwin:
             raise
         except InputError as error:
@@ -166,7 +166,7 @@ class Reader:
             raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> LayerModule:
+    def _read_container(self, module: Any, twin: LayerTwin, layer_name: str, name: str) -> LayerModule:
         """Convert a container with its children, and follow the shape of an example."""
         kind = twin.modules[0]
         label = f"module {name!r} is a {kind}"
@@ -175,10 +175,10 @@ class Reader:
             raise InputError(f"{label} without modules", "at least one, such as nn.Identity()")
         inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
         settings = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
-        layer = twin.make_layer(settings, "linear", own or name)  # the name is for error messages
+        layer = twin.make_layer(settings, "linear", layer_name or name)  # the name is for error messages
         if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
-        vars(layer)["name"] = own
+        vars(layer)["name"] = layer_name
         if isinstance(layer, Residual):
             inner = [LayerModule(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
         return LayerModule(layer, module, twin, inner)
@@ -192,11 +192,11 @@ class Reader:
         inner = []
         for branch in branches:
             part = branch[0][1]
-            reader = Reader(self.shape, copy(self.layout))
+            reader = ModuleReader(self.shape, copy(self.layout))
             readers.append(reader)
             inner += reader.read(list(part._modules.items()) if type(part).__name__ == "Branch" else branch)
         if kind == "Residual":
-            readers.append(Reader(self.shape, copy(self.layout)))
+            readers.append(ModuleReader(self.shape, copy(self.layout)))
         adds = kind == "Residual" or module.merge == "add"
         shapes = {r.shape if r.layout is None else channels_first(r.shape): None for r in readers}
         if adds and len(shapes) > 1:
@@ -263,7 +263,7 @@ def from_torch(
         if is_first and ending == "softmax":
             last.dim = 1
         children.append(("0", last))
-    reader = Reader(ours, layout)
+    reader = ModuleReader(ours, layout)
     pairs = reader.read(children)
     require_vector(reader.shape, is_first)
     if layout is not None:
