@@ -101,8 +101,8 @@ def parse() -> ParsedOptions:
     parser = make_parser()
     options = parser.parse_args()
     defaults = vars(parser.parse_args([]))
-    parser.set_defaults(**dict.fromkeys(defaults, argparse.SUPPRESS))
-    given = set(vars(parser.parse_args()))
+    unset = argparse.Namespace(**dict.fromkeys(defaults, parser))  # a value that no option has
+    given = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
     types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
     types |= {action.dest: action.type for action in parser._actions if action.type is not None}
     return ParsedOptions(options, defaults, types, given)
