@@ -7,7 +7,7 @@ from typing import Any
 
 from backends import InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value
+from dnn.interop.onnx.graph import FILE_DTYPE, Graph
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
@@ -39,9 +39,7 @@ def network_graph(
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = graph.add_input("x", input_shape, input_dtype or wanted)
     if input_dtype not in (None, wanted):
-        cast = Value(graph.new_name("x.Cast"), input_shape)
-        graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
-        x = cast
+        x = graph.add_node("x.Cast", "Cast", x, to=graph.element_type(wanted))
     y = write_layers(graph, layers, x, logits=logits)
     last = layers[-1]
     output = "probabilities" if last.activation in ("softmax", "sigmoid") else "outputs"

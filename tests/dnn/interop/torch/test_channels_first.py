@@ -35,7 +35,7 @@ NETWORKS = {
     ]),
     "options": ((2, 16, 15), lambda: [
         nn.Conv2d(2, 4, (3, 2), stride=2, padding=1, bias=False), nn.BatchNorm2d(4), nn.SiLU(),
-        nn.Conv2d(4, 8, 3, padding="same", groups=4, dilation=2), nn.LeakyReLU(),
+        nn.Conv2d(4, 8, (2, 3), padding="same", groups=4, dilation=2), nn.LeakyReLU(),
         nn.Conv2d(8, 4, 2, padding=(1, 0)), nn.MaxPool2d((3, 2), 1, padding=1), nn.Identity(),
         nn.AvgPool2d(2, ceil_mode=True, padding=1), nn.ELU(), nn.Flatten(-3), nn.Dropout(0.3),
         nn.LazyLinear(5), nn.Softmax(1),
