@@ -17,15 +17,21 @@ from helpers import MAX_SECONDS
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
-def run(script, *arguments, **settings):
-    """Run a script in its own process, for tests about the process. ``run_here`` is faster."""
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
+def run(command, *arguments, **settings):
+    """Run a command such as "train --epochs 1" in its own process, for tests about the process.
+
+    ``run_here`` is faster. The arguments may contain spaces.
+    """
+    script, *words = command.split()
+    line = [sys.executable, str(SCRIPTS / f"{script}.py"), *words, *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
 
 
-def run_here(script, *arguments, cwd="."):
-    """Run a script in this process: the result of ``run`` without the second that imports take."""
-    path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
+def run_here(command, *arguments, cwd="."):
+    """Run a command in this process: the result of ``run`` without the second that imports take."""
+    script, *words = command.split()
+    words += map(str, arguments)
+    path = SCRIPTS / f"{script}.py"
     out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
         mock.patch.object(log, "handlers", []),  # drops the command's own handler afterwards

@@ -13,14 +13,14 @@ import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS
 
-OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
+OPTIONS = "--dataset digits --hidden 16 --epochs 2"
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """Return (folder, stdout) of a finished run on digits with NumPy."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    result = run_here("train", *OPTIONS, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
+    result = run_here(f"train {OPTIONS} --backend numpy --seed 3 --run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 
@@ -81,7 +81,7 @@ def test_backends_train_and_evaluate_alike(run_folder, backend, tmp_path):
     result = run_here("evaluate", folder, "--backend", backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
-    result = run_here("train", *OPTIONS, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
+    result = run_here(f"train {OPTIONS} --backend {backend} --seed 3 --run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     lines = [(path / "metrics.jsonl").read_text().splitlines()[0] for path in (folder, tmp_path / "run")]
     losses = [json.loads(line)["loss"] for line in lines]
@@ -117,7 +117,7 @@ def test_predict_reads_images(run_folder, tmp_path):
 @pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
 def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     folder = tmp_path / "run"
-    result = run_here("train", *OPTIONS, "--backend", "cupy", "--run-dir", folder)
+    result = run_here(f"train {OPTIONS} --backend cupy --run-dir", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("WARNING") == 1
     assert "; install the driver" in result.stderr or "; pip install" in result.stderr  # the cure
@@ -125,25 +125,24 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     recorded = json.loads((folder / "result.json").read_text())
     assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
     place = tmp_path / "other"
-    assert_refused(run_here("train", "--backend", "cupy", "--require-backend", "--run-dir", place), "cupy")
+    assert_refused(run_here("train --backend cupy --require-backend --run-dir", place), "cupy")
     assert not place.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--backend", "nunpy"], ["backend", "'nunpy'", "'numpy'"]),
-        (["--epochs", "0"], ["epochs", "0"]),
-        (["--seed", "-1"], ["seed", "-1"]),
-        (["--dataset", "mnist", "--data-dir", os.devnull], ["data"]),
-        (["--typo"], ["--typo"]),
+        ("--backend nunpy", ["backend", "'nunpy'", "'numpy'"]),
+        ("--epochs 0", ["epochs", "0"]),
+        ("--seed -1", ["seed", "-1"]),
+        (f"--dataset mnist --data-dir {os.devnull}", ["data"]),
+        ("--typo", ["--typo"]),
     ],
-    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     folder = tmp_path / "run"
-    command = run if arguments == ["--epochs", "0"] else run_here
-    result = command("train", *OPTIONS, "--backend", "numpy", "--run-dir", folder, *arguments)
+    command = run if arguments == "--epochs 0" else run_here
+    result = command(f"train {OPTIONS} --backend numpy {arguments} --run-dir", folder)
     assert_refused(result, *words)
     assert not folder.exists()
 
@@ -159,7 +158,7 @@ def test_rejects_broken_runs(run_folder, tmp_path):
 
 def test_train_on_mnist(mnist_dir, tmp_path):
     words = "--backend torch --hidden 100 --limit 3000 --batch-size 30 --epochs 3 --quiet"
-    result = run_here("train", *words.split(), "--data-dir", mnist_dir, "--run-dir", tmp_path / "run")
+    result = run_here(f"train {words} --data-dir", mnist_dir, "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert float(result.stdout.split()[2]) > 0.85
@@ -167,7 +166,7 @@ def test_train_on_mnist(mnist_dir, tmp_path):
 
 def test_train_with_a_preset(tmp_path):
     words = "--dataset digits --limit 200 --epochs 2 --backend torch --preset best"
-    result = run_here("train", *words.split(), "--run-dir", tmp_path / "run")
+    result = run_here(f"train {words} --run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert "digits, 200 training examples, 64-500-500-10, torch on cpu" in result.stdout
     assert run_here("evaluate", tmp_path / "run").returncode == 0

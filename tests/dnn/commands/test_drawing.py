@@ -251,7 +251,7 @@ def test_concurrent_requests_get_their_own_answers(url):
 
 def test_a_busy_port_is_reported(url, page_folder):
     port = str(urlsplit(url).port)
-    assert_refused(run("draw", "run", "--port", port, cwd=page_folder), "port", port, "in use")
+    assert_refused(run("draw run --port", port, cwd=page_folder), "port", port, "in use")
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_bad_server_arguments_are_reported(arguments, page_folder):
 
 def test_a_missing_extra_is_reported(page_folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "dnn.commands.page.server", None)  # importing it raises
-    assert_refused(run_here("draw", "run", cwd=page_folder), "Starlette", "[page]")
+    assert_refused(run_here("draw run", cwd=page_folder), "Starlette", "[page]")
 
 
 @pytest.mark.slow
 def test_predict_deskews_digits(page_folder):
     slanted = png(lambda d: d.line([(75, 15), (20, 80)], 0, 8))
     (page_folder / "one.png").write_bytes(slanted)
-    said = run_here("predict", "run", "one.png", "--json", "--deskew", cwd=page_folder).stdout
+    said = run_here("predict run one.png --json --deskew", cwd=page_folder).stdout
     assert json.loads(said)["images"][0]["digit"] == 1

@@ -22,7 +22,7 @@ from dnn.commands.calibration import (
 from dnn.commands.ensemble import Ensemble, read_threshold
 from dnn.datasets import load_dataset
 
-OPTIONS = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
+OPTIONS = "--dataset digits --hidden 16 --epochs 6 --batch-size 20 --backend numpy"
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,7 @@ def runs(tmp_path_factory):
     """Return the folders of two runs on digits with held-out images."""
     place = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
-        trained = run_here(
-            "train", *OPTIONS, "--seed", seed, "--hold-out", 300, "--run-dir", place / str(seed)
-        )
+        trained = run_here(f"train {OPTIONS} --seed {seed} --hold-out 300 --run-dir", place / str(seed))
         assert trained.returncode == 0, trained.stderr
     return place / "1", place / "2"
 
@@ -68,7 +66,7 @@ def test_held_out_images_are_not_trained_on(runs, tmp_path):
     assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
     assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
     n = len(data.x_train) - 300
-    run_here("train", *OPTIONS, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
+    run_here(f"train {OPTIONS} --seed 1 --limit {n} --run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
     assert same == less
 
@@ -94,7 +92,7 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
 
 
 def test_rejects_bad_numbers(runs):
-    assert_refused(run_here("train", *OPTIONS, "--hold-out", 10**6), "hold_out", "fewer than")
+    assert_refused(run_here(f"train {OPTIONS} --hold-out 1000000"), "hold_out", "fewer than")
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 

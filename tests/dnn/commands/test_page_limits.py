@@ -91,6 +91,4 @@ def test_silent_connections_are_closed(page_folder, first):
 
 
 def test_an_empty_host_is_rejected(page_folder):
-    assert_refused(
-        run_here("draw", "run", "--host", "", "--port", "0", cwd=page_folder), "host is ''", "0.0.0.0"
-    )
+    assert_refused(run_here("draw run --port 0 --host", "", cwd=page_folder), "host is ''", "0.0.0.0")
