@@ -19,14 +19,13 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, DispatchFunction, RequestResponseEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
@@ -65,32 +64,6 @@ def is_own_host(host: str, name: str) -> bool:
         return False
 
 
-class SameOriginMiddleware:
-    """Rejects requests of other pages, and adds SECURITY_HEADERS to every reply."""
-
-    def __init__(self, app: ASGIApp, name: str) -> None:
-        self.app = app
-        self.name = name
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        origin = headers.get("origin")
-        elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        app = self.app
-        if not is_own_host(host, self.name):
-            app = _error_response(403, f"Host is {short_repr(host)}, expected this page's own address")
-        elif scope["method"] != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
-            app = _error_response(403, f"Origin is {short_repr(origin)}, expected this page's own address")
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
-        await app(scope, receive, send_with_headers)
-
-
 def _error_response(code: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, code)
 
@@ -120,6 +93,26 @@ class HeaderTimeoutProtocol(H11Protocol):
     def _close_if_silent(self) -> None:
         if self.cycle is None:
             self.transport.close()
+
+
+def make_guard(name: str) -> DispatchFunction:
+    """Return a middleware that rejects requests of other pages, and adds SECURITY_HEADERS to every reply."""
+
+    async def guard(request: Request, answer: RequestResponseEndpoint) -> Response:
+        host = request.headers.get("host", "")
+        origin = request.headers.get("origin")
+        elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        reply: Response
+        if not is_own_host(host, name):
+            reply = _error_response(403, f"Host is {short_repr(host)}, expected this page's own address")
+        elif request.method != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
+            reply = _error_response(403, f"Origin is {short_repr(origin)}, expected this page's own address")
+        else:
+            reply = await answer(request)
+        reply.headers.update(SECURITY_HEADERS)
+        return reply
+
+    return guard
 
 
 def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, name: str) -> Starlette:
@@ -173,8 +166,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
     files = Mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
     routes = [Route("/about", about), *map(post_route, questions), files]
-    guard = Middleware(SameOriginMiddleware, name=name)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
+    guards = [Middleware(BaseHTTPMiddleware, dispatch=make_guard(name))]
+    return Starlette(routes=routes, middleware=guards, exception_handlers=handled)
 
 
 def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
