@@ -48,7 +48,8 @@ OPTIONS = {
 
 def make_parser() -> argparse.ArgumentParser:
     parser = command_line.Parser(
-        description=__doc__,
+        description="Train the lecture's network, 784-500-500-10, on MNIST or a similar data set, on any "
+        "backend.",
         epilog="Ctrl-C, SIGTERM and SIGHUP save the training and print how to resume it (exit code 128 plus "
         "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
         "Example: train.py --epochs 5 --seed 1",
