@@ -161,8 +161,8 @@ class ModuleReader:
         pixels = self.shape[:-1]
         size = module.output_size
         sizes = size if isinstance(size, tuple) else (size,) * len(pixels)
-        windows, rest = zip(*(divmod(p, n or p) for p, n in zip(pixels, sizes, strict=True)), strict=True)
-        if any(rest):
+        windows, excess = zip(*(divmod(p, n or p) for p, n in zip(pixels, sizes, strict=True)), strict=True)
+        if any(excess):
             raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 

@@ -124,6 +124,8 @@ def settings_twin(
 ) -> LayerTwin:  # fmt: skip
     """Return the twin of a layer; each setting of the layer is one argument of the torch module.
 
+    The module of a Dense or a convolution also takes the number of its inputs and whether it has a bias.
+
     Args:
         settings: our argument -> argument and attribute of the module.
         expected: required values of other attributes of the module.

@@ -58,7 +58,6 @@ def test_run_folder_contents(run_folder):
     assert result["backend_asked"] == result["backend_used"] == "numpy"
     assert result["updates"] == 2 * 15
     assert 0 < result["seconds_to_first_update"] < 600
-    assert result["ms_per_update"] * result["updates"] < 1e3 * result["seconds"]
     assert result["describe"]["numpy"] == np.__version__
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
@@ -68,7 +67,6 @@ def test_run_folder_contents(run_folder):
     assert (result["device"], result["seconds_in_sums"], "sure" in result) == ("cpu", 0.0, False)
     config = json.loads((folder / "config.json").read_text())
     assert not {"quiet", "resume", "run_dir", "worker_timeout"} & set(config)
-    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     last = printed.splitlines()[-1].split()
     assert last[:2] == ["test", "accuracy"]
     assert last[-3:-1] == ["numpy", "weights"]

@@ -8,7 +8,6 @@ import io
 import json
 import socket
 import sys
-import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -225,25 +224,6 @@ def test_body_size_is_limited_regardless_of_content_length(url):
         with contextlib.suppress(httpx.TransportError):  # the server may close the connection
             assert post(f"{url}/answer", content=content).status_code == 413
     assert httpx.get(f"{url}/about", timeout=MAX_SECONDS).status_code == 200
-
-
-def test_concurrent_requests_get_their_own_answers(url):
-    pages = [png(), png(lambda d: d.ellipse((25, 15, 70, 80), None, 0, 7))]
-    alone = [post(f"{url}/answer", content=page).json() for page in pages]
-    assert alone[0]["picture"] != alone[1]["picture"]
-    wrong = []
-
-    def ask(i):
-        for _ in range(5):
-            if post(f"{url}/answer", content=pages[i % 2]).json() != alone[i % 2]:
-                wrong.append(i)
-
-    threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
 
 
 # ----- the command line

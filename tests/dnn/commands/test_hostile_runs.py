@@ -31,9 +31,8 @@ def run(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(RunFolder, "draw", lambda self, history, title: None)
-    command = ["--dataset", "digits", "--hidden", "4", "--limit", "60", "--batch-size", "60", "--epochs", "2",
-               "--backend", "numpy", "--quiet", "--run-dir", "run", "--keep", "9"]  # fmt: skip
-    assert attempt_command("train", command) == 0
+    command = "--dataset digits --hidden 4 --limit 60 --batch-size 60 --epochs 2 --backend numpy --quiet"
+    assert attempt_command("train", [*command.split(), "--run-dir", "run", "--keep", "9"]) == 0
     folder = tmp_path / "run"
     (folder / "state-00003-0000000.safetensors").unlink()
     (folder / "result.json").unlink()
