@@ -17,15 +17,21 @@ from helpers import MAX_SECONDS
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
-def run(script, *arguments, **settings):
-    """Run a script in its own process, for tests about the process. ``run_here`` is faster."""
-    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
+def run(command, *arguments, **settings):
+    """Run a command such as "train --epochs 1" in its own process, for tests about the process.
+
+    ``run_here`` is faster. The arguments may contain spaces.
+    """
+    script, *words = command.split()
+    line = [sys.executable, str(SCRIPTS / f"{script}.py"), *words, *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
 
 
-def run_here(script, *arguments, cwd="."):
-    """Run a script in this process: the result of ``run`` without the second that imports take."""
-    path, words = SCRIPTS / f"{script}.py", [str(word) for word in arguments]
+def run_here(command, *arguments, cwd="."):
+    """Run a command in this process: the result of ``run`` without the second that imports take."""
+    script, *words = command.split()
+    words += map(str, arguments)
+    path = SCRIPTS / f"{script}.py"
     out, errors, code, log = io.StringIO(), io.StringIO(), 0, logging.getLogger("dnn")
     with (
         mock.patch.object(log, "handlers", []),  # drops the command's own handler afterwards
@@ -46,13 +52,6 @@ def run_here(script, *arguments, cwd="."):
 @contextmanager
 def serving(*arguments, **settings):
     """Run draw.py at a free port and yield the page's address. Ctrl-C must end it without output."""
-    with serving_process(*arguments, **settings) as (url, _):
-        yield url
-
-
-@contextmanager
-def serving_process(*arguments, **settings):
-    """Yield the page's address and the id of its process; otherwise as ``serving``."""
     command = [sys.executable, str(SCRIPTS / "draw.py"), *map(str, arguments), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes, **settings) as server:
@@ -60,7 +59,7 @@ def serving_process(*arguments, **settings):
             first = server.stdout.readline()
             found = re.search(r"http://\S+", first)
             assert found, first + server.stderr.read()
-            yield found[0], server.pid
+            yield found[0]
         finally:
             server.send_signal(signal.SIGINT)
             _, said = server.communicate(timeout=MAX_SECONDS)

@@ -59,8 +59,8 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
         ensemble.configs.append(config)
         ensemble.models.append(model)
         expected, found = (
-            f"has input shape {one.input_shape} and output shape {one.layers[-1].output_shape}"
-            for one in (ensemble.models[0], model)
+            f"has input shape {member.input_shape} and output shape {member.layers[-1].output_shape}"
+            for member in (ensemble.models[0], model)
         )
         if found != expected:
             raise InputError(f"{paths[0]} {expected}, {path} {found}", "runs with the same shapes")

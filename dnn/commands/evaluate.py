@@ -80,19 +80,20 @@ def calibrate(
     if p.min() < 0.0 or p.max() > 1.0:
         raise InputError("the outputs are not probabilities", "a network that ends with softmax or sigmoid")
     draw_reliability(p, data.y_test, f"{len(p):,} test images of {data.name}", path)
-    held = ensemble.held_out(data)
-    if held is None:
+    held_out = ensemble.held_out(data)
+    if held_out is None:
         yield "no confidence threshold: no images were held out of the training (train.py --hold-out N)"
         return
-    there = ensemble.predict(held[0])
-    found["sure_from"] = threshold = confidence_threshold(there, held[1])
+    x, y = held_out
+    outputs = ensemble.predict(x)
+    found["sure_from"] = threshold = confidence_threshold(outputs, y)
     if threshold is None:
         yield f"no confidence threshold reaches an accuracy of {MIN_ACCURACY:.1%} on the held-out images"
         return
-    for name, (rows, y) in {"held-out": (there, held[1]), "test": (p, data.y_test)}.items():
-        found[name] = selective_accuracy(rows, y, threshold)
+    for name, part_p, part_y in (("held-out", outputs, y), ("test", p, data.y_test)):
+        found[name] = selective_accuracy(part_p, part_y, threshold)
         right, refused = found[name].values()
-        of = f"{refused:.2%} of {len(y)} {name} images are below, accuracy of the others {right:.2%}"
+        of = f"{refused:.2%} of {len(part_y)} {name} images are below, accuracy of the others {right:.2%}"
         yield f"confidence threshold {threshold:.4f}: {of}"
 
 

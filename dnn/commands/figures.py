@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InputError, reraise, short_repr
+from backends.errors import reraise
 from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import warn
+from dnn.validation.settings import require
 
 SUFFIXES = (".png", ".svg", ".pdf")
 CHINESE_LABELS = Path(__file__).with_name("labels.zh.json")
@@ -73,10 +74,7 @@ def translate_labels(figure: Any) -> None:
 
 def require_picture_path(argument: str, path: Path) -> Path:
     """Return the path. Raises InputError: its suffix is no known format, or its folder does not exist."""
-    if path.suffix not in SUFFIXES:
-        raise InputError(
-            f"{argument} is {short_repr(str(path))}", f"a file that ends in {', '.join(SUFFIXES)}"
-        )
-    if not os.path.isdir(path.parent):
-        raise InputError(f"{argument} is {short_repr(str(path))}", "a file in a folder that exists")
+    endings = f"a file that ends in {', '.join(SUFFIXES)}"
+    require(path.suffix in SUFFIXES, argument, str(path), endings)
+    require(os.path.isdir(path.parent), argument, str(path), "a file in a folder that exists")
     return path

@@ -56,14 +56,14 @@ def _dense_layers(
     """
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
-        made: list[nn.Layer] = [nn.Rescaling(1 / 255)]
+        network: list[nn.Layer] = [nn.Rescaling(1 / 255)]
         if distortion := distort():
-            made += [nn.Reshape(image), *distortion, nn.Flatten()]
+            network += [nn.Reshape(image), *distortion, nn.Flatten()]
         for count in units:
-            made += [nn.Dense(count, activation)] if activation else _normalised_dense(count)
+            network += [nn.Dense(count, activation)] if activation else _normalised_dense(count)
             if dropout:
-                made.append(nn.Dropout(dropout))
-        return [*made, nn.Dense(classes, "softmax")]
+                network.append(nn.Dropout(dropout))
+        return [*network, nn.Dense(classes, "softmax")]
 
     return layers
 

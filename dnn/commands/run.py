@@ -136,12 +136,12 @@ def target_lines(preset: str | None, seconds: Sequence[float], accuracies: Seque
         yield f"{100 * target:.1f} % test accuracy: {when}"
 
 
-def evaluate_held_out(model: Sequential, data: Dataset, held: int) -> dict[str, Any]:
-    """Return the accuracy on the last ``held`` training images and the confidence threshold they give."""
-    if not held:
+def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> dict[str, Any]:
+    """Return the accuracy on the last ``n`` training images and the confidence threshold they give."""
+    if not n:
         return {}
-    p = model.predict(data.x_train[-held:])
-    y = data.y_train[-held:]
+    p = model.predict(data.x_train[-n:])
+    y = data.y_train[-n:]
     threshold = confidence_threshold(p, y)
     found = {"right": None, "refused": None} if threshold is None else selective_accuracy(p, y, threshold)
     right = float((p.argmax(axis=1) == y).mean())

@@ -69,14 +69,14 @@ def make_unique_folder(parent: Path, ending: str) -> Path:
 
     Raises InputError: the folder cannot be created.
     """
-    path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
+    first = path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
     with _report_write_errors(path):
         make_folder(parent)
         for number in itertools.count(2):
             with contextlib.suppress(FileExistsError):
                 path.mkdir()
                 break
-            path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}-{number}"
+            path = first.with_name(f"{first.name}-{number}")
     return path
 
 

@@ -29,7 +29,7 @@ from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import look_up, natural_number, positive_integer, require
+from dnn.validation.settings import look_up, natural_number, or_none, positive_integer, require
 
 
 def join_workers(options: argparse.Namespace) -> Workers:
@@ -95,19 +95,16 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     options = apply_preset(parsed) if parsed.options.resume is None else merge_options(parsed, config)
     require_blocks(options.blocks, workers.size)
     backend = open_own_backend(options, workers)
-    options.epochs = positive_integer("epochs", options.epochs)
-    options.batch_size = positive_integer("batch_size", options.batch_size)
-    positive_integer("keep", options.keep)
-    if options.checkpoint_every is not None:
-        positive_integer("checkpoint_every", options.checkpoint_every)
+    for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
+        or_none(positive_integer)(name, getattr(options, name))
     if state is not None:
         require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
     data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
-    limit = positive_integer("limit", options.limit) if options.limit is not None else None
-    held = natural_number("hold_out", options.hold_out)
-    require(held < len(data.x_train), "hold_out", held, f"fewer than the {len(data.x_train)} training images")
-    x = data.x_train[: len(data.x_train) - held][:limit]
+    n = len(data.x_train)
+    hold_out = natural_number("hold_out", options.hold_out)
+    require(hold_out < n, "hold_out", hold_out, f"fewer than the {n} training images")
+    x = data.x_train[: n - hold_out][: options.limit]
     y = data.y_train[: len(x)]
     model = build_model(options, backend, data, len(x))
     if folder is None and workers.is_first:

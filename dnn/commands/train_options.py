@@ -48,7 +48,8 @@ OPTIONS = {
 
 def make_parser() -> argparse.ArgumentParser:
     parser = command_line.Parser(
-        description=__doc__,
+        description="Train the lecture's network, 784-500-500-10, on MNIST or a similar data set, on any "
+        "backend.",
         epilog="Ctrl-C, SIGTERM and SIGHUP save the training and print how to resume it (exit code 128 plus "
         "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
         "Example: train.py --epochs 5 --seed 1",
@@ -99,14 +100,13 @@ class ParsedOptions:
 
 def parse() -> ParsedOptions:
     parser = make_parser()
+    options = parser.parse_args()
     defaults = vars(parser.parse_args([]))
-    absent = object()
-    options = parser.parse_args(namespace=argparse.Namespace(**dict.fromkeys(defaults, absent)))
-    given = {name for name, value in vars(options).items() if value is not absent}
-    merged = {name: getattr(options, name) if name in given else defaults[name] for name in defaults}
+    unset = argparse.Namespace(**dict.fromkeys(defaults, parser))  # a value that no option has
+    given = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
     types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
     types |= {action.dest: action.type for action in parser._actions if action.type is not None}
-    return ParsedOptions(argparse.Namespace(**merged), defaults, types, given)
+    return ParsedOptions(options, defaults, types, given)
 
 
 def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
@@ -143,8 +143,7 @@ def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Nam
         option = refused[0].replace("_", "-")
         raise InputError(f"--{option} was given with --resume", "only backend and saving options")
     merged = {**vars(parsed.options)}
-    stored = {name for name, option in OPTIONS.items() if option.stored}
-    for name in sorted(stored - parsed.given):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.given if OPTIONS[name].stored):
         if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")

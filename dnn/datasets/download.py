@@ -70,8 +70,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             read or written.
     """
     dataset = look_up("dataset", name, DATASET_FOLDERS)
-    given = require_path("data_dir", "" if data_dir is None else data_dir)
-    root = given if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
+    path = require_path("data_dir", "" if data_dir is None else data_dir)
+    root = path if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
     folder = root.expanduser().absolute() / dataset / "raw"
     reasons = ["download=False forbids fetching"]
     try:

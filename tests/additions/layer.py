@@ -148,7 +148,7 @@ class GroupNormalization(Layer):
 
 def _group_norm(layer: Any) -> Module:
     arguments = layer.groups, layer.input_shape[-1], layer.epsilon
-    return (image_module if len(layer.input_shape) == 3 else nn_module)("GroupNorm", *arguments)
+    return nn_module("GroupNorm", *arguments)
 
 
 LAYER_TWINS.add(
@@ -160,6 +160,7 @@ LAYER_TWINS.add(
             module.num_groups, epsilon=module.eps, name=name
         ),
         _SCALES,
+        acts_on="channels",
     ),
 )
 """,

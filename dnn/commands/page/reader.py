@@ -109,11 +109,11 @@ class Reader:
         second, first = np.argsort(z, kind="stable")[-2:]
         parts = np.zeros(picture.size)
         ink = np.flatnonzero(picture)
-        for some in np.array_split(ink, -(-len(ink) // MAX_BATCH)):
-            without = np.repeat(picture.reshape(1, -1), len(some), axis=0)
-            without[np.arange(len(some)), some] = 0
+        for pixels in np.array_split(ink, -(-len(ink) // MAX_BATCH)):
+            without = np.repeat(picture.reshape(1, -1), len(pixels), axis=0)
+            without[np.arange(len(pixels)), pixels] = 0
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]
-            parts[some] = z[first] - z[second] - lead
+            parts[pixels] = z[first] - z[second] - lead
         return {"for": int(first), "against": int(second), "shape": self.shape, "parts": _round(parts, 5)}
 
 

@@ -19,14 +19,13 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, DispatchFunction, RequestResponseEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
@@ -34,6 +33,7 @@ from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Answer, Reader
+from dnn.validation.settings import require
 
 PAGE_FOLDER = Path(__file__).with_name("static")
 MAX_MEGABYTES = 16  # size of an uploaded picture
@@ -62,32 +62,6 @@ def is_own_host(host: str, name: str) -> bool:
         return bool(ip_address(match[1].strip("[]")))
     except ValueError:
         return False
-
-
-class SameOriginMiddleware:
-    """Rejects requests of other pages, and adds SECURITY_HEADERS to every reply."""
-
-    def __init__(self, app: ASGIApp, name: str) -> None:
-        self.app = app
-        self.name = name
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        origin = headers.get("origin")
-        elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        app = self.app
-        if not is_own_host(host, self.name):
-            app = _error_response(403, f"Host is {short_repr(host)}, expected this page's own address")
-        elif scope["method"] != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
-            app = _error_response(403, f"Origin is {short_repr(origin)}, expected this page's own address")
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
-        await app(scope, receive, send_with_headers)
 
 
 def _error_response(code: int, sentence: str) -> JSONResponse:
@@ -121,6 +95,26 @@ class HeaderTimeoutProtocol(H11Protocol):
             self.transport.close()
 
 
+def make_guard(name: str) -> DispatchFunction:
+    """Return a middleware that rejects requests of other pages, and adds SECURITY_HEADERS to every reply."""
+
+    async def guard(request: Request, answer: RequestResponseEndpoint) -> Response:
+        host = request.headers.get("host", "")
+        origin = request.headers.get("origin")
+        elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        reply: Response
+        if not is_own_host(host, name):
+            reply = _error_response(403, f"Host is {short_repr(host)}, expected this page's own address")
+        elif request.method != "GET" and (elsewhere or origin not in (None, f"http://{host}")):
+            reply = _error_response(403, f"Origin is {short_repr(origin)}, expected this page's own address")
+        else:
+            reply = await answer(request)
+        reply.headers.update(SECURITY_HEADERS)
+        return reply
+
+    return guard
+
+
 def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, name: str) -> Starlette:
     """Return the web application for a run.
 
@@ -131,8 +125,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
 
     def keep(content: bytes, request: Request) -> Answer:
         label = request.query_params.get("digit", "")
-        if label not in map(str, range(reader.model.outputs)):
-            raise InputError(f"digit is {short_repr(label)}", f"one of 0 to {reader.model.outputs - 1}")
+        digits = map(str, range(reader.model.outputs))
+        require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
         picture = reader.picture(content, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
@@ -172,8 +166,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
     files = Mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
     routes = [Route("/about", about), *map(post_route, questions), files]
-    guard = Middleware(SameOriginMiddleware, name=name)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handled)
+    guards = [Middleware(BaseHTTPMiddleware, dispatch=make_guard(name))]
+    return Starlette(routes=routes, middleware=guards, exception_handlers=handled)
 
 
 def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> None:
@@ -181,10 +175,9 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
 
     Raises InputError: the address or port cannot be used.
     """
-    if not host:  # socket would listen on all addresses of this computer
-        raise InputError("host is ''", "an address", "write 0.0.0.0 for all addresses of this computer")
-    if not 0 <= port <= 65535:
-        raise InputError(f"port is {short_repr(port)}", "0 to 65535")
+    # socket would listen on all addresses of this computer for an empty host.
+    require(host != "", "host", host, "an address", "write 0.0.0.0 for all addresses of this computer")
+    require(0 <= port <= 65535, "port", port, "0 to 65535")
     # Log level "critical": below it uvicorn prints a traceback for each connection that breaks off.
     config = uvicorn.Config(
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",

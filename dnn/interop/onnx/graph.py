@@ -99,16 +99,34 @@ class Graph:
         self.initializers.append(made)
         return name
 
-    def add_node(self, op: str, inputs: Iterable[str], output: str, attributes: Mapping[str, Any]) -> None:
-        self.nodes.append(self.onnx.helper.make_node(op, [*inputs], [output], name=output, **attributes))
+    def add_node(
+        self, name: str, op: str, *inputs: Value | str, shape: Shape | None = None,
+        channels_first: bool | None = None, **attributes: Any,
+    ) -> Value:  # fmt: skip
+        """Add a node with one result and return the result.
+
+        Args:
+            name: of the node and its result; a number is appended if it is used.
+            inputs: values, and names of parameters or constants.
+            shape, channels_first: of the result; None: as the first Value among the inputs.
+            attributes: of the ONNX operator.
+        """
+        like = next(x for x in inputs if isinstance(x, Value))
+        shape = like.shape if shape is None else shape
+        channels_first = like.channels_first if channels_first is None else channels_first
+        y = Value(self.new_name(name), shape, channels_first and len(shape) > 1)
+        names = [x.name if isinstance(x, Value) else x for x in inputs]
+        self.nodes.append(self.onnx.helper.make_node(op, names, [y.name], name=y.name, **attributes))
+        return y
 
     def transpose(self, x: Value, name: str) -> Value:
         """Return x in the other layout. A Transpose is written in the layer ``name`` unless one exists."""
         if x.name not in self._transposes:
             last = len(x.shape)
             perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
-            y = Value(self.new_name(f"{name}.Transpose"), x.shape, not x.channels_first)
-            self.add_node("Transpose", [x.name], y.name, {"perm": perm})
+            y = self.add_node(
+                f"{name}.Transpose", "Transpose", x, channels_first=not x.channels_first, perm=perm
+            )
             self._transposes |= {x.name: y, y.name: x}
         return self._transposes[x.name]
 
@@ -119,7 +137,7 @@ class Graph:
 
     def add_output(self, value: Value, name: str) -> None:
         """Add the value as the graph's output ``name``."""
-        self.add_node("Identity", [value.name], name, {})
+        self.nodes.append(self.onnx.helper.make_node("Identity", [value.name], [name], name=name))
         self.outputs.append(self._info(name, value.shape, FILE_DTYPE))
 
     def element_type(self, dtype: str) -> int:
@@ -152,36 +170,18 @@ class Writer:
     def parameter(self, short: str, axes: tuple[int, ...] | None = None) -> str:
         """Add a parameter ("W") or buffer of the layer, with its axes in this order; return its name."""
         name = f"{self.name}.{short}"
-        held = {**self.layer.value, **self.layer.state}
-        array = as_float32(name, self.layer.backend.to_host(held[short]))
-        order = tuple(range(array.ndim)) if axes is None else axes
-        return self.graph.add_array(name, array.transpose(order))
+        arrays = {**self.layer.value, **self.layer.state}
+        array = as_float32(name, self.layer.backend.to_host(arrays[short]))
+        return self.graph.add_array(name, array if axes is None else array.transpose(axes))
 
     def constant(self, short: str, value: Any, dtype: str = FILE_DTYPE) -> str:
         """Add a constant number or array that is not a parameter; return its name."""
         name = self.graph.new_name(f"{self.name}.{short}")
         return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
-    def node(
-        self, op: str, *inputs: Value | str, shape: Shape | None = None, channels_first: bool | None = None,
-        **attributes: Any,
-    ) -> Value:  # fmt: skip
-        """Write one node and return its result.
-
-        Args:
-            inputs: values, and names of parameters or constants.
-            shape, channels_first: of the result; None: as the first Value among the inputs.
-            attributes: of the ONNX operator.
-        """
-        like = next(x for x in inputs if isinstance(x, Value))
-        shape = like.shape if shape is None else shape
-        channels_first = (like.channels_first if channels_first is None else channels_first) and len(
-            shape
-        ) > 1
-        made = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first)
-        names = [x.name if isinstance(x, Value) else x for x in inputs]
-        self.graph.add_node(op, names, made.name, attributes)
-        return made
+    def node(self, op: str, *inputs: Value | str, **options: Any) -> Value:
+        """Write one node of the layer and return its result; ``options`` are those of ``Graph.add_node``."""
+        return self.graph.add_node(f"{self.name}.{op}", op, *inputs, **options)
 
     def to_channels_first(self, x: Value) -> Value:
         """Return x in the layout (B, C, ...)."""

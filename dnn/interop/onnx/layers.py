@@ -102,11 +102,10 @@ def _pool(op: str) -> LayerNodes:
         borders = np.asarray(layer.borders)[skip:]
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
             # Padding that counts in the average becomes part of the image.
-            counted = layer.counted_borders[skip:]
-            before, after = np.transpose(counted)
-            around = write.constant("pads", (0, 0, *before, 0, 0, *after), "int64")
-            x = write.node("Pad", x, around)
-            borders = borders - counted
+            counted = np.asarray(layer.counted_borders)[skip:]
+            outside = [(0, 0), (0, 0), *counted.tolist()]
+            x = write.node("Pad", x, write.constant("pads", _pads(outside), "int64"))
+            borders -= counted
         return write.node(
             op, x, shape=layer.output_shape, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
             pads=_pads(borders.tolist()),
@@ -131,10 +130,9 @@ def _batch_norm(write: Writer, layer: Any, x: Value) -> Value:
 
 
 def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
-    scale = write.parameter("gamma")
-    shift = write.parameter("beta")
+    numbers = write.parameter("gamma"), write.parameter("beta")
     return write.node(
-        "LayerNormalization", write.to_channels_last(x), scale, shift, axis=-1, epsilon=layer.epsilon
+        "LayerNormalization", write.to_channels_last(x), *numbers, axis=-1, epsilon=layer.epsilon
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backends import InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value
+from dnn.interop.onnx.graph import FILE_DTYPE, Graph
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
@@ -34,14 +34,12 @@ def network_graph(
         input_dtype: None: "int64" before an Embedding, else "float32".
         logits: leave out the last activation.
     """
-    held = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
-    graph = Graph({"x", "logits", "probabilities", "outputs", *held})
+    arrays = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
+    graph = Graph({"x", "logits", "probabilities", "outputs", *arrays})
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = graph.add_input("x", input_shape, input_dtype or wanted)
     if input_dtype not in (None, wanted):
-        cast = Value(graph.new_name("x.Cast"), input_shape)
-        graph.add_node("Cast", [x.name], cast.name, {"to": graph.element_type(wanted)})
-        x = cast
+        x = graph.add_node("x.Cast", "Cast", x, to=graph.element_type(wanted))
     y = write_layers(graph, layers, x, logits=logits)
     last = layers[-1]
     output = "probabilities" if last.activation in ("softmax", "sigmoid") else "outputs"
@@ -97,23 +95,24 @@ def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
     if names is None:
         return {}
     require_list("class_names", names)
-    two = model.outputs == 1  # a negative and a positive class
-    if len(names) != (2 if two else model.outputs) or not all(map(is_text, names)):
+    n_names = max(2, model.outputs)  # one output: a negative and a positive class
+    if len(names) != n_names or not all(map(is_text, names)):
         raise InputError(
-            f"class_names are {short_repr(names)}", f"{('two names' if two else f'{model.outputs} names')}"
+            f"class_names are {short_repr(names)}", f"{'two' if model.outputs == 1 else n_names} names"
         )
     return {CLASS_NAMES_KEY: json.dumps(list(names))}
 
 
-def _metadata(given: Mapping[str, str] | None) -> dict[str, str]:
-    require_kind("metadata", given, Mapping, None)
-    for key, text in (given or {}).items():
+def _metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    require_kind("metadata", metadata, Mapping, None)
+    texts = dict(metadata or {})
+    for key, text in texts.items():
         if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
             raise InputError(
                 f"metadata has {shorten(repr(key))}: {short_repr(text)}",
                 f"text under a key other than {CLASS_NAMES_KEY}",
             )
-    return dict(given or {})
+    return texts
 
 
 def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:

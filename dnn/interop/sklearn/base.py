@@ -3,8 +3,9 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self, get_type_hints
 
+import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
@@ -12,25 +13,57 @@ from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from backends import Array, InputError
+from backends.reference import ACTIVATIONS
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows
 from dnn.interop.sklearn.labels import is_text
 from dnn.interop.sklearn.training import (
+    SKLEARN_NAMES,
+    SOLVERS,
     Examples,
     Outcome,
     Task,
     build,
-    check_settings,
     compile_model,
     plain_number,
     train,
 )
+from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
 from dnn.validation.conversion import detach, refuse_dates
+from dnn.validation.settings import (
+    Count,
+    Flag,
+    Fraction,
+    NotNegative,
+    Positive,
+    one_of,
+    or_none,
+    positive_integer,
+    require,
+    require_instances,
+    require_kind,
+    require_positive,
+)
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
+
+
+def _kind(*kinds: Any) -> Callable[[str, Any], Any]:
+    """Return a check: the setting is an instance of one of these classes; None stands for None."""
+    return lambda name, value: require_kind(name, value, *kinds)
+
+
+def _count_or(constant: str | float) -> Callable[[str, Any], None]:
+    """Return a check: the setting is an integer of at least 1, or this constant."""
+
+    def check(name: str, value: Any) -> None:
+        if not (isinstance(value, type(constant)) and value == constant):
+            positive_integer(name, value)
+
+    return check
 
 
 class ScoreMixin:
@@ -46,31 +79,37 @@ class ScoreMixin:
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
 
-    hidden_layer_sizes: Any = (100,)
-    activation: str = "relu"
+    hidden_layer_sizes: Annotated[Any, _kind(tuple, list, int, np.ndarray)] = (100,)
+    activation: Annotated[str, one_of(ACTIVATIONS, SKLEARN_NAMES)] = "relu"
     _: KW_ONLY
-    solver: str = "adam"
-    alpha: float = 1e-4
-    batch_size: Any = "auto"
-    learning_rate_init: float = 1e-3
-    max_iter: int = 200
-    shuffle: bool = True
+    solver: Annotated[str, one_of(SOLVERS)] = "adam"
+    alpha: NotNegative = 1e-4
+    batch_size: Annotated[Any, _count_or("auto")] = "auto"
+    learning_rate_init: Positive = 1e-3
+    max_iter: Count = 200
+    shuffle: Flag = True
     random_state: Any = None
-    tol: float = 1e-4
-    verbose: bool = False
-    warm_start: bool = False
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    n_iter_no_change: float = 10
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
-    backend: str = "auto"
+    tol: NotNegative = 1e-4
+    verbose: Annotated[bool, _kind(bool, int)] = False
+    warm_start: Flag = False
+    early_stopping: Flag = False
+    validation_fraction: Annotated[Fraction, require_positive] = 0.1
+    n_iter_no_change: Annotated[float, _count_or(float("inf"))] = 10
+    momentum: Fraction = 0.9
+    nesterovs_momentum: Flag = True
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+    backend: Annotated[str, _kind(str)] = "auto"
     device: Any = None
-    dtype: str | None = None
-    layers: Any = None
+    dtype: Annotated[str | None, _kind(str, None)] = None
+    layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
+
+    def _check_settings(self) -> None:
+        """Validate the settings by the checks in their types. Raises InputError: one is invalid."""
+        for name, hint in get_type_hints(Estimator, include_extras=True).items():
+            for check in getattr(hint, "__metadata__", ()):
+                check(name, plain_number(getattr(self, name)))
 
     # ----- methods of the subclasses
 
@@ -82,11 +121,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """
         raise NotImplementedError
 
-    def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
+    def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:
         """Return the weight of each example, (n,) on X's device, or None if all are 1."""
-        if given is None:
+        if sample_weight is None:
             return None
-        return _check_sample_weight(given, X, dtype=X.dtype, ensure_non_negative=True)
+        return _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
 
     # ----- training
 
@@ -113,9 +152,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             fresh: start from new weights. incremental: train for one epoch only.
             classes: (C,) all labels; None: the labels in y.
         """
-        check_settings(self)
-        if self.early_stopping and incremental:
-            raise InputError("early_stopping is True", "False for partial_fit, which is one epoch")
+        self._check_settings()
+        partial = "False for partial_fit, which is one epoch"
+        require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X = detach("X", X)
         y = detach("y", y)
         sample_weight = detach("sample_weight", sample_weight)
@@ -135,9 +174,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = build(self, backend, int(X.shape[1]), task, seed)
         else:
             model = self.model_
-        every, validation = self._hold_out(X, targets, weights, task, seed)
-        compile_model(self, model, task, every, incremental)
-        outcome = train(self, model, task, every, validation, 1 if incremental else int(self.max_iter))
+        examples, validation = self._hold_out(X, targets, weights, task, seed)
+        compile_model(self, model, task, examples, incremental)
+        outcome = train(self, model, task, examples, validation, 1 if incremental else int(self.max_iter))
         self._store_fit(model, task, outcome, fresh)
         if not (outcome.converged or incremental):
             warnings.warn(

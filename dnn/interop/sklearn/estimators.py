@@ -95,10 +95,8 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         if classes is not None:
             classes = unique_labels(column_or_1d(classes))
             require(classes.shape[0] > 0, "classes", classes, "at least one label")
-            if not fresh and not same_classes(classes, self.classes_):
-                raise InputError(
-                    f"classes is {short_repr(classes)}", "those of the first call of partial_fit"
-                )
+            is_same = fresh or same_classes(classes, self.classes_)
+            require(is_same, "classes", classes, "those of the first call of partial_fit")
         elif fresh and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
@@ -120,8 +118,8 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
         count = int(classes.shape[0])
         return numbers, binary_task(1) if count <= 2 and not softmax else one_class_task(count)
 
-    def _weights(self, targets: Array, X: Array, given: Any) -> Array | None:
-        weights = super()._weights(targets, X, given)
+    def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:
+        weights = super()._weights(targets, X, sample_weight)
         if self.class_weight is None:
             return weights
         if targets.ndim == 2:

@@ -54,21 +54,23 @@ def decode_labels(numbers: Array, classes: Array) -> Array:
     return xp.take(move_to(classes, xp=xp, device=device), numbers)
 
 
-def class_weights(given: Any, numbers: Array, classes: Array, weights: Array | None, dtype: Any) -> Array:
+def class_weights(
+    class_weight: Any, numbers: Array, classes: Array, weights: Array | None, dtype: Any
+) -> Array:
     """Return the class weight of each example times ``weights``, (n,) in the library of ``numbers``.
 
     Args:
-        given: label -> weight (default 1), or "balanced": the same total weight for each class.
+        class_weight: label -> weight (default 1), or "balanced": the same total weight for each class.
         numbers: (n,) class indices. classes: (C,) labels.
         weights: (n,) sample weights; None: all 1.
     """
     xp, _, device = get_namespace_and_device(numbers)
     host = move_to(classes, xp=np, device="cpu")
     rows = xp.ones(numbers.shape[0], dtype=dtype, device=device) if weights is None else weights
-    if isinstance(given, str) and given == "balanced":
+    if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))])
         present = counts > 0
         table = counts.sum() / (present.sum() * np.where(present, counts, 1.0))
     else:
-        table = compute_class_weight(given, classes=host, y=host)
+        table = compute_class_weight(class_weight, classes=host, y=host)
     return rows * xp.take(xp.asarray(table, dtype=dtype, device=device), numbers)

@@ -14,30 +14,16 @@ from sklearn.utils._array_api import get_namespace
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
-from backends.reference import ACTIVATIONS
-from dnn.layers import Dense, Layer
+from dnn.layers import Dense
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
-from dnn.validation.settings import (
-    look_up,
-    positive_integer,
-    require_bool,
-    require_instances,
-    require_kind,
-    require_number,
-    require_positive,
-)
+from dnn.validation.settings import positive_integer
 
 Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
-KINDS: dict[str, tuple[Any, ...]] = {
-    "verbose": (bool, int), "backend": (str,), "dtype": (str, None), "n_iter_no_change": (int, float),
-    "hidden_layer_sizes": (tuple, list, int, np.ndarray),
-}  # fmt: skip
-"""Types of the settings that have no other check, or one that compares them."""
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
@@ -79,44 +65,20 @@ def plain_number(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def check_settings(given: Any) -> None:
-    """Validate an estimator's settings. Raises InputError: names the first invalid one."""
-    values = {name: plain_number(value) for name, value in given.get_params(deep=False).items()}
-    look_up("solver", given.solver, dict.fromkeys(SOLVERS))
-    look_up("activation", SKLEARN_NAMES.get(str(given.activation), given.activation), ACTIVATIONS)
-    for name, kinds in KINDS.items():
-        require_kind(name, values[name], *kinds)
-    for name in ("alpha", "tol"):
-        require_number(name, values[name], 0.0)
-    for name in ("learning_rate_init", "validation_fraction", "epsilon"):
-        require_positive(name, values[name])
-    for name in ("validation_fraction", "momentum", "beta_1", "beta_2"):
-        require_number(name, values[name], 0.0, 1.0)
-    for name in ("nesterovs_momentum", "shuffle", "warm_start", "early_stopping"):
-        require_bool(name, values[name])
-    positive_integer("max_iter", given.max_iter)
-    if given.n_iter_no_change != float("inf"):
-        positive_integer("n_iter_no_change", given.n_iter_no_change)
-    if not (isinstance(given.batch_size, str) and given.batch_size == "auto"):
-        positive_integer("batch_size", given.batch_size)
-    if given.layers is not None:
-        require_instances("layers", given.layers, Layer)
-
-
-def build(given: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:
+def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:
     """Return a new network with copies of ``layers``, or with dense layers of ``hidden_layer_sizes``.
 
     Args:
-        given: the estimator. features: number of columns of X.
+        features: number of columns of X.
 
     Raises InputError: the outputs or the activation of the last layer do not fit the task.
     """
-    if given.layers is not None:
-        layers = [copy(layer) for layer in given.layers]
+    if estimator.layers is not None:
+        layers = [copy(layer) for layer in estimator.layers]
     else:
-        sizes = given.hidden_layer_sizes
+        sizes = estimator.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        activation = SKLEARN_NAMES.get(given.activation, given.activation)
+        activation = SKLEARN_NAMES.get(estimator.activation, estimator.activation)
         layers = [
             Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER_NAME)
             for n in sizes
@@ -131,32 +93,34 @@ def build(given: Any, backend: Backend, features: int, task: Task, seed: int) ->
     return model
 
 
-def _optimizer(given: Any, scale: float) -> Optimizer:
-    rate = float(given.learning_rate_init)
-    if given.solver == "sgd":
-        momentum = float(given.momentum)
-        return SGD(rate * scale, momentum=momentum, nesterov=given.nesterovs_momentum and momentum > 0.0)
-    settings = rate, float(given.beta_1), float(given.beta_2), float(given.epsilon) / scale
-    if given.solver == "adamw":
-        return AdamW(*settings, weight_decay=float(given.alpha))
+def _optimizer(estimator: Any, scale: float) -> Optimizer:
+    rate = float(estimator.learning_rate_init)
+    if estimator.solver == "sgd":
+        momentum = float(estimator.momentum)
+        return SGD(rate * scale, momentum=momentum, nesterov=estimator.nesterovs_momentum and momentum > 0.0)
+    settings = rate, float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon) / scale
+    if estimator.solver == "adamw":
+        return AdamW(*settings, weight_decay=float(estimator.alpha))
     return Adam(*settings)
 
 
-def compile_model(given: Any, model: Sequential, task: Task, examples: Examples, incremental: bool) -> None:
+def compile_model(
+    estimator: Any, model: Sequential, task: Task, examples: Examples, incremental: bool
+) -> None:
     """Compile the model, except in an incremental fit, which keeps the optimizer's state.
 
     As in scikit-learn, the penalty alpha / 2 |W|^2 is divided by the total weight of a batch.
     """
     x, _, weights = examples
     mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
-    batch = batch_size(given, int(x.shape[0])) * (mean or 1.0)
-    l2 = 0.0 if given.solver == "adamw" else float(given.alpha) / (2.0 * batch * task.scale)
+    batch = batch_size(estimator, int(x.shape[0])) * (mean or 1.0)
+    l2 = 0.0 if estimator.solver == "adamw" else float(estimator.alpha) / (2.0 * batch * task.scale)
     if incremental and model.loss is not None:
         if model.penalty is not None:
             model.penalty.l2 = l2
         return
-    metrics = (task.score,) if given.early_stopping and given.solver != "lbfgs" else ()
-    model.compile(task.loss, _optimizer(given, task.scale), metrics, l2=l2)
+    metrics = (task.score,) if estimator.early_stopping and estimator.solver != "lbfgs" else ()
+    model.compile(task.loss, _optimizer(estimator, task.scale), metrics, l2=l2)
 
 
 class Stopping(Callback):
@@ -210,32 +174,33 @@ class Outcome(NamedTuple):
 
 
 def train(
-    given: Any, model: Sequential, task: Task, examples: Examples, validation: Examples | None, epochs: int,
+    estimator: Any, model: Sequential, task: Task, examples: Examples, validation: Examples | None,
+    epochs: int,
 ) -> Outcome:  # fmt: skip
     """Train from the current weights on examples (x, targets, weights or None)."""
     x, y, weights = examples
-    if given.solver == "lbfgs":
-        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(given.tol) / task.scale)
+    if estimator.solver == "lbfgs":
+        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
         return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
     score = f"val_{task.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
-    stopping = Stopping(float(given.tol), given.n_iter_no_change, task.loss_factor, score)
+    stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
     n = int(x.shape[0])
-    batch = batch_size(given, n)
+    batch = batch_size(estimator, n)
     history = model.fit(
         x, y, batch_size=batch, epochs=epochs, validation_data=held, callbacks=[stopping],
-        shuffle=given.shuffle and batch < n,  # shuffling a full batch changes nothing
-        sample_weight=weights, verbose=2 if given.verbose else 0,
+        shuffle=estimator.shuffle and batch < n,  # shuffling a full batch changes nothing
+        sample_weight=weights, verbose=2 if estimator.verbose else 0,
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
     return Outcome(losses, scores, len(losses), stopping.stopped)
 
 
-def batch_size(given: Any, n: int) -> int:
+def batch_size(estimator: Any, n: int) -> int:
     """Return the batch size for n examples; n for L-BFGS."""
-    if given.solver == "lbfgs":
+    if estimator.solver == "lbfgs":
         return n
-    return min(200 if given.batch_size == "auto" else int(given.batch_size), n)
+    return min(200 if estimator.batch_size == "auto" else int(estimator.batch_size), n)

@@ -17,7 +17,7 @@ from backends.errors import reraise, short_repr
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
 from dnn.interop.torch.module_checks import twin_of
-from dnn.interop.torch.twins import Tensors, unwrap
+from dnn.interop.torch.twins import Tensors, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
@@ -43,12 +43,13 @@ def layer_modules(
 
     twin = twin_of_layer(layer)
     module = twin.make_module(layer).to(dtype=dtype, device=device)
+    if layout is None and twin.acts_on == "channels" and len(layer.input_shape) > 1:
+        module = nn_module("ChannelsLast", module)
     order = None
     if isinstance(layer, Container):
         _add_inner(module, layer, dtype, device, layout)
     elif layout is not None:
         order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
-        module = unwrap(module)
         if type(layer) is Reshape:
             module.unflattened_size = channels_first(layer.output_shape)
     ours = {**layer.value, **layer.state}

@@ -11,16 +11,13 @@ from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
     NoTwin,
+    Tensors,
     activation_from_module,
-    conv_twin,
-    image_module,
     layer_maker,
     layer_norm_from_module,
     make_batch_norm,
     make_reshape,
     nn_module,
-    own_module,
-    pool_twin,
     require_same,
     reshape_from_module,
     settings_twin,
@@ -51,42 +48,57 @@ from dnn.layers import (
 from dnn.layers.augmentation import Augmentation
 
 _VECTOR_AXES = (0,)
+
+
+def _weights(*axes: int) -> Tensors:
+    """Return the parameters of a layer with W and b; the axes permute torch's weight to W."""
+    return {"W": ("weight", axes), "b": ("bias", _VECTOR_AXES)}
+
+
 _SCALES = {"gamma": ("weight", _VECTOR_AXES), "beta": ("bias", _VECTOR_AXES)}
-_COUNT_PAD = {"count_include_pad": "count_include_pad"}
+_CONV = {
+    "filters": "out_channels", "kernel_size": "kernel_size", "strides": "stride", "padding": "padding",
+}  # fmt: skip
+_POOL = {"pool_size": "kernel_size", "strides": "stride", "padding": "padding", "ceil_mode": "ceil_mode"}
+_AVERAGE = {**_POOL, "count_include_pad": "count_include_pad"}
 
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
-    "Dense": LayerTwin(
-        ("Linear",),
-        lambda layer: nn_module("Linear", layer.input_shape[0], layer.units, layer.use_bias),
-        lambda module, activation, name: Dense(
-            module.out_features, activation, use_bias=module.bias is not None, name=name
-        ),
-        {"W": ("weight", (1, 0)), "b": ("bias", _VECTOR_AXES)},  # torch's weight is (n_out, n_in)
-        has_activation=True,
-        acts_on="features",
+    # torch's weights are (n_out, n_in), (n_out, n_in, h, w) and (n_out, n_in, k).
+    "Dense": settings_twin(
+        Dense, "Linear", {"units": "out_features"}, parameters=_weights(1, 0), acts_on="features"
+    ),
+    "Conv2D": settings_twin(
+        Conv2D, "Conv2d", {**_CONV, "dilation": "dilation", "groups": "groups"},
+        parameters=_weights(2, 3, 1, 0), acts_on="channels", padding_mode="zeros",
+    ),
+    "Conv1D": settings_twin(
+        Conv1D, "Conv1d", _CONV, parameters=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
+        groups=1, dilation=(1,),
     ),
     "Embedding": settings_twin(
         Embedding, "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
-        {"padding_idx": None, "max_norm": None}, make=own_module, parameters={"W": ("weight", (0, 1))},
-        acts_on="axes",
+        parameters={"W": ("weight", (0, 1))}, acts_on="axes", padding_idx=None, max_norm=None,
     ),
-    # torch's weights are (n_out, n_in, h, w) and (n_out, n_in, k).
-    "Conv2D": conv_twin(Conv2D, "Conv2d", (2, 3, 1, 0), ("dilation", "groups")),
-    "Conv1D": conv_twin(Conv1D, "Conv1d", (2, 1, 0), (), groups=1, dilation=(1,)),
-    "MaxPooling2D": pool_twin(MaxPooling2D, "MaxPool2d", {}, dilation=1, return_indices=False),
-    "AveragePooling2D": pool_twin(AveragePooling2D, "AvgPool2d", _COUNT_PAD, divisor_override=None),
-    "MaxPooling1D": pool_twin(MaxPooling1D, "MaxPool1d", {}, dilation=1, return_indices=False),
-    "AveragePooling1D": pool_twin(AveragePooling1D, "AvgPool1d", _COUNT_PAD),
+    "MaxPooling2D": settings_twin(
+        MaxPooling2D, "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    ),
+    "AveragePooling2D": settings_twin(
+        AveragePooling2D, "AvgPool2d", _AVERAGE, acts_on="channels", divisor_override=None
+    ),
+    "MaxPooling1D": settings_twin(
+        MaxPooling1D, "MaxPool1d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    ),
+    "AveragePooling1D": settings_twin(AveragePooling1D, "AvgPool1d", _AVERAGE, acts_on="channels"),
     # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
     "GlobalAveragePooling2D": LayerTwin(
         ("AdaptiveAvgPool2d",),
-        lambda layer: image_module("AdaptiveAvgPool2d", 1),
+        lambda layer: nn_module("AdaptiveAvgPool2d", 1),
         layer_maker(GlobalAveragePooling2D),
         acts_on="channels",
     ),
     "GlobalMaxPooling2D": LayerTwin(
         ("AdaptiveMaxPool2d",),
-        lambda layer: image_module("AdaptiveMaxPool2d", 1),
+        lambda layer: nn_module("AdaptiveMaxPool2d", 1),
         layer_maker(GlobalMaxPooling2D, return_indices=False),
         acts_on="channels",
     ),
@@ -108,9 +120,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
     "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes"),
     "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
-    "Rescaling": settings_twin(
-        Rescaling, "Scale", {"scale": "scale", "offset": "offset"}, make=own_module
-    ),
+    "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
     "Activation": LayerTwin(
         ("Identity",),
         lambda layer: activation_module(layer.activation),
@@ -130,13 +140,13 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Residual": LayerTwin(
         ("Residual",),
-        lambda layer: own_module("Residual", OrderedDict()),
+        lambda layer: nn_module("Residual", OrderedDict()),
         layer_maker(Residual, {"layers": "inner"}),
         acts_on="axes",
     ),
     "Parallel": LayerTwin(
         ("Parallel",),
-        lambda layer: own_module("Parallel", OrderedDict(), merge=layer.merge),
+        lambda layer: nn_module("Parallel", OrderedDict(), merge=layer.merge),
         layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
         acts_on="axes",
     ),

@@ -15,7 +15,7 @@ from dnn.validation.settings import positive_integer, require_kind
 if TYPE_CHECKING:
     import torch
 
-Named = tuple[str, "torch.nn.Module"]
+NamedModule = tuple[str, "torch.nn.Module"]
 REWRITE = (
     "write its forward as an nn.Sequential, activations too, "
     "and x + f(x) in it as dnn.interop.torch.Residual(f)"
@@ -23,7 +23,7 @@ REWRITE = (
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
 
-def list_children(module: Any) -> list[Named]:
+def list_children(module: Any) -> list[NamedModule]:
     """Return (name, module) of each child of an ``nn.Sequential``.
 
     Raises:
@@ -90,12 +90,12 @@ def takes_channels_first(module: torch.nn.Module) -> bool:
     return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
 
 
-def example_shape(module: Any, given: tuple[int, ...] | None) -> tuple[int, ...]:
+def example_shape(module: Any, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape of one example: as given, or stored by ``to_torch``, or from the first module that
     shows it. Raises InputError: it is not known.
     """
-    require_kind("input_shape", given, tuple, list, None)
-    shape = given or getattr(module, "input_shape", None)
+    require_kind("input_shape", input_shape, tuple, list, None)
+    shape = input_shape or getattr(module, "input_shape", None)
     for first in plain_modules(module) if shape is None else ():
         size = getattr(first, "in_features", None)
         if type(first).__name__ == "BatchNorm1d":

@@ -19,7 +19,7 @@ from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
 from dnn.interop.torch.module_checks import (
-    Named,
+    NamedModule,
     example_shape,
     list_children,
     require_twin,
@@ -27,10 +27,9 @@ from dnn.interop.torch.module_checks import (
     takes_channels_first,
 )
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
-from dnn.layers import Layer, Parallel, Residual
+from dnn.layers import Activation, Layer, Parallel, Residual
 from dnn.sequential import Sequential
 from dnn.validation.arrays import dtype_name
-from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class LayerModule(NamedTuple):
     order: np.ndarray | None = None  # torch's position of each of our features
 
 
-class Reader:
+class ModuleReader:
     """Converts modules in sequence.
 
     Args:
@@ -59,7 +58,7 @@ class Reader:
         self.shape = shape
         self.layout = layout
 
-    def read(self, children: list[Named]) -> list[LayerModule]:
+    def read(self, children: list[NamedModule]) -> list[LayerModule]:
         """Return the pairs for these modules. Raises NoTwin or InputError, with the name of the module."""
         rest = deque(children)
         pairs = []
@@ -68,18 +67,17 @@ class Reader:
             pairs.append(self._read_one(name, child, rest))
         return pairs
 
-    def _read_one(self, name: str, child: Any, rest: deque[Named]) -> LayerModule:
+    def _read_one(self, name: str, child: Any, rest: deque[NamedModule]) -> LayerModule:
         """Convert a module; take from ``rest`` the activation or Flatten that becomes part of our layer."""
         label = f"module {name!r} is {child}"
-        own = "" if name.isdecimal() else name  # modules that torch numbered get our default names
+        layer_name = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
         if alone is not None:
-            twin = LAYER_TWINS["Activation"]
-            pair = LayerModule(twin.make_layer(child, alone, own), child, twin, [])
+            pair = LayerModule(Activation(alone, name=layer_name), child, LAYER_TWINS["Activation"], [])
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
         if twin.modules[0] in CONTAINER_CLASSES:
-            return self._read_container(child, twin, own, name)
+            return self._read_container(child, twin, layer_name, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if self.layout is not None and type(module).__name__ == "Unflatten":
@@ -97,7 +95,7 @@ class Reader:
                 activation = next_one
                 last = rest.popleft()[1]
         try:
-            layer = twin.make_layer(module, activation, own)
+            layer = twin.make_layer(module, activation, layer_name)
         except NoTwin:
             raise
         except InputError as error:
@@ -106,9 +104,9 @@ class Reader:
 
     def _advance(self, pair: LayerModule, label: str, name: str, last: Any) -> LayerModule:
         """Follow the shape of an example and the order of features past a layer."""
-        config = pair.layer.config()
-        layer = layer_from_config(type(pair.layer), {**config, "name": config["name"] or name})
-        layer.set_shape(self.shape)  # of a copy with the module's name, which errors show
+        layer = copy(pair.layer)
+        vars(layer)["name"] = layer.name or name  # errors show the module's name
+        layer.set_shape(self.shape)
         self.shape = layer.output_shape
         if type(last).__name__ == "Softmax":
             axes = len(self.shape) + 1
@@ -129,8 +127,8 @@ class Reader:
         kind = type(module).__name__
         rank = {"2d": 3, "1d": 2}.get(kind[-2:])
         if rank and len(shape) not in (rank, 1 if kind == "BatchNorm1d" else rank):
-            wanted = "(C, H, W)" if rank == 3 else "(C, L)"
-            raise InputError(f"{label}, which takes {wanted}", f"such examples, got shape {theirs}")
+            expected = "(C, H, W)" if rank == 3 else "(C, L)"
+            raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
         if rank and len(shape) == rank and is_plain == (self.layout is None):
             expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
             raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
@@ -147,29 +145,28 @@ class Reader:
                     got = f"{label}, which has {setting}={getattr(module, setting)}"
                     raise NoTwin(got, f"{usual}")
 
-    def _is_global(self, name: str, module: Any, rest: deque[Named]) -> bool:
+    def _is_global(self, name: str, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
         if not rest or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
             return False
         following, after = rest[0]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
-        if not is_flatten or not (following.isdecimal() or following == f"{name}_flatten"):
-            return False
-        rest.popleft()
-        return True
+        is_part = is_flatten and (following.isdecimal() or following == f"{name}_flatten")
+        if is_part:
+            rest.popleft()
+        return is_part
 
     def _fixed_pooling(self, module: Any, label: str) -> Any:
         """Return the pooling with the same windows. Raises NoTwin: the windows have different sizes."""
         pixels = self.shape[:-1]
         size = module.output_size
-        given = size if isinstance(size, tuple) else (size,) * len(pixels)
-        sizes = [n or p for n, p in zip(given, pixels, strict=True)]
-        if any(p % n for p, n in zip(pixels, sizes, strict=True)):
+        sizes = size if isinstance(size, tuple) else (size,) * len(pixels)
+        windows, excess = zip(*(divmod(p, n or p) for p, n in zip(pixels, sizes, strict=True)), strict=True)
+        if any(excess):
             raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
-        windows = tuple(p // n for p, n in zip(pixels, sizes, strict=True))
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, own: str, name: str) -> LayerModule:
+    def _read_container(self, module: Any, twin: LayerTwin, layer_name: str, name: str) -> LayerModule:
         """Convert a container with its children, and follow the shape of an example."""
         kind = twin.modules[0]
         label = f"module {name!r} is a {kind}"
@@ -177,44 +174,41 @@ class Reader:
         if not items:
             raise InputError(f"{label} without modules", "at least one, such as nn.Identity()")
         inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
-        given = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
-        layer = twin.make_layer(given, "linear", own or name)  # the name is for error messages
+        settings = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
+        layer = twin.make_layer(settings, "linear", layer_name or name)  # the name is for error messages
         if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
-        vars(layer)["name"] = own
+        vars(layer)["name"] = layer_name
         if isinstance(layer, Residual):
             inner = [LayerModule(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
-        elif kind == "Parallel" and given.merge == "concatenate":
-            self._require_axis(module.axis, label)
         return LayerModule(layer, module, twin, inner)
 
-    def _read_branches(self, module: Any, kind: str, items: list[Named], label: str) -> list[LayerModule]:
+    def _read_branches(
+        self, module: Any, kind: str, items: list[NamedModule], label: str
+    ) -> list[LayerModule]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
         branches = [items] if kind == "Residual" else [[item] for item in items]
         readers = []
         inner = []
         for branch in branches:
             part = branch[0][1]
-            reader = Reader(self.shape, copy(self.layout))
+            reader = ModuleReader(self.shape, copy(self.layout))
             readers.append(reader)
             inner += reader.read(list(part._modules.items()) if type(part).__name__ == "Branch" else branch)
         if kind == "Residual":
-            readers.append(Reader(self.shape, copy(self.layout)))
+            readers.append(ModuleReader(self.shape, copy(self.layout)))
         adds = kind == "Residual" or module.merge == "add"
         shapes = {r.shape if r.layout is None else channels_first(r.shape): None for r in readers}
         if adds and len(shapes) > 1:
             got = f"{label}, which adds examples of the shapes {' and '.join(map(str, shapes))}"
             raise InputError(got, "equal shapes", "a projection p of x is Parallel(p, f, merge='add')")
+        last = len(self.shape)
+        axis = last if self.layout is None else 1  # of channels or features
+        if not adds and module.axis not in (axis, axis - last - 1):
+            raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
         if self.layout is not None:
             self.layout.merge([reader.layout for reader in readers], adds, label)
         return inner
-
-    def _require_axis(self, axis: int, label: str) -> None:
-        """Raise NoTwin unless a concatenation along this axis joins channels or features."""
-        last = len(self.shape)
-        expected = last if self.layout is None else 1
-        if axis not in (expected, expected - last - 1):
-            raise NoTwin(f"{label} with axis={axis}", f"axis={expected}, that of channels or features")
 
 
 def _values(pairs: list[LayerModule], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -269,7 +263,7 @@ def from_torch(
         if is_first and ending == "softmax":
             last.dim = 1
         children.append(("0", last))
-    reader = Reader(ours, layout)
+    reader = ModuleReader(ours, layout)
     pairs = reader.read(children)
     require_vector(reader.shape, is_first)
     if layout is not None:

@@ -20,6 +20,7 @@ from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
 from dnn.training.history import History
+from dnn.validation.arrays import dtype_name
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples, InputPipeline
 from dnn.validation.rows import Rows
@@ -38,28 +39,6 @@ def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple
     if isinstance(x, Rows):
         x = backend.from_host(x.take(np.arange(x.shape[0])))
     return x.to(backend.dtype), y
-
-
-def _parameters(module: torch.nn.Sequential) -> list[torch.nn.Parameter]:
-    """Return the module's parameters. Raises InputError: it is no nn.Sequential, or has no parameters."""
-    import torch
-
-    parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())
-    if not parameters:
-        raise InputError("module has no parameters", "an nn.Sequential with a Linear")
-    return parameters
-
-
-def _input_pipeline(module: torch.nn.Sequential, backend: Backend, loss: Loss) -> InputPipeline:
-    """Return the pipeline that validates the module's examples and targets."""
-    parameters = _parameters(module)
-    first = parameters[0]
-    shape = getattr(module, "input_shape", (int(first.shape[1]),))
-    n_categories = getattr(module[0], "num_embeddings", None)
-    return InputPipeline(
-        backend, shape, int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets, n_categories,
-        channels_first=takes_channels_first(module),
-    )  # fmt: skip
 
 
 def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
@@ -150,17 +129,24 @@ def fit(
 
     Raises InputError: an invalid argument; the module is unchanged.
     """
-    first = _parameters(module)[0]
-    backend = get_backend("torch", first.device, str(first.dtype).removeprefix("torch."))
+    import torch
+
+    parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())
+    if not parameters:
+        raise InputError("module has no parameters", "an nn.Sequential with a Linear")
+    backend = get_backend("torch", parameters[0].device, dtype_name(parameters[0]))
     epochs = positive_integer("epochs", epochs)
     batch_size = positive_integer("batch_size", batch_size)
     loss = get_loss(loss)
     optimizer = get_optimizer(optimizer)
-    given, aside = _input_pipeline(module, backend, loss).validate_training(
-        x, y, validation_data=validation_data
-    )
-    x, y = _as_floats(backend, given)
-    validation = None if aside is None else _as_floats(backend, aside)
+    pipeline = InputPipeline(
+        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
+        int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
+        getattr(module[0], "num_embeddings", None), takes_channels_first(module),
+    )  # fmt: skip
+    examples, held = pipeline.validate_training(x, y, validation_data=validation_data)
+    x, y = _as_floats(backend, examples)
+    validation = None if held is None else _as_floats(backend, held)
     _require_logits(module, loss)
     loss_of = torch_loss(loss)
     rates = rate_table(optimizer)
@@ -181,7 +167,8 @@ def fit(
         logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
         logs["seconds"] = time.perf_counter() - start
         if validation is not None:
-            found = evaluate(module, *validation, loss_of, threshold=loss.threshold)
-            logs["val_loss"], logs["val_accuracy"] = found
+            logs["val_loss"], logs["val_accuracy"] = evaluate(
+                module, *validation, loss_of, threshold=loss.threshold
+            )
         history.add(epoch, logs)
     return history

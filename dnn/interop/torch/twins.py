@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backends import InputError
-from dnn.layers import Activation, Conv1D, Conv2D, Layer, LayerNormalization, Reshape
+from dnn.layers import Activation, Layer, LayerNormalization, Reshape
+from dnn.layers.dense import Affine
 
 Module = Any  # torch.nn.Module
 Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -19,7 +20,7 @@ class NoTwin(InputError):
 class LayerTwin:
     """How one of our layer classes converts to torch and back."""
 
-    modules: tuple[str, ...]  # class names of the modules; image modules are wrapped in ``ChannelsLast``
+    modules: tuple[str, ...]  # class names of the modules
     # Our built layer -> module. Raises NoTwin if torch has no equivalent.
     make_module: Callable[[Any], Module]
     # (module without ChannelsLast, activation, name) -> our layer. For a container the first argument is a
@@ -31,38 +32,31 @@ class LayerTwin:
     state: Tensors = field(default_factory=dict)
     has_activation: bool = False  # whether our layer contains an activation; in torch it is a module
     # What the module treats alike: "elements", "channels" of (B, C, ...), or "features" of vectors (B, n).
-    # "axes": their order matters; "": unknown. Networks with channels first need it.
+    # "axes": their order matters; "": unknown. Networks with channels first need it. With channels last,
+    # modules that act on the channels of images or sequences are wrapped in ``ChannelsLast``.
     acts_on: str = ""
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
+    """Return a module of ``dnn.interop.torch.modules``, or else of torch.nn."""
     import torch
 
-    return getattr(torch.nn, name)(*arguments, **options)
-
-
-def own_module(name: str, *arguments: Any, **options: Any) -> Module:
-    """Return a module of ``dnn.interop.torch.modules``."""
     from dnn.interop.torch import modules
 
-    return getattr(modules, name)(*arguments, **options)
+    home = modules if hasattr(modules, name) else torch.nn
+    return getattr(home, name)(*arguments, **options)
 
 
-def image_module(name: str, *arguments: Any, **options: Any) -> Module:
-    """Return a torch.nn module wrapped for images with channels last."""
-    return own_module("ChannelsLast", nn_module(name, *arguments, **options))
+def torch_padding(layer: Any) -> Any:
+    """Return the padding of a convolution or pooling as torch takes it: "same", or a number for each axis.
 
+    "same" pads an even window unequally. torch has it for convolutions with strides of 1.
 
-def conv_padding(layer: Any, first: int = 0) -> Any:
-    """Return a convolution's padding as torch takes it, of the axes from ``first`` on.
-
-    With strides of 1 it is "same" too, which pads an even window unequally.
+    Raises NoTwin: opposite sides differ, or a pooling is padded by more than half its window.
     """
-    return "same" if layer.padding == "same" and layer.steps == (1, 1) else equal_padding(layer)[first:]
-
-
-def equal_padding(layer: Any) -> tuple[int, int]:
-    """Return the padding (top and bottom, left and right). Raises NoTwin: opposite sides differ."""
+    is_pooling = not isinstance(layer, Affine)
+    if layer.padding == "same" and layer.steps == (1, 1) and not is_pooling:
+        return "same"
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
         raise NoTwin(
@@ -70,27 +64,20 @@ def equal_padding(layer: Any) -> tuple[int, int]:
             "equal padding on opposite sides, as torch.nn requires",
             "choose other strides or padding in pixels",
         )
-    return top, left
-
-
-def pool_padding(layer: Any) -> tuple[int, int]:
-    around = equal_padding(layer)
-    if any(2 * p > k for p, k in zip(around, layer.size, strict=True)):
+    if is_pooling and (2 * top > layer.size[0] or 2 * left > layer.size[1]):
         raise NoTwin(
-            f"layer {layer.name!r} has padding {around}",
+            f"layer {layer.name!r} has padding {(top, left)}",
             f"at most half its pool_size {layer.size}, as torch.nn requires",
         )
-    return around
+    return (top, left)[3 - len(layer.input_shape) :]  # a sequence is stored as an image of one row
 
 
 def make_batch_norm(layer: Any) -> Module:
-    axes = len(layer.input_shape)
-    arguments = {"eps": layer.epsilon, "momentum": layer.momentum}
-    if axes == 1:
-        return nn_module("BatchNorm1d", layer.input_shape[0], **arguments)
-    if axes in (2, 3):
-        return image_module(f"BatchNorm{axes - 1}d", layer.input_shape[-1], **arguments)
-    raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "(n,), (T, C) or (H, W, C)")
+    rank = len(layer.input_shape)
+    if rank > 3:
+        raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "(n,), (T, C) or (H, W, C)")
+    name = "BatchNorm2d" if rank == 3 else "BatchNorm1d"
+    return nn_module(name, layer.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
 
 
 def make_reshape(layer: Any) -> Module:
@@ -123,74 +110,38 @@ def layer_maker(
 
     def make(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
-        given = {ours: unwrap_number(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
-        return layer_class(name=name, **given)
+        options = {ours: unwrap_number(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
+        if issubclass(layer_class, Affine):
+            options |= {"activation": activation, "use_bias": module.bias is not None}
+        return layer_class(name=name, **options)
 
     return make
 
 
 def settings_twin(
-    layer_class: type[Layer], name: str, settings: Mapping[str, str],
-    expected: Mapping[str, Any] | None = None, *, make: Callable[..., Module] = nn_module,
-    parameters: Tensors | None = None, acts_on: str = "elements",
+    layer_class: type[Layer], name: str, settings: Mapping[str, str], *,
+    parameters: Tensors | None = None, acts_on: str = "elements", **expected: Any,
 ) -> LayerTwin:  # fmt: skip
     """Return the twin of a layer; each setting of the layer is one argument of the torch module.
+
+    The module of a Dense or a convolution also takes the number of its inputs and whether it has a bias.
 
     Args:
         settings: our argument -> argument and attribute of the module.
         expected: required values of other attributes of the module.
-        make: ``nn_module`` or ``own_module``.
     """
-
-    def make_module(layer: Any) -> Module:
-        return make(name, **{theirs: getattr(layer, ours) for ours, theirs in settings.items()})
-
-    make_layer = layer_maker(layer_class, settings, **(expected or {}))
-    return LayerTwin((name,), make_module, make_layer, parameters or {}, acts_on=acts_on)
-
-
-def pool_twin(layer_class: type[Layer], name: str, more: Mapping[str, str], **expected: Any) -> LayerTwin:
-    """Return the twin of a pooling. ``more``, ``expected``: settings as in ``settings_twin``."""
-    settings = {"pool_size": "kernel_size", "strides": "stride", "ceil_mode": "ceil_mode", **more}
+    is_affine = issubclass(layer_class, Affine)
 
     def make_module(layer: Any) -> Module:
         options = {theirs: getattr(layer, ours) for ours, theirs in settings.items()}
-        return image_module(name, padding=pool_padding(layer)[3 - len(layer.input_shape) :], **options)
+        if "padding" in settings:
+            options["padding"] = torch_padding(layer)
+        if not is_affine:
+            return nn_module(name, **options)
+        return nn_module(name, layer.input_shape[-1], bias=layer.use_bias, **options)
 
-    make_layer = layer_maker(layer_class, {**settings, "padding": "padding"}, **expected)
-    return LayerTwin((name,), make_module, make_layer, acts_on="channels")
-
-
-def conv_twin(
-    layer_class: type[Conv1D | Conv2D], name: str, axes: tuple[int, ...], more: tuple[str, ...],
-    **expected: Any,
-) -> LayerTwin:  # fmt: skip
-    """Return the twin of a convolution.
-
-    Args:
-        axes: permutation of torch's weight to ours.
-        more: settings with the same name in torch.
-        expected: required values of other attributes of the module.
-    """
-
-    def make_module(layer: Any) -> Module:
-        options = {option: getattr(layer, option) for option in more}
-        return image_module(
-            name, layer.input_shape[-1], layer.filters, layer.kernel_size, layer.strides,
-            conv_padding(layer, 4 - len(axes)), bias=layer.use_bias, **options,
-        )  # fmt: skip
-
-    def make_layer(module: Module, activation: str, layer_name: str) -> Layer:
-        require_same(module, padding_mode="zeros", **expected)
-        size, strides, padding = map(unwrap_number, (module.kernel_size, module.stride, module.padding))
-        options = {option: getattr(module, option) for option in more}
-        return layer_class(
-            module.out_channels, size, activation, strides=strides, padding=padding,
-            use_bias=module.bias is not None, name=layer_name, **options,
-        )  # fmt: skip
-
-    parameters = {"W": ("weight", axes), "b": ("bias", (0,))}
-    return LayerTwin((name,), make_module, make_layer, parameters, has_activation=True, acts_on="channels")
+    make_layer = layer_maker(layer_class, settings, **expected)
+    return LayerTwin((name,), make_module, make_layer, parameters or {}, {}, is_affine, acts_on)
 
 
 def layer_norm_from_module(module: Module, activation: str, name: str) -> Layer:
@@ -210,7 +161,9 @@ def reshape_from_module(module: Module, activation: str, name: str) -> Layer:
 
 def is_sequential(module: Module) -> bool:
     """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
-    sequential = nn_module("Sequential").__class__
+    import torch
+
+    sequential = torch.nn.Sequential
     return isinstance(module, sequential) and type(module).forward is sequential.forward
 
 

@@ -8,8 +8,8 @@ from command_lines import run_here, serving
 def page_folder(tmp_path_factory):
     """Return a folder with a trained run in its subfolder "run"."""
     page_folder = tmp_path_factory.mktemp("page")
-    small = ["--dataset", "digits", "--hidden", "48", "--epochs", "20", "--batch-size", "20"]
-    trained = run_here("train", *small, "--backend", "numpy", "--quiet", "--run-dir", "run", cwd=page_folder)
+    small = "--dataset digits --hidden 48 --epochs 20 --batch-size 20 --backend numpy"
+    trained = run_here(f"train {small} --quiet --run-dir run", cwd=page_folder)
     assert trained.returncode == 0, trained.stderr
     return page_folder
 

@@ -33,10 +33,10 @@ def run_agree(monkeypatch, capsys):
     monkeypatch.setattr(agreement, "check", check)
     monkeypatch.setattr(agreement, "accuracy_level", accuracy)
 
-    def of(*words, holds=True):
+    def of(words, holds=True):
         asked_for.clear()
         asked_for["holds"] = holds
-        monkeypatch.setattr(sys, "argv", ["agree.py", "--dataset", "digits", *map(str, words)])
+        monkeypatch.setattr(sys, "argv", ["agree.py", "--dataset", "digits", *words.split()])
         code = agree.agree(agree.parse())
         return code, capsys.readouterr().out, asked_for
 
@@ -44,19 +44,19 @@ def run_agree(monkeypatch, capsys):
 
 
 def test_agree_options(run_agree, monkeypatch):
-    code, printed, found = run_agree("--backends", "numpy,strict,numpy", "--seed", 3)
+    code, printed, found = run_agree("--backends numpy,strict,numpy --seed 3")
     assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
     assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
-    code, printed, found = run_agree("--backends", "numpy", "--quick", "--levels", "L1,L0", holds=False)
+    code, printed, found = run_agree("--backends numpy --quick --levels L1,L0", holds=False)
     assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
     assert (code, "L5" in found) == (1, False)
     words = "--levels L0,L5 --limit 9 --epochs 2 --seeds 4 --backends numpy"
-    _, printed, found = run_agree(*words.split())
+    _, printed, found = run_agree(words)
     assert (found["check"][2], found["L5"]) == (["L0"], (9, 360, 2, 4))
-    assert run_agree("--levels", "L5", "--backends", "numpy")[2]["L5"][0] == 1437
+    assert run_agree("--levels L5 --backends numpy")[2]["L5"][0] == 1437
     monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
     with input_error(r"levels L3 compare nothing .* at L0 to L2"):
-        run_agree("--levels", "L3", "--backends", "numpy")
+        run_agree("--levels L3 --backends numpy")
 
 
 def test_agree_default_backends(run_agree, monkeypatch):
@@ -64,18 +64,18 @@ def test_agree_default_backends(run_agree, monkeypatch):
     numpy = agreement.get_contender("numpy", "float32")
     here = [numpy], {"x": "no x"}
     monkeypatch.setattr(agreement, "available_contenders", lambda dtype: seen.append(dtype) or here)
-    _, printed, found = run_agree("--levels", "L0")
+    _, printed, found = run_agree("--levels L0")
     assert (found["check"][0], seen) == (["numpy"], ["float32"])
     assert "not run: x: no x" in printed
-    _, printed, found = run_agree("--levels", "L0", "--mutant", "tf32", "--json")
+    _, printed, found = run_agree("--levels L0 --mutant tf32 --json")
     told = json.loads(printed)
     assert (len(found["check"][0]), len(seen), told["asked"]["mutant"]) == (1, 1, "tf32")
     assert (told["holds"], list(told["backends"]), told["not_run"]) == (True, found["check"][0], {})
-    assert len(run_agree("--levels", "L0", "--mutant", "tf32", "--backends", "numpy")[2]["check"][0]) == 2
+    assert len(run_agree("--levels L0 --mutant tf32 --backends numpy")[2]["check"][0]) == 2
 
 
 def test_agree_uses_at_most_two_thousand_examples(run_agree, monkeypatch):
     x = np.resize(np.arange(256, dtype=np.uint8), (2100, 64))
     large = Dataset("digits", x, np.arange(2100) % 10, x[:5], np.arange(5), (8, 8), 10)
     monkeypatch.setattr("dnn.datasets.load_dataset", lambda *_: large)
-    assert run_agree("--levels", "L0", "--backends", "numpy")[2]["check"][1] == 2000
+    assert run_agree("--levels L0 --backends numpy")[2]["check"][1] == 2000

@@ -16,12 +16,12 @@ pty = pytest.importorskip("pty", reason="no terminals here")
 
 
 def test_a_closed_terminal_saves_the_training(tmp_path):
-    options = ["--dataset", "digits", "--hidden", "16", "--epochs", "100000", "--backend", "numpy"]
+    options = "--dataset digits --hidden 16 --epochs 100000 --backend numpy --run-dir run"
     child, terminal = pty.fork()
     if child == 0:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup, which ignores it
         os.chdir(tmp_path)
-        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "train.py"), *options, "--run-dir", "run"])
+        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "train.py"), *options.split()])
     shown = b""
     deadline = time.monotonic() + MAX_SECONDS
     while b"epoch 3" not in shown:

@@ -11,18 +11,16 @@ import sys
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
-from helpers import MAX_SECONDS, others_slow
+from helpers import MAX_SECONDS
 
-from dnn.commands.presets import PRESETS
-
-OPTIONS = ("--dataset", "digits", "--hidden", "16", "--epochs", "2")
+OPTIONS = "--dataset digits --hidden 16 --epochs 2"
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """Return (folder, stdout) of a finished run on digits with NumPy."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    result = run_here("train", *OPTIONS, "--backend", "numpy", "--seed", 3, "--run-dir", folder)
+    result = run_here(f"train {OPTIONS} --backend numpy --seed 3 --run-dir", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 
@@ -60,7 +58,6 @@ def test_run_folder_contents(run_folder):
     assert result["backend_asked"] == result["backend_used"] == "numpy"
     assert result["updates"] == 2 * 15
     assert 0 < result["seconds_to_first_update"] < 600
-    assert result["ms_per_update"] * result["updates"] < 1e3 * result["seconds"]
     assert result["describe"]["numpy"] == np.__version__
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
@@ -70,7 +67,6 @@ def test_run_folder_contents(run_folder):
     assert (result["device"], result["seconds_in_sums"], "sure" in result) == ("cpu", 0.0, False)
     config = json.loads((folder / "config.json").read_text())
     assert not {"quiet", "resume", "run_dir", "worker_timeout"} & set(config)
-    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     last = printed.splitlines()[-1].split()
     assert last[:2] == ["test", "accuracy"]
     assert last[-3:-1] == ["numpy", "weights"]
@@ -83,7 +79,7 @@ def test_backends_train_and_evaluate_alike(run_folder, backend, tmp_path):
     result = run_here("evaluate", folder, "--backend", backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
-    result = run_here("train", *OPTIONS, "--backend", backend, "--seed", 3, "--run-dir", tmp_path / "run")
+    result = run_here(f"train {OPTIONS} --backend {backend} --seed 3 --run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     lines = [(path / "metrics.jsonl").read_text().splitlines()[0] for path in (folder, tmp_path / "run")]
     losses = [json.loads(line)["loss"] for line in lines]
@@ -101,16 +97,11 @@ def test_predict_reads_images(run_folder, tmp_path):
     result = run("predict", run_folder[0], tmp_path / "digit.png")
     assert result.returncode == 0, result.stderr
     name, digit, word, probability = result.stdout.split()
-    assert name.endswith("digit.png:")
-    assert 0 <= int(digit) <= 9
-    assert word == "probability"
-    assert 0.1 <= float(probability) <= 1.0
+    assert (name, word) == (f"{tmp_path}/digit.png:", "probability")
     (tmp_path / "text.png").write_text("not a picture")
-    assert_refused(run_here("predict", run_folder[0], tmp_path / "text.png"), "text.png")
-    Image.new("L", (99, 99), 255).save(tmp_path / "square.png")
-    with Image.open(tmp_path / "square.png") as page:
-        page.paste(0, (30, 30, 70, 70))
-        page.save(tmp_path / "square.png")
+    page = Image.new("L", (99, 99), 255)
+    page.paste(0, (30, 30, 70, 70))
+    page.save(tmp_path / "square.png")
     names = [tmp_path / f"{name}.png" for name in ("text", "digit", "square")]
     result = run_here("predict", run_folder[0], *names, "--json")
     assert_refused(result, "square.png shows no digit: it is a filled area")
@@ -124,7 +115,7 @@ def test_predict_reads_images(run_folder, tmp_path):
 @pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
 def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     folder = tmp_path / "run"
-    result = run_here("train", *OPTIONS, "--backend", "cupy", "--run-dir", folder)
+    result = run_here(f"train {OPTIONS} --backend cupy --run-dir", folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("WARNING") == 1
     assert "; install the driver" in result.stderr or "; pip install" in result.stderr  # the cure
@@ -132,81 +123,50 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     recorded = json.loads((folder / "result.json").read_text())
     assert (recorded["backend_asked"], recorded["backend_used"]) == ("cupy", "numpy")
     place = tmp_path / "other"
-    assert_refused(run_here("train", "--backend", "cupy", "--require-backend", "--run-dir", place), "cupy")
+    assert_refused(run_here("train --backend cupy --require-backend --run-dir", place), "cupy")
     assert not place.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--backend", "nunpy"], ["backend", "'nunpy'", "'numpy'"]),
-        (["--dataset", "minst"], ["minst", "mnist"]),
-        (["--batch-size", "many"], ["batch-size", "many"]),
-        (["--hidden", "0"], ["units", "0"]),
-        (["--learning-rate", "nan"], ["learning_rate", "nan"]),
-        (["--epochs", "0"], ["epochs", "0"]),
-        (["--seed", "-1"], ["seed", "-1"]),
-        (["--activation", "rellu"], ["activation", "relu"]),
-        (["--dtype", "float16"], ["dtype", "float16"]),
-        (["--device", "gpu"], ["device", "gpu"]),
-        (["--dataset", "mnist", "--data-dir", os.devnull], ["data"]),
-        (["--typo"], ["--typo"]),
+        ("--backend nunpy", ["backend", "'nunpy'", "'numpy'"]),
+        ("--epochs 0", ["epochs", "0"]),
+        ("--seed -1", ["seed", "-1"]),
+        (f"--dataset mnist --data-dir {os.devnull}", ["data"]),
+        ("--typo", ["--typo"]),
     ],
-    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     folder = tmp_path / "run"
-    command = run if arguments == ["--epochs", "0"] else run_here
-    result = command("train", *OPTIONS, "--backend", "numpy", "--run-dir", folder, *arguments)
+    command = run if arguments == "--epochs 0" else run_here
+    result = command(f"train {OPTIONS} --backend numpy {arguments} --run-dir", folder)
     assert_refused(result, *words)
     assert not folder.exists()
 
 
-def test_a_folder_that_is_not_empty_is_unchanged(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    assert_refused(run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path), "run folder")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    assert_refused(
-        run_here("train", *OPTIONS, "--backend", "numpy", "--run-dir", tmp_path / "mine.txt" / "x"),
-        "mine.txt",
-    )
-
-
 def test_rejects_broken_runs(run_folder, tmp_path):
-    for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((run_folder[0] / name).read_bytes())
-    content = (tmp_path / "model.safetensors").read_bytes()
-    (tmp_path / "model.safetensors").write_bytes(content[:-100])
+    (tmp_path / "config.json").write_bytes((run_folder[0] / "config.json").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((run_folder[0] / "model.safetensors").read_bytes()[:-100])
     assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "truncated")
-    (tmp_path / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "was altered")
     (tmp_path / "config.json").write_text("{")
     assert_refused(run_here("evaluate", tmp_path), "config.json")
     assert_refused(run_here("evaluate", tmp_path / "nowhere"), "nowhere")
 
 
-@pytest.mark.parametrize("backend", others_slow(["numpy", "torch"], ["torch"]))
-def test_train_on_mnist(backend, mnist_dir, tmp_path):
-    result = run_here(
-        "train", "--backend", backend, "--hidden", 100, "--limit", 3000, "--batch-size", 30,
-        "--epochs", 3,
-        "--data-dir", mnist_dir, "--run-dir", tmp_path / "run", "--quiet",
-    )  # fmt: skip
+def test_train_on_mnist(mnist_dir, tmp_path):
+    words = "--backend torch --hidden 100 --limit 3000 --batch-size 30 --epochs 3 --quiet"
+    result = run_here(f"train {words} --data-dir", mnist_dir, "--run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert float(result.stdout.split()[2]) > 0.85
 
 
-@pytest.mark.parametrize("preset", others_slow(PRESETS, ["lecture", "best"]))
-def test_train_with_presets(tmp_path, preset):
-    command = ("--dataset", "digits", "--limit", 200, "--epochs", 2, "--backend", "torch", "--preset", preset)
-    result = run_here("train", *command, "--run-dir", tmp_path / "run")
-    if preset == "cnn":  # a 5x5 window and pooling leave 2x2 of 8x8 pixels
-        assert_refused(result, "Conv2D", "kernel_size (3, 3)")
-        return
+def test_train_with_a_preset(tmp_path):
+    words = "--dataset digits --limit 200 --epochs 2 --backend torch --preset best"
+    result = run_here(f"train {words} --run-dir", tmp_path / "run")
     assert result.returncode == 0, result.stderr
-    hidden = "2000-1500-1000-500" if preset == "deep" else "500-500"
-    assert f"digits, 200 training examples, 64-{hidden}-10, torch on cpu" in result.stdout
+    assert "digits, 200 training examples, 64-500-500-10, torch on cpu" in result.stdout
     assert run_here("evaluate", tmp_path / "run").returncode == 0
 
 
@@ -230,30 +190,11 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
         "digits",
         [str(i) for i in range(10)],
     )
-    before = file.read_bytes()
-    assert_refused(run_here("export", run_folder[0], file, "--logits"), "model.onnx exists", "--overwrite")
-    assert file.read_bytes() == before
     (tmp_path / "link.onnx").symlink_to("nowhere")
-    assert_refused(
-        run_here("export", run_folder[0], tmp_path / "link.onnx"), "link.onnx exists", "--overwrite"
-    )
+    for name in ("model.onnx", "link.onnx"):
+        refused = run_here("export", run_folder[0], tmp_path / name, "--logits")
+        assert_refused(refused, f"{name} exists", "--overwrite")
     assert run_here("export", run_folder[0], file, "--logits", "--overwrite").returncode == 0
     assert onnxruntime.InferenceSession(file).get_outputs()[0].name == "logits"
-    for options, word in ((["--class-names", "a,b"], "10 names"), (["--input", "int8"], "did you mean")):
-        assert_refused(run_here("export", run_folder[0], tmp_path / "other.onnx", *options), word)
-    assert not (tmp_path / "other.onnx").exists()
-
-
-@pytest.mark.slow
-def test_a_resumed_run_keeps_its_threads(tmp_path):
-    folder, seen = tmp_path / "run", []
-    options = [*OPTIONS, "--backend", "numpy", "--run-dir", folder]
-    for more in ([*options, "--threads", 1], ["--resume", folder], ["--resume", folder, "--threads", 2]):
-        result = run("train", *more)
-        assert result.returncode == 0, result.stderr
-        seen.append(json.loads((folder / "result.json").read_text())["describe"]["threads"])
-        (folder / "result.json").unlink()
-    assert seen == [1, 1, 2]
-    refused = run("train", *OPTIONS, "--threads", 0, "--run-dir", tmp_path / "no")
-    assert refused.returncode == 2
-    assert refused.stderr.splitlines()[-1].endswith("threads is 0, expected a whole number from 1 to 1024")
+    refused = run_here("export", run_folder[0], tmp_path / "other.onnx", "--class-names", "a,b")
+    assert_refused(refused, "10 names")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dnn import load_model
-from dnn.commands import calibration, ensemble, evaluate, options
+from dnn.commands import calibration, evaluate
 from dnn.commands.calibration import (
     calibration_error,
     confidence_threshold,
@@ -22,7 +22,7 @@ from dnn.commands.calibration import (
 from dnn.commands.ensemble import Ensemble, read_threshold
 from dnn.datasets import load_dataset
 
-OPTIONS = ("--dataset", "digits", "--hidden", 16, "--epochs", 6, "--batch-size", 20, "--backend", "numpy")
+OPTIONS = "--dataset digits --hidden 16 --epochs 6 --batch-size 20 --backend numpy"
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,7 @@ def runs(tmp_path_factory):
     """Return the folders of two runs on digits with held-out images."""
     place = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
-        trained = run_here(
-            "train", *OPTIONS, "--seed", seed, "--hold-out", 300, "--run-dir", place / str(seed)
-        )
+        trained = run_here(f"train {OPTIONS} --seed {seed} --hold-out 300 --run-dir", place / str(seed))
         assert trained.returncode == 0, trained.stderr
     return place / "1", place / "2"
 
@@ -68,7 +66,7 @@ def test_held_out_images_are_not_trained_on(runs, tmp_path):
     assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
     assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
     n = len(data.x_train) - 300
-    run_here("train", *OPTIONS, "--seed", 1, "--limit", n, "--run-dir", tmp_path / "less")
+    run_here(f"train {OPTIONS} --seed 1 --limit {n} --run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
     assert same == less
 
@@ -82,27 +80,19 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     read = [answer for answer in answers if answer["digit"] is not None]
     assert [answer["sure"] for answer in read] == [answer["probability"] >= threshold for answer in read]
     assert {answer["sure"] for answer in read} == {True, False}
-    lines = run_here("predict", runs[0], *pictures).stdout.splitlines()
-    assert [line.endswith(f"unsure: below {threshold:.4f}") for line in lines] == [
-        not a["sure"] for a in read
-    ]
+    printed = run_here("predict", runs[0], *pictures).stdout
+    assert printed.count(f"unsure: below {threshold:.4f}\n") == [a["sure"] for a in read].count(False)
     # Several runs have no common threshold, unless --sure-from sets it.
-    both = run_here("predict", *runs, *pictures, "--json")
-    assert len(json.loads(both.stdout)["runs"]) == 2
-    assert not any("sure" in answer for answer in json.loads(both.stdout)["images"])
+    both = json.loads(run_here("predict", *runs, *pictures, "--json").stdout)
+    assert len(both["runs"]) == 2
+    assert not any("sure" in answer for answer in both["images"])
     mean = json.loads(run_here("predict", *runs, *pictures, "--json", "--sure-from", 0.5).stdout)["images"]
     assert all(a["sure"] == (a["probability"] >= 0.5) for a in mean if a["digit"] is not None)
     assert [a["probability"] for a in mean] != [a["probability"] for a in answers]
 
 
-@pytest.mark.slow
-def test_rejects_bad_ensembles_and_thresholds(runs, tmp_path):
-    other = tmp_path / "other"
-    run_here("train", "--dataset", "digits", "--limit", 50, "--epochs", 1, "--run-dir", other, "--quiet")
-    assert_refused(run_here("predict", *runs), "is a run or a model", "an image")
-    assert_refused(run_here("train", *OPTIONS, "--hold-out", 10**6), "hold_out", "fewer than")
-    result = run_here("evaluate", other, "--calibration", tmp_path / "x.png")
-    assert "no images were held out" in result.stdout
+def test_rejects_bad_numbers(runs):
+    assert_refused(run_here(f"train {OPTIONS} --hold-out 1000000"), "hold_out", "fewer than")
     assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
@@ -118,6 +108,9 @@ def test_calibration_by_hand():
     assert calibration_error(p, y) == pytest.approx(wanted)
     assert selective_accuracy(p, y, 0.8) == {"right": pytest.approx(2 / 3), "refused": pytest.approx(0.4)}
     assert selective_accuracy(p, y, 0.95) == {"right": 1.0, "refused": 1.0}
+    edges = np.asarray([1.0, 0.94, 0.9, 0.67, 0.66])
+    bins = reliability_bins(np.stack([edges, 1 - edges], axis=1), np.zeros(5, int))
+    assert [n for _, _, n in bins] == [1, 1, 1, 2]
 
 
 def test_threshold_allows_one_error_in_a_thousand():
@@ -126,14 +119,6 @@ def test_threshold_allows_one_error_in_a_thousand():
     y[-1] = 1
     assert confidence_threshold(p, y) == p[-1, 0]
     assert confidence_threshold(p[1:], y[1:]) == p[-2, 0]
-
-
-def test_bin_edges():
-    sure = np.asarray([1.0, 0.94, 0.9, 0.67, 0.66])
-    parts = reliability_bins(np.stack([sure, 1 - sure], axis=1), np.zeros(5, int))
-    assert [(round(mean, 6), n) for mean, _, n in parts] == [
-        (0.66, 1), (0.67, 1), (0.9, 1), (0.97, 2)
-    ]  # fmt: skip
 
 
 def fake_models(*outputs):
@@ -167,24 +152,6 @@ def test_read_threshold(text, found, tmp_path):
     assert read_threshold(tmp_path) == found
 
 
-def test_rejects_runs_of_other_shapes(monkeypatch):
-    def load_run(path, open_backend, nonfinite):
-        asked.append((open_backend, nonfinite))
-        inputs, outputs = path
-        last = SimpleNamespace(output_shape=outputs)
-        return {"run": path}, SimpleNamespace(input_shape=inputs, layers=[last])
-
-    asked, arguments = [], SimpleNamespace(allow_nonfinite="as asked")
-    monkeypatch.setattr(options, "load_run", load_run)
-    monkeypatch.setattr(options, "open_backend", lambda *opened: opened)
-    a, inputs, outputs = ((4,), (2,)), ((5,), (2,)), ((4,), (3,))
-    assert ensemble.open_ensemble([a, a], arguments).configs == [{"run": a}] * 2
-    assert (asked[0][0]("float64"), asked[0][1]) == ((arguments, "float64"), "as asked")
-    for other in (inputs, outputs):
-        with input_error(r"has input shape .* and output shape .*runs with the same shapes"):
-            ensemble.open_ensemble([a, a, other], arguments)
-
-
 def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     """One of two held-out images is above the threshold, and two of three test images, one correct."""
     monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
@@ -199,17 +166,17 @@ def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
     assert second == output.format("3 test", "33.33", "50.00")
     assert (found["sure_from"], found["held-out"]) == (pytest.approx(0.9), {"right": 1.0, "refused": 0.5})
     assert found["test"] == {"right": 0.5, "refused": pytest.approx(1 / 3)}
-    ((_, _, title, path),) = seen
-    assert (title, path) == ("3 test images of digits", tmp_path)
+    assert seen[0][2:] == ("3 test images of digits", tmp_path)
     held[0] = 0.4, 0.6
     (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
     assert line == "no confidence threshold reaches an accuracy of 99.9% on the held-out images"
     assert found["sure_from"] is None
-    for wrong in (-0.01, 1.01):
+    ensemble.held_out = lambda data: None
+    (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
+    assert line.startswith("no confidence threshold: no images were held out")
+    for shift in (-0.3, 0.3):
         with input_error("not probabilities"):
-            list(evaluate.calibrate(ensemble, data, np.where(p == 0.8, wrong, p), tmp_path, found))
-    # 0 and 1 are probabilities.
-    list(evaluate.calibrate(ensemble, data, np.eye(2)[[0, 1, 1]], tmp_path, found))
+            list(evaluate.calibrate(ensemble, data, p + shift, tmp_path, found))
 
 
 def test_reliability_diagram(monkeypatch):
@@ -223,7 +190,4 @@ def test_reliability_diagram(monkeypatch):
     heights = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]
     # Binomial with one success and one failure added.
     assert heights == pytest.approx([np.sqrt(2 * 1 / 27), 0.25])
-    assert [(bar.get_height(), bar.get_x() + bar.get_width() / 2) for bar in lower.patches] == [
-        pytest.approx((1, 0.6)), pytest.approx((2, 0.9)),
-    ]  # fmt: skip
-    assert (upper.lines[0].get_xydata().tolist(), lower.get_yscale()) == ([[0, 0], [1, 1]], "log")
+    assert [bar.get_height() for bar in lower.patches] == [1, 2]

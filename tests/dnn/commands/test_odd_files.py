@@ -45,7 +45,7 @@ def test_rejects_invalid_configurations(folder, command, key, value, words):
     if value is not MISSING_KEY:
         config[key] = value
     file.write_text(json.dumps(config))
-    assert_refused(run_here(*command.split(), cwd=folder), "config.json", words)
+    assert_refused(run_here(command, cwd=folder), "config.json", words)
     assert sorted(os.listdir(folder)) == ["run"]
 
 
@@ -55,16 +55,8 @@ def test_folder_names_that_no_file_can_have(name):
         read_config(Path(name))
 
 
-@pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
-def test_a_huge_file_is_not_read(folder, name, code):
-    os.truncate(folder / "run" / name, 3 << 30)  # sparse
-    result = run_here("predict", "run", "digit.png", "--json", cwd=folder)
-    assert "Traceback" not in result.stderr
-    assert (f"run/{name} cannot be read" in result.stderr) == bool(code)
-
-
 def test_a_run_folder_of_too_many_parts_is_refused_at_once(tmp_path):
-    result = run_here("train", "--run-dir", tmp_path / "/".join("a" * 1500), *["--dataset", "digits"])
+    result = run_here("train --dataset digits --run-dir", tmp_path / "/".join("a" * 1500))
     assert_refused(result, "its path has more than 200 parts", "choose another --run-dir")
     assert not any(tmp_path.iterdir())
 
@@ -74,30 +66,31 @@ def test_a_picture_cannot_forge_an_answer(folder):
     name = "new\nline: 7  probability 1.0000\a\x1b[2J.png"
     shutil.copy(folder / "run" / "curves.png", folder / name)
     for picture in (name, "missing\n\x1b[2J.png"):
-        result = run_here("predict", "run", picture, cwd=folder)
+        result = run_here("predict run", picture, cwd=folder)
         assert (result.stdout + result.stderr).count("\n") == 1
         assert (result.stdout + result.stderr).strip().isprintable()
 
 
 @pytest.mark.parametrize(("name", "code"), [("result.json", 0), ("config.json", 2), ("model.safetensors", 2)])
-def test_a_pipe_in_place_of_a_file_does_not_block(folder, name, code):
-    (folder / "run" / name).unlink()
-    os.mkfifo(folder / "run" / name)
-    assert run_here("evaluate", "run", cwd=folder).returncode == code
-    assert run_here("predict", "run", "missing.png", cwd=folder).returncode == 2
+@pytest.mark.parametrize("is_pipe", [True, False])
+def test_pipes_and_huge_files_are_not_read(folder, name, code, is_pipe):
+    path = folder / "run" / name
+    if is_pipe:
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        os.truncate(path, 3 << 30)  # sparse
+    assert run_here("evaluate run", cwd=folder).returncode == code
+    result = run_here("predict run missing.png", cwd=folder)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert (f"run/{name} " in result.stderr) == bool(code)
 
 
 @pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG_NAME + ".png"])
 def test_unwritable_pictures_are_reported(folder, name):
-    said = run_here("evaluate", "run", "--dataset", "digits", "--calibration", name, cwd=folder)
+    said = run_here("evaluate run --dataset digits --calibration", name, cwd=folder)
     assert_refused(said, name[:100])
-    assert sorted(os.listdir(folder)) == ["run"]
-
-
-@pytest.mark.parametrize("name", ["missing/a.onnx", LONG_NAME + ".onnx"])
-def test_unwritable_models_are_reported(folder, name):
-    pytest.importorskip("onnx")
-    assert_refused(run_here("export", "run", name, cwd=folder), name[:100], "cannot be written")
     assert sorted(os.listdir(folder)) == ["run"]
 
 

@@ -21,17 +21,11 @@ def open_with_output(capsys, *words, quiet=False):
     return backend, capsys.readouterr().err
 
 
-def test_auto_prints_its_reason(capsys):
+def test_only_auto_prints_its_reason(capsys):
     backend, output = open_with_output(capsys, "--device", "cpu")
     assert output == f"--backend auto: {backend.reason}\n"
     assert backend.reason.startswith(f"{backend.name} ")
-
-
-def test_quiet_prints_no_reason(capsys):
     assert open_with_output(capsys, "--device", "cpu", quiet=True)[1] == ""
-
-
-def test_a_named_backend_prints_no_reason(capsys):
     assert open_with_output(capsys, "--backend", "numpy")[1] == ""
 
 

@@ -3,14 +3,11 @@
 import contextlib
 import io
 import socket
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from command_lines import assert_refused, run_here, serving, serving_process
+from command_lines import assert_refused, run_here, serving
 from helpers import MAX_SECONDS, others_slow
 from PIL import Image, ImageDraw
 
@@ -63,31 +60,6 @@ def test_too_large_uploads_are_rejected(mode, size, form, limit):
         load_digit_image(picture(mode, size, form))
 
 
-def peak_mb(process):
-    """Return the peak memory of a process in MB."""
-    text = Path(f"/proc/{process}/status").read_text()
-    return int(text.split("VmHWM:")[1].split()[0]) / 1000
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_concurrent_large_pictures_use_bounded_memory(page_folder):
-    """Two threads with 80 MB each, and 80 MB for later steps and for what the allocator keeps."""
-    small = picture("L", (90, 90), "PNG")
-    large = picture(*LARGE_FORMATS["PNG, RGB"])
-    with serving_process("run", cwd=page_folder) as (url, process):
-
-        def post(route, content):
-            return httpx.post(f"{url}/{route}", content=content, timeout=MAX_SECONDS).status_code
-
-        # Waits for the import of all backends, which the server begins in a thread: it takes more memory.
-        assert post("backends", small) == 200
-        first = peak_mb(process)
-        with ThreadPoolExecutor(12) as pool:
-            assert set(pool.map(post, ["answer"] * 12, [large] * 12)) <= {200, 422}
-        assert peak_mb(process) < first + 3 * 80
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [b"", b"GET /about HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 def test_silent_connections_are_closed(page_folder, first):
@@ -119,6 +91,4 @@ def test_silent_connections_are_closed(page_folder, first):
 
 
 def test_an_empty_host_is_rejected(page_folder):
-    assert_refused(
-        run_here("draw", "run", "--host", "", "--port", "0", cwd=page_folder), "host is ''", "0.0.0.0"
-    )
+    assert_refused(run_here("draw run --port 0 --host", "", cwd=page_folder), "host is ''", "0.0.0.0")

@@ -203,12 +203,6 @@ def test_unfinished_files_are_deleted(tmp_path):
     assert not left.exists()
 
 
-def test_nonfinite_numbers_are_null(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    folder.write_json(CONFIG_FILE, {"a": [float("nan"), float("inf"), -float("inf"), 0.5, None, "NaN"]})
-    assert read_config(folder.path) == {"a": [None, None, None, 0.5, None, "NaN"]}
-
-
 @pytest.mark.parametrize("name", [MODEL_FILE, "state-00002-0000000.safetensors"])
 def test_a_folder_with_weights_or_states_does_not_restart(tmp_path, name):
     folder = RunFolder(tmp_path)

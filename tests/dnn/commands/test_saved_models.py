@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
         layers = [Conv2D(2, 3, "relu"), GlobalAveragePooling2D(), Dense(outputs, "softmax")]
         build_network(layers, shape).save(folder / f"{name}.safetensors")
     build_network([Dense(2, "softmax")], (3,)).save(folder / "table.safetensors")
+    build_network([Dense(2, "softmax")], (64,)).save(folder / "pair.safetensors")
     page = 255 - data.x_test[0].reshape(8, 8)
     Image.fromarray(page).resize((64, 64)).save(folder / "digit.png")
     (folder / "shapes" / "ring").mkdir(parents=True)
@@ -47,15 +48,15 @@ def test_predict_reads_digits(folder, models):
 
 
 def test_evaluate_needs_a_data_set(folder):
-    said = run_here("evaluate", "digits.safetensors", "--dataset", "digits", cwd=folder)
+    said = run_here("evaluate digits.safetensors --dataset digits", cwd=folder)
     assert said.stdout.startswith("test accuracy 0.")
-    assert_refused(run_here("evaluate", "digits.safetensors", cwd=folder), "--dataset NAME", "model.evaluate")
+    assert_refused(run_here("evaluate digits.safetensors", cwd=folder), "--dataset NAME", "model.evaluate")
 
 
 @pytest.mark.parametrize("name", ["digits", "colour", "table"])
 def test_export_writes_any_model(folder, name):
     onnx = pytest.importorskip("onnx")
-    said = run_here("export", f"{name}.safetensors", f"{name}.onnx", "--json", cwd=folder)
+    said = run_here(f"export {name}.safetensors {name}.onnx --json", cwd=folder)
     assert json.loads(said.stdout)["class_names"] is None
     model = dnn.load_model(folder / f"{name}.safetensors", NUMPY)
     (x,) = onnx.load(folder / f"{name}.onnx").graph.input
@@ -66,7 +67,7 @@ def test_draw_opens_a_model_of_digits(folder, monkeypatch):
     server = pytest.importorskip("dnn.commands.page.server")
     served = []
     monkeypatch.setattr(server, "serve", lambda *arguments: served.append(arguments))
-    assert run_here("draw", "digits.safetensors", cwd=folder).returncode == 0
+    assert run_here("draw digits.safetensors", cwd=folder).returncode == 0
     assert len(served) == 1
 
 
@@ -76,8 +77,8 @@ def test_other_data_are_predicted_in_python(folder, command, name, shape, monkey
     """The program that the message names is right."""
     if command == "draw":
         pytest.importorskip("dnn.commands.page.server")
-    picture = ["shapes/ring/red.png"] if command == "predict" else []
-    refused = run_here(command, f"{name}.safetensors", *picture, cwd=folder)
+    picture = "shapes/ring/red.png" if command == "predict" else ""
+    refused = run_here(f"{command} {name}.safetensors {picture}", cwd=folder)
     assert_refused(refused, f"{name}.safetensors does not read digits: ")
     program = re.search(r"in Python: (.*)", refused.stderr)[1]
     monkeypatch.chdir(folder)
@@ -104,7 +105,7 @@ def test_other_data_are_predicted_in_python(folder, command, name, shape, monkey
 )
 def test_train_reads_no_own_data(folder, dataset, words):
     before = sorted(folder.rglob("*"))
-    refused = run_here("train", "--dataset", dataset, "--backend", "numpy", cwd=folder)
+    refused = run_here(f"train --dataset {dataset} --backend numpy", cwd=folder)
     assert_refused(refused, *words.split(" "))
     assert sorted(folder.rglob("*")) == before
 
@@ -116,7 +117,8 @@ def test_train_reads_no_own_data(folder, dataset, words):
         ("missing.safetensors digit.png", "missing.safetensors is not a folder"),
         ("digits.safetensors digits.safetensors", "an image after it"),
         ("digits.safetensors table.safetensors digit.png", "input shape (3,)"),
+        ("digits.safetensors pair.safetensors digit.png", "output shape (2,), expected runs with the same"),
     ],
 )
 def test_predict_rejects_other_files(folder, arguments, words):
-    assert_refused(run_here("predict", *arguments.split(), cwd=folder), words)
+    assert_refused(run_here(f"predict {arguments}", cwd=folder), words)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from helpers import input_error
@@ -144,10 +142,10 @@ def test_deskewing_removes_the_slant(slant, tmp_path):
         return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
 
     assert correlation(load_digit_image(path, deskew=True)) > 0.9
-    as_it_is = load_digit_image(path)
-    assert (correlation(as_it_is) > 0.9) == (abs(slant) < 0.2)
-    Image.fromarray(as_it_is).save(tmp_path / "small.png")  # an image in the data set's form is deskewed too
-    assert correlation(load_digit_image(tmp_path / "small.png", deskew=True)) > 0.8
+    slanted = load_digit_image(path)
+    assert (correlation(slanted) > 0.9) == (abs(slant) < 0.2)
+    Image.fromarray(slanted).save(path)  # an image in the data set's form is deskewed too
+    assert correlation(load_digit_image(path, deskew=True)) > 0.8
 
 
 def test_bytes_and_file_give_the_same_result(tmp_path):
@@ -204,25 +202,18 @@ def test_a_palette_with_a_transparent_colour(seven, tmp_path):
 # What is rejected
 
 
-def png_bytes():
-    buffer = io.BytesIO()
-    draw_page().save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "not a readable image"),
         (b"seven\n", "not a readable image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a readable image"),
-        (png_bytes()[:20], "cannot be read|not a readable image"),
-        (png_bytes()[: len(png_bytes()) // 2], "cannot be read as an image.*truncated or damaged"),
+        (None, "cannot be read as an image.*truncated or damaged"),
     ],
 )  # fmt: skip
 def test_rejects_files_that_are_not_images(content, complaint, tmp_path):
-    path = tmp_path / "digit.png"
-    path.write_bytes(content)
+    path = save(draw_page(), tmp_path / "digit.png")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     with input_error(complaint) as caught:
         load_digit_image(path)
     assert str(path) in str(caught.value)

@@ -5,11 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import build_network, input_error
+from helpers import input_error
 from hostile import assert_sentence
 from PIL import Image
 
-from dnn import Dense, Flatten
 from dnn.datasets import load_image, load_image_folder
 
 
@@ -42,9 +41,6 @@ def test_one_folder_per_class(pictures):
     np.testing.assert_array_equal(x[3, :, :, 0], grey)
     flat, _, _ = load_image_folder(pictures, size=(3, 4), flat=True)
     assert flat.shape == (6, 12)
-    model = build_network([Flatten(), Dense(3, "softmax")], (6, 8, 1))
-    model.compile()
-    model.fit(x, y)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "1", "CMYK"])
@@ -144,8 +140,6 @@ def test_one_picture_is_read_like_those_of_a_folder(pictures):
         one = load_image(pictures / "bee" / "0.png", x.shape[1:3], grey=grey)
         np.testing.assert_array_equal(one, x[y == 1][0])
         assert (one.dtype, one.shape) == (np.uint8, (*x.shape[1:3], channels))
-        model = build_network([Flatten(), Dense(3, "softmax")], x.shape[1:])
-        assert model.predict(one[None]).shape == (1, 3)
     assert load_image(str(pictures / "bee" / "0.png"), [3, 4]).shape == (3, 4, 3)
     with input_error("nowhere.png does not exist"):
         load_image("nowhere.png", (3, 4))

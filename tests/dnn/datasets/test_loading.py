@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 import pytest
-from small_sets import IMAGES, LABELS, REAL_MD5, idx_bytes, small_set, write_raw_files
+from small_sets import IMAGES, REAL_MD5, idx_bytes, small_set, write_raw_files
 
 from backends.errors import InputError
 from dnn.datasets import DatasetError, fetch, load_dataset
@@ -36,18 +36,15 @@ def test_mnist_is_loaded_as_flat_uint8_rows(mnist_dir):
 
 def test_digits_need_no_file(tmp_path):
     data = load_dataset("digits", tmp_path / "not there")
-    assert data.x_train.shape == (1437, 64)
-    assert data.x_test.shape == (360, 64)
-    assert data.y_train.shape == (1437,)
+    assert (data.x_train.shape, data.x_test.shape, len(data.y_train)) == ((1437, 64), (360, 64), 1437)
     assert (data.x_train.dtype, data.y_train.dtype) == (np.uint8, np.int64)
-    assert data.x_train.flags.c_contiguous
     assert (data.name, data.image_shape, data.classes) == ("digits", (8, 8), 10)
     from sklearn.datasets import load_digits
 
     raw = load_digits()
     both = np.concatenate([data.x_train, data.x_test])
     assert np.array_equal(np.rint(both / (255 / 16)), raw.data)  # rounding lost nothing
-    assert (both.min(), both.max()) == (0, 255)
+    assert both.max() == 255
     assert np.array_equal(np.concatenate([data.y_train, data.y_test]), raw.target)
 
 
@@ -85,28 +82,12 @@ def test_complete_files_need_no_download(small_files, tried_sources, tmp_path):
     assert not tried_sources
 
 
-def test_old_processed_files_are_ignored(small_files, tmp_path):
-    """torchvision's class prefers MNIST/processed/training.pt to the verified raw files."""
-    import torch
-
-    processed = write_raw_files(tmp_path, small_files).parent / "processed"
-    processed.mkdir()
-    for name in ("training.pt", "test.pt"):
-        torch.save((torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2)), processed / name)
-    assert load_dataset("mnist", tmp_path).x_train.tobytes() == small_files[IMAGES][16:]
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "altered", "longer", "another"])
+@pytest.mark.parametrize("damage", ["truncated", "altered", "longer"])
 def test_a_damaged_file_is_reported_and_kept(damage, small_files, tried_sources, tmp_path):
     good = small_files[IMAGES]
-    flipped = good[:-1] + bytes([good[-1] ^ 1])
     bad = {
-        "truncated": good[:1000],
-        "empty": b"",
-        "altered": flipped,
-        "longer": good + b"\0",
-        "another": small_files[LABELS],
-    }[damage]
+        "truncated": good[:1000], "altered": good[:-1] + bytes([good[-1] ^ 1]), "longer": good + b"\0",
+    }[damage]  # fmt: skip
     path = write_raw_files(tmp_path, {**small_files, IMAGES: bad}) / IMAGES
     with pytest.raises(DatasetError) as caught:
         load_dataset("mnist", tmp_path)
@@ -157,22 +138,13 @@ def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_pat
             load_dataset("fashion_mnist", tmp_path)
 
 
-def test_known_headers_follow_the_format():
-    """IDX format: 0, 0, 8 for bytes, the rank, the axis lengths; then one byte per value."""
-    for name, (size, header, _) in fetching.RAW_FILES.items():
-        assert header[0] == 0x0800 + len(header) - 1
-        assert header[1:] == (60_000 if "train" in name else 10_000, *([28, 28] if "images" in name else []))
-        assert size == 4 * len(header) + np.prod(header[1:])
-
-
 def test_load_data_of_keras(mnist_dir, monkeypatch):
     import dnn
 
     monkeypatch.setenv("DNN_DATA_DIR", str(mnist_dir))
     (x_train, y_train), (x_test, y_test) = dnn.datasets.mnist.load_data()
     data = load_dataset("mnist", mnist_dir)
-    assert (x_train.shape, x_test.shape, x_train.dtype) == ((60_000, 28, 28), (10_000, 28, 28), np.uint8)
-    np.testing.assert_array_equal(x_test.reshape(10_000, 784), data.x_test)
-    np.testing.assert_array_equal(y_train, data.y_train)
-    np.testing.assert_array_equal(y_test, data.y_test)
+    for images, rows in ((x_train, data.x_train), (x_test, data.x_test)):
+        np.testing.assert_array_equal(images, rows.reshape(-1, 28, 28))
+    assert (y_train.tolist(), y_test.tolist()) == (data.y_train.tolist(), data.y_test.tolist())
     assert dnn.datasets.fashion_mnist.load_data.args == ("fashion_mnist",)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import string
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from helpers import input_error, others_slow
+from helpers import input_error
 from PIL import Image, ImageDraw, ImageFont
 
 from backends.errors import InputError
@@ -64,13 +63,10 @@ def frame(inset, width, level=40):
         lambda d: d.rectangle((0, 90, 14, 140), 30),  # neighbouring content, cut off by the edge
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("inverted", others_slow([False, True], [True]))
-def test_printed_lines_and_frames_are_removed(under, inverted, tmp_path):
-    marked = page(under, two)
-    if inverted:
-        marked = marked.point(lambda level: 255 - level)
+def test_printed_lines_and_frames_are_removed(under, tmp_path):
     wanted = read(page(two), tmp_path)
-    got = read(marked, tmp_path, only_digits=True)
+    inverted = page(under, two).point(lambda level: 255 - level)
+    got = read(inverted, tmp_path, only_digits=True)
     moved = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # one pixel off
     assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in moved) > 0.85
 
@@ -87,31 +83,15 @@ def scribble(d):
     d.line([tuple(point) for point in points], 30, 6)
 
 
-def checks(d):
-    for i in range(64):
-        if (i + i // 8) % 2:
-            d.rectangle((30 * (i % 8), 30 * (i // 8), 30 * (i % 8) + 29, 30 * (i // 8) + 29), 30)
-
-
-def wave(d):
-    d.line([(x, 120 + 30 * math.sin(x / 10)) for x in range(30, 210)], 30, 8)
-
-
-def rows_of_digits(d):
-    for y in range(30, 210, 40):
-        d.text((30, y), "31415926", 30, font_size=36)
-
-
 @pytest.mark.parametrize(
     ("drawn", "complaint"),
     [
         (lambda d: d.rectangle((60, 60, 180, 180), 30), "filled"),
         (lambda d: d.ellipse((100, 100, 110, 110), 30), "filled"),  # a dot
-        (lambda d: d.ellipse((60, 70, 180, 180), 30), "filled"),
         *(
             (lambda d, sides=sides: d.rectangle([SIDE * side for side in sides], 30), "across")
             for sides in (
-                (0, 0, 1, 0.45), (0, 0, 0.45, 1), (0, 0, 0.5, 1), (0, 0.5, 1, 1), (0.9, 0, 1, 1)
+                (0, 0, 1, 0.45), (0, 0, 0.45, 1), (0.9, 0, 1, 1)
             )
         ),  # partly black pages
         (lambda d: [d.text((x, 70), "3", 30, font_size=100) for x in (40, 130)], "two or more digits"),
@@ -120,17 +100,12 @@ def rows_of_digits(d):
         (lambda d: d.line((50, 120, 190, 130), 30, 8), "wide"),
         (lambda d: d.line((60, 50, 180, 190), 30, 10), "falls"),
         (lambda d: d.rectangle((60, 60, 180, 180), None, 30, 8), "frame"),
-        (wave, "wide|strokes"), (scribble, "strokes"), (checks, "shows no"), (rows_of_digits, "shows no"),
+        (scribble, "strokes"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("inverted", others_slow([False, True], [True]))
-def test_rejects_pictures_that_are_not_digits(drawn, complaint, inverted, tmp_path):
-    image = page(drawn)
-    if inverted:
-        image = image.point(lambda level: 255 - level)
-    with input_error(rf"a\.png shows no.*({complaint})|{complaint}") as caught:
-        read(image, tmp_path, only_digits=True)
-    assert "\n" not in str(caught.value)
+def test_rejects_pictures_that_are_not_digits(drawn, complaint, tmp_path):
+    with input_error(rf"a\.png shows no.*({complaint})"):
+        read(page(drawn), tmp_path, only_digits=True)
 
 
 def test_rejects_shadows_and_noise(tmp_path):
@@ -152,11 +127,6 @@ def test_rejects_shadows_and_noise(tmp_path):
 def test_digits_are_accepted(drawn, tmp_path):
     """A 2 is accepted, a ring as a 0 and an upright line as a 1."""
     np.testing.assert_array_equal(read(page(drawn), tmp_path, only_digits=True), read(page(drawn), tmp_path))
-
-
-@pytest.mark.parametrize("digit", range(10))
-def test_printed_digits_are_accepted(digit, tmp_path):
-    read(page(lambda d: d.text((80, 40), str(digit), 30, font_size=140)), tmp_path, only_digits=True)
 
 
 @pytest.mark.parametrize("style", ["", "-Bold", "-Oblique", "Serif", "SansMono"])
