@@ -18,7 +18,7 @@ from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer, Rescaling
-from dnn.layers.buffers import Buffers
+from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.layers.input import split_input
 from dnn.losses import Loss
@@ -214,7 +214,7 @@ class Network(Copyable, KerasNames):
         self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
         self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
 
-    def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
         zeros = self.backend.zeros
         shape = batch, self.outputs
         return {"losses": zeros(batch), "gradient": zeros(shape), "outputs": zeros(shape)}

@@ -17,7 +17,7 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from backends.reference.warping import SMOOTHING_ROW_SUM
 from backends.reproducible.functions import cos, exp, sin
-from dnn.layers.layer import Shape
+from dnn.layers.layer import Arrays, Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import (
     Fraction,
@@ -39,14 +39,6 @@ class Augmentation(Random):
     """
 
     must_precede_trained = True
-
-    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
-        cls.check_count(settings)
-        return super().__new__(cls, *settings, **keywords)
-
-    @classmethod
-    def check_count(cls, settings: tuple[Any, ...]) -> None:
-        """Raise InputError if there are too many settings without a name."""
 
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
@@ -93,14 +85,14 @@ class RandomTranslation(Augmentation):
 
     examples = ({"pixels": 1},)
 
-    @classmethod
-    def check_count(cls, settings: tuple[Any, ...]) -> None:
+    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
         if len(settings) > 1:
             pixels = _check_pixels("pixels", settings[0])
             got = f"RandomTranslation got the numbers {short_repr(settings)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
+        return super().__new__(cls, *settings, **keywords)
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         height, width = self.input_shape[:2]
         n = self.pixels
         wide = (batch, height + 2 * n, width + 2 * n)
@@ -125,7 +117,7 @@ class RandomTranslation(Augmentation):
 class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         backend = self.backend
         return {
             **super().training_buffers(batch),
@@ -167,7 +159,9 @@ class RandomRotation(Warp):
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         angle = (2.0 * uniform[2, :] - 1.0) * (self.degrees * np.pi / 180.0)
-        _write_matrix(buffers.matrix, _rotation_matrix(xp.cos(angle), xp.sin(angle)))
+        cosine = xp.cos(angle)
+        sine = xp.sin(angle)
+        _write_matrix(buffers.matrix, (cosine, -sine), (sine, cosine))
 
 
 class RandomElastic(Warp):
@@ -212,22 +206,18 @@ class RandomElastic(Warp):
         half_angle = np.asarray(self.degrees * np.pi / 360.0)
         t = spread[0, :] * float(sin(np, half_angle) / cos(np, half_angle))
         square = t * t
-        (cosine, minus), (sine, _) = _rotation_matrix(
-            (1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square)
-        )
+        cosine = (1.0 - square) / (1.0 + square)
+        sine = 2.0 * t / (1.0 + square)
         high, wide = (1.0 + self.scale * spread[i, :] for i in (1, 2))
         slant = self.shear * spread[3, :]
-        first = (cosine * high + minus * slant, minus * wide)
-        _write_matrix(buffers.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
+        first = cosine * high - sine * slant, -sine * wide
+        second = sine * high + cosine * slant, cosine * wide
+        _write_matrix(buffers.matrix, first, second)
 
 
-def _rotation_matrix(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Return the matrix that maps an output pixel to its source."""
-    return (cosine, -sine), (sine, cosine)
-
-
-def _write_matrix(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array]]) -> None:
-    for i, row in enumerate(numbers):
+def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
+    """Write the matrix that maps an output pixel to its source."""
+    for i, row in enumerate(rows):
         for j, number in enumerate(row):
             matrix[:, i, j] = number
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from backends import Array, InputError
 
-Make = Callable[[int, bool], dict[str, Array | None]]
+Arrays = dict[str, Array | None]
 MAX_CACHED_SIZES = 8  # batch sizes with cached views, besides those of training
 
 
@@ -19,10 +19,10 @@ class Buffers(threading.local):
     """Named arrays with the batch as first axis."""
 
     def __init__(self) -> None:
-        self._largest: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
+        self._largest: dict[bool, tuple[int, Arrays]] = {}  # training -> size and arrays
         self._views: dict[int, SimpleNamespace] = {}
 
-    def reserve(self, batch: int, training: bool, make: Make) -> None:
+    def reserve(self, batch: int, training: bool, make: Callable[[int, bool], Arrays]) -> None:
         """Allocate the arrays for batches of this size; those of training also serve inference.
 
         ``make`` returns the arrays, given batch size and training. It is not stored: it may be a method of

@@ -18,7 +18,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
@@ -226,7 +226,7 @@ class Parallel(Container):
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         shapes = [branch.output_shape for branch in self.inner if training]
         own = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
         return super().make_buffers(batch, training) | own

@@ -10,6 +10,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr, unknown_name_error
+from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
 from dnn.layers.model_part import Shape as Shape
@@ -190,7 +191,7 @@ class Layer(Settings, ModelPart, ABC):
         for layer in self.inner:
             layer.reserve(batch, training)
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         """Return arrays with the batch as first axis, by name; those for backward only in training.
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.

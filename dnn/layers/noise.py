@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from backends import Array, Backend
-from dnn.layers.layer import Layer
+from dnn.layers.layer import Arrays, Layer
 from dnn.random import stream_key
 from dnn.validation.settings import Fraction, NotNegative
 
@@ -38,10 +38,10 @@ class Random(Layer):
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         return self.training_buffers(batch) if training else {}
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         """Return the output buffers, the random bits, and their counters in the stream."""
         backend = self.backend
         pairs = self.pairs()

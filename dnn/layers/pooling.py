@@ -10,7 +10,7 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
 from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
@@ -51,7 +51,7 @@ class MaxPooling2D(Pooling):
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         index = self.backend.zeros((batch, *self.output_shape), dtype=self.backend.xp.int64)
         return {**super().make_buffers(batch, training), "index": index}
 
