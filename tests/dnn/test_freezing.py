@@ -16,7 +16,6 @@ from dnn import (
     LayerNormalization,
     RMSprop,
 )
-from dnn.checkpoints import load_model, save_model
 from dnn.interop.torch import to_torch
 
 OPTIMIZERS = [SGD(0.1, momentum=0.9), Adagrad(0.1), RMSprop(0.01, momentum=0.5), Adam(0.01), AdamW(0.01),
@@ -87,14 +86,6 @@ def test_frozen_layers_train_the_others_as_torch_does():
     for name, child in (("dense_1", module[0]), ("dense_2", module[3]), ("dense_3", module[4])):
         np.testing.assert_allclose(after[f"{name}.W"], child.weight.detach().numpy().T, rtol=1e-11)
     assert all(same_bits(after[name], values) for name, values in state.items())
-
-
-def test_freezing_is_saved_and_loaded(tmp_path):
-    model = network(NUMPY, trainable=False)
-    save_model(model, tmp_path / "m.safetensors")
-    again = load_model(tmp_path / "m.safetensors", NUMPY)
-    assert [layer.trainable for layer in again.layers] == [False, True, True]
-    assert [layer.config()["trainable"] for layer in again.layers] == [False, True, True]
 
 
 @pytest.mark.parametrize(

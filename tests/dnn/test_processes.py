@@ -57,21 +57,6 @@ def test_a_child_process_has_an_independent_model(how):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_deleting_a_model_leaves_other_arrays_intact(make_backend, name):
-    backend = make_backend(name)
-    one, other = model(backend), model(backend)
-    wanted = one.predict(rows(20))
-    values = one.parameters.vector
-    other.fit(rows(20), np.arange(20) % 3)
-    del other  # which frees its memory at once, see below
-    assert same_bits(one.predict(rows(20)), wanted)
-    layer = one.layers[0]
-    del one
-    assert float(backend.to_host(values).sum()) != 0.0  # arrays of the deleted model remain valid
-    assert layer.value["W"].shape == (6, 9)
-
-
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
     """Memory is freed without the cyclic garbage collector, which counts objects and not their size."""
     backend = make_backend(name)

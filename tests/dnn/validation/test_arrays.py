@@ -104,15 +104,6 @@ def test_numbers_are_cast(backend, dtype):
         )
 
 
-def test_lists_are_arrays(backend):
-    assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", X.tolist(), (2, 3))), X)
-    for y in ([0, 2, 1, 2], (0, 2, 1, 2), [np.int32(0), 2, 1, 2]):
-        assert same_bits(
-            backend.to_host(inputs.validate_targets(backend, "y", y, 4, 3)), np.asarray([0, 2, 1, 2])
-        )
-    assert backend.to_host(inputs.validate_targets(backend, "y", [True, False], 2, 2)).tolist() == [1, 0]
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):

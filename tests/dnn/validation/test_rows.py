@@ -7,7 +7,6 @@ import pytest
 import scipy.sparse
 from helpers import (
     NUMPY,
-    Kept,
     assert_same_training,
     build_network,
     input_error,
@@ -92,16 +91,6 @@ def test_few_nonzeros_stay_sparse(backend, layers, loss):
         found.append([weights(model), model.predict(given, batch_size=7), history.history["loss"], evaluated])
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
-
-
-def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):
-    x, y = small_data()
-    kept = Kept()
-    whole = small_model()
-    resumed = small_model()
-    whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
-    resumed.fit(on_disk(tmp_path / "x", x), y, batch_size=8, epochs=2, resume=kept.states[3])
-    assert same_bits(weights(whole), weights(resumed))
 
 
 def test_changes_to_a_memory_map_are_used(tmp_path):

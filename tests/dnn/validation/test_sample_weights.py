@@ -17,16 +17,6 @@ def fit_model(backend, x, y, **options):
     return model, history
 
 
-def test_weights_of_one_change_nothing(backend):
-    x, y = small_data()
-    plain, losses = fit_model(backend, x, y)
-    for options in ({"sample_weight": np.ones(50)}, {"class_weight": {0: 1.0}}):
-        model, weighted = fit_model(backend, x, y, **options)
-        assert_close(weights(model), weights(plain), 64 * EPS)
-        assert weighted["loss"] == pytest.approx(losses["loss"], rel=64 * EPS)
-        assert weighted["accuracy"] == losses["accuracy"]
-
-
 def test_a_weight_of_two_equals_two_examples(backend):
     """In one batch, since twice the examples would give other batches."""
     x, y = small_data()
