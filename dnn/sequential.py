@@ -140,8 +140,9 @@ class Sequential(Network):
         batches: Batches | Stream
         with self.training(), limit_to_one_thread(self.backend) if cut.blocks > 1 else nullcontext():
             if has_batches(x, y):
-                given = x, validation_split, validation_data, sample_weight, resume
-                validation = pipeline.validate_stream(*given)
+                validation = pipeline.validate_stream(
+                    x, validation_split, validation_data, sample_weight, resume
+                )
                 batches = Stream(self, x, batch_size, shuffle, steps_per_epoch, class_weight, cut)
             else:
                 examples, validation = pipeline.validate_training(

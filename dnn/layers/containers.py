@@ -228,8 +228,8 @@ class Parallel(Container):
 
     def make_buffers(self, batch: int, training: bool) -> Arrays:
         shapes = [branch.output_shape for branch in self.inner if training]
-        own = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
-        return super().make_buffers(batch, training) | own
+        copies = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
+        return super().make_buffers(batch, training) | copies
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
@@ -242,9 +242,9 @@ class Parallel(Container):
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
         buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            own = getattr(buffers, f"dy{i}")
-            own[...] = dy[..., part]  # a copy, because layers may overwrite it
-            inner = branch.backward(own)
+            copy = getattr(buffers, f"dy{i}")
+            copy[...] = dy[..., part]  # because layers may overwrite it
+            inner = branch.backward(copy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner
         return buffers.dx

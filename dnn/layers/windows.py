@@ -107,8 +107,8 @@ class Windows(Layer, Geometry):
         self.size, self.steps, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         width = 0 if isinstance(self.padding, str) else self.padding
-        self._given = [_split(side) for side in self.both_axes(width, 0)]
-        if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
+        self._sides = [_split(side) for side in self.both_axes(width, 0)]
+        if any(max(p) >= n for p, n in zip(self._sides, self._reach, strict=True)):
             expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
             raise InputError(f"padding is {short_repr(_join(self.padding))}", expected)
 
@@ -121,7 +121,7 @@ class Windows(Layer, Geometry):
         borders = []
         counted = []
         counts = []
-        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._given, strict=False):
+        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._sides, strict=False):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
                 before = border // 2

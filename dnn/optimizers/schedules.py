@@ -201,6 +201,6 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     schedule = settings.look_up("schedule", name, SCHEDULES)
     rest = settings.positive_integer("updates", updates) - warmup
     settings.require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
-    usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given: dict[str, Any] = usual | dict.fromkeys(_RATE_FIELDS, rate)
-    return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
+    usual: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    usual |= dict.fromkeys(_RATE_FIELDS, rate)
+    return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual})
