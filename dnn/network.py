@@ -62,14 +62,14 @@ class Network(Copyable, KerasNames):
         self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
-        layers, input_shape = split_input(layers, input_shape)
+        parts, input_shape = split_input(layers, input_shape)
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
         if isinstance(backend, str):
             backend = get_backend(backend)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self.layers = layers = Block(layers).inner
+        self.layers = layers = Block(parts).inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = lengths

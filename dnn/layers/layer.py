@@ -18,6 +18,8 @@ from dnn.random import Key
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
+SampleSettings = tuple[Mapping[str, Any], ...]
+
 
 def _check_text(argument: str, value: Any) -> str:
     """Return the value if it is printable text, "" for None. Raises InputError."""
@@ -47,7 +49,7 @@ class Layer(Settings, ModelPart, ABC):
     trainable: Flag = field(default=True, kw_only=True)
 
     by_value = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[SampleSettings] = ({},)
     """Settings for the checks: the usual ones first, then variants."""
     must_precede_trained: ClassVar[bool] = False
     """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""

@@ -1,16 +1,15 @@
 """Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
 from math import prod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
 from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
@@ -47,7 +46,7 @@ class MaxPooling2D(Pooling):
     (2, 2, 3)
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[SampleSettings] = (
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
 
@@ -83,12 +82,10 @@ class AveragePooling2D(Pooling):
 
     count_include_pad: Flag = field(default=False, kw_only=True)
 
-    _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {},
-        _wide,
-        {**_wide, "ceil_mode": True, "count_include_pad": True},
-    )
+    examples: ClassVar[SampleSettings] = (
+        {}, {"pool_size": 3, "strides": 2, "padding": 1},
+        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
+    )  # fmt: skip
 
     def bind(self, backend: Backend) -> None:
         """Compute ``_share``, the share of the counted pixels of each window that lie inside the image.

@@ -245,7 +245,7 @@ class Conv2D(Convolution):
     dilation: Lengths = 1  # type: ignore[misc]
     groups: Count = 1
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
         {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},

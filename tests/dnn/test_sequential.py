@@ -150,25 +150,6 @@ def test_one_hot_rows_equal_class_numbers(backend):
 # --------------------------------------------------------------------------- evaluate and predict
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
-@pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_evaluate_matches_the_formula(backend, loss, batch_size):
-    x, y = small_data()
-    model = small_model(backend)
-    model.compile(loss)
-    p = model.predict(x, batch_size=batch_size).astype(np.float64)
-    assert p.shape == (50, 3)
-    np.testing.assert_allclose(p.sum(1), 1.0, rtol=4 * EPS)
-    assert p.min() > 0
-    if loss == "categorical_crossentropy":
-        expected = -np.log(p[np.arange(50), y]).mean()
-    else:
-        expected = ((p - np.eye(3)[y]) ** 2).mean()
-    result = model.evaluate(x, y, batch_size=batch_size)
-    assert result.loss == pytest.approx(expected, rel=64 * EPS)
-    assert result.accuracy == pytest.approx((p.argmax(1) == y).mean())
-
-
 def test_predict_works_without_compile_but_evaluate_does_not():
     model = small_model(compiled=False)
     x, y = small_data()

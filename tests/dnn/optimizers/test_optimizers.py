@@ -9,17 +9,11 @@ from dnn import SGD, Adam, AdamW, RMSprop
 from dnn.checkpoints import load_model
 from dnn.optimizers import OPTIMIZERS, Optimizer, optimizer_from
 
-NAN, INF = float("nan"), float("inf")
+INF = float("inf")
 RANGES = {
-    "learning_rate": (-1e-3, NAN, INF, "0.1", None, True),
-    "momentum": (-0.1, 1.0, NAN),
-    "beta1": (-0.1, 1.0, NAN),
-    "beta2": (-0.1, 1.0, NAN),
-    "epsilon": (-1e-8, NAN, INF),
-    "decay": (-0.1, 1.0, NAN),
-    "weight_decay": (-0.1, NAN, INF),
-    "clip_norm": (-0.1, NAN, INF, "1"),
-    "clip_value": (-0.1, NAN, INF, True),
+    "learning_rate": (-1e-3, INF, "0.1", None),
+    **dict.fromkeys(("momentum", "beta1", "beta2", "decay"), (-0.1, 1.0)),
+    **dict.fromkeys(("epsilon", "weight_decay", "clip_norm", "clip_value"), (-0.1, INF)),
 }
 
 
