@@ -7,7 +7,6 @@ from helpers import NUMPY, build_network, input_error, same_bits, small_data, we
 import dnn.interop.torch as twin
 from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, fit_lbfgs
 from dnn import SparseCategoricalCrossentropy as Sparse
-from dnn.checkpoints import load_model
 
 N = 37
 
@@ -79,20 +78,6 @@ def test_rows_of_probabilities_have_no_label_to_ignore(backend):
     histories = [m.fit(x, rows, batch_size=10, class_weight="balanced").history for m in found]
     assert histories[0]["accuracy"] == histories[1]["accuracy"]
     assert same_bits(*(weights(m) for m in found))
-
-
-def test_ignore_index_is_saved(tmp_path):
-    x, y, _ = data()
-    assert CategoricalCrossentropy().settings() == {"label_smoothing": 0.0, "ignore_index": None}
-    model = small(NUMPY, Sparse(ignore_index=-100))
-    model.fit(x, y, batch_size=10)
-    model.save(tmp_path / "m.safetensors")
-    loaded = load_model(tmp_path / "m.safetensors", model.backend)
-    assert loaded.loss == Sparse(ignore_index=-100)
-    assert loaded.evaluate(x, y) == model.evaluate(x, y)
-    loaded.fit(x, y, batch_size=10)
-    model.fit(x, y, batch_size=10)
-    assert same_bits(weights(loaded), weights(model))
 
 
 @pytest.mark.parametrize("bad", [True, 1.0, "a", 2**63, (1,)])

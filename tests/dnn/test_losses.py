@@ -26,7 +26,7 @@ from dnn import (
     MeanSquaredError,
 )
 from dnn.checkpoints import load_model
-from dnn.losses import LOSSES, Loss, apply_weights, get_loss
+from dnn.losses import Loss, apply_weights, get_loss
 
 F = torch.nn.functional
 ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
@@ -38,14 +38,6 @@ ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
 def test_short_names(short, name):
     assert get_loss(short) == name()
     assert get_loss(short).name == name.name
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_table(name):
-    loss = LOSSES[name]()
-    assert loss.name == name
-    assert get_loss(name) == loss
-    assert get_loss(loss) is loss
 
 
 class Squares(Loss):

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, build_network, same_bits, small_data, small_model
+from helpers import MAX_SECONDS, build_network, same_bits
 
 from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers.buffers import MAX_CACHED_SIZES, Buffers
@@ -49,24 +49,6 @@ def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, back
         thread.join(MAX_SECONDS)
     assert not any(thread.is_alive() for thread in threads)
     assert wrong == []
-
-
-def test_a_thread_that_predicts_does_not_disturb_a_training(make_backend):
-    alone, watched = (small_model(make_backend("numpy")) for _ in range(2))
-    x, y = small_data()
-    stop = threading.Event()
-
-    def look():
-        while not stop.is_set():
-            watched.predict(x)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    watched.fit(x, y, batch_size=10, epochs=20)
-    stop.set()
-    thread.join(MAX_SECONDS)
-    alone.fit(x, y, batch_size=10, epochs=20)
-    assert same_bits(watched.predict(x), alone.predict(x))
 
 
 def test_smaller_batches_are_views_and_old_views_go():

@@ -4,9 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import NUMPY, assert_same_training, build_network, input_error, small_data
+from helpers import NUMPY, build_network, input_error
 
-from dnn import Activation, Dense
+from dnn import Dense
 from dnn.agreement.samples import samples
 from dnn.layers import LAYERS
 
@@ -86,16 +86,3 @@ def test_the_first_layer_returns_no_gradient():
         layer.forward(NUMPY.zeros((3, *shape)), training=True)
         dx = layer.backward(NUMPY.zeros((3, *layer.output_shape)))
         assert (dx is None) != needs_dx, (type(layer), trainable)
-
-
-def test_the_softmax_of_an_activation_layer_is_left_to_the_loss(backend):
-    x, y = small_data()
-    models, histories = [], []
-    for layers in ([Dense(3, "softmax")], [Dense(3), Activation("softmax")]):
-        model = build_network(layers, backend=backend)
-        model.compile()
-        history = model.fit(x, y, batch_size=8).history
-        del history["seconds"]
-        models.append(model)
-        histories.append(history)
-    assert_same_training(*models, *histories)  # a plan exists for the first network at most

@@ -20,7 +20,6 @@ def with_one(value, like=X):
 REFUSED_X = {
     "list": ([[1.0]], r"x has shape \(1, 1\)"),
     "ragged list": ([[1.0], [1.0, 2.0]], "x is .*expected an array of numbers"),
-    "list of text": ([["1.0"]], r"x has shape \(1, 1\)"),
     "text": (X.astype("U4"), "x has dtype <U4, expected numbers; leave it out or encode it one-hot"),
     "objects": (X.astype(object), "x has dtype object, expected numbers"),
     "complex": (X.astype("c8"), "x has dtype complex64, expected numbers"),
@@ -40,7 +39,6 @@ REFUSED_X = {
     "other shape": (np.ones((4, 3, 3), F4), r"x has shape \(4, 3, 3\), expected \(N, 2, 3\)$"),
     "no rows": (X[:0], "x has no rows"),
     "nan": (with_one(np.nan), "x holds NaN or infinity"),
-    "inf": (with_one(-np.inf), "x holds NaN or infinity"),
 }
 ROWS = np.full((4, 3), 0.5, dtype=F4)
 REFUSED_Y = {
@@ -49,9 +47,7 @@ REFUSED_Y = {
     "sparse": (scipy.sparse.csr_array(np.eye(4, 3)), r"y is sparse.*use y.toarray\(\)"),
     "0-d": (np.array(1), r"y has shape \(\), expected \(4,\) class numbers or \(4, 3\) rows"),
     "too few": (np.zeros(3, "i8"), r"y has shape \(3,\)"),
-    "too few rows": (ROWS[:3], r"y has shape \(3, 3\)"),
     "column": (np.zeros((4, 1), "i8"), r"y has shape \(4, 1\).*use (y|xp).reshape\((y, \()?-1"),
-    "too many outputs": (np.zeros((4, 4), F4), r"y has shape \(4, 4\)"),
     "3 axes": (np.zeros((4, 3, 1), F4), r"y has shape \(4, 3, 1\)"),
     "float classes": (np.zeros(4, F4), "y has dtype float32, expected integers for class numbers"),
     "class too high": (np.array([0, 1, 2, 3]), "class numbers from 0 to 3, expected 0 to 2"),

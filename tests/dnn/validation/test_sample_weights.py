@@ -85,7 +85,6 @@ def test_evaluate_is_the_weighted_mean(backend, batch_size):
 
 REFUSED = {
     "shape": ({"sample_weight": np.ones(49)}, r"sample_weight has shape \(49,\), expected \(50,\)"),
-    "column": ({"sample_weight": np.ones((50, 1))}, r"sample_weight has shape \(50, 1\)"),
     "negative": ({"sample_weight": -np.ones(50)}, "sample_weight holds negative numbers"),
     "nan": ({"sample_weight": np.full(50, np.nan)}, "sample_weight holds NaN"),
     "words": ({"sample_weight": ["a"] * 50}, "sample_weight has dtype <U1, expected numbers"),
@@ -104,7 +103,6 @@ REFUSED = {
     "unknown class": ({"class_weight": {3: 1.0}}, "names class 3, expected classes 0 to 2"),
     "text class": ({"class_weight": {"0": 1.0}}, "names class '0'"),
     "infinite class": ({"class_weight": {0: 1e308}}, "the sum of the weights is infinite in float32"),
-    "infinite class sum": ({"class_weight": {0: 3e38}}, "the sum of the weights is infinite in float32"),
     "infinite sum": ({"sample_weight": np.full(50, 1e38)}, "the sum of the weights is infinite in float32"),
     "negative class": ({"class_weight": {0: -1.0}}, r"class_weight\[0\] is -1.0"),
 }
