@@ -287,6 +287,6 @@ def apply_weights(
     If the B examples are a block of a batch, the sum is over ``batch_weights``, the weights of the batch.
     """
     total = xp.sum(weights if batch_weights is None else batch_weights, axis=0, keepdims=True)
-    share = weights * quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))
+    scale = weights * quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights
-    gradient[...] = gradient * share[:, None]
+    gradient[...] = gradient * scale[:, None]

@@ -49,7 +49,7 @@ class Augmentation(Random):
             raise self.input_error("follows a trained layer", "it before all trained layers")
         super().bind(backend)
 
-    def pairs(self) -> int:
+    def word_pairs(self) -> int:
         return 2
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
@@ -192,15 +192,15 @@ class RandomElastic(Warp):
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        shares = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
-        self._shares = tuple(map(backend.from_host, shares))
+        weights = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
+        self._smoothing = tuple(map(backend.from_host, weights))
 
-    def pairs(self) -> int:
+    def word_pairs(self) -> int:
         """Return the pairs of random words: two for the four numbers, and one per seven bytes of noise."""
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        rows, columns = self._shares
+        rows, columns = self._smoothing
         self.backend.kernels.displacements(buffers.bits[:, 2:], rows, columns, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         half_angle = np.asarray(self.degrees * np.pi / 360.0)
@@ -225,7 +225,7 @@ def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
 def _gaussian(n: int, sigma: float) -> np.ndarray:
     """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
     far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
-    shares: np.ndarray = np.floor(
+    weights: np.ndarray = np.floor(
         SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
     )
-    return shares
+    return weights

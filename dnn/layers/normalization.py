@@ -25,7 +25,7 @@ class Normalization(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
-        self._places = prod(self.input_shape[:-1])
+        self._pixels = prod(self.input_shape[:-1])
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return dict.fromkeys(("gamma", "beta"), self.input_shape[-1:])
@@ -35,7 +35,7 @@ class Normalization(Layer):
 
     def _rows(self, x: Array) -> Array:
         """Return x (B, ..., n) as (N, n)."""
-        return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
+        return self.backend.xp.reshape(x, (x.shape[0] * self._pixels, self._n))
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
@@ -79,7 +79,7 @@ class BatchNormalization(Normalization):
 
     def _uses_batch(self, batch: int) -> bool:
         """Whether training on a batch of this size uses its statistics."""
-        return self.trainable and batch * self._places > 1
+        return self.trainable and batch * self._pixels > 1
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and not self._uses_batch(batch) and not self._has_warned:
@@ -131,7 +131,7 @@ class LayerNormalization(Normalization):
     """
 
     def make_buffers(self, batch: int, training: bool) -> Arrays:
-        mean, inverse = (self.backend.zeros((batch, self._places)) for _ in range(2))
+        mean, inverse = (self.backend.zeros((batch, self._pixels)) for _ in range(2))
         return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:

@@ -88,33 +88,33 @@ class AveragePooling2D(Pooling):
     )  # fmt: skip
 
     def bind(self, backend: Backend) -> None:
-        """Compute ``_share``, the share of the counted pixels of each window that lie inside the image.
+        """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
         The kernel divides by the number of pixels inside the image.
         """
-        self._share: Array | None = None
+        self._fraction: Array | None = None
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
-            shares = np.ones(1)
+            fractions = np.ones(1)
             pixels = zip(self.input_shape[:-1], self.output_shape, strict=False)
             for axis, (n, count) in enumerate(pixels, 3 - len(self.input_shape)):
                 before, after = self.counted_borders[axis]
                 start = np.arange(count) * self.steps[axis] - before
                 stop = start + self.size[axis]
                 inside = np.minimum(stop, n) - np.maximum(start, 0)
-                shares = np.multiply.outer(shares, inside / (np.minimum(stop, n + after) - start))
-            self._share = backend.from_host(shares[..., None].astype(backend.dtype_name))
+                fractions = np.multiply.outer(fractions, inside / (np.minimum(stop, n + after) - start))
+            self._fraction = backend.from_host(fractions[..., None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
         self.backend.kernels.average_pool2d(self.images(x), *self._geometry, self.images(y))
-        if self._share is not None:
-            y[...] = y * self._share
+        if self._fraction is not None:
+            y[...] = y * self._fraction
         return y
 
     def backward(self, dy: Array) -> Array | None:
         dx = self._buffers[dy.shape[0]].dx
-        if self._share is not None:
-            dy[...] = dy * self._share
+        if self._fraction is not None:
+            dy[...] = dy * self._fraction
         if dx is not None:
             self.backend.kernels.average_pool2d_backward(self.images(dy), *self._geometry, self.images(dx))
         return dx

@@ -190,8 +190,9 @@ class Convolution(Windows, Affine):
         return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
     @property
-    def _is_plain(self) -> bool:
-        return self.groups == 1 and self.spacing == (1, 1)
+    def _is_grouped(self) -> bool:
+        """Whether the kernels for groups and dilation are needed."""
+        return self.groups > 1 or self.spacing != (1, 1)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
@@ -201,10 +202,10 @@ class Convolution(Windows, Affine):
         images = self.images(x)
         z = self.images(buffers.z)
         geometry = self.steps, self.borders
-        if self._is_plain:
-            kernels.conv2d(images, self._W, self._b, *geometry, z)
-        else:
+        if self._is_grouped:
             kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
+        else:
+            kernels.conv2d(images, self._W, self._b, *geometry, z)
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -216,10 +217,10 @@ class Convolution(Windows, Affine):
         kernels = self.backend.kernels
         arrays = self.images(dy), self.images(buffers.x), self._W
         geometry = self.steps, self.borders
-        if self._is_plain:
-            kernels.conv2d_backward(*arrays, *geometry, gradients)
-        else:
+        if self._is_grouped:
             kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
+        else:
+            kernels.conv2d_backward(*arrays, *geometry, gradients)
         return buffers.dx
 
 

@@ -179,9 +179,9 @@ class OneCycle(Schedule):
         return np.where(t <= top, up, down)
 
 
-def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
-    """Interpolate along half a cosine: ``start`` at share 0, ``end`` at share 1."""
-    return np.asarray(end + (start - end) * (1.0 + cos(np, np.pi * share)) / 2.0)
+def _cosine(start: float, end: float, progress: np.ndarray) -> np.ndarray:
+    """Interpolate along half a cosine: ``start`` at progress 0, ``end`` at progress 1."""
+    return np.asarray(end + (start - end) * (1.0 + cos(np, np.pi * progress)) / 2.0)
 
 
 SCHEDULES: Table[type[Schedule]] = Table(

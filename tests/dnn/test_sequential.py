@@ -54,9 +54,9 @@ def test_same_start_on_every_backend(backend, make_backend):
     assert same_bits(weights(small_model(backend, 3)), weights(small_model(numpy, 3)))
     # All 50 examples in one batch: the epoch's loss is that of the first update. Sums of 50 losses,
     # each from a dozen roundings.
-    _, here = fit_model(backend, seed=3, parts=(1,), batch_size=50)
-    _, there = fit_model(numpy, seed=3, parts=(1,), batch_size=50)
-    assert here == pytest.approx(there, rel=16 * EPS)
+    _, losses = fit_model(backend, seed=3, parts=(1,), batch_size=50)
+    _, expected = fit_model(numpy, seed=3, parts=(1,), batch_size=50)
+    assert losses == pytest.approx(expected, rel=16 * EPS)
 
 
 # --------------------------------------------------------------------------- batches

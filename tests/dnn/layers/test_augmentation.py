@@ -40,9 +40,9 @@ def test_translations_are_those_of_the_stream(backend, shape):
     x = images(*shape)
     layer = RandomTranslation(2)
     wide = np.pad(x, [(0, 0), (2, 2), (2, 2), *[(0, 0)] * (x.ndim - 3)])
-    for step, got in enumerate(views(backend, layer, x, 2)):
+    for step, found in enumerate(views(backend, layer, x, 2)):
         moves = np.floor(5 * draw_numbers(layer, 40, 2, step)[:2].T).astype(int) - 2
-        for image, view, (down, right) in zip(wide, got, moves, strict=True):
+        for image, view, (down, right) in zip(wide, found, moves, strict=True):
             np.testing.assert_array_equal(view, image[2 - down : 7 - down, 2 - right : 8 - right])
 
 
@@ -65,10 +65,10 @@ def test_distortions_have_the_same_bits_everywhere(backend, shape):
     """Sums are of integers below 2^24; other operations are +, -, *, / and floor, never fused."""
     x = images(*shape)
     settings = {"strength": 20.0, "sigma": 3.0, "degrees": 15.0, "scale": 0.2, "shear": 0.2}
-    got = views(backend, RandomElastic(**settings), x, 2)
+    found = views(backend, RandomElastic(**settings), x, 2)
     expected = views(get_backend("numpy", fused=False), RandomElastic(**settings), x, 2)
-    np.testing.assert_array_equal(got, expected)
-    assert not np.array_equal(*got)
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(*found)
 
 
 @pytest.mark.parametrize("name", ["scale", "shear", "degrees", None])
@@ -76,7 +76,7 @@ def test_distortions_match_scipy(backend, name):
     """Compare with SciPy's map_coordinates (zeros outside), and its Gaussian filter for the moves."""
     x, settings = images(6, 20, 18), {name: 0.3} if name else {}
     layer = RandomElastic(0.0 if name else 60.0, 3.0, **settings)
-    (got,) = views(backend, layer, x)
+    (found,) = views(backend, layer, x)
     keep, (height, width) = layer._buffers[6], x.shape[1:]
     bits, moves, matrix = (np.array(backend.to_host(a)) for a in (keep.bits, keep.moves, keep.matrix))
     if name is None:
@@ -92,7 +92,7 @@ def test_distortions_match_scipy(backend, name):
         assert np.abs(np.linalg.det(matrix) - 1.0).max() < (0.7 if name == "scale" else 1e-6)
     middle = np.asarray([(height - 1) / 2, (width - 1) / 2])
     places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1) - middle
-    for image, view, m, move in zip(x, got, matrix, moves, strict=True):
+    for image, view, m, move in zip(x, found, matrix, moves, strict=True):
         at = np.einsum("ij,hwj->ihw", m, places) + middle[:, None, None] + move
         padded = np.pad(image, 2)  # SciPy does not interpolate towards pixels outside
         wanted = ndimage.map_coordinates(padded, at + 2, order=1, mode="constant")

@@ -128,8 +128,10 @@ def test_to_torch_and_back_bit_by_bit(logits):
 
 
 def test_a_foreign_module_of_the_same_name_is_not_converted():
-    mine = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
-    module = torch.nn.Sequential(torch.nn.Linear(3, 3), mine([torch.nn.Sequential(torch.nn.Linear(3, 3))]))
+    module_class = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
+    module = torch.nn.Sequential(
+        torch.nn.Linear(3, 3), module_class([torch.nn.Sequential(torch.nn.Linear(3, 3))])
+    )
     with input_error("module '1' is"):
         twin.from_torch(module, NUMPY)
 

@@ -41,10 +41,10 @@ def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
 @pytest.mark.parametrize("backend_id", ["numpy", "numba", "torch", "strict", "strict:device1", "cupy"])
 def test_equal_on_every_backend(make_backend, backend_id, dtype):
     backend, numpy = make_backend(backend_id, dtype), make_backend("numpy", dtype, False)
-    for got, want in zip(draws(backend, NOISES[0]), draws(numpy, NOISES[0]), strict=True):
-        assert same_bits(got, want)
-    for got, want in zip(draws(backend, NOISES[1]), draws(numpy, NOISES[1]), strict=True):
-        assert_close(got, want, 8 * float(np.finfo(dtype).eps))  # logarithm, cosine, root
+    for found, want in zip(draws(backend, NOISES[0]), draws(numpy, NOISES[0]), strict=True):
+        assert same_bits(found, want)
+    for found, want in zip(draws(backend, NOISES[1]), draws(numpy, NOISES[1]), strict=True):
+        assert_close(found, want, 8 * float(np.finfo(dtype).eps))  # logarithm, cosine, root
 
 
 @pytest.mark.parametrize("make", NOISES)

@@ -34,16 +34,16 @@ def test_training_on_pixels_divided_by_255(backend):
     assert losses[0] == pytest.approx(losses[1], rel=64 * EPS)
     assert_close(weights(scaled), weights(plain), 64 * EPS)
     assert_close(scaled.predict(x), plain.predict(x.astype("f4") * SCALE), 64 * EPS)
-    for given in (x.astype("f4"), x.tolist()):
-        assert_close(scaled.predict(given), scaled.predict(x), 16 * EPS)
-        assert scaled.evaluate(given, y) == pytest.approx(scaled.evaluate(x, y), rel=16 * EPS)
+    for other_form in (x.astype("f4"), x.tolist()):
+        assert_close(scaled.predict(other_form), scaled.predict(x), 16 * EPS)
+        assert scaled.evaluate(other_form, y) == pytest.approx(scaled.evaluate(x, y), rel=16 * EPS)
 
 
 def test_images_stay_bytes_on_the_device(backend):
     x, y = pixels()
     model = model_on(backend, Rescaling(1 / 255))
-    there = model.input_pipeline.validate(x, y).x
-    assert backend.to_host(there).dtype == np.uint8
+    validated = model.input_pipeline.validate(x, y).x
+    assert backend.to_host(validated).dtype == np.uint8
     assert model.scale == 1 / 255
 
 

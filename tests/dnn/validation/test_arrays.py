@@ -92,25 +92,25 @@ def test_rejects_arrays_on_other_devices(backend, make_backend):
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int32", "int64", "uint16", "bool"])
 def test_numbers_are_cast(backend, dtype):
     x = (np.arange(24).reshape(4, 2, 3) * 0.7).astype(dtype)
-    for given in variants(backend, x):
-        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", given, (2, 3))), x.astype(F4))
-    for given in variants(backend, x[:, 0]):
+    for array in variants(backend, x):
+        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", array, (2, 3))), x.astype(F4))
+    for array in variants(backend, x[:, 0]):
         assert same_bits(
-            backend.to_host(inputs.validate_targets(backend, "y", given, 4, 3)), x[:, 0].astype(F4)
+            backend.to_host(inputs.validate_targets(backend, "y", array, 4, 3)), x[:, 0].astype(F4)
         )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):
-        there = inputs.validate_targets(backend, "y", y, 4, 3)
-        assert backend.owns(there)
-        assert same_bits(backend.to_host(there), np.asarray([0, 2, 1, 2]))
+        validated = inputs.validate_targets(backend, "y", y, 4, 3)
+        assert backend.owns(validated)
+        assert same_bits(backend.to_host(validated), np.asarray([0, 2, 1, 2]))
 
 
 def test_one_output_accepts_one_value_per_example(backend):
     for dtype in ("int64", "bool", "float32", "float64"):
         y = np.asarray([0, 1, 1, 0], dtype)
-        for given in variants(backend, y):
-            there = inputs.validate_targets(backend, "y", given, 4, 1)
-            assert same_bits(backend.to_host(there), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))
+        for array in variants(backend, y):
+            validated = inputs.validate_targets(backend, "y", array, 4, 1)
+            assert same_bits(backend.to_host(validated), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))

@@ -19,17 +19,17 @@ def address(backend, array):
 def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
     backend = make_backend(name)
     tensor = torch.from_numpy(X.copy())
-    there = validate_examples(backend, "x", tensor, (3,))
-    assert backend.owns(there)
-    assert address(backend, there) == tensor.data_ptr()
+    validated = validate_examples(backend, "x", tensor, (3,))
+    assert backend.owns(validated)
+    assert address(backend, validated) == tensor.data_ptr()
     tensor[0, 0] = 9.0
-    assert backend.to_host(there)[0, 0] == 9.0
+    assert backend.to_host(validated)[0, 0] == 9.0
 
 
 def test_an_array_of_strict_is_shared_with_torch(make_backend):
     backend = make_backend("torch")
-    given = make_backend("strict").from_host(X.copy())
-    assert address(backend, as_array(backend, "x", given)) == np.from_dlpack(given).ctypes.data
+    array = make_backend("strict").from_host(X.copy())
+    assert address(backend, as_array(backend, "x", array)) == np.from_dlpack(array).ctypes.data
 
 
 class Elsewhere:
@@ -78,9 +78,9 @@ REFUSED = {
 def test_rejects_invalid_arguments(backend, case):
     if backend.device_type == "cuda" and case == "on CUDA":
         pytest.skip("it is there")
-    given, message = REFUSED[case]
+    array, message = REFUSED[case]
     with input_error(message):
-        validate_examples(backend, "x", given, (3,))
+        validate_examples(backend, "x", array, (3,))
 
 
 def test_bfloat16(make_backend):

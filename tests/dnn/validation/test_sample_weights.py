@@ -35,9 +35,9 @@ def test_balanced_matches_scikit_learn(backend, rows):
     x = x[kept]
     y = y[kept]
     counted = sklearn.compute_class_weight("balanced", classes=np.array([0, 2]), y=y)
-    given = np.eye(3, dtype="f4")[y] if rows else y
-    one, losses = fit_model(backend, x, given, class_weight="balanced")
-    two, again = fit_model(backend, x, given, class_weight={0: counted[0], 2: counted[1]})
+    targets = np.eye(3, dtype="f4")[y] if rows else y
+    one, losses = fit_model(backend, x, targets, class_weight="balanced")
+    two, again = fit_model(backend, x, targets, class_weight={0: counted[0], 2: counted[1]})
     assert counted[1] > 1.0 > counted[0]
     assert same_bits(weights(one), weights(two))
     assert losses["loss"] == again["loss"]
@@ -60,13 +60,13 @@ def test_sample_and_class_weights_are_multiplied(backend):
     product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
     inputs = InputPipeline(backend, (4,), 3, None, lambda backend, argument, y: None)
     for targets in (y, np.eye(3, dtype="f4")[y]):
-        there = backend.from_host(targets)
-        found = inputs._weights(there, sample.tolist(), per_class)
+        validated = backend.from_host(targets)
+        found = inputs._weights(validated, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
     column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
     found = inputs._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
     assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
-    assert inputs._weights(there, None) is None
+    assert inputs._weights(validated, None) is None
 
 
 @pytest.mark.parametrize("batch_size", [7, 1000])
