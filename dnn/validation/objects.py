@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
-from inspect import get_annotations, signature
+from inspect import signature
 from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
 import numpy as np
@@ -45,15 +45,18 @@ class Settings(ChecksKeywords):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        inherited = getattr(cls, "__dataclass_fields__", {})
         owner = next(c for c in cls.__mro__ if "__init__" in vars(c))
         is_written = owner is not object and "__dataclass_fields__" not in vars(owner)
         if is_written and Settings not in cls.__bases__:
             return
-        has_fields = bool(get_annotations(cls))
-        dataclass(eq=cls.by_value, unsafe_hash=cls.by_value, repr=False, init=has_fields)(cls)
-        if has_fields:  # help() shows the types without the checks in them
-            hints = vars(cls)["__init__"].__annotations__
-            hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
+        dataclass(eq=cls.by_value, unsafe_hash=cls.by_value, repr=False)(cls)
+        if vars(cls)["__dataclass_fields__"] == inherited:
+            del cls.__init__  # so a subclass may still call it with the name as first argument
+            return
+        # help() shows the types without the checks in them.
+        hints = vars(cls)["__init__"].__annotations__
+        hints |= {n: hint.__origin__ for n, hint in hints.items() if hasattr(hint, "__metadata__")}
 
     def __post_init__(self) -> None:
         """Check what depends on several settings. A subclass that overrides this calls it first."""
