@@ -104,13 +104,14 @@ class Network(Copyable, KerasNames):
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and name in self._fixed:
-            raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
-        if self._closed and name == "epochs_done":
-            value = natural_number(name, value)
-        if self._closed and not name.startswith("_") and name not in dir(self):
-            known = sorted(n for n in vars(self) if n[0] != "_")
-            raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
+        if self._closed:
+            if name in self._fixed:
+                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+            if name == "epochs_done":
+                value = natural_number(name, value)
+            if not name.startswith("_") and name not in dir(self):
+                known = sorted(n for n in vars(self) if n[0] != "_")
+                raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
     def set_objective(

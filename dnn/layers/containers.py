@@ -82,8 +82,8 @@ Layers = Annotated[Sequence[Layer], _check_layers]
 class Container(Layer):
     """Base: a layer that contains other layers, ``inner``. Setting ``trainable`` sets it for all of them."""
 
-    argument: ClassVar[str] = "layers"  # name of the setting with the layers
-    is_chain: ClassVar[bool] = True  # whether the input of each layer is the output of the previous one
+    argument = "layers"  # name of the setting with the layers
+    is_chain = True  # whether the input of each layer is the output of the previous one
 
     def __post_init__(self) -> None:
         super().__post_init__()

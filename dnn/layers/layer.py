@@ -51,7 +51,7 @@ class Layer(Settings, ModelPart, ABC):
     by_value = False
     examples: ClassVar[SampleSettings] = ({},)
     """Settings for the checks: the usual ones first, then variants."""
-    must_precede_trained: ClassVar[bool] = False
+    must_precede_trained = False
     """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""

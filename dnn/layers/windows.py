@@ -57,27 +57,7 @@ Border = Annotated[str | int | Sequence[int | Sequence[int]], partial(_border, t
 SequenceBorder = Annotated[str | int | Sequence[int], partial(_border, two_axes=False)]
 
 
-class Geometry:
-    """What ``Windows`` derives from its settings; for both axes of an image."""
-
-    size: Pair = (1, 1)  # of a window
-    steps: Pair = (1, 1)  # strides: distance between windows
-    spacing: Pair = (1, 1)  # dilation: distance between pixels of a window
-    _borders: Padding = ((0, 0), (0, 0))
-    _counted_borders: Padding = ((0, 0), (0, 0))
-
-    @property
-    def borders(self) -> Padding:
-        """Widths of the border around an image."""
-        return self._borders
-
-    @property
-    def counted_borders(self) -> Padding:
-        """The same without the rows and columns that ``ceil_mode`` adds."""
-        return self._counted_borders
-
-
-class Windows(Layer, Geometry):
+class Windows(Layer):
     """Base of layers with windows: positions of the windows, and padding.
 
     Window (p, q) begins at row p s - top and column q t - left, for strides (s, t). Rows and columns that do
@@ -95,12 +75,16 @@ class Windows(Layer, Geometry):
     padding: Border = field(default="valid", kw_only=True)
     strides: Strides = field(default=None, kw_only=True)  # None: the size
 
+    # Derived from the settings, and the borders from the input shape; for both axes of an image.
+    size = steps = spacing = (1, 1)  # window, strides, dilation
+    _borders = _counted_borders = ((0, 0), (0, 0))
+
     size_name: ClassVar[str]  # name of the setting with the size of a window
     dilation: ClassVar[int | Sequence[int]] = 1
     ceil_mode = False  # whether incomplete windows at the lower and right edge count
 
     def __post_init__(self) -> None:
-        """Derive the attributes of ``Geometry``. Raises InputError: padding that is as large as a window."""
+        """Derive the geometry. Raises InputError: padding that is as large as a window."""
         super().__post_init__()
         size = getattr(self, self.size_name)
         self.complete("strides", size)
@@ -111,6 +95,16 @@ class Windows(Layer, Geometry):
         if any(max(p) >= n for p, n in zip(self._sides, self._reach, strict=True)):
             expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
             raise InputError(f"padding is {short_repr(_join(self.padding))}", expected)
+
+    @property
+    def borders(self) -> Padding:
+        """Widths of the border around an image."""
+        return self._borders
+
+    @property
+    def counted_borders(self) -> Padding:
+        """The same without the rows and columns that ``ceil_mode`` adds."""
+        return self._counted_borders
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""

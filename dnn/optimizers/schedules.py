@@ -16,9 +16,17 @@ from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.keras_names import module_getattr
-from dnn.validation import settings
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Fraction, Natural, NotNegative, Positive
+from dnn.validation.settings import (
+    Count,
+    Fraction,
+    Natural,
+    NotNegative,
+    Positive,
+    look_up,
+    positive_integer,
+    require,
+)
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 __getattr__ = module_getattr(__name__)
@@ -198,9 +206,9 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    schedule = settings.look_up("schedule", name, SCHEDULES)
-    rest = settings.positive_integer("updates", updates) - warmup
-    settings.require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
+    schedule = look_up("schedule", name, SCHEDULES)
+    rest = positive_integer("updates", updates) - warmup
+    require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
     usual: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
     usual |= dict.fromkeys(_RATE_FIELDS, rate)
     return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual})

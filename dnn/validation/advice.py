@@ -27,13 +27,22 @@ ENCODE_CURE = (
 """Advice in errors about text and categories in examples; parts of the data may have different categories."""
 
 
+def expression_of(argument: str) -> str:
+    """Return the caller's expression in the name of an argument.
+
+    >>> expression_of("x of batch 2")
+    'x'
+    """
+    return argument.partition(" of ")[0]
+
+
 def as_code(argument: str, data: Any) -> str:
     """Return the Python expression of an argument as an array.
 
     >>> as_code("x of batch 2", [1, 2])
     'numpy.asarray(x)'
     """
-    name = argument.partition(" of ")[0]
+    name = expression_of(argument)
     if hasattr(data, "tocsr"):
         return f"{name}.toarray()"
     is_array = hasattr(data, "reshape") or hasattr(data, "__array_namespace__")
@@ -87,7 +96,7 @@ def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") ->
         dtype: of the array. value: its first element, if these are objects or text.
         code: expression of the array; "": the argument's name.
     """
-    code = code or argument.partition(" of ")[0]
+    code = code or expression_of(argument)
     kind = getattr(dtype, "kind", "")
     if kind == "M" or is_date(value):
         dates = f"numpy.asarray({code}, 'datetime64[s]')"

@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.validation.advice import FILL_CURE, as_code, first_element, is_date, number_cure
+from dnn.validation.advice import FILL_CURE, as_code, expression_of, first_element, is_date, number_cure
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 
@@ -23,11 +23,16 @@ def refuse_dates(argument: str, data: Any) -> None:
             _refuse_column(argument, name, dtype, code, value)
 
 
+def _is_frame(data: Any) -> bool:
+    """Whether the data are a data frame."""
+    return hasattr(data, "columns") and hasattr(data, "dtypes")
+
+
 def _columns(argument: str, data: Any) -> Iterator[tuple[Any, Any, str, Any]]:
     """Yield (name, dtype, expression, first element) of each column of a data frame, or of an array."""
-    if hasattr(data, "columns") and hasattr(data, "dtypes"):
+    if _is_frame(data):
         for name, dtype in zip(data.columns, data.dtypes, strict=True):
-            code = f"{argument.partition(' of ')[0]}[{name!r}]"
+            code = f"{expression_of(argument)}[{name!r}]"
             yield name, dtype, code, first_element(data[name])
     else:
         yield getattr(data, "name", None), getattr(data, "dtype", None), "", first_element(data)
@@ -70,7 +75,7 @@ def as_array(backend: Backend, argument: str, data: Any) -> Array:
         return _from_dlpack(backend, argument, data)
     if not isinstance(data, (list, tuple)) and not hasattr(data, "__array__"):
         is_sequence = isinstance(data, (range, KeysView, ValuesView))
-        cure = f"use list({argument.partition(' of ')[0]})" if is_sequence else ""
+        cure = f"use list({expression_of(argument)})" if is_sequence else ""
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
     return _to_numpy(backend, argument, data)
@@ -120,14 +125,14 @@ def _from_dlpack(backend: Backend, argument: str, data: Any) -> Array:
 
 def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
     """Convert lists, data frames, their columns and similar objects to a NumPy array."""
-    frame = hasattr(data, "columns") and hasattr(data, "dtypes")
+    is_frame = _is_frame(data)
     kinds = set()
     for name, dtype, code, value in _columns(argument, data):
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype) if isinstance(kind, str) else None)
-    mixed = frame and len(kinds) > 1 and None not in kinds
+    mixed = is_frame and len(kinds) > 1 and None not in kinds
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(data, dtype=backend.dtype_name if mixed else None)
@@ -135,7 +140,7 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
         raise InputError(
             f"{argument} is {short_repr(data)}", f"an array of numbers ({shorten(error)})"
         ) from None
-    if frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+    if is_frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         row, column = np.argwhere(~np.isfinite(array))[0]
         got = f"column {data.columns[column]!r} of {argument} holds NaN or infinity, first in example {row}"
         where = f" (index {shorten(data.index[row])})" if hasattr(data, "index") else ""

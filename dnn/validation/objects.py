@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from inspect import signature
-from typing import Any, ClassVar, dataclass_transform, get_type_hints
+from typing import Any, dataclass_transform, get_type_hints
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Settings(ChecksKeywords):
     """
 
     __repr__ = settings_repr
-    by_value: ClassVar[bool] = True  # whether objects of one class with equal settings are equal
+    by_value = True  # whether objects of one class with equal settings are equal
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

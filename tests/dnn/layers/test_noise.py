@@ -100,6 +100,13 @@ def test_backward_uses_the_mask_of_forward(backend):
     assert 0 < np.count_nonzero(dx) < dx.size
 
 
+def test_the_gradient_passes_through_noise():
+    layer = GaussianNoise(0.5)
+    layer.build((7,), NUMPY, "noise", needs_dx=True)
+    dy = np.ones((5, 7))
+    assert layer.backward(dy) is dy
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan"), "half", True])
 def test_rejects_invalid_rates(rate):
     with input_error("rate is"):
