@@ -16,7 +16,8 @@ from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.reference.signatures import LossFunction
 from backends.table import Table
-from dnn.keras_names import ALIASES, module_getattr
+from dnn.keras_names import module_getattr
+from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.advice import expression_of
 from dnn.validation.objects import Settings
