@@ -1,7 +1,7 @@
 """Names and arguments of Keras and other libraries that do not exist here, and what to use instead.
 
-``REPLACEMENTS`` and ``ALIASES`` in ``table`` hold all of them. An unsupported name is an AttributeError, or an
-ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
+``REPLACEMENTS`` and ``ALIASES`` in ``table`` hold all of them. An unsupported name is an AttributeError, or
+an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
 TypeError.
 """
 

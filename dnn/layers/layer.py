@@ -240,9 +240,11 @@ class Layer(Settings, ModelPart, ABC):
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
         """
-        shapes = {"y": self.output_shape, "dx": self.input_shape if training and self._needs_dx else None}
-        named = ((name, shapes[name]) for name in self.buffers)
-        return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in named}
+        shapes = {"y": self.output_shape}
+        if training and self._needs_dx:
+            shapes["dx"] = self.input_shape
+        zeros = self.backend.zeros
+        return {name: zeros((batch, *shapes[name])) if name in shapes else None for name in self.buffers}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool = False) -> Array:

@@ -139,10 +139,10 @@ class LayerNormalization(Normalization):
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
-        gamma = self.value["gamma"]
-        beta = self.value["beta"]
-        y = self._rows(buffers.y)
-        self.backend.kernels.layer_norm(self._rows(x), gamma, beta, self.epsilon, buffers.statistics, y)
+        self.backend.kernels.layer_norm(
+            self._rows(x), self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
+            self._rows(buffers.y),
+        )  # fmt: skip
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:

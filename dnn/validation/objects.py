@@ -91,10 +91,9 @@ class Settings(ChecksKeywords):
         vars(self)[name] = getattr(self, name) or value
 
 
-def restore(cls: type[Any], settings: Mapping[str, Any]) -> Any:
+def restore(cls: Any, settings: Mapping[str, Any]) -> Any:
     """Return a new object with the settings of an earlier one, whose ``other_meaning`` has been logged."""
-    constructor: Any = cls
-    made = constructor.__new__(cls, **settings)
+    made = cls.__new__(cls, **settings)
     vars(made)["_is_restored"] = True
     made.__init__(**settings)
     return made
