@@ -33,11 +33,6 @@ def test_initializer_follows_the_activation():
     assert {Dense(2, a).initializer for a in ("linear", "tanh")} == {"glorot_uniform"}
 
 
-def test_rejects_images_and_names_the_cure():
-    with input_error(r"got examples of shape \(28, 28\).*reshape .* \(784,\)"):
-        model_of(Dense(2), shape=(28, 28))
-
-
 @pytest.mark.parametrize(
     "name",
     ["Dense", "Conv2D", "BatchNormalization", "Dropout", "Embedding", "Flatten", "MaxPooling2D", "ELU"],
