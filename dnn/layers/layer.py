@@ -4,22 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import field
 from inspect import signature
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import MissingAttribute, short_repr, unknown_name_error
-from dnn.keras_names import missing_attribute
+from backends.errors import short_repr, unknown_name_error
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
+from dnn.layers.model_part import ModelPart
+from dnn.layers.model_part import Shape as Shape
 from dnn.random import Key
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
-Shape = tuple[int, ...]  # without the batch axis
-NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
 SampleSettings = tuple[Mapping[str, Any], ...]
 
 
@@ -27,46 +25,6 @@ def _check_text(argument: str, value: Any) -> str:
     """Return the value if it is printable text, "" for None. Raises InputError."""
     require(value is None or is_text(value), argument, value, "a string or None")
     return value or ""
-
-
-class ModelPart:
-    """Base of layers. A class may override an attribute, or an object sets it once.
-
-    Attributes:
-        backend: of the model; missing until the model builds the layer.
-        input_shape, output_shape: shapes of one example, once the layer is built.
-        value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
-        state: arrays by short name that are saved with the weights but not trained, such as running means
-            or the number of masks drawn.
-        activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
-        random: whether the layer draws random numbers in training.
-        uses_batch_statistics: whether the output for one example depends on the others in training.
-        n_categories: inputs must be integers in [0, n_categories); None: any numbers.
-    """
-
-    backend: Backend
-    input_shape: Shape = ()
-    output_shape: Shape = ()
-    value = gradient = state = NO_ARRAYS
-    activation = "linear"
-    random = False
-    uses_batch_statistics = False
-    n_categories: int | None = None
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Raise an error: layers are not called, as those of Keras are."""
-        got = f"a {type(self).__name__} layer was called like a function"
-        raise InputError(got, "Sequential([...]) with all layers", "Residual and Parallel make branches")
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise an error that explains why an attribute set by ``build`` is missing."""
-            kind = type(self).__name__
-            is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
-            if is_set_by_build and "backend" not in vars(self):
-                raise MissingAttribute(f"a {kind} layer is in no model yet", "Sequential([...]) around it")
-            raise missing_attribute("layer", self, name)
 
 
 class Layer(Settings, ModelPart, ABC):
