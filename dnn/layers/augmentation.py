@@ -40,6 +40,15 @@ class Augmentation(Random):
 
     must_precede_trained = True
 
+    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
+        # Not in RandomTranslation: beside its generated __init__ it would hide the settings from ``signature``.
+        cls.check_count(settings)
+        return super().__new__(cls, *settings, **keywords)
+
+    @classmethod
+    def check_count(cls, settings: tuple[Any, ...]) -> None:
+        """Raise InputError if there are too many settings without a name."""
+
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
         return input_shape
@@ -85,12 +94,12 @@ class RandomTranslation(Augmentation):
 
     examples = ({"pixels": 1},)
 
-    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
+    @classmethod
+    def check_count(cls, settings: tuple[Any, ...]) -> None:
         if len(settings) > 1:
             pixels = _check_pixels("pixels", settings[0])
             got = f"RandomTranslation got the numbers {short_repr(settings)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
-        return super().__new__(cls, *settings, **keywords)
 
     def training_buffers(self, batch: int) -> Arrays:
         height, width = self.input_shape[:2]
