@@ -41,7 +41,7 @@ class Augmentation(Random):
     must_precede_trained = True
 
     def __new__(cls, *settings: Any, **keywords: Any) -> Any:
-        # Not in RandomTranslation: beside its generated __init__ it would hide the settings from ``signature``.
+        # In RandomTranslation itself it would hide the settings of __init__ from ``signature``.
         cls.check_count(settings)
         return super().__new__(cls, *settings, **keywords)
 
