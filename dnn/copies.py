@@ -22,7 +22,7 @@ class Parts(NamedTuple):
     """The contents of a model, on the host."""
 
     model: type[Any]  # class of the model
-    layers: list[Layer]  # copies, in no model
+    layers: list[Layer]  # to be copied; in a pickle they are in no model
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
     arrays: dict[str, np.ndarray]  # parameters and state of the layers
@@ -47,11 +47,10 @@ def parts_of(model: Any) -> Parts:
     optimizer_arrays = {
         name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
     }
-    layers = [copy(layer) for layer in model.layers]
     settings = {"input_shape": model.input_shape, "seed": model.seed}
     return Parts(
         type(model),
-        layers,
+        list(model.layers),
         settings,
         model.epochs_done,
         model.parameters.to_host(),

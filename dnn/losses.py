@@ -16,8 +16,10 @@ from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.reference.signatures import LossFunction
 from backends.table import Table
-from dnn.keras_names import ALIASES, module_getattr
+from dnn.keras_names import module_getattr
+from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
+from dnn.validation.advice import expression_of
 from dnn.validation.objects import Settings
 from dnn.validation.settings import ClassNumber, Fraction, require_number, resolve
 
@@ -34,13 +36,13 @@ class Loss(Settings):
     name: ClassVar[str]  # in ``compile`` and in checkpoints
     activation: ClassVar[str | None] = None  # last activation, if the loss contains it and takes logits
     target_range: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
-    cure: ClassVar[str] = ""  # advice in the error for rows out of range
-    rows: ClassVar[bool] = True  # whether targets may be rows, besides class numbers
-    threshold: ClassVar[float] = 0.5  # with one output: the answer is yes if the loss's input is above this
-    elementwise: ClassVar[bool] = False  # whether each of several outputs is such a yes-or-no answer
+    cure = ""  # advice in the error for rows out of range
+    rows = True  # whether targets may be rows, besides class numbers
+    threshold = 0.5  # with one output: the answer is yes if the loss's input is above this
+    elementwise = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
-    output_activation: ClassVar[str] = "softmax"  # activation that the last layer of a classifier needs
+    output_activation = "softmax"  # of the last layer of a classifier with this loss
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
     settings = Settings.config
@@ -100,7 +102,7 @@ class Loss(Settings):
         """
         if y.ndim != 1 and not self.rows:
             got = f"{argument} has shape {tuple(y.shape)}"
-            name = argument.partition(" of ")[0]
+            name = expression_of(argument)
             cure = f"use {name}.argmax(axis=1), or for lists numpy.argmax({name}, axis=1)"
             raise InputError(got, f"class numbers ({y.shape[0]},) with the loss {self.name!r}", cure)
         if y.ndim == 1 or self.target_range is None:
@@ -287,6 +289,6 @@ def apply_weights(
     If the B examples are a block of a batch, the sum is over ``batch_weights``, the weights of the batch.
     """
     total = xp.sum(weights if batch_weights is None else batch_weights, axis=0, keepdims=True)
-    share = weights * quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))
+    scale = weights * quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))
     losses[...] = losses * weights
-    gradient[...] = gradient * share[:, None]
+    gradient[...] = gradient * scale[:, None]

@@ -16,7 +16,8 @@ from backends.errors import short_repr
 from backends.reference.elementwise import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
-from dnn.keras_names import ALIASES, module_getattr
+from dnn.keras_names import module_getattr
+from dnn.keras_names.table import ALIASES
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
@@ -164,20 +165,21 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
     return Metric(name, _FunctionMetric(function))
 
 
-def resolve_metrics(given: Sequence[Any]) -> tuple[Metric, ...]:
+def _resolve_metric(metric: Any) -> Metric:
+    if isinstance(metric, Metric):
+        return metric
+    if callable(metric):
+        return metric_of(metric)
+    if isinstance(metric, str) and metric in ALIASES["metric that keeps its name"]:
+        return replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric)
+    return look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS)
+
+
+def resolve_metrics(metrics: Sequence[Any]) -> tuple[Metric, ...]:
     """Return the metrics for names, metrics and functions, as in ``compile``. Raises InputError."""
-    require_list("metrics", given)
-    found = []
-    for metric in given:
-        if isinstance(metric, Metric):
-            found.append(metric)
-        elif callable(metric):
-            found.append(metric_of(metric))
-        elif isinstance(metric, str) and metric in ALIASES["metric that keeps its name"]:
-            found.append(replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric))
-        else:
-            found.append(look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS))
-    names = [metric.name for metric in found]
+    require_list("metrics", metrics)
+    resolved = tuple(map(_resolve_metric, metrics))
+    names = [metric.name for metric in resolved]
     if len(set(names)) < len(names):
         raise InputError(f"metrics are named {', '.join(names)}", "different names")
-    return tuple(found)
+    return resolved

@@ -18,7 +18,7 @@ from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer, Rescaling
-from dnn.layers.buffers import Buffers
+from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.layers.input import split_input
 from dnn.losses import Loss
@@ -62,11 +62,11 @@ class Network(Copyable, KerasNames):
         self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
-        given, input_shape = split_input(layers, input_shape)
+        parts, input_shape = split_input(layers, input_shape)
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
-        network = Block(given)
+        network = Block(parts)
         if isinstance(backend, str):
             backend = get_backend(backend, convolutions=network.convolves)
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
@@ -105,13 +105,14 @@ class Network(Copyable, KerasNames):
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and name in self._fixed:
-            raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
-        if self._closed and name == "epochs_done":
-            value = natural_number(name, value)
-        if self._closed and not name.startswith("_") and name not in dir(self):
-            known = sorted(n for n in vars(self) if n[0] != "_")
-            raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
+        if self._closed:
+            if name in self._fixed:
+                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+            if name == "epochs_done":
+                value = natural_number(name, value)
+            if not name.startswith("_") and name not in dir(self):
+                known = sorted(n for n in vars(self) if n[0] != "_")
+                raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
     def set_objective(
@@ -215,7 +216,7 @@ class Network(Copyable, KerasNames):
         self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
         self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
 
-    def _make_loss_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
         zeros = self.backend.zeros
         shape = batch, self.outputs
         return {"losses": zeros(batch), "gradient": zeros(shape), "outputs": zeros(shape)}

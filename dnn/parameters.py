@@ -28,6 +28,7 @@ class Parameters:
     Attributes:
         vector, gradient_vector: (n,) in the backend's dtype.
         by_name, gradient_by_name: name -> view of the parameter's shape.
+        values, gradients, value, gradient: other names of these four.
     Raises InputError: more than MAX_PARAMETERS numbers.
     """
 
@@ -45,16 +46,18 @@ class Parameters:
             end += -(-prod(shape) // step) * step
         if end > MAX_PARAMETERS:
             raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
-        self.vector = backend.zeros(end)
-        self.gradient_vector = backend.zeros(end)
-        self.by_name = self.views(self.vector)
-        self.gradient_by_name = self.views(self.gradient_vector)
+        self.values = self.vector = backend.zeros(end)
+        self.gradients = self.gradient_vector = backend.zeros(end)
+        self.value = self.by_name = self.views(self.vector)
+        self.gradient = self.gradient_by_name = self.views(self.gradient_vector)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Return a dict of name -> view into a vector with the layout of ``vector``, such as a moment."""
-        view = self.backend.view
-        places = ((n, self._starts[n], shape) for n, shape in self.shapes.items())
-        return {name: view(vector[start : start + prod(s)], s) for name, start, s in places}
+        views = {}
+        for name, shape in self.shapes.items():
+            start = self._starts[name]
+            views[name] = self.backend.view(vector[start : start + prod(shape)], shape)
+        return views
 
     def __call__(self) -> None:
         """Raise an error: torch's ``model.parameters()`` is a method."""
@@ -62,26 +65,6 @@ class Parameters:
         raise InputError(
             got, "model.parameters.by_name, arrays by name, or .to_host() for copies on the host"
         )
-
-    @property
-    def values(self) -> Array:
-        """Another name of ``vector``."""
-        return self.vector
-
-    @property
-    def value(self) -> dict[str, Array]:
-        """Another name of ``by_name``."""
-        return self.by_name
-
-    @property
-    def gradients(self) -> Array:
-        """Another name of ``gradient_vector``."""
-        return self.gradient_vector
-
-    @property
-    def gradient(self) -> dict[str, Array]:
-        """Another name of ``gradient_by_name``."""
-        return self.gradient_by_name
 
     @property
     def count(self) -> int:

@@ -110,8 +110,7 @@ class Sequential(Network):
             steps_per_epoch: updates per epoch. None: all batches; required for iterables without a length.
             validation_split: share of the examples, from the end, to evaluate after each epoch instead of
                 training on them.
-            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch instead, or batches
-                as in x.
+            validation_data: (x, y), (x, y, sample_weight) or batches as in x to evaluate after each epoch.
             callbacks: objects with methods that are called during training; see ``dnn.training.callback``.
             shuffle: whether to reorder the examples each epoch, by the model's seed and the epoch's number.
             class_weight: class number -> weight (default 1), or "balanced"; not used in validation.
@@ -124,7 +123,6 @@ class Sequential(Network):
                 with the same bits for any number of workers (``dnn.training.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same
                 call and share the blocks; see docs/workers.md.
-
         Returns the History: per epoch the loss, each metric, seconds, and with validation val_loss etc.
         Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
@@ -136,15 +134,14 @@ class Sequential(Network):
         workers = require_kind("workers", workers, Workers, None) or Workers()
         cut = Cut(blocks, workers).check(self.backend)
         callbacks = add_progress(callbacks, verbose)
-        pipeline = self.input_pipeline
         batches: Batches | Stream
         with self.training(), limit_to_one_thread(self.backend) if cut.blocks > 1 else nullcontext():
             if has_batches(x, y):
-                given = x, validation_split, validation_data, sample_weight, resume
-                validation = pipeline.validate_stream(*given)
+                arguments = x, validation_split, validation_data, sample_weight, resume
+                validation = self.input_pipeline.validate_stream(*arguments)
                 batches = Stream(self, x, batch_size, shuffle, steps_per_epoch, class_weight, cut)
             else:
-                examples, validation = pipeline.validate_training(
+                examples, validation = self.input_pipeline.validate_training(
                     x, y, validation_split, validation_data, class_weight, sample_weight
                 )
                 warn_of_large_values(self, examples.y)

@@ -6,6 +6,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.keras_names import module_getattr
+from dnn.validation.conversion import NUMBER_KINDS
 from dnn.validation.settings import positive_integer
 
 __all__ = ["to_categorical"]
@@ -27,15 +28,15 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
            [0., 1.]])
     """
     numbers = np.asarray(x)
-    if numbers.ndim == 2 and numbers.shape[1] == 1:
+    if numbers.shape[1:] == (1,):
         numbers = numbers[:, 0]
-    whole = numbers.astype(np.int64) if numbers.dtype.kind in "biuf" else numbers
-    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "biuf" or np.any(whole != numbers):
+    is_numeric = numbers.dtype.kind in NUMBER_KINDS
+    whole = numbers.astype(np.int64) if is_numeric else numbers
+    if numbers.ndim != 1 or not numbers.size or not is_numeric or np.any(whole != numbers):
         got = f"x has shape {numbers.shape} and dtype {numbers.dtype}"
         raise InputError(got, "class numbers (N,) or (N, 1), with N of at least 1")
     classes = int(whole.max()) + 1 if num_classes is None else positive_integer("num_classes", num_classes)
     if whole.min() < 0 or whole.max() >= classes:
         got = f"x holds class numbers from {whole.min()} to {whole.max()}"
         raise InputError(got, f"0 to {classes - 1}, below num_classes")
-    rows: np.ndarray = np.take(np.eye(classes), whole, axis=0)
-    return rows
+    return np.asarray(np.eye(classes)[whole])

@@ -1,22 +1,151 @@
 """Names and arguments of Keras and other libraries that do not exist here, and what to use instead.
 
-``REPLACEMENTS`` and ``ALIASES`` hold all of them. An unsupported name is an AttributeError, or an ImportError
-in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a TypeError.
+``REPLACEMENTS`` and ``ALIASES`` in ``table`` hold all of them. An unsupported name is an AttributeError, or
+an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
+TypeError.
 """
 
-from dnn.keras_names.checks import (
-    ChecksKeywords,
-    KerasModules,
-    KerasNames,
-    check_keywords,
-    check_methods,
-    checks_keywords,
-    missing_attribute,
-    module_getattr,
-)
-from dnn.keras_names.table import ALIASES, REPLACEMENTS
+import dis
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-__all__ = [
-    "ALIASES", "REPLACEMENTS", "ChecksKeywords", "KerasModules", "KerasNames", "check_keywords",
-    "check_methods", "checks_keywords", "missing_attribute", "module_getattr",
-]  # fmt: skip
+from backends.errors import InputError, MissingAttribute
+from dnn.keras_names.table import ALIASES, NOTHING_LIKE_IT, REPLACEMENTS
+
+_IMPORT_FROM = dis.opmap["IMPORT_FROM"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class UnsupportedArgument(InputError, TypeError):
+    """A function or class lacks an argument that other libraries have."""
+
+
+class UnsupportedName(InputError, ImportError):
+    """A module lacks a name that other libraries have."""
+
+
+class UnsupportedModule(InputError, ModuleNotFoundError):
+    """There is no module of this name, but Keras has one."""
+
+
+def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
+    """Return the error for an attribute that an object lacks; ``REPLACEMENTS[place]`` may have the cure."""
+    kind = type(owner).__name__
+    if name in REPLACEMENTS[place]:
+        return MissingAttribute(f"a {kind} has no {name}", REPLACEMENTS[place][name])
+    return AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)
+
+
+def module_getattr(module: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module.
+
+    It returns a layer by its alias in Keras. For a name of another module here, or of Keras, the error says
+    what to use.
+    """
+
+    def __getattr__(name: str) -> Any:
+        names = vars(sys.modules[module])
+        if ALIASES["layer"].get(name) in names:
+            return names[ALIASES["layer"][name]]
+        home = _home_of(name)
+        got = f"{module} has no {name}"
+        expected = f"{home}.{name}"
+        if home is None:
+            library = "Keras" if name in REPLACEMENTS["module of Keras"] else "PyTorch"
+            if name not in REPLACEMENTS[f"module of {library}"]:
+                owner = sys.modules[module]
+                raise AttributeError(f"{module} has no attribute {name!r}", name=name, obj=owner)
+            got = f"{name} of {library} is not in this library"
+            expected = REPLACEMENTS[f"module of {library}"][name]
+        importer = sys._getframe(1)
+        # ``from dnn import name`` drops the text of an AttributeError.
+        if importer.f_code.co_code[importer.f_lasti] == _IMPORT_FROM:
+            raise UnsupportedName(got, expected)
+        raise MissingAttribute(got, expected)
+
+    return __getattr__
+
+
+def _home_of(name: str) -> str | None:
+    """Return the module of dnn that has this public name, or None."""
+    modules = [module for module in sorted(sys.modules) if module.partition(".")[0] == "dnn"]
+    return next((m for m in modules if name in vars(sys.modules[m]).get("__all__", ())), None)
+
+
+class KerasModules:
+    """Import hook for ``import dnn.NAME``: the error says what to use if Keras has a module of this name."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: object = None, target: object = None) -> None:
+        """Raise UnsupportedModule for a module of Keras; return None for any other name."""
+        package, _, name = fullname.rpartition(".")
+        if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module of Keras"]:
+            got = f"{name} of Keras is not in this library"
+            error = UnsupportedModule(got, REPLACEMENTS["module of Keras"][name])
+            error.name = fullname
+            raise error
+
+
+def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
+    """Raise UnsupportedArgument if a function or class lacks an argument that other libraries have."""
+    new_names = REPLACEMENTS["renamed argument"]
+    cures = REPLACEMENTS["argument"]
+    for name in keywords:
+        if name not in new_names and name not in cures:
+            continue
+        function: Any = callee.__init__ if isinstance(callee, type) else callee  # type: ignore[misc]
+        parameters = signature(function).parameters
+        if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            continue
+        cure = (
+            f"use {new_names[name]}="
+            if new_names.get(name) in parameters
+            else cures.get(name, NOTHING_LIKE_IT)
+        )
+        raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
+
+
+def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function: an argument that only other libraries have raises UnsupportedArgument."""
+
+    @wraps(function)
+    def check_and_call(*arguments: P.args, **keywords: P.kwargs) -> T:
+        check_keywords(function, keywords)
+        return function(*arguments, **keywords)
+
+    return check_and_call
+
+
+class ChecksKeywords:
+    """Base of classes: an argument that only other libraries have raises UnsupportedArgument."""
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        check_keywords(cls, keywords)
+        return super().__new__(cls)
+
+
+class KerasNames(ChecksKeywords):
+    """Base of models: errors for attributes that the models of Keras have."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute("model", self, name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        got = f"a {type(self).__name__} was called like a function"
+        raise InputError(got, "model.predict(x), or model.forward(x, training=False) on arrays of the device")
+
+
+def check_methods(callback: object) -> None:
+    """Raise InputError if a callback has a method of Keras that is never called."""
+    for start, expected in REPLACEMENTS["callback method"].items():
+        for name in dir(callback):
+            if name.startswith(start):
+                got = f"callback {type(callback).__name__} has {name}, which is never called"
+                raise InputError(got, expected)

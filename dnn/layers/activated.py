@@ -6,7 +6,7 @@ from typing import Annotated
 
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
-from dnn.keras_names import ALIASES
+from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.settings import one_of
 

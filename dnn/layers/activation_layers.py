@@ -116,5 +116,5 @@ def _gelu(xp: Any, x: Array) -> Array:
 
 
 def _gelu_backward(xp: Any, dy: Array, x: Array, y: Array) -> Array:
-    share, bell = _normal(xp, x)
-    return dy * (share + quotient(xp, clip(xp, x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell, sqrt(2.0 * pi)))
+    phi, bell = _normal(xp, x)
+    return dy * (phi + quotient(xp, clip(xp, x, -MAX_ABS_INPUT, MAX_ABS_INPUT) * bell, sqrt(2.0 * pi)))

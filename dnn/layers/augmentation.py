@@ -17,7 +17,7 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from backends.reference.warping import SMOOTHING_ROW_SUM
 from backends.reproducible.functions import cos, exp, sin
-from dnn.layers.layer import Shape
+from dnn.layers.layer import Arrays, Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import (
     Fraction,
@@ -41,6 +41,7 @@ class Augmentation(Random):
     must_precede_trained = True
 
     def __new__(cls, *settings: Any, **keywords: Any) -> Any:
+        # In RandomTranslation itself it would hide the settings of __init__ from ``signature``.
         cls.check_count(settings)
         return super().__new__(cls, *settings, **keywords)
 
@@ -57,7 +58,7 @@ class Augmentation(Random):
             raise self.input_error("follows a trained layer", "it before all trained layers")
         super().bind(backend)
 
-    def pairs(self) -> int:
+    def word_pairs(self) -> int:
         return 2
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
@@ -100,7 +101,7 @@ class RandomTranslation(Augmentation):
             got = f"RandomTranslation got the numbers {short_repr(settings)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         height, width = self.input_shape[:2]
         n = self.pixels
         wide = (batch, height + 2 * n, width + 2 * n)
@@ -125,7 +126,7 @@ class RandomTranslation(Augmentation):
 class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         backend = self.backend
         return {
             **super().training_buffers(batch),
@@ -167,7 +168,9 @@ class RandomRotation(Warp):
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp
         angle = (2.0 * uniform[2, :] - 1.0) * (self.degrees * np.pi / 180.0)
-        _write_matrix(buffers.matrix, _rotation_matrix(xp.cos(angle), xp.sin(angle)))
+        cosine = xp.cos(angle)
+        sine = xp.sin(angle)
+        _write_matrix(buffers.matrix, (cosine, -sine), (sine, cosine))
 
 
 class RandomElastic(Warp):
@@ -198,36 +201,32 @@ class RandomElastic(Warp):
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
-        shares = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
-        self._shares = tuple(map(backend.from_host, shares))
+        weights = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
+        self._smoothing = tuple(map(backend.from_host, weights))
 
-    def pairs(self) -> int:
+    def word_pairs(self) -> int:
         """Return the pairs of random words: two for the four numbers, and one per seven bytes of noise."""
         return 2 + -(-2 * prod(self.input_shape[:2]) // 7)
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        rows, columns = self._shares
+        rows, columns = self._smoothing
         self.backend.kernels.displacements(buffers.bits[:, 2:], rows, columns, self.strength, buffers.moves)
         spread = 2.0 * uniform - 1.0
         half_angle = np.asarray(self.degrees * np.pi / 360.0)
         t = spread[0, :] * float(sin(np, half_angle) / cos(np, half_angle))
         square = t * t
-        (cosine, minus), (sine, _) = _rotation_matrix(
-            (1.0 - square) / (1.0 + square), 2.0 * t / (1.0 + square)
-        )
+        cosine = (1.0 - square) / (1.0 + square)
+        sine = 2.0 * t / (1.0 + square)
         high, wide = (1.0 + self.scale * spread[i, :] for i in (1, 2))
         slant = self.shear * spread[3, :]
-        first = (cosine * high + minus * slant, minus * wide)
-        _write_matrix(buffers.matrix, (first, (sine * high + cosine * slant, cosine * wide)))
+        first = cosine * high - sine * slant, -sine * wide
+        second = sine * high + cosine * slant, cosine * wide
+        _write_matrix(buffers.matrix, first, second)
 
 
-def _rotation_matrix(cosine: Array, sine: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Return the matrix that maps an output pixel to its source."""
-    return (cosine, -sine), (sine, cosine)
-
-
-def _write_matrix(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array, Array]]) -> None:
-    for i, row in enumerate(numbers):
+def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
+    """Write the matrix that maps an output pixel to its source."""
+    for i, row in enumerate(rows):
         for j, number in enumerate(row):
             matrix[:, i, j] = number
 
@@ -235,7 +234,5 @@ def _write_matrix(matrix: Array, numbers: tuple[tuple[Array, Array], tuple[Array
 def _gaussian(n: int, sigma: float) -> np.ndarray:
     """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
     far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
-    shares: np.ndarray = np.floor(
-        SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
-    )
-    return shares
+    weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
+    return np.asarray(np.floor(weights))

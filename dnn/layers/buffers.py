@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from backends import Array, InputError
 
-Make = Callable[[int, bool], dict[str, Array | None]]
+Arrays = dict[str, Array | None]
 MAX_CACHED_SIZES = 8  # batch sizes with cached views, besides those of training
 
 
@@ -19,10 +19,11 @@ class Buffers(threading.local):
     """Named arrays with the batch as first axis."""
 
     def __init__(self) -> None:
-        self._largest: dict[bool, tuple[int, dict[str, Array | None]]] = {}  # training -> size and arrays
+        # training -> the largest batch size with memory, and its arrays
+        self._largest: dict[bool, tuple[int, Arrays]] = dict.fromkeys((True, False), (0, {}))
         self._views: dict[int, SimpleNamespace] = {}
 
-    def reserve(self, batch: int, training: bool, make: Make) -> None:
+    def reserve(self, batch: int, training: bool, make: Callable[[int, bool], Arrays]) -> None:
         """Allocate the arrays for batches of this size; those of training also serve inference.
 
         ``make`` returns the arrays, given batch size and training. It is not stored: it may be a method of
@@ -31,12 +32,14 @@ class Buffers(threading.local):
         if self.fits(batch, training):
             return
         # Use the memory of training if it is large enough.
-        for_training = training or batch <= self._size(True)
-        if batch > self._size(for_training):
+        for_training = training or batch <= self._largest[True][0]
+        if batch > self._largest[for_training][0]:
             self._largest[for_training] = batch, make(batch, for_training)
-            for n in [n for n, v in self._views.items() if v.training == for_training]:
-                self._views[n] = self._view(n, for_training, for_training)
-        self._views[batch] = self._view(batch, for_training, training)
+            # Views of the smaller memory would keep it; their sizes are reserved again when they are used.
+            self._views = {n: v for n, v in self._views.items() if v.training != for_training}
+        arrays = self._largest[for_training][1].items()
+        views = {name: array if array is None else array[:batch, ...] for name, array in arrays}
+        self._views[batch] = SimpleNamespace(training=training, **views)
         for n in [n for n, v in self._views.items() if not v.training][:-MAX_CACHED_SIZES]:
             del self._views[n]
 
@@ -44,16 +47,6 @@ class Buffers(threading.local):
         """Whether the arrays for batches of this size are allocated in this thread."""
         view = self._views.get(batch)
         return view is not None and (view.training or not training)
-
-    def _view(self, batch: int, for_training: bool, training: bool) -> SimpleNamespace:
-        arrays = {
-            name: a if a is None else a[:batch, ...] for name, a in self._largest[for_training][1].items()
-        }
-        return SimpleNamespace(training=training, **arrays)
-
-    def _size(self, training: bool) -> int:
-        """Return the largest batch size with memory."""
-        return self._largest.get(training, (0, {}))[0]
 
     def __getitem__(self, batch: int) -> SimpleNamespace:
         """Return the arrays for a batch of this size. Raises InputError: not reserved in this thread."""

@@ -18,7 +18,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
@@ -82,8 +82,8 @@ Layers = Annotated[Sequence[Layer], _check_layers]
 class Container(Layer):
     """Base: a layer that contains other layers, ``inner``. Setting ``trainable`` sets it for all of them."""
 
-    argument: ClassVar[str] = "layers"  # name of the setting with the layers
-    is_chain: ClassVar[bool] = True  # whether the input of each layer is the output of the previous one
+    argument = "layers"  # name of the setting with the layers
+    is_chain = True  # whether the input of each layer is the output of the previous one
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,10 +227,10 @@ class Parallel(Container):
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         shapes = [branch.output_shape for branch in self.inner if training]
-        own = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
-        return super().make_buffers(batch, training) | own
+        copies = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
+        return super().make_buffers(batch, training) | copies
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
@@ -243,9 +243,9 @@ class Parallel(Container):
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
         buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            own = getattr(buffers, f"dy{i}")
-            own[...] = dy[..., part]  # a copy, because layers may overwrite it
-            inner = branch.backward(own)
+            copy = getattr(buffers, f"dy{i}")
+            copy[...] = dy[..., part]  # because layers may overwrite it
+            inner = branch.backward(copy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner
         return buffers.dx

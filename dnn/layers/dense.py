@@ -15,7 +15,7 @@ from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.initializers import INITIALIZERS, initializer_for
-from dnn.layers.layer import Shape
+from dnn.layers.layer import Arrays, Shape
 from dnn.random import Key
 from dnn.validation.settings import Count, Flag, one_of, or_none
 
@@ -52,7 +52,7 @@ class Affine(Activated):
         shapes = self.parameter_shapes().items()
         return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         buffers = super().make_buffers(batch, training)
         in_place = ACTIVATIONS[self.activation].from_output  # then f overwrites z with y
         return {

@@ -3,7 +3,7 @@
 import numpy as np
 
 from backends import Array, Backend
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, require
 
@@ -49,7 +49,7 @@ class Embedding(Layer):
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         index = self.backend.zeros((batch, *self.input_shape), dtype=self.backend.xp.int64)
         return {**super().make_buffers(batch, training), "index": index}
 

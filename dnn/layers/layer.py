@@ -10,12 +10,15 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr, unknown_name_error
+from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
 from dnn.layers.model_part import Shape as Shape
 from dnn.random import Key
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
+
+SampleSettings = tuple[Mapping[str, Any], ...]
 
 
 def _check_text(argument: str, value: Any) -> str:
@@ -46,9 +49,9 @@ class Layer(Settings, ModelPart, ABC):
     trainable: Flag = field(default=True, kw_only=True)
 
     by_value = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[SampleSettings] = ({},)
     """Settings for the checks: the usual ones first, then variants."""
-    must_precede_trained: ClassVar[bool] = False
+    must_precede_trained = False
     """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
@@ -190,14 +193,16 @@ class Layer(Settings, ModelPart, ABC):
         for layer in self.inner:
             layer.reserve(batch, training)
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         """Return arrays with the batch as first axis, by name; those for backward only in training.
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
         """
-        shapes = {"y": self.output_shape, "dx": self.input_shape if training and self._needs_dx else None}
-        named = ((name, shapes[name]) for name in self.buffers)
-        return {name: None if shape is None else self.backend.zeros((batch, *shape)) for name, shape in named}
+        shapes = {"y": self.output_shape}
+        if training and self._needs_dx:
+            shapes["dx"] = self.input_shape
+        zeros = self.backend.zeros
+        return {name: zeros((batch, *shapes[name])) if name in shapes else None for name in self.buffers}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool = False) -> Array:

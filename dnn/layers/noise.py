@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from backends import Array, Backend
-from dnn.layers.layer import Layer
+from dnn.layers.layer import Arrays, Layer
 from dnn.random import stream_key
 from dnn.validation.settings import Fraction, NotNegative
 
@@ -28,7 +28,7 @@ class Random(Layer):
         """Use the random bits of the batch's rows from ``row`` on, because x is a block of the batch."""
         self._row = row
 
-    def pairs(self) -> int:
+    def word_pairs(self) -> int:
         """Return the number of pairs of random words per example: one word per number of x."""
         return (prod(self.input_shape) + 1) // 2
 
@@ -38,17 +38,17 @@ class Random(Layer):
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         return self.training_buffers(batch) if training else {}
 
-    def training_buffers(self, batch: int) -> dict[str, Array | None]:
+    def training_buffers(self, batch: int) -> Arrays:
         """Return the output buffers, the random bits, and their counters in the stream."""
         backend = self.backend
-        pairs = self.pairs()
+        shape = batch, self.word_pairs()
         return {
             **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.output_buffers},
-            "bits": backend.zeros((batch, pairs), dtype=backend.xp.int64),
-            "counters": backend.from_host(np.arange(batch * pairs, dtype=np.int64).reshape(batch, pairs)),
+            "bits": backend.zeros(shape, dtype=backend.xp.int64),
+            "counters": backend.from_host(np.arange(prod(shape), dtype=np.int64).reshape(shape)),
         }
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
@@ -60,7 +60,7 @@ class Random(Layer):
         buffers = self._buffers[x.shape[0]]
         counters = xp.reshape(buffers.counters, (-1,))
         if self._row:
-            counters = counters + self._row * self.pairs()
+            counters = counters + self._row * self.word_pairs()
         bits = self.backend.view(buffers.bits, (-1,))
         self.backend.kernels.threefry(self._key, step, counters, bits)
         step[...] = step + 1

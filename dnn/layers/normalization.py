@@ -11,7 +11,7 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key
 from dnn.validation.settings import Fraction, NotNegative
 
@@ -25,17 +25,17 @@ class Normalization(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
-        self._places = prod(self.input_shape[:-1])
+        self._pixels = prod(self.input_shape[:-1])
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        return {"gamma": (self.input_shape[-1],), "beta": (self.input_shape[-1],)}
+        return dict.fromkeys(("gamma", "beta"), self.input_shape[-1:])
 
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
 
     def _rows(self, x: Array) -> Array:
         """Return x (B, ..., n) as (N, n)."""
-        return self.backend.xp.reshape(x, (x.shape[0] * self._places, self._n))
+        return self.backend.xp.reshape(x, (x.shape[0] * self._pixels, self._n))
 
     def _back(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
@@ -75,12 +75,11 @@ class BatchNormalization(Normalization):
         self._has_warned = False
 
     def initial_state(self) -> dict[str, np.ndarray]:
-        n = self.input_shape[-1]
-        return {"running_mean": np.zeros(n), "running_variance": np.ones(n)}
+        return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
     def _uses_batch(self, batch: int) -> bool:
         """Whether training on a batch of this size uses its statistics."""
-        return self.trainable and batch * self._places > 1
+        return self.trainable and batch * self._pixels > 1
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and not self._uses_batch(batch) and not self._has_warned:
@@ -103,8 +102,9 @@ class BatchNormalization(Normalization):
         if training and self._uses_batch(x.shape[0]):
             settings = self.momentum, self.epsilon
             y = self._rows(buffers.y)
-            statistics = self._statistics
-            self.backend.kernels.batch_norm(self._rows(x), gamma, beta, running, settings, statistics, y)
+            self.backend.kernels.batch_norm(
+                self._rows(x), gamma, beta, running, settings, self._statistics, y
+            )
         else:
             buffers.y[...] = (x - mean) * (gamma / self.backend.xp.sqrt(variance + self.epsilon)) + beta
         return buffers.y
@@ -130,8 +130,8 @@ class LayerNormalization(Normalization):
     torch.nn.LayerNorm(n).
     """
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
-        mean, inverse = (self.backend.zeros((batch, self._places)) for _ in range(2))
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
+        mean, inverse = (self.backend.zeros((batch, self._pixels)) for _ in range(2))
         return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
@@ -139,11 +139,10 @@ class LayerNormalization(Normalization):
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
         buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
-        gamma = self.value["gamma"]
-        beta = self.value["beta"]
-        statistics = buffers.statistics
-        y = self._rows(buffers.y)
-        self.backend.kernels.layer_norm(self._rows(x), gamma, beta, self.epsilon, statistics, y)
+        self.backend.kernels.layer_norm(
+            self._rows(x), self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
+            self._rows(buffers.y),
+        )  # fmt: skip
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:

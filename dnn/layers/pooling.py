@@ -1,16 +1,15 @@
 """Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
 from math import prod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
 from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
@@ -47,11 +46,11 @@ class MaxPooling2D(Pooling):
     (2, 2, 3)
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[SampleSettings] = (
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
 
-    def make_buffers(self, batch: int, training: bool) -> dict[str, Array | None]:
+    def make_buffers(self, batch: int, training: bool) -> Arrays:
         index = self.backend.zeros((batch, *self.output_shape), dtype=self.backend.xp.int64)
         return {**super().make_buffers(batch, training), "index": index}
 
@@ -83,41 +82,39 @@ class AveragePooling2D(Pooling):
 
     count_include_pad: Flag = field(default=False, kw_only=True)
 
-    _wide: ClassVar[dict[str, Any]] = {"pool_size": 3, "strides": 2, "padding": 1}
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
-        {},
-        _wide,
-        {**_wide, "ceil_mode": True, "count_include_pad": True},
-    )
+    examples: ClassVar[SampleSettings] = (
+        {}, {"pool_size": 3, "strides": 2, "padding": 1},
+        {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
+    )  # fmt: skip
 
     def bind(self, backend: Backend) -> None:
-        """Compute ``_share``, the share of the counted pixels of each window that lie inside the image.
+        """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
         The kernel divides by the number of pixels inside the image.
         """
-        self._share: Array | None = None
+        self._fraction: Array | None = None
         if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
-            shares = np.ones(1)
+            fractions = np.ones(1)
             pixels = zip(self.input_shape[:-1], self.output_shape, strict=False)
             for axis, (n, count) in enumerate(pixels, 3 - len(self.input_shape)):
                 before, after = self.counted_borders[axis]
                 start = np.arange(count) * self.steps[axis] - before
                 stop = start + self.size[axis]
                 inside = np.minimum(stop, n) - np.maximum(start, 0)
-                shares = np.multiply.outer(shares, inside / (np.minimum(stop, n + after) - start))
-            self._share = backend.from_host(shares[..., None].astype(backend.dtype_name))
+                fractions = np.multiply.outer(fractions, inside / (np.minimum(stop, n + after) - start))
+            self._fraction = backend.from_host(fractions[..., None].astype(backend.dtype_name))
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
         self.backend.kernels.average_pool2d(self.images(x), *self._geometry, self.images(y))
-        if self._share is not None:
-            y[...] = y * self._share
+        if self._fraction is not None:
+            y[...] = y * self._fraction
         return y
 
     def backward(self, dy: Array) -> Array | None:
         dx = self._buffers[dy.shape[0]].dx
-        if self._share is not None:
-            dy[...] = dy * self._share
+        if self._fraction is not None:
+            dy[...] = dy * self._fraction
         if dx is not None:
             self.backend.kernels.average_pool2d_backward(self.images(dy), *self._geometry, self.images(dx))
         return dx

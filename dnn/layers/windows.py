@@ -57,27 +57,7 @@ Border = Annotated[str | int | Sequence[int | Sequence[int]], partial(_border, t
 SequenceBorder = Annotated[str | int | Sequence[int], partial(_border, two_axes=False)]
 
 
-class Geometry:
-    """What ``Windows`` derives from its settings; for both axes of an image."""
-
-    size: Pair = (1, 1)  # of a window
-    steps: Pair = (1, 1)  # strides: distance between windows
-    spacing: Pair = (1, 1)  # dilation: distance between pixels of a window
-    _borders: Padding = ((0, 0), (0, 0))
-    _counted_borders: Padding = ((0, 0), (0, 0))
-
-    @property
-    def borders(self) -> Padding:
-        """Widths of the border around an image."""
-        return self._borders
-
-    @property
-    def counted_borders(self) -> Padding:
-        """The same without the rows and columns that ``ceil_mode`` adds."""
-        return self._counted_borders
-
-
-class Windows(Layer, Geometry):
+class Windows(Layer):
     """Base of layers with windows: positions of the windows, and padding.
 
     Window (p, q) begins at row p s - top and column q t - left, for strides (s, t). Rows and columns that do
@@ -95,22 +75,36 @@ class Windows(Layer, Geometry):
     padding: Border = field(default="valid", kw_only=True)
     strides: Strides = field(default=None, kw_only=True)  # None: the size
 
+    # Derived from the settings, and the borders from the input shape; for both axes of an image.
+    size = steps = spacing = (1, 1)  # window, strides, dilation
+    _borders = _counted_borders = ((0, 0), (0, 0))
+
     size_name: ClassVar[str]  # name of the setting with the size of a window
     dilation: ClassVar[int | Sequence[int]] = 1
     ceil_mode = False  # whether incomplete windows at the lower and right edge count
 
     def __post_init__(self) -> None:
-        """Derive the attributes of ``Geometry``. Raises InputError: padding that is as large as a window."""
+        """Derive the geometry. Raises InputError: padding that is as large as a window."""
         super().__post_init__()
         size = getattr(self, self.size_name)
         self.complete("strides", size)
         self.size, self.steps, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         width = 0 if isinstance(self.padding, str) else self.padding
-        self._given = [_split(side) for side in self.both_axes(width, 0)]
-        if any(max(p) >= n for p, n in zip(self._given, self._reach, strict=True)):
+        self._sides = [_split(side) for side in self.both_axes(width, 0)]
+        if any(max(p) >= n for p, n in zip(self._sides, self._reach, strict=True)):
             expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
             raise InputError(f"padding is {short_repr(_join(self.padding))}", expected)
+
+    @property
+    def borders(self) -> Padding:
+        """Widths of the border around an image."""
+        return self._borders
+
+    @property
+    def counted_borders(self) -> Padding:
+        """The same without the rows and columns that ``ceil_mode`` adds."""
+        return self._counted_borders
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""
@@ -121,7 +115,7 @@ class Windows(Layer, Geometry):
         borders = []
         counted = []
         counts = []
-        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._given, strict=False):
+        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._sides, strict=False):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
                 before = border // 2
@@ -191,8 +185,9 @@ class Convolution(Windows, Affine):
         return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
     @property
-    def _is_plain(self) -> bool:
-        return self.groups == 1 and self.spacing == (1, 1)
+    def _is_grouped(self) -> bool:
+        """Whether the kernels for groups and dilation are needed."""
+        return self.groups > 1 or self.spacing != (1, 1)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
@@ -202,10 +197,10 @@ class Convolution(Windows, Affine):
         images = self.images(x)
         z = self.images(buffers.z)
         geometry = self.steps, self.borders
-        if self._is_plain:
-            kernels.conv2d(images, self._W, self._b, *geometry, z)
-        else:
+        if self._is_grouped:
             kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
+        else:
+            kernels.conv2d(images, self._W, self._b, *geometry, z)
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -217,10 +212,10 @@ class Convolution(Windows, Affine):
         kernels = self.backend.kernels
         arrays = self.images(dy), self.images(buffers.x), self._W
         geometry = self.steps, self.borders
-        if self._is_plain:
-            kernels.conv2d_backward(*arrays, *geometry, gradients)
-        else:
+        if self._is_grouped:
             kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
+        else:
+            kernels.conv2d_backward(*arrays, *geometry, gradients)
         return buffers.dx
 
 
@@ -246,7 +241,7 @@ class Conv2D(Convolution):
     dilation: Lengths = 1  # type: ignore[misc]
     groups: Count = 1
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 3, "strides": (2, 1), "padding": "same"},
         {"filters": 6, "kernel_size": 3, "padding": ((2, 0), (0, 1)), "use_bias": False},

@@ -16,9 +16,17 @@ from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.keras_names import module_getattr
-from dnn.validation import settings
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Fraction, Natural, NotNegative, Positive
+from dnn.validation.settings import (
+    Count,
+    Fraction,
+    Natural,
+    NotNegative,
+    Positive,
+    look_up,
+    positive_integer,
+    require,
+)
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 __getattr__ = module_getattr(__name__)
@@ -179,9 +187,9 @@ class OneCycle(Schedule):
         return np.where(t <= top, up, down)
 
 
-def _cosine(start: float, end: float, share: np.ndarray) -> np.ndarray:
-    """Interpolate along half a cosine: ``start`` at share 0, ``end`` at share 1."""
-    return np.asarray(end + (start - end) * (1.0 + cos(np, np.pi * share)) / 2.0)
+def _cosine(start: float, end: float, progress: np.ndarray) -> np.ndarray:
+    """Interpolate along half a cosine: ``start`` at progress 0, ``end`` at progress 1."""
+    return np.asarray(end + (start - end) * (1.0 + cos(np, np.pi * progress)) / 2.0)
 
 
 SCHEDULES: Table[type[Schedule]] = Table(
@@ -198,9 +206,9 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    schedule = settings.look_up("schedule", name, SCHEDULES)
-    rest = settings.positive_integer("updates", updates) - warmup
-    settings.require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
-    usual = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    given: dict[str, Any] = usual | dict.fromkeys(_RATE_FIELDS, rate)
-    return schedule(**{f.name: given[f.name] for f in fields(schedule) if f.name in given})
+    schedule = look_up("schedule", name, SCHEDULES)
+    rest = positive_integer("updates", updates) - warmup
+    require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
+    usual: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    usual |= dict.fromkeys(_RATE_FIELDS, rate)
+    return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual})

@@ -27,45 +27,54 @@ ENCODE_CURE = (
 """Advice in errors about text and categories in examples; parts of the data may have different categories."""
 
 
-def as_code(argument: str, given: Any) -> str:
+def expression_of(argument: str) -> str:
+    """Return the caller's expression in the name of an argument.
+
+    >>> expression_of("x of batch 2")
+    'x'
+    """
+    return argument.partition(" of ")[0]
+
+
+def as_code(argument: str, data: Any) -> str:
     """Return the Python expression of an argument as an array.
 
     >>> as_code("x of batch 2", [1, 2])
     'numpy.asarray(x)'
     """
-    name = argument.partition(" of ")[0]
-    if hasattr(given, "tocsr"):
+    name = expression_of(argument)
+    if hasattr(data, "tocsr"):
         return f"{name}.toarray()"
-    is_array = hasattr(given, "reshape") or hasattr(given, "__array_namespace__")
+    is_array = hasattr(data, "reshape") or hasattr(data, "__array_namespace__")
     return name if is_array else f"numpy.asarray({name})"
 
 
-def has_methods(given: Any) -> bool:
+def has_methods(data: Any) -> bool:
     """Whether an array has methods such as reshape; those of the array API standard alone have not."""
-    return hasattr(given, "reshape") or not hasattr(given, "__array_namespace__")
+    return hasattr(data, "reshape") or not hasattr(data, "__array_namespace__")
 
 
-def reshape(code: str, given: Any, shape: Shape | int) -> str:
+def reshape(code: str, data: Any, shape: Shape | int) -> str:
     """Return the expression that reshapes an array."""
-    if has_methods(given):
+    if has_methods(data):
         return f"{code}.reshape({shape})"
     return f"xp.reshape({code}, {(shape,) if isinstance(shape, int) else shape})"
 
 
-def permute(code: str, given: Any, axes: Shape) -> str:
+def permute(code: str, data: Any, axes: Shape) -> str:
     """Return the expression that moves the axes of an array."""
     order = ", ".join(map(str, axes))
-    if not has_methods(given):
+    if not has_methods(data):
         return f"xp.permute_dims({code}, ({order}))"
-    return f"{code}.{'permute' if hasattr(given, 'permute') else 'transpose'}({order})"
+    return f"{code}.{'permute' if hasattr(data, 'permute') else 'transpose'}({order})"
 
 
-def as_integers(argument: str, given: Any) -> str:
+def as_integers(argument: str, data: Any) -> str:
     """Return the expression that casts an array to integers."""
-    code = as_code(argument, given)
-    if hasattr(given, "long"):
+    code = as_code(argument, data)
+    if hasattr(data, "long"):
         return f"{code}.long()"
-    return f"{code}.astype(int)" if has_methods(given) else f"xp.astype({code}, xp.int64)"
+    return f"{code}.astype(int)" if has_methods(data) else f"xp.astype({code}, xp.int64)"
 
 
 def first_element(array: Any) -> Any:
@@ -87,7 +96,7 @@ def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") ->
         dtype: of the array. value: its first element, if these are objects or text.
         code: expression of the array; "": the argument's name.
     """
-    code = code or argument.partition(" of ")[0]
+    code = code or expression_of(argument)
     kind = getattr(dtype, "kind", "")
     if kind == "M" or is_date(value):
         dates = f"numpy.asarray({code}, 'datetime64[s]')"
@@ -111,16 +120,16 @@ def label_cure(code: str) -> str:
     return f"number the classes of the training with {first}, and those of other data with {other}"
 
 
-def class_range_cure(argument: str, given: Any, low: int, high: int) -> str:
+def class_range_cure(argument: str, data: Any, low: int, high: int) -> str:
     """Return advice for class numbers that are out of range."""
-    code = as_code(argument, given)
+    code = as_code(argument, data)
     larger = f"end the network with Dense({high + 1})"
     if low < 0:
         return f"{label_cure(code)}; to leave out the class {low}, give the loss ignore_index={low}"
     return f"number the classes from 0, as {code} - 1 does, or {larger}" if low == 1 else larger
 
 
-def examples_cure(argument: str, given: Any, found: Shape, shape: Shape, channels_first: bool = False) -> str:
+def examples_cure(argument: str, data: Any, found: Shape, shape: Shape, channels_first: bool = False) -> str:
     """Return advice for examples with the shape ``found`` instead of (N, *shape), "" if there is none.
 
     ``channels_first``: whether the network takes images (C, H, W).
@@ -128,7 +137,7 @@ def examples_cure(argument: str, given: Any, found: Shape, shape: Shape, channel
     >>> examples_cure("x", [], (5, 28, 28), (28, 28, 1))
     'use numpy.asarray(x).reshape((5, 28, 28, 1))'
     """
-    code = as_code(argument, given)
+    code = as_code(argument, data)
     count = prod(shape)
     if not found:
         return ""
@@ -136,40 +145,40 @@ def examples_cure(argument: str, given: Any, found: Shape, shape: Shape, channel
     if images and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
     if prod(found[1:]) == count:
-        return _rows_cure(code, given, found, shape, channels_first)
+        return _rows_cure(code, data, found, shape, channels_first)
     if prod(found) == count:  # one example
         if found == shape:
             return f"use {code}[None, ...], a batch of one example"
-        return _rows_cure(f"{code}[None, ...]", given, (1, *found), shape, channels_first)
+        return _rows_cure(f"{code}[None, ...]", data, (1, *found), shape, channels_first)
     if found[:-1] == shape:
         last = len(shape)
-        return f"use {permute(code, given, (last, *range(last)))}, examples first"
+        return f"use {permute(code, data, (last, *range(last)))}, examples first"
     return ""
 
 
-def _rows_cure(code: str, given: Any, found: Shape, shape: Shape, channels_first: bool) -> str:
+def _rows_cure(code: str, data: Any, found: Shape, shape: Shape, channels_first: bool) -> str:
     """Return advice for (N, ...) with as many numbers for each example as ``shape``."""
     lengths = found[1:]
     n = len(shape)
     to_last = (*range(2, n + 1), 1)  # moves channels first to channels last
     to_first = (n, *range(1, n))
     plain = code.removesuffix("[None, ...]")  # a reshape adds the axis of the batch itself
-    as_rows = f"use {reshape(plain, given, (found[0], *shape))}"
+    as_rows = f"use {reshape(plain, data, (found[0], *shape))}"
     if _without_ones(lengths) == _without_ones(shape) or n == 1:
         return as_rows
     if len(lengths) == 1:
         if n < 3 or shape[0 if channels_first else -1] == 1:
             return as_rows
         turned = [shape[i - 1] for i in (to_last if channels_first else to_first)]
-        other = reshape(plain, given, (found[0], *turned))
-        moved = permute(other, given, (0, *(to_first if channels_first else to_last)))
+        other = reshape(plain, data, (found[0], *turned))
+        moved = permute(other, data, (0, *(to_first if channels_first else to_last)))
         cases = ["if rows are in PyTorch's order", "if the channels of a pixel are neighbours"]
         first, second = cases if channels_first else reversed(cases)
         return f"{as_rows} {first}, or {moved} {second}"
     if sorted(lengths) != sorted(shape) or n > MAX_AXES:
         return ""
     orders = [axes for axes in permutations(range(1, n + 1)) if tuple(found[i] for i in axes) == shape]
-    cure = f"use {permute(code, given, (0, *orders[0]))}"
+    cure = f"use {permute(code, data, (0, *orders[0]))}"
     is_clear = orders[0] in (to_last, to_first) or len(orders) == 1
     return cure if is_clear else f"{cure}, and check that images stand upright"
 
@@ -178,21 +187,21 @@ def _without_ones(shape: Shape) -> list[int]:
     return [n for n in shape if n != 1]
 
 
-def column_cure(argument: str, given: Any, found: Shape, rows: int) -> str:
+def column_cure(argument: str, data: Any, found: Shape, rows: int) -> str:
     """Return advice for numbers that are a column or a row instead of (rows,), "" for other shapes."""
     is_line = found in ((rows, 1), (1, rows))
-    return f"use {reshape(as_code(argument, given), given, -1)}" if is_line else ""
+    return f"use {reshape(as_code(argument, data), data, -1)}" if is_line else ""
 
 
-def targets_cure(argument: str, given: Any, found: Shape, rows: int, outputs: int) -> str:
+def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int) -> str:
     """Return advice for targets that are neither (rows,) nor (rows, outputs), "" if there is none."""
-    code = as_code(argument, given)
-    if cure := column_cure(argument, given, found, rows):
+    code = as_code(argument, data)
+    if cure := column_cure(argument, data, found, rows):
         return cure
     if found == (outputs, rows):
         return f"use {code}.T"
     if _without_ones(found) == _without_ones((rows, outputs)):
-        return f"use {reshape(code, given, (rows, outputs))}"
+        return f"use {reshape(code, data, (rows, outputs))}"
     if len(found) == 2 and found[0] == rows:
         one_hot = f", or use {code}[:, 1] if the rows are one-hot" if (outputs, found[1]) == (1, 2) else ""
         return f"end the network with Dense({found[1]}){one_hot}"

@@ -82,14 +82,14 @@ def validate_examples(
         channels_first: whether the network takes images (C, H, W), as PyTorch's; for the advice in errors.
     Raises InputError: not numbers, wrong device or shape, no rows, NaN, infinity, or a number too large.
     """
-    given = x
+    data = x
     x = detach(argument, x)
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
     got = tuple(x.shape)
     if got[1:] != shape:
         expected = ", ".join(("N", *map(str, shape)))
-        cure = examples_cure(argument, given, got, shape, channels_first)
+        cure = examples_cure(argument, data, got, shape, channels_first)
         raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
     if got[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
@@ -139,12 +139,12 @@ def validate_targets(
     Raises InputError: no numbers, wrong device or shape, class numbers out of range, NaN, infinity, or too
     large a number.
     """
-    given = y
+    data = y
     y = as_array(backend, argument, y)
     shape = tuple(y.shape)
     dtype = dtype_name(y)
     if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):
-        cure = targets_cure(argument, given, shape, rows, outputs)
+        cure = targets_cure(argument, data, shape, rows, outputs)
         expected = f"({rows},) class numbers or ({rows}, {outputs}) rows"
         raise InputError(f"{argument} has shape {shape}", expected, cure)
     if outputs == 1 or len(shape) == 2:
@@ -152,7 +152,7 @@ def validate_targets(
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        _refuse_float_classes(backend, argument, given, y, (rows, outputs))
+        _refuse_float_classes(backend, argument, data, y, (rows, outputs))
     xp = np if host else backend.xp
     y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
@@ -163,16 +163,16 @@ def validate_targets(
             "" if ignored_class is None else f", or {ignored_class}"
         )
         got = f"{argument} holds class numbers from {low} to {high}"
-        raise InputError(got, f"0 to {outputs - 1} {either}", class_range_cure(argument, given, low, high))
+        raise InputError(got, f"0 to {outputs - 1} {either}", class_range_cure(argument, data, low, high))
     return backend.from_host(y) if host else y
 
 
 def _refuse_float_classes(
-    backend: Backend, argument: str, given: Any, y: Array, shape: tuple[int, int]
+    backend: Backend, argument: str, data: Any, y: Array, shape: tuple[int, int]
 ) -> None:
     """Raise InputError for y (N,) with floating-point numbers."""
     numbers = backend.to_host(validate_numbers(backend, argument, y))
-    cure = f"use {as_integers(argument, given)}, or give rows {shape}"
+    cure = f"use {as_integers(argument, data)}, or give rows {shape}"
     if np.any(numbers != np.floor(numbers)):
         cure = "to predict values, end the network with Dense(1) and compile it with the loss 'mse'"
     raise InputError(f"{argument} has dtype {dtype_name(y)}", "integers for class numbers", cure)

@@ -58,22 +58,23 @@ class IndexedBatches:
             raise InputError("x is a data set without entries", "at least one")
         first = source[0]
         is_example = isinstance(first, (tuple, list)) and first and np.shape(first[0]) == input_shape
-        self.batch_size = batch_size if is_example else None
+        self.joins = bool(is_example)
+        self.batch_size = batch_size if is_example else 1  # entries per batch
 
     def __len__(self) -> int:
-        return -(-self.n // (self.batch_size or 1))
+        return -(-self.n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
         order = self.order(self.epoch, self.n)
-        for start in range(0, self.n, self.batch_size or 1):
-            stop = start + (self.batch_size or 1)
+        for start in range(0, self.n, self.batch_size):
+            stop = start + self.batch_size
             entries = [self.source[int(i)] for i in order[start:stop]]
             if stop >= self.n:  # before the last batch, since a training does not ask for a further one
                 getattr(self.source, "on_epoch_end", lambda: None)()
-            if self.batch_size is None:
-                yield entries[0]
-            else:
+            if self.joins:
                 yield tuple(_stack(values) for values in zip(*entries, strict=True))
+            else:
+                yield entries[0]
 
 
 def _stack(values: Iterable[Any]) -> np.ndarray:

@@ -11,26 +11,31 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.validation.advice import FILL_CURE, as_code, first_element, is_date, number_cure
+from dnn.validation.advice import FILL_CURE, as_code, expression_of, first_element, is_date, number_cure
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 
 
-def refuse_dates(argument: str, given: Any) -> None:
+def refuse_dates(argument: str, data: Any) -> None:
     """Raise InputError if an array, or a column of a data frame, holds dates or times."""
-    for name, dtype, code, value in _columns(argument, given):
+    for name, dtype, code, value in _columns(argument, data):
         if getattr(dtype, "kind", "") in ("m", "M") or is_date(value):
             _refuse_column(argument, name, dtype, code, value)
 
 
-def _columns(argument: str, given: Any) -> Iterator[tuple[Any, Any, str, Any]]:
+def _is_frame(data: Any) -> bool:
+    """Whether the data are a data frame."""
+    return hasattr(data, "columns") and hasattr(data, "dtypes")
+
+
+def _columns(argument: str, data: Any) -> Iterator[tuple[Any, Any, str, Any]]:
     """Yield (name, dtype, expression, first element) of each column of a data frame, or of an array."""
-    if hasattr(given, "columns") and hasattr(given, "dtypes"):
-        for name, dtype in zip(given.columns, given.dtypes, strict=True):
-            code = f"{argument.partition(' of ')[0]}[{name!r}]"
-            yield name, dtype, code, first_element(given[name])
+    if _is_frame(data):
+        for name, dtype in zip(data.columns, data.dtypes, strict=True):
+            code = f"{expression_of(argument)}[{name!r}]"
+            yield name, dtype, code, first_element(data[name])
     else:
-        yield getattr(given, "name", None), getattr(given, "dtype", None), "", first_element(given)
+        yield getattr(data, "name", None), getattr(data, "dtype", None), "", first_element(data)
 
 
 def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any = None) -> None:
@@ -42,102 +47,102 @@ HOST_DEVICE_TYPES = (1, 3, 11)
 """DLPack's device types with host memory: kDLCPU, kDLCUDAHost and kDLROCMHost (pinned)."""
 
 
-def as_array(backend: Backend, argument: str, given: Any) -> Array:
+def as_array(backend: Backend, argument: str, data: Any) -> Array:
     """Return a NumPy array or an array of the backend, of any shape and dtype.
 
     Args:
         argument: name of the array in messages.
-        given: an array of NumPy, of the backend, or of another library on the model's device or the host;
+        data: an array of NumPy, of the backend, or of another library on the model's device or the host;
             lists of numbers, a data frame or a column of one, or an object with ``__array__``.
     Raises InputError: no numbers, another device, or a subclass with other semantics (a masked array).
     """
-    if type(given) is np.ndarray or isinstance(given, np.memmap):
-        return given
-    if hasattr(given, "tocsr"):
-        raise InputError(f"{argument} is sparse", "a dense array", f"use {as_code(argument, given)}")
-    given = detach(argument, given)
-    if isinstance(given, np.ma.MaskedArray):
-        code = as_code(argument, given)
+    if type(data) is np.ndarray or isinstance(data, np.memmap):
+        return data
+    if hasattr(data, "tocsr"):
+        raise InputError(f"{argument} is sparse", "a dense array", f"use {as_code(argument, data)}")
+    data = detach(argument, data)
+    if isinstance(data, np.ma.MaskedArray):
+        code = as_code(argument, data)
         got = f"{argument} is a numpy.ma.MaskedArray"
         raise InputError(got, "an array without gaps", f"fill them, as {code}.filled({code}.mean()) does")
-    if isinstance(given, (type, np.ndarray)) or backend.owns(given):
-        backend.check(argument, given)
-        if "strided" not in str(getattr(given, "layout", "strided")):
-            cure = f"use {as_code(argument, given)}.to_dense()"
+    if isinstance(data, (type, np.ndarray)) or backend.owns(data):
+        backend.check(argument, data)
+        if "strided" not in str(getattr(data, "layout", "strided")):
+            cure = f"use {as_code(argument, data)}.to_dense()"
             raise InputError(f"{argument} is sparse", "a dense array", cure)
-        return given
-    if hasattr(given, "__dlpack_device__"):
-        return _from_dlpack(backend, argument, given)
-    if not isinstance(given, (list, tuple)) and not hasattr(given, "__array__"):
-        is_sequence = isinstance(given, (range, KeysView, ValuesView))
-        cure = f"use list({argument.partition(' of ')[0]})" if is_sequence else ""
-        kind = f"{type(given).__module__}.{type(given).__qualname__}"
+        return data
+    if hasattr(data, "__dlpack_device__"):
+        return _from_dlpack(backend, argument, data)
+    if not isinstance(data, (list, tuple)) and not hasattr(data, "__array__"):
+        is_sequence = isinstance(data, (range, KeysView, ValuesView))
+        cure = f"use list({expression_of(argument)})" if is_sequence else ""
+        kind = f"{type(data).__module__}.{type(data).__qualname__}"
         raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
-    return _to_numpy(backend, argument, given)
+    return _to_numpy(backend, argument, data)
 
 
-def detach(argument: str, given: Any) -> Any:
+def detach(argument: str, data: Any) -> Any:
     """Return a tensor of torch without its gradient, and any other object unchanged.
 
     Raises InputError: a nested tensor, which has no shape, or a sparse matrix that is damaged.
     """
-    if hasattr(given, "check_format") and not isinstance(given, type):
+    if hasattr(data, "check_format") and not isinstance(data, type):
         got = f"{argument} is a damaged sparse matrix"
         with reraise(ValueError, got, "indices inside its shape", "SciPy would read other memory"):
-            given.check_format()  # all indices; SciPy's constructors do not look at them
-    if getattr(given, "is_nested", False) is True:
-        cure = f"use {as_code(argument, given)}.to_padded_tensor(0.0)"
+            data.check_format()  # all indices; SciPy's constructors do not look at them
+    if getattr(data, "is_nested", False) is True:
+        cure = f"use {as_code(argument, data)}.to_padded_tensor(0.0)"
         raise InputError(f"{argument} is a nested tensor", "a dense array", cure)
-    return given.detach() if getattr(given, "requires_grad", False) is True else given
+    return data.detach() if getattr(data, "requires_grad", False) is True else data
 
 
-def _from_dlpack(backend: Backend, argument: str, given: Any) -> Array:
+def _from_dlpack(backend: Backend, argument: str, data: Any) -> Array:
     """Share the memory as an array of the backend, or as a NumPy array if it is on the host."""
     try:
-        place = given.__dlpack_device__()
-        if place[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(given, "device", "cpu")).lower():
+        place = data.__dlpack_device__()
+        if place[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(data, "device", "cpu")).lower():
             if tuple(place) == tuple(backend.zeros(0).__dlpack_device__()):
-                array = backend.xp.from_dlpack(given)
+                array = backend.xp.from_dlpack(data)
                 if backend.owns(array):
                     return array
             if place[0] in HOST_DEVICE_TYPES:
-                return np.from_dlpack(given)
+                return np.from_dlpack(data)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         got = f"{argument} cannot be read through DLPack ({shorten(error)})"
-        code = as_code(argument, given)
+        code = as_code(argument, data)
         cure = (
             f"convert it, as {code}.float() does in PyTorch"
-            if hasattr(given, "float")
+            if hasattr(data, "float")
             else "use a NumPy array"
         )
         raise InputError(got, "a dense numeric array", cure) from None
-    kind = f"{type(given).__module__}.{type(given).__qualname__} on device {given.device}"
+    kind = f"{type(data).__module__}.{type(data).__qualname__} on device {data.device}"
     place = f"device {backend.device} or on the host"
     why = "arrays are not copied between devices implicitly"
     cure = "move it there, or convert it with backend.from_host(numpy_array)"
     raise InputError(f"{argument} is a {kind}", f"an array on {place}, since {why}", cure)
 
 
-def _to_numpy(backend: Backend, argument: str, given: Any) -> np.ndarray:
+def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
     """Convert lists, data frames, their columns and similar objects to a NumPy array."""
-    frame = hasattr(given, "columns") and hasattr(given, "dtypes")
+    is_frame = _is_frame(data)
     kinds = set()
-    for name, dtype, code, value in _columns(argument, given):
+    for name, dtype, code, value in _columns(argument, data):
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype) if isinstance(kind, str) else None)
-    mixed = frame and len(kinds) > 1 and None not in kinds
+    mixed = is_frame and len(kinds) > 1 and None not in kinds
     try:
         with np.errstate(over="ignore"):
-            array = np.asarray(given, dtype=backend.dtype_name if mixed else None)
+            array = np.asarray(data, dtype=backend.dtype_name if mixed else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
-            f"{argument} is {short_repr(given)}", f"an array of numbers ({shorten(error)})"
+            f"{argument} is {short_repr(data)}", f"an array of numbers ({shorten(error)})"
         ) from None
-    if frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+    if is_frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         row, column = np.argwhere(~np.isfinite(array))[0]
-        got = f"column {given.columns[column]!r} of {argument} holds NaN or infinity, first in example {row}"
-        where = f" (index {shorten(given.index[row])})" if hasattr(given, "index") else ""
+        got = f"column {data.columns[column]!r} of {argument} holds NaN or infinity, first in example {row}"
+        where = f" (index {shorten(data.index[row])})" if hasattr(data, "index") else ""
         raise InputError(f"{got}{where}", "finite numbers", FILL_CURE)
     return array

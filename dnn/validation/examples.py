@@ -127,12 +127,13 @@ class InputPipeline(NamedTuple):
         n = int(y.shape[0])
         weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
         if sample_weight is not None:
-            given = as_array(backend, "sample_weight", sample_weight)
-            if tuple(given.shape) != (n,):
-                got = f"sample_weight has shape {tuple(given.shape)}"
-                cure = column_cure("sample_weight", sample_weight, tuple(given.shape), n)
+            numbers = as_array(backend, "sample_weight", sample_weight)
+            shape = tuple(numbers.shape)
+            if shape != (n,):
+                got = f"sample_weight has shape {shape}"
+                cure = column_cure("sample_weight", sample_weight, shape, n)
                 raise InputError(got, f"({n},): one for each example", cure)
-            weights = validate_numbers(backend, "sample_weight", given)
+            weights = validate_numbers(backend, "sample_weight", numbers)
             if float(backend.xp.min(weights)) < 0.0:
                 raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")
         if class_weight is not None:
@@ -155,14 +156,14 @@ class InputPipeline(NamedTuple):
         batches = as_batches(source, self.input_shape, batch_size, in_order)
         return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument, repeats)
 
-    def validate_validation(self, given: Any) -> Examples | ValidatedBatches:
+    def validate_validation(self, data: Any) -> Examples | ValidatedBatches:
         """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches."""
-        if not isinstance(given, tuple) and has_batches(given, None):
-            return self.validate_batches(given, VALIDATION_BATCH, "validation_data", repeats=True)
-        if not isinstance(given, tuple) or len(given) not in (2, 3):
+        if not isinstance(data, tuple) and has_batches(data, None):
+            return self.validate_batches(data, VALIDATION_BATCH, "validation_data", repeats=True)
+        if not isinstance(data, tuple) or len(data) not in (2, 3):
             expected = "a tuple (x, y) or (x, y, sample_weight), or an iterable of batches"
             raise InputError("validation_data is not a pair", expected)
-        x, y, sample_weight = (*given, None)[:3]
+        x, y, sample_weight = (*data, None)[:3]
         return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
     def validate_training(
@@ -170,32 +171,33 @@ class InputPipeline(NamedTuple):
         class_weight: ClassWeight = None, sample_weight: Any = None,
     ) -> tuple[Examples, Examples | ValidatedBatches | None]:  # fmt: skip
         """Return (training examples, validation examples or None); arguments as in ``Sequential.fit``."""
-        given = self.validate(x, y, sample_weight)
+        training = self.validate(x, y, sample_weight)
         validation = None if validation_data is None else self.validate_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given", "one of them")
-            cut = int(given.size * (1.0 - validation_split))  # Keras's rounding
-            if cut in (0, given.size):
-                got = f"validation_split is {validation_split} of {given.size} examples"
+            cut = int(training.size * (1.0 - validation_split))  # Keras's rounding
+            if cut in (0, training.size):
+                got = f"validation_split is {validation_split} of {training.size} examples"
                 cure = "use validation_data for a set of your own"
                 raise InputError(got, "a share that leaves examples in both parts", cure)
-            last = given.part(cut, given.size)
-            given = given.part(0, cut)
+            last = training.part(cut, training.size)
+            training = training.part(0, cut)
             validation = last._replace(weights=self._weights(last.y, last.weights))
-        if class_weight is not None or given.weights is not None:
-            given = given._replace(weights=self._weights(given.y, given.weights, class_weight))
-        return given, validation
+        weights = self._weights(training.y, training.weights, class_weight)
+        return training._replace(weights=weights), validation
 
 
-def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored_class: int | None) -> Array:
+def _class_weights(
+    backend: Backend, class_weight: Any, y: Array, outputs: int, ignored_class: int | None
+) -> Array:
     """Return the weight of each example's class, (N,); see ``InputPipeline._weights``."""
     xp = backend.xp
     classes = max(outputs, 2)
     if y.ndim == 2:
         y = xp.astype(y[:, 0] > 0.5 if outputs == 1 else xp.argmax(y, axis=1), xp.int64)
     table = np.ones(classes)
-    if isinstance(given, str) and given == "balanced":
+    if isinstance(class_weight, str) and class_weight == "balanced":
         host = backend.to_host(y)
         counted = host if ignored_class is None else host[host != ignored_class]
         counts = np.bincount(counted, minlength=classes)
@@ -203,8 +205,8 @@ def _class_weights(backend: Backend, given: Any, y: Array, outputs: int, ignored
         table[present] = len(counted) / (present.sum() * counts[present])
     else:
         expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
-        require(isinstance(given, Mapping), "class_weight", given, expected)
-        for number, weight in given.items():
+        require(isinstance(class_weight, Mapping), "class_weight", class_weight, expected)
+        for number, weight in class_weight.items():
             if not is_integer(number) or not 0 <= number < classes:
                 got = f"class_weight names class {short_repr(number)}"
                 raise InputError(got, f"classes 0 to {classes - 1}")

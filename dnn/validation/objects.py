@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from inspect import signature
-from typing import Any, ClassVar, dataclass_transform, get_type_hints
+from typing import Any, dataclass_transform, get_type_hints
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Settings(ChecksKeywords):
     """
 
     __repr__ = settings_repr
-    by_value: ClassVar[bool] = True  # whether objects of one class with equal settings are equal
+    by_value = True  # whether objects of one class with equal settings are equal
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -52,7 +52,7 @@ class Settings(ChecksKeywords):
             return
         dataclass(eq=cls.by_value, unsafe_hash=cls.by_value, repr=False)(cls)
         if vars(cls)["__dataclass_fields__"] == inherited:
-            del cls.__init__
+            del cls.__init__  # so a subclass may still call it with the name as first argument
             return
         # help() shows the types without the checks in them.
         hints = vars(cls)["__init__"].__annotations__
@@ -91,10 +91,9 @@ class Settings(ChecksKeywords):
         vars(self)[name] = getattr(self, name) or value
 
 
-def restore(cls: type[Any], settings: Mapping[str, Any]) -> Any:
+def restore(cls: Any, settings: Mapping[str, Any]) -> Any:
     """Return a new object with the settings of an earlier one, whose ``other_meaning`` has been logged."""
-    constructor: Any = cls
-    made = constructor.__new__(cls, **settings)
+    made = cls.__new__(cls, **settings)
     vars(made)["_is_restored"] = True
     made.__init__(**settings)
     return made

@@ -32,12 +32,12 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     raise unknown_name_error(argument, name, table)
 
 
-def resolve(argument: str, given: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
-    """Return ``given`` if it is an instance of ``base``, or ``table[given]()`` if it is a name."""
-    if isinstance(given, str):
-        return look_up(argument, given, table)()
-    require(isinstance(given, base), argument, given, f"a name or {example}")
-    return given
+def resolve(argument: str, part: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+    """Return ``part`` if it is an instance of ``base``, or ``table[part]()`` if it is a name."""
+    if isinstance(part, str):
+        return look_up(argument, part, table)()
+    require(isinstance(part, base), argument, part, f"a name or {example}")
+    return part
 
 
 def is_text(name: object) -> bool:

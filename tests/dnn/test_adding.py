@@ -80,7 +80,7 @@ def test_declared_settings_are_checked_and_frozen(load_module):
             make(value)
     assert type(make(np.float32(2)).start) is float
     layer = make(2.0)
-    layer.mine = 3  # an additional attribute
+    layer.extra = 3  # an additional attribute
     with input_error("a Fields's start cannot be changed to 3.0; make a new layer"):
         layer.start = 3.0
 
@@ -137,13 +137,13 @@ class Count(Callback):
 
 
 def test_a_backend_with_a_kernel_of_its_own(load_module, monkeypatch):
-    mine = load_module("my_backend", BACKEND)
-    point = SimpleNamespace(name="mine", load=lambda: mine.make)
+    module = load_module("my_backend", BACKEND)
+    point = SimpleNamespace(name="mine", load=lambda: module.make)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
     ours, theirs = (small_model(get_backend(name)) for name in ("mine", "numpy"))
     for model in (ours, theirs):
         model.fit(*small_data(), batch_size=10, epochs=2)
-    assert set(mine.CALLS) == {"relu"}  # softmax falls back to NumPy's
+    assert set(module.CALLS) == {"relu"}  # softmax falls back to NumPy's
     found, wanted = (model.parameters.to_host()["dense_1.W"] for model in (ours, theirs))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 

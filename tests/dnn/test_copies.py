@@ -2,10 +2,7 @@
 
 import copy
 import pickle
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
@@ -78,21 +75,6 @@ def test_a_copied_layer_has_the_settings_and_no_model(copied):
     frozen = copied(Dense(3, trainable=False))
     assert not frozen.trainable
     Sequential([layer, Dense(3)], input_shape=(6,), backend=NUMPY)
-
-
-def test_in_another_process(tmp_path):
-    model = small_model()
-    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
-    code = (
-        "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).predict([[0.5] * 6]).tobytes().hex())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "model.pickle")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == model.predict(np.full((1, 6), 0.5, "f4")).tobytes().hex()
 
 
 class Narrow(Sequential):

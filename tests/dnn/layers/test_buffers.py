@@ -1,12 +1,10 @@
 """Buffers: one model in many threads, and memory for the largest batch only."""
 
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, build_network, same_bits, small_data, small_model
+from helpers import MAX_SECONDS, build_network, same_bits
 
 from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers.buffers import MAX_CACHED_SIZES, Buffers
@@ -53,24 +51,6 @@ def test_threads_that_use_one_model_do_not_disturb_each_other(make_backend, back
     assert wrong == []
 
 
-def test_a_thread_that_predicts_does_not_disturb_a_training(make_backend):
-    alone, watched = (small_model(make_backend("numpy")) for _ in range(2))
-    x, y = small_data()
-    stop = threading.Event()
-
-    def look():
-        while not stop.is_set():
-            watched.predict(x)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    watched.fit(x, y, batch_size=10, epochs=20)
-    stop.set()
-    thread.join(MAX_SECONDS)
-    alone.fit(x, y, batch_size=10, epochs=20)
-    assert same_bits(watched.predict(x), alone.predict(x))
-
-
 def test_smaller_batches_are_views_and_old_views_go():
     made = []
 
@@ -96,38 +76,3 @@ def test_smaller_batches_are_views_and_old_views_go():
     assert made == [(100, True), (300, False)]
     buffers.reserve(299, True, make)  # training after inference with the same batch size
     assert buffers[299].dx.shape == (299, 3)
-
-
-MEMORY = """
-import sys, numpy as np
-from backends import get_backend
-from dnn import Dense, Sequential
-
-def peak():
-    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
-
-width = 1000 if sys.argv[2] == "numpy" else 500
-model = Sequential([Dense(width, "relu"), Dense(width, "relu"), Dense(10, "softmax")], input_shape=(50,),
-                   backend=get_backend(sys.argv[2]))
-step = int(sys.argv[1])
-sizes = range(step, 601, step)
-for n in sizes:
-    model.predict(np.zeros((n, 50), np.float32))
-print(peak())
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("step", [4, 1])
-@pytest.mark.parametrize("name", ["numpy", "torch"])
-def test_memory_does_not_grow_with_the_number_of_batch_sizes(name, step):
-    """Batch sizes up to 600 in increasing order."""
-
-    def peak(step):
-        command = [sys.executable, "-c", MEMORY, str(step), name]
-        return float(subprocess.run(command, capture_output=True, check=True).stdout)
-
-    one, many = peak(600), peak(step)
-    print(f"peak of the largest batch alone {one:.0f} MB, after {600 // step} sizes {many:.0f} MB")
-    assert many <= 1.5 * one

@@ -20,7 +20,6 @@ def with_one(value, like=X):
 REFUSED_X = {
     "list": ([[1.0]], r"x has shape \(1, 1\)"),
     "ragged list": ([[1.0], [1.0, 2.0]], "x is .*expected an array of numbers"),
-    "list of text": ([["1.0"]], r"x has shape \(1, 1\)"),
     "text": (X.astype("U4"), "x has dtype <U4, expected numbers; leave it out or encode it one-hot"),
     "objects": (X.astype(object), "x has dtype object, expected numbers"),
     "complex": (X.astype("c8"), "x has dtype complex64, expected numbers"),
@@ -40,7 +39,6 @@ REFUSED_X = {
     "other shape": (np.ones((4, 3, 3), F4), r"x has shape \(4, 3, 3\), expected \(N, 2, 3\)$"),
     "no rows": (X[:0], "x has no rows"),
     "nan": (with_one(np.nan), "x holds NaN or infinity"),
-    "inf": (with_one(-np.inf), "x holds NaN or infinity"),
 }
 ROWS = np.full((4, 3), 0.5, dtype=F4)
 REFUSED_Y = {
@@ -49,9 +47,7 @@ REFUSED_Y = {
     "sparse": (scipy.sparse.csr_array(np.eye(4, 3)), r"y is sparse.*use y.toarray\(\)"),
     "0-d": (np.array(1), r"y has shape \(\), expected \(4,\) class numbers or \(4, 3\) rows"),
     "too few": (np.zeros(3, "i8"), r"y has shape \(3,\)"),
-    "too few rows": (ROWS[:3], r"y has shape \(3, 3\)"),
     "column": (np.zeros((4, 1), "i8"), r"y has shape \(4, 1\).*use (y|xp).reshape\((y, \()?-1"),
-    "too many outputs": (np.zeros((4, 4), F4), r"y has shape \(4, 4\)"),
     "3 axes": (np.zeros((4, 3, 1), F4), r"y has shape \(4, 3, 1\)"),
     "float classes": (np.zeros(4, F4), "y has dtype float32, expected integers for class numbers"),
     "class too high": (np.array([0, 1, 2, 3]), "class numbers from 0 to 3, expected 0 to 2"),
@@ -96,34 +92,25 @@ def test_rejects_arrays_on_other_devices(backend, make_backend):
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int32", "int64", "uint16", "bool"])
 def test_numbers_are_cast(backend, dtype):
     x = (np.arange(24).reshape(4, 2, 3) * 0.7).astype(dtype)
-    for given in variants(backend, x):
-        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", given, (2, 3))), x.astype(F4))
-    for given in variants(backend, x[:, 0]):
+    for array in variants(backend, x):
+        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", array, (2, 3))), x.astype(F4))
+    for array in variants(backend, x[:, 0]):
         assert same_bits(
-            backend.to_host(inputs.validate_targets(backend, "y", given, 4, 3)), x[:, 0].astype(F4)
+            backend.to_host(inputs.validate_targets(backend, "y", array, 4, 3)), x[:, 0].astype(F4)
         )
-
-
-def test_lists_are_arrays(backend):
-    assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", X.tolist(), (2, 3))), X)
-    for y in ([0, 2, 1, 2], (0, 2, 1, 2), [np.int32(0), 2, 1, 2]):
-        assert same_bits(
-            backend.to_host(inputs.validate_targets(backend, "y", y, 4, 3)), np.asarray([0, 2, 1, 2])
-        )
-    assert backend.to_host(inputs.validate_targets(backend, "y", [True, False], 2, 2)).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):
-        there = inputs.validate_targets(backend, "y", y, 4, 3)
-        assert backend.owns(there)
-        assert same_bits(backend.to_host(there), np.asarray([0, 2, 1, 2]))
+        validated = inputs.validate_targets(backend, "y", y, 4, 3)
+        assert backend.owns(validated)
+        assert same_bits(backend.to_host(validated), np.asarray([0, 2, 1, 2]))
 
 
 def test_one_output_accepts_one_value_per_example(backend):
     for dtype in ("int64", "bool", "float32", "float64"):
         y = np.asarray([0, 1, 1, 0], dtype)
-        for given in variants(backend, y):
-            there = inputs.validate_targets(backend, "y", given, 4, 1)
-            assert same_bits(backend.to_host(there), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))
+        for array in variants(backend, y):
+            validated = inputs.validate_targets(backend, "y", array, 4, 1)
+            assert same_bits(backend.to_host(validated), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))

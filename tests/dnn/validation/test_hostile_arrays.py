@@ -141,11 +141,11 @@ def small_model(backend):
     return model
 
 
-def plain(given, use):
+def plain(odd_array, use):
     """Return the plain contiguous copy, in the model's dtype."""
-    if hasattr(given, "detach"):
-        given = given.detach()
-    host = np.asarray(given).copy(order="C")
+    if hasattr(odd_array, "detach"):
+        odd_array = odd_array.detach()
+    host = np.asarray(odd_array).copy(order="C")
     if host.dtype == np.uint8 and use in ("predict x", "evaluate x", "fit x"):
         return host
     return host.astype(np.int64 if use.endswith("numbers") else np.float32)

@@ -7,7 +7,6 @@ import pytest
 import scipy.sparse
 from helpers import (
     NUMPY,
-    Kept,
     assert_same_training,
     build_network,
     input_error,
@@ -53,19 +52,19 @@ def data_of(dtype):
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     x, y = data_of(dtype)
-    given = FORMS[form](tmp_path / "x", x)
+    source = FORMS[form](tmp_path / "x", x)
     plain = small_model(backend)
     other = small_model(backend)
     options = {"batch_size": 8, "epochs": 2, "validation_split": 0.3}
     one = plain.fit(x, y, **options).history
-    two = other.fit(given, y, **options).history
+    two = other.fit(source, y, **options).history
     del one["seconds"], two["seconds"]
     assert_same_training(plain, other, one, two)
-    assert same_bits(other.predict(x, batch_size=7), other.predict(given, batch_size=7))
-    assert other.evaluate(x, y) == other.evaluate(given, y)
-    there = validate_examples(backend, "x", given, (6,))
-    assert isinstance(there, Rows) == (backend.device_type == "cpu" or "map" not in form)
-    assert fingerprint(backend, there) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
+    assert same_bits(other.predict(x, batch_size=7), other.predict(source, batch_size=7))
+    assert other.evaluate(x, y) == other.evaluate(source, y)
+    validated = validate_examples(backend, "x", source, (6,))
+    assert isinstance(validated, Rows) == (backend.device_type == "cpu" or "map" not in form)
+    assert fingerprint(backend, validated) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
 
 
 @pytest.mark.parametrize(
@@ -83,39 +82,31 @@ def test_few_nonzeros_stay_sparse(backend, layers, loss):
     x = rng.random((50, 30)) * (rng.random((50, 30)) < 0.1)
     y = small_data()[1]
     found = []
-    for given in (x, scipy.sparse.csr_array(x)):
+    for source in (x, scipy.sparse.csr_array(x)):
         copies = [layer_from_config(type(layer), layer.config()) for layer in layers]
         model = build_network(copies, (30,), backend)
         model.compile(loss, "adam", l2=1e-3)
-        history = model.fit(given, y, batch_size=8, epochs=2, sample_weight=np.linspace(0.5, 1.0, 50))
-        evaluated = model.evaluate(given, y)
-        found.append([weights(model), model.predict(given, batch_size=7), history.history["loss"], evaluated])
+        history = model.fit(source, y, batch_size=8, epochs=2, sample_weight=np.linspace(0.5, 1.0, 50))
+        evaluated = model.evaluate(source, y)
+        found.append(
+            [weights(model), model.predict(source, batch_size=7), history.history["loss"], evaluated]
+        )
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
-
-
-def test_a_state_resumes_from_an_array_to_a_memory_map(tmp_path):
-    x, y = small_data()
-    kept = Kept()
-    whole = small_model()
-    resumed = small_model()
-    whole.fit(x, y, batch_size=8, epochs=2, callbacks=[kept])
-    resumed.fit(on_disk(tmp_path / "x", x), y, batch_size=8, epochs=2, resume=kept.states[3])
-    assert same_bits(weights(whole), weights(resumed))
 
 
 def test_changes_to_a_memory_map_are_used(tmp_path):
     x, _ = small_data()
     for mode in ("r+", "c"):
-        given = on_disk(tmp_path / mode, x, mode)
-        given[3] = 7.0
-        there = validate_examples(NUMPY, "x", given, (6,))
-        assert isinstance(there, OnDisk)
+        source = on_disk(tmp_path / mode, x, mode)
+        source[3] = 7.0
+        validated = validate_examples(NUMPY, "x", source, (6,))
+        assert isinstance(validated, OnDisk)
         for _ in range(2):
-            assert there.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
-        assert given[3, 0] == 7.0
+            assert validated.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
+        assert source[3, 0] == 7.0
         # A copy is not a memory map.
-        assert not isinstance(validate_examples(NUMPY, "x", given.copy(), (6,)), Rows)
+        assert not isinstance(validate_examples(NUMPY, "x", source.copy(), (6,)), Rows)
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
@@ -178,8 +169,8 @@ def test_a_memory_map_is_copied_to_a_device_with_its_own_memory(tmp_path, dtype)
     cpu = get_backend("torch")
     backend = OnCUDA(**{f.name: getattr(cpu, f.name) for f in dataclasses.fields(cpu) if f.init})
     x, _ = data_of(dtype)
-    there = validate_examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
-    assert same_bits(there.numpy(), x if dtype == "uint8" else x.astype("f4"))
+    validated = validate_examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
+    assert same_bits(validated.numpy(), x if dtype == "uint8" else x.astype("f4"))
 
 
 def test_rejects_memory_maps_of_a_single_number(tmp_path):

@@ -17,16 +17,6 @@ def fit_model(backend, x, y, **options):
     return model, history
 
 
-def test_weights_of_one_change_nothing(backend):
-    x, y = small_data()
-    plain, losses = fit_model(backend, x, y)
-    for options in ({"sample_weight": np.ones(50)}, {"class_weight": {0: 1.0}}):
-        model, weighted = fit_model(backend, x, y, **options)
-        assert_close(weights(model), weights(plain), 64 * EPS)
-        assert weighted["loss"] == pytest.approx(losses["loss"], rel=64 * EPS)
-        assert weighted["accuracy"] == losses["accuracy"]
-
-
 def test_a_weight_of_two_equals_two_examples(backend):
     """In one batch, since twice the examples would give other batches."""
     x, y = small_data()
@@ -45,9 +35,9 @@ def test_balanced_matches_scikit_learn(backend, rows):
     x = x[kept]
     y = y[kept]
     counted = sklearn.compute_class_weight("balanced", classes=np.array([0, 2]), y=y)
-    given = np.eye(3, dtype="f4")[y] if rows else y
-    one, losses = fit_model(backend, x, given, class_weight="balanced")
-    two, again = fit_model(backend, x, given, class_weight={0: counted[0], 2: counted[1]})
+    targets = np.eye(3, dtype="f4")[y] if rows else y
+    one, losses = fit_model(backend, x, targets, class_weight="balanced")
+    two, again = fit_model(backend, x, targets, class_weight={0: counted[0], 2: counted[1]})
     assert counted[1] > 1.0 > counted[0]
     assert same_bits(weights(one), weights(two))
     assert losses["loss"] == again["loss"]
@@ -70,13 +60,13 @@ def test_sample_and_class_weights_are_multiplied(backend):
     product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
     inputs = InputPipeline(backend, (4,), 3, None, lambda backend, argument, y: None)
     for targets in (y, np.eye(3, dtype="f4")[y]):
-        there = backend.from_host(targets)
-        found = inputs._weights(there, sample.tolist(), per_class)
+        validated = backend.from_host(targets)
+        found = inputs._weights(validated, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
     column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
     found = inputs._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
     assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
-    assert inputs._weights(there, None) is None
+    assert inputs._weights(validated, None) is None
 
 
 @pytest.mark.parametrize("batch_size", [7, 1000])
@@ -95,7 +85,6 @@ def test_evaluate_is_the_weighted_mean(backend, batch_size):
 
 REFUSED = {
     "shape": ({"sample_weight": np.ones(49)}, r"sample_weight has shape \(49,\), expected \(50,\)"),
-    "column": ({"sample_weight": np.ones((50, 1))}, r"sample_weight has shape \(50, 1\)"),
     "negative": ({"sample_weight": -np.ones(50)}, "sample_weight holds negative numbers"),
     "nan": ({"sample_weight": np.full(50, np.nan)}, "sample_weight holds NaN"),
     "words": ({"sample_weight": ["a"] * 50}, "sample_weight has dtype <U1, expected numbers"),
@@ -114,7 +103,6 @@ REFUSED = {
     "unknown class": ({"class_weight": {3: 1.0}}, "names class 3, expected classes 0 to 2"),
     "text class": ({"class_weight": {"0": 1.0}}, "names class '0'"),
     "infinite class": ({"class_weight": {0: 1e308}}, "the sum of the weights is infinite in float32"),
-    "infinite class sum": ({"class_weight": {0: 3e38}}, "the sum of the weights is infinite in float32"),
     "infinite sum": ({"sample_weight": np.full(50, 1e38)}, "the sum of the weights is infinite in float32"),
     "negative class": ({"class_weight": {0: -1.0}}, r"class_weight\[0\] is -1.0"),
 }
