@@ -74,18 +74,6 @@ def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
     return open_backend(options)
 
 
-def require_state_fits(state: TrainingState, epochs: int) -> None:
-    """Raise InputError if a state is past the training's end or lacks the history of earlier epochs."""
-    names = ("loss", "accuracy", "seconds", "val_loss", "val_accuracy")
-    lengths = {len(state.history.get(name, ())) for name in names}
-    if state.epoch > epochs + 1 or lengths != {state.epoch - 1}:
-        raise InputError(
-            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history",
-            f"a state of a training of {epochs} epochs",
-            "start a new one with --run-dir",
-        )
-
-
 def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     """Load the data, build the model and return the run. Bad options fail here, before files are written."""
     folder, config, state = open_folder(parsed.options, workers)
@@ -97,8 +85,6 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     positive_integer("keep", options.keep)
     if options.checkpoint_every is not None:
         positive_integer("checkpoint_every", options.checkpoint_every)
-    if state is not None:
-        require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
     data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
     limit = positive_integer("limit", options.limit) if options.limit is not None else None

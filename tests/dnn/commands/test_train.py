@@ -209,19 +209,6 @@ def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
         merge_options(parse_words("--resume", run))
 
 
-def test_require_state_fits():
-    names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
-    history = {name: [0.1, 0.2] for name in names}
-    train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at the end of training
-    train.require_state_fits(SimpleNamespace(epoch=1, history={}), 2)
-    for epoch, lines, epochs in (
-        (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
-        (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
-    ):  # fmt: skip
-        with input_error("the saved state"):
-            train.require_state_fits(SimpleNamespace(epoch=epoch, history=lines), epochs)
-
-
 # ----- messages
 
 

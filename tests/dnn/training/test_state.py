@@ -151,6 +151,21 @@ def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
         fit(model_on(make_backend("numpy")), resume=last.state)
 
 
+@pytest.mark.parametrize(
+    ("epoch", "updates", "history"),
+    [(5, 0, None), (4, 1, None), (4, 0, {})],
+)
+def test_rejects_states_past_the_end(make_backend, epoch, updates, history):
+    kept = Kept()
+    fit(model_on(make_backend("numpy")), [kept])
+    state = kept.states[-1]
+    assert fit(model_on(make_backend("numpy")), resume=state).epoch == [1, 2, 3]
+    history = state.history if history is None else history
+    past = TrainingState(epoch, updates, state.facts, history, state.arrays)
+    with pytest.raises(StateError, match=f"is in epoch {epoch}, expected one of a training of 3 epochs"):
+        fit(model_on(make_backend("numpy")), resume=past)
+
+
 def test_the_digest_covers_position_and_arrays_except_callbacks():
     def of(epoch=2, updates=5, **changed):
         arrays = {"a": np.zeros(2, "f4"), "b": np.ones(2), **changed}
@@ -174,8 +189,9 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
     for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"mine": [7.0]}, {"r2": [0.0, 0.0]}):
         with pytest.raises(StateError, match="state has loss, seconds, "):
             before(5, **measured, **other)
-    with pytest.raises(StateError, match="state has loss, expected loss, seconds"):
-        before(5, loss=[3.0, 2.0])
+    for epoch, other in ((5, {"loss": [3.0, 2.0]}), (2, measured), (5, {**measured, "loss": [3.0]})):
+        with pytest.raises(StateError, match=r"state has loss.*, expected loss, seconds"):
+            before(epoch, **other)
 
 
 @pytest.mark.parametrize(
