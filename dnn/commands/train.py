@@ -167,10 +167,12 @@ def train(parsed: ParsedOptions) -> int:
             lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
             print_status(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
-    except WorkerError:
-        if workers.is_first or stopper.signal_number is None:
+    except WorkerError as error:
+        if stopper.signal_number is None:
             raise
-        return 128 + stopper.signal_number  # the first worker received the signal too, and has saved
+        if workers.is_first:  # another worker ended by the signal before they could agree to save
+            print_status(f"{program_name()}: {error}")
+        return 128 + stopper.signal_number
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0

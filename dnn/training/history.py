@@ -33,9 +33,12 @@ class History:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             require(is_number, f"logs[{name!r}]", value, "a number")
         for name in {**self.history, **logs}:
+            if name not in self.history:
+                self.history[name] = [nan] * len(self.epoch)
+                self.columns[name] = array("d", self.history[name])
             number = float(logs.get(name, nan))
-            self.history.setdefault(name, [nan] * len(self.epoch)).append(number)
-            self.columns.setdefault(name, array("d", [nan] * len(self.epoch))).append(number)
+            self.history[name].append(number)
+            self.columns[name].append(number)
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:

@@ -247,10 +247,10 @@ def test_each_local_worker_uses_its_own_gpu(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, None)]
+    ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)]
 )
 def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
-    first, heard, code, parse_words, monkeypatch, tmp_path
+    first, heard, code, parse_words, monkeypatch, tmp_path, capsys
 ):
     def stop(states, agree, share):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
@@ -270,3 +270,4 @@ def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
             train.train(given)
     else:
         assert train.train(given) == code
+        assert ("worker 0 has ended" in capsys.readouterr().err) == first
