@@ -18,7 +18,7 @@ STARTUP_BYTES = 150 << 20  # of address space beside the libraries: 40 MB, and 6
 
 
 def _require_memory() -> None:
-    """Raise MemoryError if torch's libraries exceed RLIMIT_AS, since C++ aborts when memory ends in between."""
+    """Raise MemoryError if torch's libraries exceed RLIMIT_AS, since C++ aborts if memory ends meanwhile."""
     found = find_spec("torch")
     if "torch" in sys.modules or found is None or found.origin is None:
         return

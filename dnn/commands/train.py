@@ -157,7 +157,7 @@ def train(parsed: ParsedOptions) -> int:
     run = prepare(parsed, workers)
     checks = [run.folder.prepare] if run.folder is not None else []
     states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep, *checks)
-    stopper = StopOnSignal(states, workers.largest, workers.share)
+    stopper = StopOnSignal(states, workers)
     begun = time.perf_counter()
     try:
         history = fit(run, stopper, states, first)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
-from dnn import SGD, Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from dnn import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
 
@@ -102,19 +102,6 @@ def test_a_second_fit_resets_and_a_callback_may_stop_it():
         history = model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[watcher])
         assert history.epoch[-1] == last
     assert model.fit(*small_data(), batch_size=10, epochs=2).epoch == [5, 6]
-
-
-def test_early_stopping_in_a_real_training(backend):
-    x, y = small_data(60)
-    model = small_model(backend)
-    watcher = EarlyStopping(patience=2, restore_best_weights=True)
-    model.compile(optimizer=SGD(2.0))
-    history = model.fit(
-        x, y, batch_size=10, epochs=60, validation_split=0.5, callbacks=[watcher]
-    ).history["val_loss"]  # fmt: skip
-    assert watcher.best_epoch == int(np.argmin(history)) + 1
-    assert watcher.stopped_epoch == len(history) == watcher.best_epoch + 2 < 60
-    assert model.evaluate(x[30:], y[30:]).loss == min(history)
 
 
 # --------------------------------------------------------------------------- checkpoints

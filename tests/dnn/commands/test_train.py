@@ -246,19 +246,17 @@ def test_each_local_worker_uses_its_own_gpu(monkeypatch):
         assert train.open_own_backend(SimpleNamespace(device=device), workers) == expected
 
 
-@pytest.mark.parametrize(
-    ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)]
-)
+@pytest.mark.parametrize(("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)])
 def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
     first, heard, code, parse_words, monkeypatch, tmp_path, capsys
 ):
-    def stop(states, agree, share):
+    def stop(states, workers):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
 
     def fails(*_):
         raise WorkerError("worker 0 has ended")
 
-    workers = SimpleNamespace(is_first=first, largest=int, share=lambda call: call())
+    workers = SimpleNamespace(is_first=first)
     monkeypatch.setattr(train, "join_workers", lambda options: workers)
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: make_run(options=given.options))
