@@ -2,9 +2,10 @@
 
 import os
 import sys
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+
+from backends.processor import require_address_space
 
 SPIN_COUNT = "4000"
 """A waiting OpenMP thread of torch polls this often, about 0.1 ms, before it sleeps.
@@ -18,19 +19,11 @@ STARTUP_BYTES = 150 << 20  # of address space beside the libraries: 40 MB, and 6
 
 
 def _require_memory() -> None:
-    """Raise MemoryError if torch's libraries exceed RLIMIT_AS, since C++ aborts if memory ends meanwhile."""
+    """Raise MemoryError if torch's libraries exceed the limit: C++ aborts if memory ends while they load."""
     found = find_spec("torch")
-    if "torch" in sys.modules or found is None or found.origin is None:
-        return
-    with suppress(ImportError, OSError):  # Windows has no limits, macOS no /proc
-        import resource
-
-        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        needed = STARTUP_BYTES + sum(p.stat().st_size for p in (Path(found.origin).parent / "lib").iterdir())
-        if limit != resource.RLIM_INFINITY and limit - used < needed:
-            left = max(0, limit - used)
-            raise MemoryError(f"torch needs {needed >> 20} MB of address space, {left >> 20} MB are left")
+    if "torch" not in sys.modules and found is not None and found.origin is not None:
+        libraries = (Path(found.origin).parent / "lib").glob("*")
+        require_address_space("torch", STARTUP_BYTES + sum(path.stat().st_size for path in libraries))
 
 
 def _import_torch() -> None:
