@@ -171,13 +171,13 @@ class TrainingCheckpoint(Callback):
 
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
-        mine = self._own_states(state)
+        states = self._own_states(state)
         try:
             write_state(state, path, self._check)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(mine) < 2:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(states) < 2:
                 raise
-            mine[0].unlink(missing_ok=True)
+            states[0].unlink(missing_ok=True)
             write_state(state, path, self._check)
         self._is_own[path] = True
 

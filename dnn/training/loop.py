@@ -156,8 +156,8 @@ class Training:
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
         past = {name: np.array(column) for name, column in self.history.columns.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
-            own = watcher.state_arrays().items()
-            arrays |= {place + name: states.host_numbers(place + name, value) for name, value in own}
+            for name, value in watcher.state_arrays().items():
+                arrays[place + name] = states.host_numbers(place + name, value)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:

@@ -93,8 +93,8 @@ def backend_facts(backend: Backend) -> dict[str, Any]:
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
-        then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
-        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; later "
+        saved, current = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
+        warn(f"the saved state was made with {shorten(saved)}, here it is {shorten(current)}; later "
              f"results may differ in their last bits")  # fmt: skip
 
 

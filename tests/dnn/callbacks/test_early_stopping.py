@@ -169,13 +169,13 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
     x, y = small_data()
     weight = np.linspace(0, 1, 50)
     split = small_model(backend)
-    given = small_model(backend)
+    separate = small_model(backend)
     options = {"batch_size": 10, "epochs": 2}
     one = split.fit(x, y, validation_split=0.2, sample_weight=weight, **options).history
-    two = given.fit(
+    two = separate.fit(
         x[:40], y[:40], sample_weight=weight[:40], validation_data=(x[40:], y[40:], weight[40:]), **options
     ).history  # fmt: skip
-    assert same_bits(weights(split), weights(given))
+    assert same_bits(weights(split), weights(separate))
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert one[name] == two[name]
 

@@ -32,7 +32,7 @@ def test_the_first_update_is_within_l2(make_backend, tmp_path, begun, ended):
     The gradient of each backend is within the bound of L2, so two gradients differ by at most twice the
     bound. The update from a backend's own moments is within the bound of L3.
     """
-    there = make_backend(begun)
+    first = make_backend(begun)
     digits = load_dataset("digits")
     x = digits.x_train[:200]
     y = digits.y_train[:200]
@@ -41,7 +41,7 @@ def test_the_first_update_is_within_l2(make_backend, tmp_path, begun, ended):
     before = 8
     options = {"batch_size": len(x), "epochs": epochs}
     kept = Kept(), Kept()
-    model_on(there, epochs, 1).fit(x, y, callbacks=[kept[0]], **options)
+    model_on(first, epochs, 1).fit(x, y, callbacks=[kept[0]], **options)
     write_state(kept[0].states[before - 1], path)
     state = read_state(path)
     model_on(make_backend(ended), epochs, 1).fit(x, y, callbacks=[kept[1]], resume=state, **options)
@@ -49,7 +49,7 @@ def test_the_first_update_is_within_l2(make_backend, tmp_path, begun, ended):
     b = kept[1].states[0]
     assert (a.epoch, a.updates) == (b.epoch, b.updates) == (before + 2, 0)
 
-    at = model_on(there, epochs, 1)
+    at = model_on(first, epochs, 1)
     at.parameters.load(
         {n.removeprefix("value "): v for n, v in state.arrays.items() if n.startswith("value ")}
     )
