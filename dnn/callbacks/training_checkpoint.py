@@ -67,7 +67,7 @@ def read_state(path: Path) -> TrainingState:
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)
-        if any((column.dtype, column.ndim) != (np.float64, 1) for column in history.values()):
+        if any(column.dtype != np.float64 or column.ndim != 1 for column in history.values()):
             raise ValueError("a history is not a list of numbers")
     return state
 
