@@ -52,14 +52,3 @@ def test_rejects_a_second_training_and_the_first_continues():
 def test_rejects_odd_arguments(odd, words):
     with input_error(words):
         small_model().fit(*small_data(), **odd)
-
-
-def test_the_model_can_train_after_a_failed_training():
-    class Fail(Callback):
-        def on_epoch_end(self, epoch, logs):
-            raise RuntimeError("on purpose")
-
-    model = small_model()
-    with pytest.raises(RuntimeError, match="on purpose"):
-        model.fit(*small_data(), batch_size=10, callbacks=[Fail()])
-    model.fit(*small_data(), batch_size=10)
