@@ -147,8 +147,10 @@ def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
     """Return the finished epochs of the state. Raises StateError: their metrics are not ``log_names``."""
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
-    fits = len(epochs) == 1 and max(epochs) < state.epoch
-    if not fits or (state.history and measured != set(log_names)):
+    if len(epochs) != 1 or max(epochs) >= state.epoch:
+        got = f"the history of the training state has {sorted(epochs)} epochs"
+        raise StateError(got, f"one number, below {state.epoch}")
+    if state.history and measured != set(log_names):
         got = f"the history of the training state has {shorten(', '.join(state.history))}"
         raise StateError(got, ", ".join(log_names), "resume with the validation data of that training")
     first = state.epoch - epochs.pop()

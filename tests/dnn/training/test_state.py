@@ -183,12 +183,14 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
     found = before(5, **measured, mine=[7.0, 8.0])
     assert (found.epoch, found.history["mine"]) == ([3, 4], [7.0, 8.0])
     assert before(5).epoch == []
-    for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"mine": [7.0]}, {"r2": [0.0, 0.0]}):
+    for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"r2": [0.0, 0.0]}):
         with pytest.raises(StateError, match="state has loss, seconds, "):
             before(5, **measured, **other)
-    for epoch, other in ((5, {"loss": [3.0, 2.0]}), (2, measured), (5, {**measured, "loss": [3.0]})):
-        with pytest.raises(StateError, match=r"state has loss.*, expected loss, seconds"):
-            before(epoch, **other)
+    with pytest.raises(StateError, match="state has loss, expected loss, seconds"):
+        before(5, loss=[3.0, 2.0])
+    for epoch, other in ((2, {}), (5, {"loss": [3.0]}), (5, {"mine": [7.0]})):
+        with pytest.raises(StateError, match=r"state has \[.*2\] epochs, expected one number, below"):
+            before(epoch, **measured | other)
 
 
 @pytest.mark.parametrize(
