@@ -6,6 +6,7 @@ import os
 import platform
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 INSTRUCTION_SETS = {
@@ -95,3 +96,16 @@ def has_gpu_driver() -> bool:
 def limiting_variables() -> dict[str, str]:
     """Return those of LIMITING_VARIABLES that are set, with their values."""
     return {name: os.environ[name] for name in LIMITING_VARIABLES if os.environ.get(name)}
+
+
+def require_address_space(library: str, needed: int) -> None:
+    """Raise MemoryError if this process may not map ``needed`` bytes more (``ulimit -v``)."""
+    with suppress(ImportError, OSError):  # Windows has no limits, macOS no /proc
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        left = max(0, limit - used)
+        if limit != resource.RLIM_INFINITY and left < needed:
+            got = f"{library} needs {needed >> 20} MB of address space, {left >> 20} MB are left"
+            raise MemoryError(got)

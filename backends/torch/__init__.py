@@ -1,6 +1,11 @@
 """PyTorch tensors on the CPU, CUDA or Metal."""
 
 import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from backends.processor import require_address_space
 
 SPIN_COUNT = "4000"
 """A waiting OpenMP thread of torch polls this often, about 0.1 ms, before it sleeps.
@@ -10,10 +15,20 @@ Each wait then takes the time that the other thread needs, and an update of the 
 now 10. On a quiet machine 4000 is as fast as the default, and 2000 is 2 % slower.
 """
 WAIT_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+STARTUP_BYTES = 150 << 20  # of address space beside the libraries: 40 MB, and 64 MB for each further thread
+
+
+def _require_memory() -> None:
+    """Raise MemoryError if torch's libraries exceed the limit: C++ aborts if memory ends while they load."""
+    found = find_spec("torch")
+    if "torch" not in sys.modules and found is not None and found.origin is not None:
+        libraries = (Path(found.origin).parent / "lib").glob("*")
+        require_address_space("torch", STARTUP_BYTES + sum(path.stat().st_size for path in libraries))
 
 
 def _import_torch() -> None:
     """Import torch with SPIN_COUNT, which GNU OpenMP reads now, unless the user chose how threads wait."""
+    _require_memory()
     if any(name in os.environ for name in WAIT_VARIABLES):
         return
     os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
+from dnn.distributed import Workers
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
 from dnn.validation.settings import require_kind
@@ -34,8 +35,7 @@ class StopOnSignal(Callback):
 
     Args:
         checkpoints: saves the training.
-        largest, share: these methods of ``Workers``: all stop if one receives a signal, and the first
-            one saves.
+        workers: all stop if one receives a signal, and the first one saves.
 
     Attributes:
         signal_number: the signal that was received; None before.
@@ -43,17 +43,10 @@ class StopOnSignal(Callback):
 
     every = 25  # updates between two checks: the length of a CUDA graph, and a fraction of a second on a CPU
 
-    def __init__(
-        self,
-        checkpoints: TrainingCheckpoint,
-        largest: Callable[[int], int] = lambda number: number,
-        share: Callable[[Callable[[], bool]], bool] = lambda save: save(),
-    ) -> None:
+    def __init__(self, checkpoints: TrainingCheckpoint, workers: Workers | None = None) -> None:
         self.checkpoints = require_kind("checkpoints", checkpoints, TrainingCheckpoint)
-        self._largest = largest
-        self._share = share
+        self.workers = require_kind("workers", workers, Workers, None) or Workers()
         self.signal_number: int | None = None
-        self._epochs_left = 0
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs_left = epochs - first_epoch + 1
@@ -69,9 +62,9 @@ class StopOnSignal(Callback):
             self._stop_if_asked(take_state)
 
     def _stop_if_asked(self, take_state: Callable[[], TrainingState]) -> None:
-        number = self._largest(self.signal_number or 0)
+        number = self.workers.largest(self.signal_number or 0)
         if number:
-            raise Stopped(number, self._share(lambda: self.checkpoints.save(take_state())))
+            raise Stopped(number, self.workers.share(lambda: self.checkpoints.save(take_state())))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None:

@@ -5,7 +5,6 @@ import errno
 import os
 import re
 from collections.abc import Callable
-from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +38,20 @@ def state_files(folder: Path) -> list[Path]:
     return sorted((path for path in paths if FILE_PATTERN.fullmatch(path.name)), key=_position)
 
 
-def best_epoch(history: dict[str, list[float]]) -> int | None:
+def best_epoch(state: TrainingState) -> int | None:
     """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last."""
-    losses = history.get("val_loss") or history.get("loss") or []
-    if not losses:
+    losses = state.history.get("val_loss", state.history.get("loss", np.empty(0)))
+    if not len(losses):
         return None
-    return 1 + losses.index(min((loss for loss in losses if not isnan(loss)), default=losses[0]))
+    first = state.epoch - len(losses)
+    return first + int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
 
 
 def write_state(state: TrainingState, path: Path, check: Callable[[], None] = lambda: None) -> None:
     """Write a state atomically, with this ``check`` (``write_atomically``). Raises OSError: it cannot."""
     past = require_kind("state", state, TrainingState).history
     about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": [*past]}
-    # As arrays, because a long history takes a long time to become text.
-    columns = {HISTORY_PREFIX + name: np.array(values, np.float64) for name, values in past.items()}
+    columns = {HISTORY_PREFIX + name: np.asarray(values, np.float64) for name, values in past.items()}
     path = require_path("path", path)
     tensor_files.write(path, FORMAT, VERSION, about, {**state.arrays, **columns}, check)
 
@@ -63,15 +62,13 @@ def read_state(path: Path) -> TrainingState:
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
-        columns = {name: arrays.pop(HISTORY_PREFIX + name) for name in about["history"]}
-        history = {name: column.tolist() for name, column in columns.items()}
+        history = {name: arrays.pop(HISTORY_PREFIX + name) for name in about["history"]}
         state = TrainingState(**{**about, "history": history}, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)
-        forms = {(column.dtype.name, column.ndim, column.size) for column in columns.values()}
-        if len(forms) > 1 or any(form[:2] != ("float64", 1) for form in forms):
-            raise ValueError("histories are of different lengths, or not lists of numbers")
+        if any(column.dtype != np.float64 or column.ndim != 1 for column in history.values()):
+            raise ValueError("a history is not a list of numbers")
     return state
 
 
@@ -174,18 +171,18 @@ class TrainingCheckpoint(Callback):
 
     def _write(self, state: TrainingState, path: Path) -> None:
         """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
-        mine = self._own_states(state)
+        states = self._own_states(state)
         try:
             write_state(state, path, self._check)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(mine) < 2:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(states) < 2:
                 raise
-            mine[0].unlink(missing_ok=True)
+            states[0].unlink(missing_ok=True)
             write_state(state, path, self._check)
         self._is_own[path] = True
 
     def _prune(self, state: TrainingState) -> None:
-        best = best_epoch(state.history)
+        best = best_epoch(state)
         of_best = None if best is None else _state_path(self.folder, best + 1, 0)
         for path in self._own_states(state)[: -self.max_to_keep]:
             if path != of_best:

@@ -77,18 +77,6 @@ def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
     return open_backend(options, convolutions=convolutions)
 
 
-def require_state_fits(state: TrainingState, epochs: int) -> None:
-    """Raise InputError if a state is past the training's end or lacks the history of earlier epochs."""
-    names = ("loss", "accuracy", "seconds", "val_loss", "val_accuracy")
-    lengths = {len(state.history.get(name, ())) for name in names}
-    if state.epoch > epochs + 1 or lengths != {state.epoch - 1}:
-        raise InputError(
-            f"the saved state is in epoch {state.epoch} after {sorted(lengths)} epochs of history",
-            f"a state of a training of {epochs} epochs",
-            "start a new one with --run-dir",
-        )
-
-
 def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     """Load the data, build the model and return the run. Bad options fail here, before files are written."""
     folder, config, state = open_folder(parsed.options, workers)
@@ -97,8 +85,6 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
         or_none(positive_integer)(name, getattr(options, name))
-    if state is not None:
-        require_state_fits(state, options.epochs)
     # The first worker downloads what is missing.
     data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
     n = len(data.x_train)
@@ -171,7 +157,7 @@ def train(parsed: ParsedOptions) -> int:
     run = prepare(parsed, workers)
     checks = [run.folder.prepare] if run.folder is not None else []
     states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep, *checks)
-    stopper = StopOnSignal(states, workers.largest, workers.share)
+    stopper = StopOnSignal(states, workers)
     begun = time.perf_counter()
     try:
         history = fit(run, stopper, states, first)
@@ -181,10 +167,12 @@ def train(parsed: ParsedOptions) -> int:
             lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
             print_status(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
-    except WorkerError:
-        if workers.is_first or stopper.signal_number is None:
+    except WorkerError as error:
+        if stopper.signal_number is None:
             raise
-        return 128 + stopper.signal_number  # the first worker received the signal too, and has saved
+        if workers.is_first:  # another worker ended by the signal before they could agree to save
+            print_status(f"{program_name()}: {error}")
+        return 128 + stopper.signal_number
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0

@@ -126,12 +126,12 @@ class Workers:
         if self._holds_store:
             time.sleep(2 * GRACE_SECONDS)
 
-    def _gather(self, mine: Any) -> list[Any]:
+    def _gather(self, item: Any) -> list[Any]:
         """Return this object of every worker, by rank; pickle must support it."""
-        found = [mine] * self.size
+        found = [item] * self.size
         if self.size > 1:
             with self._expect_answers():
-                self._dist.all_gather_object(found, mine)
+                self._dist.all_gather_object(found, item)
         return found
 
     def agree(self, facts: Callable[[], Mapping[str, Any]]) -> None:
@@ -184,15 +184,15 @@ class Workers:
             vector[...] = backend.from_host(host)
         self.seconds += time.perf_counter() - begun
 
-    def _require_equal_arrays(self, mine: str) -> None:
+    def _require_equal_arrays(self, description: str) -> None:
         """Compare the arrays of all workers, if this worker adds another one than before."""
-        if mine == self._added:
+        if description == self._added:
             return
-        texts = self._gather(mine)
+        texts = self._gather(description)
         for rank, text in enumerate(texts):
             if text != texts[0]:
                 raise WorkerError(f"worker {rank} adds {text}", f"that of worker 0, {texts[0]}")
-        self._added = mine
+        self._added = description
 
     def _sum(self, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
@@ -217,9 +217,9 @@ class Workers:
             self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
             synchronize()
             parts = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
-            mine = tree_sum(parts, operator.iadd)
+            total = tree_sum(parts, operator.iadd)
             synchronize()
-            self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(mine), self._nccl)
+            self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(total), self._nccl)
             synchronize()
 
     @contextmanager

@@ -14,15 +14,15 @@ from dnn.validation.settings import positive_integer, require
 MAX_BLOCKS = 4096  # blocks of a batch
 
 
-def require_blocks(given: Any, workers: int) -> int:
+def require_blocks(blocks: Any, workers: int) -> int:
     """Return the number of blocks. Raises InputError: not a power of two, or not a multiple of workers."""
-    blocks: int = positive_integer("blocks", given)
-    fits = not blocks & (blocks - 1) and blocks <= MAX_BLOCKS
-    require(fits, "blocks", blocks, f"a power of two up to {MAX_BLOCKS}, such as 8")
-    if blocks % workers:
+    number: int = positive_integer("blocks", blocks)
+    fits = not number & (number - 1) and number <= MAX_BLOCKS
+    require(fits, "blocks", number, f"a power of two up to {MAX_BLOCKS}, such as 8")
+    if number % workers:
         got = f"blocks is {blocks} with {workers} workers"
         raise InputError(got, "a number of workers that is a power of two and at most blocks")
-    return blocks
+    return number
 
 
 def block_bounds(n: int, blocks: int) -> list[tuple[int, int]]:

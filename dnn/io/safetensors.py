@@ -22,17 +22,11 @@ VERSION = 1
 RELEASE = "0.1.0"  # the first one that reads the current version of each kind of file
 
 
-def _file_layout(array: np.ndarray) -> np.ndarray:
-    """Return the array in the layout of the file, C order and little-endian; not a copy if it has it."""
-    # Not ascontiguousarray, which turns a 0-d array into a vector.
-    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
-
-
 def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     value = zlib.crc32(text.encode())
     for name in sorted(arrays):
         value = zlib.crc32(name.encode(), value)
-        value = zlib.crc32(_file_layout(arrays[name]).data, value)
+        value = zlib.crc32(arrays[name].data, value)
     return value
 
 
@@ -49,8 +43,9 @@ def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, n
     from safetensors.numpy import save
 
     text = json.dumps(about)
-    facts = {"version": version, "crc32": _checksum(text, arrays), "about": text}
-    ordered = {name: _file_layout(array) for name, array in arrays.items()}
+    # Little-endian, as the format. Not ascontiguousarray, which turns a 0-d array into a vector.
+    ordered = {n: np.asarray(a, a.dtype.newbyteorder("<"), order="C") for n, a in arrays.items()}
+    facts = {"version": version, "crc32": _checksum(text, ordered), "about": text}
     content: bytes = save(ordered, {key: json.dumps(facts)})
     return content
 

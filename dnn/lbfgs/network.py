@@ -105,14 +105,14 @@ def fit_lbfgs(
     if model.objective.ignored_class is not None and examples.y.ndim == 1:
         raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
-    here = backend.xp.asarray(values, copy=True)
+    iterate = backend.xp.asarray(values, copy=True)
     if state is not None:
-        _require_same_problem(state, function, here)
-    start, here = (here, here) if state is None else (state, state.point)
+        _require_same_problem(state, function, iterate)
+    start, iterate = (iterate, iterate) if state is None else (state, state.point)
 
     def follow(now: State) -> None:
-        nonlocal here
-        here = now.point
+        nonlocal iterate
+        iterate = now.point
         if watch is not None:
             watch(now)
 
@@ -120,7 +120,7 @@ def fit_lbfgs(
         try:
             return minimise(function, start, backend=backend, settings=settings, watch=follow)
         finally:
-            values[...] = here  # the last evaluation may have been at another point
+            values[...] = iterate  # the last evaluation may have been at another point
 
 
 def _require_same_problem(state: State, function: MeanLoss, before: Array) -> None:

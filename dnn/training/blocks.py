@@ -34,11 +34,11 @@ class BlockedStep(TrainingStep):
     ) -> None:  # fmt: skip
         self.blocks, self.workers = blocks, workers = cut
         each = blocks // workers.size
-        self._own = range(workers.rank * each, (workers.rank + 1) * each)
+        self._subtree = range(workers.rank * each, (workers.rank + 1) * each)
         self._bounds = block_bounds(order.shape[1], blocks)
         filled = [block for block, (first, end) in enumerate(self._bounds) if first < end]
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
-        self._computed = [block for block in filled if block in self._own] or filled[:1]
+        self._computed = [block for block in filled if block in self._subtree] or filled[:1]
         super().__init__(network, examples, order, totals, cut)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
@@ -63,7 +63,7 @@ class BlockedStep(TrainingStep):
                 self._averaged[name] = slice(end, end + prod(array.shape))
                 end += prod(array.shape)
         end += -end % self.workers.size  # the workers add equal parts
-        self._vectors = [network.backend.zeros(end) for _ in range(len(self._own).bit_length())]
+        self._vectors = [network.backend.zeros(end) for _ in range(len(self._subtree).bit_length())]
 
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``
 
@@ -80,8 +80,8 @@ class BlockedStep(TrainingStep):
         state = network.parameters.state
         for name, array in state.items():
             self._before[name][...] = array
-        if self._computed[0] in self._own:
-            self._add_subtree(self._own, 0)
+        if self._computed[0] in self._subtree:
+            self._add_subtree(self._subtree, 0)
         else:
             self._compute(self._computed[0], total)
             total[...] = 0.0

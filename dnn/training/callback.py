@@ -91,7 +91,4 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:
     """Return the callbacks by the prefix of their arrays in a training state: class name and its count."""
     kinds = [type(callback).__name__ for callback in callbacks]
-    numbers = (kinds[:i].count(kind) for i, kind in enumerate(kinds))
-    return {
-        f"{CALLBACK_PREFIX}{kind} {n} ": each for kind, n, each in zip(kinds, numbers, callbacks, strict=True)
-    }
+    return {f"{CALLBACK_PREFIX}{kind} {kinds[:i].count(kind)} ": callbacks[i] for i, kind in enumerate(kinds)}

@@ -16,7 +16,7 @@ from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History
 from dnn.training.runners import make_runner, make_step
-from dnn.training.state import MADE_WITH, StateError, TrainingState, backend_facts
+from dnn.training.state import MADE_WITH, TrainingState, backend_facts
 from dnn.training.step import WHOLE, Cut
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
@@ -154,10 +154,10 @@ class Training:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
         places = states.state_arrays(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
-        past = {name: list(values) for name, values in self.history.history.items()}
+        past = {name: np.array(column) for name, column in self.history.columns.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
-            own = watcher.state_arrays().items()
-            arrays |= {place + name: states.host_numbers(place + name, value) for name, value in own}
+            for name, value in watcher.state_arrays().items():
+                arrays[place + name] = states.host_numbers(place + name, value)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -168,11 +168,8 @@ class Training:
         last = network.epochs_done + epochs
         done = 0
         if state is not None:
-            if state.updates > updates:
-                got = f"the training state is at update {state.updates}"
-                raise StateError(got, f"at most {updates} in an epoch")
-            before = states.previous_history(state, self.log_names)
-            states.restore(network, state, self.batches.totals.sums, self.facts)
+            sums = self.batches.totals.sums
+            before = states.restore(network, state, sums, self.facts, updates, last, self.log_names)
             first = state.epoch
             done = state.updates
         self.workers.agree(lambda: {**self.facts, "start": self.take_state(first, done).digest, "end": last})

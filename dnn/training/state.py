@@ -38,7 +38,8 @@ class TrainingState:
     epoch: int  # the current one, from 1
     updates: int  # number of updates done in this epoch
     facts: dict[str, Any]  # must be equal on resume: model, optimizer, seed, data, batches
-    history: dict[str, list[float]] = field(default_factory=dict)  # name -> one number per finished epoch
+    # Name -> (finished epochs,) float64.
+    history: dict[str, np.ndarray] = field(default_factory=dict)
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -92,8 +93,8 @@ def backend_facts(backend: Backend) -> dict[str, Any]:
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
-        then, here = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
-        warn(f"the saved state was made with {shorten(then)}, here it is {shorten(here)}; later "
+        saved, current = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
+        warn(f"the saved state was made with {shorten(saved)}, here it is {shorten(current)}; later "
              f"results may differ in their last bits")  # fmt: skip
 
 
@@ -107,41 +108,71 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
     return {**named, "control": optimizer.control, "totals": totals}
 
 
-def restore(model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any]) -> None:
-    """Write a state into a compiled model and into ``totals``.
+def restore(
+    model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
+    updates: int, last_epoch: int, log_names: Sequence[str],
+) -> History:  # fmt: skip
+    """Write a state into a compiled model and into ``totals``; return the finished epochs.
 
-    Raises StateError: the state is of another training; then nothing is written.
+    Args:
+        facts: of this training, as those of the state.
+        updates, last_epoch: number of updates of an epoch, and the last epoch of this fit.
+        log_names: names of the numbers that this fit writes into the history.
+    Raises StateError: the state is of another training; then nothing is written. Its position is checked
+    first, then its history, its facts and its arrays.
     """
-    for name, wanted in facts.items():
-        found = state.facts.get(name)
-        fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
-        if not fits:
-            got = f"the training state differs in {name}: {shorten(found)}"
-            raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-    here = state_arrays(model, totals)
-    saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
-    if here.keys() != saved:
-        odd = sorted(here.keys() ^ saved)
-        raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, place in here.items():
-        array = state.arrays[name]
-        dtype = dtype_name(place)
-        if array.shape != tuple(place.shape) or str(array.dtype) != dtype:
-            got = f"array {name!r} of the training state is {array.dtype} {array.shape}"
-            raise StateError(got, f"{dtype} {tuple(place.shape)}")
+    _require_position(state, updates, last_epoch)
+    history = previous_history(state, log_names)
+    places = state_arrays(model, totals)
+    _require_facts(state, facts)
+    _require_arrays(state, places)
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
     model.parameters.clear()
-    for name, place in here.items():
+    for name, place in places.items():
         place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
     model.epochs_done = state.epoch - 1
+    return history
+
+
+def _require_position(state: TrainingState, updates: int, last_epoch: int) -> None:
+    if state.updates > updates:
+        raise StateError(f"the training state is at update {state.updates}", f"at most {updates} in an epoch")
+    is_finished = state.epoch == last_epoch + 1 and not state.updates and bool(state.history)
+    if state.epoch > last_epoch and not is_finished:
+        got = f"the training state is in epoch {state.epoch}"
+        raise StateError(got, f"one of a training of {last_epoch} epochs", "start a new training")
 
 
 def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
     """Return the finished epochs of the state. Raises StateError: their metrics are not ``log_names``."""
     epochs = {len(values) for values in state.history.values()} or {0}
     measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
-    if state.history and (measured != set(log_names) or len(epochs) != 1):
+    if len(epochs) != 1 or max(epochs) >= state.epoch:
+        got = f"the history of the training state has {sorted(epochs)} epochs"
+        raise StateError(got, f"one number, below {state.epoch}")
+    if state.history and measured != set(log_names):
         got = f"the history of the training state has {shorten(', '.join(state.history))}"
         raise StateError(got, ", ".join(log_names), "resume with the validation data of that training")
     first = state.epoch - epochs.pop()
-    return History(list(range(first, state.epoch)), {n: list(v) for n, v in state.history.items()})
+    return History(list(range(first, state.epoch)), {n: [*map(float, v)] for n, v in state.history.items()})
+
+
+def _require_facts(state: TrainingState, facts: Mapping[str, Any]) -> None:
+    for name, wanted in facts.items():
+        found = state.facts.get(name)
+        fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
+        if not fits:
+            got = f"the training state differs in {name}: {shorten(found)}"
+            raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
+
+
+def _require_arrays(state: TrainingState, places: Mapping[str, Array]) -> None:
+    saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
+    if odd := sorted(places.keys() ^ saved):
+        raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
+    for name, place in places.items():
+        array = state.arrays[name]
+        found = f"{array.dtype} {array.shape}"
+        expected = f"{dtype_name(place)} {tuple(place.shape)}"
+        if found != expected:
+            raise StateError(f"array {name!r} of the training state is {found}", expected)

@@ -1,8 +1,12 @@
 """Detection of the processor and the GPU driver on different systems."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import pytest
+from helpers import MAX_SECONDS
 
 from backends import processor
 from backends.processor import has_gpu_driver, limiting_variables, numpy_dispatch, this_processor
@@ -92,3 +96,30 @@ def test_has_gpu_driver(monkeypatch, tmp_path, libraries, rocm, expected):
     monkeypatch.setattr(ctypes, "CDLL", load)
     monkeypatch.setattr(processor, "ROCM_DRIVER", str(tmp_path if rocm else tmp_path / "none"))
     assert has_gpu_driver() == expected
+
+
+LITTLE_MEMORY = """
+import resource
+from backends import BackendUnavailable, get_backend
+get_backend("numpy")
+resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
+for name in ("torch", "numba"):
+    try:
+        get_backend(name)
+    except BackendUnavailable as error:
+        print(error)
+print(get_backend("auto").name)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="this system limits no address space")
+def test_auto_takes_a_library_that_fits_into_the_memory():
+    """torch aborted the process, and SciPy's BLAS, which numba loads, tried for ever."""
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    command = [sys.executable, "-c", LITTLE_MEMORY]
+    *refused, chosen = subprocess.check_output(command, text=True, timeout=MAX_SECONDS).splitlines()
+    assert chosen == "numpy"
+    for name, said in zip(("torch", "numba"), refused, strict=True):
+        assert said.startswith(f"backend '{name}' cannot run (MemoryError: {name} needs ")
+        assert said.endswith("MB are left); it needs more memory than this process may have")

@@ -27,7 +27,8 @@ def _result(path):
 def _state(path):
     state = read_state(path)
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in state.arrays.items()}
-    return state.epoch, state.updates, state.facts, _drop_times(state.history), arrays
+    history = {name: column.tobytes() for name, column in _drop_times(state.history).items()}
+    return state.epoch, state.updates, state.facts, history, arrays
 
 
 def contents(run):

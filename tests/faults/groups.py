@@ -1,7 +1,6 @@
 """Groups of workers, forked instead of started by torchrun; random ones are killed."""
 
 import faulthandler
-import gc
 import os
 import random
 import signal
@@ -9,12 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dnn.commands.run_folder import CONFIG_FILE, RESULT_FILE
 
 from .harness import Harness, Tally
-from .troubles import exit_code
+from .troubles import exit_code, fork
 
 HANG_SECONDS = 300.0
 """A group that does not end within this time after a kill hangs."""
@@ -54,31 +54,14 @@ class Group:
 
     def start(self):
         port = free_port()
-        for rank in range(self.size):
-            pid = os.fork()
-            if pid:
-                self.pids[rank] = pid
-                continue
-            code = 70
-            gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
-            try:
-                if self.size > 1:
-                    set_torchrun_environment(rank, self.size, port, self.restarts)
-                target = os.open(self.log_path(rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-                os.dup2(target, 1)
-                os.dup2(target, 2)
-                faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # shows where a worker hangs
-                sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
-                sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
-                self.work()
-                code = 0
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
-            except BaseException as error:
-                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            finally:
-                sys.stdout.flush()
-                os._exit(code)
+
+        def work(rank):
+            if self.size > 1:
+                set_torchrun_environment(rank, self.size, port, self.restarts)
+            faulthandler.dump_traceback_later(0.9 * HANG_SECONDS, file=2)  # shows where a worker hangs
+            self.work()
+
+        self.pids = {rank: fork(partial(work, rank), self.log_path(rank)) for rank in range(self.size)}
 
     def log_path(self, rank):
         """Return the file with a worker's output."""

@@ -4,7 +4,6 @@ Each training is the command that a user types, run in a forked child. At the en
 must equal that of an undisturbed training, except times. After every kill the newest state must be readable.
 """
 
-import gc
 import itertools
 import os
 import random
@@ -23,7 +22,7 @@ from dnn.commands.run_folder import CONFIG_FILE, MODEL_FILE, RESULT_FILE
 from dnn.training.state import StateError
 
 from .comparison import contents, differences
-from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, moment
+from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, fork, moment
 
 Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
 MAX_FILE_BYTES = 60_000
@@ -102,32 +101,13 @@ class Harness:
         shutil.rmtree(self.run)
 
     def _start(self, arguments, trouble, closed=False):
-        """Run the training in a forked child and return its process id.
+        """Run the training in a forked child and return its process id; ``closed`` as in ``fork``."""
 
-        ``closed``: stdout is a closed pipe.
-        """
-        pid = os.fork()
-        if pid:
-            return pid
-        code = 70
-        gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
-        try:
-            target = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            os.dup2(target, 1)
-            os.dup2(target, 2)
-            if closed:
-                reader, writer = os.pipe()
-                os.dup2(writer, 1)
-                os.close(reader)
-            sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
+        def work():
             trouble.enter()
-            code = self.main(arguments)
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        finally:
-            os._exit(code)
+            return self.main(arguments)
+
+        return fork(work, self.log, closed)
 
     def _last_output(self):
         return self.log.read_text(encoding="utf-8", errors="replace").strip()[-300:]

@@ -4,9 +4,11 @@ A trouble prepares the child before it trains (``enter``) and waits for it (``wa
 """
 
 import errno
+import gc
 import itertools
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,35 @@ def exit_code(pid, wait=True):
     """Return the child's exit code; None if it still runs and ``wait`` is False."""
     found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
     return None if found == 0 else os.waitstatus_to_exitcode(status)
+
+
+def fork(work, log, closed=False):
+    """Call ``work`` in a forked child, whose output goes to the file ``log``; return the child's process id.
+
+    ``closed``: stdout is a closed pipe.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    gc.freeze()  # finalizers of the parent's garbage may wait for threads that a fork does not copy
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        if closed:
+            reader, writer = os.pipe()
+            os.dup2(writer, 1)
+            os.close(reader)
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # the parent's may be a file
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+        code = work() or 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else bool(stop.code)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        os._exit(code)
 
 
 class Trouble:

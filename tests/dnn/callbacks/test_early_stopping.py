@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
 
-from dnn import SGD, Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from dnn import Callback, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
 
@@ -104,19 +104,6 @@ def test_a_second_fit_resets_and_a_callback_may_stop_it():
     assert model.fit(*small_data(), batch_size=10, epochs=2).epoch == [5, 6]
 
 
-def test_early_stopping_in_a_real_training(backend):
-    x, y = small_data(60)
-    model = small_model(backend)
-    watcher = EarlyStopping(patience=2, restore_best_weights=True)
-    model.compile(optimizer=SGD(2.0))
-    history = model.fit(
-        x, y, batch_size=10, epochs=60, validation_split=0.5, callbacks=[watcher]
-    ).history["val_loss"]  # fmt: skip
-    assert watcher.best_epoch == int(np.argmin(history)) + 1
-    assert watcher.stopped_epoch == len(history) == watcher.best_epoch + 2 < 60
-    assert model.evaluate(x[30:], y[30:]).loss == min(history)
-
-
 # --------------------------------------------------------------------------- checkpoints
 
 
@@ -182,13 +169,13 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
     x, y = small_data()
     weight = np.linspace(0, 1, 50)
     split = small_model(backend)
-    given = small_model(backend)
+    separate = small_model(backend)
     options = {"batch_size": 10, "epochs": 2}
     one = split.fit(x, y, validation_split=0.2, sample_weight=weight, **options).history
-    two = given.fit(
+    two = separate.fit(
         x[:40], y[:40], sample_weight=weight[:40], validation_data=(x[40:], y[40:], weight[40:]), **options
     ).history  # fmt: skip
-    assert same_bits(weights(split), weights(given))
+    assert same_bits(weights(split), weights(separate))
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert one[name] == two[name]
 

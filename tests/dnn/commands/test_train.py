@@ -193,19 +193,6 @@ def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
             merge_options(parse_words(f"--resume {run}"))
 
 
-def test_require_state_fits():
-    names = "loss", "accuracy", "seconds", "val_loss", "val_accuracy"
-    history = {name: [0.1, 0.2] for name in names}
-    train.require_state_fits(SimpleNamespace(epoch=3, history=history), 2)  # at the end of training
-    train.require_state_fits(SimpleNamespace(epoch=1, history={}), 2)
-    for epoch, lines, epochs in (
-        (3, history, 1), (2, history, 2), (4, history, 5), (3, {**history, "loss": [0.1]}, 2),
-        (3, {name: history[name] for name in history if name != "val_accuracy"}, 2),
-    ):  # fmt: skip
-        with input_error("the saved state"):
-            train.require_state_fits(SimpleNamespace(epoch=epoch, history=lines), epochs)
-
-
 # ----- messages
 
 
@@ -250,19 +237,17 @@ def test_each_local_worker_uses_its_own_gpu(monkeypatch):
         assert train.open_own_backend(SimpleNamespace(device=device, preset=None), workers) == expected
 
 
-@pytest.mark.parametrize(
-    ("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, None)]
-)
+@pytest.mark.parametrize(("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)])
 def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
-    first, heard, code, parse_words, monkeypatch, tmp_path
+    first, heard, code, parse_words, monkeypatch, tmp_path, capsys
 ):
-    def stop(states, agree, share):
+    def stop(states, workers):
         return SimpleNamespace(signal_number=heard and signal.Signals(heard))
 
     def fails(*_):
         raise WorkerError("worker 0 has ended")
 
-    workers = SimpleNamespace(is_first=first, largest=int, share=lambda call: call())
+    workers = SimpleNamespace(is_first=first)
     monkeypatch.setattr(train, "join_workers", lambda options: workers)
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
     monkeypatch.setattr(train, "prepare", lambda given, _: make_run(options=given.options))
@@ -274,3 +259,4 @@ def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
             train.train(given)
     else:
         assert train.train(given) == code
+        assert ("worker 0 has ended" in capsys.readouterr().err) == first

@@ -9,20 +9,16 @@ import time
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, build_network, others_slow
+from helpers import NUMPY, build_network, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
 import torch
 from faults.groups import Group
-from oracles import gradient_bound
 
 from backends import InputError, get_backend
-from dnn import Adam, BatchNormalization, Callback, Dense, Dropout
-from dnn.agreement import bounds
+from dnn import BatchNormalization, Callback, Dense, Dropout
 from dnn.distributed import Workers
-from dnn.training.loop import Batches
-from dnn.training.step import Cut, gradients
 
 pytestmark = [
     pytest.mark.skipif(
@@ -111,47 +107,6 @@ def test_workers_with_different_backends_are_refused(tmp_path):
     work = train_model(lambda rank: ("numpy", "torch")[rank])
     for said in run(tmp_path, work, 2):
         assert said.startswith("WorkerError: worker 1 differs in ")
-
-
-def train_synchronised(workers, backend):
-    """L3: updates from the states of a float64 training; the errors of gradients over their bounds."""
-    made, truth = (model(b, dropout=0.0) for b in (get_backend(backend), NUMPY64))
-    examples = []
-    batch = 24
-    found = []
-    for each in (made, truth):
-        each.compile(optimizer=Adam(1e-2))
-        examples.append(each.input_pipeline.validate_training(*data())[0])
-    truth.reserve(batch, training=True)
-    with made.backend.in_threads(1):
-        batches = Batches(made, examples[0], batch, cut=Cut(8, workers))
-        batches.begin(1)
-        for rows in np.array(made.backend.to_host(batches._order))[:48].reshape(2, batch):
-            now = {name: a.astype("f4") for name, a in truth.parameters.to_host().items() if "dense" in name}
-            for each in (made, truth):
-                for name, values in now.items():
-                    each.parameters.by_name[name][...] = each.backend.from_host(
-                        values.astype(each.backend.dtype_name)
-                    )
-            batches.run(1)
-            x = examples[1].x[rows]
-            y = examples[1].y[rows]
-            gradients(truth, x, y)
-            p = truth.activate_outputs(truth.forward(x, training=False, logits=True))
-            kappa = bounds.norm(p) / bounds.norm(p - np.eye(3)[y])
-            mine = made.parameters.gradient_by_name
-            for name, right in truth.parameters.gradient_by_name.items():
-                index = ("dense_1", "dense_2").index(name.split(".")[0])
-                bound = gradient_bound((6, 16), (16, 3), index, batch, kappa)
-                found.append(bounds.eta(made.backend.to_host(mine[name]), right) / bound)
-            truth.update()
-    return found
-
-
-def test_workers_hold_level_3(tmp_path):
-    for found in run(tmp_path, lambda workers: train_synchronised(workers, "numpy"), 2):
-        assert 0.0 < max(found) <= 1.0
-        assert len(found) == 8
 
 
 def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):

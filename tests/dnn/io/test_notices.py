@@ -52,12 +52,12 @@ def test_a_closed_or_full_stderr_does_not_end_the_program(log, monkeypatch, stre
 def test_say_flushes_at_once_and_ignores_a_closed_stdout(monkeypatch, capsys):
     class Pipe(io.StringIO):
         def flush(self):
-            self.there = self.getvalue()
+            self.written = self.getvalue()
 
     for stdout in (Pipe(), None):
         monkeypatch.setattr(sys, "stdout", stdout)
         print_line("one")
-        assert stdout is None or stdout.there == "one\n"
+        assert stdout is None or stdout.written == "one\n"
     assert capsys.readouterr().err == ""
 
 

@@ -39,11 +39,11 @@ def test_safetensors_reads_our_files(tmp_path):
     path = tmp_path / "file"
     tensor_files.write(path, "kind", 3, {"a": [1, "b"]}, ARRAYS)
     found = load(path.read_bytes())
-    about, mine = tensor_files.read(path, "kind", 3, "file", InputError)
+    about, arrays = tensor_files.read(path, "kind", 3, "file", InputError)
     assert about == {"a": [1, "b"]}
-    assert found.keys() == mine.keys() == ARRAYS.keys()
+    assert found.keys() == arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        for read in (found[name], mine[name]):
+        for read in (found[name], arrays[name]):
             assert read.dtype == array.dtype.newbyteorder("=")
             assert read.shape == array.shape
             np.testing.assert_array_equal(read, array)

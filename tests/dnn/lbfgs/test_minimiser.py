@@ -90,14 +90,6 @@ def test_pairs_with_squares_that_underflow(make_backend, backend_id, dtype):
 
 
 def test_reasons():
-    state, _ = run("beale", gradient_tolerance=1e-3, decrease_tolerance=0.0)
-    assert state.reason is Reason.GRADIENT
-    assert state.reason.converged
-    assert state.history["gradient_norm"][-1] <= 1e-3 < state.history["gradient_norm"][-2]
-    state, _ = run("brown_dennis", gradient_tolerance=0.0, decrease_tolerance=1e-6)
-    assert state.reason is Reason.DECREASE
-    before, after = state.history["loss"][-2:]
-    assert 0 <= before - after <= 1e-6 * before
     state, _ = run("wood", max_iterations=3)
     assert (state.reason, state.iterations) == (Reason.ITERATIONS, 3)
     assert [reason for reason in Reason if reason.converged] == [Reason.GRADIENT]
@@ -246,9 +238,6 @@ def test_the_start_is_unchanged_and_the_gradient_array_may_be_reused():
     ("settings", "message"),
     [
         ({"memory": 0}, "memory is 0, expected an integer of at least 1"),
-        ({"max_iterations": 0}, "max_iterations is 0"),
-        ({"max_evaluations": 1.5}, "max_evaluations is 1.5"),
-        ({"line_search_evaluations": 0}, "line_search_evaluations is 0"),
         ({"gradient_tolerance": -1.0}, "gradient_tolerance is -1.0"),
         ({"decrease_tolerance": float("nan")}, "decrease_tolerance is nan"),
         ({"curvature": 1.0}, "curvature is 1.0"),

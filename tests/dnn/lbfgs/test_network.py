@@ -14,41 +14,13 @@ from helpers import (
     weights,
 )
 
-from dnn import SGD, BatchNormalization, Block, Dense, Dropout, Rescaling, Residual
-from dnn.datasets import load_dataset
+from dnn import BatchNormalization, Block, Dense, Dropout, Residual
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
 
 EPS = float(np.finfo(np.float32).eps)
 WOOD = State(np.zeros(4), np.zeros(4))
-
-
-def digits_model(backend, seed=0):
-    layers = [Rescaling(1 / 255), Dense(32, "sigmoid"), Dense(10, "softmax")]
-    model = build_network(layers, (64,), backend, seed)
-    model.compile()
-    return model
-
-
-@pytest.mark.parametrize("backend_id", ["numpy", "torch"])
-def test_digits_better_than_gradient_descent_at_equal_cost(make_backend, backend_id):
-    """Both use full batches and 60 evaluations; gradient descent uses its best rate."""
-    data, backend = load_dataset("digits"), make_backend(backend_id)
-    model = digits_model(backend)
-    state = fit_lbfgs(model, data.x_train, data.y_train, settings=LBFGS(max_evaluations=60))
-    assert state.evaluations <= 60
-    loss = model.evaluate(data.x_train, data.y_train).loss
-    assert loss == pytest.approx(state.value, rel=1e-5)
-    others = []
-    for rate in (0.1, 0.3, 1.0, 3.0, 10.0):
-        other = digits_model(backend)
-        other.compile(optimizer=SGD(rate))
-        n = len(data.x_train)
-        other.fit(data.x_train, data.y_train, batch_size=n, epochs=60, shuffle=False)
-        others.append(other.evaluate(data.x_train, data.y_train).loss)
-    assert loss < 0.3 * min(others)
-    assert model.evaluate(data.x_test, data.y_test).accuracy > 0.85
 
 
 @both_dtypes

@@ -62,30 +62,3 @@ def test_float32_stops_where_float64_does_as_far_as_it_can(name):
     reached = max(exact.history["gradient_norm"][-1], settings.gradient_tolerance, rounded)
     flat = np.linalg.cond(J) ** 2 > 1.0 / np.finfo(np.float32).eps
     assert single.history["gradient_norm"][-1] <= (100 if flat else 10) * reached
-
-
-ECKERLE4 = np.array([
-    [400, 0.0001575], [405, 0.0001699], [410, 0.0002350], [415, 0.0003102], [420, 0.0004917],
-    [425, 0.0008710], [430, 0.0017418], [435, 0.0046400], [436.5, 0.0065895], [438, 0.0097302],
-    [439.5, 0.0149002], [441, 0.0237310], [442.5, 0.0401683], [444, 0.0712559], [445.5, 0.1264458],
-    [447, 0.2073413], [448.5, 0.2902366], [450, 0.3445623], [451.5, 0.3698049], [453, 0.3668534],
-    [454.5, 0.3106727], [456, 0.2078154], [457.5, 0.1164354], [459, 0.0616764], [460.5, 0.0337200],
-    [462, 0.0194023], [463.5, 0.0117831], [465, 0.0074357], [470, 0.0022732], [475, 0.0008800],
-    [480, 0.0004579], [485, 0.0002345], [490, 0.0001586], [495, 0.0001143], [500, 0.0000710],
-])  # fmt: skip
-"""x and y of NIST's regression problem Eckerle4."""
-
-
-@pytest.mark.parametrize("change", [0.0, 1e-15, -1e-13, 1e-11, 1e-9])
-def test_the_first_step_is_not_short_where_the_gradient_is(change):
-    """From NIST's first start the gradient is 0.05. A first step of that length leads into a flat valley."""
-    x, y = ECKERLE4.T
-
-    def function(b):
-        u = (x - b[2]) / b[1]
-        m = b[0] / b[1] * np.exp(-0.5 * u * u)
-        r = m - y
-        return float(r @ r), 2.0 * r @ np.stack([m / b[0], m * (u * u - 1.0) / b[1], m * u / b[1]], axis=1)
-
-    start = np.array([1.0, 10.0, 500.0]) * (1.0 + change)
-    assert minimise(function, start, backend=NUMPY64, settings=TIGHT).value == pytest.approx(1.4635887487e-3)

@@ -110,10 +110,10 @@ def saved(tmp_path):
 def test_another_backend_reads_the_state(make_backend, saved):
     state, path, *_ = saved
     torch = make_backend("torch", "float64")
-    there = load_state(path, torch)
-    assert same_bits(torch.to_host(there.point), state.point)
+    loaded = load_state(path, torch)
+    assert same_bits(torch.to_host(loaded.point), state.point)
     function, _, _ = on(torch, PROBLEMS["wood"])
-    final = minimise(function, there, backend=torch, settings=TIGHT)
+    final = minimise(function, loaded, backend=torch, settings=TIGHT)
     assert final.value < 1e-12
 
 

@@ -1,6 +1,7 @@
 """A training that is interrupted anywhere and resumed ends with the same bits as an uninterrupted one."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,14 @@ def fit(model, callbacks=(), resume=None, **options):
     x, y = data()
     settings = {"batch_size": BATCH, "epochs": EPOCHS, "validation_data": (x[:20], y[:20]), **options}
     return model.fit(x, y, callbacks=callbacks, resume=resume, **settings)
+
+
+@pytest.fixture(scope="module")
+def saved(make_backend):
+    """Return the states after each update of a training."""
+    kept = Kept()
+    fit(model_on(make_backend("numpy")), [kept])
+    return kept.states
 
 
 def numbers(history):
@@ -82,35 +91,23 @@ def test_watching_changes_no_bit(backend):
         ({"optimizer": Adam(0.01)}, "optimizer"),
     ],
 )
-def test_rejects_states_of_another_training(make_backend, change, word):
-    backend = make_backend("numpy")
-    kept = Kept()
-    fit(model_on(backend), [kept])
+def test_rejects_states_of_another_training(make_backend, saved, change, word):
     options = dict(change)
-    other = model_on(backend, options.pop("optimizer", None), options.pop("units", 9))
-    before = backend.to_host(other.parameters.vector).copy()
+    other = model_on(make_backend("numpy"), options.pop("optimizer", None), options.pop("units", 9))
+    before = weights(other)
     with pytest.raises(StateError, match=f"differs in {word}"):
-        fit(other, resume=kept.states[4], **options)
-    np.testing.assert_array_equal(backend.to_host(other.parameters.vector), before)
+        fit(other, resume=saved[4], **options)
+    np.testing.assert_array_equal(weights(other), before)
 
 
-def test_rejects_states_of_other_data(make_backend):
-    backend = make_backend("numpy")
-    kept = Kept()
-    fit(model_on(backend), [kept])
+def test_rejects_states_of_other_data(make_backend, saved):
+    model = model_on(make_backend("numpy"))
     x, y = data()
+    with pytest.raises(StateError, match=r"differs in validation: .* settings and data of that training"):
+        fit(model, resume=saved[12], validation_data=(x[1:20], y[1:20]))
     x[0, 0] += 1
     with pytest.raises(StateError, match="differs in data"):
-        model_on(backend).fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=kept.states[4])
-    with pytest.raises(StateError, match=r"differs in validation: .* settings and data of that training"):
-        fit(model_on(backend), resume=kept.states[12], validation_data=(x[:20], y[:20]))
-
-
-@pytest.fixture(scope="module")
-def fifth(make_backend):
-    kept = Kept()
-    fit(model_on(make_backend("numpy")), [kept])
-    return kept.states[4]
+        model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=saved[4])
 
 
 @pytest.mark.parametrize(
@@ -122,8 +119,8 @@ def fifth(make_backend):
         ({"totals": np.zeros(3, "f4")}, r"'totals' of .* is float32 \(3,\), expected float32 \(4,\)"),
     ],
 )
-def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
-    state = copy.deepcopy(fifth)
+def test_rejects_arrays_of_another_shape(make_backend, saved, changed, words):
+    state = copy.copy(saved[4])
     model = model_on(make_backend("numpy"))
     state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
     before = model.parameters.vector.copy()
@@ -132,7 +129,9 @@ def test_rejects_arrays_of_another_shape(make_backend, fifth, changed, words):
     np.testing.assert_array_equal(model.parameters.vector, before)
 
 
-def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
+def test_a_state_after_the_last_update_of_an_epoch(make_backend, saved):
+    """The validation of the epoch and its history are still to come."""
+
     class Last(Callback):
         every = 8
 
@@ -145,10 +144,23 @@ def test_updates_of_a_state_are_limited_by_the_epoch(make_backend):
     history = fit(whole, [last])
     assert (last.state.epoch, last.state.updates) == (EPOCHS - 1, 8)
     assert numbers(fit(resumed, resume=last.state)) == numbers(history)
-    np.testing.assert_array_equal(resumed.parameters.vector, whole.parameters.vector)
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
     last.state.updates += 1
     with pytest.raises(StateError, match="is at update 9, expected at most 8"):
-        fit(model_on(make_backend("numpy")), resume=last.state)
+        fit(resumed, resume=last.state)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "updates", "history"),
+    [(5, 0, None), (4, 1, None), (4, 0, {})],
+)
+def test_rejects_states_past_the_end(make_backend, saved, epoch, updates, history):
+    model = model_on(make_backend("numpy"))
+    state = saved[-1]
+    assert fit(model, resume=state).epoch == [1, 2, 3]
+    past = replace(state, epoch=epoch, updates=updates, history=state.history if history is None else history)
+    with pytest.raises(StateError, match=f"is in epoch {epoch}, expected one of a training of 3 epochs"):
+        fit(model_on(make_backend("numpy")), resume=past)
 
 
 def test_the_digest_covers_position_and_arrays_except_callbacks():
@@ -171,11 +183,14 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
     found = before(5, **measured, mine=[7.0, 8.0])
     assert (found.epoch, found.history["mine"]) == ([3, 4], [7.0, 8.0])
     assert before(5).epoch == []
-    for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"mine": [7.0]}, {"r2": [0.0, 0.0]}):
+    for other in ({"accuracy": [0.5, 0.5]}, {"val_loss": [1.0, 1.0]}, {"r2": [0.0, 0.0]}):
         with pytest.raises(StateError, match="state has loss, seconds, "):
             before(5, **measured, **other)
     with pytest.raises(StateError, match="state has loss, expected loss, seconds"):
         before(5, loss=[3.0, 2.0])
+    for epoch, other in ((2, {}), (5, {"loss": [3.0]}), (5, {"mine": [7.0]})):
+        with pytest.raises(StateError, match=r"state has \[.*2\] epochs, expected one number, below"):
+            before(epoch, **measured | other)
 
 
 @pytest.mark.parametrize(
@@ -186,20 +201,13 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
         ({}, ""),
     ],
 )
-def test_resuming_on_another_backend_warns_about_bits(make_backend, caplog, made_with, words):
-    kept = Kept()
-    fit(model_on(make_backend("numpy")), [kept])
-    state = kept.states[3]
-    assert state.facts["made_with"]["threads"] >= 1
-    state.facts["made_with"] = {**state.facts["made_with"], **made_with}
-    if made_with == {}:
-        state.facts["made_with"] = kept.states[4].facts["made_with"]
-    caplog.clear()
-    resumed = model_on(make_backend("numpy"))
-    fit(resumed, resume=state)
-    said = caplog.text
-    assert words in said
-    assert said.count("\n") == bool(words)
+def test_resuming_on_another_backend_warns_about_bits(make_backend, saved, caplog, made_with, words):
+    facts = saved[3].facts
+    assert facts["made_with"]["threads"] >= 1
+    state = replace(saved[3], facts={**facts, "made_with": facts["made_with"] | made_with})
+    fit(model_on(make_backend("numpy")), resume=state)
+    assert words in caplog.text
+    assert caplog.text.count("\n") == bool(words)
     state.facts["made_with"] = None
     with pytest.raises(StateError, match="differs in made_with: None"):
         fit(model_on(make_backend("numpy")), resume=state)

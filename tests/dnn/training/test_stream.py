@@ -67,16 +67,16 @@ def test_streams_have_the_bits_of_arrays(backend):
 
 def test_batches_of_all_kinds_of_arrays(backend):
     """Size, dtype, form of targets and library may differ between batches."""
-    given = list(batches())
-    plain, one = fit_model(backend, given)
+    examples = list(batches())
+    plain, one = fit_model(backend, examples)
     rows = np.eye(3, dtype="f4")
     mixed = [
-        (torch.from_numpy(given[0][0]), torch.from_numpy(given[0][1])),
-        [given[1][0].astype("f8"), given[1][1].astype("u1")],
-        (given[2][0].tolist(), given[2][1].tolist()),
-        (scipy.sparse.csr_array(given[3][0]), given[3][1]),
-        (backend.from_host(given[4][0]), given[4][1], np.ones(8)),
-        (given[5][0], rows[given[5][1]]),
+        (torch.from_numpy(examples[0][0]), torch.from_numpy(examples[0][1])),
+        [examples[1][0].astype("f8"), examples[1][1].astype("u1")],
+        (examples[2][0].tolist(), examples[2][1].tolist()),
+        (scipy.sparse.csr_array(examples[3][0]), examples[3][1]),
+        (backend.from_host(examples[4][0]), examples[4][1], np.ones(8)),
+        (examples[5][0], rows[examples[5][1]]),
     ]
     model, two = fit_model(backend, mixed)
     np.testing.assert_allclose(weights(plain), weights(model), rtol=1e-6)
@@ -110,11 +110,11 @@ def test_metrics_of_streams_match_those_of_arrays(outputs):
     x, _ = small_data()
     y = x[:, :outputs] * np.float32(2)
     found = []
-    for given in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
+    for examples in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
         model = build_network([Dense(outputs)])
         model.compile("mean_squared_error")
         options = {"batch_size": 30, "shuffle": False, "validation_data": (x, y)}
-        found.append(numbers(model.fit(*given, epochs=2, **options).history))
+        found.append(numbers(model.fit(*examples, epochs=2, **options).history))
     names = ["loss", "mean_absolute_error", "r2"]
     assert list(found[1]) == [*names, *(f"val_{name}" for name in names)]
     for name, values in found[0].items():
@@ -179,28 +179,21 @@ REFUSED_AT_ONCE = {
     "no batches": ({"x": []}, "steps_per_epoch is 0"),
     "too many": ({"x": [(X, Y)], "steps_per_epoch": 2}, "steps_per_epoch is 2, expected at most the 1 b"),
     "too many of arrays": ({"x": X, "y": Y, "steps_per_epoch": 2}, "is 2, expected at most the 1 batches"),
-    "no number": ({"x": X, "y": Y, "steps_per_epoch": 1.5}, "steps_per_epoch is 1.5, expected an integer"),
     "split": ({"x": [(X, Y)], "validation_split": 0.2}, "validation_split is given with an iterable"),
     "weights": (
         {"x": [(X, Y)], "sample_weight": Y},
         "sample_weight is given with an iterable.*validation_da",
     ),
     "validation": ({"x": [(X, Y)], "validation_data": [X]}, "batch 1 of validation_data is a nd"),
-    "no targets": ({"x": X}, "y is a builtins.NoneType"),
     "targets twice": ({"x": iter([(X, Y)]), "y": Y}, "x is a .*iterator"),
     "too few": ({"x": [(X,)]}, "batch 1 of x is a tuple"),
     "too much": ({"x": [(X, Y, Y, Y)]}, "batch 1 of x is a tuple"),
-    "too much to validate": ({"x": X, "y": Y, "validation_data": (X, Y, Y, Y)}, "is not a pair"),
     "no pair": ({"x": [X]}, r"batch 1 of x is a ndarray, expected a tuple or list of \(x, y\)"),
-    "rows": ({"x": [[1.0, 2.0]]}, "x of batch 1 is a builtins.float"),
-    "shape": ({"x": [(X[:, 1:], Y)]}, r"x of batch 1 has shape \(50, 5\)"),
     "classes": ({"x": [(X, Y + 1)]}, "y of batch 1 holds class numbers from 1 to 3"),
-    "length": ({"x": [(X, Y[1:])]}, r"y of batch 1 has shape \(49,\)"),
     "balanced": (
         {"x": [(X, Y)], "class_weight": "balanced"},
         "class_weight is 'balanced', expected a dict: x comes in batches",
     ),
-    "bad weights": ({"x": [(X, Y, -Y - 1)]}, "sample_weight holds negative numbers"),
 }
 
 
