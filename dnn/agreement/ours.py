@@ -73,7 +73,8 @@ class BackendContender(Contender):
     def kernel(self, call: Call) -> Named:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
-        written = {id(array) for name, array in call.arrays.items() if name in call.outputs}
+        outputs = call.outputs
+        written = {id(array) for name, array in call.arrays.items() if name in outputs}
 
         def move_argument(argument: Any) -> Any:
             if isinstance(argument, tuple):

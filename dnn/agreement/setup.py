@@ -1,7 +1,7 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,10 @@ class Setup:
     data: Data
     sizes: Sizes
     seed: int
+
+    def without_repetitions(self) -> "Setup":
+        """Return the setup without contenders that only repeat the oracle."""
+        return replace(self, contenders=[c for c in self.contenders if not c.repeats_oracle])
 
     def normal(self, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
         """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
