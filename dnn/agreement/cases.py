@@ -23,6 +23,7 @@ from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
+from dnn.training.callback import Callback
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.settings import positive_integer, require
@@ -179,6 +180,7 @@ class FitCase(Case):
     between: Callable[[], list[Layer]] = list
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
+    callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer
 
     def layers(self) -> list[Layer]:

@@ -127,13 +127,13 @@ class BackendContender(Contender):
             if session.stop:
                 stop = Stop(session.stop)
                 with suppress(StopIteration):
-                    model.fit(*given, callbacks=[stop], **settings)
+                    model.fit(*given, callbacks=[stop, *case.callbacks()], **settings)
                 done = model.epochs_done
                 model = case.model(self.backend)
                 model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(*given, **settings).history.items():
+            for name, values in model.fit(*given, callbacks=case.callbacks(), **settings).history.items():
                 log.setdefault(name, []).extend(values)
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {

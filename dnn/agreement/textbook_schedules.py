@@ -1,8 +1,12 @@
-"""Schedules of the learning rate, written out for ``textbook``."""
+"""Schedules of the learning rate and callbacks that change it, written out for ``textbook``."""
 
-from math import cos, pi
+from collections.abc import Sequence
+from math import cos, inf, pi
+from typing import Any
 
+from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
+from dnn.training.callback import Callback
 
 
 def learning_rate(given: float | Schedule, t: int) -> float:
@@ -29,3 +33,28 @@ def learning_rate(given: float | Schedule, t: int) -> float:
     if isinstance(given, CosineDecay):
         share = (1.0 - cos(pi * share)) / 2.0
     return given.initial + (given.final - given.initial) * share
+
+
+def rate_before_epoch(callbacks: Sequence[Callback], rate: Any, epoch: int) -> Any:
+    """Return the learning rate or the schedule of an epoch, counted from 1."""
+    for callback in callbacks:
+        if isinstance(callback, LearningRateScheduler):
+            rate = callback.schedule(epoch - 1, rate)
+    return rate
+
+
+def rate_after_epoch(callbacks: Sequence[Callback], rate: Any, losses: Sequence[float]) -> Any:
+    """Return the rate after epochs with these losses in validation; the last one may have reduced it."""
+    for plateau in callbacks:
+        if isinstance(plateau, ReduceLROnPlateau):
+            best, waited, resting = inf, 0, 0
+            for loss in losses:
+                better = loss < best - plateau.best.min_delta
+                best = loss if better else best
+                waited = 0 if better or resting else waited + 1
+                resting = max(resting - 1, 0)
+                reduces = waited == plateau.patience
+                if reduces:
+                    waited, resting = 0, plateau.cooldown
+            rate = max(rate * plateau.factor, plateau.min_lr) if reduces else rate
+    return rate

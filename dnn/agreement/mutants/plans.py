@@ -121,6 +121,22 @@ def fill_empty_rows(plan: Plan) -> Plan:
     return replace(plan, x=x[np.maximum.accumulate(full)])
 
 
+def elu_as_relu(plan: Plan) -> Plan:
+    def change(name: str) -> str:
+        return "relu" if name == "elu" else name
+
+    return replace(
+        plan, layers=tuple(replace(layer, activation=change(layer.activation)) for layer in plan.layers)
+    )
+
+
+def stall_once(stalls: Function, callback: Any, logs: dict[str, float]) -> bool:
+    found = stalls(callback, logs) and not hasattr(callback, "reduced")
+    if found:
+        callback.reduced = True
+    return found
+
+
 def wrap_columns(plan: Plan) -> Plan:
     x = plan.x
     return replace(plan, x=x._replace(columns=x.columns % 256)) if isinstance(x, Compressed) else plan
@@ -155,6 +171,18 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :128]))),
     Mutant("plan-needs-a-hidden-layer", "a plan of one layer has no gradient of the bias", "L4",
            "backend.compile_plan", edit_plan(freeze_single_bias)),
+    Mutant("plan-computes-elu-as-relu", "a plan computes elu as relu", "L4",
+           "backend.compile_plan", edit_plan(elu_as_relu)),
+    Mutant("rate-one-epoch-late", "a callback sets the rate of the next epoch", "L4",
+           "dnn.callbacks.LearningRateScheduler.on_epoch_begin", wrap_call(
+               lambda begin, callback, epoch: begin(callback, epoch - 1) if epoch > 1 else None
+           )),
+    Mutant("plateau-reduces-once", "a plateau reduces the rate only once", "L4",
+           "dnn.callbacks.ReduceLROnPlateau._stalls", wrap_call(stall_once)),
+    Mutant("elastic-without-shear", "an elastic distortion does not shear", "L4",
+           "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(
+               lambda warp, layer, uniform, *rest: warp(layer, np.minimum(uniform, [[1], [1], [1], [0.5]]), *rest)
+           )),
     Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, settings=plan.settings[:3])

@@ -26,6 +26,7 @@ from dnn.agreement import (
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
 from dnn.agreement.levels import FORWARD_LEVELS
+from dnn.agreement.ours import BackendContender
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.interop.torch.twins import NoTwin
@@ -40,8 +41,18 @@ def data():
     return Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
 
 
-@pytest.fixture(params=contender_ids())
+def open_wrapped(dtype):
+    """Return a backend whose kernels are wrapped, without any change."""
+    return get_backend("numpy", dtype=dtype).with_wrapper(lambda name, kernel: lambda *a: kernel(*a))
+
+
+WRAPPED = BackendContender("wrapped", open_wrapped)
+
+
+@pytest.fixture(params=[*contender_ids(), WRAPPED.name])
 def contender(request):
+    if request.param == WRAPPED.name:
+        return WRAPPED
     try:
         return get_contender(request.param)
     except BackendUnavailable as error:
@@ -60,7 +71,9 @@ def level(request, data):
     """A level and the records of all contenders, checked together because the oracle takes most of the
     time.
     """
-    return request.param, check(available_contenders()[0], data, levels=[request.param], sizes=QUICK)
+    return request.param, check(
+        [*available_contenders()[0], WRAPPED], data, levels=[request.param], sizes=QUICK
+    )
 
 
 @pytest.mark.parametrize("level", others_slow(LEVELS, ["L0", "L1", "L2", "L3"]), indirect=True)
