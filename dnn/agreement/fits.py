@@ -110,13 +110,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
     yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     yield "float64", case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
-    yield (
-        "float64",
-        case(
-            "scheduled", nesterov, 37, callbacks=scheduler, sessions=(Session(10, 3, stop=2), Session(10, 2))
-        ),
-    )
-    yield "float64", case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=(Session(8, 9), Session(8, 3)))
+    sessions = Session(10, 3, stop=2), Session(10, 2)
+    yield "float64", case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
+    sessions = Session(8, 9), Session(8, 3)
+    yield "float64", case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
     two = case("two classes", nesterov, 37, l2=0.003)
     sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
     yield "float64", replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)

@@ -122,12 +122,9 @@ def fill_empty_rows(plan: Plan) -> Plan:
 
 
 def elu_as_relu(plan: Plan) -> Plan:
-    def change(name: str) -> str:
-        return "relu" if name == "elu" else name
-
-    return replace(
-        plan, layers=tuple(replace(layer, activation=change(layer.activation)) for layer in plan.layers)
-    )
+    return replace(plan, layers=tuple(
+        replace(layer, activation="relu") if layer.activation == "elu" else layer for layer in plan.layers
+    ))  # fmt: skip
 
 
 def stall_once(stalls: Function, callback: Any, logs: dict[str, float]) -> bool:
@@ -181,7 +178,7 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "dnn.callbacks.ReduceLROnPlateau._stalls", wrap_call(stall_once)),
     Mutant("elastic-without-shear", "an elastic distortion does not shear", "L4",
            "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(
-               lambda warp, layer, uniform, *rest: warp(layer, np.minimum(uniform, [[1], [1], [1], [0.5]]), *rest)
+               lambda warp, layer, u, buffers: warp(layer, np.minimum(u, [[1], [1], [1], [0.5]]), buffers)
            )),
     Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
            "backend.compile_plan", edit_plan(

@@ -71,9 +71,8 @@ def level(request, data):
     """A level and the records of all contenders, checked together because the oracle takes most of the
     time.
     """
-    return request.param, check(
-        [*available_contenders()[0], WRAPPED], data, levels=[request.param], sizes=QUICK
-    )
+    contenders = [*available_contenders()[0], WRAPPED]
+    return request.param, check(contenders, data, levels=[request.param], sizes=QUICK)
 
 
 @pytest.mark.parametrize("level", others_slow(LEVELS, ["L0", "L1", "L2", "L3"]), indirect=True)
