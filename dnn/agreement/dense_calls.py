@@ -94,7 +94,7 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     )  # fmt: skip
     for batch, n, name, form, outputs in rows:
         z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
-        y = np.abs(draw(batch).astype(int) * 7) % n
+        y = class_numbers(draw, batch, n)
         t = np.abs(draw(batch, n)) / 4.0
         if outputs == "masked":
             z[:, 1::3] = -np.inf
@@ -113,9 +113,16 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     broken[5:7, 4] = np.inf, -np.inf
     for name in names:
         for z in (extremes, extremes[:, 3:12], broken):
-            y = np.abs(draw(len(z)).astype(int) * 7) % z.shape[1]
+            y = class_numbers(draw, *z.shape)
             yield loss_call(name, f"class numbers {z.shape}", z, y)
             yield loss_call(name, f"rows {z.shape}", z, np.abs(draw(*z.shape)) / 4.0)
+
+
+def class_numbers(draw: Draw, batch: int, n: int) -> np.ndarray:
+    """Return class numbers (B,) from all parts of the n classes; the last example has the last class."""
+    y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n
+    y[-1:] = n - 1
+    return y
 
 
 def loss_call(name: str, what: str, z: np.ndarray, targets: np.ndarray) -> Call:

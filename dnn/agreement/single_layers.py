@@ -111,9 +111,10 @@ def _layer_bound(
             normalisation magnifies the rounding of the mean that it subtracts, an activation that of z.
     """
     short, _, number = tensor.partition(" ")
-    size = sizes[int(number) - 1 if number.isdecimal() else -1 if number else 0]  # in evaluation the last one
-    forward, back, over = sum_lengths(probe, size)
-    c = condition[tensor] if short == "y" or short.startswith("d") else 1.0  # a running average is a mean
+    is_average = short != "y" and not short.startswith("d")  # a running average: a mean
+    last = is_average or bool(number)
+    forward, back, over = sum_lengths(probe, sizes[int(number) - 1 if number.isdecimal() else -last])
+    c = 1.0 if is_average else condition[tensor]
     if isinstance(probe, Warp) and tensor != "y in evaluation":
         c = sum(probe.input_shape[:2]) / 2  # source coordinates are up to H / 2 and W / 2 from the centre
     if short == "y":

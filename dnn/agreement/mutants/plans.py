@@ -51,7 +51,8 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
             kernels.activation_backward(layer.activation, dy, z, out, dy)
             kernels.dense_backward("linear", dy, x, out, layer.W, dy, (layer.dW, db, dx))
             dy = dx
-        plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
+        if len(plan.rates) > 1:  # else a callback may set the rate
+            plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
         values, gradient, *slots = plan.vectors
         plan.optimizer(values, gradient, tuple(slots), plan.control, plan.settings)
         plan.sums[:2] += losses.sum(), np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
@@ -109,12 +110,6 @@ def drop_rest(compile_plan: Any) -> Function:
     return compile_wrong
 
 
-def freeze_single_bias(plan: Plan) -> Plan:
-    if len(plan.layers) > 1:
-        return plan
-    return replace(plan, layers=(replace(plan.layers[0], db=None),))
-
-
 def fill_empty_rows(plan: Plan) -> Plan:
     x = as_dense(plan.x)
     full = np.where(x.any(axis=1), np.arange(len(x)), 0)
@@ -134,11 +129,6 @@ def stall_once(stalls: Function, callback: Any, logs: dict[str, float]) -> bool:
     return found
 
 
-def wrap_columns(plan: Plan) -> Plan:
-    x = plan.x
-    return replace(plan, x=x._replace(columns=x.columns % 256)) if isinstance(x, Compressed) else plan
-
-
 def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -> Any:
     frozen = not layer.trainable
     layer.trainable = True
@@ -152,10 +142,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(lambda plan: replace(plan, layers=(
                *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
            )))),
-    Mutant("plan-drops-rows-beyond-a-multiple-of-8", "a plan drops the last rows of a short batch", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, order=plan.order[:, : max(plan.order.shape[1] // 8 * 8, 1)])
-           )),
     Mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))
@@ -166,8 +152,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", drop_rest),
     Mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch", "L4",
            "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :128]))),
-    Mutant("plan-needs-a-hidden-layer", "a plan of one layer has no gradient of the bias", "L4",
-           "backend.compile_plan", edit_plan(freeze_single_bias)),
     Mutant("plan-computes-elu-as-relu", "a plan computes elu as relu", "L4",
            "backend.compile_plan", edit_plan(elu_as_relu)),
     Mutant("rate-one-epoch-late", "a callback sets the rate of the next epoch", "L4",
@@ -190,8 +174,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "backend.compile_plan", edit_plan(copy_moments)),
     Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",
            "backend.compile_plan", edit_plan(fill_empty_rows)),
-    Mutant("plan-columns-of-8-bits", "the columns of a sparse matrix overflow at 256", "L4",
-           "backend.compile_plan", edit_plan(wrap_columns)),
     Mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one", "L4",
            "backend.compile_plan", edit_plan(
                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])

@@ -110,22 +110,10 @@ def test_tf32_has_wider_bounds(data, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_mutant_leaves_the_registered_backend_unchanged(data):
-    get_mutant("dropped-mean").backend  # noqa: B018
-    assert broken_records(check([get_contender("numpy")], data, levels=["L1"], sizes=QUICK)) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2**64 - 1])
-def test_other_seeds_are_within_bounds(seed, data):
+def test_the_largest_seed_is_within_bounds(data):
     contenders = [get_contender("numpy"), get_contender("pytorch")]
-    assert broken_records(check(contenders, data, levels=["L1", "L2", "L3"], sizes=QUICK, seed=seed)) == []
-
-
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_records(data):
-    runs = [check([get_contender("numpy")], data, levels=["L1"], sizes=QUICK) for _ in range(2)]
-    assert runs[0] == runs[1]
+    levels = ["L1", "L2", "L3"]
+    assert broken_records(check(contenders, data, levels=levels, sizes=QUICK, seed=2**64 - 1)) == []
 
 
 def test_receive_rejects_wrong_dtype_shape_and_library():
