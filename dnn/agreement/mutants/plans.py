@@ -73,6 +73,10 @@ def edit_plan(edit: Function) -> Change:
     return change
 
 
+def plan_mutant(name: str, mistake: str, edit: Function) -> Mutant:
+    return Mutant(name, mistake, "L4", "backend.compile_plan", edit_plan(edit))
+
+
 def keep_first_examples() -> Change:
     """Keep the examples of the first plan of each shape."""
     seen: dict[Any, Any] = {}
@@ -138,22 +142,20 @@ def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("plan-drops-third-activation", "a plan computes at most two activations", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, layers=(
-               *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
-           )))),
-    Mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))
-           )),
+    plan_mutant("plan-drops-third-activation", "a plan computes at most two activations",
+                lambda plan:
+                replace(plan, layers=(
+                    *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
+                ))),
+    plan_mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again",
+                lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))),
     Mutant("plan-repeats-first-epoch", "a plan keeps the order of rows of its first epoch", "L4",
            "backend.compile_plan", keep_first_order),
     Mutant("plan-drops-the-rest", "a plan skips updates beyond a multiple of its unroll", "L4",
            "backend.compile_plan", drop_rest),
-    Mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :128]))),
-    Mutant("plan-computes-elu-as-relu", "a plan computes elu as relu", "L4",
-           "backend.compile_plan", edit_plan(elu_as_relu)),
+    plan_mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch",
+                lambda plan: replace(plan, order=plan.order[:, :128])),
+    plan_mutant("plan-computes-elu-as-relu", "a plan computes elu as relu", elu_as_relu),
     Mutant("rate-one-epoch-late", "a callback sets the rate of the next epoch", "L4",
            "dnn.callbacks.LearningRateScheduler.on_epoch_begin", wrap_call(
                lambda begin, callback, epoch: begin(callback, epoch - 1) if epoch > 1 else None
@@ -164,20 +166,15 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(
                lambda warp, layer, u, buffers: warp(layer, np.minimum(u, [[1], [1], [1], [0.5]]), buffers)
            )),
-    Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, settings=plan.settings[:3])
-           )),
+    plan_mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay",
+                lambda plan: replace(plan, settings=plan.settings[:3])),
     Mutant("plan-keeps-first-examples", "a second fit trains on the examples of the first", "L4",
            "backend.compile_plan", keep_first_examples()),
-    Mutant("plan-keeps-moments", "a plan does not write the optimizer's moments", "L4",
-           "backend.compile_plan", edit_plan(copy_moments)),
-    Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",
-           "backend.compile_plan", edit_plan(fill_empty_rows)),
-    Mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])
-           )),
+    plan_mutant("plan-keeps-moments", "a plan does not write the optimizer's moments", copy_moments),
+    plan_mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before",
+                fill_empty_rows),
+    plan_mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one",
+                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])),
     Mutant("halved-initial-variance", "initial weights have half of He's or Glorot's variance", "L0",
            "dnn.layers.dense.Affine.initial_values", wrap_call(
                lambda draw, *a: {name: w * 0.5**0.5 for name, w in draw(*a).items()}
