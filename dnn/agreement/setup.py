@@ -40,8 +40,8 @@ class Setup:
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
-        An exception, or an array of the wrong library, dtype, device or shape gives a broken record. None if
-        ``compute`` raises NoTwin, nor for a tensor that a partial contender leaves out.
+        An exception, or an array of the wrong library, dtype, device or shape gives a broken record.
+        Contenders that raise NoTwin are skipped, and tensors that a partial contender omits.
 
         Args:
             case: name in the records.

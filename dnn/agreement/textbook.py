@@ -68,11 +68,11 @@ def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
     """Return the weight of each example, (N,). Class weights apply only in training, in a session."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     ignored = case.labels == get_loss(case.loss).ignored_class
-    given = session.class_weight if session else None
-    if given == "balanced":
+    factors = session.class_weight if session else None
+    if factors == "balanced":
         present, counts = np.unique(case.labels[~ignored], return_counts=True)
-        given = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
-    for number, factor in (given or {}).items():  # type: ignore[union-attr]
+        factors = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
+    for number, factor in (factors or {}).items():  # type: ignore[union-attr]
         w[case.labels == number] *= factor
     return np.where(ignored, 0.0, w)
 

@@ -191,8 +191,8 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
     Mutant("class-weight-square-root",
            "class_weight balanced divides by the square root of a class's size", "L4",
            "dnn.validation.examples._class_weights", wrap_call(
-               lambda weigh, backend, given, *rest:
-               weigh(backend, given, *rest) ** (0.5 if given == "balanced" else 1.0)
+               lambda weigh, backend, setting, *rest:
+               weigh(backend, setting, *rest) ** (0.5 if setting == "balanced" else 1.0)
            )),
     Mutant("translation-skips-last-pixel", "a random translation never moves by its largest step", "L4",
            "dnn.layers.augmentation.RandomTranslation.transform",
