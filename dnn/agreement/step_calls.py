@@ -62,7 +62,7 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
 
 
 def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
-    """Return the values of a setting: the usual one, 0 where that is usual too, and smaller and larger ones."""
+    """Return the values of a setting: the usual one, 0 where that is usual too, smaller and larger ones."""
     usual = getattr(optimizer, name)
     if usual >= 0.5:
         # RMSprop warns of a small decay, and Nesterov needs a momentum.
