@@ -164,7 +164,8 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
            "dnn.callbacks.ReduceLROnPlateau._stalls", wrap_call(stall_once)),
     Mutant("elastic-without-shear", "an elastic distortion does not shear", "L4",
            "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(
-               lambda warp, layer, u, buffers: warp(layer, np.minimum(u, [[1], [1], [1], [0.5]]), buffers)
+               lambda warp, layer, u, buffers:
+               warp(layer, np.minimum(u, np.asarray([[1.0], [1.0], [1.0], [0.5]])), buffers)
            )),
     plan_mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay",
                 lambda plan: replace(plan, settings=plan.settings[:3])),
