@@ -64,7 +64,7 @@ def scheduler() -> list[Callback]:
 
 
 def plateau() -> list[Callback]:
-    return [ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.03, cooldown=1, min_lr=0.06)]
+    return [ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)]
 
 
 def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
@@ -112,7 +112,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     yield "float64", case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
     sessions = Session(10, 3, stop=2), Session(10, 2)
     yield "float64", case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
-    sessions = Session(8, 9), Session(8, 3)
+    sessions = Session(8, 14), Session(8, 3)
     yield "float64", case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
     two = case("two classes", nesterov, 37, l2=0.003)
     sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
