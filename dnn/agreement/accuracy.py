@@ -42,13 +42,13 @@ def accuracy_level(
     cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in (c for c in contenders if c.trains):
         runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
-        mine = np.asarray(runs[c.name])
+        scores = np.asarray(runs[c.name])
         first = np.asarray(next(iter(runs.values())))
-        spread = float(np.std(mine, ddof=1)) if seeds > 1 else 0.0
-        paired = float(np.mean(mine - first))
+        spread = float(np.std(scores, ddof=1)) if seeds > 1 else 0.0
+        paired = float(np.mean(scores - first))
         note = (
-            f"mean {mine.mean():.3f}, standard deviation {spread:.3f}, paired difference "
-            f"{paired:+.3f} points; {', '.join(f'{a:.2f}' for a in mine)}"
+            f"mean {scores.mean():.3f}, standard deviation {spread:.3f}, paired difference "
+            f"{paired:+.3f} points; {', '.join(f'{a:.2f}' for a in scores)}"
         )
         yield Record(LEVEL, f"{epochs} epochs, {seeds} seeds", "test accuracy", c.name,
                      abs(paired), bounds.MAX_ACCURACY_POINTS, note)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from math import prod
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
+from dnn.training.callback import Callback
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.settings import positive_integer, require
@@ -39,9 +40,16 @@ SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxy
 the squared mean is smaller than the mean of squares. Other slots, such as velocity, use the vector itself."""
 
 
+@lru_cache(maxsize=100)
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
-    """Draw standard normal float64 numbers from the stream of (seed, purpose, layer)."""
+    """Draw normal float64 numbers from the stream of (seed, purpose, layer). Do not write to them."""
     return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
+
+
+@lru_cache(maxsize=100)
+def draw_weights(seed: int, initializer: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw the float64 weights of a layer; do not write to them."""
+    return INITIALIZERS[initializer](stream_key(seed, "agreement weights", layer), shape)
 
 
 @dataclass(eq=False)
@@ -141,8 +149,7 @@ class Case:
         values: Weights = {}
         initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
-            key = stream_key(self.seed, "agreement weights", i)
-            values[f"{name}.W"] = INITIALIZERS[initializer](key, shape).astype(np.float32)
+            values[f"{name}.W"] = draw_weights(self.seed, initializer, i, shape).astype(np.float32)
             values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
         return values
 
@@ -173,6 +180,7 @@ class FitCase(Case):
     between: Callable[[], list[Layer]] = list
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
+    callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer
 
     def layers(self) -> list[Layer]:

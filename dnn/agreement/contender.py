@@ -65,6 +65,9 @@ class Contender(ABC):
     is_partial = False
     """Whether it may leave out tensors that the oracle returns."""
 
+    repeats_oracle = False
+    """Whether it runs the oracle's kernels, so that calls in float64, plans and long trainings repeat it."""
+
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
         self._open = open_backend

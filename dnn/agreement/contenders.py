@@ -38,6 +38,7 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
     held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
     open_backend = partial(get_backend, held, device or None, precision=precision)
     made = kind(name, lambda dtype: open_backend(dtype=dtype))
+    made.repeats_oracle = library == "strict"
     made.backend  # noqa: B018  # raises BackendUnavailable before any comparison
     return made
 

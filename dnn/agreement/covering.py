@@ -14,14 +14,15 @@ def cover_pairs(
     """Yield rows with one value of each parameter, so that every allowed pair of values occurs in some row.
 
     Greedy: a row starts with the first pair that has not occurred, and takes for each other parameter the
-    value that adds the most new pairs; equal ones in turn.
+    value that adds the most new pairs; equal ones in turn. A row of which the first value is 0 is a call
+    without numbers: it counts only for the pairs with this 0.
 
     Args:
         values: of each parameter. The first one goes with all values of the others.
         allowed: whether a row may occur. A pair is allowed if its row with all other first values is.
 
-    >>> list(cover_pairs([0, 1], "ab", [True, False]))
-    [(0, 'a', True), (0, 'b', False), (1, 'a', False), (1, 'b', True)]
+    >>> list(cover_pairs([1, 2], "ab", [True, False]))
+    [(1, 'a', True), (1, 'b', False), (2, 'a', False), (2, 'b', True)]
     """
 
     def is_allowed(chosen: dict[int, int]) -> bool:
@@ -36,14 +37,19 @@ def cover_pairs(
     while missing:
         chosen = dict(next(iter(missing)))
         for parameter in (p for p in range(len(values)) if p not in chosen):
-            able = [i for i in range(len(values[parameter])) if is_allowed({**chosen, parameter: i})]
+            able = [
+                i for i, value in enumerate(values[parameter])
+                if (parameter, value) != (0, 0) and is_allowed({**chosen, parameter: i})
+            ]  # fmt: skip
 
             def rank(i: int, parameter: int = parameter, chosen: dict[int, int] = chosen) -> tuple[int, int]:
                 new = sum(tuple(sorted((c, (parameter, i)))) in missing for c in chosen.items())
                 return new, -used[parameter, i]
 
             chosen[parameter] = max(able, key=rank)
+        is_empty = values[0][chosen[0]] == 0
         for pair in combinations(sorted(chosen.items()), 2):
-            missing.pop(pair, None)
+            if pair[0][0] == 0 or not is_empty:
+                missing.pop(pair, None)
         used.update(chosen.items())
         yield tuple(v[chosen[parameter]] for parameter, v in enumerate(values))

@@ -25,19 +25,19 @@ def explain(
              "the number of inputs": x.shape[-1]}  # fmt: skip
     if known := explain_numbers(got, places, expected, sizes):
         return known
-    mine = got.reshape(-1)[places]
+    found = got.reshape(-1)[places]
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and np.allclose(mine, differences(one)[1], rtol=1e-4, atol=1e-6):
+        if got.shape != x.shape and np.allclose(found, differences(one)[1], rtol=1e-4, atol=1e-6):
             return f"it is that of the {which} example alone: sum over the batch"
-    wrong = ~np.isclose(mine, expected, rtol=1e-4, atol=1e-6)
+    wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
         above, below = (np.array(forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
         slope = (above - below) / (2 * STEP)
-        if np.allclose(mine, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
+        if np.allclose(found, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
         negative = x.reshape(-1)[places] < 0
@@ -56,15 +56,15 @@ def compare_numbers(
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         limit: differences up to it are rounding, for which the text is "".
     """
-    mine = got.reshape(-1)[places]
-    apart = np.abs(mine - expected) / largest(expected)
+    found = got.reshape(-1)[places]
+    apart = np.abs(found - expected) / largest(expected)
     worst = float(np.max(apart, initial=0.0))
     bad = ~(apart <= limit)
     if not bad.any():
         return worst, ""
     first = int(np.argmax(bad))
     index = [*map(int, np.unravel_index(places[first], got.shape))]
-    number = f"{label}{index} is {mine[first]:.6g}, expected {expected[first]:.6g}"
+    number = f"{label}{index} is {found[first]:.6g}, expected {expected[first]:.6g}"
     return worst, f"{number} ({int(bad.sum())} of {len(bad)} numbers differ)"
 
 
@@ -79,17 +79,17 @@ def explain_numbers(
         rounding: relative to the largest expected number.
     """
     size = largest(expected)
-    mine = got.reshape(-1)[places] / size
+    found = got.reshape(-1)[places] / size
     expected = expected / size
-    if not np.isfinite(mine).all():
+    if not np.isfinite(found).all():
         return "it is not finite: look for a division by 0, or for parts that are never written"
-    if not mine.any():
+    if not found.any():
         return "it is 0: is it computed and written?"
     square = got.ndim == 2 and got.shape[0] == got.shape[1]
     if square and np.allclose(got.T.reshape(-1)[places] / size, expected, rtol=1e-4, atol=rounding):
         return "it is transposed"
-    factor = float(mine @ expected / (expected @ expected or 1.0))
-    if np.allclose(mine, factor * expected, rtol=1e-4, atol=rounding * abs(factor)):
+    factor = float(found @ expected / (expected @ expected or 1.0))
+    if np.allclose(found, factor * expected, rtol=1e-4, atol=rounding * abs(factor)):
         return _explain_factor(factor, sizes)
     return ""
 

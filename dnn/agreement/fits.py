@@ -19,6 +19,7 @@ from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
+from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
     BatchNormalization,
     Dropout,
@@ -33,11 +34,16 @@ from dnn.layers import (
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.training.callback import Callback
 
 SCHEDULES = (
     LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
     StepDecay(0.05, 9, 4, 0.5), Constant(0.05, warmup=13),
 )  # fmt: skip
+
+
+REPEATED_FITS = "fit late", "fit plan"
+"""Names of cases that would only repeat the oracle on a backend with its kernels."""
 
 
 def normalisation_layers() -> list[Layer]:
@@ -49,7 +55,16 @@ def augmentations() -> list[Layer]:
 
 
 def distortions() -> list[Layer]:
-    return [Reshape((8, 8, 1)), RandomElastic(6.0, 2.0), Flatten(), GaussianNoise(0.3)]
+    warp = RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3)
+    return [Reshape((8, 8, 1)), warp, Flatten(), GaussianNoise(0.3)]
+
+
+def scheduler() -> list[Callback]:
+    return [LearningRateScheduler(lambda epoch, rate: rate * (1.0 + epoch) / 2.0)]
+
+
+def plateau() -> list[Callback]:
+    return [ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)]
 
 
 def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
@@ -95,6 +110,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
     yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
     yield "float64", case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
+    sessions = Session(10, 3, stop=2), Session(10, 2)
+    yield "float64", case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
+    sessions = Session(8, 14), Session(8, 3)
+    yield "float64", case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
     two = case("two classes", nesterov, 37, l2=0.003)
     sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
     yield "float64", replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
@@ -127,7 +146,8 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
 def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for dtype, case in fit_cases(setup.data, setup.seed):
-        yield from _judge_fit(setup, case, dtype)
+        some = setup.without_repetitions() if case.name.startswith(REPEATED_FITS) else setup
+        yield from _judge_fit(some, case, dtype)
 
 
 def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:

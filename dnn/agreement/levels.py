@@ -1,8 +1,7 @@
 """The levels L0 to L4 by name, and ``check``, which runs them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
-from itertools import chain
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -27,15 +26,14 @@ from dnn.validation.settings import look_up, require, require_instances, require
 Level = Callable[[Setup], Iterator[Record]]
 
 LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
-    "L0": (activation_level, kernel_level, initializer_level, shuffle_level),
+    "L0": (activation_level, initializer_level, shuffle_level, kernel_level),
     "L1": (layer_level,),
     "L2": (network_level,),
     "L3": (step_level,),
-    "L4": (trajectory_level, fit_level),
+    "L4": (fit_level, trajectory_level),
 })  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""
 
-ONE_THREAD_LEVELS = ("L0", "L1", "L3", "L4")
 FORWARD_LEVELS = ("L0", "L1", "L2")
 """Levels that include contenders without gradients."""
 
@@ -57,17 +55,24 @@ def check(
     require(len(contenders) > 0, "contenders", contenders, "at least one")
     require_kind("data", data, Data)
     require_list("levels", levels)
-    chosen = [look_up("level", name, LEVELS) for name in levels]
+    for name in levels:
+        look_up("level", name, LEVELS)
     require_sound_numpy()
+    return list(run_levels(contenders, data, levels=levels, sizes=sizes, seed=seed))
+
+
+def run_levels(
+    contenders: Sequence[Contender], data: Data, *, levels: Sequence[str], sizes: Sizes, seed: int = 0
+) -> Iterator[Record]:
+    """Yield the records of ``check``, whose arguments these are, one after another."""
     oracle = make_oracle()
-    found: list[Record] = []
     # Overflow in a wrong program needs no warning: its record is broken, since NaN never holds.
     with np.errstate(all="ignore"), ExitStack() as stack:
         for mutant in (c for c in contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
-        for name, parts in zip(levels, chosen, strict=True):
+        for name in levels:
             able = [c for c in contenders if c.trains or name in FORWARD_LEVELS]
             setup = Setup(name, able, oracle, data, sizes, seed)
-            with one_thread() if name in ONE_THREAD_LEVELS else nullcontext():
-                found += chain.from_iterable(part(setup) for part in parts)
-    return found
+            with one_thread():
+                for part in LEVELS[name]:
+                    yield from part(setup)

@@ -45,10 +45,10 @@ class Session:
 
     def __call__(self, x: np.ndarray) -> list[Array]:
         """Return all outputs for x (B, ...), cast to the model's input dtype."""
-        (given,) = self._session.get_inputs()
-        kind = given.type.removeprefix("tensor(").removesuffix(")")
+        (source,) = self._session.get_inputs()
+        kind = source.type.removeprefix("tensor(").removesuffix(")")
         x = x.astype(FILE_DTYPE if kind == "float" else kind)
-        found: list[Array] = self._session.run(None, {given.name: x})
+        found: list[Array] = self._session.run(None, {source.name: x})
         return found
 
 

@@ -73,7 +73,8 @@ class BackendContender(Contender):
     def kernel(self, call: Call) -> Named:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
-        written = {id(array) for name, array in call.arrays.items() if name in call.outputs}
+        outputs = call.outputs
+        written = {id(array) for name, array in call.arrays.items() if name in outputs}
 
         def move_argument(argument: Any) -> Any:
             if isinstance(argument, tuple):
@@ -85,11 +86,11 @@ class BackendContender(Contender):
                 places[id(argument)] = self.place(argument.astype(dtype), id(argument) in written)
             return places[id(argument)][1]
 
-        there = [move_argument(argument) for argument in call.arguments]
+        moved = [move_argument(argument) for argument in call.arguments]
         function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
-                function(*there)
+                function(*moved)
         for memory, _ in places.values():
             host = backend.to_host(memory)
             if host[:MARGIN].any() or host[-MARGIN:].any():
@@ -115,24 +116,24 @@ class BackendContender(Contender):
         log: dict[str, list[float]] = {}
         for session in case.sessions:
             moved = shift_rows(case, session.shift)
-            given = (as_sparse(moved.images) if case.sparse else moved.images), moved.labels
+            examples = (as_sparse(moved.images) if case.sparse else moved.images), moved.labels
             weights = moved.sample_weight
             settings: dict[str, Any] = {
                 "batch_size": session.batch_size, "epochs": session.epochs,
                 "class_weight": session.class_weight, "sample_weight": weights, "verbose": 0,
-                "validation_data": given if weights is None else (*given, weights),
+                "validation_data": examples if weights is None else (*examples, weights),
             }  # fmt: skip
             set_frozen(model, session)
             if session.stop:
                 stop = Stop(session.stop)
                 with suppress(StopIteration):
-                    model.fit(*given, callbacks=[stop], **settings)
+                    model.fit(*examples, callbacks=[stop, *case.callbacks()], **settings)
                 done = model.epochs_done
                 model = case.model(self.backend)
                 model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(*given, **settings).history.items():
+            for name, values in model.fit(*examples, callbacks=case.callbacks(), **settings).history.items():
                 log.setdefault(name, []).extend(values)
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {

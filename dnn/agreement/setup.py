@@ -1,7 +1,7 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,10 @@ class Setup:
     sizes: Sizes
     seed: int
 
+    def without_repetitions(self) -> "Setup":
+        """Return the setup without contenders that only repeat the oracle."""
+        return replace(self, contenders=[c for c in self.contenders if not c.repeats_oracle])
+
     def normal(self, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
         """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
@@ -36,8 +40,8 @@ class Setup:
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
-        An exception, or an array of the wrong library, dtype, device or shape gives a broken record. None if
-        ``compute`` raises NoTwin, nor for a tensor that a partial contender leaves out.
+        An exception, or an array of the wrong library, dtype, device or shape gives a broken record.
+        Contenders that raise NoTwin are skipped, and tensors that a partial contender omits.
 
         Args:
             case: name in the records.

@@ -13,7 +13,7 @@ from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle, measure_con
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup
-from dnn.agreement.threads import limit_threads
+from dnn.agreement.threads import all_threads_if
 from dnn.layers import Layer
 from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
@@ -27,7 +27,7 @@ KINK_DISTANCE = 1e-4
 def layer_level(setup: Setup) -> Iterator[Record]:
     """Compare y, dx, parameter gradients and buffers of every sample layer, every fourth with all threads."""
     for number, (name, make, shape) in enumerate(samples()):
-        with limit_threads(number % 4 == 3):
+        with all_threads_if(number % 4 == 3):
             yield from _judge_layer(setup, name, make, shape)
 
 
@@ -111,9 +111,10 @@ def _layer_bound(
             normalisation magnifies the rounding of the mean that it subtracts, an activation that of z.
     """
     short, _, number = tensor.partition(" ")
-    size = sizes[int(number) - 1 if number.isdecimal() else -1 if number else 0]  # in evaluation the last one
-    forward, back, over = sum_lengths(probe, size)
-    c = condition[tensor] if short == "y" or short.startswith("d") else 1.0  # a running average is a mean
+    is_average = short != "y" and not short.startswith("d")  # a running average: a mean
+    last = is_average or bool(number)
+    forward, back, over = sum_lengths(probe, sizes[int(number) - 1 if number.isdecimal() else -last])
+    c = 1.0 if is_average else condition[tensor]
     if isinstance(probe, Warp) and tensor != "y in evaluation":
         c = sum(probe.input_shape[:2]) / 2  # source coordinates are up to H / 2 and W / 2 from the centre
     if short == "y":

@@ -42,13 +42,13 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
         names.remove("learning_rate")
         settings = [swept(optimizer, name) for name in names]
-        own = tuple(values[0] for values in settings)
+        usual = tuple(values[0] for values in settings)
         rows = cover_pairs(
             LENGTHS, UPDATE_COUNTS, (0.25, 0.0, 2.0**-9), (1.0, 2.0**-50, 0.125), (None, np.nan, np.inf),
             (1.0, 2.0**-10), *settings,
             # From infinity torch's mean, g + beta (m - g), is NaN if beta is small. Its 1 - beta^t cancels in
             # early updates; a beta1 near 1 then magnifies that.
-            allowed=lambda *row, own=own, first=names[:1]: (row[4] != np.inf or row[6:] == own)
+            allowed=lambda *row, usual=usual, first=names[:1]: (row[4] != np.inf or row[6:] == usual)
             and (first != ["beta1"] or row[6] <= 0.9 or row[1] > 100),
         )  # fmt: skip
         for row in rows:
@@ -62,13 +62,13 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
 
 
 def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
-    """Return the values of a setting: its own, 0 where that is a usual one, and smaller and larger ones."""
-    own = getattr(optimizer, name)
-    if own >= 0.5:
+    """Return the values of a setting: the usual one, 0 where that is usual too, smaller and larger ones."""
+    usual = getattr(optimizer, name)
+    if usual >= 0.5:
         # RMSprop warns of a small decay, and Nesterov needs a momentum.
         lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
-        return tuple(dict.fromkeys((own, *lowest, *DECAYS)))
-    return tuple(dict.fromkeys((own, *(DECAYS if name == "momentum" else SMALL_SETTINGS))))
+        return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
+    return tuple(dict.fromkeys((usual, *(DECAYS if name == "momentum" else SMALL_SETTINGS))))
 
 
 def step_call(

@@ -33,12 +33,12 @@ class Subject(NamedTuple):
     backward: Callable[[Named, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
 
 
-def _choose_shape(layer: Layer, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the shape of a layer's examples: ``given``, or the first usual shape that fits."""
+def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of a layer's examples: ``input_shape``, or the first usual shape that fits."""
     if layer.random or layer.n_categories is not None or layer.must_precede_trained:
         expected = "a layer of numbers that is differentiable and draws no random numbers"
         raise InputError(f"part is {short_repr(layer)}", expected)
-    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if given is None else (tuple(Input(given).shape),)
+    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if input_shape is None else (tuple(Input(input_shape).shape),)
     shape = next((s for s in shapes if fits(copy(layer), s)), None)
     if shape is None:
         raise InputError(f"{type(layer).__name__} fits none of the shapes {shapes}", "input_shape=")
@@ -112,8 +112,8 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     Raises InputError: an array does not hold numbers, or parameters of the functions do not match.
     """
     inputs = {}
-    for name, given in arrays.items():
-        array = as_numbers(name, given)
+    for name, numbers in arrays.items():
+        array = as_numbers(name, numbers)
         real = name == "x" or array.dtype.kind == "f"  # others may be class numbers
         inputs[name] = np.array(array, np.float64 if real else None, ndmin=int(name == "x"))
     with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure="use a lambda"):
@@ -154,9 +154,9 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     return Subject(inputs, outputs, gradients)
 
 
-def as_numbers(name: str, given: Any) -> np.ndarray:
+def as_numbers(name: str, numbers: Any) -> np.ndarray:
     """Return an array or a list as a NumPy array. Raises InputError: it does not hold numbers."""
-    array = np.asarray(as_array(get_backend("numpy"), name, given))
+    array = np.asarray(as_array(get_backend("numpy"), name, numbers))
     require_numbers(name, array)
     return array
 

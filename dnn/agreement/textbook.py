@@ -16,7 +16,7 @@ from dnn.agreement.cases import FitCase, Session
 from dnn.agreement.tensors import Named
 from dnn.agreement.textbook_activations import FORMULAS
 from dnn.agreement.textbook_images import augment
-from dnn.agreement.textbook_schedules import learning_rate
+from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -68,11 +68,11 @@ def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
     """Return the weight of each example, (N,). Class weights apply only in training, in a session."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     ignored = case.labels == get_loss(case.loss).ignored_class
-    given = session.class_weight if session else None
-    if given == "balanced":
+    factors = session.class_weight if session else None
+    if factors == "balanced":
         present, counts = np.unique(case.labels[~ignored], return_counts=True)
-        given = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
-    for number, factor in (given or {}).items():  # type: ignore[union-attr]
+        factors = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
+    for number, factor in (factors or {}).items():  # type: ignore[union-attr]
         w[case.labels == number] *= factor
     return np.where(ignored, 0.0, w)
 
@@ -84,6 +84,7 @@ class TextbookTraining:
         self.case = case
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
         self.t = 0
+        self.rate = case.optimizer.learning_rate  # or that of a callback
         self.running = {}
         names = layer_names(layers := case.layers())
         self.layers = list(zip(range(-1, len(layers)), names, layers, strict=False))
@@ -193,7 +194,7 @@ class TextbookTraining:
         or SGD with Nesterov momentum (Sutskever et al. 2013).
         """
         o = self.case.optimizer
-        now = learning_rate(o.learning_rate, self.t)
+        now = learning_rate(self.rate, self.t)
         self.t = self.t + 1
         for name, d in g.items():
             slots = self.slots[name]
@@ -256,7 +257,9 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         run.case = shift_rows(case, session.shift)
         run.frozen = session.frozen
         w = example_weights(run.case, session)
+        before_session = len(after)
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
+            run.rate = rate_before_epoch(case.callbacks(), run.rate, epoch)
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
             order = epoch_order(case.seed, epoch, n)
@@ -264,8 +267,10 @@ def fit(case: FitCase) -> tuple[Named, Named]:
                 p[rows] = run.train_batch(rows, w)
             during.append(scores(p, session))
             after.append(scores(predict()))
+            losses = [loss for loss, _ in after[before_session:]]
+            run.rate = rate_after_epoch(case.callbacks(), run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
-    last = learning_rate(case.optimizer.learning_rate, run.t - 1)
+    last = learning_rate(run.rate, run.t - 1)
     numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
     if not all(is_certain):

@@ -1,6 +1,6 @@
 """Augmentation of images, written out in plain NumPy for ``textbook``."""
 
-from math import pi, sqrt
+from math import pi, sqrt, tan
 
 import numpy as np
 
@@ -24,6 +24,14 @@ def smooth(layer: RandomElastic, noise: np.ndarray) -> np.ndarray:
     return np.asarray(noise @ weights)
 
 
+def elastic_moves(layer: RandomElastic, bits: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the distances (B, 2, H, W) by which the noise moves each pixel, down and across."""
+    bytes_ = np.concatenate([(bits >> (8 * i)) & 255 for i in range(7)], axis=1)[:, : 2 * height * width]
+    noise = (2.0 * bytes_ - 255.0).reshape(-1, 2, width, height)
+    down = np.floor(smooth(layer, noise) / 512.0 + 0.5).swapaxes(2, 3)
+    return smooth(layer, down) * layer.strength * 2.0**-23
+
+
 def augment(layer: Layer, u: np.ndarray, bits: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Return augmented images (B, H, W, C), given 4 random numbers u (4, B) in [0, 1).
 
@@ -35,14 +43,18 @@ def augment(layer: Layer, u: np.ndarray, bits: np.ndarray, images: np.ndarray) -
     if isinstance(layer, RandomTranslation):
         moves = np.floor(u[:2] * (2 * layer.pixels + 1)) - layer.pixels
         return interpolate(images, y - moves[0][:, None, None], x - moves[1][:, None, None])
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    down, across = y - middle_y, x - middle_x
+    spread = (2.0 * u - 1.0)[..., None, None]
     if isinstance(layer, RandomElastic):
-        bytes_ = np.concatenate([(bits >> (8 * i)) & 255 for i in range(7)], axis=1)[:, : 2 * height * width]
-        noise = (2.0 * bytes_ - 255.0).reshape(-1, 2, width, height)
-        down = np.floor(smooth(layer, noise) / 512.0 + 0.5).swapaxes(2, 3)
-        moves = smooth(layer, down) * layer.strength * 2.0**-23
-        return interpolate(images, y + moves[:, 0], x + moves[:, 1])
-    assert isinstance(layer, RandomRotation)
-    angle = (2.0 * u[2] - 1.0) * layer.degrees * pi / 180.0
-    c, s = (f(angle)[:, None, None] for f in (np.cos, np.sin))
-    y, x = (place - (n - 1) / 2 for place, n in ((y, height), (x, width)))
-    return interpolate(images, c * y - s * x + (height - 1) / 2, s * y + c * x + (width - 1) / 2)
+        moves = elastic_moves(layer, bits, height, width)
+        angle = 2.0 * np.arctan(spread[0] * tan(layer.degrees * pi / 360.0))
+        across = (1.0 + layer.scale * spread[2]) * across + layer.shear * spread[3] * down
+        down = (1.0 + layer.scale * spread[1]) * down
+    else:
+        assert isinstance(layer, RandomRotation)
+        moves = np.zeros((len(images), 2, height, width))
+        angle = spread[2] * layer.degrees * pi / 180.0
+    rows = np.cos(angle) * down - np.sin(angle) * across + middle_y + moves[:, 0]
+    columns = np.sin(angle) * down + np.cos(angle) * across + middle_x + moves[:, 1]
+    return interpolate(images, rows, columns)

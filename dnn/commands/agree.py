@@ -43,8 +43,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--mutant",
-        metavar="NAME",
-        help="check NumPy with one deliberate mistake (see docs/agreement.md); the check must fail",
+        metavar="A,B,...",
+        help="check NumPy with a deliberate mistake, each by itself (see docs/agreement.md); the check must "
+        "fail. Mutants of code that all backends share need a run for each",
     )
     parser.add_argument(
         "--my-layer", metavar="FILE", type=Path,
@@ -104,7 +105,7 @@ def agree(arguments: argparse.Namespace) -> int:
     contenders: list[agreement.Contender] = []
     missing: dict[str, str] = {}
     if arguments.mutant is not None:
-        contenders.append(agreement.get_mutant(arguments.mutant))
+        contenders += [agreement.get_mutant(name) for name in arguments.mutant.split(",")]
     if arguments.backends is not None:
         names = dict.fromkeys(arguments.backends.split(","))
         contenders += [agreement.get_contender(name, arguments.precision) for name in names]

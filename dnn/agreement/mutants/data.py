@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference.signatures import Array
 from dnn.agreement.mutants.mutant import (
     Function,
     Mutant,
@@ -17,13 +16,6 @@ from dnn.agreement.mutants.mutant import (
     edit_argument,
     wrap_call,
 )
-
-
-def keep_unused(scatter: Function, rows: Array, index: Array, out: Array) -> None:
-    unused = np.setdiff1d(np.arange(len(out)), index)
-    old = out[unused].copy()
-    scatter(rows, index, out)
-    out[unused] = old
 
 
 def drop_last(capture: Function, *arguments: Any) -> Function:
@@ -43,10 +35,6 @@ DATA_MUTANTS: tuple[Mutant, ...] = (
            "xp.argsort", edit_argument(
                0, lambda bits: np.where(np.arange(len(bits)) < 1 << 16, bits // 2, bits.dtype.type(1 << 62))
            )),
-    Mutant("moves-beyond-16-pixels", "an elastic distortion moves no pixel from the 17th row on", "L0",
-           "displacements", edit_after(lambda *a: np.copyto(a[-1][:, :, 16:], 0.0))),
-    Mutant("unindexed-rows-not-zeroed", "summed rows without an index are not set to 0", "L0",
-           "scatter_rows", wrap_call(keep_unused)),
     Mutant("last-update-dropped", "the last update of more than 25 is skipped", "L4",
            "backend.capture", wrap_call(drop_last)),
     Mutant("weighted-loss-over-batch-size",

@@ -78,13 +78,6 @@ def add_64(name: str, z: Array, y: Array) -> None:
         y /= y[:, :64].sum(axis=1)[:, None]
 
 
-def spoil_zeros(backward: Function, *arguments: Any) -> None:
-    """Leave zeros of dx, the last array of the last argument, as garbage."""
-    backward(*arguments)
-    if arguments[-1][2] is not None:
-        np.copyto(arguments[-1][2], np.nan, where=arguments[-1][2] == 0)
-
-
 def bias_variance(
     normalise: Function, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, *rest: Any
 ) -> None:
@@ -128,8 +121,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dropout", edit_argument(0, lambda bits: bits + 2**32)),
     Mutant("rates-clipped", "dropout's rate clipped to 0.1 and 0.9", "L0",
            "dropout", edit_argument(2, lambda rate: min(max(rate, 0.1), 0.9))),
-    Mutant("noise-deviation-clipped", "the deviation of Gaussian noise clipped at 1", "L0",
-           "gaussian_noise", edit_argument(2, lambda deviation: min(deviation, 1.0))),
     Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
            "dense", restore_view(lambda activation, x, W, b, y: y[1000:])),
     Mutant("inputs-beyond-1024-lost", "a dense layer ignores inputs from the 1025th on", "L0",
@@ -146,12 +137,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "activation", edit_after(add_64)),
     Mutant("ninth-channel-lost", "a convolution ignores channels beyond a multiple of 8", "L0",
            "conv2d,conv2d_backward", edit_argument(0, drop_channels), edit_argument(1, drop_channels)),
-    Mutant("filters-beyond-64-lost", "a convolution leaves outputs from the 65th on at 0", "L0",
-           "conv2d", edit_after(lambda x, W, b, strides, padding, z: np.copyto(z[..., 64:], 0.0))),
     Mutant("index-of-minus-infinity", "max pooling of a window of -inf points to pixel 0", "L0",
            "max_pool2d", edit_after(lambda *a: np.copyto(a[-1], 0, where=np.isneginf(a[-2])))),
-    Mutant("pixels-outside-of-windows", "a convolution leaves dx unwritten where no window is", "L0",
-           "conv2d_backward", wrap_call(spoil_zeros)),
     Mutant("half-precision-in-float64", "layer normalisation computes float64 in float32", "L0",
            "layer_norm", edit_after(lambda *a: np.copyto(a[-1], a[-1].astype(np.float32)))),
 )  # fmt: skip

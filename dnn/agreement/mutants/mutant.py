@@ -26,7 +26,7 @@ class Mutant:
 
     Args:
         mistake: one-line description.
-        level: the first level of ``agree.py --quick`` that rejects it.
+        level: the level of ``agree.py --quick`` that must reject it.
         functions: comma-separated names: "KERNEL", "xp.FUNCTION" (of the backend's namespace),
             "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
         changes: one Change for each function, or one for all.

@@ -51,7 +51,8 @@ def run_plan(backend: Backend, plan: Plan) -> Function:
             kernels.activation_backward(layer.activation, dy, z, out, dy)
             kernels.dense_backward("linear", dy, x, out, layer.W, dy, (layer.dW, db, dx))
             dy = dx
-        plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
+        if len(plan.rates) > 1:  # else a callback may set the rate
+            plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), len(plan.rates) - 1)]
         values, gradient, *slots = plan.vectors
         plan.optimizer(values, gradient, tuple(slots), plan.control, plan.settings)
         plan.sums[:2] += losses.sum(), np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
@@ -70,6 +71,10 @@ def edit_plan(edit: Function) -> Change:
         return lambda plan: run_plan(compile_plan.__self__, edit(plan))
 
     return change
+
+
+def plan_mutant(name: str, mistake: str, edit: Function) -> Mutant:
+    return Mutant(name, mistake, "L4", "backend.compile_plan", edit_plan(edit))
 
 
 def keep_first_examples() -> Change:
@@ -109,21 +114,23 @@ def drop_rest(compile_plan: Any) -> Function:
     return compile_wrong
 
 
-def freeze_single_bias(plan: Plan) -> Plan:
-    if len(plan.layers) > 1:
-        return plan
-    return replace(plan, layers=(replace(plan.layers[0], db=None),))
-
-
 def fill_empty_rows(plan: Plan) -> Plan:
     x = as_dense(plan.x)
     full = np.where(x.any(axis=1), np.arange(len(x)), 0)
     return replace(plan, x=x[np.maximum.accumulate(full)])
 
 
-def wrap_columns(plan: Plan) -> Plan:
-    x = plan.x
-    return replace(plan, x=x._replace(columns=x.columns % 256)) if isinstance(x, Compressed) else plan
+def elu_as_relu(plan: Plan) -> Plan:
+    return replace(plan, layers=tuple(
+        replace(layer, activation="relu") if layer.activation == "elu" else layer for layer in plan.layers
+    ))  # fmt: skip
+
+
+def stall_once(stalls: Function, callback: Any, logs: dict[str, float]) -> bool:
+    found = stalls(callback, logs) and not hasattr(callback, "reduced")
+    if found:
+        callback.reduced = True
+    return found
 
 
 def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -> Any:
@@ -135,42 +142,40 @@ def normalise_frozen(forward: Function, layer: Any, x: Any, *, training: bool) -
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("plan-drops-third-activation", "a plan computes at most two activations", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, layers=(
-               *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
-           )))),
-    Mutant("plan-drops-rows-beyond-a-multiple-of-8", "a plan drops the last rows of a short batch", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, order=plan.order[:, : max(plan.order.shape[1] // 8 * 8, 1)])
-           )),
-    Mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))
-           )),
+    plan_mutant("plan-drops-third-activation", "a plan computes at most two activations",
+                lambda plan:
+                replace(plan, layers=(
+                    *plan.layers[:2], *(replace(layer, activation="linear") for layer in plan.layers[2:])
+                ))),
+    plan_mutant("plan-repeats-first-batch", "a plan takes the first batch of each epoch again and again",
+                lambda plan: replace(plan, order=np.broadcast_to(plan.order[:1], plan.order.shape))),
     Mutant("plan-repeats-first-epoch", "a plan keeps the order of rows of its first epoch", "L4",
            "backend.compile_plan", keep_first_order),
     Mutant("plan-drops-the-rest", "a plan skips updates beyond a multiple of its unroll", "L4",
            "backend.compile_plan", drop_rest),
-    Mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, order=plan.order[:, :128]))),
-    Mutant("plan-needs-a-hidden-layer", "a plan of one layer has no gradient of the bias", "L4",
-           "backend.compile_plan", edit_plan(freeze_single_bias)),
-    Mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, settings=plan.settings[:3])
+    plan_mutant("plan-drops-rows-beyond-128", "a plan takes at most 128 rows of a batch",
+                lambda plan: replace(plan, order=plan.order[:, :128])),
+    plan_mutant("plan-computes-elu-as-relu", "a plan computes elu as relu", elu_as_relu),
+    Mutant("rate-one-epoch-late", "a callback sets the rate of the next epoch", "L4",
+           "dnn.callbacks.LearningRateScheduler.on_epoch_begin", wrap_call(
+               lambda begin, callback, epoch: begin(callback, epoch - 1) if epoch > 1 else None
            )),
+    Mutant("plateau-reduces-once", "a plateau reduces the rate only once", "L4",
+           "dnn.callbacks.ReduceLROnPlateau._stalls", wrap_call(stall_once)),
+    Mutant("elastic-without-shear", "an elastic distortion does not shear", "L4",
+           "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(
+               lambda warp, layer, u, buffers:
+               warp(layer, np.minimum(u, np.asarray([[1.0], [1.0], [1.0], [0.5]])), buffers)
+           )),
+    plan_mutant("plan-drops-weight-decay", "a plan of AdamW has no weight decay",
+                lambda plan: replace(plan, settings=plan.settings[:3])),
     Mutant("plan-keeps-first-examples", "a second fit trains on the examples of the first", "L4",
            "backend.compile_plan", keep_first_examples()),
-    Mutant("plan-keeps-moments", "a plan does not write the optimizer's moments", "L4",
-           "backend.compile_plan", edit_plan(copy_moments)),
-    Mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before", "L4",
-           "backend.compile_plan", edit_plan(fill_empty_rows)),
-    Mutant("plan-columns-of-8-bits", "the columns of a sparse matrix overflow at 256", "L4",
-           "backend.compile_plan", edit_plan(wrap_columns)),
-    Mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])
-           )),
+    plan_mutant("plan-keeps-moments", "a plan does not write the optimizer's moments", copy_moments),
+    plan_mutant("plan-fills-empty-rows", "an empty row of a sparse matrix repeats the row before",
+                fill_empty_rows),
+    plan_mutant("plan-skips-last-rate", "a plan repeats a schedule's last rate but one",
+                lambda plan: replace(plan, rates=plan.rates[: max(len(plan.rates) - 1, 1)])),
     Mutant("halved-initial-variance", "initial weights have half of He's or Glorot's variance", "L0",
            "dnn.layers.dense.Affine.initial_values", wrap_call(
                lambda draw, *a: {name: w * 0.5**0.5 for name, w in draw(*a).items()}
@@ -187,8 +192,8 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
     Mutant("class-weight-square-root",
            "class_weight balanced divides by the square root of a class's size", "L4",
            "dnn.validation.examples._class_weights", wrap_call(
-               lambda weigh, backend, given, *rest:
-               weigh(backend, given, *rest) ** (0.5 if given == "balanced" else 1.0)
+               lambda weigh, backend, setting, *rest:
+               weigh(backend, setting, *rest) ** (0.5 if setting == "balanced" else 1.0)
            )),
     Mutant("translation-skips-last-pixel", "a random translation never moves by its largest step", "L4",
            "dnn.layers.augmentation.RandomTranslation.transform",

@@ -8,10 +8,6 @@ from backends.reference.signatures import Array
 from dnn.agreement.mutants.mutant import Function, Mutant, wrap_call
 
 
-def add_in_reverse(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
-    kernel(activation, np.ascontiguousarray(x[:, ::-1]), np.ascontiguousarray(W[::-1]), *rest)
-
-
 def fuse_multiply_add(kernel: Function, activation: str, x: Array, W: Array, *rest: Any) -> None:
     """Round each multiply-add once, in float32. The kernel then multiplies the result by the unit matrix."""
     if x.dtype != np.float32 or not (np.isfinite(x).all() and np.isfinite(W).all()):
@@ -25,8 +21,6 @@ def fuse_multiply_add(kernel: Function, activation: str, x: Array, W: Array, *re
 
 
 ROUNDING_MUTANTS = (
-    Mutant("products-in-reverse", "the terms of a dense layer's products added from the last to the first",
-           "bits", "dense", wrap_call(add_in_reverse)),
     Mutant("fused-multiply-add", "a dense layer's products added before they are rounded",
            "bits", "dense", wrap_call(fuse_multiply_add)),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from backends.plan import Compressed, Plan
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.signatures import Array, Arrays, Numbers
 from dnn.agreement.mutants.mutant import Function, Mutant, edit_after, edit_argument, restore_view, wrap_call
-from dnn.agreement.mutants.plans import edit_plan
+from dnn.agreement.mutants.plans import plan_mutant
 from dnn.agreement.mutants.training import STEP_KERNELS
 
 
@@ -89,22 +89,14 @@ SIZE_MUTANTS: tuple[Mutant, ...] = (
            "dnn.layers.noise.GaussianNoise.forward", wrap_call(draw_always)),
     Mutant("elastic-noise-repeated", "an elastic distortion moves all images alike", "L4",
            "dnn.layers.augmentation.RandomElastic.set_warp", wrap_call(repeat_noise)),
-    Mutant("plan-takes-first-rate", "a plan without Adam takes the first rate of a schedule", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan:
-               plan if plan.optimizer.__name__ == "adam" else replace(plan, rates=plan.rates[:1])
-           )),
-    Mutant("plan-forgets-smoothing", "a plan of sparse examples has no label smoothing", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan:
-               replace(plan, label_smoothing=0.0) if isinstance(plan.x, Compressed) else plan
-           )),
-    Mutant("plan-classes-of-8-bits", "the class numbers of a plan overflow at 256", "L4",
-           "backend.compile_plan", edit_plan(lambda plan: replace(plan, y=plan.y % 256))),
-    Mutant("plan-rows-of-255-numbers", "a sparse row has at most 256 numbers", "L4",
-           "backend.compile_plan", edit_plan(drop_numbers)),
-    Mutant("plan-skips-a-single-row", "a plan takes the first example for a batch of one row", "L4",
-           "backend.compile_plan", edit_plan(
-               lambda plan: replace(plan, order=0 * plan.order if plan.order.shape[1] == 1 else plan.order)
-           )),
+    plan_mutant("plan-takes-first-rate", "a plan without Adam takes the first rate of a schedule",
+                lambda plan:
+                plan if plan.optimizer.__name__ == "adam" else replace(plan, rates=plan.rates[:1])),
+    plan_mutant("plan-forgets-smoothing", "a plan of sparse examples has no label smoothing",
+                lambda plan: replace(plan, label_smoothing=0.0) if isinstance(plan.x, Compressed) else plan),
+    plan_mutant("plan-classes-of-8-bits", "the class numbers of a plan overflow at 256",
+                lambda plan: replace(plan, y=plan.y % 256)),
+    plan_mutant("plan-rows-of-255-numbers", "a sparse row has at most 256 numbers", drop_numbers),
+    plan_mutant("plan-skips-a-single-row", "a plan takes the first example for a batch of one row",
+                lambda plan: replace(plan, order=0 * plan.order if plan.order.shape[1] == 1 else plan.order)),
 )  # fmt: skip

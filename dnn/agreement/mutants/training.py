@@ -74,9 +74,6 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "softmax_cross_entropy", edit_after(
                lambda z, t, losses, dy: np.copyto(losses, np.nan, where=np.isinf(z).any(axis=1))
            )),
-    Mutant("classes-beyond-128", "the gradient of cross-entropy is 0 beyond 128 classes", "L0",
-           "softmax_cross_entropy",
-           edit_after(lambda z, t, losses, dy: dy[:, 128 if t.ndim == 1 else len(z.T) :].fill(0.0))),
     Mutant("loss-hides-nan", "cross-entropy turns NaN into a loss of 0", "L0",
            "softmax_cross_entropy",
            edit_after(lambda z, t, losses, dz: np.copyto(losses, 0.0, where=np.isnan(losses)))),
@@ -88,8 +85,6 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "adam", wrap_call(adam_epsilon)),
     Mutant("power-in-float32", "Adam's bias correction computed as 1 - beta2^t in float32", "L3",
            "adam", edit_after(correct_by_float32_power)),
-    Mutant("steps-beyond-65536", "parameters from the 65,537th on are not updated", "L3",
-           STEP_KERNELS, restore_view(lambda p, *_: p[65536:])),
     Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",
            STEP_KERNELS, restore_view(lambda p, *_: p[1 << 18 :])),
     Mutant("momentum-clipped", "momentum and decays above 0.99 count as 0.99", "L3",
@@ -113,6 +108,4 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
            "clip_value", wrap_call(lambda clip, g, limit: np.minimum(g, limit, out=g))),
     Mutant("norm-of-the-first-131072", "only the first 131,072 gradients count in their norm", "L0",
            "clip_norm", wrap_call(clip_by_norm_of_first_elements)),
-    Mutant("penalty-beyond-65536", "weights from the 65,537th on have no penalty", "L0",
-           "penalty", restore_view(lambda w, g, *_: g[65536:])),
 )  # fmt: skip

@@ -198,15 +198,10 @@ def test_fit_cases_cover_what_users_do():
     assert {name for s in sessions for name in s.frozen} == {"dense_1", "dense_2", "batch_normalization_1"}
     assert {"balanced"} < {s.class_weight if isinstance(s.class_weight, str) else None for s in sessions}
     plans = [case for name, case in named.items() if name.startswith("plan")]
-    assert {len(case.hidden) for case in plans} == {0, 1, 2, 3, 4}
-    assert {case.plain for case in plans} == {True, False}
     assert {(case.images.dtype.name, case.sparse) for case in plans} == {
         ("uint8", False), ("float32", False), ("float32", True),
     }  # fmt: skip
-    assert {case.n_in > 256 for case in plans} == {True, False}
     assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
-    assert {bool((case.images == 0).any()) for case in plans} == {True, False}
-    assert {2, 257} < {case.classes for case in plans}
     for case in (case for case in plans if ACTIVATIONS[case.activation].kink):
         weights = case.weights()
         h = case.images / 255.0

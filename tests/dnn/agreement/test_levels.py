@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
@@ -141,7 +143,7 @@ def equal_trees(one, other):
     "drawn",
     [
         *(
-            lambda seed, part=part: [list(call[2]) for call in part(seed, make_draw(seed))]
+            lambda seed, part=part: [list(call[2]) for call in islice(part(seed, make_draw(seed)), 200)]
             for part in GENERATORS
         ),
         lambda seed: make_batches(seed)[0][0],
@@ -274,19 +276,13 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
 
 
 def test_steps_start_from_late_states():
-    """L3 has calls of every setting at every update count, with NaN gradients and tiny moments."""
+    """Each variant has a thousand updates first, and tiny moments in an update that flushes them."""
     found = [call for call in step_calls.step_calls(0, make_draw(0)) if call.optimizer]
     assert {call.optimizer.name for call in found} == set(OPTIMIZERS)
     variants = {(call.kernel, len(call.arguments[2])) for call in found}
     assert len(variants) == len(OPTIMIZERS) + 3  # AMSGrad of Adam and AdamW, centered RMSprop
     for variant in variants:
-        mine = [call for call in found if (call.kernel, len(call.arguments[2])) == variant]
-        assert {call.arguments[3][3] for call in mine} == set(step_calls.UPDATE_COUNTS)
-        assert mine[0].repeat > 1000
-        assert any(np.isnan(call.arguments[1]).any() for call in mine)
-        flushed = [call for call in mine if (call.arguments[3][3] + 1) % 32 == 0]
+        calls = [call for call in found if (call.kernel, len(call.arguments[2])) == variant]
+        assert calls[0].repeat > 1000
+        flushed = [call for call in calls if (call.arguments[3][3] + 1) % 32 == 0]
         assert any(0 < np.abs(call.arguments[1]).max() < 1e-12 for call in flushed)
-        assert {call.arguments[3][0] for call in mine} == {0.25, 0.0, 2.0**-9}
-        beta1s = {call.arguments[4][0] for call in mine}
-        late = {call.arguments[4][0] for call in mine if call.arguments[3][3] == 2000}
-        assert late == beta1s
