@@ -64,7 +64,7 @@ class Replay(Rounding):
         Calls that it lacks, or that return other parts, are not standard: its own run does not make them.
         """
         arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays]
-        oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
+        oracle = Oracle(partial(repeat_call, call), arrays, self.runs).like(self.backend)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient

@@ -145,6 +145,7 @@ def _judge_target(
     except TargetUnavailable as error:
         agreement.skipped[name] = str(error)
         return
+    oracle = oracle.like(backend)
     verdicts = oracle.judge(backend)
     explain(oracle, backend, verdicts)
     agreement.verdicts += verdicts

@@ -1,8 +1,10 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
+import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from functools import partial
 from traceback import walk_tb
 from typing import Any
@@ -18,6 +20,10 @@ from array_agreement.trees import leaves, tree_map
 from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
 from array_agreement.watched import WatchedNamespace
 
+MAX_KNOWN = 256
+MAX_KNOWN_BYTES = 100_000
+_known = dict[Any, dict[str, Bound]]()
+"""(Function, arguments) -> bounds. They are used again if the exact results are still the same."""
 CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
 """Functions and attributes that compute nothing."""
 
@@ -48,11 +54,15 @@ class Oracle:
         except ValueError:  # functions written in C may have no signature
             first = None
         self.f = f if first == "xp" else partial(call_without_namespace, f)
+        self.inner = inspect.unwrap(f, stop=lambda g: not is_compiler(g))
+        """f without ``jax.jit``, under which each perturbed run would be compiled again."""
+        self.plain = self.inner if first == "xp" else partial(call_without_namespace, self.inner)
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
+        self.index_dtype = np.dtype(np.int64)
         self._spaces = dict[str, WatchedNamespace]()
         if not self.arrays:
             self._numbers_to_arrays()
@@ -97,8 +107,10 @@ class Oracle:
 
         def call(inputs: list[Any]) -> dict[str, Any]:
             rest = iter(inputs)
-            args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, self.args)
-            return dict(outputs(self.f(xp, *args, **kwargs)))
+            numbers = tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, self.args)
+            args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, numbers)
+            f = self.f if is_jax_namespace(xp) else self.plain
+            return dict(outputs(f(xp, *args, **kwargs)))
 
         with np.errstate(all="ignore"):
             inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
@@ -122,6 +134,7 @@ class Oracle:
         """
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
+        space.index_dtype = self.index_dtype
         space.n_calls = 0
         space.n_runs += 1
         space.has_left = False
@@ -142,41 +155,72 @@ class Oracle:
         if default not in self._bounds:
             hook = Rounding()
             exact, space = self.run_hooked(hook, default, with_arguments=True)
-            n_calls = space.n_calls
-            unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._find_changes(exact)
-            if exact.keys() == unchanged:
+            if exact.keys() == self._find_unchanged(exact):
                 raise InputError("f returns no array and no number, expected at least one to compare")
-            again = self.try_run(Rounding(), default)
-            rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
-            runs = [self.try_run(Rounding(rng), default) for rng in rngs]
-            self._bounds[default] = {}
-            sizes = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
-            unit = max((float(x.max(initial=0)) for x in sizes), default=1.0)
-            with np.errstate(all="ignore"):
-                for name, x in exact.items():
-                    same = is_within_rounding(unwrap(again.get(name, np.nan)), unwrap(x), 0.0)
-                    note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                    compared = [exact] if name in unchanged else runs
-                    others = [unwrap(run.get(name, np.nan)) for run in compared]
-                    vacuous = is_vacuous(x, n_calls) and name not in unchanged
-                    dtype = getattr(x, "dtype", None)
-                    bound = Bound(name, unwrap(x), others, dtype, self.limit, vacuous, note, unit)
-                    bound.is_wider = hook.is_wider
-                    self._bounds[default][name] = bound
+            key = self._key(default)
+            bounds = _known.get(key, {})
+            if bounds.keys() != exact.keys() or not all(bounds[n].is_exact(x) for n, x in exact.items()):
+                bounds = self._derive_bounds(default, exact, space.n_calls, hook.is_wider)
+            self._bounds[default] = bounds
+            if key:
+                _known[key] = bounds
+            if len(_known) > MAX_KNOWN:
+                del _known[next(iter(_known))]
         return self._bounds[default]
+
+    def like(self, backend: Target) -> "Oracle":
+        """Return an oracle with the backend's dtype of indices from searchsorted: int32 on JAX."""
+        self.bounds(self.default_for(backend))
+        if not any(space.searches for space in self._spaces.values()):
+            return self
+        x = backend.to_array(np.ones(1, np.float32))
+        dtype = backend.to_numpy(backend.xp.searchsorted(x, x)).dtype
+        if dtype == self.index_dtype:
+            return self
+        other = copy(self)
+        other.index_dtype = dtype
+        other._spaces, other._bounds = {}, {}
+        return other
+
+    def _key(self, default: str) -> Any:
+        """Return what decides the bounds: the function and its arguments. None if they cannot be compared."""
+        if not inspect.isroutine(self.inner) or sum(x.nbytes for x in self.arrays) > MAX_KNOWN_BYTES:
+            return None
+        try:
+            return self.inner, default, self.index_dtype, pickle.dumps((self.args, self.runs, self.seed))
+        except Exception:  # of an argument
+            return None
+
+    def _derive_bounds(
+        self, default: str, exact: dict[str, Any], n_calls: int, is_wider: bool
+    ) -> dict[str, Bound]:
+        """Return the bounds of the exact results of a run with ``n_calls`` calls."""
+        unchanged = self._find_unchanged(exact)
+        again = self.try_run(Rounding(), default)
+        rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
+        runs = [self.try_run(Rounding(rng), default) for rng in rngs]
+        sizes = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
+        unit = max((float(x.max(initial=0)) for x in sizes), default=1.0)
+        bounds = {}
+        with np.errstate(all="ignore"):
+            for name, x in exact.items():
+                same = is_within_rounding(unwrap(again.get(name, np.nan)), unwrap(x), 0.0)
+                note = "" if same else "two runs of the oracle differ: f is not deterministic"
+                others = [unwrap(run.get(name, np.nan)) for run in ([exact] if name in unchanged else runs)]
+                vacuous = is_vacuous(x, n_calls) and name not in unchanged
+                dtype = getattr(x, "dtype", None)
+                bounds[name] = Bound(name, unwrap(x), others, dtype, self.limit, vacuous, note, unit)
+                bounds[name].is_wider = is_wider
+        return bounds
 
     def default_places(self, default: str) -> list[str]:
         """Return "file:line" of each call that creates an array in the default dtype."""
         return sorted(self._spaces[default].default_places)
 
-    def _find_changes(self, results: Mapping[str, Any]) -> set[str]:
-        """Return the names of the arguments that the call changed; ``results`` has them after the call."""
+    def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
+        """Return the names of the arguments that the call left as they are; ``results`` has them after it."""
         before = {argument_name(i): x for i, x in enumerate(self.arrays)}
-        return {
-            name
-            for name, x in results.items()
-            if name in before and not is_within_rounding(unwrap_narrow(x), before[name], 0.0)
-        }
+        return {n for n, x in before.items() if is_within_rounding(unwrap_narrow(results.get(n, x)), x, 0.0)}
 
     def default_for(self, backend: Target) -> str:
         """Return the dtype that new arrays should have: that of the arguments, or the backend's default."""
@@ -207,8 +251,9 @@ class Oracle:
             where = "{}:{}".format(*places[-1]) if places else "its first line"
             note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
             return [Verdict(backend.name, "call", np.inf, note)]
-        unchanged = {argument_name(i) for i in range(len(self.arrays))} - self._find_changes(values)
-        unchanged -= set() if backend.compile else self._find_changes({n: b.exact for n, b in bounds.items()})
+        unchanged = self._find_unchanged(values)
+        if not backend.compile:
+            unchanged &= self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
         bounds = {name: bound for name, bound in bounds.items() if name not in unchanged}
         values = {name: value for name, value in values.items() if name not in unchanged}
         if values.keys() != bounds.keys():
@@ -247,6 +292,12 @@ def call_without_namespace(f: Callable[..., Any], xp: Any, /, *args: Any, **kwar
     if "xp" in kwargs:
         kwargs["xp"] = xp
     return f(*args, **kwargs)
+
+
+def is_compiler(f: Any) -> bool:
+    """Return whether a function wraps another one to compile it, or to count what dask computes."""
+    module = getattr(f, "__globals__", {}).get("__name__", type(f).__module__)
+    return not {"jaxlib", "array_api_extra"}.isdisjoint(module.split("."))
 
 
 def is_vacuous(x: Any, n_calls: int) -> bool:

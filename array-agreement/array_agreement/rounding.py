@@ -69,6 +69,9 @@ unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones
 empty_like eye meshgrid unstack linalg.diagonal linalg.matrix_transpose fft.fftshift fft.ifftshift
 """)
 )
+ONE = ("exp", "cos", "cosh", "pow")
+"""Calls for which the standard lists the arguments that have the exact result 1."""
+PRODUCTS_OF_LOGARITHMS = {"special.xlogy", "special.xlog1py"}
 LINALG = ("linalg.", "roots")
 """First letters of calls with backward stable algorithms."""
 EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | EXACT_CALLS
@@ -179,11 +182,12 @@ def fourier_error(r: Any) -> float:
 class Rounding:
     """A hook for a wide namespace: adds random rounding errors drawn from ``rng``, or none if it is None.
 
-    Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra,
-    also get errors of their arguments, as in the analysis of backward stable algorithms.
+    Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra
+    and complex elementary functions, also get errors of their arguments, as in the analysis of backward
+    stable algorithms.
     """
 
-    perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS
+    perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | PRODUCTS_OF_LOGARITHMS
 
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
@@ -208,6 +212,8 @@ class Rounding:
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
         transformed = bool(call.arrays) and call.name.startswith("fft.")
         on_result = self.rng is None or transformed or call.name in self.perturbed_results
+        if self.rng and call.name in ELEMENTARY_FUNCTIONS:
+            on_result &= all(x.dtype.kind != "c" for x in call.arrays)
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
         if not on_result and not call.name.startswith(LINALG):
             results = _restore_poles(results, call.compute())
@@ -253,6 +259,8 @@ class Rounding:
                 size = np.where((r == np.rint(r)) & (size < 1 / limit.u), 0.0, size)
             elif factor == 4.0 and r.dtype == dtype:
                 size = 4 * size  # the oracle rounds too, and special functions often err by ten roundings
+            elif call.name in ONE:
+                size = np.where(r == 1, 0.0, size)
         return perturb(r, limit.u * self.first_value(size), limit, self.rng)
 
     def first_value(self, value: Any) -> Any:
@@ -263,9 +271,9 @@ class Rounding:
         """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
-        size = np.abs(a.value)
+        size = a.value  # relative: the imaginary part 0 of a branch cut stays 0
         if name.startswith((*LINALG, "from_numpy")):
-            size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
+            size = np.max(np.abs(size)) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
         return a.value + 3 * limits(a.dtype).u * size * draw_signed(self.rng, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
