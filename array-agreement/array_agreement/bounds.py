@@ -168,7 +168,7 @@ class Bound:
 
     def is_exact(self, x: Any) -> bool:
         """Return whether an oracle's result is the exact one, bit by bit and in its dtype."""
-        return getattr(x, "dtype", None) == self.dtype and is_within_rounding(unwrap(x), self.exact, 0.0)
+        return getattr(x, "dtype", None) == self.dtype and is_within_rounding(unwrap(x), self.exact)
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
@@ -229,7 +229,7 @@ def _round_up(x: Any) -> float:
     return float(f"{np.ceil(x / unit) * unit:.2g}")
 
 
-def is_within_rounding(x: Any, exact: Any, u: float) -> bool:
+def is_within_rounding(x: Any, exact: Any, u: float = 0.0) -> bool:
     """Return whether no element of ``x`` differs from ``exact`` by more than one rounding."""
     if np.shape(x) != np.shape(exact):
         return False

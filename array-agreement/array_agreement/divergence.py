@@ -15,10 +15,9 @@ from array_agreement.bounds import equal_or_nan
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
-from array_agreement.targets import Target, is_user_code, is_user_module, shorten
+from array_agreement.targets import Target, is_user_code, is_user_module, shorten, to_numpy
 
 MAX_SECONDS = 10.0
-MAX_LINES = 20_000
 MAX_ELEMENTS = 1000
 MAX_PARTS = 9
 """Number of elements of a list, or of attributes of an object, that are compared."""
@@ -94,7 +93,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
         nonlocal n_lines
         if not is_user_code(frame):
             return None
-        if event in ("call", "exception") or n_lines >= MAX_LINES or time.monotonic() > deadline:
+        if event in ("call", "exception") or time.monotonic() > deadline:
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
@@ -127,7 +126,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
     Invocations of a function are compared if they begin with the same arguments.
     """
     ours = trace(lambda: oracle.run_hooked(Rounding(), oracle.default_for(backend)), unwrap_narrow)
-    theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), backend.to_numpy)
+    theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
     only = f"only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""

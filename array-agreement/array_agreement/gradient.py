@@ -17,7 +17,7 @@ from array_agreement.bounds import Bound, Verdict
 from array_agreement.calls import WIDER_DTYPES, Array, Call
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
-from array_agreement.targets import InputError, Target, shorten
+from array_agreement.targets import InputError, Target, shorten, to_numpy
 from array_agreement.trees import leaves, tree_map
 
 MAX_DIRECTIONS = 16
@@ -117,9 +117,8 @@ class Gradient:
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
         outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
-        floats = {
-            name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype.kind == "f"
-        }
+        returned = (pair for pair in outputs.items() if not pair[0].startswith("argument "))
+        floats = {name: x for name, x in returned if isinstance(x, Array) and x.value.dtype.kind == "f"}
         for name in [name for name in floats if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))
         if not self.weights:
@@ -174,7 +173,7 @@ class Gradient:
             try:
                 results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
                 weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
-                gradient = [np.ravel(backend.to_numpy(x)) for x in vjp(tuple(weights))]
+                gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
             except Exception as error:  # each library raises its own types
                 note = f"raises {type(error).__name__}: {shorten(error)}"
                 return [Verdict(backend.name, "gradient", np.inf, note)]

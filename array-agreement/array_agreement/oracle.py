@@ -5,7 +5,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from functools import partial
+from functools import lru_cache
 from traceback import walk_tb
 from typing import Any
 
@@ -15,15 +15,12 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 from array_agreement.bounds import Bound, Verdict, is_within_rounding
 from array_agreement.calls import Array, unwrap, unwrap_narrow
 from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
-from array_agreement.targets import InputError, Target, is_user_code, shorten
+from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
 from array_agreement.trees import leaves, tree_map
 from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
 from array_agreement.watched import WatchedNamespace
 
-MAX_KNOWN = 256
 MAX_KNOWN_BYTES = 100_000
-_known = dict[Any, dict[str, Bound]]()
-"""(Function, arguments) -> bounds. They are used again if the exact results are still the same."""
 CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
 """Functions and attributes that compute nothing."""
 
@@ -53,10 +50,10 @@ class Oracle:
             first: Any = next(iter(inspect.signature(f).parameters), None)
         except ValueError:  # functions written in C may have no signature
             first = None
-        self.f = f if first == "xp" else partial(call_without_namespace, f)
+        self.takes_namespace = first == "xp"
+        self.f = f
         self.inner = inspect.unwrap(f, stop=lambda g: not is_compiler(g))
         """f without ``jax.jit``, under which each perturbed run would be compiled again."""
-        self.plain = self.inner if first == "xp" else partial(call_without_namespace, self.inner)
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
@@ -93,34 +90,36 @@ class Oracle:
         convert: Callable[[Any], Any],
         arrays: Any = None,
         compiler: Any = None,
-        with_arguments: bool = False,
     ) -> dict[str, Any]:
-        """Return f's outputs in the namespace ``xp``.
+        """Return f's outputs in the namespace ``xp``, and the arguments after the call if it is not compiled.
 
         Args:
             xp: the namespace
             convert: turns a NumPy array into one of xp's
             arrays: arguments in place of the oracle's
             compiler: compiles a function of the arrays, such as ``jax.jit``
-            with_arguments: also return the arguments after the call
         """
 
         def call(inputs: list[Any]) -> dict[str, Any]:
             rest = iter(inputs)
             numbers = tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, self.args)
             args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, numbers)
-            f = self.f if is_jax_namespace(xp) else self.plain
-            return dict(outputs(f(xp, *args, **kwargs)))
+            if self.takes_namespace:
+                args = [xp, *args]
+            elif "xp" in kwargs:
+                kwargs["xp"] = xp
+            f = self.f if is_jax_namespace(xp) else self.inner
+            return dict(outputs(f(*args, **kwargs)))
 
         with np.errstate(all="ignore"):
             inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
             found = compiler(call)(inputs) if compiler else call(inputs)
-        if with_arguments and not compiler:
+        if not compiler:
             found |= {argument_name(i): x for i, x in enumerate(inputs)}
         return found
 
     def run_hooked(
-        self, hook: Any, default: str, arrays: Any = None, with_arguments: bool = False
+        self, hook: Any, default: str, arrays: Any = None
     ) -> tuple[dict[str, Any], WatchedNamespace]:
         """Run f in a namespace that passes each call to ``hook``.
 
@@ -128,15 +127,13 @@ class Oracle:
             hook: ``hook(call)`` returns the result of a call
             default: the default dtype, "float32" or "float64"
             arrays: float64 arrays in place of the oracle's float32 arrays; their values are not rounded
-            with_arguments: also return the arguments after the call
 
-        Returns f's outputs and the namespace.
+        Returns f's outputs, the arguments after the call, and the namespace.
         """
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
         space.index_dtype = self.index_dtype
         space.n_calls = 0
-        space.n_runs += 1
         space.has_left = False
         declared = iter([x.dtype for x in self.arrays])
 
@@ -144,7 +141,7 @@ class Oracle:
             dtype = next(declared)
             return Array(space, x.astype(space.storage(dtype)), dtype, computed=False)
 
-        results = self.run(space, convert, arrays, with_arguments=with_arguments)
+        results = self.run(space, convert, arrays)
         return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}, space
 
     def bounds(self, default: str) -> dict[str, Bound]:
@@ -154,18 +151,15 @@ class Oracle:
         """
         if default not in self._bounds:
             hook = Rounding()
-            exact, space = self.run_hooked(hook, default, with_arguments=True)
+            exact, space = self.run_hooked(hook, default)
             if exact.keys() == self._find_unchanged(exact):
                 raise InputError("f returns no array and no number, expected at least one to compare")
-            key = self._key(default)
-            bounds = _known.get(key, {})
-            if bounds.keys() != exact.keys() or not all(bounds[n].is_exact(x) for n, x in exact.items()):
-                bounds = self._derive_bounds(default, exact, space.n_calls, hook.is_wider)
-            self._bounds[default] = bounds
-            if key:
-                _known[key] = bounds
-            if len(_known) > MAX_KNOWN:
-                del _known[next(iter(_known))]
+            known = self._find_known(default)
+            if known.keys() != exact.keys() or not all(known[n].is_exact(x) for n, x in exact.items()):
+                found = self._derive_bounds(default, exact, space.n_calls, hook.is_wider)
+                known.clear()
+                known.update(found)
+            self._bounds[default] = known.copy()
         return self._bounds[default]
 
     def like(self, backend: Target) -> "Oracle":
@@ -174,7 +168,7 @@ class Oracle:
         if not any(space.searches for space in self._spaces.values()):
             return self
         x = backend.to_array(np.ones(1, np.float32))
-        dtype = backend.to_numpy(backend.xp.searchsorted(x, x)).dtype
+        dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
         if dtype == self.index_dtype:
             return self
         other = copy(self)
@@ -182,31 +176,30 @@ class Oracle:
         other._spaces, other._bounds = {}, {}
         return other
 
-    def _key(self, default: str) -> Any:
-        """Return what decides the bounds: the function and its arguments. None if they cannot be compared."""
-        if not inspect.isroutine(self.inner) or sum(x.nbytes for x in self.arrays) > MAX_KNOWN_BYTES:
-            return None
+    def _find_known(self, default: str) -> dict[str, Bound]:
+        """Return the bounds of an earlier check of f with these arguments: each library has a test."""
         try:
-            return self.inner, default, self.index_dtype, pickle.dumps((self.args, self.runs, self.seed))
-        except Exception:  # of an argument
-            return None
+            key = pickle.dumps((self.args, self.runs, self.seed, default, self.index_dtype))
+            return known_bounds(self.inner, key) if len(key) < MAX_KNOWN_BYTES else {}
+        except Exception:  # of an argument that cannot be pickled, or a function without a hash
+            return {}
 
     def _derive_bounds(
         self, default: str, exact: dict[str, Any], n_calls: int, is_wider: bool
     ) -> dict[str, Bound]:
         """Return the bounds of the exact results of a run with ``n_calls`` calls."""
         unchanged = self._find_unchanged(exact)
-        again = self.try_run(Rounding(), default)
-        rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
+        rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
         runs = [self.try_run(Rounding(rng), default) for rng in rngs]
         sizes = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
         unit = max((float(x.max(initial=0)) for x in sizes), default=1.0)
         bounds = {}
         with np.errstate(all="ignore"):
             for name, x in exact.items():
-                same = is_within_rounding(unwrap(again.get(name, np.nan)), unwrap(x), 0.0)
+                compared = [exact, exact] if name in unchanged else runs
+                again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
+                same = is_within_rounding(again, unwrap(x))
                 note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                others = [unwrap(run.get(name, np.nan)) for run in ([exact] if name in unchanged else runs)]
                 vacuous = is_vacuous(x, n_calls) and name not in unchanged
                 dtype = getattr(x, "dtype", None)
                 bounds[name] = Bound(name, unwrap(x), others, dtype, self.limit, vacuous, note, unit)
@@ -220,7 +213,7 @@ class Oracle:
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call left as they are; ``results`` has them after it."""
         before = {argument_name(i): x for i, x in enumerate(self.arrays)}
-        return {n for n, x in before.items() if is_within_rounding(unwrap_narrow(results.get(n, x)), x, 0.0)}
+        return {n for n, x in before.items() if is_within_rounding(unwrap_narrow(results.get(n, x)), x)}
 
     def default_for(self, backend: Target) -> str:
         """Return the dtype that new arrays should have: that of the arguments, or the backend's default."""
@@ -229,7 +222,7 @@ class Oracle:
     def try_run(self, hook: Any, default: str | None = None) -> dict[str, Any]:
         """Return the outputs of a run with a hook; none if it makes f raise an exception."""
         try:
-            return self.run_hooked(hook, default or self.default or "float64", with_arguments=True)[0]
+            return self.run_hooked(hook, default or self.default or "float64")[0]
         except Exception:  # each function has its own exceptions
             return {}
 
@@ -244,8 +237,8 @@ class Oracle:
         widen = {"f": np.float64, "F": np.complex128} if wide else {}
         put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
-            results = self.run(backend.xp, put, compiler=backend.compile, with_arguments=True)
-            values = {name: backend.to_numpy(x) for name, x in results.items()}
+            results = self.run(backend.xp, put, compiler=backend.compile)
+            values = {name: to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
             places = [(f.f_code.co_filename, n) for f, n in walk_tb(error.__traceback__) if is_user_code(f)]
             where = "{}:{}".format(*places[-1]) if places else "its first line"
@@ -287,11 +280,10 @@ class Oracle:
         return verdicts
 
 
-def call_without_namespace(f: Callable[..., Any], xp: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """Call ``f(*args, **kwargs)``. The keyword argument ``xp``, if there is one, becomes the namespace."""
-    if "xp" in kwargs:
-        kwargs["xp"] = xp
-    return f(*args, **kwargs)
+@lru_cache(256)
+def known_bounds(f: Callable[..., Any], arguments: bytes) -> dict[str, Bound]:
+    """Return the bounds of a function, at first none. They hold as long as its exact results stay the same."""
+    return {}
 
 
 def is_compiler(f: Any) -> bool:

@@ -273,7 +273,9 @@ class Rounding:
             return unwrap(a)
         size = a.value  # relative: the imaginary part 0 of a branch cut stays 0
         if name.startswith((*LINALG, "from_numpy")):
-            size = np.max(np.abs(size)) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
+            size = np.max(np.abs(size)) * (
+                np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0
+            )
         return a.value + 3 * limits(a.dtype).u * size * draw_signed(self.rng, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
@@ -284,9 +286,10 @@ class Rounding:
         if call.name in ("var", "std"):
             # An error of the mean changes a two-pass variance by its square, but Welford's update linearly.
             mean = np.reshape(np.mean(np.abs(arrays[0].value), axis=call.kwargs.get("axis")), np.shape(r))
-            if call.name == "std":
-                return r * np.sqrt((k + 2) / 3) + mean + k * u * mean**2 / np.maximum(r, MIN_NORMAL)
-            return r * np.sqrt((k + 2) / 3) + mean * np.sqrt(r) + k * u * mean**2
+            is_root = call.name == "std"
+            size = r**2 if is_root else r
+            size = size * np.sqrt((k + 2) / 3) + mean * np.sqrt(size) + k * u * mean**2
+            return size / np.maximum(r, MIN_NORMAL) if is_root else size
         total = call.run(lambda a: magnitude(a.value) if isinstance(a, Array) else a)
         integers = all(is_integral(x.value) for x in arrays)
         size = total * np.sqrt((k + 2) / 3)

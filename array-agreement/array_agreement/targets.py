@@ -87,15 +87,11 @@ class Target:
         """Move a NumPy array to this device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
-    def to_numpy(self, x: Any) -> np.ndarray:
-        """Return an array of this library, or a number, as a NumPy array."""
-        return to_numpy(x)
-
     def validate(self, arrays: Iterable[np.ndarray]) -> None:
         """Raise TargetUnavailable if this device lacks a dtype of these arrays, as MPS lacks float64."""
         for dtype in {x.dtype for x in arrays}:
             try:
-                found = self.to_numpy(self.to_array(np.zeros(1, dtype))).dtype
+                found = to_numpy(self.to_array(np.zeros(1, dtype))).dtype
             except Exception as error:  # each library has its own exceptions
                 raise TargetUnavailable(f"{self.name} has no {dtype} arrays: {shorten(error)}") from None
             if found != dtype:

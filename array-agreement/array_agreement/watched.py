@@ -37,8 +37,8 @@ _SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their ids: a namespace that is pickled in this process stays the same object."""
 
 
-def find_space(key: int, wide: bool, default: str, run: int) -> "WatchedNamespace":
-    """Return the namespace with this id, or a new one in another process; ``run`` tells pickles apart."""
+def find_space(key: int, wide: bool, default: str) -> "WatchedNamespace":
+    """Return the namespace with this id, or a new one in another process."""
     return _SPACES.get(key) or WatchedNamespace(wide, default)
 
 
@@ -54,7 +54,6 @@ class WatchedNamespace:
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_places: "file:line" of each call with a result in the default dtype.
-        n_runs: number of runs of a function so far.
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
@@ -66,7 +65,6 @@ class WatchedNamespace:
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
-        self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
         self.searches = False
@@ -80,7 +78,7 @@ class WatchedNamespace:
         _SPACES[id(self)] = self
 
     def __reduce__(self) -> Any:
-        return find_space, (id(self), self.wide, self.default, self._root.n_runs)
+        return find_space, (id(self), self.wide, self.default)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
