@@ -282,7 +282,7 @@ class Oracle:
 
 @lru_cache(256)
 def known_bounds(f: Callable[..., Any], arguments: bytes) -> dict[str, Bound]:
-    """Return the bounds of a function, at first none. They hold as long as its exact results stay the same."""
+    """Return the bounds of a function, at first none. They hold while its exact results stay the same."""
     return {}
 
 
