@@ -53,7 +53,7 @@ class Agreement:
     def tolerances(self) -> dict[tuple[str, str], tuple[float, float]]:
         """Return the smallest (rtol, atol) that the bound of each (output, dtype) amounts to."""
         found = {(v.output, v.dtype): (v.rtol, v.atol) for v in self.verdicts if v.rtol or v.atol}
-        return {key: found[key] for key in sorted(found)}
+        return dict(sorted(found.items()))
 
     def __str__(self) -> str:
         pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} cover the bound"
@@ -145,7 +145,6 @@ def _judge_target(
     except TargetUnavailable as error:
         agreement.skipped[name] = str(error)
         return
-    oracle = oracle.like(backend)
     verdicts = oracle.judge(backend)
     explain(oracle, backend, verdicts)
     agreement.verdicts += verdicts

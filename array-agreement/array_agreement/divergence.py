@@ -129,7 +129,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
     theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
-    only = f"only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
+    only = f"code that only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
     for factor in ROUNDING_FACTORS:
         divergences = []
         rest = list(theirs)
@@ -147,10 +147,9 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
                 with np.errstate(all="ignore"):
                     i = int(np.argmax(np.abs(a - b)))
             pair = f"{backend.name} has {_show(their, i)}, the oracle {_show(our, i)}"
-            more = f"; there is code that {only}" if only else ""
-            return f"they diverge at {place}, which sets {name!r}: {pair}{more}"
+            return f"they diverge at {place}, which sets {name!r}: {pair}" + f"; there is {only}" * bool(only)
     if alone:
-        return f"the mistake is in code that {only}"
+        return f"the mistake is in {only}"
     return "both run the same lines, with the same variables up to rounding"
 
 
@@ -176,7 +175,7 @@ def _differences(
 
 
 def _show(x: Variable, i: Any) -> str:
-    kind = x.value.dtype if x.is_array else f"a Python {x.value.dtype.type(0).item().__class__.__name__}"
+    kind = x.value.dtype if x.is_array else "a Python number"
     shape = f" of shape {x.shape}" if i is ... and x.shape else ""
     return f"{shorten(x.value[i], 60)} ({kind}{shape})"
 

@@ -153,19 +153,18 @@ class Gradient:
         bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
         return bound
 
-    def judge(self, backend: Target) -> list[Verdict] | None:
-        """Compare a backend's gradient with the bound; return None if the backend has no autograd."""
+    def judge(self, backend: Target) -> list[Verdict]:
+        """Compare a backend's gradient with the bound; return nothing if the backend has no autograd."""
         put = backend.to_array
-        xp = backend.xp
         sample = put(np.zeros(1, dtype=np.float32))
         library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
         if library is None:
-            return None
+            return []
 
         def values(*floats: Any) -> tuple[Any, ...]:
             rest = iter(floats)
             copy = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write in place
-            outputs = self.oracle.run(xp, copy)
+            outputs = self.oracle.run(backend.xp, copy)
             return tuple(outputs[name] for name in self.weights)
 
         with np.errstate(all="ignore"):

@@ -4,7 +4,6 @@ import inspect
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from functools import lru_cache
 from traceback import walk_tb
 from typing import Any
@@ -14,14 +13,13 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_within_rounding
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.rounding import FLOAT32, FLOAT64, Rounding, words
 from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
 from array_agreement.trees import leaves, tree_map
 from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
 from array_agreement.watched import WatchedNamespace
 
-MAX_KNOWN_BYTES = 100_000
-CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
+CONVERSIONS = set(words("asarray array from_dlpack devices device dtype shape ndim size"))
 """Functions and attributes that compute nothing."""
 
 
@@ -64,7 +62,7 @@ class Oracle:
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
-        self.limit = FLOAT32 if chars & {"f", "F"} and not chars & {"d", "D"} else FLOAT64
+        self.limit = FLOAT32 if chars & set("fF") and not chars & set("dD") else FLOAT64
         self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
         self._bounds = dict[str, dict[str, Bound]]()
@@ -162,25 +160,23 @@ class Oracle:
             self._bounds[default] = known.copy()
         return self._bounds[default]
 
-    def like(self, backend: Target) -> "Oracle":
-        """Return an oracle with the backend's dtype of indices from searchsorted: int32 on JAX."""
-        self.bounds(self.default_for(backend))
-        if not any(space.searches for space in self._spaces.values()):
-            return self
-        x = backend.to_array(np.ones(1, np.float32))
-        dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
-        if dtype == self.index_dtype:
-            return self
-        other = copy(self)
-        other.index_dtype = dtype
-        other._spaces, other._bounds = {}, {}
-        return other
+    def _adapt(self, backend: Target, default: str) -> dict[str, Bound]:
+        """Return the bounds with the backend's dtype of results of searchsorted, which is int32 on JAX."""
+        bounds = self.bounds(default)
+        if self._spaces[default].searches:
+            x = backend.to_array(np.ones(1, np.float32))
+            dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
+            if dtype != self.index_dtype:
+                self.index_dtype = dtype
+                self._bounds.clear()
+                bounds = self.bounds(default)
+        return bounds
 
     def _find_known(self, default: str) -> dict[str, Bound]:
         """Return the bounds of an earlier check of f with these arguments: each library has a test."""
         try:
             key = pickle.dumps((self.args, self.runs, self.seed, default, self.index_dtype))
-            return known_bounds(self.inner, key) if len(key) < MAX_KNOWN_BYTES else {}
+            return known_bounds(self.inner, key) if len(key) < 100_000 else {}
         except Exception:  # of an argument that cannot be pickled, or a function without a hash
             return {}
 
@@ -233,7 +229,7 @@ class Oracle:
         differences of more than 100 roundings count. ``default``: the default dtype of the oracle, by default
         that of the arguments.
         """
-        bounds = self.bounds(default or self.default_for(backend))
+        bounds = self._adapt(backend, default or self.default_for(backend))
         widen = {"f": np.float64, "F": np.complex128} if wide else {}
         put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
@@ -263,16 +259,17 @@ class Oracle:
         here = backend.describe(backend.to_array(np.zeros(1, np.float32)))
         for verdict in verdicts:
             x, bound = results[verdict.output], bounds[verdict.output]
-            is_number = type(x) in (bool, int, float, complex)
-            if is_number != (bound.dtype is None) and not backend.compile and not isinstance(x, np.generic):
-                verdict.ratio, verdict.element = np.inf, ""
-                number = f"a Python {type(x).__name__}, expected an array"
-                verdict.note = number if is_number else "an array, expected a Python number"
-            if bound.dtype is None or bound.vacuous or not is_array_api_obj(x) or np.isscalar(x):
+            if isinstance(x, np.generic) or (backend.compile and bound.dtype is None):
                 continue
-            if (there := backend.describe(x)) != here:
+            is_number = not is_array_api_obj(x)
+            found = f"a Python {type(x).__name__}" if is_number else backend.describe(x)
+            expected = "a Python number" if bound.dtype is None else here
+            is_right = (
+                is_number if bound.dtype is None else found == here or (bound.vacuous and not is_number)
+            )
+            if not is_right:
                 verdict.ratio, verdict.element = np.inf, ""
-                verdict.note = f"{there}, expected {here}"
+                verdict.note = f"{found}, expected {expected}"
         suspects = [verdict for verdict in verdicts if bounds[verdict.output].vacuous]
         if suspects and not is_called(backend.xp, lambda: self.run(backend.xp, put)):
             for verdict in suspects:
@@ -306,19 +303,16 @@ def is_called(xp: Any, run: Callable[[], Any]) -> bool:
     called = set()
 
     def watch(frame: Any, event: str, _: Any) -> None:
-        inner, outer = (
-            str(f and f.f_globals.get("__name__")).partition(".")[0] for f in (frame, frame.f_back)
-        )
-        if event == "call" and inner == library and outer not in (library, __package__):
+        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
+        if event == "call" and is_inner and is_user_code(frame.f_back):
             called.add(frame.f_code.co_name)
 
-    previous = sys.getprofile()
     sys.setprofile(watch)
     try:
         run()
     finally:
-        sys.setprofile(previous)
-    return any(name not in CONVERSIONS and not name.startswith("_") for name in called)
+        sys.setprofile(None)
+    return any(name[0] != "_" for name in called - CONVERSIONS)
 
 
 def default_dtype(xp: Any) -> str:

@@ -37,9 +37,9 @@ _SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their ids: a namespace that is pickled in this process stays the same object."""
 
 
-def find_space(key: int, wide: bool, default: str) -> "WatchedNamespace":
-    """Return the namespace with this id, or a new one in another process."""
-    return _SPACES.get(key) or WatchedNamespace(wide, default)
+def find_space(key: int) -> "WatchedNamespace":
+    """Return the namespace of this process with this id."""
+    return _SPACES[key]
 
 
 class WatchedNamespace:
@@ -78,7 +78,7 @@ class WatchedNamespace:
         _SPACES[id(self)] = self
 
     def __reduce__(self) -> Any:
-        return find_space, (id(self), self.wide, self.default)
+        return find_space, (id(self),)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
