@@ -17,12 +17,12 @@ from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle, default_dtype
-from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding
+from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding, words
 from array_agreement.targets import InputError, Target, caller_location
 from array_agreement.trees import tree_map
 
 MAX_SEARCH_SECONDS = 30.0
-UNSPECIFIED = ("linalg.svd", "linalg.qr", "linalg.eigh", "linalg.eig", "unique_values")
+UNSPECIFIED = words("linalg.svd linalg.qr linalg.eigh linalg.eig unique_values from_numpy")
 """Calls with vectors of any sign or elements in any order, which may differ without being wrong."""
 
 
@@ -49,8 +49,8 @@ class Replay(Rounding):
 
     def __call__(self, call: Call) -> Any:
         is_search = not self.found and time.monotonic() < self.deadline
-        if is_search and call.arrays and call.name not in ("from_numpy", *UNSPECIFIED):
-            self.found = "; ".join(describe_call(v) for v in self.judge(call) if not v.ratio <= 1)
+        if is_search and call.arrays and call.name not in UNSPECIFIED:
+            self.found = self.describe_error(call)
             is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays)
             self.is_extended = is_wider and call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
@@ -58,8 +58,8 @@ class Replay(Rounding):
             return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]
         return _round(exact, call.dtypes)
 
-    def judge(self, call: Call) -> list[Verdict]:
-        """Compare the backend on a function that consists of this call.
+    def describe_error(self, call: Call) -> str:
+        """Return "file:line, operation: error / bound = ..., element" if the backend errs in this call alone.
 
         Calls that it lacks, or that return other parts, are not standard: its own run does not make them.
         """
@@ -68,15 +68,10 @@ class Replay(Rounding):
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient
-            return []
-        comparable = [verdict for verdict in found or [] if verdict.output not in ("call", "results")]
-        return [replace(verdict, backend=caller_location(), output=call.name) for verdict in comparable]
-
-
-def describe_call(verdict: Verdict) -> str:
-    """Return "file:line, operation: error / bound = ..., element"."""
-    head = f"{verdict.backend}, {verdict.output}: error / bound = {verdict.ratio:.3g}"
-    return ", ".join([head, *filter(None, (verdict.element, verdict.note))])
+            return ""
+        wrong = [v for v in found if not v.ratio <= 1 and v.output not in ("call", "results")]
+        head = f"{caller_location()}, {call.name}: error / bound = "
+        return "; ".join(", ".join(filter(None, (f"{head}{v.ratio:.3g}", v.element, v.note))) for v in wrong)
 
 
 def _round(x: Any, dtype: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.calls import unwrap
 from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
@@ -165,16 +166,19 @@ class Bound:
                 self.note = "rounding decides all digits: the bound is as large as the result"
             self.bound = np.where(judged & ~lost, bound, np.nan)
 
+    def is_exact(self, x: Any) -> bool:
+        """Return whether an oracle's result is the exact one."""
+        return is_within_rounding(unwrap(x), self.exact)
+
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
 
         rtol is the largest bound / abs(exact) of the larger half of the elements; atol serves the others.
         """
-        size, bound = np.abs(self.exact).ravel(), self.bound.ravel()
-        judged = np.isfinite(size) & (bound > 0)
-        size, bound = size[judged], bound[judged]
-        large = size >= np.median(size) if size.size else size > 0
-        rtol = _round_up(np.max(bound[large & (size > 0)] / size[large & (size > 0)], initial=0))
+        judged = np.isfinite(self.exact) & (self.bound > 0)
+        size, bound = np.abs(self.exact[judged]), self.bound[judged]
+        large = (size > 0) & (size >= np.median(size if size.size else 0))
+        rtol = _round_up(np.max(bound[large] / size[large], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
 
     def show(self, x: Any) -> str:
@@ -217,14 +221,11 @@ class Bound:
 
 
 def _round_up(x: Any) -> float:
-    """Round a positive number up to two digits."""
-    if not x > 0:
-        return 0.0
-    unit = 10.0 ** (np.floor(np.log10(x)) - 1)
-    return float(f"{np.ceil(x / unit) * unit:.2g}")
+    """Round up to two digits a number that is not negative: half a unit of the second one is at most 5%."""
+    return float(f"{1.05 * x:.2g}")
 
 
-def is_within_rounding(x: Any, exact: Any, u: float) -> bool:
+def is_within_rounding(x: Any, exact: Any, u: float = 0.0) -> bool:
     """Return whether no element of ``x`` differs from ``exact`` by more than one rounding."""
     if np.shape(x) != np.shape(exact):
         return False

@@ -111,12 +111,6 @@ def widen(dtype: Any) -> Any:
     return WIDER_DTYPES.get(dtype, dtype)
 
 
-def _narrow_long_double(x: Any) -> Any:
-    """Convert long double to float64; return other objects unchanged."""
-    narrow = {"g": "d", "G": "D"}.get(getattr(getattr(x, "dtype", None), "char", ""))
-    return x.astype(narrow) if narrow else x
-
-
 def _complex_log1p(z: Any) -> Any:
     """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
     return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2) + 1j * np.arctan2(z.imag, 1 + z.real)
@@ -170,8 +164,13 @@ class Call:
         try:
             return self.run(array, widen)
         except TypeError:
-            double = {np.dtype("f"): np.dtype("d"), np.dtype("F"): np.dtype("D")}
-            return self.run(lambda x: _narrow_long_double(array(x)), lambda dtype: double.get(dtype, dtype))
+            double = {np.dtype(wide): np.dtype(narrow) for wide, narrow in ("gd", "GD")}
+
+            def narrow(x: Any) -> Any:
+                dtype = getattr(x, "dtype", None)
+                return x.astype(double[dtype]) if dtype in double else x
+
+            return self.run(lambda x: narrow(array(x)), lambda d: double.get(widen(d), widen(d)))
 
 
 def _widen_end(x: Any, wide: Any) -> Any:

@@ -53,7 +53,7 @@ class Agreement:
     def tolerances(self) -> dict[tuple[str, str], tuple[float, float]]:
         """Return the smallest (rtol, atol) that the bound of each (output, dtype) amounts to."""
         found = {(v.output, v.dtype): (v.rtol, v.atol) for v in self.verdicts if v.rtol or v.atol}
-        return {key: found[key] for key in sorted(found)}
+        return dict(sorted(found.items()))
 
     def __str__(self) -> str:
         pasted = (f"{o}, {d}: rtol={r:g}, atol={a:g} cover the bound"

@@ -15,10 +15,9 @@ from array_agreement.bounds import equal_or_nan
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
-from array_agreement.targets import Target, is_user_code, is_user_module, shorten
+from array_agreement.targets import Target, is_user_code, is_user_module, shorten, to_numpy
 
 MAX_SECONDS = 10.0
-MAX_LINES = 20_000
 MAX_ELEMENTS = 1000
 MAX_PARTS = 9
 """Number of elements of a list, or of attributes of an object, that are compared."""
@@ -94,7 +93,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
         nonlocal n_lines
         if not is_user_code(frame):
             return None
-        if event in ("call", "exception") or n_lines >= MAX_LINES or time.monotonic() > deadline:
+        if event in ("call", "exception") or time.monotonic() > deadline:
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
@@ -127,10 +126,10 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
     Invocations of a function are compared if they begin with the same arguments.
     """
     ours = trace(lambda: oracle.run_hooked(Rounding(), oracle.default_for(backend)), unwrap_narrow)
-    theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), backend.to_numpy)
+    theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     alone = [(i.code[0], line) for i in theirs for line in i.count if (i.code[0], line) not in ran]
-    only = f"only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
+    only = f"code that only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
     for factor in ROUNDING_FACTORS:
         divergences = []
         rest = list(theirs)
@@ -148,10 +147,9 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
                 with np.errstate(all="ignore"):
                     i = int(np.argmax(np.abs(a - b)))
             pair = f"{backend.name} has {_show(their, i)}, the oracle {_show(our, i)}"
-            more = f"; there is code that {only}" if only else ""
-            return f"they diverge at {place}, which sets {name!r}: {pair}{more}"
+            return f"they diverge at {place}, which sets {name!r}: {pair}" + f"; there is {only}" * bool(only)
     if alone:
-        return f"the mistake is in code that {only}"
+        return f"the mistake is in {only}"
     return "both run the same lines, with the same variables up to rounding"
 
 
@@ -177,7 +175,7 @@ def _differences(
 
 
 def _show(x: Variable, i: Any) -> str:
-    kind = x.value.dtype if x.is_array else f"a Python {x.value.dtype.type(0).item().__class__.__name__}"
+    kind = x.value.dtype if x.is_array else "a Python number"
     shape = f" of shape {x.shape}" if i is ... and x.shape else ""
     return f"{shorten(x.value[i], 60)} ({kind}{shape})"
 

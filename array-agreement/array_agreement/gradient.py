@@ -17,7 +17,7 @@ from array_agreement.bounds import Bound, Verdict
 from array_agreement.calls import WIDER_DTYPES, Array, Call
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, EXACT_CALLS, FLOAT32, ROUNDED_ONCE, SUMS, Rounding, limits, n_terms
-from array_agreement.targets import InputError, Target, shorten
+from array_agreement.targets import InputError, Target, shorten, to_numpy
 from array_agreement.trees import leaves, tree_map
 
 MAX_DIRECTIONS = 16
@@ -117,9 +117,8 @@ class Gradient:
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
         outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
-        floats = {
-            name: x for name, x in outputs.items() if isinstance(x, Array) and x.value.dtype.kind == "f"
-        }
+        returned = (pair for pair in outputs.items() if not pair[0].startswith("argument "))
+        floats = {name: x for name, x in returned if isinstance(x, Array) and x.value.dtype.kind == "f"}
         for name in [name for name in floats if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))
         if not self.weights:
@@ -154,19 +153,18 @@ class Gradient:
         bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
         return bound
 
-    def judge(self, backend: Target) -> list[Verdict] | None:
-        """Compare a backend's gradient with the bound; return None if the backend has no autograd."""
+    def judge(self, backend: Target) -> list[Verdict]:
+        """Compare a backend's gradient with the bound; return nothing if the backend has no autograd."""
         put = backend.to_array
-        xp = backend.xp
         sample = put(np.zeros(1, dtype=np.float32))
         library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
         if library is None:
-            return None
+            return []
 
         def values(*floats: Any) -> tuple[Any, ...]:
             rest = iter(floats)
             copy = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write in place
-            outputs = self.oracle.run(xp, copy)
+            outputs = self.oracle.run(backend.xp, copy)
             return tuple(outputs[name] for name in self.weights)
 
         with np.errstate(all="ignore"):
@@ -174,7 +172,7 @@ class Gradient:
             try:
                 results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
                 weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
-                gradient = [np.ravel(backend.to_numpy(x)) for x in vjp(tuple(weights))]
+                gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
             except Exception as error:  # each library raises its own types
                 note = f"raises {type(error).__name__}: {shorten(error)}"
                 return [Verdict(backend.name, "gradient", np.inf, note)]

@@ -115,7 +115,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise TimeoutError in this thread after ``seconds``, also in a loop that calls nothing."""
     arguments = (ctypes.c_ulong(threading.get_ident()), ctypes.py_object(TimeoutError))
     timer = threading.Timer(seconds, ctypes.pythonapi.PyThreadState_SetAsyncExc, arguments)
-    timer.daemon = True
     timer.start()
     try:
         yield
@@ -137,9 +136,8 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     def outcome(*mutant: str) -> str:
         with time_limit(seconds):
             verdicts = oracle.judge(PlantedMistake(*mutant).backend())
-        if not all(verdict.agrees for verdict in verdicts):
-            return "noticed"
-        with time_limit(seconds):
+            if not all(verdict.agrees for verdict in verdicts):
+                return "noticed"
             mutated = oracle.try_run(PlantedMistake(*mutant))
         same = mutated.keys() == right.keys() and all(
             is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)

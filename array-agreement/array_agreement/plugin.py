@@ -27,7 +27,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "comparison of array backends").addoption
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
-    add("--agree-json", metavar="FILE", help="write all verdicts as JSON")
     add(
         "--agree-report",
         metavar="FILE",
@@ -136,7 +135,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
     file = config.getoption("--agree-report")
-    for path in filter(None, (file, config.getoption("--agree-json"))):
-        Path(path).write_text(to_json(results, mutant_outcomes), encoding="utf-8")
     if file:
+        Path(file).write_text(to_json(results, mutant_outcomes), encoding="utf-8")
         Path(file).with_suffix(".md").write_text(to_markdown(results), encoding="utf-8")

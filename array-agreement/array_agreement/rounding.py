@@ -7,9 +7,8 @@ infinite. Results below its smallest normal number may be flushed to zero.
 """
 
 import math
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Unit roundoff, smallest normal and largest number of a dtype."""
 
     u: float
@@ -54,7 +52,7 @@ GRIDS = ("linspace", "arange")
 ELEMENTARY_FUNCTIONS = set(
     words("""
 exp expm1 log log1p log2 log10 pow hypot
-sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh
+sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh special.xlogy special.xlog1py
 """)
 )
 SUMS = set(words("sum mean prod var std cumulative_sum cumulative_prod linalg.trace linalg.vector_norm"))
@@ -136,7 +134,7 @@ def grid_error(call: Call, r: Any, dtype: Any) -> Any:
     if call.name == "linspace":
         return 3 * (size + float(magnitude(r[..., 0] if r.size else r).max(initial=0.0)))
     is_exact = np.all(r == r.astype(dtype).astype(r.dtype)) and (r.dtype != dtype or is_integral(r))
-    return 0.0 if is_exact else size * (r.size if len(call.args) > 1 and call.args[0] else 3)
+    return 0.0 if is_exact else size * r.size
 
 
 def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
@@ -179,8 +177,9 @@ def fourier_error(r: Any) -> float:
 class Rounding:
     """A hook for a wide namespace: adds random rounding errors drawn from ``rng``, or none if it is None.
 
-    Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra,
-    also get errors of their arguments, as in the analysis of backward stable algorithms.
+    Calls in ``perturbed_results`` get an error of their result only. All others, for example linear algebra
+    and complex elementary functions, also get errors of their arguments, as in the analysis of backward
+    stable algorithms.
     """
 
     perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS
@@ -191,8 +190,8 @@ class Rounding:
         """Whether all results that round were computed in a wider dtype than they declare."""
 
     def __call__(self, call: Call) -> Any:
-        rounds = call.name in ("abs", "sign") and call.arrays[0].dtype.kind == "c"
-        exact = call.name in EXACT_CALLS and not rounds
+        is_complex = any(x.dtype.kind == "c" for x in call.arrays)
+        exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
         floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
         exact = exact or not any(d in WIDER_DTYPES for d in dtypes)
@@ -207,14 +206,15 @@ class Rounding:
             return draw_unspecified(call, result, self.rng)
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
         transformed = bool(call.arrays) and call.name.startswith("fft.")
-        on_result = self.rng is None or transformed or call.name in self.perturbed_results
+        is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
+        on_result = self.rng is None or transformed or (call.name in self.perturbed_results and not is_ill)
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
         if not on_result and not call.name.startswith(LINALG):
             results = _restore_poles(results, call.compute())
         size = None
-        if self.rng and transformed:
+        if transformed:
             size = fourier_error(results)
-        elif self.rng and summed:
+        elif summed:
             size = self.sum_error(call, results)
         if not isinstance(call.dtypes, tuple | list):
             return self._perturb_result(call, results, call.dtypes, size)
@@ -253,6 +253,8 @@ class Rounding:
                 size = np.where((r == np.rint(r)) & (size < 1 / limit.u), 0.0, size)
             elif factor == 4.0 and r.dtype == dtype:
                 size = 4 * size  # the oracle rounds too, and special functions often err by ten roundings
+            elif call.name in ("exp", "cos", "cosh", "pow"):
+                size = np.where(r == 1, 0.0, size)  # the standard lists the arguments with this result
         return perturb(r, limit.u * self.first_value(size), limit, self.rng)
 
     def first_value(self, value: Any) -> Any:
@@ -263,9 +265,10 @@ class Rounding:
         """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
-        size = np.abs(a.value)
+        size = a.value  # relative: the imaginary part 0 of a branch cut stays 0
         if name.startswith((*LINALG, "from_numpy")):
-            size = np.max(size) * (np.sqrt(max(a.shape, default=1)) if name.startswith(LINALG) else 1.0)
+            n = max(a.shape, default=1) if name.startswith(LINALG) else 1
+            size = np.sqrt(n) * np.max(np.abs(size))
         return a.value + 3 * limits(a.dtype).u * size * draw_signed(self.rng, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
@@ -276,9 +279,10 @@ class Rounding:
         if call.name in ("var", "std"):
             # An error of the mean changes a two-pass variance by its square, but Welford's update linearly.
             mean = np.reshape(np.mean(np.abs(arrays[0].value), axis=call.kwargs.get("axis")), np.shape(r))
-            if call.name == "std":
-                return r * np.sqrt((k + 2) / 3) + mean + k * u * mean**2 / np.maximum(r, MIN_NORMAL)
-            return r * np.sqrt((k + 2) / 3) + mean * np.sqrt(r) + k * u * mean**2
+            is_root = call.name == "std"
+            size = r**2 if is_root else r
+            size = size * np.sqrt((k + 2) / 3) + mean * np.sqrt(size) + k * u * mean**2
+            return size / np.maximum(r, MIN_NORMAL) if is_root else size
         total = call.run(lambda a: magnitude(a.value) if isinstance(a, Array) else a)
         integers = all(is_integral(x.value) for x in arrays)
         size = total * np.sqrt((k + 2) / 3)

@@ -12,7 +12,7 @@ def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
         return function(tree)
     if isinstance(tree, dict):
         return {key: tree_map(function, leaf) for key, leaf in tree.items()}
-    mapped = [tree_map(function, leaf) if isinstance(leaf, NESTED) else function(leaf) for leaf in tree]
+    mapped = [tree_map(function, leaf) for leaf in tree]
     return mapped if isinstance(tree, list) else tuple(mapped)
 
 
@@ -22,10 +22,4 @@ def leaves(tree: Any) -> list[Any]:
         tree = tree.values()
     elif not isinstance(tree, NESTED):
         return [tree]
-    found = []
-    for part in tree:
-        if isinstance(part, NESTED):
-            found += leaves(part)
-        else:
-            found.append(part)
-    return found
+    return [leaf for part in tree for leaf in leaves(part)]

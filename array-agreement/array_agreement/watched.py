@@ -37,9 +37,9 @@ _SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their ids: a namespace that is pickled in this process stays the same object."""
 
 
-def find_space(key: int, wide: bool, default: str, run: int) -> "WatchedNamespace":
-    """Return the namespace with this id, or a new one in another process; ``run`` tells pickles apart."""
-    return _SPACES.get(key) or WatchedNamespace(wide, default)
+def find_space(key: int) -> "WatchedNamespace":
+    """Return the namespace of this process with this id."""
+    return _SPACES[key]
 
 
 class WatchedNamespace:
@@ -54,19 +54,21 @@ class WatchedNamespace:
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_places: "file:line" of each call with a result in the default dtype.
-        n_runs: number of runs of a function so far.
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
+        searches: whether searchsorted was called.
+        index_dtype: the dtype of its results, which the standard leaves to the library.
     """
 
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
-        self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
+        self.searches = False
+        self.index_dtype = np.dtype(np.int64)
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
@@ -76,7 +78,7 @@ class WatchedNamespace:
         _SPACES[id(self)] = self
 
     def __reduce__(self) -> Any:
-        return find_space, (id(self), self.wide, self.default, self._root.n_runs)
+        return find_space, (id(self),)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
@@ -117,6 +119,8 @@ class WatchedNamespace:
             by_default = any(self._is_default(dtype, key) for dtype in leaves(found))
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
         make, call.dtypes, by_default = self._dtypes[key]
+        if name == "searchsorted":
+            self.searches, call.dtypes = True, self.index_dtype
         if by_default:
             self.default_places.add(caller_location())
         if self.wide:

@@ -49,10 +49,12 @@ TESTS = {
         "TestTrapezoid::test_simple": "trapezoid(",
     },
     "scipy.linalg.tests.test_procrustes": {
-        # test_orthogonal_procrustes, and TestSos2Zpk::test_basic below, disagree; not examined yet.
+        # Not test_orthogonal_procrustes, which also has a product of rank 4 of 6: rounding decides all of R.
         "TestOrthogonalProcrustes::test_orthogonal_procrustes_skbio_example": "orthogonal_procrustes(",
     },
     "scipy.signal.tests.test_filter_design": {
+        # Not TestSos2Zpk::test_basic: rounding decides the order of the poles 0.9 and -0.9. On
+        # array-api-strict it raises an error: eigvals is newer than the version that SciPy's conftest sets.
         "TestZpk2Tf::test_conj_pair": "zpk2tf(",
     },
     "scipy.signal.tests.test_fir_filter_design": {

@@ -168,10 +168,8 @@ def test_a_tenth_may_be_unjudged():
 
 def test_says_how_many_digits_are_kept():
     f = lambda xp, x: xp.mean(x * x) - xp.mean(x) ** 2  # noqa: E731
-    verdict = failure(f, X + 1000, backends=["torch"], dtype="float32").verdicts[0]
-    assert verdict.kind == "not judged"
-    assert "keeps about 0 of 7 digits" in str(verdict)
-    check_agreement(f, X + 1000, backends=["torch"], dtype="float32", max_unjudged=1)
+    lost = check_agreement(f, X + 1000, backends=["torch"], dtype="float32", max_unjudged=1).verdicts[0]
+    assert "keeps about 0 of 7 digits" in str(lost)
     verdict = check_agreement(f, X + 1000, backends=["torch"]).verdicts[0]
     assert 8 < verdict.digits[0] < 12
 

@@ -10,6 +10,7 @@ from array_agreement.gradient import Gradient
 from array_agreement.mutants import PlantedMistake, mutants
 from array_agreement.oracle import Oracle, outputs
 from array_agreement.rounding import MIN_NORMAL, Rounding
+from array_agreement.targets import to_numpy
 from array_agreement.watched import WatchedNamespace
 
 U = 2.0**-24
@@ -127,7 +128,7 @@ def test_planted_mistake_gives_the_wrong_result(operation, mistake, f, wrong):
         PlantedMistake(operation, ""),
     ):
         backend = planted.backend()
-        results.append(backend.to_numpy(f(backend.xp, backend.to_array(FLOAT32_ARRAY))))
+        results.append(to_numpy(f(backend.xp, backend.to_array(FLOAT32_ARRAY))))
         assert (operation, mistake) in planted.candidates
     np.testing.assert_allclose(results[0], wrong, rtol=1e-7)
     assert results[0].dtype == np.float32

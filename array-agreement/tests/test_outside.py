@@ -71,5 +71,5 @@ def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
-    assert len(noticed) >= 1950
+    assert len(noticed) >= 1950  # 1990 since five functions are known disagreements
     assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)

@@ -101,7 +101,7 @@ def test_tests_of_scipy_and_scikit_learn_pass(tmp_path, tests):
         pytest.skip(f"the changed lines are those of {VERSIONS}, found {found}")
     plugins = ["-p", "array_agreement.plugin", "-p", "scipy.conftest", "-p", "no:cacheprovider"]
     # CuPy, and torch for CUDA, can be imported without a GPU. Both suites would then use it and fail.
-    options = ["-q", "--rootdir=.", "--agree-json=out.json", "-W", "ignore", "-k", "not cupy and not cuda"]
+    options = ["-q", "--rootdir=.", "--agree-report=out.json", "-W", "ignore", "-k", "not cupy and not cuda"]
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     ids = write_tests(tmp_path, tests)

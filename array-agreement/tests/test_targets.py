@@ -61,7 +61,8 @@ def test_compares_each_device_of_a_library():
 
 
 @pytest.mark.parametrize(
-    "name", ["torch:mps", "torch:meta", "torch:no_such_device", "jax:no_such_device", "dpnp"]
+    "name",
+    ["torch:cuda", "torch:mps", "torch:meta", "torch:no_such_device", "jax:no_such_device", "cupy", "dpnp"],
 )
 def test_skips_what_cannot_run_with_the_reason(name):
     agreement = check_agreement(row_sums, X, backends=["numpy", name])
