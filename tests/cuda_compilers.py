@@ -47,21 +47,21 @@ def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -
     return text.value.decode()
 
 
-def compile_to_ptx(source: str, folder: Path) -> str:
+def compile_to_ptx(source: str, folder: Path, options: tuple[str, ...] = ()) -> str:
     """Compile with nvcc, else with NVRTC, and the options of CuPy; return the PTX."""
     nvcc = shutil.which("nvcc")
     if nvcc is not None:
         file = folder / "kernel.cu"
         file.write_text(source, encoding="utf-8")
         made = folder / "kernel.ptx"
-        command = [nvcc, *NVCC_OPTIONS, "-arch=compute_80", "-ptx", "-o", str(made), str(file)]
+        command = [nvcc, *NVCC_OPTIONS, *options, "-arch=compute_80", "-ptx", "-o", str(made), str(file)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return made.read_text(encoding="utf-8")
     library = nvrtc()
     if library is None:
         pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, "-arch=compute_80"])
+    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, *options, "-arch=compute_80"])
     assert problem is None, problem
     return code
 

@@ -35,13 +35,13 @@ def time_kernels(backend: Backend, task: Task) -> Rows:
     """Yield (kernel, microseconds per launch on the card and for the host, and what the kernel occupies)."""
     import cupy
 
-    from backends.cupy.update import make_update
+    from backends.cupy.update import Update
 
     model = build(task, backend)
     examples = model.input_pipeline.validate(task.x, task.y)
     order = np.resize(np.arange(examples.size), (REPEATS + 1, task.settings.batch))
     plan: Any = make_plan(TrainingStep(model, examples, backend.from_host(order), Totals(model)))
-    update: Any = make_update(plan, backend)
+    update: Any = Update(plan, backend)
     update()
     for call in update.calls:
         plan.position[...] = 0  # the kernel "step" advances it
