@@ -38,12 +38,6 @@ BYTES = np.where(RNG.random((230, 60)) < 0.15, RNG.integers(1, 256, (230, 60)), 
 ADAM = Adam(epsilon=SMOOTH)
 CASES = {
     "sparse": ([Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")], SPARSE, ADAM, 20),
-    "a short last batch": (
-        [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")],
-        SPARSE,
-        ADAM,
-        32,
-    ),
     "dense": (
         [Dense(130, "sigmoid"), Dense(70, "relu"), Dense(5, "softmax")],
         DENSE,
