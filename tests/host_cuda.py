@@ -131,7 +131,7 @@ def compile_library(text, folder):
     assert COMPILER is not None
     source, target = folder / "kernels.cpp", folder / "kernels.so"
     source.write_text(text, encoding="utf-8")
-    options = ["-std=c++17", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-o"]
+    options = ["-std=c++17", "-O2", "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", "-o"]
     done = subprocess.run([COMPILER, *options, target, source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return target
