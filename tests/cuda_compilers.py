@@ -1,5 +1,7 @@
 """Compile CUDA text without a GPU: with nvcc if it is installed, else with NVRTC of the pip wheel."""
 
+from __future__ import annotations
+
 import ctypes
 import importlib.util
 import shutil
@@ -14,7 +16,7 @@ NVCC_OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
 
 
 @cache
-def nvrtc():
+def nvrtc() -> ctypes.CDLL | None:
     """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
     found = importlib.util.find_spec("nvidia")
     for root in found.submodule_search_locations or () if found else ():
@@ -24,7 +26,7 @@ def nvrtc():
     return None
 
 
-def compile_with_nvrtc(library, source, options):
+def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> tuple[str | None, str]:
     """Compile with NVRTC; return its error log, or None, and the PTX if the architecture is virtual."""
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
@@ -36,7 +38,7 @@ def compile_with_nvrtc(library, source, options):
     return (log or "failed") if failed else None, code
 
 
-def read_from_nvrtc(library, program, what):
+def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> str:
     """Return the "ProgramLog" or the "PTX" of a compiled program."""
     size = ctypes.c_size_t()
     getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
@@ -45,34 +47,50 @@ def read_from_nvrtc(library, program, what):
     return text.value.decode()
 
 
-def compile_to_ptx(source, folder):
-    """Compile for the virtual architecture of an A100; return the PTX."""
-    return compile_for_gpu(source, "compute_80", folder)
-
-
-def compile_for_gpu(source, architecture, folder, includes=()):
-    """Compile with nvcc, else with NVRTC, and the options of CuPy.
-
-    Returns:
-        The PTX of a virtual architecture "compute_...", else nvcc's report on each kernel's needs.
-    """
-    options = [f"-arch={architecture}", *(f"-I{path}" for path in includes)]
-    is_virtual = architecture.startswith("compute")
-    nvcc, library = shutil.which("nvcc"), nvrtc()
+def compile_to_ptx(source: str, folder: Path, options: tuple[str, ...] = ()) -> str:
+    """Compile with nvcc, else with NVRTC, and the options of CuPy; return the PTX."""
+    nvcc = shutil.which("nvcc")
     if nvcc is not None:
-        file, made = folder / "kernel.cu", folder / "kernel.out"
+        file = folder / "kernel.cu"
         file.write_text(source, encoding="utf-8")
-        kind = "-ptx" if is_virtual else "-cubin"
-        command = [nvcc, *NVCC_OPTIONS, *options, kind, "-o", str(made), str(file)]
+        made = folder / "kernel.ptx"
+        command = [nvcc, *NVCC_OPTIONS, *options, "-arch=compute_80", "-ptx", "-o", str(made), str(file)]
         done = subprocess.run(command, capture_output=True, text=True)
-        if "Unsupported gpu architecture" in done.stderr:
-            pytest.skip(f"this nvcc knows no {architecture}")
         assert done.returncode == 0, done.stderr
-        return made.read_text(encoding="utf-8") if is_virtual else done.stderr
+        return made.read_text(encoding="utf-8")
+    library = nvrtc()
     if library is None:
         pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, *options])
+    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, *options, "-arch=compute_80"])
+    assert problem is None, problem
+    return code
+
+
+def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
+    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
+    either says."""
+    options = [f"-I{path}" for path in includes]
+    nvcc = shutil.which("nvcc")
+    if nvcc is not None:
+        if architecture not in nvcc_architectures(nvcc):
+            pytest.skip(f"this nvcc knows no {architecture}")
+        file = folder / "kernel.cu"
+        file.write_text(source, encoding="utf-8")
+        command = [nvcc, *NVCC_OPTIONS, f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
+        done = subprocess.run([*command, *options, str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+    library = nvrtc()
+    if library is None:
+        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
+    problem, _ = compile_with_nvrtc(library, source, [*OPTIONS, f"-arch={architecture}", *options])
     if problem is not None and "--gpu-architecture" in problem:
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert problem is None, problem
-    return code
+    return ""
+
+
+@cache
+def nvcc_architectures(nvcc: str) -> list[str]:
+    """Return nvcc's architectures, such as "sm_90"."""
+    return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()

@@ -1,10 +1,8 @@
 // The arithmetic of all CUDA kernels: each function computes one element, or merges one pair.
 //
-// CuPy (NVRTC) compiles this text in front of its ElementwiseKernels, of rows.cu and of update.cu. The tests compile
-// it with nvcc, and with the host's C++ compiler to compare it with the reference kernels of backends/reference, whose
-// formulas and names it follows.
-#ifndef DNN_ARITHMETIC
-#define DNN_ARITHMETIC
+// CuPy (NVRTC) compiles this text in front of its ElementwiseKernels and of kernels.cu. The tests compile it with
+// nvcc, and with the host's C++ compiler to compare it with the reference kernels of backends/reference, whose formulas
+// and names it follows.
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
 #define DNN_HD __host__ __device__ inline
@@ -94,8 +92,8 @@ DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T&
         T step = g / (sqrt(first) + rest[2]);
         if (rest[3] != T(0)) step = second = flush(rest[3] * second + step, updates);
         p = p - rate * step;
-    } else {  // adam, adamw; rest = [epsilon, weight decay of adamw]
-        if (kind == 4) p = p * (T(1) - rate * rest[1]);
+    } else {  // adam; rest = [epsilon, weight decay of AdamW or 0]
+        p = p * (T(1) - rate * rest[1]);
         first = flush(numbers[1] * first + numbers[2] * g, updates);
         second = flush(numbers[3] * second + numbers[4] * (g * g), updates);
         // Divide first: rate times a small moment may be a denormal number, which CuPy's CUDA code flushes to 0.
@@ -156,5 +154,3 @@ DNN_HD T threefry(T high, T low, T key0, T key1) {
 }
 
 }  // namespace dnn
-
-#endif

@@ -17,7 +17,7 @@ from backends.backend import Backend, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, count_usable_devices
 from backends.cupy.kernels import CupyKernels
-from backends.cupy.update import make_update
+from backends.cupy.update import Update, can_be_planned
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
 from backends.plan import Plan
 from backends.recording import RecordedSteps
@@ -70,19 +70,17 @@ class CupyBackend(Backend):
         return run_with_warning if self.graphs else run
 
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+        if not can_be_planned(plan, self):
+            return None
         try:
-            update = make_update(plan, self)
-            if update is not None:
-                update.check()
+            update = Update(plan, self)
+            update.check()
         except Exception as error:  # CuPy's CompileException is not a RuntimeError
             why = shorten(f"{type(error).__name__}: {error}", limit=300)
             skipped = f"CuPy cannot run the kernels of a planned update ({why})"
             warnings.warn(f"{skipped}; updates run layer by layer", stacklevel=2)
             return None
-        if update is None:
-            return None
-        graphs = CupyGraphs(update, plan.unroll, plan.forms)
-        return graphs if self.graphs else super().capture(update)
+        return CupyGraphs(update, plan.unroll, plan.forms) if self.graphs else super().capture(update)
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy

@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import FLOAT_DTYPES
 from backends.cupy import sources
-
-ARGUMENT_DTYPES = {"long long*": ("int64",), "REAL*": FLOAT_DTYPES, "PIXEL*": ("uint8", *FLOAT_DTYPES)}
 
 
 @cache
@@ -27,30 +24,29 @@ def raw_kernel(name: str, real: str, pixel: str) -> Any:
     """Compile a kernel with pointers for these C types; call it with (grid, block, arguments)."""
     import cupy
 
-    return cupy.RawModule(code=sources.module((name,), real, pixel)).get_function(name)
+    text = sources.module((name,), real, pixel)
+    return cupy.RawModule(code=text, options=sources.OPTIONS.get(name, ())).get_function(name)
+
+
+def _type_name(argument: Any) -> str:
+    if not hasattr(argument, "flags"):
+        return type(argument).__name__
+    return str(argument.dtype) if argument.flags.c_contiguous else "an array that is not C-contiguous"
 
 
 def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
-    """Check the arguments of a kernel with pointers; return the C types (REAL, PIXEL) of the call.
+    """Return the C types (REAL, PIXEL) of a call of a kernel with pointers.
 
-    Raises TypeError: an argument of the wrong type or dtype, or an array that is not C-contiguous.
+    Raises TypeError: an argument has the wrong type, or an array is not C-contiguous.
     """
-    found: dict[str, str] = {}
-    for argument, kind in zip(arguments, sources.kernels()[name], strict=True):
-        if kind == "int":
-            if type(argument) is not int or not 0 <= argument < 2**31:
-                raise TypeError(f"{name} got {argument!r}, expected an int of 31 bits")
-            continue
-        dtype = str(argument.dtype)
-        expected = (found[kind],) if kind in found else ARGUMENT_DTYPES[kind]
-        if dtype not in expected or not argument.flags.c_contiguous:
-            raise TypeError(f"{name} got an array of {dtype}, expected {' or '.join(expected)}, C-contiguous")
-        found[kind] = dtype
-    real = found["REAL*"]
-    pixel = found.get("PIXEL*", found["REAL*"])
-    if pixel not in ("uint8", real):
-        raise TypeError(f"{name} got an array of {pixel}, expected uint8 or {real}")
-    return sources.CTYPES[real], sources.CTYPES[pixel]
+    kinds = sources.kernels()[name]
+    found = list(map(_type_name, arguments))
+    types = {**dict(zip(kinds, found, strict=True)), "int": "int", "long long*": "int64"}
+    for argument, kind in zip(found, kinds, strict=True):
+        if argument != types[kind]:
+            raise TypeError(f"{name} got {argument}, expected {types[kind]}")
+    real = types["REAL*"]
+    return sources.CTYPES[real], sources.CTYPES[types.get("PIXEL*", real)]
 
 
 def bind_launch(
@@ -63,8 +59,3 @@ def bind_launch(
     """
     kernel = raw_kernel(name, *element_types(name, arguments))
     return partial(kernel, grid, block, tuple(np.int32(a) if type(a) is int else a for a in arguments))
-
-
-def launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> None:
-    """Launch a kernel."""
-    bind_launch(name, grid, block, *arguments)()

@@ -51,7 +51,8 @@ class CupyDense(Kernels):
         blocks = (-(-batch // ROWS_PER_BLOCK),)
         reads = (self.xp.ascontiguousarray(a) for a in (logits, targets))
         block = (32, ROWS_PER_BLOCK)
-        compilation.launch("softmax_cross_entropy", blocks, block, *reads, *logits.shape, losses, dlogits)
+        arguments = *reads, *logits.shape, losses, dlogits
+        compilation.bind_launch("softmax_cross_entropy", blocks, block, *arguments)()
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
         compilation.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)

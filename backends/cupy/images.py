@@ -1,17 +1,15 @@
 """CuPy's convolution as one product for all windows, and batch normalization in few launches."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from backends.cupy import compilation
 from backends.cupy.sources import FUSED_ACTIVATIONS
 from backends.reference import Kernels
 from backends.reference.signatures import Array, Arrays, Numbers
+from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair
 
 MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
-# Rows are summed in up to this many parts in parallel: few columns alone would not occupy the GPU.
-MAX_SUM_PARTS = 64
 
 
 def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
@@ -29,14 +27,6 @@ def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Pa
     """Return the integer arguments of the kernels "unfold" and "fold"."""
     (top, _), (left, _) = padding
     return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
-
-
-def _column_sums(xp: Any, x: Array) -> Array:
-    """Return the sums of the columns, in two steps if the number of rows is even."""
-    parts = MAX_SUM_PARTS
-    while parts > 1 and x.shape[0] % parts:
-        parts //= 2
-    return xp.sum(xp.sum(xp.reshape(x, (parts, -1, x.shape[1])), axis=1), axis=0)
 
 
 class CupyImages(Kernels):
@@ -71,7 +61,7 @@ class CupyImages(Kernels):
             d = xp.reshape(dz[part], (-1, n_out))
             compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
             total += xp.matmul(unfolded.T, d)
-            db += _column_sums(xp, d)
+            db += sum_rows(xp, d)
             if dx is not None:
                 xp.matmul(d, flat.T, out=unfolded)
                 compilation.elementwise("fold")(unfolded, *geometry, dx[part])
@@ -81,11 +71,10 @@ class CupyImages(Kernels):
         self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
     ) -> None:
         n = x.shape[0]
-        total = _column_sums(self.xp, x)
+        total = sum_rows(self.xp, x)
         compilation.elementwise("centred_square")(x, total, n, y)
-        compilation.elementwise("batch_statistics")(
-            total, _column_sums(self.xp, y), n, *settings, *stats, *running
-        )
+        square = sum_rows(self.xp, y)
+        compilation.elementwise("batch_statistics")(total, square, n, *settings, *stats, *running)
         compilation.elementwise("batch_normalized")(x, *stats, gamma, beta, y)
 
     def batch_norm_backward(
@@ -95,7 +84,7 @@ class CupyImages(Kernels):
         dgamma, dbeta, dx = gradients
         along = xp.empty(x.shape, dtype=x.dtype)
         compilation.elementwise("batch_along")(dy, x, *stats, along)
-        dgamma[...] = _column_sums(xp, along)
-        dbeta[...] = _column_sums(xp, dy)
+        dgamma[...] = sum_rows(xp, along)
+        dbeta[...] = sum_rows(xp, dy)
         if dx is not None:
             compilation.elementwise("batch_backward")(dy, x, *stats, gamma, dgamma, dbeta, x.shape[0], dx)

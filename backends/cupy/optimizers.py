@@ -9,18 +9,12 @@ from backends.reference import Kernels
 from backends.reference.signatures import Array, Arrays, Numbers, OptimizerStep
 
 
-def adam_kind(settings: Numbers) -> str:
-    """Return "adam", or "adamw" if there is a weight decay: their names in ``sources.OPTIMIZERS``."""
-    return "adam" if len(settings) == 3 else "adamw"
-
-
 def plan_kind(plan: Plan, kernels: Kernels) -> str:
     """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``; "" if it has none."""
     if len(plan.vectors) > 4:
         return ""  # AMSGrad or centered RMSprop
     kinds: dict[OptimizerStep, str] = {
-        kernels.sgd: "sgd", kernels.adagrad: "adagrad", kernels.rmsprop: "rmsprop",
-        kernels.adam: adam_kind(plan.settings),
+        kernels.sgd: "sgd", kernels.adagrad: "adagrad", kernels.rmsprop: "rmsprop", kernels.adam: "adam",
     }  # fmt: skip
     return kinds.get(plan.optimizer, "")
 
@@ -29,9 +23,10 @@ def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[
     """Return the argument ``numbers`` of ``dnn::optimize``: the scale of x and the optimizer's settings."""
     rest = [float(setting) for setting in settings]
     betas = [1.0, 0.0, 1.0, 0.0]  # leave c1 and c2 unchanged
-    if kind in ("adam", "adamw"):
-        beta1, beta2, *rest = rest
+    if kind == "adam":
+        beta1, beta2, epsilon, *decay = rest
         betas = [beta1, 1.0 - beta1, beta2, 1.0 - beta2]
+        rest = [epsilon, *(decay or [0.0])]
     elif kind == "rmsprop":
         rest[1:1] = [1.0 - rest[0]]
     return [scale, *betas, *rest]
@@ -59,7 +54,7 @@ class CupyOptimizers(Kernels):
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
             return super().adam(p, g, slots, control, settings)
-        self._step(adam_kind(settings), p, g, slots, control, settings)
+        self._step("adam", p, g, slots, control, settings)
 
     def _step(self, kind: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         compilation.elementwise("advance")(*optimizer_numbers(kind, settings)[1:5], control)

@@ -1,8 +1,8 @@
 """Source text and signatures of the CuPy backend's CUDA kernels.
 
-``arithmetic.cuh`` has the arithmetic of all kernels on one element. The files of KERNEL_FILES have kernels
-with pointer arguments; ELEMENTWISE has one-line kernels for cupy.ElementwiseKernel. Nothing here needs CuPy,
-so all of it can be tested without a GPU.
+``arithmetic.cuh`` has the arithmetic of all kernels on one element. ``kernels.cu`` has kernels with pointer
+arguments; ELEMENTWISE has one-line kernels for cupy.ElementwiseKernel. Nothing here needs CuPy, so all of it
+can be tested without a GPU.
 """
 
 import re
@@ -16,7 +16,7 @@ CTYPES: Mapping[str, str] = MappingProxyType(
     {"float32": "float", "float64": "double", "uint8": "unsigned char"}
 )
 FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
-OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam", "adamw")  # kinds of dnn::optimize, by index
+OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam")  # kinds of dnn::optimize, by index
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
@@ -73,23 +73,20 @@ def function(name: str) -> str:
     return f"template <class T>\nT {name}({body}{end}"
 
 
-KERNEL_FILES = ("rows", "update", "reproducible")
-"""Files of kernels with pointers, in the order of compilation: each uses those before it."""
+# In the reproducible precision a product is rounded before it is added.
+OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({"multiply_in_order": ("--fmad=false",)})
 _KERNEL = re.compile(r"^__global__ void[^{;]*?(\w+)\(([^)0-9][^)]*)\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 
 
 @cache
 def _split() -> tuple[str, Mapping[str, tuple[tuple[str, ...], str]]]:
-    """Return (all text outside of kernels, kernel name -> (its arguments' types, its text))."""
-    heads = [arithmetic()]
+    """Return (the text outside of kernels, kernel name -> (its arguments' types, its text))."""
+    text = (FOLDER / "kernels.cu").read_text(encoding="utf-8")
     kernels = {}
-    for file in KERNEL_FILES:
-        text = (FOLDER / f"{file}.cu").read_text(encoding="utf-8")
-        heads.append(text.partition('extern "C" {')[0])
-        for match in _KERNEL.finditer(text):
-            types = re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", match[2])
-            kernels[match[1]] = tuple(types), match[0]
-    return "\n".join(heads), kernels
+    for match in _KERNEL.finditer(text):
+        types = re.findall(r"(?:const )?(\w[\w ]*\*?) \w+(?:,|$)", match[2])
+        kernels[match[1]] = tuple(types), match[0]
+    return arithmetic() + text.partition('extern "C" {')[0], kernels
 
 
 def kernels() -> dict[str, tuple[str, ...]]:

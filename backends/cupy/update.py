@@ -1,4 +1,4 @@
-"""A planned update in few launches (5 for the lecture's network), with its own products (``update.cu``).
+"""A planned update in few launches (5 for the lecture's network), with its own products (``kernels.cu``).
 
 Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
@@ -15,9 +15,9 @@ from backends.cupy.sources import FUSED_ACTIVATIONS, OPTIMIZERS
 from backends.plan import Compressed, Plan
 from backends.reference.signatures import Array
 
-TILE = 32  # columns of a product per block, as in update.cu; also the rows of a weight gradient
+TILE = 32  # columns of a product per block, as in kernels.cu; also the rows of a weight gradient
 ROWS = 16  # rows of a forward product per block
-WARPS = {"float32": 16, "float64": 8}  # of a block, as in update.cu
+WARPS = {"float32": 16, "float64": 8}  # of a block, as in kernels.cu
 STEP_WARPS = 8  # of a block of the kernel ``step``
 MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
 MAX_CLASSES = 128  # the threads of a block share the logits of an example
@@ -136,12 +136,7 @@ class Update:
             raise RuntimeError("a kernel ran without effect")
 
 
-def make_update(plan: Plan, backend: Backend) -> Update | None:
-    """Return the update of a plan; None if the plan must run layer by layer."""
-    return Update(plan, backend) if _can_be_planned(plan, backend) else None
-
-
-def _can_be_planned(plan: Plan, backend: Backend) -> bool:
+def can_be_planned(plan: Plan, backend: Backend) -> bool:
     """Whether the kernels support everything in the plan, and the backend allows them."""
     x = plan.x
     batch = plan.order.shape[1]

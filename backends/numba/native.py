@@ -1,6 +1,5 @@
 """Low-level calls for compiled loops: memory at an address, atomic words, futexes, a BLAS's product."""
 
-import ctypes
 import platform
 import sys
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -16,11 +15,15 @@ from numba.extending import intrinsic
 from backends.numba.compilation import jit_helper
 
 I64 = ir.IntType(64)
-F32 = ir.FloatType()
 POINTER = ir.IntType(8).as_pointer()
 int64 = types.int64
 # Number of Linux's system call; 0 on other systems and processors.
 FUTEX_NUMBER = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0) if sys.platform == "linux" else 0
+SGEMM = "dnn_sgemm"
+_syscall = types.ExternalFunction("syscall", int64(*[int64] * 7))
+_sgemm = types.ExternalFunction(
+    SGEMM, types.void(*[int64] * 6, types.float32, *[int64] * 4, types.float32, *[int64] * 2)
+)
 
 
 def emit_call(result: Any, *argument_types: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -45,12 +48,6 @@ def emit_call(result: Any, *argument_types: Any) -> Callable[[Callable[..., Any]
         return intrinsic(add_types)
 
     return declare
-
-
-def _call_address(builder: Any, result: Any, address: Any, *arguments: Any) -> Any:
-    """Emit a call of the function at this address."""
-    kind = ir.FunctionType(result, [value.type for value in arguments]).as_pointer()
-    return builder.call(builder.inttoptr(address, kind), arguments)
 
 
 @emit_call(types.voidptr, int64)
@@ -79,23 +76,24 @@ def pause(builder: Any) -> None:
         builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
 
 
-@emit_call(int64, int64, int64, int64, int64)
-def futex(builder: Any, call: Any, address: Any, operation: Any, value: Any) -> Any:
+@jit_helper
+def futex(address, operation, value):  # type: ignore[no-untyped-def]
     """Linux's futex on the lower 32 bits of the word at this address.
 
     Args:
-        call: the address of libc's ``syscall``.
         operation: 128 sleeps while the word is ``value``; 129 wakes up to ``value`` sleepers.
     """
-    zero = ir.Constant(I64, 0)
-    return _call_address(
-        builder, I64, call, ir.Constant(I64, FUTEX_NUMBER), address, operation, value, zero, zero, zero
-    )
+    _syscall(FUTEX_NUMBER, address, operation, value, 0, 0, 0)
 
 
-@emit_call(types.none, *[int64] * 12)
-def gemm(builder, call, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
-    """C = op(A) op(B) by the ``cblas_sgemm`` at the address ``call``; all matrices are row-major float32.
+def use_sgemm(address: int) -> None:
+    """Let ``gemm`` call the ``cblas_sgemm`` at this address; before ``gemm`` is compiled or loaded."""
+    binding.add_symbol(SGEMM, address)
+
+
+@jit_helper
+def gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc):  # type: ignore[no-untyped-def]
+    """C = op(A) op(B); all matrices are row-major float32.
 
     Args:
         transpose_a, transpose_b: 1 if op is the transpose, else 0.
@@ -103,19 +101,10 @@ def gemm(builder, call, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ld
 
     Integers are passed as 64 bits; a BLAS with 32-bit integers reads the lower half of each.
     """
-    row_major = ir.Constant(I64, 101)  # CblasRowMajor
-    plain = ir.Constant(I64, 111)  # CblasNoTrans; 112 is CblasTrans
-    transposes = builder.add(transpose_a, plain), builder.add(transpose_b, plain)
-    one = ir.Constant(F32, 1.0)
-    zero = ir.Constant(F32, 0.0)
-    _call_address(
-        builder, ir.VoidType(), call, row_major, *transposes, m, n, k, one, a, lda, b, ldb, zero, c, ldc
-    )
-
-
-def syscall_address() -> int:
-    """Return the address of libc's ``syscall``, needed for futexes; 0 where they are not supported."""
-    return (ctypes.cast(ctypes.CDLL(None).syscall, ctypes.c_void_p).value or 0) if FUTEX_NUMBER else 0
+    one = np.float32(1)
+    zero = np.float32(0)
+    # 101 is CblasRowMajor, 111 CblasNoTrans, 112 CblasTrans.
+    _sgemm(101, 111 + transpose_a, 111 + transpose_b, m, n, k, one, a, lda, b, ldb, zero, c, ldc)
 
 
 @jit_helper

@@ -25,7 +25,6 @@ from backends.numba.sparse import (
 )
 from backends.numba.synchronization import (
     PLAN,
-    SGEMM,
     SIZE,
     TICKET,
     UPDATES,
@@ -124,7 +123,7 @@ def update_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped
 
 
 @jit_helper
-def update_weights(mailbox, plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
+def update_weights(plan, layer, x, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """Compute dW = x^T dz in rows low to high, a chunk at a time, and step W; x is (B, high - low)."""
     n = layer.n_out
     width = high - low
@@ -132,7 +131,7 @@ def update_weights(mailbox, plan, layer, x, dz, scratch, step, low, high):  # ty
         rows = min(CHUNK_ROWS, width - k)
         where = 4 * n * (low + k)
         size = n * rows
-        gemm(mailbox[SGEMM], 1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
+        gemm(1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
         w = floats_at(layer.W + where, size)
         m = floats_at(layer.mW + where, size)
         v = floats_at(layer.vW + where, size)
@@ -187,7 +186,7 @@ def forward(mailbox, plan, layers, worker, nonfinite, is_first):  # type: ignore
             sparse_product(plan, W, matrix_at(out, rows, n), nonfinite, offset)
             transpose_batch(plan, offset, width)
         elif width > 0:
-            gemm(mailbox[SGEMM], 0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
+            gemm(0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
         barrier(mailbox)
 
 
@@ -210,7 +209,7 @@ def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # ty
             if width > 0:
                 W = layer.W + 4 * n * low
                 out = previous.dz + 4 * low
-                gemm(mailbox[SGEMM], 0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
+                gemm(0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
                 inputs = matrix_at(x, rows, width)
                 dx = matrix_at(previous.dz, rows, layer.n_in)
                 for i in range(rows):
@@ -220,7 +219,7 @@ def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # ty
                 plan, layer, dz, scratch, nonfinite, step, worker_offset(plan, low), low, high
             )
         else:
-            update_weights(mailbox, plan, layer, x, dz, scratch, step, low, high)
+            update_weights(plan, layer, x, dz, scratch, step, low, high)
         if t or n_layers == 1:
             barrier(mailbox)  # the next dz is complete, and all workers have read the last layer's b
         first, end = share_bounds(n, worker, size)

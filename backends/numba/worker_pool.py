@@ -8,8 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from backends.numba.native import syscall_address
-from backends.numba.synchronization import MAILBOX_WORDS, SGEMM, SIZE, SYSCALL
+from backends.numba.native import FUTEX_NUMBER, use_sgemm
+from backends.numba.synchronization import MAILBOX_WORDS, SIZE
 from backends.numba.update import run_worker
 from backends.numpy.backend import aligned_zeros
 from backends.numpy.blas import Blas, numpy_blas
@@ -24,6 +24,7 @@ class WorkerPool:
 
     def __init__(self, blas: Blas) -> None:
         self.blas = blas
+        use_sgemm(blas.sgemm)
         self._core_quota = _core_quota()
         self._reset()
         atexit.register(self._close)
@@ -43,11 +44,6 @@ class WorkerPool:
                 with self.blas.threads.section(1):
                     run_worker(self._mailbox, 0, plan, min(UPDATES_PER_CALL, n - done))
 
-    def _new_mailbox(self, size: int) -> np.ndarray:
-        mailbox = aligned_zeros(MAILBOX_WORDS, np.int64)
-        mailbox[SIZE], mailbox[SGEMM], mailbox[SYSCALL] = size, self.blas.sgemm, syscall_address()
-        return mailbox
-
     def _reset(self) -> None:
         """Start without workers; also after a fork, which has none of its parent's threads."""
         self._lock = threading.Lock()
@@ -58,7 +54,8 @@ class WorkerPool:
         if size == self._size:
             return
         self._close()
-        self._mailbox = self._new_mailbox(size)
+        self._mailbox = aligned_zeros(MAILBOX_WORDS, np.int64)
+        self._mailbox[SIZE] = size
         for worker in range(1, size):
             work = self._mailbox, worker, 0, 0
             thread = threading.Thread(target=run_worker, args=work, daemon=True, name=f"dnn-{worker}")
@@ -89,4 +86,4 @@ def _core_quota() -> int:
 def worker_pool() -> WorkerPool | None:
     """Return the process's pool; None if NumPy's BLAS cannot be called by address."""
     blas = numpy_blas()
-    return WorkerPool(blas) if blas and blas.sgemm and syscall_address() else None
+    return WorkerPool(blas) if blas and blas.sgemm and FUTEX_NUMBER else None

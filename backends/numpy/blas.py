@@ -2,8 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -108,32 +107,27 @@ def set_threads(n: int) -> None:
 
     Raises InputError: this BLAS cannot be set from here; names the cure.
     """
-    blas = numpy_blas()
+    blas = _blas_to_set(n)
     if blas is not None:
         blas.threads.change(n)
-    elif n != get_threads():
-        raise _cannot_set(n)
 
 
-@contextmanager
-def threads(n: int) -> Iterator[None]:
-    """Set NumPy's BLAS to n threads inside this context.
+def threads(n: int) -> AbstractContextManager[None]:
+    """Return a context in which NumPy's BLAS has n threads.
 
     Raises InputError: this BLAS cannot be set from here; names the cure.
     """
+    blas = _blas_to_set(n)
+    return nullcontext() if blas is None else blas.threads.section(n)
+
+
+def _blas_to_set(n: int) -> Blas | None:
+    """Return NumPy's BLAS; None if it is unknown and has n threads anyway."""
     blas = numpy_blas()
-    if blas is not None:
-        with blas.threads.section(n):
-            yield
-    elif n != get_threads():
-        raise _cannot_set(n)
-    else:
-        yield
-
-
-def _cannot_set(n: int) -> InputError:
-    return InputError(
-        f"threads is {n}",
-        f"{get_threads()}: this BLAS of NumPy can only be set with threadpoolctl",
-        f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts",
-    )
+    if blas is None and n != get_threads():
+        raise InputError(
+            f"threads is {n}",
+            f"{get_threads()}: this BLAS of NumPy can only be set with threadpoolctl",
+            f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts",
+        )
+    return blas

@@ -165,8 +165,8 @@ def tanh(xp: Any, x: Array) -> Array:
     return xp.where(x < 0, -size, xp.where(x == 0, x, size))
 
 
-def _reduce_angle(xp: Any, x: Array) -> tuple[Array, Array, Array]:
-    """Return (quarter, cos r, sin r) with x = k pi / 2 + r, |r| <= pi / 4 and quarter = k mod 4."""
+def _turned_cos(xp: Any, x: Array, turns: float) -> Array:
+    """Return cos(x + turns pi / 2), from x = n pi / 2 + r with |r| <= pi / 4."""
     n = xp.floor(x * (2.0 / pi) + 0.5)
     r = x
     for part in HALF_PI_PARTS:
@@ -175,25 +175,23 @@ def _reduce_angle(xp: Any, x: Array) -> tuple[Array, Array, Array]:
     signs = [(-1.0) ** i for i in range(COSINE_TERMS)]
     cosine = _polynomial([sign / factorial(2 * i) for i, sign in enumerate(signs)], square)
     sine = r * _polynomial([sign / factorial(2 * i + 1) for i, sign in enumerate(signs)], square)
-    return n - 4.0 * xp.floor(0.25 * n), cosine, sine
-
-
-@_in_float64
-def cos(xp: Any, x: Array) -> Array:
-    """Return cos x for |x| < 10^6."""
-    quarter, cosine, sine = _reduce_angle(xp, x)
+    n = n + turns
+    quarter = n - 4.0 * xp.floor(0.25 * n)
     return xp.where(
         quarter == 0, cosine, xp.where(quarter == 1, -sine, xp.where(quarter == 2, -cosine, sine))
     )
 
 
 @_in_float64
+def cos(xp: Any, x: Array) -> Array:
+    """Return cos x for |x| < 10^6."""
+    return _turned_cos(xp, x, 0.0)
+
+
+@_in_float64
 def sin(xp: Any, x: Array) -> Array:
     """Return sin x for |x| < 10^6."""
-    quarter, cosine, sine = _reduce_angle(xp, x)
-    return xp.where(
-        quarter == 0, sine, xp.where(quarter == 1, cosine, xp.where(quarter == 2, -sine, -cosine))
-    )
+    return _turned_cos(xp, x, -1.0)
 
 
 def _square_residual(x: Array, s: Array) -> Array:

@@ -1,12 +1,12 @@
 """Settings and types shared by all parts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import task as benchmark
 
-from backends import Backend, get_backend
+from backends import Backend, BackendUnavailable, get_backend
 
 LIBRARIES = ("cupy", "torch")
 Row = dict[str, Any]
@@ -29,6 +29,14 @@ class Settings:
     def backend(self, library: str, **options: Any) -> Backend:
         """Return the backend of a library (CuPy or torch) on the checked device."""
         return get_backend(library, self.device, **options)
+
+    def each_library(self, check: Callable[[str, Backend], Rows]) -> Rows:
+        """Yield the rows of a check of each library; of one that cannot run, the reason."""
+        for library in LIBRARIES:
+            try:
+                yield from check(library, self.backend(library))
+            except BackendUnavailable as error:
+                yield library, {"reason": str(error)}
 
     def task(self) -> benchmark.Task:
         """Return the task of training the lecture's network on MNIST."""

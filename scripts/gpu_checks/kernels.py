@@ -8,11 +8,11 @@ import numpy as np
 from benchmarks.ours import Trainer, build
 from benchmarks.task import Task
 
-from backends import Backend, BackendUnavailable
+from backends import Backend
 from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
-from gpu_checks.common import LIBRARIES, Row, Rows, Settings
+from gpu_checks.common import Row, Rows, Settings
 
 REPEATS = 200  # launches of a kernel in a row
 UPDATES = 20  # whose kernels are counted
@@ -21,27 +21,26 @@ UPDATES = 20  # whose kernels are counted
 def kernels(settings: Settings) -> Rows:
     """Yield the time of each kernel of a planned update, and each library's number of kernels per update."""
     task = settings.task()
-    for library in LIBRARIES:
-        try:
-            backend = settings.backend(library)
-            if library == "cupy":
-                yield from time_kernels(backend, task)
-            yield library, count_kernels(backend, task)
-        except BackendUnavailable as error:
-            yield library, {"reason": str(error)}
+
+    def check(library: str, backend: Backend) -> Rows:
+        if library == "cupy":
+            yield from time_kernels(backend, task)
+        yield library, count_kernels(backend, task)
+
+    yield from settings.each_library(check)
 
 
 def time_kernels(backend: Backend, task: Task) -> Rows:
     """Yield (kernel, microseconds per launch on the card and for the host, and what the kernel occupies)."""
     import cupy
 
-    from backends.cupy.update import make_update
+    from backends.cupy.update import Update
 
     model = build(task, backend)
     examples = model.input_pipeline.validate(task.x, task.y)
     order = np.resize(np.arange(examples.size), (REPEATS + 1, task.settings.batch))
     plan: Any = make_plan(TrainingStep(model, examples, backend.from_host(order), Totals(model)))
-    update: Any = make_update(plan, backend)
+    update: Any = Update(plan, backend)
     update()
     for call in update.calls:
         plan.position[...] = 0  # the kernel "step" advances it
@@ -56,15 +55,13 @@ def time_kernels(backend: Backend, task: Task) -> Rows:
         end.record()
         end.synchronize()
         kernel = call.func
-        yield (
-            f"kernel {kernel.name}",
-            {
-                "us": 1e3 * cupy.cuda.get_elapsed_time(begin, end) / REPEATS,
-                "us to launch": 1e6 * launched / REPEATS,
-                "registers": kernel.attributes["num_regs"],
-                "spilled bytes": kernel.attributes["local_size_bytes"],
-            },
-        )
+        row = {
+            "us": 1e3 * cupy.cuda.get_elapsed_time(begin, end) / REPEATS,
+            "us to launch": 1e6 * launched / REPEATS,
+            "registers": kernel.attributes["num_regs"],
+            "spilled bytes": kernel.attributes["local_size_bytes"],
+        }
+        yield f"kernel {kernel.name}", row
 
 
 def count_kernels(backend: Backend, task: Task) -> Row:

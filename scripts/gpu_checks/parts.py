@@ -9,27 +9,22 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import NamedTuple
 
 from _workers import SCRIPTS_FOLDER, Answer
 
-from backends import BackendUnavailable
 from gpu_checks.common import LIBRARIES, Row, Rows, Settings
-from gpu_checks.forms import FORMS, forms
+from gpu_checks.forms import FORMS, Form, forms
 from gpu_checks.kernels import kernels
 
 
 def report_libraries(settings: Settings) -> Rows:
     """Yield facts about the libraries, the driver and the GPU."""
     yield "python", {"version": sys.version.split()[0]}
-    for library in LIBRARIES:
-        try:
-            yield library, settings.backend(library).describe()
-        except BackendUnavailable as error:
-            yield library, {"reason": str(error)}
+    yield from settings.each_library(lambda library, backend: iter([(library, backend.describe())]))
     try:
         smi = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=20)
         yield "nvidia-smi", {"printed": smi.stdout.strip() or smi.stderr.strip()}
@@ -71,35 +66,29 @@ def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[Setti
     return rows
 
 
-TRAIN_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "cupy": (), "cupy graphs": ("--graphs",), "cupy tf32": ("--precision", "tf32"),
-    "torch": (), "torch graphs": ("--graphs",), "torch graphs tf32": ("--graphs", "--precision", "tf32"),
-})  # fmt: skip
-"""Name of the run, which starts with the backend -> options for train.py."""
-
-
-def train(settings: Settings, library: str, *options: str) -> Row:
+def train(settings: Settings, form: Form, *options: str) -> Row:
     """Run train.py with its defaults (6000 updates, linear decay, metrics); return parts of result.json."""
+    options = ("--precision", form.precision, *["--graphs"] * form.graphs, *options)
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
-        on = ("--backend", library, "--device", settings.device, "--require-backend")
+        on = ("--backend", form.library, "--device", settings.device, "--require-backend")
         done = run_script(settings, "train.py", *on, "--quiet", "--run-dir", str(place), *options)
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
     numbers = ("seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy")
-    return {name: result[name] for name in numbers} | {"form": result["describe"].get("update_forms")}
+    ran = result["describe"].get("update_forms")
+    return {"holds": ran == form.expected, "form": ran, **{name: result[name] for name in numbers}}
 
 
 def full_runs(settings: Settings) -> Rows:
-    """Run train.py for each of TRAIN_RUNS: time to the first update, time per update, and accuracy."""
-    for name, options in TRAIN_RUNS.items():
-        row = train(settings, name.split()[0], *options)
-        yield name, {"holds": row.get("form") == FORMS[name].expected, **row}
+    """Run train.py for each of FORMS that it can request: times and accuracy."""
+    for name, form in FORMS.items():
+        if form.planned:
+            yield name, train(settings, form)
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A check function and its time limit in seconds."""
 
     run: Callable[[Settings], Rows]

@@ -4,12 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from _tables import markdown
 from _workers import run_in_process
 
 from dnn.commands.command_line import print_status
 from gpu_checks.common import LIBRARIES, Settings, row_holds
-from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS, try_library, work
 
 Outcome = dict[str, Any]
@@ -50,14 +48,13 @@ def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, O
     Parts get a reason instead of rows if the time budget is spent, or no library can use the card any more.
     """
     start = time.perf_counter()
-    lost = ""
+    obstacle = ""
     for name in names:
-        if lost:
-            yield name, {"seconds": 0.0, "rows": {}, "reason": lost}
-            continue
         left = BUDGET_SECONDS - (time.perf_counter() - start)
         if left < 5:
-            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
+            obstacle = obstacle or f"not started: {BUDGET_SECONDS} s are over"
+        if obstacle:
+            yield name, {"seconds": 0.0, "rows": {}, "reason": obstacle}
             continue
         print_status(f"{name} ...")
         outcome = run_part(name, settings, min(left, PARTS[name].seconds))
@@ -66,7 +63,7 @@ def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, O
             obstacles = find_obstacles(settings)
             if len(obstacles) == len(LIBRARIES):
                 why = "; ".join(obstacles.values())
-                lost = f"skipped: since the part {name!r} the card cannot be used ({why})"
+                obstacle = f"skipped: since the part {name!r} the card cannot be used ({why})"
 
 
 def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -95,45 +92,16 @@ def table(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(text)
 
 
-SUMMARY_COLUMNS = (
-    ("form that ran", "forms", "form", ""),
-    ("us", "forms", "us", ".0f"),
-    ("first after s", "forms", "first update after s", ".1f"),
-    ("same bits twice", "forms", "bits of two runs", ""),
-    ("train.py: first after s", "full_runs", "seconds_to_first_update", ".1f"),
-    ("ms", "full_runs", "ms_per_update", ".3f"),
-    ("accuracy", "full_runs", "test_accuracy", ".4f"),
-)
-"""(heading, part, name of the number in the part's rows, format)."""
-
-
-def summary(outcomes: dict[str, Outcome]) -> str:
-    """Return the Markdown table for docs/gpu.md: a line for each of FORMS, a dash for missing results."""
-    lines = [["updates", *(heading for heading, *_ in SUMMARY_COLUMNS)]]
-    for form in FORMS:
-        cells = [form]
-        for _, part, name, pattern in SUMMARY_COLUMNS:
-            value = outcomes.get(part, {}).get("rows", {}).get(form, {}).get(name)
-            cells.append("-" if value is None else format(value, pattern))
-        lines.append(cells)
-    return markdown(lines)
-
-
 def holds(outcomes: dict[str, Outcome]) -> bool:
     """Return whether every part was completed and all its rows passed."""
     return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())
 
 
 def what_to_send(outcomes: dict[str, Outcome], json_file: object) -> str:
-    """Return the text that a user should send: the times of the kernels, and the files of the report."""
-    rows = outcomes.get("kernels", {}).get("rows", {})
-    times = [f"{name} {row['us']:.1f} us" for name, row in rows.items() if "us" in row]
-    lines = [", ".join(times)] if times else []
+    """Return what a report of this run contains."""
     file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
-    lines.append(f"To report this run, send {file}, everything printed above, and the output of doctor.py.")
+    text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
     failed = ",".join(name for name, outcome in outcomes.items() if not holds({name: outcome}))
     if failed:
-        lines.append(
-            f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output."
-        )
-    return "\n".join(lines) + "\n"
+        text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
+    return text

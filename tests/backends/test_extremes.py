@@ -52,37 +52,46 @@ def numbers(dtype):
     return np.concatenate([held, -held])
 
 
+def compute(backend, name, *arguments):
+    """Run a kernel on copies of NumPy arrays; return all arguments afterwards."""
+    copies = [backend.from_host(a.copy()) if isinstance(a, np.ndarray) else a for a in arguments]
+    with np.errstate(all="ignore"):
+        getattr(backend.kernels, name)(*copies)
+    return [copy if isinstance(copy, str) else backend.to_host(copy) for copy in copies]
+
+
+def exactly(function, rows):
+    """Return the function of each row, computed with Python's floats, in the dtype of the rows."""
+    with np.errstate(all="ignore"):
+        return np.asarray([function(*map(float, row)) for row in rows]).astype(rows.dtype)
+
+
+def assert_near(found, expected, factor=1):
+    bound = 8 * float(np.finfo(expected.dtype).eps)
+    np.testing.assert_allclose(found, expected, rtol=factor * bound, atol=bound)
+
+
 @both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
 def test_activations_and_derivatives_at_extremes(make_backend, name, backend_id, dtype):
     assert name in EXACT, f"add {name} to EXACT in tests/backends/test_extremes.py"
-    backend, z = make_backend(backend_id, dtype), numbers(dtype)
+    backend, z, (f, slope) = make_backend(backend_id, dtype), numbers(dtype), EXACT[name]
+    from_output = ACTIVATIONS[name].from_output
     for copies in (1, 16):  # scalar and vectorized code
-        x = backend.from_host(np.repeat(np.append(z, z.dtype.type(nan)), copies)[None])
-        y, dz = backend.from_host(np.empty(x.shape, dtype)), backend.from_host(np.empty(x.shape, dtype))
-        with np.errstate(all="ignore"):
-            backend.kernels.activation(name, x, y)
-            given = y if ACTIVATIONS[name].from_output else x
-            backend.kernels.activation_backward(name, backend.xp.ones_like(x), given, y, dz)
-            # A layer with the single weight 1.
-            inputs = backend.from_host(np.full((x.shape[1], 1), nan, dtype))
-            if ACTIVATIONS[name].from_output:
-                one, zero = backend.xp.ones_like(x[:, :1]), backend.zeros(1)
-                backend.kernels.dense(name, backend.view(x, inputs.shape), one, zero, inputs)
-            else:
-                inputs = backend.view(y, inputs.shape)
-        made, (f, slope) = (y, dz, backend.view(inputs, y.shape)), EXACT[name]
-        for found, exact in zip(made, (f, slope, f), strict=True):
-            found = backend.to_host(found)[0, ::copies]
-            with np.errstate(over="ignore"):
-                expected = np.asarray([exact(float(v)) for v in z]).astype(dtype)
-            assert not np.isnan(expected).any(), (
-                f"EXACT of {name} in tests/backends/test_extremes.py has no limit"
-            )
-            bound = 8 * float(np.finfo(dtype).eps)
-            np.testing.assert_allclose(found[:-1], expected, rtol=bound, atol=bound, err_msg=f"z = {z}")
-        assert np.isnan(backend.to_host(y)[0, -1])
+        x = np.repeat(np.append(z, z.dtype.type(nan)), copies)[None]
+        *_, y = compute(backend, "activation", name, x, x)
+        *_, dz = compute(backend, "activation_backward", name, np.ones_like(x), y if from_output else x, y, x)
+        made = [(y, f), (dz, slope)]
+        if from_output:  # a layer with the single weight 1
+            one = np.ones((1, 1), dtype)
+            *_, outputs = compute(backend, "dense", name, x.T, one, 0 * one[0], np.full_like(x.T, nan))
+            made.append((outputs.T, f))
+        for found, exact in made:
+            expected = exactly(exact, z[:, None])
+            assert not np.isnan(expected).any(), f"EXACT of {name} has no limit"
+            assert_near(found[0, ::copies][:-1], expected)
+        assert np.isnan(y[0, -1])
 
 
 @both_dtypes
@@ -90,15 +99,11 @@ def test_activations_and_derivatives_at_extremes(make_backend, name, backend_id,
 def test_softmax_of_two_logits_is_a_sigmoid(make_backend, backend_id, dtype):
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     rows = np.stack([z, np.zeros_like(z)], axis=1)[np.isfinite(z)]
-    x, dy = backend.from_host(rows), backend.from_host(np.asarray([[1.0, 0.0]] * len(rows), dtype))
-    y, dz = backend.from_host(np.empty_like(rows)), backend.from_host(np.empty_like(rows))
-    with np.errstate(all="ignore"):
-        backend.kernels.activation("softmax", x, y)
-        backend.kernels.activation_backward("softmax", dy, y, y, dz)
-        exact = np.asarray([[f(float(v)) for v in rows[:, 0]] for f in EXACT["sigmoid"]]).astype(dtype)
-    bound = 8 * float(np.finfo(dtype).eps)
-    for found, expected in zip((y, dz), exact, strict=True):
-        np.testing.assert_allclose(backend.to_host(found)[:, 0], expected, rtol=bound, atol=bound)
+    *_, y = compute(backend, "activation", "softmax", rows, rows)
+    dy = np.asarray([[1.0, 0.0]] * len(rows), dtype)
+    *_, dz = compute(backend, "activation_backward", "softmax", dy, y, y, dy)
+    for found, function in zip((y, dz), EXACT["sigmoid"], strict=True):
+        assert_near(found[:, 0], exactly(function, rows[:, :1]))
 
 
 def softmax_cross_entropy(z, other, hit):
@@ -138,36 +143,27 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype):
     """One output, with targets 0 and 1."""
-    backend, bound, z = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps), numbers(dtype)
+    backend, z = make_backend(backend_id, dtype), numbers(dtype)[:, None]
     for target in (0.0, 1.0):
-        y, t = (backend.from_host(a[:, None].copy()) for a in (z, np.full_like(z, target)))
-        losses, dy = backend.from_host(np.empty_like(z)), backend.from_host(np.empty_like(z[:, None]))
-        with np.errstate(all="ignore"):
-            getattr(backend.kernels, name)(y, t, losses, dy)
-            exact = np.asarray([LOSSES[name](float(v), target) for v in z]).T.astype(dtype)
-        np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
-        share = (2 if name == "mean_squared_error" else 1) / len(z)
-        np.testing.assert_allclose(backend.to_host(dy)[:, 0], exact[1] * share, rtol=2 * bound, atol=bound)
+        *_, losses, dy = compute(backend, name, z, np.full_like(z, target), z[:, 0], z)
+        expected, slopes = exactly(lambda v, t=target: LOSSES[name](v, t), z).T
+        assert_near(losses, expected)
+        assert_near(dy[:, 0], slopes * ((2 if name == "mean_squared_error" else 1) / len(z)), 2)
 
 
 @both_dtypes
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("rows", [False, True])
 def test_softmax_cross_entropy_of_two_logits(make_backend, rows, backend_id, dtype):
-    backend, bound = make_backend(backend_id, dtype), 8 * float(np.finfo(dtype).eps)
+    backend = make_backend(backend_id, dtype)
     finite = [v for v in numbers(dtype) if not isinf(v)]
     z = np.asarray([(a, b) for a in finite for b in (0.0, finite[-1], -finite[-1])], dtype=dtype)
     for label in (0, 1):
         labels = np.eye(2, dtype=dtype)[[label] * len(z)] if rows else np.full(len(z), label)
-        logits, targets = backend.from_host(z.copy()), backend.from_host(labels)
-        losses, dlogits = backend.from_host(np.empty(len(z), dtype)), backend.from_host(np.empty_like(z))
-        with np.errstate(all="ignore"):
-            backend.kernels.softmax_cross_entropy(logits, targets, losses, dlogits)
-            exact = np.asarray([softmax_cross_entropy(*map(float, row), 1 - label) for row in z])
-            exact = exact.T.astype(dtype)
-        np.testing.assert_allclose(backend.to_host(losses), exact[0], rtol=bound, atol=bound)
-        slopes = backend.to_host(dlogits)[:, 0] * len(z)
-        np.testing.assert_allclose(slopes, exact[1], rtol=2 * bound, atol=8 * bound)
+        *_, losses, dlogits = compute(backend, "softmax_cross_entropy", z, labels, z[:, 0], z)
+        expected, slopes = exactly(lambda a, b, hit=1 - label: softmax_cross_entropy(a, b, hit), z).T
+        assert_near(losses, expected)
+        assert_near(dlogits[:, 0] * len(z), slopes, 2)
 
 
 @pytest.mark.parametrize("backend_id", BACKENDS)

@@ -31,6 +31,23 @@ def clear_caches():
         function.cache_clear()
 
 
+@pytest.fixture
+def detect(monkeypatch, tmp_path):
+    """Return a function that detects the processor of a system with this /proc/cpuinfo; None: it has none."""
+
+    def run(text, system="Linux", name="a name"):
+        path = tmp_path / "cpuinfo"
+        if text is not None:
+            path.write_text(text)
+        read = processor._cpuinfo
+        monkeypatch.setattr(processor, "_cpuinfo", lambda: read(str(path)))
+        for function, value in (("system", system), ("processor", name), ("machine", "a machine")):
+            monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
+        return this_processor()
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -43,13 +60,8 @@ def clear_caches():
         (ARM.replace("asimd", "asimd sve"), ("a name", "SVE")),
     ],
 )
-def test_reads_the_processor_from_cpuinfo(monkeypatch, tmp_path, text, expected):
-    (tmp_path / "cpuinfo").write_text(text)
-    read = processor._cpuinfo
-    monkeypatch.setattr(processor, "_cpuinfo", lambda: read(str(tmp_path / "cpuinfo")))
-    for function, value in (("system", "Linux"), ("processor", "a name"), ("machine", "a machine")):
-        monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
-    assert this_processor() == expected
+def test_reads_the_processor_from_cpuinfo(detect, text, expected):
+    assert detect(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,14 +69,9 @@ def test_reads_the_processor_from_cpuinfo(monkeypatch, tmp_path, text, expected)
     [(["SSE42", "X86_V3"], "AVX2"), (["X86_V2", "X86_V3", "X86_V4"], "AVX-512"), ([], "a machine")],
 )
 @pytest.mark.parametrize("system", ["Windows", "Darwin", "Linux"])
-def test_falls_back_to_numpys_features(monkeypatch, system, features, expected):
-    """Also on Linux without a readable /proc."""
-    read = processor._cpuinfo
-    monkeypatch.setattr(processor, "_cpuinfo", lambda: read("/nowhere/cpuinfo"))
+def test_falls_back_to_numpys_features(detect, monkeypatch, system, features, expected):
     monkeypatch.setattr(processor, "_numpy_features", lambda: features)
-    for function, value in (("system", system), ("processor", ""), ("machine", "a machine")):
-        monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
-    assert this_processor() == ("a machine", expected)
+    assert detect(None, system, "") == ("a machine", expected)
 
 
 def test_works_without_numpys_private_lists(monkeypatch):

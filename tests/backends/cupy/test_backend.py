@@ -51,7 +51,6 @@ class Card:
             runtimeGetVersion=lambda: 12090,
             getDeviceCount=lambda: 2,
             getDeviceProperties=lambda number: {"name": b"H100"},
-            CUDARuntimeError=RuntimeError,
         )
         self.module = types.ModuleType("cupy")
         self.module.__version__ = "14.2.0"

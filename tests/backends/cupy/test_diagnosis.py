@@ -12,61 +12,50 @@ from backends.cupy.diagnosis import count_usable_devices
 from backends.nvidia import Card
 
 
-class CUDARuntimeError(RuntimeError):
-    pass
-
-
 @pytest.fixture
 def cupy(monkeypatch):
-    """Return a function that installs a mock of CuPy and of nvidia-smi's report."""
+    """Return a function that installs a mock of CuPy, of the driver and of nvidia-smi's report."""
 
-    def make(driver=12080, built_for=12090, devices=1, wheels=("cupy-cuda12x",), capability="90", cards=()):
-        def count():
-            if isinstance(devices, str):
-                raise CUDARuntimeError(devices)
-            return devices
+    def make(driver=True, toolkit=12090, devices=1, wheels=("cupy-cuda12x",), capability="90", cards=()):
+        def answer(value):
+            if isinstance(value, str):
+                raise RuntimeError(value)
+            return value
 
+        runtime = types.SimpleNamespace(
+            runtimeGetVersion=lambda: answer(toolkit), getDeviceCount=lambda: answer(devices)
+        )
+        device = types.SimpleNamespace(compute_capability=capability)
         module = types.ModuleType("cupy")
         module.__version__ = "14.2.0"
-        module.cuda = types.SimpleNamespace(
-            runtime=types.SimpleNamespace(
-                driverGetVersion=lambda: driver,
-                runtimeGetVersion=lambda: built_for,
-                getDeviceCount=count,
-                CUDARuntimeError=CUDARuntimeError,
-            ),
-            Device=lambda number: types.SimpleNamespace(compute_capability=capability),
-        )
+        module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda number: device)
         monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda: cards)
-        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(cupy_diagnosis, "has_gpu_driver", lambda: driver)
         monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
-        return module
+        monkeypatch.setitem(sys.modules, "cupy", module)
 
     return make
+
+
+OLD_DRIVER = "cudaErrorInsufficientDriver"
 
 
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"driver": 0}, ("no NVIDIA driver is loaded", "nvidia-smi")),
-        ({"driver": None}, ("no NVIDIA driver is loaded", "nvidia-smi")),  # unknown driver version
-        ({"driver": 11040}, ("driver is too old", "CUDA 11.4", "built for 12.9", "update the driver")),
-        (
-            {"driver": 12040, "built_for": 13000, "cards": [Card(550, (9, 0))]},
-            ("driver is too old", "supports CUDA 12.4", 'update the driver, or pip install -e ".[cuda12]"'),
-        ),
-        (
-            {"driver": 13000, "built_for": 13000, "capability": "61"},
-            ("compute capability 7.5 or newer", '-e ".[cuda12]"'),
-        ),
+        ({"driver": False, "devices": OLD_DRIVER}, ("no NVIDIA driver is loaded; install", "nvidia-smi")),
+        ({"devices": OLD_DRIVER, "cards": [Card(510, (9, 0))]},
+         ("CUDA 12 needs NVIDIA driver 525 or newer, and this is 510; update the driver, or pip",)),
+        ({"devices": OLD_DRIVER, "toolkit": 13000, "cards": [Card(550, (9, 0))]},
+         ("CUDA 13 needs NVIDIA driver 580", 'update the driver, or pip install -e ".[cuda12]"')),
+        ({"toolkit": 13000, "capability": "61"}, ("compute capability 7.5 or newer", '-e ".[cuda12]"')),
+        ({"toolkit": "libcudart.so.12 not found"}, ("libcudart.so.12 not found",)),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
-        (
-            {"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
-            ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", '-e ".[cuda12]"'),
-        ),
+        ({"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
+         ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", '-e ".[cuda12]"')),
     ],
-)
+)  # fmt: skip
 def test_each_failure_names_its_cure(cupy, setting, words):
     cupy(**setting)
     with pytest.raises(BackendUnavailable) as caught:
@@ -85,7 +74,7 @@ def test_finds_installed_cupy_distributions(monkeypatch):
 
 
 def test_counts_usable_devices(cupy):
-    cupy(driver=12000, built_for=12090, devices=2)  # an older driver of the same major version is enough
+    cupy(devices=2, toolkit=13000, capability="75")
     assert count_usable_devices() == 2
 
 

@@ -53,7 +53,7 @@ def bound_to(backend, plan):
 
 def is_planned(plan, **settings):
     backend = replace(make_backend(), **settings)
-    return update._can_be_planned(bound_to(backend, plan), backend)
+    return update.can_be_planned(bound_to(backend, plan), backend)
 
 
 def of_size(n_in, n_out):

@@ -200,7 +200,7 @@ def test_finds_a_race(monkeypatch):
         rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
         sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
         given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
-        compilation.launch("step", (layers,), (32, update.STEP_WARPS), *given)
+        compilation.bind_launch("step", (layers,), (32, update.STEP_WARPS), *given)()
 
     launch_step(1)
     with pytest.raises(AssertionError, match="step: two blocks write one place"):
@@ -209,4 +209,4 @@ def test_finds_a_race(monkeypatch):
     one = np.ones((1, 1), np.float32)
     with pytest.raises(AssertionError, match="multiply_in_order: what it leaves depends on the order"):
         # Each thread reads what the next one writes.
-        compilation.launch("multiply_in_order", (1,), (256,), line[1:], one, line[:4], 4, 1, 1)
+        compilation.bind_launch("multiply_in_order", (1,), (256,), line[1:], one, line[:4], 4, 1, 1)()

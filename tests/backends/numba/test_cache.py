@@ -57,22 +57,9 @@ def zeros(content):
     return content[:half] + bytes(len(content) - half)
 
 
-@pytest.mark.parametrize(
-    "damage", others_slow([zeros, lambda content: content[:20], lambda content: b""], [])
-)
-def test_damaged_cache_files_are_written_again(package, tmp_path, damage):
-    folder = tmp_path / "cache"
-    assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
-    cache_files = list(folder.rglob("*.nb?"))
-    assert cache_files
-    for path in cache_files:
-        path.write_bytes(damage(path.read_bytes()))
-    assert run(package, NUMBA_CACHE_DIR=str(folder)).count("compiled and written again") == 1
-    assert "RuntimeWarning" not in run(package, NUMBA_CACHE_DIR=str(folder))
-
-
+@pytest.mark.parametrize("damage", [zeros, lambda content: content[:20], lambda content: b""])
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
-def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending):
+def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending, damage):
     from backends.numba import compilation
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
@@ -83,11 +70,9 @@ def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending):
 
     assert compilation.jit_cached(triple)(1) == 3
     (path,) = tmp_path.rglob(f"*.{ending}")
-    before = path.read_bytes()
-    path.write_bytes(zeros(before))
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(RuntimeWarning, match="compiled and written again"):
         assert compilation.jit_cached(triple)(1) == 3
-    assert len(path.read_bytes()) == len(before)
     function = compilation.jit_cached(triple)
     assert function(1) == 3
     assert sum(function.stats.cache_hits.values()) == 1

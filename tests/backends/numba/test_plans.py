@@ -20,7 +20,7 @@ import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy.thread_count import ThreadCount
 from dnn import CategoricalCrossentropy, Dense
-from dnn.layers import Flatten, Rescaling
+from dnn.layers import Rescaling
 from dnn.optimizers import SGD, Adam, AdamW
 from dnn.optimizers.schedules import CosineDecay
 from dnn.training.callback import Callback
@@ -38,12 +38,6 @@ BYTES = np.where(RNG.random((230, 60)) < 0.15, RNG.integers(1, 256, (230, 60)), 
 ADAM = Adam(epsilon=SMOOTH)
 CASES = {
     "sparse": ([Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")], SPARSE, ADAM, 20),
-    "a short last batch": (
-        [Dense(33, "sigmoid"), Dense(17, "relu"), Dense(5, "softmax")],
-        SPARSE,
-        ADAM,
-        32,
-    ),
     "dense": (
         [Dense(130, "sigmoid"), Dense(70, "relu"), Dense(5, "softmax")],
         DENSE,
@@ -70,12 +64,6 @@ CASES = {
         [Dense(40, "sigmoid", use_bias=False), Dense(5, "softmax")],
         SPARSE,
         Adam(beta1=0.8, epsilon=SMOOTH),
-        10,
-    ),
-    "images": (
-        [Flatten(), Dense(40, "sigmoid"), Dense(5, "softmax")],
-        SPARSE.reshape(230, 6, 10),
-        ADAM,
         10,
     ),
     "a falling rate": (

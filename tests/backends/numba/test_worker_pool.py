@@ -61,13 +61,14 @@ def test_a_container_quota_limits_the_workers(said, cores, monkeypatch, tmp_path
 
 
 def test_no_worker_pool_without_a_callable_blas(monkeypatch):
+    without_sgemm = replace(blas.numpy_blas(), sgemm=0)
     for name, value in [
-        ("numpy_blas", None),
-        ("numpy_blas", replace(blas.numpy_blas(), sgemm=0)),
-        ("syscall_address", 0),
+        ("numpy_blas", lambda: None),
+        ("numpy_blas", lambda: without_sgemm),
+        ("FUTEX_NUMBER", 0),
     ]:
         with monkeypatch.context() as patched:
-            patched.setattr(worker_pool, name, lambda value=value: value)
+            patched.setattr(worker_pool, name, value)
             assert worker_pool.worker_pool.__wrapped__() is None
     assert worker_pool.worker_pool.__wrapped__() is not None
 

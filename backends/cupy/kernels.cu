@@ -1,8 +1,40 @@
-// One update of dense layers without cuBLAS: it takes few launches, and CuPy can record it as a CUDA graph. A product
-// also gathers its rows, adds the bias and applies f or f'; the product for a weight's gradient also makes the
-// optimizer's step. This text follows rows.cu. PIXEL is the type of the examples' numbers: unsigned char or REAL.
+// Kernels with pointers. REAL is float or double, PIXEL the type of the examples' numbers: unsigned char or REAL. This
+// text follows arithmetic.cuh. Sums have a fixed order, so a run can be repeated bit for bit.
+//
+// One update of dense layers without cuBLAS takes few launches, and CuPy can record it as a CUDA graph. A product also
+// gathers its rows, adds the bias and applies f or f'; the product for a weight's gradient also makes the optimizer's
+// step.
 
 namespace {
+
+const unsigned int ALL_LANES = 0xffffffffu;
+
+__device__ REAL warp_larger(REAL value) {
+    for (int offset = 16; offset > 0; offset /= 2)
+        value = dnn::larger(value, __shfl_xor_sync(ALL_LANES, value, offset));
+    return value;
+}
+
+__device__ REAL warp_sum(REAL value) {
+    for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(ALL_LANES, value, offset);
+    return value;
+}
+
+// Loss of one row and its gradient (softmax - target) / batch: one row per warp, blockDim = (32, rows per block). dz
+// may be z.
+__device__ void row_cross_entropy(const REAL* z, int target, int batch, int classes, REAL* loss, REAL* dz) {
+    // Every lane starts from a number of the row; reading column 0 twice does not change the maximum.
+    REAL maximum = z[threadIdx.x < classes ? threadIdx.x : 0], total = 0;
+    for (int c = threadIdx.x; c < classes; c += 32) maximum = dnn::larger(maximum, z[c]);
+    maximum = warp_larger(maximum);
+    for (int c = threadIdx.x; c < classes; c += 32) total += exp(z[c] - maximum);
+    total = warp_sum(total);
+    for (int c = threadIdx.x; c < classes; c += 32) {
+        const REAL shifted = z[c] - maximum;
+        if (c == target) *loss = log(total) - shifted;
+        dz[c] = (exp(shifted) / total - REAL(c == target)) / batch;
+    }
+}
 
 // Warps per block, as in update.py: what registers and shared memory allow. In `step` most instructions do not depend
 // on the depth, so fewer threads with more numbers each execute less of them.
@@ -117,18 +149,26 @@ __device__ void multiply(A a, B b, int depth, REAL* shared, REAL (&result)[8 * A
     }
 }
 
+// Calls store(row, column, number) for this block's ROWS x TILE numbers of a product. a and b: see multiply.
+template <class A, class B, class F>
+__device__ void product(const A& a, const B& b, int depth, int rows, int columns, const F& store) {
+    __shared__ __align__(16) REAL shared[16 * WARPS * SUM_STRIDE];
+    REAL numbers[ROWS / WARPS];
+    multiply(a, b, depth, shared, numbers);
+    for (int e = 0; e < ROWS / WARPS; ++e) {
+        const int i = blockIdx.y * ROWS + threadIdx.y + WARPS * e, j = blockIdx.x * TILE + threadIdx.x;
+        if (i < rows && j < columns) store(i, j, numbers[e]);
+    }
+}
+
 // y = f(x W + b)
 template <class M>
 __device__ void forward(const M& x, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
-    __shared__ __align__(16) REAL shared[16 * WARPS * SUM_STRIDE];
-    REAL z[ROWS / WARPS];
-    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
-    const Factor<Matrix, false, TILE, WARPS> weights({W, x.width, n_out}, column);
-    multiply(Factor<M, true, ROWS, WARPS>(x, row), weights, x.width, shared, z);
-    for (int e = 0; e < ROWS / WARPS; ++e) {
-        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
-        if (i < x.rows && j < n_out) y[static_cast<long long>(i) * n_out + j] = dnn::activate(kind, z[e] + b[j]);
-    }
+    const Factor<M, true, ROWS, WARPS> examples(x, blockIdx.y * ROWS);
+    const Factor<Matrix, false, TILE, WARPS> weights({W, x.width, n_out}, blockIdx.x * TILE);
+    product(examples, weights, x.width, x.rows, n_out, [=](int i, int j, REAL z) {
+        y[static_cast<long long>(i) * n_out + j] = dnn::activate(kind, z + b[j]);
+    });
 }
 
 // The control array after one more update.
@@ -160,6 +200,24 @@ __device__ bool is_last_block(long long* tickets) {
 }  // namespace
 
 extern "C" {
+
+__global__ void softmax_cross_entropy(const REAL* logits, const long long* targets, int batch, int classes,
+                                      REAL* losses, REAL* dlogits) {
+    const long long row = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y, at = row * classes;
+    if (row < batch) row_cross_entropy(logits + at, targets[row], batch, classes, losses + row, dlogits + at);
+}
+
+// out = a b for a (n, depth) and b (depth, m): one element per thread, terms in the order of depth. sources.OPTIONS
+// forbids fused multiply-adds.
+__global__ void multiply_in_order(const REAL* a, const REAL* b, REAL* out, int n, int depth, int m) {
+    const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= static_cast<long long>(n) * m) return;
+    const REAL* row = a + i / m * depth;
+    const REAL* column = b + i % m;
+    REAL total = row[0] * column[0];
+    for (int k = 1; k < depth; ++k) total += row[k] * column[static_cast<long long>(k) * m];
+    out[i] = total;
+}
 
 __global__ void forward_gathered(const PIXEL* x, const long long* order, const long long* position, int batch, int n_in,
                                const REAL* numbers, int kind, const REAL* W, const REAL* b, int n_out, REAL* y) {
@@ -212,16 +270,12 @@ __global__ void output_hidden(const REAL* x, const long long* targets, const lon
 // dz of the previous layer: (dz W^T) f'
 __global__ void hidden_gradient(int kind, const REAL* dz, const REAL* W, const REAL* y, int batch, int n_in, int n_out,
                       REAL* dz_hidden) {
-    __shared__ __align__(16) REAL shared[16 * WARPS * SUM_STRIDE];
-    REAL dy[ROWS / WARPS];
-    const int row = blockIdx.y * ROWS, column = blockIdx.x * TILE;
-    const Factor<Matrix, true, TILE, WARPS> weights({W, n_in, n_out}, column);
-    multiply(Factor<Matrix, true, ROWS, WARPS>({dz, batch, n_out}, row), weights, n_out, shared, dy);
-    for (int e = 0; e < ROWS / WARPS; ++e) {
-        const int i = row + threadIdx.y + WARPS * e, j = column + threadIdx.x;
+    const Factor<Matrix, true, ROWS, WARPS> rows({dz, batch, n_out}, blockIdx.y * ROWS);
+    const Factor<Matrix, true, TILE, WARPS> weights({W, n_in, n_out}, blockIdx.x * TILE);
+    product(rows, weights, n_out, batch, n_in, [=](int i, int j, REAL dy) {
         const long long at = static_cast<long long>(i) * n_in + j;
-        if (i < batch && j < n_in) dz_hidden[at] = dnn::activate_backward(kind, dy[e], y[at]);
-    }
+        dz_hidden[at] = dnn::activate_backward(kind, dy, y[at]);
+    });
 }
 
 // The gradient of every weight and bias, and the optimizer's step with it; each block has one tile of one layer. The
