@@ -3,8 +3,10 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import checkout  # noqa: F401
 
@@ -14,59 +16,95 @@ from dnn.commands import command_line, options
 def parse() -> argparse.Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Example: benchmark.py --contenders numpy torch pytorch --slices 20. "
-        "Times are lower quartiles over the slices, because other load on the machine only adds time. "
-        'Other libraries: pip install -e ".[peers]". '
+        epilog="Example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
+        "Times are lower quartiles over the slices, and ratios compare these quartiles, because other load "
+        'on the machine only adds time. Other libraries: pip install -e ".[peers]". '
         "Exit code: 0 done, 2 bad input or a named contender that cannot run.",
     )
     add = parser.add_argument
     contenders = (
-        "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, jax, sklearn. "
-        "Those on torch and CuPy accept a device: torch:cuda. "
+        "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
+        "keras-jax, jax, sklearn. Those on torch and CuPy accept a device: torch:cuda. "
         "Default: all that run without a GPU and whose library is installed"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--workloads", action="store_true", help="time nine networks on noise images: ten minutes at most")
-    add("--slices", type=int, default=12, metavar="N", help="time slices per contender (default: 12)")
+    add("--rotations", type=int, metavar="R", help="time slices per contender (default: 24)")
+    add("--updates", type=int, metavar="N", help="timed updates per contender (default: 1200)")
+    add("--batch-size", dest="batch", type=int, metavar="N", help="default: 100")
+    add("--hidden", type=int, nargs="*", metavar="UNITS", help="default: 500 500")
+    add("--activation", help="sigmoid, tanh or relu (default: sigmoid)")
     add("--threads", type=int, metavar="N", help="default: each library's own choice")
-    options.add_data_arguments(parser, names="mnist, digits, random, ... (default: %(default)s)")
+    options.add_data_arguments(parser, None, "mnist, digits, random, ... (default: mnist)")
+    workloads = "time nine networks on noise images; default: 12 rotations, 240 updates: ten minutes at most"
+    add("--workloads", action="store_true", help=workloads)
+    add("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     add("--pages", type=Path, metavar="DIR", help="write the table into DIR/speed.md")
     return parser.parse_args()
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from _pages import write_table
-    from _tables import markdown
-    from benchmarks import report, rotation
-    from benchmarks.contenders import CPU_CONTENDERS, get_contender
+    from benchmarks import rotation
+    from benchmarks.contenders import CPU_CONTENDERS, WORKLOAD_CONTENDERS, get_contender
     from benchmarks.task import WORKLOADS, Settings
 
+    from backends import InputError
     from dnn.validation.settings import positive_integer
 
-    slices = positive_integer("slices", arguments.slices)
-    if arguments.threads is not None:
-        positive_integer("threads", arguments.threads)
-    names = arguments.contenders or CPU_CONTENDERS
-    if arguments.workloads and not arguments.contenders:
-        names = names[:-1]  # scikit-learn trains full epochs, which take too long
+    network_options = _options(arguments, "dataset", "hidden", "activation", "batch")
+    if arguments.workloads and network_options:
+        raise InputError(
+            "--workloads times its own networks and data",
+            cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
+        )
+    networks = WORKLOADS if arguments.workloads else {"lecture": Settings(**network_options)}
+    common = _options(arguments, "data_dir", "updates", "threads")
+    networks = {name: replace(settings, **common) for name, settings in networks.items()}
+    rotations = arguments.rotations
+    if rotations is None:
+        rotations = 12 if arguments.workloads else 24
+    positive_integer("rotations", rotations)
+    path = arguments.json
+    if path is not None and not path.absolute().parent.is_dir():
+        raise InputError(f"json is {str(path)!r}", "a file in a folder that exists")
+    names = arguments.contenders or (WORKLOAD_CONTENDERS if arguments.workloads else CPU_CONTENDERS)
     for name in names:
         get_contender(name)  # rejects an unknown name before any work
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # settings of a machine that can make it slower
         os.environ.pop(name, None)
-    networks = WORKLOADS
-    if not arguments.workloads:
-        networks = {"lecture": Settings(arguments.dataset, arguments.data_dir)}
+    required = bool(arguments.contenders)
     results = {}
     for network, settings in networks.items():
-        command_line.print_status(network)
-        limited = replace(settings, threads=arguments.threads)
-        required = bool(arguments.contenders)
-        results[network] = rotation.rotate(names, limited, slices, command_line.print_status, required)
-    grid = report.workloads_grid(results) if arguments.workloads else report.ratio_grid(results["lecture"])
+        if arguments.workloads:
+            command_line.print_status(network)
+        results[network] = rotation.rotate(names, settings, rotations, command_line.print_status, required)
+    publish(arguments, results)
+
+
+def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options of these names that were set."""
+    return {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+
+
+def publish(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
+    """Print the table, and write the JSON file and the page."""
+    from _pages import write_table
+    from _tables import markdown
+    from benchmarks import report
+
     note = report.describe(list(results.values()))
-    print(f"{markdown(grid)}\n{note}", flush=True)
+    if arguments.workloads:
+        table = "workloads"
+        grid = report.workloads_grid(results)
+        content = {name: report.as_json(result) for name, result in results.items()}
+        text = f"{markdown(grid)}\n{note}"
+    else:
+        table = "speed"
+        grid = report.ratio_grid(results["lecture"])
+        content = report.as_json(results["lecture"])
+        text = report.table(results["lecture"])
+    command_line.write_json(arguments.json, content)
+    print(text, flush=True)
     if arguments.pages is not None:
-        table = "workloads" if arguments.workloads else "speed"
         write_table(arguments.pages / "speed.md", table, grid, note)
 
 

@@ -24,7 +24,7 @@ COMMANDS = sorted({" ".join(shlex.split(part, comments=True)) for part in PARTS}
 SCRIPT_LINES = [c.removeprefix("python scripts/") for c in COMMANDS if c.startswith("python scripts/")]
 OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
-TIME = "--dataset digits --slices 1 --contenders numpy"
+TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
 IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
 SMALL = {
     "train.py --backend auto": TRAIN,
@@ -48,7 +48,7 @@ SMALL = {
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
-    "benchmark.py --workloads --pages docs": TIME,
+    "benchmark.py --workloads --pages docs": "--updates 1 --rotations 1 --contenders numpy",
     "readme_results.py": "--dataset digits --limit 100 --epochs 1",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",

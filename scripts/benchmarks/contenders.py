@@ -1,7 +1,7 @@
 """The table of contenders: name, label and preparation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from backends import InputError
@@ -16,6 +16,7 @@ class Contender:
 
     label: str  # for tables and plots
     prepare: Callable[[Task], Prepared]  # loads the data and builds the network; fails without its library
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables to set before its process starts
     # Default device; a name such as "torch:cuda" overrides it. None: it accepts no device.
     device: str | None = None
 
@@ -24,8 +25,8 @@ def _ours(backend: str, label: str, device: str | None = None, graphs: bool = Fa
     return Contender(f"ours on {label}", partial(ours.prepare, name=backend, graphs=graphs), device=device)
 
 
-def _pytorch(label: str, fused: bool | None = None) -> Contender:
-    return Contender(label, partial(peers.prepare_pytorch, fused=fused), device="cpu")
+def _pytorch(label: str, compiled: bool = False, fused: bool | None = None) -> Contender:
+    return Contender(label, partial(peers.prepare_pytorch, compiled=compiled, fused=fused), device="cpu")
 
 
 CONTENDERS: Mapping[str, Contender] = {
@@ -38,11 +39,15 @@ CONTENDERS: Mapping[str, Contender] = {
     "pytorch": _pytorch("PyTorch eager"),
     # The fused Adam is the fastest one that PyTorch users have.
     "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
+    "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
+    "keras-jax": Contender("Keras fit on JAX", peers.prepare_keras, {"KERAS_BACKEND": "jax"}),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
     "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn),
 }
-CPU_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax", "sklearn")
+CPU_CONTENDERS = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]
 """Contenders that run by default. GPU times should not be compared with theirs."""
+WORKLOAD_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax")
+"""Contenders that time the workloads by default. The others take too long for nine networks."""
 
 
 def get_contender(name: str) -> Contender:
@@ -63,6 +68,7 @@ def get_contender(name: str) -> Contender:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def environment(threads: int | None) -> dict[str, str]:
-    """Return the variables for the processes of the contenders. Libraries read them when they are loaded."""
-    return {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+def environment(name: str, threads: int | None) -> dict[str, str]:
+    """Return the variables for a contender's process. Libraries read them when they are loaded."""
+    limits = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return {**get_contender(name).environment, **limits}

@@ -1,4 +1,4 @@
-"""Other libraries that a user might choose: PyTorch, JAX, scikit-learn.
+"""Other libraries that a user might choose: PyTorch, Keras, JAX, scikit-learn.
 
 All but PyTorch train at most one epoch per call, and are optional (``pip install -e ".[peers]"``), so mypy
 does not see them.
@@ -23,12 +23,13 @@ def initial_weights(task: Task) -> list[list[NDArray[np.float32]]]:
     return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
-def prepare_pytorch(task: Task, fused: bool | None = None) -> Prepared:
+def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = None) -> Prepared:
     """Prepare an efficient loop: float32 images in memory, a permutation per epoch, no DataLoader.
 
     It starts with our initial weights.
 
     Args:
+        compiled: run the forward pass with torch.compile.
         fused: an option of torch's Adam.
     """
     import torch
@@ -38,6 +39,7 @@ def prepare_pytorch(task: Task, fused: bool | None = None) -> Prepared:
     module = to_torch(build(task, get_backend("numpy"), scaled=False), str(device), logits=True)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=fused)
     loss_of = torch.nn.CrossEntropyLoss()
+    model = torch.compile(module) if compiled else module
     total = torch.zeros((), device=device)
     batches: list[torch.Tensor] = []
 
@@ -47,7 +49,7 @@ def prepare_pytorch(task: Task, fused: bool | None = None) -> Prepared:
                 batches.extend(torch.randperm(len(x), device=device).split(task.settings.batch))
             index = batches.pop()
             optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(module(x[index]), y[index])
+            loss = loss_of(model(x[index]), y[index])
             loss.backward()
             optimizer.step()
             total.add_(loss.detach())
@@ -72,13 +74,40 @@ def require_dense(task: Task) -> None:
         raise InputError("timed for Dense layers only")
 
 
+def prepare_keras(task: Task) -> Prepared:
+    """Prepare Keras model.fit on float32 images; the variable KERAS_BACKEND selects its backend."""
+    require_dense(task)
+    k: Any = importlib.import_module("keras")
+    k.utils.set_random_seed(0)
+    hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
+    model = k.Sequential(
+        [k.layers.Input((task.x.shape[1],)), *hidden, k.layers.Dense(10, activation="softmax")]
+    )
+    adam = k.optimizers.Adam(learning_rate=1e-3, epsilon=1e-8)
+    model.compile(optimizer=adam, loss="sparse_categorical_crossentropy")
+    x = task.floats()
+    y = task.y
+    batch = task.settings.batch
+
+    def run(n: int) -> None:
+        model.fit(x[: n * batch], y[: n * batch], batch_size=batch, epochs=1, shuffle=True, verbose=0)
+
+    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.predict(images, batch_size=1000, verbose=0))
+
+    name = k.backend.backend()
+    facts = {"keras": k.__version__, "keras_backend": name}
+    facts[name] = importlib.import_module(name).__version__
+    return Prepared(run, probabilities, facts, trains_epochs=True)
+
+
 def prepare_jax(task: Task) -> Prepared:
     """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's own Adam, donated buffers."""
     require_dense(task)
     j: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
-    activation = {"sigmoid": j.nn.sigmoid, "relu": j.nn.relu}[task.settings.activation]
+    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(task.floats())
     y = jnp.asarray(task.y.astype(np.int32))
@@ -124,7 +153,7 @@ def prepare_sklearn(task: Task) -> Prepared:
     from sklearn import __version__
     from sklearn.neural_network import MLPClassifier
 
-    names = {"sigmoid": "logistic", "relu": "relu"}
+    names = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
     model = MLPClassifier(
         task.settings.hidden,
         activation=names[task.settings.activation],

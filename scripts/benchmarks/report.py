@@ -1,29 +1,109 @@
-"""The tables of a benchmark.
+"""The report on a benchmark, as tables and as JSON.
 
 Other load on a machine only adds time, so lower quartiles of times are compared; medians of disturbed runs
-depend on luck.
+depend on luck. The bootstrap resamples the rotations with replacement; the interval holds 95 % of the
+results.
 """
 
 import os
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from _tables import format_columns
 
 from backends import get_backend
 from benchmarks.contenders import get_contender
 from benchmarks.rotation import Results
 
 Grid = list[list[str]]
-BASELINES = ("pytorch", "pytorch-fused")
+BASELINE_CONTENDER = "pytorch"
 OURS = ("numba", "torch", "numpy")
-VERSIONS = ("numpy", "numba", "torch", "jax", "scikit-learn")
+VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
+N_RESAMPLES = 1000
 MAX_QUIET_CORES = 0.1
 """Mean number of cores busy with other processes up to which the machine counts as quiet."""
 
 
+class Estimate(NamedTuple):
+    """A number and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}  ({self.low:.3f} to {self.high:.3f})"
+
+
+def lower_quartile(ours: Sequence[float], theirs: Sequence[float] | None = None) -> Estimate:
+    """Return the lower quartile of ``ours``, or its ratio to that of ``theirs``, with its interval.
+
+    Element i of both was measured in rotation i.
+    """
+    n = len(ours)
+    rotations = np.random.default_rng(0).integers(n, size=(N_RESAMPLES, n))
+    rotations = np.vstack([np.arange(n), rotations])  # the first row is the measurement itself
+    values = np.quantile(np.asarray(ours)[rotations], 0.25, axis=1)
+    if theirs is not None:
+        values /= np.quantile(np.asarray(theirs)[rotations], 0.25, axis=1)
+    low, high = np.quantile(values[1:], (0.025, 0.975))
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def quartiles(results: Results) -> dict[str, float]:
+    """Return the lower quartile of each contender's milliseconds per update."""
+    return {name: lower_quartile(results.ms(name)).value for name in results.runs}
+
+
+def ratios(results: Results) -> dict[str, Estimate]:
+    """Return the ratio of each contender to the baseline; empty if the baseline did not run."""
+    if BASELINE_CONTENDER not in results.runs:
+        return {}
+    baseline = results.ms(BASELINE_CONTENDER)
+    return {name: lower_quartile(results.ms(name), baseline) for name in results.runs}
+
+
+def table(results: Results) -> str:
+    """Return the table: contenders (fastest first), contenders that could not run and why."""
+    ratio = ratios(results)
+    quartiles = {name: lower_quartile(results.ms(name)) for name in results.runs}
+    rows = []
+    for name in sorted(quartiles, key=lambda name: quartiles[name]):
+        last = results.runs[name][-1]
+        cells = [str(quartiles[name]), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
+        rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
+    headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
+    not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
+    return "\n".join([format_columns(headings, rows, 2), *not_run, *quietness([results])])
+
+
+def quietness(results: Sequence[Results]) -> list[str]:
+    """Return a line about other load during the timed slices, or nothing if it is unknown."""
+    slices = [run for result in results for runs in result.runs.values() for run in runs]
+    others = [run["other"] for run in slices if run["other"] is not None]
+    if not others:
+        return []
+    cores = statistics.fmean(others)
+    word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
+    return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """Return settings, measurements with versions and processor, and ratios to the baseline."""
+    return {
+        "settings": asdict(results.settings),
+        "runs": results.runs,
+        "missing": results.missing,
+        f"ratio_to_{BASELINE_CONTENDER}": {name: r._asdict() for name, r in ratios(results).items()},
+    }
+
+
 def ratio_grid(results: Results) -> Grid:
     """Return a table of all contenders, the fastest first: the time, and numba's share of it."""
-    ms = {name: results.quartile(name) for name in results.runs}
+    ms = quartiles(results)
     grid = [["contender", "ms per update", "time on numba / this time"]]
     for name in sorted(ms, key=lambda name: ms[name]):
         grid.append([get_contender(name).label, f"{ms[name]:.2f}", _ratio(ms.get("numba"), ms[name])])
@@ -36,10 +116,10 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     ratios = ("auto takes", "auto / our fastest", "auto / PyTorch", "auto / JAX")
     grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
     for workload, result in results.items():
-        ms = {name: result.quartile(name) for name in result.runs}
+        ms = quartiles(result)
         auto = get_backend("auto", "cpu", convolutions=bool(result.settings.filters)).name
         cells = [f"{ms[name]:.3g}" if name in ms else "-" for name in names]
-        for rivals in (OURS, BASELINES, ("jax",)):
+        for rivals in (OURS, ("pytorch", "pytorch-fused"), ("jax",)):
             best = min((ms[name] for name in rivals if name in ms), default=None)
             cells.append(_ratio(ms.get(auto), best))
         grid.append([workload, *cells[: len(names)], auto, *cells[len(names) :]])
@@ -55,19 +135,14 @@ def describe(results: Sequence[Results]) -> str:
     facts: dict[str, Any] = {}
     missing: dict[str, str] = {}
     ran: set[str] = set()
-    others: list[float] = []
     for result in results:
         missing |= result.missing
         ran |= result.runs.keys()
         for runs in result.runs.values():
             facts |= runs[-1]["facts"]
-            others += [run["other"] for run in runs if run["other"] is not None]
     versions = [f"{name} {facts[name]}" for name in VERSIONS if name in facts]
     machine = f"{os.cpu_count()} cores of {facts.get('processor')} ({facts.get('instruction_set')})"
     sentences = [f"{machine}, {', '.join(versions)}."]
     sentences += [f"Not run: {name} ({why})." for name, why in missing.items() if name not in ran]
-    if others:
-        cores = statistics.fmean(others)
-        word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
-        sentences.append(f"Other processes used {cores:.2f} cores during the slices: {word}.")
+    sentences += [f"{line.replace('other', 'Other')}." for line in quietness(results)]
     return " ".join(sentences)

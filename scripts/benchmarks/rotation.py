@@ -1,9 +1,8 @@
 """Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
@@ -11,6 +10,7 @@ from benchmarks.contenders import environment
 from benchmarks.task import Settings
 from benchmarks.worker import measure
 
+MAX_SLICE_UPDATES = 100
 TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
 
 
@@ -19,33 +19,35 @@ class Results:
     """The measurements of all contenders."""
 
     settings: Settings
-    # Name -> a measurement (see ``measure``) for each slice, for contenders that ran in all turns.
+    # Name -> a measurement (see ``measure``) for each rotation, for contenders that ran in all rotations.
     runs: dict[str, list[Answer]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
 
-    def quartile(self, name: str) -> float:
-        """Return the lower quartile of the milliseconds per update."""
-        return float(np.quantile([run["ms"] for run in self.runs[name]], 0.25))
+    def ms(self, name: str) -> list[float]:
+        """Return milliseconds per update, one number for each rotation."""
+        return [run["ms"] for run in self.runs[name]]
 
 
 def rotate(
-    names: Sequence[str], settings: Settings, slices: int, report: Callable[[str], object], required: bool
+    names: Sequence[str], settings: Settings, rotations: int, report: Callable[[str], object], required: bool
 ) -> Results:
-    """Time the slices of the contenders in turn.
+    """Time one slice of each contender in each rotation.
 
     Args:
+        settings: its number of updates is divided among the slices.
         report: receives a line after each slice.
         required: all contenders must run.
     Raises BackendUnavailable: a required contender fails.
     """
+    settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in names})
     workers = {
         name: run_in_process(
-            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(settings.threads)
+            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
         )
         for name in names
     }
-    for number in range(1, slices + 1):
+    for rotation in range(1, rotations + 1):
         for name in list(results.runs):
             answer = next(workers[name])
             if "reason" in answer:
@@ -56,5 +58,5 @@ def rotate(
             else:
                 results.runs[name].append(answer)
                 message = f"{answer['ms']:.3f} ms per update"
-            report(f"slice {number}/{slices}  {name}: {message}")
+            report(f"rotation {rotation}/{rotations}  {name}: {message}")
     return results

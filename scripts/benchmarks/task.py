@@ -9,26 +9,48 @@ from numpy.typing import NDArray
 
 from backends import InputError
 from dnn.datasets import Dataset, load_dataset
+from dnn.validation.settings import look_up, positive_integer
+
+DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of all contenders. Default: the lecture's network, cross-entropy, Adam 1e-3, float32."""
+    """Settings of all contenders. Default: the lecture's network, cross-entropy, Adam 1e-3, float32.
+
+    Raises InputError: a setting out of range.
+    """
 
     dataset: str = "mnist"  # a name of ``dnn.datasets``, or "random" (6,000 noise images)
     data_dir: str | None = None  # data folder; None: DNN_DATA_DIR, else ./data
+    hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
+    activation: str = "sigmoid"  # of the hidden layers: "sigmoid", "tanh" or "relu"
+    batch: int = 100  # batch size
+    # Number of timed updates. The warm-up before is one epoch, or ``updates`` if that is fewer: it brings
+    # Adam's moments to the values of a real training, where they decay into denormals.
+    updates: int = 1200
+    # Updates per slice. Contenders that train full epochs in one call are timed an epoch at a time.
+    slice: int = 100
+    threads: int | None = None  # threads per matrix product; None: the library's default
     pixels: int = 784  # of a noise image
     nonzero: float = 1.0  # share of its pixels
     filters: tuple[int, ...] = ()  # of each convolution 3 x 3; the last one is followed by max-pooling 2 x 2
-    hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
-    activation: str = "sigmoid"  # of the hidden layers: "sigmoid" or "relu"
     batch_norm: bool = False  # before the activation of each hidden layer
     dropout: float = 0.0  # rate, after each hidden layer
-    batch: int = 100  # batch size
-    threads: int | None = None  # threads per matrix product; None: the library's default
+    slice_seconds: float = 0.0  # a slice is repeated until this time is over
+
+    def __post_init__(self) -> None:
+        look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
+        look_up("activation", self.activation, dict.fromkeys(ACTIVATIONS))
+        object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
+        for name in ("batch", "updates"):
+            positive_integer(name, getattr(self, name))
+        if self.threads is not None:
+            positive_integer("threads", self.threads)
 
 
-_NOISE = Settings("random", activation="relu")
+_NOISE = Settings("random", activation="relu", updates=240, slice_seconds=0.05)
 WORKLOADS: Mapping[str, Settings] = {
     "784-500-500-10, batch 100, 19 % nonzero": replace(_NOISE, nonzero=0.19),
     "the same, no zeros": _NOISE,
@@ -56,6 +78,11 @@ class Task:
     @property
     def updates_per_epoch(self) -> int:
         return len(self.x) // self.settings.batch
+
+    @property
+    def updates_per_call(self) -> int:
+        """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
+        return min(self.updates_per_epoch, self.settings.updates)
 
     def floats(self) -> NDArray[np.float32]:
         """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""

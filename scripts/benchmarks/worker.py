@@ -1,6 +1,7 @@
 """Time one contender in this process, slice by slice."""
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +9,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import get_contender
-from benchmarks.task import Settings, load
+from benchmarks.task import Prepared, Settings, Task, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
-SLICE_UPDATES = 20
-MIN_SLICE_SECONDS = 0.05
+
+
+def accuracy(prepared: Prepared, task: Task) -> float:
+    """Return the current test accuracy, computed the same way for all contenders."""
+    p = prepared.probabilities(scale_pixels(task.x_test))
+    return float(np.mean(p.argmax(1) == task.y_test))
 
 
 def other_core_seconds() -> float | None:
@@ -30,36 +35,43 @@ def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
     """Prepare, warm up, and time one slice for each value that is requested.
 
     Yields:
-        ms (per update), other (mean number of cores used by other processes), facts.
+        ms (per update), preparation (seconds of loading, building, compiling and warming up), trained
+        (updates so far), other (mean number of cores used by other processes), test_accuracy, facts.
     """
-    if settings.threads is not None and name == "jax" and hasattr(os, "sched_setaffinity"):
+    if settings.threads is not None and "jax" in name and hasattr(os, "sched_setaffinity"):
         # XLA has no variable for the number of threads. It counts the cores that it may use.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.threads])
+    start = time.perf_counter()
     contender = get_contender(name)
     task = load(settings, contender.device)
     prepared = contender.prepare(task)
-    # All contenders warm up for an epoch: it brings Adam's moments to the values of a real training, where
-    # they decay into denormals, and compiles the calls of contenders that train full epochs.
-    size = task.updates_per_epoch
-    prepared.run(size)
-    if not prepared.trains_epochs:
-        size = min(size, SLICE_UPDATES)
-    facts = {"numpy": np.__version__, **prepared.facts}
+    # All contenders warm up with the same number of updates. Contenders that train full epochs use one call
+    # of the timed size, so that it is compiled.
+    prepared.run(task.updates_per_call)
+    preparation = time.perf_counter() - start
+    trained = task.updates_per_call
+    size = task.updates_per_call if prepared.trains_epochs else min(settings.slice, settings.updates)
+    facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
     while True:
         awake = time.perf_counter() + WAKE_SECONDS
         while not prepared.trains_epochs and time.perf_counter() < awake:
             prepared.run(size)
+            trained += size
         before = other_core_seconds()
         start = time.perf_counter()
         seconds = 0.0
         updates = 0
-        while not updates or seconds < MIN_SLICE_SECONDS:
+        while not updates or seconds < settings.slice_seconds:
             prepared.run(size)
             updates += size
             seconds = time.perf_counter() - start
         after = other_core_seconds()
+        trained += updates
         yield {
             "ms": 1e3 * seconds / updates,
+            "preparation": preparation,
+            "trained": trained,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
+            "test_accuracy": accuracy(prepared, task),
             "facts": facts,
         }

@@ -1,16 +1,28 @@
 """The benchmark runs and its arithmetic is correct. No test depends on durations."""
 
+import json
 import os
+import sys
+from dataclasses import replace
 from itertools import islice
 
+import benchmark
 import numpy as np
 import pytest
 from benchmarks import report, rotation, worker
-from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, environment, get_contender
+from benchmarks.contenders import (
+    CONTENDERS,
+    CPU_CONTENDERS,
+    WORKLOAD_CONTENDERS,
+    environment,
+    get_contender,
+)
 from benchmarks.task import WORKLOADS, Settings, load
 from command_lines import assert_refused, run_here
 
 from backends import BackendUnavailable, InputError, get_backend
+
+OPTIONS = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
 
 
 def run(*arguments, cwd="."):
@@ -19,23 +31,30 @@ def run(*arguments, cwd="."):
 
 
 def results_of(settings=None, other=None, **ms):
-    """Return results with these milliseconds for each contender, one per slice."""
-    rest = {"other": other, "facts": {"processor": "Some", "instruction_set": "AVX9", "numpy": "2"}}
+    """Return results with these milliseconds for each contender, one per rotation."""
+    facts = {"processor": "Some", "instruction_set": "AVX9", "numpy": "2"}
+    rest = {"preparation": 1.0, "other": other, "test_accuracy": 0.5, "facts": facts}
     runs = {name.replace("_", "-"): [{"ms": t, **rest} for t in times] for name, times in ms.items()}
     return rotation.Results(settings or Settings(), runs, {"jax": "no jax"})
 
 
 @pytest.mark.slow
-def test_the_table_is_printed_and_written(tmp_path, monkeypatch):
+def test_contenders_run_and_write_json(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    page = tmp_path / "speed.md"
-    page.write_text("a\n<!-- table: speed -->\n<!-- end -->\nb\n")
-    options = "--dataset", "digits", "--contenders", "numpy", "pytorch", "--slices", 2, "--pages", tmp_path
-    result = run(*options)
+    names = ("numpy", "torch", "pytorch")
+    result = run(*OPTIONS, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
     assert result.returncode == 0, result.stderr
-    assert f"a\n<!-- table: speed -->\n{result.stdout}<!-- end -->\nb\n" == page.read_text()
-    assert "ours on NumPy alone" in result.stdout
-    assert "2/2  pytorch: " in result.stderr
+    content = json.loads((tmp_path / "b.json").read_text())
+    assert set(content["runs"]) == set(names)
+    assert content["missing"] == {}
+    for name, (first, found) in content["runs"].items():
+        assert found["ms"] > 0
+        assert found["trained"] > first["trained"] >= 6  # warm-up of at most an epoch, wake-up, and a slice
+        assert found["preparation"] > 0
+        assert 0 <= found["test_accuracy"] <= 1
+        assert name in result.stdout
+    assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert "rotation 2/2  pytorch: " in result.stderr
     assert "OPENBLAS_CORETYPE" not in os.environ
 
 
@@ -43,16 +62,32 @@ def test_the_table_is_printed_and_written(tmp_path, monkeypatch):
     ("arguments", "words"),
     [
         (("--contenders", "pytorhc"), ("contender", "'pytorhc'", "did you mean 'pytorch'")),
-        (("--slices", "0"), ("slices", "0")),
+        (("--rotations", "0"), ("rotations", "0")),
+        (("--updates", "0"), ("updates", "0")),
+        (("--batch-size", "0"), ("batch", "0")),
         (("--threads", "0"), ("threads", "0")),
+        (("--hidden", "0"), ("hidden", "0")),
+        (("--activation", "rellu"), ("activation", "relu")),
+        (("--dataset", "minst"), ("dataset", "did you mean 'mnist'")),
+        (("--json", "/nowhere/b.json"), ("json", "/nowhere")),
+        *(
+            (("--workloads", *option), ("--workloads", "leave out", option[0]))
+            for option in (
+                ["--dataset", "digits"],
+                ["--hidden"],
+                ["--activation", "relu"],
+                ["--batch-size", "9"],
+            )
+        ),
     ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
     assert_refused(run(*arguments), *words)
 
 
 def test_errors_of_a_worker_are_reported():
-    assert_refused(run("--dataset", "minst", "--contenders", "numpy"), "'numpy'", "minst")
+    assert_refused(run(*OPTIONS, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
 
 
 def test_help_names_the_contenders():
@@ -64,10 +99,24 @@ def test_help_names_the_contenders():
 
 
 def test_quartiles_ignore_disturbed_slices():
-    assert results_of(numpy=[9.0, 1.0, 2.0, 3.0, 9.0]).quartile("numpy") == 2.0
+    quiet = [1.0 + i / 100 for i in range(20)]
+    disturbed = [t * (10.0 if i % 3 else 1.0) for i, t in enumerate(quiet)]
+    found = report.lower_quartile(disturbed, quiet)
+    assert found.value == pytest.approx(1.0, abs=0.1)
+    assert found.low <= found.value <= found.high
+    assert found.high > 2  # only a third of the slices are quiet: the interval shows that it may be chance
+    assert report.lower_quartile([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
+    assert report.quartiles(results_of(numpy=[9.0, 1.0, 2.0, 3.0, 9.0])) == {"numpy": 2.0}
 
 
-def test_the_table_is_sorted_and_relative_to_numba():
+def test_the_printed_table_is_sorted_and_names_missing_contenders():
+    text = report.table(results_of(numpy=[3.0, 6.0], torch=[2.5, 5.0], pytorch=[4.0, 8.0]))
+    assert "0.750  (0.750 to 0.750)" in text
+    assert "not run: jax: no jax" in text
+    assert text.index("ours on torch") < text.index("ours on NumPy") < text.index("PyTorch eager")
+
+
+def test_the_page_has_a_sorted_table_relative_to_numba():
     _, *rows = report.ratio_grid(results_of(numba=[3.0], torch=[2.0], pytorch=[6.0]))
     assert [row[1:] for row in rows] == [["2.00", "1.50"], ["3.00", "1.00"], ["6.00", "0.50"]]
     assert rows[0][0] == "ours on torch"
@@ -89,30 +138,74 @@ def test_the_table_of_workloads_compares_the_automatic_choice():
 
 
 def test_the_note_has_processor_versions_and_load():
-    for cores, word in ((0.02, "used 0.02 cores during the slices: quiet."), (0.8, "NOT QUIET")):
-        note = report.describe([results_of(other=cores, numpy=[3.0, 3.0])])
+    for cores, word in ((0.02, "used 0.02 cores on average during the slices: quiet"), (0.8, "NOT QUIET")):
+        results = results_of(other=cores, numpy=[3.0, 3.0])
+        note = report.describe([results])
         assert "cores of Some (AVX9), numpy 2. Not run: jax (no jax). Other processes" in note
-        assert word in note
-    assert "Other" not in report.describe([results_of(numpy=[3.0])])
+        for text in (note, report.table(results)):
+            assert word in text
+    for text in (report.describe([results_of(numpy=[3.0])]), report.table(results_of(numpy=[3.0]))):
+        assert "processes" not in text
     assert "Not run" not in report.describe([results_of(numpy=[3.0]), results_of(jax=[3.0])])
 
 
-def test_slices_alternate_and_drop_failing_contenders(monkeypatch):
+def test_options_become_settings(monkeypatch, tmp_path, capsys):
+    """Networks, names, rotations: defaults and options, of one network and of the workloads."""
+
+    def main(words):
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *words.split()])
+        seen.clear()
+        benchmark.main(benchmark.parse())
+        return seen
+
+    def rotate(names, settings, rotations, report, required):
+        seen.append((names, settings, rotations, required))
+        return results_of(settings, numba=[2.0], pytorch=[4.0])
+
+    seen = []
+    monkeypatch.setattr(rotation, "rotate", rotate)
+    assert main("") == [(CPU_CONTENDERS, Settings(), 24, False)]
+    assert "ratio to pytorch" in capsys.readouterr().out
+    more = "--dataset digits --data-dir d --hidden 3 --activation relu --batch-size 4 --updates 5 --threads 1"
+    settings = Settings("digits", "d", (3,), "relu", 4, 5, threads=1)
+    assert main(f"--rotations 2 --contenders numpy {more}") == [(["numpy"], settings, 2, True)]
+    networks = list(WORKLOADS.values())
+    assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 12, False) for network in networks]
+    assert "| auto takes |" in capsys.readouterr().out
+    page = tmp_path / "speed.md"
+    empty = "<!-- table: speed -->\n<!-- end -->\n<!-- table: workloads -->\n<!-- end -->\n"
+    page.write_text(empty)
+    output = f"--json {tmp_path}/b.json --pages {tmp_path}"
+    assert [row[1].updates for row in main(f"--workloads --updates 36 --rotations 3 {output}")] == [36] * 9
+    content = json.loads((tmp_path / "b.json").read_text())
+    assert list(content) == list(WORKLOADS)
+    assert content["batch 1000"]["ratio_to_pytorch"]["numba"]["value"] == 0.5
+    assert page.read_text().startswith("<!-- table: speed -->\n<!-- end -->\n<!-- table: workloads -->\n|")
+    page.write_text(empty)
+    main(f"--pages {tmp_path}")
+    assert "<!-- table: speed -->\n| contender" in page.read_text()
+    assert "| PyTorch eager | 4.00 | 0.50 |" in page.read_text()
+
+
+def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):
     def ask(work, name, settings, timeout, variables):
         while True:
-            asked.append(name)
+            asked.append((name, settings.slice))
             yield {"reason": "no"} if name == "torch" else {"ms": 1.0}
 
     asked, told = [], []
     monkeypatch.setattr(rotation, "run_in_process", ask)
     names = ["numpy", "torch", "pytorch"]
     results = rotation.rotate(names, Settings(), 2, told.append, required=False)
-    assert asked == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
+    assert [name for name, _ in asked] == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
     assert results.missing == {"torch": "no"}
-    assert results.quartile("numpy") == 1.0
-    assert told[1] == "slice 1/2  torch: no"
+    assert results.ms("numpy") == [1.0, 1.0]
+    assert told[1] == "rotation 1/2  torch: no"
     with pytest.raises(BackendUnavailable, match="contender 'torch' cannot run: no"):
         rotation.rotate(names, Settings(), 2, told.append, required=True)
+    for updates, rotations, size in ((7, 3, 2), (2, 3, 1), (1000, 3, 100)):
+        rotation.rotate(["numpy"], Settings(updates=updates), rotations, told.append, required=True)
+        assert asked[-1] == ("numpy", size)
 
 
 def test_a_contender_may_name_its_device():
@@ -121,12 +214,13 @@ def test_a_contender_may_name_its_device():
     assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
     with pytest.raises(InputError, match=r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
-    assert all(get_contender(name).device != "cuda" for name in CPU_CONTENDERS)
+    assert {"numpy", "torch", "torch-compile", "keras-jax", "sklearn"} <= set(CPU_CONTENDERS)
+    assert not {"cupy", "torch-graphs"} & set(CPU_CONTENDERS)
 
 
-def test_threads_are_limited_before_a_process_starts():
-    assert environment(1)["OPENBLAS_NUM_THREADS"] == "1"
-    assert environment(None) == {}
+def test_variables_are_set_before_a_process_starts():
+    assert environment("numpy", 1)["OPENBLAS_NUM_THREADS"] == "1"
+    assert environment("keras-jax", None) == {"KERAS_BACKEND": "jax"}
 
 
 # ----- one slice
@@ -138,23 +232,27 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1, 2}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: cores_set.append(cores), raising=False)
-    settings = Settings(dataset="random", hidden=(4,), batch=1000, threads=2)
+    settings = Settings(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
     first, second, last = islice(worker.measure("numpy", settings), 3)
     assert first["other"] > 0
     assert [second["other"], last["other"]] == [None, 0.0]
-    assert all(found["ms"] > 0 for found in (first, second, last))
+    assert [found["trained"] for found in (first, second, last)] == [8, 10, 12]  # an epoch is six
+    assert all(found["ms"] > 0 and 0 <= found["test_accuracy"] <= 1 for found in (first, second, last))
     assert first["facts"]["backend"] == "numpy"
     assert cores_set == []
     monkeypatch.setitem(CONTENDERS, "jax", CONTENDERS["numpy"])  # XLA is limited to this number of cores
     clock = iter([1.0, 2.0])
     next(worker.measure("jax", settings))
     assert cores_set == [[1, 2]]
+    clock = iter([1.0, 2.0])
+    found = next(worker.measure("numpy", replace(settings, slice_seconds=0.05)))
+    assert found["ms"] * (found["trained"] - 6) >= 50
 
 
 def test_a_task_has_full_batches():
-    task = load(Settings(dataset="digits", hidden=(5,)), "there")
+    task = load(Settings(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
-    assert task.updates_per_epoch == 14
+    assert (task.updates_per_epoch, task.updates_per_call) == (14, 7)
     assert sorted(task.order(3).ravel()) == list(range(1400))
     assert not np.array_equal(task.order(3), task.order(4))
     np.testing.assert_allclose(task.floats(), task.x / 255, rtol=1e-6)
@@ -172,7 +270,7 @@ def test_noise_images():
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(dataset="digits", hidden=(16,), batch=20),
+        Settings(dataset="digits", hidden=(16,), batch=20, updates=60),
         *(WORKLOADS[name] for name in list(WORKLOADS)[-3:]),
     ],
     ids=lambda settings: "-".join(map(str, settings.filters + settings.hidden)),
@@ -182,15 +280,15 @@ def test_contenders_learn(settings):
     task = load(settings)
     x = task.x[:50].astype(np.float32) / 255
     first = CONTENDERS["numpy"].prepare(task).probabilities(x)
-    for name in ("torch", "pytorch", "pytorch-fused", "sklearn", "jax"):
+    for name in ("torch", "pytorch", "pytorch-fused", "sklearn", "jax", "keras-jax"):
         try:
             prepared = CONTENDERS[name].prepare(task)
         except ImportError:
             continue
         except InputError:  # timed for Dense layers only
-            assert name in ("sklearn", "jax")
+            assert name in ("sklearn", "jax", "keras-jax")
             continue
-        if name != "sklearn":  # draws weights of its own
+        if name not in ("sklearn", "keras-jax"):  # they draw weights of their own
             np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
         prepared.run(1)
         for n in (2, 100):  # within an epoch, and across its end
