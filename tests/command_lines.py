@@ -52,6 +52,13 @@ def run_here(command, *arguments, cwd="."):
 @contextmanager
 def serving(*arguments, **settings):
     """Run draw.py at a free port and yield the page's address. Ctrl-C must end it without output."""
+    with serving_process(*arguments, **settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving_process(*arguments, **settings):
+    """Yield the page's address and the id of its process; otherwise as ``serving``."""
     command = [sys.executable, str(SCRIPTS / "draw.py"), *map(str, arguments), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes, **settings) as server:
@@ -59,7 +66,7 @@ def serving(*arguments, **settings):
             first = server.stdout.readline()
             found = re.search(r"http://\S+", first)
             assert found, first + server.stderr.read()
-            yield found[0]
+            yield found[0], server.pid
         finally:
             server.send_signal(signal.SIGINT)
             _, said = server.communicate(timeout=MAX_SECONDS)

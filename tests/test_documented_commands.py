@@ -17,7 +17,7 @@ from small_sets import small_set, write_raw_files
 
 from dnn.datasets import load_dataset
 
-SHELL_TEXT = "".join(block.text for block in blocks_of("sh")).replace("\\\n", " ")
+SHELL_TEXT = "".join(block.text for block in blocks_of("sh")).replace("\\\n", "")
 PARTS = {part for line in SHELL_TEXT.splitlines() for part in line.split("&&")}
 COMMANDS = sorted({" ".join(shlex.split(part, comments=True)) for part in PARTS} - {""})
 """Each command of the shell blocks, without its comment."""
@@ -26,6 +26,10 @@ OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
 IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
+MUTANTS = (
+    "agree.py --quick --mutant tf32,float16,adam-epsilon,dropped-mean,transposed-weight,"
+    "stale-momentum,ddof1,swapped-label,flipped-kernel,biased-variance"
+)
 SMALL = {
     "train.py --backend auto": TRAIN,
     "train.py --blocks 8 --batch-size 800": TRAIN,
@@ -46,6 +50,7 @@ SMALL = {
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
+    MUTANTS: "--levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
     "benchmark.py --workloads --pages docs": "--updates 1 --rotations 1 --contenders numpy",
@@ -62,7 +67,12 @@ SMALL = {
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
 }
 """Command line in a document -> options that the test adds to make the run short."""
-EXIT_CODES = {"agree.py --mutant tf32": {1}, "gpu_check.py": {0, 3}, "gpu_check.py --json gpu.json": {0, 3}}
+EXIT_CODES = {
+    "agree.py --mutant tf32": {1},
+    MUTANTS: {1},
+    "gpu_check.py": {0, 3},
+    "gpu_check.py --json gpu.json": {0, 3},
+}
 """Where it is not 0: a mutant must fail, and gpu_check ends with 3 on a machine without a GPU."""
 
 

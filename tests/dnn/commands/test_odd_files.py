@@ -85,6 +85,7 @@ def test_pipes_and_huge_files_are_not_read(folder, name, code, is_pipe):
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert (f"run/{name} " in result.stderr) == bool(code)
+    assert ("it has more than 16 MB" in result.stderr) == (name == "config.json" and not is_pipe)
 
 
 @pytest.mark.parametrize("name", ["missing/a.png", "a", "a.odd", ".png", LONG_NAME + ".png"])

@@ -3,11 +3,14 @@
 import contextlib
 import io
 import socket
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from command_lines import assert_refused, run_here, serving
+from command_lines import assert_refused, run_here, serving, serving_process
 from helpers import MAX_SECONDS, others_slow
 from PIL import Image, ImageDraw
 
@@ -58,6 +61,31 @@ def test_large_uploads_are_read(kind):
 def test_too_large_uploads_are_rejected(mode, size, form, limit):
     with pytest.raises(ValueError, match=f"the picture is too large: .* at most {limit}"):
         load_digit_image(picture(mode, size, form))
+
+
+def peak_mb(process):
+    """Return the peak memory of a process in MB."""
+    text = Path(f"/proc/{process}/status").read_text()
+    return int(text.split("VmHWM:")[1].split()[0]) / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_concurrent_large_pictures_use_bounded_memory(page_folder):
+    """Two threads with 80 MB each, and 80 MB for later steps and for what the allocator keeps."""
+    small = picture("L", (90, 90), "PNG")
+    large = picture(*LARGE_FORMATS["PNG, RGB"])
+    with serving_process("run", cwd=page_folder) as (url, process):
+
+        def post(route, content):
+            return httpx.post(f"{url}/{route}", content=content, timeout=MAX_SECONDS).status_code
+
+        # Waits for the import of all backends, which the server begins in a thread: it takes more memory.
+        assert post("backends", small) == 200
+        first = peak_mb(process)
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(post, ["answer"] * 12, [large] * 12)) <= {200, 422}
+        assert peak_mb(process) < first + 3 * 80
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ def test_short_fault_injection_run():
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 def test_a_diverged_training_continues_with_the_printed_command(tmp_path):
     result = run_here(f"train {TRAINING} {DIVERGENCE} --run-dir", tmp_path / "run")
-    assert_refused(result, "training diverged", "use a smaller learning rate, as in: ")
+    assert_refused(result, "training diverged", "dense_1.W", "use a smaller learning rate, as in: ")
     command = shlex.split(result.stderr.strip().rpartition("as in: ")[2])
     assert command[0] == sys.executable
     assert command[2:] == ["--resume", str(tmp_path / "run"), "--learning-rate", "5e+19"]

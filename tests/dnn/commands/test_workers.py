@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -122,6 +123,38 @@ def test_resume_with_another_number_of_workers_after_a_signal(receivers, tmp_pat
     long = tmp_path / "long"
     assert train(tmp_path, 1, *OPTIONS, "--epochs", "12", "--run-dir", str(long))[0] == [0]
     assert digest(place) == digest(long)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_first_worker_is_one_line_on_stderr(number, tmp_path):
+    """Outside torchrun the first worker holds the store of the group."""
+    place = tmp_path / "run"
+    line = [sys.executable, SCRIPTS / "train.py", *OPTIONS, "--epochs", "3000", "--run-dir", place]
+    values = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with open(tmp_path / "log", "w+") as log:
+        first, second = (
+            subprocess.Popen(
+                [*line, "--worker-timeout", "10"], env=os.environ | values | {"RANK": str(rank)},
+                stdout=subprocess.DEVNULL, stderr=log if rank else subprocess.DEVNULL,
+            )
+            for rank in range(2)
+        )  # fmt: skip
+        end = time.monotonic() + MAX_SECONDS
+        while not any(place.glob("state-00002*")) and second.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        first.send_signal(number)
+        try:
+            code = second.wait(MAX_SECONDS)
+        finally:
+            for process in (first, second):
+                process.kill()
+                process.wait()
+    said = (tmp_path / "log").read_text()
+    assert re.fullmatch(
+        r"train\.py: error: worker 0 (has ended|did not answer within 10 s); the run ends\n", said
+    )
+    assert code == 2
 
 
 def test_an_unreachable_store_is_one_line_on_stderr(tmp_path):

@@ -1,14 +1,47 @@
-"""Special files in place of a data set's are rejected with one sentence. Generated inputs: 60 trees."""
+"""Broken data set files are rejected with one sentence or give images and labels that fit.
+
+Generated inputs: 2 x 350 broken files and 60 trees with special files, 760 in all.
+"""
 
 import os
 
+import numpy as np
 import pytest
-from hostile import for_each
+from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
-from small_sets import write_raw_files
+from small_sets import small_set, write_raw_files
 
 from backends import InputError
-from dnn.datasets import load_dataset
+from dnn.datasets import DatasetError, load_dataset
+
+SMALL = small_set()
+BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name, content in SMALL.items()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_broken_files_are_rejected_or_hold_images(small_files, tmp_path, name, folder):
+    """350 for each data set. Fashion-MNIST has no digests: sizes, headers and labels decide."""
+    raw = write_raw_files(tmp_path, small_files, folder)
+    accepted = []
+
+    @for_each(350, BROKEN)
+    def check(case):
+        which, broken = case
+        (raw / which).write_bytes(broken)
+        data = attempt(load_dataset, name, tmp_path, download=False, refusals=(DatasetError,))
+        (raw / which).write_bytes(small_files[which])
+        if isinstance(data, Refusal):
+            return
+        accepted.append(which)
+        assert len(broken) == len(small_files[which])
+        assert data.x_train.shape == (5, 784)
+        assert data.y_train.max() <= 9
+        parts = dict(zip(small_files, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
+        assert parts[which].astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
+
+    assert (not accepted) == (name == "mnist")
+    assert {path.name for path in raw.iterdir()} == set(small_files)
 
 
 def test_rejects_special_files(small_files, tmp_path, tried_sources):
