@@ -131,6 +131,7 @@ class Oracle:
         space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
         space.index_dtype = self.index_dtype
+        space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
         declared = iter([x.dtype for x in self.arrays])

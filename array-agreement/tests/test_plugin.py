@@ -140,7 +140,7 @@ def test_fails_with_all_verdicts_if_backends_disagree(tmp_path):
 def test_works_in_fixtures_of_others_with_skips_and_expected_failures(tmp_path):
     """The option --agree-backends does not replace a namespace that a fixture gives."""
     (tmp_path / "pytest.ini").write_text("[pytest]\nagree_xfail =\n    torch:cpu: bug 7: a sum\n")
-    options = ("-m", "agree", "-rx", "--agree-backends=numpy,torch,strict:device2", "--agree-report=out.json")
+    options = ("-m", "agree", "-rx", "--agree-backends=numpy,torch,strict:device2", "--agree-json=out.json")
     code, output = run(tmp_path, FIXTURES, *options)
     assert code == 0, output
     assert "5 passed, 1 deselected, 1 xfailed" in output
