@@ -126,7 +126,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     ident = threading.get_ident()
     end = time.process_time() + seconds
     done = threading.Event()
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield

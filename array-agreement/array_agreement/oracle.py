@@ -58,7 +58,8 @@ class Oracle:
         self.runs = runs
         self.seed = seed
         self.index_dtype = np.dtype(np.int64)
-        self._spaces = dict[str, WatchedNamespace]()
+        self.spaces = dict[str, WatchedNamespace]()
+        """By default dtype: the namespaces of the runs so far."""
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
@@ -128,7 +129,7 @@ class Oracle:
 
         Returns f's outputs, the arguments after the call, and the namespace.
         """
-        space = self._spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
+        space = self.spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
         space.index_dtype = self.index_dtype
         space.n_runs += 1
@@ -154,7 +155,9 @@ class Oracle:
             if exact.keys() == self._find_unchanged(exact):
                 raise InputError("f returns no array and no number, expected at least one to compare")
             known = self._find_known(default)
-            if known.keys() != exact.keys() or not all(known[n].is_exact(x) for n, x in exact.items()):
+            if known.keys() != exact.keys() or not all(
+                is_within_rounding(unwrap(x), known[name].exact) for name, x in exact.items()
+            ):
                 found = self._derive_bounds(default, exact, space.n_calls, hook.is_wider)
                 known.clear()
                 known.update(found)
@@ -164,7 +167,7 @@ class Oracle:
     def _adapt(self, backend: Target, default: str) -> dict[str, Bound]:
         """Return the bounds with the backend's dtype of results of searchsorted, which is int32 on JAX."""
         bounds = self.bounds(default)
-        if self._spaces[default].searches:
+        if self.spaces[default].searches:
             x = backend.to_array(np.ones(1, np.float32))
             dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
             if dtype != self.index_dtype:
@@ -197,15 +200,13 @@ class Oracle:
                 again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
                 same = is_within_rounding(again, unwrap(x))
                 note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                vacuous = is_vacuous(x, n_calls) and name not in unchanged
+                # A Python number shows no origin: it counts if the run made any call.
+                computed = x.computed if isinstance(x, Array) else n_calls > 0
+                vacuous = not computed and name not in unchanged
                 dtype = getattr(x, "dtype", None)
                 bounds[name] = Bound(name, unwrap(x), others, dtype, self.limit, vacuous, note, unit)
                 bounds[name].is_wider = is_wider
         return bounds
-
-    def default_places(self, default: str) -> list[str]:
-        """Return "file:line" of each call that creates an array in the default dtype."""
-        return sorted(self._spaces[default].default_places)
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call left as they are; ``results`` has them after it."""
@@ -288,14 +289,6 @@ def is_compiler(f: Any) -> bool:
     """Return whether a function wraps another one to compile it, or to count what dask computes."""
     module = getattr(f, "__globals__", {}).get("__name__", type(f).__module__)
     return not {"jaxlib", "array_api_extra"}.isdisjoint(module.split("."))
-
-
-def is_vacuous(x: Any, n_calls: int) -> bool:
-    """Return whether no call of the namespace produced an output of a run that made this number of calls.
-
-    A Python number shows no origin: it counts if the run made any call.
-    """
-    return not x.computed if isinstance(x, Array) else n_calls == 0
 
 
 def is_called(xp: Any, run: Callable[[], Any]) -> bool:

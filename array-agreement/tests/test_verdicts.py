@@ -231,8 +231,7 @@ def test_namespaces_and_arrays_can_be_copied_and_pickled():
         assert hasattr(x, "__iter__")
         return xp.exp(sum(copies)) + sum(iter(x))
 
-    x = X.copy()
-    assert verdicts(f, x, backends=["torch"])["torch", "result"].ratio > 0
+    assert verdicts(f, X, backends=["torch"])["torch", "result"].ratio > 0
     with pytest.raises(TypeError):
         check_agreement(lambda xp, x: list(xp.sum(x)), X)
 
