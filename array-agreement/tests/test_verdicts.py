@@ -254,8 +254,8 @@ sys.stdout.buffer.write(pickle.dumps(linalg.vector_norm(x) + xp.asarray(0.1)))
 
 def test_a_cache_by_pickles_does_not_repeat_results_of_another_run():
     cache = {}
-    f = lambda xp, x: cache.setdefault(pickle.dumps(x), xp.exp(x) / 3)  # noqa: E731
-    assert {v.kind for v in verdicts(f, X).values()} == {"agrees"}
+    f = lambda xp, x: cache.setdefault(pickle.dumps(x), xp.exp(9 * x))  # noqa: E731
+    check_agreement(f, X, dtype="float32")
 
 
 class Scaler:
