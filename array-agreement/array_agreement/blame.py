@@ -106,7 +106,7 @@ def describe_default(oracle: Oracle, backend: Target) -> str:
     if not all(verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)):
         return ""
     rounds = "float32 roundings in a float64 result: " if default == "float32" else ""
-    places = ", ".join(oracle.default_places(default))
+    places = ", ".join(sorted(oracle.spaces[default].default_places))
     return f"{rounds}without dtype=, new arrays are {default} on {backend.name}; pass one at {places}"
 
 

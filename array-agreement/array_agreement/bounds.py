@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.calls import unwrap
 from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
@@ -165,10 +164,6 @@ class Bound:
             if np.any(lost):
                 self.note = "rounding decides all digits: the bound is as large as the result"
             self.bound = np.where(judged & ~lost, bound, np.nan)
-
-    def is_exact(self, x: Any) -> bool:
-        """Return whether an oracle's result is the exact one."""
-        return is_within_rounding(unwrap(x), self.exact)
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.

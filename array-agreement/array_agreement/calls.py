@@ -173,10 +173,6 @@ class Call:
             return self.run(lambda x: narrow(array(x)), lambda d: double.get(widen(d), widen(d)))
 
 
-def _widen_end(x: Any, wide: Any) -> Any:
-    return x if x is None else wide(unwrap(x))
-
-
 def declare(call: Call) -> None:
     """Give a call the arguments that it derives from its dtype, which is wider where NumPy computes.
 
@@ -184,9 +180,10 @@ def declare(call: Call) -> None:
     """
     if call.name in ("linspace", "arange") and call.dtypes in WIDER_DTYPES:
         wide = widen(call.dtypes).type
+        widen_end: Any = lambda x: x if x is None else wide(unwrap(x))  # noqa: E731
         n = 2 if call.name == "linspace" else 3
-        call.args = tuple(_widen_end(x, wide) if i < n else x for i, x in enumerate(call.args))
-        ends = {k: _widen_end(x, wide) for k, x in call.kwargs.items() if k in ("start", "stop", "step")}
+        call.args = tuple(widen_end(x) if i < n else x for i, x in enumerate(call.args))
+        ends = {k: widen_end(x) for k, x in call.kwargs.items() if k in ("start", "stop", "step")}
         call.kwargs = {**call.kwargs, **ends, "dtype": call.dtypes}
     if call.name in ("linalg.pinv", "linalg.matrix_rank") and len(call.leaves) == 1:
         (x,) = call.arrays

@@ -117,8 +117,11 @@ class Gradient:
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
         outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
-        returned = (pair for pair in outputs.items() if not pair[0].startswith("argument "))
-        floats = {name: x for name, x in returned if isinstance(x, Array) and x.value.dtype.kind == "f"}
+        floats = {
+            name: x
+            for name, x in outputs.items()
+            if not name.startswith("argument ") and isinstance(x, Array) and x.value.dtype.kind == "f"
+        }
         for name in [name for name in floats if name not in self.weights]:
             self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))
         if not self.weights:

@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
     add(
         "--agree-report",
+        "--agree-json",
         metavar="FILE",
         help="write all verdicts as JSON, and a text for a pull request (.md)",
     )

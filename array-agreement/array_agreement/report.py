@@ -4,7 +4,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from array_agreement.bounds import Verdict
@@ -12,20 +12,9 @@ from array_agreement.check import Agreement
 from array_agreement.rounding import words
 from array_agreement.trees import tree_map
 
-Results = Iterable[tuple[str, Agreement]]
+Results = Sequence[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""
 LIBRARIES = words("numpy torch jax cupy dpnp array_api_strict scipy sklearn array_agreement")
-
-
-def worst_verdicts(results: Results) -> dict[tuple[str, str], Verdict]:
-    """Return a dict: (backend, test) -> the verdict with the largest error / bound over all seeds."""
-    worst = dict[tuple[str, str], Verdict]()
-    for test, agreement in results:
-        row = re.sub(r"(?<=\[)seed\d+-?", "", test.rpartition("::")[2]).removesuffix("[]")
-        for v in agreement.verdicts:
-            key = (v.backend + ", gradient" * (v.output == "gradient"), row)
-            worst[key] = max(worst.get(key, v), v, key=lambda v: (not v.agrees, v.ratio))
-    return worst
 
 
 def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> str:
@@ -45,8 +34,13 @@ def to_markdown(results: Results) -> str:
     >>> print(to_markdown([]).splitlines()[0])
     | test | target | error / bound | verdict |
     """
-    results = list(results)
-    worst = worst_verdicts(results)
+    worst = dict[tuple[str, str], Verdict]()
+    """(backend, test) -> the verdict with the largest error / bound over all seeds."""
+    for test, agreement in results:
+        row = re.sub(r"(?<=\[)seed\d+-?", "", test.rpartition("::")[2]).removesuffix("[]")
+        for v in agreement.verdicts:
+            key = (v.backend + ", gradient" * (v.output == "gradient"), row)
+            worst[key] = max(worst.get(key, v), v, key=lambda v: (not v.agrees, v.ratio))
     lines = ["| test | target | error / bound | verdict |", "|---|---|---|---|"]
     lines += [f"| {test} | {name} | {v.ratio:.2g} | {v.kind} |" for (name, test), v in worst.items()]
     lines += ["", *(f"- {test}: {v}" for (_, test), v in worst.items() if not v.agrees)]

@@ -41,12 +41,6 @@ def limits(dtype: Any) -> Limits:
 words = str.split
 ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
 """Calls with a correctly rounded result, if it is real."""
-UNSPECIFIED = set(
-    words("""
-astype floor_divide remainder empty empty_like left_shift right_shift bitwise_left_shift bitwise_right_shift
-""")
-)
-"""Calls whose results the standard leaves to the library for some arguments."""
 GRIDS = ("linspace", "arange")
 """Calls that compute start + i step, or from both ends."""
 ELEMENTARY_FUNCTIONS = set(
@@ -73,11 +67,6 @@ EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | EXACT_CAL
 """Calls that NumPy computes in a wider dtype; their errors there were compared with mpmath's results."""
 
 
-def draw_signed(rng: np.random.Generator, shape: Any) -> Any:
-    """Draw numbers uniform in [-1, 1]."""
-    return rng.uniform(-1, 1, shape)
-
-
 def magnitude(x: Any) -> Any:
     """Return the absolute values of an array in float64."""
     # With an output dtype, NumPy casts long double before it computes, which is faster. It rejects complex.
@@ -91,7 +80,7 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
     """
     if r.dtype.kind == "c":
         return perturb(r.real, e, limit, rng) + 1j * perturb(r.imag, e, limit, rng)
-    out = r if rng is None else r + e * draw_signed(rng, r.shape)
+    out = r if rng is None else r + e * rng.uniform(-1, 1, r.shape)
     size = magnitude(out)
     if not size.max(initial=0.0) <= limit.max:
         out = np.where(np.isfinite(out), out, r)
@@ -201,9 +190,7 @@ class Rounding:
             call.kwargs = {key: _round_constant(x, rng) for key, x in call.kwargs.items()}
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
-            if self.rng is None or call.name not in UNSPECIFIED:
-                return result
-            return draw_unspecified(call, result, self.rng)
+            return result if self.rng is None else draw_unspecified(call, result, self.rng)
         summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
         transformed = bool(call.arrays) and call.name.startswith("fft.")
         is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
@@ -269,7 +256,7 @@ class Rounding:
         if name.startswith((*LINALG, "from_numpy")):
             n = max(a.shape, default=1) if name.startswith(LINALG) else 1
             size = np.sqrt(n) * np.max(np.abs(size))
-        return a.value + 3 * limits(a.dtype).u * size * draw_signed(self.rng, a.shape)
+        return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
 
     def sum_error(self, call: Call, r: Any) -> Any:
         """Return e / u of a sum or dot product; 0 for integers that the dtype adds exactly."""

@@ -123,7 +123,8 @@ def target_name(target: Any) -> str:
     """
     if isinstance(target, tuple):
         library, device = target
-        return target_name(library) + (f":{_device_name(device)}" if device else "")
+        place = re.sub(r"^.*'(.*)'.*$", r"\1", str(device))  # "device1" of array_api_strict.Device('device1')
+        return target_name(library) + f":{place}" * bool(device)
     if isinstance(target, str):
         return target
     module: str = getattr(target, "name", "") or target.__name__  # "array_api_compat.torch", also vendored
@@ -139,11 +140,6 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
 def _full_name(name: str) -> str:
     library, colon, device = name.partition(":")
     return NAMESPACES.get(library, library) + colon + device
-
-
-def _device_name(device: Any) -> str:
-    """Return "device1" of array_api_strict.Device('device1'), and the device as text of others."""
-    return re.sub(r"^.*'(.*)'.*$", r"\1", str(device))
 
 
 def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:

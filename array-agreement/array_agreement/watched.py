@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import array_api_compat.numpy as numpy_xp
@@ -33,13 +34,13 @@ DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df"
 CREATIONS = ("arange", "full", "linspace")
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
-_SPACES: "WeakValueDictionary[int, WatchedNamespace]" = WeakValueDictionary()
-"""All namespaces by their ids: a namespace that is pickled in this process stays the same object."""
+_SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
+"""All namespaces by their keys: a namespace stays the same object when it comes back from a pickle."""
 
 
-def find_space(key: int) -> "WatchedNamespace":
-    """Return the namespace of this process with this id."""
-    return _SPACES[key]
+def find_space(key: str, wide: bool, default: str, run: int) -> "WatchedNamespace":
+    """Return the namespace with this key, or a new one in another process; ``run`` tells pickles apart."""
+    return _SPACES.get(key) or WatchedNamespace(wide, default, key=key)
 
 
 class WatchedNamespace:
@@ -50,10 +51,12 @@ class WatchedNamespace:
         default: name of the default floating-point dtype.
         root: the main namespace, if this one is an extension such as ``linalg``.
         base: the namespace that implements the calls.
+        key: the same for a namespace in all processes that it is pickled to; a new one if empty.
 
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_places: "file:line" of each call with a result in the default dtype.
+        n_runs: number of runs of a function so far, so that caches by pickles keep no result of another run.
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
@@ -61,10 +64,13 @@ class WatchedNamespace:
         index_dtype: the dtype of its results, which the standard leaves to the library.
     """
 
-    def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
+    def __init__(
+        self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp, key: str = ""
+    ):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
+        self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
         self.searches = False
@@ -75,10 +81,13 @@ class WatchedNamespace:
         self.__name__ = f"{__name__}.{self._path}"
         self._dtypes = dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.compute
-        _SPACES[id(self)] = self
+        self._key = key or uuid4().hex
+        _SPACES[self._key] = self
 
     def __reduce__(self) -> Any:
-        return find_space, (id(self),)
+        if self._path:
+            return getattr, (self._root, self._path[:-1])
+        return find_space, (self._key, self.wide, self.default, self.n_runs)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""

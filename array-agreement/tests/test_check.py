@@ -11,8 +11,6 @@ from array_agreement.calls import WIDER_DTYPES
 from array_agreement.mutants import PlantedMistake
 from array_agreement.oracle import Oracle
 
-BACKEND_NAMES = ("numpy", "torch", "strict")
-
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape)
@@ -43,8 +41,7 @@ ILL_CONDITIONED = {
 @pytest.mark.parametrize("seed", range(10))
 def test_ill_conditioned_functions_agree(name, seed):
     f, x = ILL_CONDITIONED[name]
-    agreement = check_agreement(f, x + normal(*x.shape, seed=seed), backends=BACKEND_NAMES)
-    assert all(v.agrees for v in agreement.verdicts)
+    check_agreement(f, x + normal(*x.shape, seed=seed))
 
 
 @pytest.mark.parametrize(
@@ -72,8 +69,8 @@ def test_accepts_functions_with_and_without_a_namespace():
         return x - xp.mean(x)
 
     for f, kwargs in ((center, {}), (lambda xp, x: x - xp.mean(x), {}), (center_with, {"xp": np})):
-        verdicts = check_agreement(f, normal(9), backends=BACKEND_NAMES, kwargs=kwargs).verdicts
-        assert tuple(v.backend for v in verdicts) == BACKEND_NAMES
+        verdicts = check_agreement(f, normal(9), kwargs=kwargs).verdicts
+        assert tuple(v.backend for v in verdicts) == ("numpy", "torch", "strict")
 
 
 def test_compares_all_outputs():
@@ -93,7 +90,6 @@ def test_compares_all_outputs():
         (lambda xp, x: xp.diff(x, 1) if "torch" in xp.__name__ else x, "raises TypeError"),
         (lambda xp, x: (x, x) if "torch" in xp.__name__ else x, "expected"),
     ],
-    ids=["shape", "dtype", "complex", "raises", "outputs"],
 )
 def test_compares_shapes_dtypes_exceptions_and_output_names(f, note):
     with pytest.raises(Disagreement, match=note):
@@ -102,14 +98,14 @@ def test_compares_shapes_dtypes_exceptions_and_output_names(f, note):
 
 def test_exact_results_must_be_equal():
     x = np.asarray([3, 1, 2])
-    check_agreement(lambda xp, x: xp.argsort(x), x, backends=BACKEND_NAMES)
+    check_agreement(lambda xp, x: xp.argsort(x), x)
     with pytest.raises(Disagreement, match="inf"):
         check_agreement(lambda xp, x: xp.argmax(x) + int("torch" in xp.__name__), x, backends=["torch"])
 
 
 def test_nan_and_infinity_must_be_equal():
     x = np.asarray([1.0, np.nan, np.inf, -np.inf, 0.0])
-    check_agreement(lambda xp, x: (1 / x, x * 2, xp.isnan(x), xp.exp(x)), x, backends=BACKEND_NAMES)
+    check_agreement(lambda xp, x: (1 / x, x * 2, xp.isnan(x), xp.exp(x)), x)
     with pytest.raises(Disagreement, match="inf"):
         check_agreement(lambda xp, x: xp.where(xp.isnan(x), 0.0 * x[0], x) if "torch" in xp.__name__ else x,
                         x, backends=["torch"])  # fmt: skip
@@ -118,7 +114,7 @@ def test_nan_and_infinity_must_be_equal():
 def test_the_next_number_is_that_of_the_declared_dtype():
     for dtype in ("float32", "float64"):
         f = lambda xp, x: xp.nextafter(x, x + 1)  # noqa: E731
-        check_agreement(f, normal(9), dtype=dtype, backends=BACKEND_NAMES)
+        check_agreement(f, normal(9), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -126,16 +122,14 @@ def test_fourier_transforms_agree_if_the_mean_dominates(dtype):
     """The errors of all elements grow with the largest one, which is the sum here."""
     for seed in range(4):
         x = np.random.default_rng(seed).random((16, 16, 16)) + 0j
-        check_agreement(lambda xp, x: xp.fft.fftn(x), x, dtype=dtype, backends=BACKEND_NAMES)
+        check_agreement(lambda xp, x: xp.fft.fftn(x), x, dtype=dtype)
 
 
 def test_compares_complex_numbers_and_empty_axes():
     x = normal(16) + 1j * normal(16)
-    check_agreement(lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), x, backends=BACKEND_NAMES)
-    check_agreement(
-        lambda xp, x: (xp.abs(x), xp.sign(x)), normal(900) + 1j * normal(900, seed=1), backends=BACKEND_NAMES
-    )
-    check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)), backends=BACKEND_NAMES)
+    check_agreement(lambda xp, x: xp.fft.ifft(xp.fft.fft(x) * 2), x)
+    check_agreement(lambda xp, x: (xp.abs(x), xp.sign(x)), normal(900) + 1j * normal(900, seed=1))
+    check_agreement(lambda xp, x: (xp.sum(x), xp.prod(x, axis=0)), np.ones((0, 3)))
 
 
 def test_does_not_judge_results_that_rounding_decides():
@@ -159,23 +153,16 @@ def test_does_not_judge_a_function_that_rounding_makes_raise():
         check_agreement(f, np.asarray([1.0, 2.0]), backends=["numpy"])
 
 
-def test_compares_jax():
-    jax = pytest.importorskip("jax")
-    with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
-        for f, x in ILL_CONDITIONED.values():
-            assert check_agreement(f, x, backends=["jax"]).verdicts[0].ratio > 0
-
-
 @pytest.mark.parametrize("name", ILL_CONDITIONED)
 def test_float64_without_a_wider_long_double(name, monkeypatch):
     """On some platforms the oracle rounds like the backends; its error is then part of the bound."""
     for char in "dD":
         monkeypatch.setitem(WIDER_DTYPES, np.dtype(char), np.dtype(char))
-    check_agreement(lambda xp, x: xp.astype(x * 2, xp.float64) - 3 == 1, np.arange(4), backends=BACKEND_NAMES)
+    check_agreement(lambda xp, x: xp.astype(x * 2, xp.float64) - 3 == 1, np.arange(4))
     f, x = ILL_CONDITIONED[name]
     for seed in range(5):
         arrays = [x + normal(*x.shape, seed=seed)]
-        agreement = check_agreement(f, *arrays, backends=BACKEND_NAMES, seed=seed)
+        agreement = check_agreement(f, *arrays, seed=seed)
         assert all("the oracle rounds too" in str(v) for v in agreement.verdicts)
     with pytest.raises(Disagreement):
         check_agreement(lambda xp, x: xp.sum(x / 3) * (1 + 1e-13 * ("torch" in xp.__name__)), x**2)
@@ -187,9 +174,7 @@ def test_rejects_functions_without_outputs():
 
 
 @pytest.mark.parametrize("k", [10, 100, 1000])
-@pytest.mark.parametrize(
-    "f", [lambda xp, x: xp.sum(x, axis=0), lambda xp, x: xp.matmul(x.T, x)], ids=["sum", "x'x"]
-)
+@pytest.mark.parametrize("f", [lambda xp, x: xp.sum(x, axis=0), lambda xp, x: xp.matmul(x.T, x)])
 def test_bounds_are_within_a_factor_of_10_of_analytic_bounds(f, k):
     """The analytic bound is u sqrt(k) sum|x|, as in docs/agreement.md."""
     x = normal(k, 4).astype(np.float32)

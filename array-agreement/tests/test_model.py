@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from array_agreement.bounds import Bound, t_quantile
 from array_agreement.gradient import Gradient
-from array_agreement.mutants import PlantedMistake, mutants
+from array_agreement.mutants import PlantedMistake, mutants, time_limit
 from array_agreement.oracle import Oracle, outputs
 from array_agreement.rounding import MIN_NORMAL, Rounding
 from array_agreement.targets import to_numpy
@@ -164,6 +166,11 @@ def test_mutants_that_never_end_are_noticed(monkeypatch):
 
     outcomes = mutants(Oracle(halve, [np.asarray([5.0, 3.0])]))
     assert outcomes["divide", "stale buffer"] == outcomes["divide", "swapped arguments"] == "noticed"
+
+
+def test_a_busy_machine_does_not_use_up_the_time_of_a_mutant():
+    with time_limit(0.1):
+        time.sleep(0.3)
 
 
 def test_names_outputs_by_their_path():
