@@ -71,7 +71,7 @@ def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
-    # Measured: 1990 noticed, 7 survived, 1032 equivalent. Ten may depend on the rounding of a processor. Fewer
-    # mean that some functions, calls or mistakes were not tried, which the share below does not show.
+    # Measured: 1990 noticed, 7 survived, 1032 equivalent. Ten may depend on the rounding of a processor.
+    # Fewer mean that some functions, calls or mistakes were not tried, which the share below does not show.
     assert len(noticed) >= 1980
     assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)
