@@ -62,7 +62,8 @@ def read_state(path: Path) -> TrainingState:
     about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
-        history = {name: arrays.pop(HISTORY_PREFIX + name) for name in about["history"]}
+        names = require_kind("history", about["history"], list)
+        history = {name: arrays.pop(HISTORY_PREFIX + name) for name in names}
         state = TrainingState(**{**about, "history": history}, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
