@@ -27,8 +27,8 @@ TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
 IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
 MUTANTS = (
-    "agree.py --quick --mutant tf32,float16,adam-epsilon,dropped-mean,transposed-weight,"
-    "stale-momentum,ddof1,swapped-label,flipped-kernel,biased-variance"
+    "agree.py --quick --mutant "
+    "tf32,adam-epsilon,dropped-mean,transposed-weight,flipped-kernel,biased-variance"
 )
 SMALL = {
     "train.py --backend auto": TRAIN,
