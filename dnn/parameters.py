@@ -46,13 +46,14 @@ class Parameters:
             end += -(-prod(shape) // step) * step
         if end > MAX_PARAMETERS:
             raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
+        # values, gradients, value and gradient are second names of these four.
         self.values = self.vector = backend.zeros(end)
         self.gradients = self.gradient_vector = backend.zeros(end)
         self.value = self.by_name = self.views(self.vector)
         self.gradient = self.gradient_by_name = self.views(self.gradient_vector)
 
     def views(self, vector: Array) -> dict[str, Array]:
-        """Return a dict of name -> view into a vector with the layout of ``vector``, such as a moment."""
+        """Return name -> view into a vector that has the layout of ``self.vector``, such as a moment."""
         views = {}
         for name, shape in self.shapes.items():
             start = self._starts[name]

@@ -59,9 +59,9 @@ class Replay(Rounding):
         return _round(exact, call.dtypes)
 
     def describe_error(self, call: Call) -> str:
-        """Return "file:line, operation: error / bound = ..., element" if the backend errs in this call alone.
+        """Return "file:line, operation: error / bound = ..., element" if the error arises in this call.
 
-        Calls that it lacks, or that return other parts, are not standard: its own run does not make them.
+        An error is not reported here if the backend lacks the call, or if the call returns other parts.
         """
         arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays]
         oracle = Oracle(partial(repeat_call, call), arrays, self.runs)

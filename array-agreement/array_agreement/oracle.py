@@ -58,7 +58,7 @@ class Oracle:
         self.seed = seed
         self.index_dtype = np.dtype(np.int64)
         self.spaces = dict[str, WatchedNamespace]()
-        """By default dtype: the namespaces of the runs so far."""
+        """The namespaces of the runs so far: default dtype -> namespace."""
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}

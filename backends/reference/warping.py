@@ -6,7 +6,7 @@ from backends.reference.signatures import Array
 from backends.reference.windows import pad
 
 SMOOTHING_ROW_SUM = 4096
-"""Sum of a row of smoothing weights in ``displacements``; the weights are integers, so sums are exact."""
+"""Sum of the smoothing weights of one row in ``displacements``. Weights are integers, so sums are exact."""
 # Factor of the sums over the first axis; they are then below 2^11.
 FIRST_SUM_SCALE = 2.0**-9
 # Factor of the sums over the second axis: 1 over their bound, 2^8 SMOOTHING_ROW_SUM^2 FIRST_SUM_SCALE.

@@ -82,7 +82,7 @@ class KerasModules:
 
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
-        """Raise UnsupportedModule for a module of Keras; return None for any other name."""
+        """Raise UnsupportedModule if Keras has a module of this name, else return None."""
         package, _, name = fullname.rpartition(".")
         if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module of Keras"]:
             got = f"{name} of Keras is not in this library"

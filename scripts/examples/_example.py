@@ -14,7 +14,6 @@ from _tables import format_columns  # noqa: E402
 from dnn.commands import command_line, options  # noqa: E402
 
 run = command_line.run
-print_status = command_line.print_status
 
 
 def parser(description: str | None, epochs: int) -> command_line.Parser:

@@ -31,7 +31,7 @@ class Settings:
         return get_backend(library, self.device, **options)
 
     def each_library(self, check: Callable[[str, Backend], Rows]) -> Rows:
-        """Yield the rows of a check of each library; of one that cannot run, the reason."""
+        """Yield the rows of the check for each library, or the reason why the library cannot run."""
         for library in LIBRARIES:
             try:
                 yield from check(library, self.backend(library))

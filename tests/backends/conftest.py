@@ -1,4 +1,4 @@
-"""Registration of a backend as another package does it."""
+"""A fixture that registers a backend in the way another package would."""
 
 import types
 

@@ -99,7 +99,7 @@ def test_r2_of_targets_that_are_all_equal():
 
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
 def test_functions_of_your_own(make_backend, name):
-    """They get the outputs of predict, not the logits."""
+    """Metric functions get the outputs of ``predict``, not the logits."""
     y = np.eye(3, dtype=np.float32)[small_data()[1]]
     metrics = [total_error, "mae", mean_of_first, "acc"]
     loss = "categorical_crossentropy"

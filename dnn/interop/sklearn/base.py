@@ -106,7 +106,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
 
     def _check_settings(self) -> None:
-        """Validate the settings by the checks in their types. Raises InputError: one is invalid."""
+        """Check each setting with the check in its type. Raises InputError: a setting is invalid."""
         for name, hint in get_type_hints(Estimator, include_extras=True).items():
             for check in getattr(hint, "__metadata__", ()):
                 check(name, plain_number(getattr(self, name)))

@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +105,15 @@ def _update(
     return outputs.detach(), value.detach()
 
 
+def _make_pipeline(backend: Backend, module: Any, parameters: Sequence[Any], loss: Loss) -> InputPipeline:
+    """Return the checks of examples for a module whose sizes its parameters show."""
+    return InputPipeline(
+        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
+        int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
+        getattr(module[0], "num_embeddings", None), takes_channels_first(module),
+    )  # fmt: skip
+
+
 def fit(
     module: torch.nn.Sequential,
     x: Any,
@@ -139,11 +148,7 @@ def fit(
     batch_size = positive_integer("batch_size", batch_size)
     loss = get_loss(loss)
     optimizer = get_optimizer(optimizer)
-    pipeline = InputPipeline(
-        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
-        int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
-        getattr(module[0], "num_embeddings", None), takes_channels_first(module),
-    )  # fmt: skip
+    pipeline = _make_pipeline(backend, module, parameters, loss)
     examples, held = pipeline.validate_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, examples)
     validation = None if held is None else _as_floats(backend, held)

@@ -38,7 +38,7 @@ class LayerTwin:
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
-    """Return a module of ``dnn.interop.torch.modules``, or else of torch.nn."""
+    """Return the class from ``dnn.interop.torch.modules`` if it is there, else from torch.nn."""
     import torch
 
     from dnn.interop.torch import modules

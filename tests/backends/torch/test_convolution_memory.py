@@ -21,8 +21,8 @@ import dnn
 from backends import get_backend
 
 BOUND = 1e-3
-"""Largest distance of an update from NumPy's, relative to its norm. A float32 sum of K = 30,000 products in
-random order is off by about u sqrt(K / 2) = 7e-6 of its value, and two updates add such errors up.
+"""Bound of |update - NumPy's update| / |NumPy's update|. A float32 sum of K = 30,000 products in random order
+has a relative error of about u sqrt(K / 2) = 7e-6, and the errors of two updates add up.
 Overwritten or uninitialised numbers are off by more."""
 GUARD = 0.5
 GUARD_SIZES = (16, 200, 1000, 5000, 30_000)
