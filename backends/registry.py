@@ -60,12 +60,13 @@ def _factory(name: str) -> Factory:
 def _candidates(device: Any, prefers_torch: bool) -> list[tuple[str, Any, str]]:
     """Return (name, device, advantage) of the backends that "auto" tries, the fastest first.
 
-    An update of a network with convolutions takes about 3.5 times as long on numba and NumPy as on torch.
+    numba compiles whole updates of Dense layers. With batch normalisation an update takes 1.5 times as long
+    on numba as on torch, and with convolutions 3 times (docs/speed.md).
     """
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
     cpu = [("numba", None, "is the fastest on the CPU"), ("torch", "cpu", "is faster than NumPy")]
     if prefers_torch:
-        cpu = [("torch", "cpu", "is the fastest for convolutions on the CPU"), cpu[0]]
+        cpu = [("torch", "cpu", "is the fastest on the CPU for layers other than Dense"), cpu[0]]
     cpu.append(("numpy", None, "runs everywhere"))
     if device is not None:
         return cpu if str(device) == "cpu" else gpu
@@ -98,7 +99,7 @@ def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
 def get_backend(
     name: str, device: Any = None, dtype: str = "float32", fused: bool = True,
     precision: str = "float32", graphs: bool = False, threads: int | None = None,
-    convolutions: bool = False,
+    dense: bool = True,
 ) -> Backend:  # fmt: skip
     """Return a backend: one array library on one device with one float dtype.
 
@@ -114,7 +115,7 @@ def get_backend(
             and process: the backend created last decides); "reproducible": the same bits on every backend.
         graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy: Dense layers only).
         threads: number for matrix products on the CPU, process-wide; None: all, or one where that is faster.
-        convolutions: the network has some; "auto" then tries torch before numba on the CPU.
+        dense: False: there are layers other than Dense, so "auto" tries torch before numba on the CPU.
 
     Raises:
         InputError: an unknown name, device, dtype or precision.
@@ -128,11 +129,11 @@ def get_backend(
         raise InputError(f"dtype is {short_repr(dtype)}", f"one of {', '.join(FLOAT_DTYPES)}")
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise InputError(f"precision is {short_repr(precision)}", f"one of {', '.join(PRECISIONS)}")
-    flags = fused, graphs, convolutions
+    flags = fused, graphs, dense
     if not all(isinstance(flag, bool) for flag in flags):
-        raise InputError(f"fused, graphs and convolutions are {short_repr(flags)}", "True or False")
+        raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
     if isinstance(name, str) and name == "auto":
-        prefers_torch = convolutions and precision != "reproducible"  # numba compiles some of those kernels
+        prefers_torch = not dense and precision != "reproducible"  # numba compiles some of those kernels
         return _auto(device, prefers_torch, dtype, fused, precision, graphs, threads)
     factory = _factory(name)
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}

@@ -16,7 +16,7 @@ from dnn.keras_names import checks_keywords
 from dnn.layers import Block
 from dnn.losses import LOSSES
 from dnn.metrics import resolve_metrics
-from dnn.network import Network
+from dnn.network import Network, is_dense
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
 from dnn.validation import settings
@@ -47,7 +47,7 @@ def weights_digest(model: Network) -> str:
 
 
 def backend_settings(path: str | Path) -> dict[str, Any]:
-    """Return the arguments of ``get_backend`` that a checkpoint determines: dtype and convolutions.
+    """Return the arguments of ``get_backend`` that a checkpoint determines: dtype and dense.
 
     Raises CheckpointError: not a readable checkpoint.
     """
@@ -57,7 +57,7 @@ def backend_settings(path: str | Path) -> dict[str, Any]:
 
 def _backend_settings(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     with _report_contents(path):
-        return {"dtype": facts["dtype"], "convolutions": Block(facts["layers"]).convolves}
+        return {"dtype": facts["dtype"], "dense": is_dense(Block(facts["layers"]).inner)}
 
 
 @checks_keywords

@@ -6,6 +6,7 @@ Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
-from dnn.layers import Input, Layer, Rescaling
+from dnn.layers import Dense, Flatten, Input, Layer, Rescaling, Reshape
+from dnn.layers.augmentation import Augmentation
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
 from dnn.layers.input import split_input
@@ -38,6 +40,12 @@ from dnn.validation.settings import (
     require_bool,
     require_path,
 )
+
+
+def is_dense(layers: Sequence[Layer]) -> bool:
+    """Whether all layers are Dense, but for those that prepare the images before them."""
+    rest = dropwhile(lambda layer: isinstance(layer, (Augmentation, Flatten, Rescaling, Reshape)), layers)
+    return all(type(layer) is Dense for layer in rest)
 
 
 class Network(Copyable, KerasNames):
@@ -68,7 +76,7 @@ class Network(Copyable, KerasNames):
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
         network = Block(parts)
         if isinstance(backend, str):
-            backend = get_backend(backend, convolutions=network.convolves)
+            backend = get_backend(backend, dense=is_dense(network.inner))
         require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
         self.layers = layers = network.inner
         self.backend = backend

@@ -1,12 +1,14 @@
 """The kernels that torch computes faster than the reference, for each type of device."""
 
-from functools import cache
+from contextlib import suppress
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
 from backends.cupy import sources
+from backends.errors import BackendUnavailable, report_unavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
 from backends.reference.control import UPDATES
@@ -28,12 +30,17 @@ class TorchCpuKernels(FusedAdam, TorchKernels):
 
     fused_dtypes = torch.float32, torch.float64
 
-    def __init__(self, xp: Any) -> None:
-        super().__init__(xp)
-        self._host = NumpyKernels(np)
+    @cached_property
+    def _host(self) -> Kernels:
+        """Kernels for NumPy's arrays: numba's where it can run, whose generator takes a third of the time."""
+        with suppress(BackendUnavailable), report_unavailable("numba"):
+            from backends.numba.backend import make
+
+            return make(None, "float32", True).kernels
+        return NumpyKernels(np)
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-        """Use NumPy in the memory of the tensors: its 32-bit words wrap."""
+        """Compute in the memory of the tensors with 32-bit words, which wrap."""
         self._host.threefry(key, high.numpy(), low.numpy(), out.numpy())
 
     def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:

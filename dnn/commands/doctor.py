@@ -41,8 +41,8 @@ def doctor(arguments: argparse.Namespace) -> None:
             print("\ntorch on cuda: usable")
             print_facts(facts)
     print()
-    for network, convolutions in (("", False), (" for a network with convolutions", True)):
-        chosen = get_backend("auto", convolutions=convolutions)
+    for network, dense in (("", True), (" for layers other than Dense", False)):
+        chosen = get_backend("auto", dense=dense)
         print(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 

@@ -84,16 +84,14 @@ def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[
     return size
 
 
-def open_backend(
-    arguments: argparse.Namespace, dtype: str | None = None, convolutions: bool = False
-) -> Backend:
+def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense: bool = True) -> Backend:
     """Return the requested backend. For "auto", print why it was chosen, unless --quiet.
 
     If the backend cannot run, print a warning and return the same library on the CPU, else NumPy.
 
     Args:
         dtype: overrides --dtype.
-        convolutions: whether the network has some.
+        dense: see ``get_backend``.
     Raises BackendUnavailable: the backend cannot run, and --require-backend was given.
     """
     name = arguments.backend
@@ -101,7 +99,7 @@ def open_backend(
     try:
         backend = get_backend(
             name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,
-            threads=arguments.threads, convolutions=convolutions,
+            threads=arguments.threads, dense=dense,
         )  # fmt: skip
     except BackendUnavailable as error:
         if arguments.require_backend:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from backends.table import Table
 from dnn import layers as nn
 from dnn.losses import CategoricalCrossentropy, Loss
+from dnn.network import is_dense
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
 
@@ -34,9 +35,9 @@ class Preset:
     target_accuracies: tuple[float, ...] = ()  # train.py reports when each was reached
 
     @property
-    def convolves(self) -> bool:
-        """Whether the network has convolutions."""
-        return any(layer.convolves for layer in self.layers((28, 28), 10))
+    def dense(self) -> bool:
+        """See ``is_dense``."""
+        return is_dense(self.layers((28, 28), 10))
 
 
 def _normalised_dense(units: int) -> list[nn.Layer]:

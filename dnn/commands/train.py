@@ -73,8 +73,8 @@ def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
     if workers.local_size > 1 and options.device == "cuda":
         options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
     # The name of the preset may come from a config.json.
-    convolutions = options.preset is not None and look_up("preset", options.preset, PRESETS).convolves
-    return open_backend(options, convolutions=convolutions)
+    dense = options.preset is None or look_up("preset", options.preset, PRESETS).dense
+    return open_backend(options, dense=dense)
 
 
 def prepare(parsed: ParsedOptions, workers: Workers) -> Run:

@@ -87,7 +87,6 @@ class Container(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.convolves = any(layer.convolves for layer in self.inner)
         self.random = any(layer.random for layer in self.inner)
         self.uses_batch_statistics = any(layer.uses_batch_statistics for layer in self.inner)
         if not self._trainable:

@@ -22,7 +22,6 @@ class ModelPart:
         state: arrays by short name that are saved with the weights but not trained, such as running means
             or the number of masks drawn.
         activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
-        convolves: whether the layer is a convolution; see ``get_backend``.
         random: whether the layer draws random numbers in training.
         uses_batch_statistics: whether the output for one example depends on the others in training.
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.
@@ -33,7 +32,6 @@ class ModelPart:
     output_shape: Shape = ()
     value = gradient = state = NO_ARRAYS
     activation = "linear"
-    convolves = False
     random = False
     uses_batch_statistics = False
     n_categories: int | None = None

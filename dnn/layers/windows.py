@@ -172,7 +172,6 @@ class Convolution(Windows, Affine):
     strides: Lengths = 1
 
     size_name = "kernel_size"
-    convolves = True
     groups = 1
 
     def channels_after(self, channels: int) -> int:

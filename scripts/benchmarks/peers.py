@@ -69,8 +69,7 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
 
 def require_dense(task: Task) -> None:
     """Raise InputError if the network has other layers than Dense."""
-    settings = task.settings
-    if settings.filters or settings.batch_norm or settings.dropout:
+    if not task.settings.is_dense:
         raise InputError("timed for Dense layers only")
 
 

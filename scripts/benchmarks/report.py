@@ -117,7 +117,7 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
     for workload, result in results.items():
         ms = quartiles(result)
-        auto = get_backend("auto", "cpu", convolutions=bool(result.settings.filters)).name
+        auto = get_backend("auto", "cpu", dense=result.settings.is_dense).name
         cells = [f"{ms[name]:.3g}" if name in ms else "-" for name in names]
         for rivals in (OURS, ("pytorch", "pytorch-fused"), ("jax",)):
             best = min((ms[name] for name in rivals if name in ms), default=None)

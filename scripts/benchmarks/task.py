@@ -49,6 +49,11 @@ class Settings:
         if self.threads is not None:
             positive_integer("threads", self.threads)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether the network has no other layers than Dense."""
+        return not (self.filters or self.batch_norm or self.dropout)
+
 
 _NOISE = Settings("random", activation="relu", updates=240, slice_seconds=0.05)
 WORKLOADS: Mapping[str, Settings] = {

@@ -40,9 +40,9 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         (
             "numpy",
             {"fused": 1},
-            r"fused, graphs and convolutions are \(1, False, False\), expected True or False",
+            r"fused, graphs and dense are \(1, False, True\), expected True or False",
         ),
-        ("numpy", {"graphs": "yes"}, "fused, graphs and convolutions are .*'yes'"),
+        ("numpy", {"graphs": "yes"}, "fused, graphs and dense are .*'yes'"),
         ("numpy", {"precision": "tf23"}, "precision is 'tf23', expected one of float32, tf32"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
         ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
@@ -135,7 +135,7 @@ def only(monkeypatch):
     return make_only
 
 
-TORCH_FIRST = "torch is the fastest for convolutions on the CPU"
+TORCH_FIRST = "torch is the fastest on the CPU for layers other than Dense"
 NO_TORCH = "torch on cpu is missing; pip install torch"
 
 
@@ -149,14 +149,14 @@ NO_TORCH = "torch on cpu is missing; pip install torch"
         (CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
     ],
 )
-def test_auto_tries_torch_first_for_convolutions(only, able, driver, device, place, reason):
+def test_auto_tries_torch_first_for_other_layers_than_dense(only, able, driver, device, place, reason):
     only(able, driver)
-    chosen = get_backend("auto", device, convolutions=True)
+    chosen = get_backend("auto", device, dense=False)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
 
 
-def test_auto_prefers_numba_for_reproducible_convolutions():
-    chosen = get_backend("auto", "cpu", precision="reproducible", convolutions=True)
+def test_auto_prefers_numba_for_the_reproducible_precision():
+    chosen = get_backend("auto", "cpu", precision="reproducible", dense=False)
     assert chosen.name == get_backend("auto", "cpu").name
 
 

@@ -30,17 +30,24 @@ def test_build_rejects_invalid_models(layers, options, message):
 
 
 @pytest.mark.parametrize(
-    ("layers", "convolutions"),
+    ("layers", "dense"),
     [
-        ([Flatten(), Dense(2)], False),
-        ([Conv2D(1, 2), Flatten()], True),
-        ([dnn.Residual([Conv2D(1, 1)]), Flatten()], True),
-        ([dnn.MaxPooling2D(), dnn.Reshape((4, 1)), dnn.Conv1D(1, 2), Flatten()], True),
+        ([Flatten(), Dense(2)], True),
+        (
+            [dnn.Rescaling(2), dnn.RandomTranslation(1), dnn.Reshape((4, 4)), Flatten(), Dense(2), Dense(2)],
+            True,
+        ),
+        ([Flatten(), Dense(2), dnn.Dropout(0.5)], False),
+        ([Flatten(), dnn.Dropout(0.5), Dense(2)], False),
+        ([Flatten(), Dense(2, "relu"), dnn.BatchNormalization(), Dense(2)], False),
+        ([Conv2D(1, 2), Flatten()], False),
+        ([Flatten(), dnn.Residual([Dense(16)])], False),
+        ([dnn.MaxPooling2D(), dnn.Reshape((4, 1)), dnn.Conv1D(1, 2), Flatten()], False),
     ],
 )
-def test_auto_knows_whether_there_are_convolutions(layers, convolutions):
+def test_auto_knows_whether_all_layers_are_dense(layers, dense):
     model = Sequential(layers, input_shape=(4, 4, 1), backend="auto")
-    assert model.backend.reason == get_backend("auto", convolutions=convolutions).reason
+    assert model.backend.reason == get_backend("auto", dense=dense).reason
     assert copy(model).backend is model.backend
     assert pickle.loads(pickle.dumps(model)).backend.name == model.backend.name
 

@@ -46,15 +46,15 @@ def test_loads_on_every_backend_with_the_same_bits(saved, backend):
     assert loaded.config() == model.config()
 
 
-@pytest.mark.parametrize("convolutions", [False, True])
-def test_a_backend_by_name_fits_the_file(tmp_path, convolutions):
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_backend_by_name_fits_the_file(tmp_path, dense):
     path = tmp_path / "model.safetensors"
-    layers = [Conv2D(1, 2), Flatten()] if convolutions else [Flatten()]
+    layers = [Flatten()] if dense else [Conv2D(1, 2), Flatten()]
     save_model(Sequential([*layers, Dense(2)], input_shape=(3, 3, 1), backend=NUMPY64), path)
-    assert backend_settings(path) == {"dtype": "float64", "convolutions": convolutions}
+    assert backend_settings(path) == {"dtype": "float64", "dense": dense}
     chosen = load_model(path, "auto").backend
     assert chosen.dtype_name == "float64"
-    assert chosen.reason == get_backend("auto", convolutions=convolutions).reason
+    assert chosen.reason == get_backend("auto", dense=dense).reason
 
 
 def test_a_loss_keeps_its_settings(saved):

@@ -128,7 +128,7 @@ def test_the_table_of_workloads_compares_the_automatic_choice():
     dense = results_of(numba=[2.0], torch=[4.0], numpy=[1.0], pytorch=[8.0], pytorch_fused=[5.0], jax=[4.0])
     images = results_of(Settings(filters=(3,)), numba=[4.0], torch=[2.0], pytorch=[1.0])
     heading, one, two = report.workloads_grid({"one": dense, "two": images})
-    choices = [get_backend("auto", "cpu", convolutions=wanted).name for wanted in (False, True)]
+    choices = [get_backend("auto", "cpu", dense=dense).name for dense in (True, False)]
     assert heading[-4:] == ["auto takes", "auto / our fastest", "auto / PyTorch", "auto / JAX"]
     assert one[:7] == ["one", "2", "4", "1", "8", "5", "4"]
     assert two[:7] == ["two", "4", "2", "-", "1", "-", "-"]

@@ -28,11 +28,11 @@ def test_doctor_names_every_backend():
 def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, capsys):
     """Also a CPU build of torch beside a GPU."""
 
-    def get(name, device=None, convolutions=False):
+    def get(name, device=None, dense=True):
         if device == "cuda" and not works:
             raise BackendUnavailable("no driver")
         facts = {"backend": name, "processor": "p", "two_words": device}
-        return SimpleNamespace(name=name, device="cpu", reason=f"it is{convolutions}", describe=lambda: facts)
+        return SimpleNamespace(name=name, device="cpu", reason=f"it is{dense}", describe=lambda: facts)
 
     monkeypatch.setattr(doctor, "get_backend", get)
     monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
@@ -48,6 +48,6 @@ def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, caps
         f"NumPy's float64 arithmetic: {'x is wrong' if cards else 'right'}",
         "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
         f"torch on cuda: {end[0]}", end[1], "",
-        "--backend auto uses auto on cpu: it isFalse",
-        "--backend auto uses auto on cpu for a network with convolutions: it isTrue",
+        "--backend auto uses auto on cpu: it isTrue",
+        "--backend auto uses auto on cpu for layers other than Dense: it isFalse",
     ]  # fmt: skip

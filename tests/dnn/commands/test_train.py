@@ -221,15 +221,17 @@ def test_headline_and_resume_command(monkeypatch):
     assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")
 
 
-@pytest.mark.parametrize("preset", [None, "best", "cnn"])
-def test_the_backend_of_a_preset(monkeypatch, preset):
-    monkeypatch.setattr(train, "open_backend", lambda options, convolutions: convolutions)
+@pytest.mark.parametrize(
+    ("preset", "dense"), [(None, True), ("quick", True), ("best", False), ("cnn", False)]
+)
+def test_the_backend_of_a_preset(monkeypatch, preset, dense):
+    monkeypatch.setattr(train, "open_backend", lambda options, dense: dense)
     options = SimpleNamespace(device=None, preset=preset)
-    assert train.open_own_backend(options, SimpleNamespace(local_size=1)) is (preset == "cnn")
+    assert train.open_own_backend(options, SimpleNamespace(local_size=1)) is dense
 
 
 def test_each_local_worker_uses_its_own_gpu(monkeypatch):
-    monkeypatch.setattr(train, "open_backend", lambda options, convolutions: options.device)
+    monkeypatch.setattr(train, "open_backend", lambda options, dense: options.device)
     for size, device, expected in (
         (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
     ):  # fmt: skip
