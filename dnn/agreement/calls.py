@@ -45,13 +45,30 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         bits = textbook.random_bits(seed, "agreement masks", n, 0, batch * half).reshape(batch, half)
         bits[2:3] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
         noise = bits.copy(), x, deviation, output_array(*x.shape)
-        yield Call("gaussian_noise", f"{batch} x {n}, deviation {deviation}", noise, n_terms=1)
+        condition = _noise_condition(bits, x, deviation)
+        label = f"{batch} x {n}, deviation {deviation}"
+        yield Call("gaussian_noise", label, noise, n_terms=1, condition=condition)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (np.maximum(edge, 0) << 32) | np.maximum(edge, 0)
         bits[1:2] ^= (1 << 32) | 1
         mask = bits, x, rate, output_array(*x.shape), output_array(*x.shape)
         ulp = 0.0 if rate in (0.0, 0.5, 0.75) else 4.0
         yield Call("dropout", f"{batch} x {n}, rate {rate}", mask, ulp=ulp)
+
+
+def _noise_condition(bits: np.ndarray, x: np.ndarray, deviation: float) -> float:
+    """Return norm(e) / (10 norm(y)), at least 1; e is the rounding error of y = x + deviation noise, in u.
+
+    The noise is r cos(a) or r sin(a), with r = sqrt(-2 log p). Rounding p changes r by u / (2 r), which is much
+    for p near 1. Rounding the angle changes the noise by r a u, which is much where the cosine is near 0.
+    """
+    p = ((bits >> 32) + 0.5) * 2.0**-31
+    angle = (bits & 0x7FFFFFFF) * (2.0 * np.pi * 2.0**-31)
+    r = np.sqrt(-2.0 * np.log(p))
+    noise = np.concatenate([r * np.cos(angle), r * np.sin(angle)], axis=1)[:, : x.shape[1]]
+    error = np.tile((5.0 + angle) * r + 0.5 / r, 2)[:, : x.shape[1]]  # 5: log, sqrt, cos and three products
+    y = np.linalg.norm(x + deviation * noise)
+    return max(1.0, float(deviation * np.linalg.norm(error) / (10.0 * y))) if y else 1.0
 
 
 def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
