@@ -59,8 +59,8 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
 def _noise_condition(bits: np.ndarray, x: np.ndarray, deviation: float) -> float:
     """Return norm(e) / (10 norm(y)), at least 1; e is the rounding error of y = x + deviation noise, in u.
 
-    The noise is r cos(a) or r sin(a), with r = sqrt(-2 log p). Rounding p changes r by u / (2 r), which is much
-    for p near 1. Rounding the angle changes the noise by r a u, which is much where the cosine is near 0.
+    The noise is r cos(a) or r sin(a), with r = sqrt(-2 log p). Rounding p changes r by u / (2 r), which is
+    much for p near 1. Rounding a changes the noise by r a u, which is much where the cosine is near 0.
     """
     p = ((bits >> 32) + 0.5) * 2.0**-31
     angle = (bits & 0x7FFFFFFF) * (2.0 * np.pi * 2.0**-31)
