@@ -26,6 +26,7 @@ from dnn.agreement import (
     trajectories,
 )
 from dnn.agreement.call import Call, make_draw, output_array
+from dnn.agreement.calls import stream_calls
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.mutants.mutant import Mutant, MutantContender, edit_after
 from dnn.agreement.ours import BackendContender
@@ -210,6 +211,19 @@ def test_each_number_of_control_is_compared_by_itself(number, error):
     records = kernels.judge_call(setup("L3", make_mutant("adam", edit_after(off))), call._replace(repeat=1))
     found = {r.note: r.measured for r in records if r.tensor == "control"}
     assert found == {note: pytest.approx(error, rel=1e-3) for note in ("float32", "float64")}
+
+
+@pytest.mark.parametrize("seed", [20, 20000, 30001])
+def test_noise_is_judged_by_the_rounding_of_few_numbers(seed):
+    """In these seeds a single number is near a zero of the cosine, or its radius is small."""
+    calls = [
+        c for c in stream_calls(seed, make_draw(seed)) if c.kernel == "gaussian_noise" and c.arguments[1].size
+    ]
+    numpy = setup("L0", make_mutant("gaussian_noise"))
+    assert all(r.holds for call in calls for r in kernels.judge_call(numpy, call))
+    conditions = [call.condition for call in calls]
+    assert (min(conditions), max(conditions) > 3) == (1.0, True)
+    assert np.median(conditions) < 2.5
 
 
 class FrozenContender(BackendContender):
