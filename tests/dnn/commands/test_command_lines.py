@@ -14,6 +14,7 @@ from command_lines import SCRIPTS, assert_refused, run, run_here
 from helpers import MAX_SECONDS
 
 OPTIONS = "--dataset digits --hidden 16 --epochs 2"
+COUNTS = ("epochs", "batch-size", "limit", "keep", "checkpoint-every")
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +75,11 @@ def test_run_folder_contents(run_folder):
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
-def test_backends_train_and_evaluate_alike(run_folder, backend, tmp_path):
+def test_backends_evaluate_alike(run_folder, backend):
     folder, printed = run_folder
     result = run_here("evaluate", folder, "--backend", backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
-    result = run_here(f"train {OPTIONS} --backend {backend} --seed 3 --run-dir", tmp_path / "run")
-    assert result.returncode == 0, result.stderr
-    lines = [(path / "metrics.jsonl").read_text().splitlines()[0] for path in (folder, tmp_path / "run")]
-    losses = [json.loads(line)["loss"] for line in lines]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_predict_reads_images(run_folder, tmp_path):
@@ -131,27 +127,16 @@ def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     ("arguments", "words"),
     [
         ("--backend nunpy", ["backend", "'nunpy'", "'numpy'"]),
-        ("--epochs 0", ["epochs", "0"]),
-        ("--seed -1", ["seed", "-1"]),
+        *((f"--{name} 0", [name.replace("-", "_") + " is 0", "an integer of at least 1"]) for name in COUNTS),
         (f"--dataset mnist --data-dir {os.devnull}", ["data"]),
         ("--typo", ["--typo"]),
     ],
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
-    folder = tmp_path / "run"
     command = run if arguments == "--epochs 0" else run_here
-    result = command(f"train {OPTIONS} --backend numpy {arguments} --run-dir", folder)
+    result = command(f"train {OPTIONS} --backend numpy {arguments} --run-dir", tmp_path / "run")
     assert_refused(result, *words)
-    assert not folder.exists()
-
-
-def test_rejects_broken_runs(run_folder, tmp_path):
-    (tmp_path / "config.json").write_bytes((run_folder[0] / "config.json").read_bytes())
-    (tmp_path / "model.safetensors").write_bytes((run_folder[0] / "model.safetensors").read_bytes()[:-100])
-    assert_refused(run_here("evaluate", tmp_path), "model.safetensors", "truncated")
-    (tmp_path / "config.json").write_text("{")
-    assert_refused(run_here("evaluate", tmp_path), "config.json")
-    assert_refused(run_here("evaluate", tmp_path / "nowhere"), "nowhere")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_train_on_mnist(mnist_dir, tmp_path):

@@ -82,14 +82,9 @@ def test_a_signal_between_nan_and_its_check_prints_the_resume_command(tmp_path, 
     assert f"train.py --resume {tmp_path / 'run'}" in stopped.stderr
 
 
-def test_a_finished_run_cannot_be_resumed(reference):
+def test_rejects_runs_that_cannot_be_resumed(reference, tmp_path):
     assert_refused(run_here("train --resume", reference), "is finished", "cannot be resumed")
-
-
-def test_rejects_folders_that_are_not_runs(tmp_path):
     assert_refused(run_here("train --resume", tmp_path / "nowhere"), "nowhere")
-    (tmp_path / "config.json").write_text("{}")
-    assert_refused(run_here("train --resume", tmp_path), "config.json")
 
 
 def test_a_second_training_in_a_folder_is_rejected(tmp_path):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command_lines import run_here
 from helpers import NUMPY, assert_listed, build_network, input_error
 
 from dnn import SGD, Dense, LinearDecay
@@ -98,13 +97,6 @@ def test_no_threshold_for_held_out_images():
     data = SimpleNamespace(x_train=np.arange(2), y_train=np.asarray([1, 0]))
     nothing = {"right": None, "refused": None}
     assert evaluate_held_out(model, data, 1) == {"held_out_accuracy": 0.0, "sure_from": None, "sure": nothing}
-
-
-@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--limit", "--keep", "--checkpoint-every"])
-def test_a_count_of_zero_is_refused_by_the_name_of_its_option(option, tmp_path):
-    result = run_here("train --dataset digits --backend numpy", option, 0, cwd=tmp_path)
-    assert f"{option[2:].replace('-', '_')} is 0, expected an integer of at least 1" in result.stderr
-    assert (result.returncode, list(tmp_path.iterdir())) == (2, [])
 
 
 # ----- resuming
@@ -221,20 +213,18 @@ def test_headline_and_resume_command(monkeypatch):
     assert run.headline.endswith("run folder runs/a, from epoch 2, update 7")
 
 
-@pytest.mark.parametrize("preset", [None, "best", "cnn"])
-def test_the_backend_of_a_preset(monkeypatch, preset):
-    monkeypatch.setattr(train, "open_backend", lambda options, convolutions: convolutions)
-    options = SimpleNamespace(device=None, preset=preset)
-    assert train.open_own_backend(options, SimpleNamespace(local_size=1)) is (preset == "cnn")
-
-
-def test_each_local_worker_uses_its_own_gpu(monkeypatch):
-    monkeypatch.setattr(train, "open_backend", lambda options, convolutions: options.device)
-    for size, device, expected in (
-        (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
-    ):  # fmt: skip
-        workers = SimpleNamespace(local_size=size, local_rank=1)
-        assert train.open_own_backend(SimpleNamespace(device=device, preset=None), workers) == expected
+@pytest.mark.parametrize(
+    ("size", "device", "preset", "expected"),
+    [
+        (1, None, None, (None, False)), (1, None, "best", (None, False)), (1, None, "cnn", (None, True)),
+        (2, "cuda", None, ("cuda:1", False)), (2, "cpu", None, ("cpu", False)),
+        (1, "cuda", None, ("cuda", False)), (2, "cuda:0", None, ("cuda:0", False)),
+    ],
+)  # fmt: skip
+def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, device, preset, expected):
+    monkeypatch.setattr(train, "open_backend", lambda options, convolutions: (options.device, convolutions))
+    options = SimpleNamespace(device=device, preset=preset)
+    assert train.open_own_backend(options, SimpleNamespace(local_size=size, local_rank=1)) == expected
 
 
 @pytest.mark.parametrize(("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)])
