@@ -1,7 +1,5 @@
 """Compile CUDA text without a GPU: with nvcc if it is installed, else with NVRTC of the pip wheel."""
 
-from __future__ import annotations
-
 import ctypes
 import importlib.util
 import shutil
@@ -16,7 +14,7 @@ NVCC_OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
 
 
 @cache
-def nvrtc() -> ctypes.CDLL | None:
+def nvrtc():
     """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
     found = importlib.util.find_spec("nvidia")
     for root in found.submodule_search_locations or () if found else ():
@@ -26,7 +24,7 @@ def nvrtc() -> ctypes.CDLL | None:
     return None
 
 
-def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> tuple[str | None, str]:
+def compile_with_nvrtc(library, source, options):
     """Compile with NVRTC; return its error log, or None, and the PTX if the architecture is virtual."""
     program = ctypes.c_void_p()
     library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
@@ -38,7 +36,7 @@ def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) ->
     return (log or "failed") if failed else None, code
 
 
-def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> str:
+def read_from_nvrtc(library, program, what):
     """Return the "ProgramLog" or the "PTX" of a compiled program."""
     size = ctypes.c_size_t()
     getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
@@ -47,7 +45,7 @@ def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -
     return text.value.decode()
 
 
-def compile_to_ptx(source: str, folder: Path, options: tuple[str, ...] = ()) -> str:
+def compile_to_ptx(source, folder, options=()):
     """Compile with nvcc, else with NVRTC, and the options of CuPy; return the PTX."""
     nvcc = shutil.which("nvcc")
     if nvcc is not None:
@@ -66,7 +64,7 @@ def compile_to_ptx(source: str, folder: Path, options: tuple[str, ...] = ()) -> 
     return code
 
 
-def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
+def compile_for_gpu(source, architecture, folder, includes=()):
     """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
     either says."""
     options = [f"-I{path}" for path in includes]
@@ -91,6 +89,6 @@ def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tupl
 
 
 @cache
-def nvcc_architectures(nvcc: str) -> list[str]:
+def nvcc_architectures(nvcc):
     """Return nvcc's architectures, such as "sm_90"."""
     return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()

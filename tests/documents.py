@@ -1,7 +1,5 @@
 """Parse the documents: README.md, CONTRIBUTING.md and docs/ with its guide."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

@@ -8,8 +8,6 @@ it is shrunk before it is shown. (With a different selection of tests hypothesis
 tries those.) DNN_HOSTILE multiplies the number of cases.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os

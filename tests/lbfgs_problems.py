@@ -5,8 +5,6 @@ residuals r (m, k) for k points x (n, k) at once, real or complex: the Jacobian 
 J_ij = Im r_i(x + i h e_j) / h for an h so small that its square rounds away (Squire and Trapp 1998).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,7 +29,7 @@ class Problem:
     minima: tuple[float, ...]
     data: tuple[np.ndarray, ...] = ()
 
-    def linear(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def linear(self, x):
         """r (m,) and J (m, n) at x (n,), float32 or float64."""
         data = [a.astype(x.dtype) for a in self.data]
         with np.errstate(all="ignore"):  # exp overflows at long steps of a line search
@@ -40,7 +38,7 @@ class Problem:
             J = self.residuals(steps, *data).imag / x.dtype.type(COMPLEX_STEP)
         return r, J
 
-    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+    def __call__(self, x):
         """(f, gradient (n,)); not finite where a residual is not."""
         r, J = self.linear(x)
         with np.errstate(all="ignore"):

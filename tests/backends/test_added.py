@@ -1,7 +1,5 @@
 """Activations and kernels added from outside work on every backend, also on existing ones."""
 
-from __future__ import annotations
-
 import types
 
 import array_api_compat.numpy as npx

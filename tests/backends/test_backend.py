@@ -1,7 +1,5 @@
 """Backend: description, arrays and their check, captured steps, kernels."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -106,7 +104,7 @@ def test_capture_takes_n_steps_in_place(backend):
     count, total = backend.zeros(1, dtype=backend.xp.int64), backend.zeros(2)
     buffers = count, total
 
-    def step() -> None:
+    def step():
         nonlocal count, total
         count += 1
         total += backend.xp.astype(count, backend.dtype)

@@ -3,8 +3,6 @@
 A finite input never gives NaN; an infinite one gives the limit.
 """
 
-from __future__ import annotations
-
 from math import exp, expm1, inf, isinf, log1p, nan, pi, sqrt, tanh
 
 import numpy as np

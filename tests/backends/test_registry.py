@@ -1,7 +1,5 @@
 """Backends by name: devices, dtypes, errors, registered backends; light imports."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Comparison with independent implementations: torch and SciPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.special

@@ -33,7 +33,7 @@ def _state(path):
 
 def contents(run):
     """Return name -> content of each file of a run folder."""
-    readers: dict[str, Reader] = {METRICS_FILE: _lines, RESULT_FILE: _result}
+    readers = {METRICS_FILE: _lines, RESULT_FILE: _result}
     found = {}
     for path in sorted(run.iterdir()):
         read = _state if FILE_PATTERN.fullmatch(path.name) else readers.get(path.name, Path.read_bytes)

@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from backends import InputError
 from dnn.callbacks.training_checkpoint import read_state, state_files
@@ -87,7 +86,7 @@ class Harness:
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
         self.chance = random.Random(seed)
         self.tally = Tally() if tally is None else tally
-        self.damaged: dict[Path, bytes] = {}  # damaged state -> its damaged content
+        self.damaged = {}  # damaged state -> its damaged content
         folder.mkdir(parents=True)
         began = time.perf_counter()
         pid = self._start([*arguments, "--run-dir", str(self.run)], Trouble())

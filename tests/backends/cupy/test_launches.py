@@ -1,7 +1,5 @@
 """Kernels with pointers do not know dtypes: launches with wrong arrays are rejected."""
 
-from __future__ import annotations
-
 import sys
 import types
 

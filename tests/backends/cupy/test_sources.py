@@ -3,14 +3,11 @@
 What they compute is tested in test_overrides.py, where host_cuda.py runs the same text on the host.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import os
 import re
 import sys
-from typing import Any
 
 import array_api_compat.numpy as npx
 import host_cuda
@@ -56,7 +53,7 @@ def test_raw_kernels_compile(architecture, real, pixel, tmp_path):
         assert int(shared or 0) <= 48 * 1024, name
 
 
-def main_loop(ptx: str) -> list[str]:
+def main_loop(ptx):
     """Return the instructions of the loop that has barriers."""
     lines = [line.strip() for line in ptx.splitlines()]
     labels = {line[:-1]: i for i, line in enumerate(lines) if line.endswith(":")}
@@ -94,7 +91,7 @@ def test_text_for_torch_compiles(architecture, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def cupy() -> Any:
+def cupy():
     """CuPy, imported on a machine without a GPU."""
     module = pytest.importorskip("cupy", reason="CuPy is not installed")
     return module
@@ -106,17 +103,17 @@ def cupy() -> Any:
 class Recorder:
     """NumPy's namespace; each call is checked against the signature of the function in CuPy's namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.cupy = importlib.import_module("array_api_compat.cupy")
-        self.seen: set[str] = set()
+        self.seen = set()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name):
         function = getattr(npx, name)
         if not callable(function) or isinstance(function, type):
             return function
         theirs = getattr(self.cupy, name)  # AttributeError: CuPy has no such function
 
-        def call(*arguments: Any, **options: Any) -> Any:
+        def call(*arguments, **options):
             self.seen.add(name)
             try:
                 signature = inspect.signature(theirs)

@@ -1,7 +1,5 @@
 """Planned updates by the CUDA kernels, run on the host: same results as layers, in few launches."""
 
-from __future__ import annotations
-
 import types
 
 import array_api_compat.numpy as npx
@@ -133,8 +131,8 @@ def test_an_update_of_the_lecture_network_takes_5_launches(monkeypatch):
 class Watched:
     """A kernel that also runs each block alone: no two blocks may write the same place."""
 
-    writes: dict[str, int] = {}  # noqa: RUF012  # kernel -> places seen written
-    behind: list[np.ndarray] = []  # noqa: RUF012  # arrays with addresses in tables
+    writes = {}  # noqa: RUF012  # kernel -> places seen written
+    behind = []  # noqa: RUF012  # arrays with addresses in tables
 
     def __init__(self, name, real, pixel):
         self.name, self.kernel = name, host_cuda.raw(name, real, pixel)

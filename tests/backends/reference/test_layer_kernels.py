@@ -1,7 +1,5 @@
 """The references of convolution, pooling, normalisation and noise, against PyTorch in float64."""
 
-from __future__ import annotations
-
 from math import cos, log, pi, sin, sqrt
 
 import array_api_compat.numpy as npx

@@ -4,8 +4,6 @@ A memory error in a library ends, hangs or corrupts the process. So trainings wi
 process, which starts this file as a program.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Without torch's private fused steps the backend still agrees with the reference."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from helpers import both_dtypes

@@ -1,7 +1,5 @@
 """Waiting OpenMP threads of torch spin for a short time, or as long as the user chose."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Pictures of a digit are converted to MNIST's form; other files are rejected with one sentence."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import input_error

@@ -4,8 +4,6 @@ Most tests use a MNIST of a few images with its own sizes and digests, so they n
 a network.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

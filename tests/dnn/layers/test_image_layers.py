@@ -1,7 +1,5 @@
 """Conv2D, the poolings, Flatten and Reshape: shapes, wrong use, and a convolutional network that learns."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import (

@@ -1,7 +1,5 @@
 """Dropout and GaussianNoise: random in training, equal on every backend, the identity in inference."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import (

@@ -1,7 +1,5 @@
 """BatchNormalization and LayerNormalization: statistics, running averages, batches of one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Tensors stay in their library through pipelines and grid searches, without copies to the host."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """DNNClassifier and DNNRegressor: MLPClassifier's arithmetic, labels, weights, warm start."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bad settings and calls of the estimators are rejected, and gradients of tensors are ignored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning

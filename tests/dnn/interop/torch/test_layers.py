@@ -1,7 +1,5 @@
 """Every layer against its torch.nn twin in float64: forward, backward, and networks."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import NOT_IN_TORCH, NUMPY, NUMPY64, build_network, others_slow

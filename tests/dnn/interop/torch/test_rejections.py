@@ -1,7 +1,5 @@
 """What has no counterpart in torch.nn, or none here, is rejected with a reason."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

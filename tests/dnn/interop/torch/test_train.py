@@ -1,7 +1,5 @@
 """The native PyTorch twin: bit-identical conversion, and equal training in float64."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
