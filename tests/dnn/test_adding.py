@@ -120,20 +120,6 @@ class Mine(NumpyBackend):
 def make(device, dtype, fused):
     return Mine("mine", xp, "cpu", dtype, fused)
 """
-CALLBACK = """
-from dnn import Callback
-
-
-class Count(Callback):
-    every = 1
-    updates = 0
-
-    def on_progress(self, progress):
-        self.updates += 1
-
-    def on_epoch_end(self, epoch, logs):
-        logs["updates"] = self.updates
-"""
 
 
 def test_a_backend_with_a_kernel_of_its_own(load_module, monkeypatch):
@@ -146,12 +132,6 @@ def test_a_backend_with_a_kernel_of_its_own(load_module, monkeypatch):
     assert set(module.CALLS) == {"relu"}  # softmax falls back to NumPy's
     found, wanted = (model.parameters.to_host()["dense_1.W"] for model in (ours, theirs))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
-
-
-def test_a_callback(load_module):
-    count = load_module("my_callback", CALLBACK).Count()
-    history = small_model().fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
-    assert history.history["updates"] == [5, 10]
 
 
 @pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES], ids=lambda table: table.what)

@@ -38,26 +38,6 @@ def results_of(settings=None, other=None, **ms):
     return rotation.Results(settings or Settings(), runs, {"jax": "no jax"})
 
 
-@pytest.mark.slow
-def test_contenders_run_and_write_json(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    names = ("numpy", "torch", "pytorch")
-    result = run(*OPTIONS, "--rotations", 2, "--contenders", *names, "--json", tmp_path / "b.json")
-    assert result.returncode == 0, result.stderr
-    content = json.loads((tmp_path / "b.json").read_text())
-    assert set(content["runs"]) == set(names)
-    assert content["missing"] == {}
-    for name, (first, found) in content["runs"].items():
-        assert found["ms"] > 0
-        assert found["trained"] > first["trained"] >= 6  # warm-up of at most an epoch, wake-up, and a slice
-        assert found["preparation"] > 0
-        assert 0 <= found["test_accuracy"] <= 1
-        assert name in result.stdout
-    assert content["ratio_to_pytorch"]["pytorch"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-    assert "rotation 2/2  pytorch: " in result.stderr
-    assert "OPENBLAS_CORETYPE" not in os.environ
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -88,11 +68,6 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
 
 def test_errors_of_a_worker_are_reported():
     assert_refused(run(*OPTIONS, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
-
-
-def test_help_names_the_contenders():
-    printed = "".join(run("--help").stdout.split())  # argparse breaks lines after hyphens
-    assert all(name in printed for name in CONTENDERS)
 
 
 # ----- arithmetic

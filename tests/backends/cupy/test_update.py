@@ -183,28 +183,3 @@ def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
     assert len(Watched.writes) >= 3
     assert all(Watched.writes.values())
     np.testing.assert_array_equal(watched["values"], plain["values"])
-
-
-def test_finds_a_race(monkeypatch):
-    monkeypatch.setattr(compilation, "raw_kernel", Watched)
-
-    def launch_step(layers):
-        """Launch the optimizer step of this number of layers with the same weights."""
-        x, dz, W, b = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 4), (3, 4), 4))
-        monkeypatch.setattr(Watched, "behind", [dz, W, b])
-        layer = [0, *map(update.address, (dz, W, W, W, b, b, b)), 3, 4]
-        table = np.asarray([[*layer, first_block] for first_block in range(layers)])
-        numbers, control, rates, batch = np.ones(9, np.float32), *np.ones((3, 4), np.float32)
-        rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
-        sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
-        given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
-        compilation.bind_launch("step", (layers,), (32, update.STEP_WARPS), *given)()
-
-    launch_step(1)
-    with pytest.raises(AssertionError, match="step: two blocks write one place"):
-        launch_step(2)
-    line = np.arange(5, dtype=np.float32)[:, None]
-    one = np.ones((1, 1), np.float32)
-    with pytest.raises(AssertionError, match="multiply_in_order: what it leaves depends on the order"):
-        # Each thread reads what the next one writes.
-        compilation.bind_launch("multiply_in_order", (1,), (256,), line[1:], one, line[:4], 4, 1, 1)()

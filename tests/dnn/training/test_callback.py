@@ -2,7 +2,6 @@
 
 import time
 
-import pytest
 from helpers import Kept, input_error, small_data, small_model
 
 from dnn import Adam, Callback, History, LinearDecay
@@ -19,9 +18,8 @@ from dnn.training.loop import Batches
 
 
 class Recorder(Callback):
-    def __init__(self, every=None, stop_at=None):
+    def __init__(self, every=None):
         self.every = every
-        self.stop_at = stop_at
         self.calls = []
 
     def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
@@ -35,8 +33,6 @@ class Recorder(Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.calls.append(("epoch", epoch, sorted(logs)))
-        if epoch == self.stop_at:
-            raise KeyboardInterrupt
 
     def on_train_end(self):
         self.calls.append(("end",))
@@ -76,16 +72,6 @@ def test_last_progress_equals_the_epoch():
     history = small_model().fit(*small_data(), callbacks=[Last()], batch_size=9)
     assert 0 < history.history["seconds"][0] < time.perf_counter() - begun
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
-
-
-def test_interrupted_training_ends_and_can_continue():
-    model = small_model()
-    recorder = Recorder(stop_at=2)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
-    assert recorder.calls[-1] == ("end",)
-    assert model.epochs_done == 2
-    assert model.fit(*small_data(), batch_size=10).epoch == [3]
 
 
 def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):

@@ -94,16 +94,6 @@ def test_weights_of_examples_and_of_classes(backend):
     assert numbers(one) == numbers(two)
 
 
-def test_a_data_loader(backend):
-    x, y = small_data()
-    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False)
-    model, two = fit_model(backend, torch.utils.data.DataLoader(data, batch_size=8))
-    assert_same_training(plain, model, numbers(one), numbers(two))
-    model, history = fit_model(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
-    assert len(history["loss"]) == EPOCHS
-
-
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_metrics_of_streams_match_those_of_arrays(outputs):
     """The mean absolute error and R2, in the validation too."""

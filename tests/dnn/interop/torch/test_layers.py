@@ -196,10 +196,6 @@ def test_round_trip_preserves_options(layer):
     convert_and_back(build_network([Reshape(shape), layer, Flatten(), Dense(4)], (64,)))
 
 
-def test_named_activation_layers_stay_separate():
-    convert_and_back(build_network([Dense(3), Activation("relu"), Dense(2, "tanh")], (4,)))
-
-
 def test_same_padding_equals_keras_for_larger_strides():
     layer = Conv2D(1, 3, strides=2, padding="same")
     layer.shape_after((7, 8, 1))

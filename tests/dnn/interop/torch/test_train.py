@@ -15,7 +15,6 @@ from dnn.layers import LAYERS
 from dnn.layers.augmentation import Augmentation
 from dnn.losses import LOSSES, CategoricalCrossentropy, get_loss
 from dnn.optimizers import OPTIMIZERS
-from dnn.optimizers.schedules import LinearDecay
 
 N, N_IN, CLASSES = 50, 12, 4
 
@@ -200,21 +199,6 @@ def test_defaults_equal_sequential_fit():
     ours = model.fit(x, y, batch_size=100, epochs=1).history
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12)
     assert theirs["seconds"][0] > 0
-
-
-@pytest.mark.parametrize("loss", ["binary_crossentropy", "hinge", "mean_squared_error"])
-def test_accuracy_of_one_output_equals_sequential(loss):
-    x, y = make_data()
-    y = (y == 0).astype(np.int64)
-    model = build_network([Dense(1)], (N_IN,), NUMPY64)
-    model.compile(loss, metrics=("accuracy",))
-    assert_fit_equals_the_twin(model, x, y, loss, batch_size=8, epochs=3, validation_data=(x, y))
-
-
-def test_fit_follows_a_schedule_past_its_end():
-    optimizer = Adam(LinearDecay(0.01, steps=10))
-    model = make_model(loss="categorical_crossentropy", optimizer=optimizer)
-    assert_fit_equals_the_twin(model, *make_data(), optimizer=optimizer, batch_size=8, epochs=2)
 
 
 def test_bytes_are_scaled_as_in_sequential():
