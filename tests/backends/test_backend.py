@@ -128,12 +128,6 @@ def test_fused_false_gives_the_references(backend):
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_the_reproducible_precision_has_kernels_of_its_own():
-    for name in ("numpy", "torch", "strict"):
-        assert type(get_backend(name, precision="reproducible").kernels) is Kernels
-    assert overrides(type(get_backend("numba", precision="reproducible").kernels)) == ("threefry", "adam")
-
-
 def test_a_misspelt_override_is_an_error():
     message = r"Fast overrides unknown kernels \['activaton'\]; known: .*activation"
     with pytest.raises(TypeError, match=message):

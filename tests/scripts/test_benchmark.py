@@ -19,6 +19,7 @@ from benchmarks.contenders import (
 )
 from benchmarks.task import WORKLOADS, Settings, load
 from command_lines import assert_refused, run_here
+from helpers import input_error
 
 from backends import BackendUnavailable, InputError, get_backend
 
@@ -187,7 +188,7 @@ def test_a_contender_may_name_its_device():
     assert get_contender("torch").device == "cpu"
     there = get_contender("torch:cuda:1")
     assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
-    with pytest.raises(InputError, match=r"numpy accepts no device; these do: torch, .*cupy"):
+    with input_error(r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
     assert {"numpy", "torch", "torch-compile", "keras-jax", "sklearn"} <= set(CPU_CONTENDERS)
     assert not {"cupy", "torch-graphs"} & set(CPU_CONTENDERS)
@@ -238,7 +239,7 @@ def test_noise_images():
     assert task.x.shape == (5984, 50)
     assert np.mean(task.x > 0) == pytest.approx(0.19, abs=0.01)
     assert np.all(load(Settings("random")).x > 0)
-    with pytest.raises(InputError, match="batch is 6001"):
+    with input_error("batch is 6001"):
         load(Settings("random", batch=6001))
 
 

@@ -16,7 +16,6 @@ from backends import get_backend
 
 pytest.importorskip("numba")
 
-import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy.thread_count import ThreadCount
 from dnn import CategoricalCrossentropy, Dense
@@ -220,16 +219,6 @@ def test_equal_logits_predict_the_first_class(workers):
     plan, seen = run_training(CASES["one layer"], epochs=1, steps_per_epoch=1, start=start, shuffle=False)
     assert all(seen)
     np.testing.assert_allclose(plan["accuracy"], np.mean(LABELS[:50] == 0), rtol=1e-6)
-
-
-def test_rejects_more_updates_than_batches(monkeypatch):
-    made, original = [], dnn.training.runners.plan_updates
-    monkeypatch.setattr(
-        dnn.training.runners, "plan_updates", lambda *step: made.append(original(*step)) or made[-1]
-    )
-    fit(CASES["one layer"])
-    with pytest.raises(IndexError, match=r"5 updates from batch \d on, of 4"):
-        made[0](5)
 
 
 def test_runs_layer_by_layer_without_a_known_blas(monkeypatch):

@@ -139,14 +139,6 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_on_mnist(mnist_dir, tmp_path):
-    words = "--backend torch --hidden 100 --limit 3000 --batch-size 30 --epochs 3 --quiet"
-    result = run_here(f"train {words} --data-dir", mnist_dir, "--run-dir", tmp_path / "run")
-    assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 1
-    assert float(result.stdout.split()[2]) > 0.85
-
-
 def test_train_with_a_preset(tmp_path):
     words = "--dataset digits --limit 200 --epochs 2 --backend torch --preset best"
     result = run_here(f"train {words} --run-dir", tmp_path / "run")

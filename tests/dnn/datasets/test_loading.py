@@ -10,9 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import input_error
 from small_sets import IMAGES, REAL_MD5, idx_bytes, small_set, write_raw_files
 
-from backends.errors import InputError
 from dnn.datasets import DatasetError, fetch, load_dataset
 from dnn.datasets import download as fetching
 
@@ -54,7 +54,7 @@ def test_digits_without_scikit_learn(monkeypatch):
 
 @pytest.mark.parametrize("load", [load_dataset, fetch])
 def test_rejects_unknown_names(load):
-    with pytest.raises(InputError, match=r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
+    with input_error(r"dataset is 'fashion-mnist', expected .*mean 'fashion_mnist'"):
         load("fashion-mnist")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, NUMPY64, build_network, input_error, same_bits, small_data, weights
+from helpers import NUMPY64, build_network, input_error, same_bits, small_data, weights
 
 from dnn import (
     SGD,
@@ -125,15 +125,6 @@ def test_to_torch_and_back_bit_by_bit(logits):
     names = set(model.parameters.shapes)
     assert names == set(again.parameters.shapes)
     assert names == {name for name, _, _ in convert.twin_parameters(module)}
-
-
-def test_a_foreign_module_of_the_same_name_is_not_converted():
-    module_class = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
-    module = torch.nn.Sequential(
-        torch.nn.Linear(3, 3), module_class([torch.nn.Sequential(torch.nn.Linear(3, 3))])
-    )
-    with input_error("module '1' is"):
-        twin.from_torch(module, NUMPY)
 
 
 @pytest.mark.parametrize(

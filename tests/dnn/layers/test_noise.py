@@ -44,16 +44,6 @@ def test_equal_on_every_backend(make_backend, backend_id, dtype):
         assert_close(found, want, 8 * float(np.finfo(dtype).eps))  # logarithm, cosine, root
 
 
-@pytest.mark.parametrize("make", NOISES)
-def test_steps_seeds_and_layers_draw_differently(make):
-    first, second = draws(NUMPY, make)
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first, draws(NUMPY, make, seed=1)[0])
-    assert np.array_equal(first, draws(NUMPY, make)[0])
-    model = build_network([Dense(30), make(), make(), Dense(3, "softmax")])
-    assert model.layers[1]._key != model.layers[2]._key
-
-
 @pytest.mark.parametrize("shape", [(5, 3), (4, 4)])
 def test_bits_are_those_of_the_stream(shape):
     """Bits depend on the layer's class, position and step; there is one word per number."""

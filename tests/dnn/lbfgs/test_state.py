@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import NUMPY64, both_dtypes, same_bits
 from lbfgs_problems import PROBLEMS
-from lbfgs_runs import TIGHT, on, run
+from lbfgs_runs import on, run
 
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
@@ -105,16 +105,6 @@ def saved(tmp_path):
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, NUMPY64)
     return state, path, *tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
-
-
-def test_another_backend_reads_the_state(make_backend, saved):
-    state, path, *_ = saved
-    torch = make_backend("torch", "float64")
-    loaded = load_state(path, torch)
-    assert same_bits(torch.to_host(loaded.point), state.point)
-    function, _, _ = on(torch, PROBLEMS["wood"])
-    final = minimise(function, loaded, backend=torch, settings=TIGHT)
-    assert final.value < 1e-12
 
 
 def replace_number(vector, number):

@@ -224,8 +224,3 @@ def test_resumes_only_with_the_same_number_of_blocks():
     for blocks in (1, 2):
         with pytest.raises(StateError, match=f"differs in blocks: 4, expected {blocks}"):
             model().fit(*data(), blocks=blocks, resume=state, **settings)
-
-
-def test_blocks_of_one_example_are_normalised_with_a_warning(caplog):
-    model(normalised=True).fit(*data(), batch_size=16, blocks=16, verbose=0)
-    assert "choose a batch_size that leaves no single example at the end or in a block" in caplog.text

@@ -2,7 +2,7 @@
 
 import time
 
-from helpers import Kept, input_error, small_data, small_model
+from helpers import input_error, small_data, small_model
 
 from dnn import Adam, Callback, History, LinearDecay
 from dnn.callbacks import (
@@ -14,7 +14,6 @@ from dnn.callbacks import (
     TrainingCheckpoint,
 )
 from dnn.distributed import Workers
-from dnn.training.loop import Batches
 
 
 class Recorder(Callback):
@@ -109,24 +108,3 @@ def test_history():
     assert str([*history.rows()][2]) == "(6, {'loss': nan, 'more': 1.0})"
     with input_error("logs\\['right'\\] is True"):
         history.add(7, {"right": True})
-
-
-def test_a_callback_may_change_every_during_training(make_backend, monkeypatch):
-    """A callback that needs only the first update does not prevent recording 25 updates together."""
-
-    class First(Callback):
-        every = 1
-
-        def on_progress(self, progress):
-            self.seen = progress.updates
-            self.every = None
-
-    model = small_model(make_backend("numpy"))
-    x, y = small_data(50)
-    pieces = []
-    run = Batches.run
-    monkeypatch.setattr(Batches, "run", lambda self, n: pieces.append(n) or run(self, n))
-    first = First()
-    model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=[first, Kept(every=25)])
-    assert first.seen == 1
-    assert pieces == [1, 24, 25, 25, 25]

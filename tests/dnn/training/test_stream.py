@@ -149,7 +149,7 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
 
 
-def test_progress_counts_the_examples(make_backend):
+def test_progress_counts_the_examples():
     class Seen(Kept):
         def __init__(self):
             super().__init__()
@@ -159,7 +159,7 @@ def test_progress_counts_the_examples(make_backend):
             self.examples.append((progress.examples, progress.updates_per_epoch, progress.read()[0] > 0))
 
     seen = Seen()
-    small_model(make_backend("numpy")).fit(list(batches()), callbacks=[seen])
+    small_model(NUMPY).fit(list(batches()), callbacks=[seen])
     assert seen.examples == [(n, 6, True) for n in np.cumsum(SIZES)]
 
 

@@ -47,7 +47,7 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("kind", [1, 3, 11])
-def test_host_readable_memory_is_shared(make_backend, kind):
+def test_host_readable_memory_is_shared(kind):
     """DLPack's device types of CPU memory, and of memory pinned by CUDA or ROCm."""
     host = X.copy()
 
@@ -60,7 +60,7 @@ def test_host_readable_memory_is_shared(make_backend, kind):
         def __dlpack__(self, **options):
             return host.__dlpack__(**options)
 
-    assert as_array(make_backend("numpy"), "x", Pinned()).ctypes.data == host.ctypes.data
+    assert as_array(NUMPY, "x", Pinned()).ctypes.data == host.ctypes.data
 
 
 REFUSED = {
@@ -87,7 +87,7 @@ def test_bfloat16(make_backend):
     half = torch.from_numpy(X).bfloat16()
     assert same_bits(validate_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
     with input_error("cannot be read through DLPack"):
-        validate_examples(make_backend("numpy"), "x", half, (3,))
+        validate_examples(NUMPY, "x", half, (3,))
 
 
 def test_accepts_tables_without_column_dtypes():

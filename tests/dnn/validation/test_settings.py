@@ -7,9 +7,9 @@ from math import inf, nan
 
 import numpy as np
 import pytest
+from helpers import input_error
 
 import dnn
-from backends import InputError
 from dnn.optimizers.schedules import CosineDecay
 from dnn.validation import settings
 
@@ -45,7 +45,7 @@ def test_the_bounds_of_settings(check, kind, taken, refused):
         assert found == value
         assert type(found) is (type(None) if value is None else kind)
     for value in refused:
-        with pytest.raises(InputError, match=r"^n is "):
+        with input_error(r"^n is "):
             check("n", value)
 
 

@@ -7,11 +7,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
 from dnn import SGD, Adam, AdamW, Conv2D, Dense, Dropout, Flatten, Reshape
@@ -188,15 +185,6 @@ def test_layers_define_the_network():
     assert model.get_params()["layers"] is layers
     two = DNNClassifier(layers=[Dense(2, "softmax")], max_iter=3).fit(X, y > 4)
     assert two.predict_proba(X).shape == (len(X), 2)
-
-
-def test_texts_in_a_grid_search():
-    texts = [f"{word} {i % 7} of" for i in range(30) for word in ("good", "bad", "fine")]
-    names = ["plus", "minus", "plus"] * 30
-    pipeline = make_pipeline(TfidfVectorizer(), DNNClassifier((8,), learning_rate_init=0.05, random_state=0))
-    search = GridSearchCV(pipeline, {"dnnclassifier__alpha": np.logspace(-4, 0, 2)}, cv=2).fit(texts, names)
-    assert search.best_score_ == 1.0
-    assert search.predict(["bad of 3"]).tolist() == ["minus"]
 
 
 @pytest.mark.parametrize(("made", "theirs"), [(DNNClassifier, MLPClassifier), (DNNRegressor, MLPRegressor)])

@@ -7,11 +7,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, build_network
+from helpers import NUMPY, build_network, input_error
 from torch import nn
 
 import dnn
-from backends import InputError
 from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Reshape
 from dnn.interop.torch import NoTwin, Parallel, Residual, from_torch, to_torch
 
@@ -166,7 +165,7 @@ def test_a_residual_has_the_names_of_a_sequential():
 def test_every_cure_for_a_stack_of_features_is_right(modules, shape, ending):
     module = nn.Sequential(*modules)
     options = {"input_shape": shape, "output_activation": ending}
-    with pytest.raises(InputError, match="expected vectors; convert nn") as error:
+    with input_error("expected vectors; convert nn") as error:
         from_torch(module, NUMPY, **options)
     cures = re.findall(r"nn\.Sequential\(.*?\)(?=, or nn\.Seq| for|$)", str(error.value))
     assert len(cures) == (2 if len(shape) == 3 else 1)
