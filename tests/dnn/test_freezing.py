@@ -5,17 +5,7 @@ import pytest
 import torch
 from helpers import NUMPY64, build_network, input_error, same_bits, small_data, small_model
 
-from dnn import (
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    BatchNormalization,
-    Dense,
-    Dropout,
-    LayerNormalization,
-    RMSprop,
-)
+from dnn import SGD, Adagrad, Adam, AdamW, BatchNormalization, Dense, Dropout, LayerNormalization, RMSprop
 from dnn.interop.torch import to_torch
 
 OPTIMIZERS = [SGD(0.1, momentum=0.9), Adagrad(0.1), RMSprop(0.01, momentum=0.5), Adam(0.01), AdamW(0.01),

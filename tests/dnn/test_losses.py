@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import (
-    NUMPY64,
-    assert_close,
-    build_network,
-    input_error,
-    small_data,
-    small_model,
-)
+from helpers import NUMPY64, assert_close, build_network, input_error, small_data, small_model
 
 from dnn import (
     Activation,

@@ -9,9 +9,7 @@ from helpers import NOT_IN_TORCH, assert_listed, others_slow
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import OPTIMIZERS, SGD, Activation, Adagrad, Adam, AdamW, RMSprop
-from dnn.agreement import (
-    get_contender,
-)
+from dnn.agreement import get_contender
 from dnn.agreement.cases import loss_variants
 from dnn.parameters import Parameters
 

@@ -10,13 +10,7 @@ import benchmark
 import numpy as np
 import pytest
 from benchmarks import report, rotation, worker
-from benchmarks.contenders import (
-    CONTENDERS,
-    CPU_CONTENDERS,
-    WORKLOAD_CONTENDERS,
-    environment,
-    get_contender,
-)
+from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, WORKLOAD_CONTENDERS, environment, get_contender
 from benchmarks.task import WORKLOADS, Settings, load
 from command_lines import assert_refused, run_here
 from helpers import input_error

@@ -2,27 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import (
-    NUMPY,
-    NUMPY64,
-    assert_close,
-    both_dtypes,
-    build_network,
-    input_error,
-    weights,
-)
+from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, build_network, input_error, weights
 from sklearn.datasets import load_digits
 
-from dnn import (
-    SGD,
-    BatchNormalization,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Flatten,
-    MaxPooling2D,
-    Reshape,
-)
+from dnn import SGD, BatchNormalization, Conv1D, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers import LAYERS
 
 

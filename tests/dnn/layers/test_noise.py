@@ -2,15 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import (
-    NUMPY,
-    assert_close,
-    both_dtypes,
-    build_network,
-    input_error,
-    same_bits,
-    small_data,
-)
+from helpers import NUMPY, assert_close, both_dtypes, build_network, input_error, same_bits, small_data
 
 from dnn import Dense, Dropout, GaussianNoise
 from dnn.random import random_integers, stream_key

@@ -1,12 +1,11 @@
 """Networks of plain torch.nn modules, with channels first, return the same here and when converted back."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from command_lines import run_code
 from helpers import NUMPY, build_network, input_error
 from torch import nn
 
@@ -182,6 +181,6 @@ def test_every_cure_for_a_stack_of_features_is_right(modules, shape, ending):
 def test_the_modules_are_imported_with_torch_only():
     code = "import sys, dnn.interop.torch as t; before = 'torch' in sys.modules; t.Residual"
     code += "; assert not before and 'torch' in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_code(code)
     with pytest.raises(AttributeError, match="no attribute 'Residuals'"):
         _ = dnn.interop.torch.Residuals
