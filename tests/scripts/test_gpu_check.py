@@ -23,7 +23,6 @@ from helpers import others_slow
 
 import dnn.datasets
 from backends import BackendUnavailable, available_backends, nvidia
-from backends.cupy import compilation
 from backends.recording import RecordedSteps
 from dnn.commands import train_options
 
@@ -274,29 +273,6 @@ def test_each_form_is_a_row(trouble, monkeypatch):
             assert row["bits of two runs"]
             assert row["us"] > 0
             assert row["form"] == FORMS[name].expected
-
-
-def named_kernel(name, *types):
-    """Return a kernel with the attributes that CuPy reads from the driver."""
-    kernel = host_cuda.raw(name, *types)
-    kernel.name = name
-    kernel.attributes = {"num_regs": 64, "local_size_bytes": 0}
-    return kernel
-
-
-@needs_compiler
-def test_each_kernel_of_an_update_is_timed(monkeypatch):
-    event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
-    cuda = SimpleNamespace(Event=lambda: event, get_elapsed_time=lambda begin, end: 1.5)
-    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
-    monkeypatch.setattr(compilation, "raw_kernel", named_kernel)
-    monkeypatch.setattr(gpu_kernels, "REPEATS", 3)
-    settings = HostSettings()
-    rows = dict(gpu_kernels.time_kernels(settings.backend("cupy"), settings.task()))
-    assert list(rows) == [f"kernel {name}" for name in ("forward_gathered", "output_hidden", "step")]
-    for row in rows.values():
-        assert row.pop("us to launch") > 0
-        assert row == {"us": 500.0, "registers": 64, "spilled bytes": 0}
 
 
 def test_a_missing_library_is_a_failed_row(monkeypatch):

@@ -1,7 +1,5 @@
 """Planned updates by the CUDA kernels, run on the host: same results as layers, in few launches."""
 
-import types
-
 import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
@@ -12,12 +10,9 @@ from planned_runs import SMOOTH, assert_nonfinite_spreads, assert_same_results
 
 from backends.cupy import compilation, update
 from dnn import Dense
-from dnn.commands import train_options
-from dnn.commands.model import build_model
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
-from dnn.training.loop import Batches
 
 if host_cuda.COMPILER is None:
     pytest.skip("no C++ compiler", allow_module_level=True)
@@ -82,47 +77,6 @@ def test_nonfinite_weights_spread_as_in_layers(value):
 
 
 # --------------------------------------------------------------------------- how many launches
-
-
-def count_launches(monkeypatch):
-    """Record the names of all kernels launched from now on."""
-    started = []
-
-    def noting(make):
-        def made(name, *rest):
-            kernel = make(name, *rest)
-
-            def start(*arguments):
-                started.append(name)
-                kernel(*arguments)
-
-            return start
-
-        return made
-
-    monkeypatch.setattr(compilation, "raw_kernel", noting(host_cuda.raw))
-    monkeypatch.setattr(compilation, "elementwise", noting(host_cuda.Elementwise))
-    matmul = np.matmul
-    monkeypatch.setattr(np, "matmul", lambda *a, **o: started.append("matmul") or matmul(*a, **o))
-    return started
-
-
-def test_an_update_of_the_lecture_network_takes_5_launches(monkeypatch):
-    """With train.py's own metrics and schedule, on noise of MNIST's shape; the hidden layers are narrower."""
-    x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
-    data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
-    asked = train_options.make_parser().parse_args(["--hidden", "50", "50"])
-    model = build_model(asked, make_backend(), data, len(x))
-    started = count_launches(monkeypatch)
-    batches = Batches(model, model.input_pipeline.validate(x, y), asked.batch_size)
-    batches.begin(1)
-    started.clear()
-    batches.run(2)
-    assert started == 2 * [
-        "forward_gathered", "forward_hidden", "output_hidden", "hidden_gradient", "step",
-    ]  # fmt: skip
-    assert batches.totals.names == ("loss", "accuracy")
-    assert batches.network.optimizer_state.rates.shape[0] > 1
 
 
 # --------------------------------------------------------------------------- races

@@ -73,15 +73,6 @@ def test_a_full_disk_costs_lines_and_not_the_training(caplog):
     assert caplog.text.count("epoch 1 cannot be logged (No space left on device)") == 1
 
 
-def test_json_lines(tmp_path):
-    path = tmp_path / "log.jsonl"
-    model, first = fit(JSONLogger(path))
-    _, second = fit(JSONLogger(path, append=True), model, 1)
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line["epoch"] for line in lines] == [1, 2, 3]
-    assert [line["loss"] for line in lines] == first.history["loss"] + second.history["loss"]
-
-
 @pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
 def test_each_epoch_is_written_before_an_interruption(tmp_path, make):
     path = tmp_path / "log"

@@ -134,15 +134,3 @@ def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_pat
         (raw / name).write_bytes(bad)
         with pytest.raises(DatasetError, match=f"{name} is .*{complaint}"):
             load_dataset("fashion_mnist", tmp_path)
-
-
-def test_load_data_of_keras(mnist_dir, monkeypatch):
-    import dnn
-
-    monkeypatch.setenv("DNN_DATA_DIR", str(mnist_dir))
-    (x_train, y_train), (x_test, y_test) = dnn.datasets.mnist.load_data()
-    data = load_dataset("mnist", mnist_dir)
-    for images, rows in ((x_train, data.x_train), (x_test, data.x_test)):
-        np.testing.assert_array_equal(images, rows.reshape(-1, 28, 28))
-    assert (y_train.tolist(), y_test.tolist()) == (data.y_train.tolist(), data.y_test.tolist())
-    assert dnn.datasets.fashion_mnist.load_data.args == ("fashion_mnist",)

@@ -188,19 +188,6 @@ def test_output_at_the_boundary_counts_as_negative(loss, bias):
     assert (model.evaluate(x, y).accuracy, evaluated, trained) == pytest.approx((1 / 6,) * 3)
 
 
-def test_defaults_equal_sequential_fit():
-    """The defaults are batches of 100, one epoch, Adam, cross-entropy and seed 0."""
-    x, y = (np.concatenate([a, a, a]) for a in make_data())
-    model = build_network([Dense(8, "tanh"), Dense(CLASSES, "softmax")], (N_IN,), NUMPY64)
-    model.compile("categorical_crossentropy", "adam")
-    module = twin.to_torch(model)
-    assert twin.from_torch(module, NUMPY64).seed == 0
-    theirs = twin.fit(module, x, y).history
-    ours = model.fit(x, y, batch_size=100, epochs=1).history
-    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-12)
-    assert theirs["seconds"][0] > 0
-
-
 def test_bytes_are_scaled_as_in_sequential():
     x = np.random.default_rng(1).integers(0, 256, (N, N_IN), dtype=np.uint8)
     model = make_model(loss="categorical_crossentropy")
