@@ -81,3 +81,10 @@ def test_cupy_compiles_without_flush_to_zero(compile_with_cupy):
     assert ".ftz" not in after
     assert compile_with_cupy(text) == after  # from the disk cache
     assert compile_with_cupy(text + " ") != before
+
+
+def test_other_versions_of_cupy_are_left_alone(monkeypatch):
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    monkeypatch.delattr(cupy.cuda.compiler, "_compile_module_with_cache")
+    reproducible.keep_denormals.__wrapped__()
+    assert not hasattr(cupy.cuda.compiler, "_compile_module_with_cache")

@@ -1,5 +1,7 @@
 """The native PyTorch twin: bit-identical conversion, and equal training in float64."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,14 @@ from helpers import NOT_IN_TORCH, NUMPY, NUMPY64, assert_listed, both_dtypes, bu
 import dnn.interop.torch as twin
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import Adam, Dense
+from dnn import Adam, Dense, Sequential
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.interop.torch import convert, layers, losses_and_optimizers
 from dnn.layers import LAYERS
 from dnn.layers.augmentation import Augmentation
 from dnn.losses import LOSSES, CategoricalCrossentropy, get_loss
 from dnn.optimizers import OPTIMIZERS
+from dnn.optimizers.schedules import LinearDecay
 
 N, N_IN, CLASSES = 50, 12, 4
 
@@ -151,6 +154,7 @@ def test_from_torch_accepts_a_repeated_module():
     [
         *((each, CategoricalCrossentropy()) for _, each in optimizer_variants()),
         *((Adam(), each) for _, each in loss_variants()),
+        (Adam(LinearDecay(0.01, steps=10)), CategoricalCrossentropy()),  # it ends before the training
     ],
     ids=str,
 )
@@ -159,6 +163,13 @@ def test_fit_equals_sequential_fit_in_float64(optimizer, loss):
     x, y = make_data()
     model = make_model(loss=loss, optimizer=optimizer)
     assert_fit_equals_the_twin(model, x, y, loss, optimizer, batch_size=8, epochs=3, validation_data=(x, y))
+
+
+def test_defaults_are_those_of_sequential():
+    theirs = {**signature(Sequential).parameters, **signature(Sequential.fit).parameters}
+    ours = {p.name: p.default for p in signature(twin.fit).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    assert (ours.pop("loss"), ours.pop("optimizer")) == ("categorical_crossentropy", "adam")
+    assert ours == {name: theirs[name].default for name in ours}
 
 
 def test_evaluate_works_in_batches_and_restores_the_mode():
