@@ -12,7 +12,6 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backends import InputError
@@ -23,7 +22,6 @@ from dnn.training.state import StateError
 from .comparison import contents, differences
 from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, fork, moment
 
-Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
 MAX_FILE_BYTES = 60_000
 """Upper end of the random limits on file sizes."""
 
