@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 from command_lines import run_here, serving, succeed
-from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks_of
+from documents import PROJECT, ROOT, blocks_of, each_document
 from helpers import others_slow
 from PIL import Image
 from small_sets import small_set, write_raw_files
@@ -131,14 +131,14 @@ def test_other_command_lines_exist(command):
         assert_options_exist(" ".join(arguments).partition("scripts/")[2])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_extras_exist(document):
     extras = PROJECT["project"]["optional-dependencies"]
     named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", document.read_text(encoding="utf-8"))
     assert {extra for some in named for extra in some.split(",")} <= set(extras)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_command_lines_in_text_have_real_options(document):
     for line in re.findall(r"`python (?:scripts/|-m tests)([^`]*)`", document.read_text(encoding="utf-8")):
         assert_options_exist(line)

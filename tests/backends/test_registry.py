@@ -71,7 +71,7 @@ def test_devices(name, device, shown):
     assert backend.owns(backend.zeros(3))
 
 
-def test_accepts_the_backends_device_object(backend, make_backend):
+def test_accepts_the_backends_device_object(backend):
     again = get_backend(backend.name, backend.device)
     assert again.owns(backend.zeros(1))
 

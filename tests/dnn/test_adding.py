@@ -91,7 +91,7 @@ def test_a_layer_of_ours_as_a_base(load_module):
     assert layer.config() == {"name": "", "units": 3, "trainable": True}
 
 
-@pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES], ids=lambda table: table.what)
+@pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES])
 def test_public_names_include_every_table_entry(table):
     assert {cls.__name__ for cls in table.values()} <= set(dnn.__all__)
     for cls in table.values():

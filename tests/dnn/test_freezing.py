@@ -19,7 +19,7 @@ def network(backend, optimizer="adam", **frozen):
     return model
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: f"{o.name}-{o.clip_norm}")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_layer_may_be_frozen_and_thawed_between_trainings(backend, optimizer):
     """While it is frozen it gets no update, no penalty and no decay; its moments do not change."""
     model = network(backend, optimizer)

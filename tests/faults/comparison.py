@@ -1,15 +1,12 @@
 """Compare the files of two run folders, ignoring measured times."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from dnn.callbacks.training_checkpoint import FILE_PATTERN, read_state
 from dnn.commands.run_folder import LOCK_FILE, METRICS_FILE, RESULT_FILE
 
 TIME_FIELDS = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
-Reader = Callable[[Path], Any]
 
 
 def _drop_times(numbers):

@@ -55,7 +55,6 @@ def results_of(settings=None, other=None, **ms):
             )
         ),
     ],
-    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
     assert_refused(run(*arguments), *words)
@@ -231,7 +230,6 @@ def test_noise_images():
         Settings(dataset="digits", hidden=(16,), batch=20, updates=60),
         *(WORKLOADS[name] for name in list(WORKLOADS)[-3:]),
     ],
-    ids=lambda settings: "-".join(map(str, settings.filters + settings.hidden)),
 )
 def test_contenders_learn(settings):
     """All contenders get the same task in this process; ``run`` trains what ``probabilities`` evaluates."""

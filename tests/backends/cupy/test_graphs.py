@@ -133,7 +133,7 @@ def run_training(backend, *layers, **settings):
     return model.parameters.vector.copy(), history["loss"], history["accuracy"]
 
 
-def test_replayed_updates_give_the_same_bits(card, monkeypatch):
+def test_replayed_updates_give_the_same_bits(card):
     recorded = run_training(card.backend())
     assert card.replays.count(25 * 3) == 3  # one of 25 updates in each epoch of 42
     # Without the warm-up; the epochs' last batches run eagerly.

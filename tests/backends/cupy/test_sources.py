@@ -137,7 +137,7 @@ def test_cupy_has_all_functions_that_its_kernels_call(cupy, name, monkeypatch):
         assert "matmul" in xp.seen
 
 
-def test_cupy_accepts_the_kernels(cupy, monkeypatch):
+def test_cupy_accepts_the_kernels(cupy):
     """Constructed as the backend does; CuPy parses the parameters here, and compiles at the first call."""
     compilation.elementwise.cache_clear()
     for name, (inputs, outputs, _) in cuda.ELEMENTWISE.items():

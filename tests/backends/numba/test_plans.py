@@ -249,7 +249,7 @@ def fit(case):
     return model.parameters.vector.copy()
 
 
-def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):
+def test_resuming_layer_by_layer_is_logged(caplog):
     kept = Kept()
     run_training(CASES["dense"], callbacks=[kept])
     run_training(CASES["dense"], resume=kept.states[5])

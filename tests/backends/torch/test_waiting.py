@@ -20,7 +20,6 @@ assert dict(os.environ) == before
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [({}, SPIN_COUNT), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
-    ids=["default", "the user's count", "the user's policy"],
 )
 def test_gnu_openmp_reads_the_spin_count_when_the_backend_imports_torch(setting, expected):
     environment = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}

@@ -89,7 +89,7 @@ def test_convolutions_have_hidden_layers_too():
 
 
 @both_dtypes
-def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
+def test_backends_are_within_the_bound(reader, dtype):
     comparison = Comparison(network(dtype))
     found = comparison.compare(reader.picture(png()))
     names = [row["backend"] for row in found["rows"]]

@@ -170,7 +170,6 @@ def test_a_weight_equals_copies_of_the_example(chunk_size):
 @pytest.mark.parametrize(
     "layer",
     [Dropout(0.5), BatchNormalization(), Residual([Dropout(0.5), Dense(4)]), Block([BatchNormalization()])],
-    ids=lambda layer: type(layer).__name__,
 )
 def test_rejects_random_layers_and_batch_statistics(layer):
     model = build_network([layer, Dense(3, "softmax")], (4,), NUMPY)

@@ -51,7 +51,6 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
         {"sample_weight": np.linspace(0, 2, N)},
         {"shuffle": False, "steps_per_epoch": 2},
     ],
-    ids=["plain", "class_weight", "sample_weight", "first batches"],
 )
 @pytest.mark.parametrize("blocks", [2, 8])
 def test_blocks_have_the_gradient_and_the_metrics_of_the_batch(blocks, options):
@@ -108,10 +107,8 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
     assert same_bits(found.to_host(cut.parameters.gradient_vector), expected)
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"l2": 1e-2}, {"optimizer": Adam(clip_norm=0.1)}], ids=["Adam", "l2", "clipped"]
-)
-@pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", mean_output)], ids=["accuracy", "of rows"])
+@pytest.mark.parametrize("settings", [{}, {"l2": 1e-2}, {"optimizer": Adam(clip_norm=0.1)}])
+@pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", mean_output)])
 def test_penalty_clipping_and_metrics_apply_to_the_batch(settings, metrics):
     found = []
     for blocks in (1, 4):

@@ -37,7 +37,6 @@ ANY = partial(settings.require_number, low=-inf)
         (ANY, float, [-HUGE, HUGE, -1], [inf, -inf, nan, 10**400, -(10**400)]),
         (settings.require_bool, bool, [True, False, np.bool_(True)], [0, 1, None, "True"]),
     ],
-    ids=["positive", "natural", "integer", "above 0", "share", "any", "bool"],
 )
 def test_the_bounds_of_settings(check, kind, taken, refused):
     for value in taken:
