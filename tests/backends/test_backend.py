@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import input_error, same_bits
+from helpers import input_error, same_bits, three_backends
 
 from backends import get_backend
 from backends.reference import Kernels, declarations, overrides
@@ -136,10 +136,10 @@ def test_a_misspelt_override_is_an_error():
             def activaton(self, name, z, y): ...
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch", "strict"])
+@three_backends
 @pytest.mark.parametrize("activation", ["gelu", "silu", "elu"])
-def test_dense_refuses_an_activation_whose_derivative_needs_z(name, activation):
-    backend = get_backend(name)
+def test_dense_refuses_an_activation_whose_derivative_needs_z(backend_id, activation):
+    backend = get_backend(backend_id)
     x, W, b, y = (backend.zeros(shape) for shape in ((2, 3), (3, 4), 4, (2, 4)))
     refusal = f"activation is '{activation}', whose derivative needs z, expected one with from_output; use"
     with input_error(refusal):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY64, assert_close, build_network, input_error, small_data, small_model
+from helpers import (
+    NUMPY64,
+    assert_close,
+    build_network,
+    input_error,
+    small_data,
+    small_model,
+    three_backends,
+)
 
 from dnn import (
     Activation,
@@ -118,7 +126,7 @@ def test_labels_that_do_not_fit(loss, y, message):
 # --------------------------------------------------------------------------- one output
 
 
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@three_backends
 @pytest.mark.parametrize("rows", [False, True])
 def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
     backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(3)

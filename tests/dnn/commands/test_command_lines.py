@@ -9,6 +9,7 @@ import os
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_code, run_here, succeed
+from helpers import three_backends
 
 OPTIONS = "--dataset digits --hidden 16 --epochs 2"
 COUNTS = ("epochs", "batch-size", "limit", "keep", "checkpoint-every")
@@ -68,10 +69,10 @@ def test_run_folder_contents(run_folder):
     assert f"{result['test_accuracy']:.4f}" == last[2]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", "strict"])
-def test_backends_evaluate_alike(run_folder, backend):
+@three_backends
+def test_backends_evaluate_alike(run_folder, backend_id):
     folder, printed = run_folder
-    result = succeed("evaluate", folder, "--backend", backend)
+    result = succeed("evaluate", folder, "--backend", backend_id)
     assert result.stdout.split()[:6] == printed.splitlines()[-1].split()[:6]
 
 

@@ -5,7 +5,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, input_error, same_bits
+from helpers import (
+    NUMPY,
+    NUMPY64,
+    assert_close,
+    both_dtypes,
+    input_error,
+    same_bits,
+    three_backends,
+)
 from lbfgs_problems import PROBLEMS
 from lbfgs_runs import on, run
 
@@ -71,7 +79,7 @@ def test_the_direction_matches_bfgs():
 
 
 @both_dtypes
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@three_backends
 def test_pairs_with_squares_that_underflow(make_backend, backend_id, dtype):
     """The squares of the step and of the gradient's change underflow, but the curvature is 1."""
     backend = make_backend(backend_id, dtype)

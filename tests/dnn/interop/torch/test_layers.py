@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import NOT_IN_TORCH, NUMPY, NUMPY64, build_network, others_slow
+from helpers import NOT_IN_TORCH, NUMPY, NUMPY64, build_network, others_slow, three_backends
 from layer_edges import EDGES
 from torch import nn
 
@@ -77,19 +77,19 @@ def test_every_layer(backend_name, batch):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
-def test_odd_sizes_strides_and_padding(backend_name, batch):
+@three_backends
+def test_odd_sizes_strides_and_padding(backend_id, batch):
     for make, shape in EDGES:
         if batch == 1 and isinstance(make(), BatchNormalization):
             continue
-        assert_close(*run_both(backend_name, make, shape, batch))
+        assert_close(*run_both(backend_id, make, shape, batch))
 
 
-@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+@three_backends
 @pytest.mark.parametrize("layer_class", [BatchNormalization, LayerNormalization])
-def test_normalisation_far_from_zero(backend_name, layer_class):
+def test_normalisation_far_from_zero(backend_id, layer_class):
     """With mean 1e5 and standard deviation 1 the rounding of the mean is magnified by 1e5."""
-    assert_close(*run_both(backend_name, layer_class, (24,), 100, mean=1e5))
+    assert_close(*run_both(backend_id, layer_class, (24,), 100, mean=1e5))
 
 
 def image_layers(classes=4):
@@ -121,11 +121,11 @@ def image_data(n=30):
     return stream.random((n, 64)), stream.integers(0, 4, n)
 
 
-@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
-def test_network_of_all_layers_trains_as_in_torch(backend_name):
+@three_backends
+def test_network_of_all_layers_trains_as_in_torch(backend_id):
     """It covers evaluation with running averages after each epoch."""
     x, y = image_data()
-    model = image_model(backend_name)
+    model = image_model(backend_id)
     module = twin.to_torch(model)
     ours = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y))
     theirs = twin.fit(module, x, y, batch_size=10, epochs=2, validation_data=(x, y), seed=model.seed,

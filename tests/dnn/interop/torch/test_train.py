@@ -5,7 +5,16 @@ from inspect import signature
 import numpy as np
 import pytest
 import torch
-from helpers import NOT_IN_TORCH, NUMPY, NUMPY64, assert_listed, both_dtypes, build_network, input_error
+from helpers import (
+    NOT_IN_TORCH,
+    NUMPY,
+    NUMPY64,
+    assert_listed,
+    both_dtypes,
+    build_network,
+    input_error,
+    three_backends,
+)
 
 import dnn.interop.torch as twin
 from backends import get_backend
@@ -78,14 +87,14 @@ def test_tables_list_every_registered_part(module, table, parts):
     assert_listed(where, {*getattr(module, table), *(NOT_IN_TORCH & {*parts})}, parts)
 
 
-@pytest.mark.parametrize("backend_name", ["numpy", "torch", "strict"])
+@three_backends
 @both_dtypes
 @pytest.mark.parametrize(
     ("activation", "loss"), [*((each, None) for each in ACTIVATIONS), *(("tanh", each) for each in LOSSES)]
 )
-def test_round_trip_is_bit_identical(backend_name, dtype, activation, loss):
+def test_round_trip_is_bit_identical(backend_id, dtype, activation, loss):
     skip_if_not_in_torch(activation, loss)
-    model = make_model(backend_name, dtype, activation, loss)
+    model = make_model(backend_id, dtype, activation, loss)
     module = twin.to_torch(model)
     again = twin.from_torch(module, get_backend("numpy", dtype=dtype))
     assert [layer.config() | {"initializer": ""} for layer in again.layers] == [
