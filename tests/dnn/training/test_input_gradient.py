@@ -102,6 +102,13 @@ def test_examples_of_every_kind(backend):
     assert_close(model.input_gradient(csr_matrix(x), t), wanted, BOUND)
 
 
+def test_sparse_examples(backend):
+    x, y = small_data()
+    x[np.random.default_rng(1).random(x.shape) < 0.9] = 0
+    model = trained(lambda: [Rescaling(2.0), Dense(5, "relu"), Dense(3, "softmax")], backend)
+    assert_close(model.input_gradient(csr_matrix(x), y), model.input_gradient(x, y), 1e-6)
+
+
 def test_ignored_examples_have_no_gradient():
     x, y = small_data()
     loss = CategoricalCrossentropy(ignore_index=2)
