@@ -104,13 +104,11 @@ def test_fit_rejects_invalid_arguments_without_changes(options, message):
 
 def test_fewer_examples_than_a_batch_are_one_batch(backend):
     x, y = small_data(20)
-    one, other, split = (small_model(backend) for _ in range(3))
+    one, other = (small_model(backend) for _ in range(2))
     history = one.fit(x, y, batch_size=64, epochs=2).history
     assert history["loss"] == other.fit(x, y, batch_size=20, epochs=2).history["loss"]
     assert same_bits(weights(one), weights(other))
     assert int(one.optimizer_state.control[3]) == 2
-    split.fit(x, y, batch_size=64, epochs=2, validation_split=0.5)
-    assert split.epochs_done == 2
 
 
 def test_default_batches_have_100_shuffled_examples():

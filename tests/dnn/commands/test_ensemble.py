@@ -86,7 +86,6 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert not any("sure" in answer for answer in both["images"])
     mean = json.loads(run_here("predict", *runs, *pictures, "--json", "--sure-from", 0.5).stdout)["images"]
     assert all(a["sure"] == (a["probability"] >= 0.5) for a in mean if a["digit"] is not None)
-    assert [a["probability"] for a in mean] != [a["probability"] for a in answers]
 
 
 def test_rejects_bad_numbers(runs):

@@ -106,13 +106,13 @@ def test_no_threshold_for_held_out_images():
     ("name", "default", "fitting", "others"),
     [
         ("hidden", [500, 500], [[], [1, 2]], [None, 1, "1", [True], [1.0]]),
-        ("epochs", 10, [1], [None, True, 1.0, "1"]),
+        ("epochs", 10, [1], [None, True, 1.0]),
         ("worker_timeout", 120.0, [1, 1.5], [None, True, "1"]),
         ("graphs", False, [True], [None, 1, 0]),
         ("loss", "mse", ["x"], [None, 1]),
         ("preset", None, [None, "best"], [1, True]),
         ("learning_rate", None, [None, 1, 0.5], ["1", True]),
-        ("limit", None, [None, 1], ["1", True, 1.0]),
+        ("limit", None, [None, 1], ["1", 1.0]),
     ],
 )
 def test_is_option_value(name, default, fitting, others, parse_words):
