@@ -100,6 +100,20 @@ def test_rejects_states_of_other_data(saved):
         model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, resume=saved[4])
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"control": None}, r"arrays of this model: \['control'\] differ"),
+        ({"more": np.zeros(1)}, r"arrays of this model: \['more'\] differ"),
+        ({"totals": np.zeros(3)}, r"'totals' of .* is float64 \(3,\), expected float32 \(4,\)"),
+    ],
+)
+def test_rejects_other_arrays(saved, changed, words):
+    arrays = {n: a for n, a in {**saved[4].arrays, **changed}.items() if a is not None}
+    with pytest.raises(StateError, match=words):
+        fit(model_on(), resume=replace(saved[4], arrays=arrays))
+
+
 def test_a_state_after_the_last_update_of_an_epoch(saved):
     """The validation of the epoch and its history are still to come."""
 
