@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from helpers import (
-    NUMPY,
     assert_close,
     build_network,
     input_error,
@@ -138,16 +137,6 @@ def test_forward_reserves_its_buffers():
     x, _ = small_data()
     outputs = model.forward(model.backend.from_host(x[:5]), training=False)
     np.testing.assert_array_equal(outputs, model.predict(x[:5]))
-
-
-def test_evaluating_between_fits_changes_nothing():
-    plain, _ = fit_model(NUMPY, parts=(1, 1))
-    model = small_model()
-    for _ in range(2):
-        model.evaluate(*small_data(), batch_size=13)
-        history = model.fit(*small_data(), batch_size=8, validation_data=small_data(9, seed=1))
-        assert history.history["val_loss"] == [model.evaluate(*small_data(9, seed=1)).loss]
-    assert same_bits(weights(plain), weights(model))
 
 
 # --------------------------------------------------------------------------- losses and outputs

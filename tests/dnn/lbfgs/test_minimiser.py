@@ -22,18 +22,6 @@ from dnn.lbfgs.direction import descent_direction, first_diagonal, make_pair
 from dnn.lbfgs.minimiser import _Minimiser
 
 
-@both_dtypes
-@pytest.mark.parametrize("backend_id", ["numba", "torch", "strict:device1", "cupy", "torch:cuda"])
-def test_every_backend_makes_the_same_iterations(make_backend, backend_id, dtype):
-    problem = PROBLEMS["extended_rosenbrock"]
-    values = []
-    for b in (make_backend(backend_id, dtype), make_backend("numpy", dtype)):
-        function, start, _ = on(b, problem)
-        state = minimise(function, start, backend=b, settings=LBFGS(max_iterations=8))
-        values.append(b.to_host(state.point))
-    assert_close(*values, bound=1e-4 if dtype == "float32" else 1e-10)
-
-
 @pytest.mark.parametrize("memory", [1, 3, 50])
 def test_memory(memory):
     backend = NUMPY64
