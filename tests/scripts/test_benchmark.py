@@ -106,6 +106,18 @@ def test_the_table_of_workloads_compares_the_automatic_choice():
         assert [one[8:], two[8:]] == [["2.00", "0.40", "0.50"], ["1.00", "2.00", "-"]]
 
 
+def test_the_note_has_processor_versions_and_load():
+    for cores, word in ((0.02, "used 0.02 cores on average during the slices: quiet"), (0.8, "NOT QUIET")):
+        results = results_of(other=cores, numpy=[3.0, 3.0])
+        note = report.describe([results])
+        assert "cores of Some (AVX9), numpy 2. Not run: jax (no jax). Other processes" in note
+        for text in (note, report.table(results)):
+            assert word in text
+    for text in (report.describe([results_of(numpy=[3.0])]), report.table(results_of(numpy=[3.0]))):
+        assert "processes" not in text
+    assert "Not run" not in report.describe([results_of(numpy=[3.0]), results_of(jax=[3.0])])
+
+
 def test_options_become_settings(monkeypatch, tmp_path, capsys):
     """Networks, names, rotations: defaults and options, of one network and of the workloads."""
 

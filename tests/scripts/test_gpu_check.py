@@ -1,5 +1,6 @@
 """gpu_check.py on a machine without a GPU: how it runs its parts and reports each kind of failure."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from gpu_checks import run as checks
 from gpu_checks.common import LIBRARIES, Settings
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
-from helpers import others_slow
+from helpers import NUMPY, others_slow
 
 import dnn.datasets
 from backends import BackendUnavailable, available_backends, nvidia
+from backends.cupy import compilation
 from backends.recording import RecordedSteps
 from dnn.commands import train_options
 
@@ -273,6 +275,46 @@ def test_each_form_is_a_row(trouble, monkeypatch):
             assert row["bits of two runs"]
             assert row["us"] > 0
             assert row["form"] == FORMS[name].expected
+
+
+def named_kernel(name, *types):
+    """Return a kernel with the attributes that CuPy reads from the driver."""
+    kernel = host_cuda.raw(name, *types)
+    kernel.name = name
+    kernel.attributes = {"num_regs": 64, "local_size_bytes": 0}
+    return kernel
+
+
+@needs_compiler
+def test_each_kernel_of_an_update_is_timed(monkeypatch):
+    event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+    cuda = SimpleNamespace(Event=lambda: event, get_elapsed_time=lambda begin, end: 1.5)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(compilation, "raw_kernel", named_kernel)
+    monkeypatch.setattr(gpu_kernels, "REPEATS", 3)
+    settings = HostSettings()
+    rows = dict(gpu_kernels.time_kernels(settings.backend("cupy"), settings.task()))
+    assert list(rows) == [f"kernel {name}" for name in ("forward_gathered", "output_hidden", "step")]
+    for row in rows.values():
+        assert row.pop("us to launch") > 0
+        assert row == {"us": 500.0, "registers": 64, "spilled bytes": 0}
+
+
+def test_the_profiler_keeps_its_events(monkeypatch):
+    """torch 2.10 warns otherwise, and warnings are errors."""
+    from torch import cuda, profiler
+
+    def profile(activities, acc_events=False):
+        if not acc_events:
+            warnings.warn("Profiler clears events at the end of each cycle", stacklevel=1)
+        events = [SimpleNamespace(name=name, device_type="DeviceType.CUDA") for name in "abb" * 20]
+        profiled = SimpleNamespace(events=lambda: [*events, SimpleNamespace(name="c", device_type="CPU")])
+        return contextlib.nullcontext(profiled)
+
+    monkeypatch.setattr(profiler, "profile", profile)
+    monkeypatch.setattr(cuda, "synchronize", lambda: None)
+    found = gpu_kernels.count_kernels(NUMPY, HostSettings().task())
+    assert found == {"an update": 3.0, "names": {"b": 2.0, "a": 1.0}}
 
 
 def test_a_missing_library_is_a_failed_row(monkeypatch):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import input_error
-from lecture_experiments.features import with_features
+from lecture_experiments.features import sparsity_grid, with_features
 
 from dnn.datasets import Dataset, load_dataset
 
@@ -39,6 +39,12 @@ def test_zones_are_means(digits_28):
     means = digits_28.x_train.reshape(600, 28, 28)[:, 8:12, 20:24].mean(axis=(1, 2))
     found = with_features("zoning", digits_28).x_train[:, 7 * 2 + 5]
     np.testing.assert_allclose(found, (means - means.mean()) / means.std(), atol=1e-4)
+
+
+def test_sparsity_table(digits_28):
+    grid = sparsity_grid(digits_28)
+    assert [row[1] for row in grid[1:]] == ["784", *map(str, WIDTHS.values())]
+    assert grid[1][2] == f"{100 * np.mean(digits_28.x_train == 0):.1f} %"
 
 
 def test_a_missing_library_is_reported(digits_28, monkeypatch):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from helpers import NUMPY, build_network
-from lecture_experiments.experiments import EXPERIMENTS
-from lecture_experiments.measurements import gradient_sizes
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
+from lecture_experiments.measurements import gradient_sizes, gradients_grid
 
 from dnn.datasets import load_dataset
 from dnn.interop.torch import to_torch
@@ -25,3 +25,12 @@ def test_gradient_sizes_match_autograd(sizes, name):
     torch.nn.functional.cross_entropy(twin(torch.from_numpy(x)), torch.from_numpy(y)).backward()
     wanted = [float(p.grad.square().mean().sqrt()) for p in twin.parameters() if p.ndim == 2]
     assert sizes[name] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_table_of_first_and_last_layers(sizes):
+    heads, *rows = gradients_grid(sizes)
+    assert len(rows) == 2 * len(DEPTHS)
+    (first, *_, last, output), row = sizes["depth-3-relu"], rows[8]
+    assert row[:4] == [EXPERIMENTS["depth-3-relu"].about, *(f"{size:.1e}" for size in (first, last, output))]
+    assert float(row[4]) == pytest.approx(first / last, rel=0.05)
+    assert len(heads) == 5

@@ -15,22 +15,11 @@ from helpers import (
     three_backends,
 )
 from lbfgs_problems import PROBLEMS
-from lbfgs_runs import on, run
+from lbfgs_runs import run
 
 from dnn.lbfgs import LBFGS, Reason, minimise
 from dnn.lbfgs.direction import descent_direction, first_diagonal, make_pair
 from dnn.lbfgs.minimiser import _Minimiser
-
-
-@pytest.mark.parametrize("memory", [1, 3, 50])
-def test_memory(memory):
-    backend = NUMPY64
-    function, start, _ = on(backend, PROBLEMS["extended_rosenbrock"])
-    settings = LBFGS(memory=memory, max_iterations=1000, gradient_tolerance=1e-8, decrease_tolerance=0.0)
-    state = minimise(function, start, backend=backend, settings=settings)
-    assert state.reason is Reason.GRADIENT
-    assert state.value < 1e-12
-    assert len(state.pairs) == min(memory, state.iterations)
 
 
 def test_the_direction_matches_bfgs():
@@ -148,17 +137,6 @@ def test_a_rise_of_a_thousand_ulps_is_rounding(ulps, iterations):
         return 1.0 + ulps * 2.0**-52 * float(np.any(x != start)), x + 0.0
 
     assert minimise(function, start, backend=backend).iterations == iterations
-
-
-def test_history_has_an_entry_per_iteration_and_never_increases():
-    state, calls = run("wood", max_iterations=40)
-    history = state.history
-    assert {len(numbers) for numbers in history.values()} == {41}
-    assert history["loss"][0] == PROBLEMS["wood"](np.asarray(PROBLEMS["wood"].start))[0]
-    assert np.all(np.diff(history["loss"]) < 0)
-    assert np.all(np.diff(history["evaluations"]) >= 1)
-    assert history["evaluations"][0] == 1
-    assert history["evaluations"][-1] == len(calls)
 
 
 def test_never_accepts_non_finite_points():

@@ -16,7 +16,7 @@ from helpers import (
     weights,
 )
 
-from dnn import CategoricalCrossentropy, Dense
+from dnn import Dense
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError
 
@@ -109,19 +109,6 @@ def test_metrics_of_streams_match_those_of_arrays(outputs):
     assert list(found[1]) == [*names, *(f"val_{name}" for name in names)]
     for name, values in found[0].items():
         np.testing.assert_allclose(found[1][name], values, rtol=1e-5, err_msg=name)
-
-
-def test_rows_have_no_ignored_label():
-    x, y = small_data()
-    rows = np.eye(3, dtype="f4")[y]
-    found = []
-    for second in (rows, y):
-        model = small_model(compiled=False)
-        model.compile(CategoricalCrossentropy(ignore_index=-1))
-        history = model.fit([(x, y), (x, second)], epochs=2).history
-        found.append([history["loss"], history["accuracy"]])
-    np.testing.assert_allclose(*found, rtol=1e-5)
-    model.fit([(x, rows)])
 
 
 def test_an_iterator_continues(backend):
