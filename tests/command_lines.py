@@ -49,6 +49,21 @@ def run_here(command, *arguments, cwd="."):
     return subprocess.CompletedProcess(words, code, out.getvalue(), errors.getvalue())
 
 
+def run_code(code, *arguments, expected=0, **settings):
+    """Run Python code in its own process; it must end with the expected exit code."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_SECONDS, **settings)
+    assert done.returncode == expected, done.stderr
+    return done
+
+
+def succeed(command, *arguments, cwd="."):
+    """Return the result of ``run_here`` of a command that must succeed."""
+    result = run_here(command, *arguments, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
 @contextmanager
 def serving(*arguments, **settings):
     """Run draw.py at a free port and yield the page's address. Ctrl-C must end it without output."""

@@ -6,19 +6,15 @@ DNN_REQUIRE=cupy,torch:cuda,mnist names what must be present: its absence is the
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from helpers import BACKENDS
 
-from backends import Backend, BackendUnavailable, get_backend
-from backends.processor import this_processor
+from backends import BackendUnavailable, get_backend
 from dnn.datasets.download import RAW_FILES
 
 ROOT = Path(__file__).parent.parent
-MakeBackend = Callable[..., Backend]
 
 
 def _required_names():
@@ -45,20 +41,6 @@ def pytest_collection_modifyitems(items):
 def _parameters(item):
     callspec = getattr(item, "callspec", None)
     return [] if callspec is None else [value for value in callspec.params.values() if isinstance(value, str)]
-
-
-def pytest_report_header():
-    """Report the processor, and the code that each library chose for it."""
-    processor = this_processor()
-    emulated = os.environ.get("DNN_EMULATED_PROCESSOR")
-    lines = [f"processor: {processor.name}, {processor.instruction_set}"]
-    if emulated:
-        lines[0] += f"; the libraries are told that it has {emulated} (tests/processors.py)"
-    for name in ("numpy", "numba", "torch"):
-        with suppress(BackendUnavailable):
-            facts = get_backend(name).describe_library()
-            lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
-    return lines
 
 
 def skip_or_fail(what, why):

@@ -1,96 +1,45 @@
-"""Compile CUDA text without a GPU: with nvcc if it is installed, else with NVRTC of the pip wheel."""
+"""Compile CUDA text with nvcc; no GPU is needed. Without nvcc the test is skipped."""
 
-from __future__ import annotations
-
-import ctypes
-import importlib.util
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # CuPy's own, for NVRTC
-NVCC_OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
+OPTIONS = ("-std=c++17", "-ftz=true", "-w", "-Xptxas", "-v")
+
+
+def run_nvcc(*arguments):
+    """Return the finished process of nvcc, which must succeed."""
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        pytest.skip("nvcc is not installed")
+    done = subprocess.run([nvcc, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def compile_text(text, folder, target, *options):
+    """Compile to folder/target; return what nvcc says about each kernel's needs."""
+    file = folder / "kernel.cu"
+    file.write_text(text, encoding="utf-8")
+    return run_nvcc(*OPTIONS, *options, "-o", folder / target, file).stderr
+
+
+def compile_to_ptx(text, folder, options=()):
+    """Return the PTX."""
+    compile_text(text, folder, "kernel.ptx", *options, "-arch=compute_80", "-ptx")
+    return (folder / "kernel.ptx").read_text(encoding="utf-8")
+
+
+def compile_for_gpu(text, architecture, folder):
+    """Compile to machine code; return what nvcc says about each kernel's needs."""
+    if architecture not in architectures():
+        pytest.skip(f"this nvcc knows no {architecture}")
+    return compile_text(text, folder, "out.cubin", f"-arch={architecture}", "-cubin")
 
 
 @cache
-def nvrtc() -> ctypes.CDLL | None:
-    """The NVRTC library of the wheel nvidia-cuda-nvrtc, if installed."""
-    found = importlib.util.find_spec("nvidia")
-    for root in found.submodule_search_locations or () if found else ():
-        for path in sorted(Path(root).glob("*/lib/libnvrtc.so*")):
-            if "builtins" not in path.name:
-                return ctypes.CDLL(str(path))
-    return None
-
-
-def compile_with_nvrtc(library: ctypes.CDLL, source: str, options: list[str]) -> tuple[str | None, str]:
-    """Compile with NVRTC; return its error log, or None, and the PTX if the architecture is virtual."""
-    program = ctypes.c_void_p()
-    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None)
-    words = [option.encode() for option in options]
-    failed = library.nvrtcCompileProgram(program, len(words), (ctypes.c_char_p * len(words))(*words))
-    log = read_from_nvrtc(library, program, "ProgramLog")
-    code = "" if failed else read_from_nvrtc(library, program, "PTX")
-    library.nvrtcDestroyProgram(ctypes.byref(program))
-    return (log or "failed") if failed else None, code
-
-
-def read_from_nvrtc(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> str:
-    """Return the "ProgramLog" or the "PTX" of a compiled program."""
-    size = ctypes.c_size_t()
-    getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size))
-    text = ctypes.create_string_buffer(size.value)
-    getattr(library, f"nvrtcGet{what}")(program, text)
-    return text.value.decode()
-
-
-def compile_to_ptx(source: str, folder: Path, options: tuple[str, ...] = ()) -> str:
-    """Compile with nvcc, else with NVRTC, and the options of CuPy; return the PTX."""
-    nvcc = shutil.which("nvcc")
-    if nvcc is not None:
-        file = folder / "kernel.cu"
-        file.write_text(source, encoding="utf-8")
-        made = folder / "kernel.ptx"
-        command = [nvcc, *NVCC_OPTIONS, *options, "-arch=compute_80", "-ptx", "-o", str(made), str(file)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return made.read_text(encoding="utf-8")
-    library = nvrtc()
-    if library is None:
-        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, code = compile_with_nvrtc(library, source, [*OPTIONS, *options, "-arch=compute_80"])
-    assert problem is None, problem
-    return code
-
-
-def compile_for_gpu(source: str, architecture: str, folder: Path, includes: tuple[str, ...] = ()) -> str:
-    """Compile to machine code with nvcc, which reports each kernel's needs, else with NVRTC; fails with what
-    either says."""
-    options = [f"-I{path}" for path in includes]
-    nvcc = shutil.which("nvcc")
-    if nvcc is not None:
-        if architecture not in nvcc_architectures(nvcc):
-            pytest.skip(f"this nvcc knows no {architecture}")
-        file = folder / "kernel.cu"
-        file.write_text(source, encoding="utf-8")
-        command = [nvcc, *NVCC_OPTIONS, f"-arch={architecture}", "-cubin", "-o", str(folder / "out.cubin")]
-        done = subprocess.run([*command, *options, str(file)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-    library = nvrtc()
-    if library is None:
-        pytest.skip("neither nvcc nor the wheel nvidia-cuda-nvrtc is here")
-    problem, _ = compile_with_nvrtc(library, source, [*OPTIONS, f"-arch={architecture}", *options])
-    if problem is not None and "--gpu-architecture" in problem:
-        pytest.skip(f"this NVRTC knows no {architecture}")
-    assert problem is None, problem
-    return ""
-
-
-@cache
-def nvcc_architectures(nvcc: str) -> list[str]:
+def architectures():
     """Return nvcc's architectures, such as "sm_90"."""
-    return subprocess.run([nvcc, "--list-gpu-code"], capture_output=True, text=True).stdout.split()
+    return run_nvcc("--list-gpu-code").stdout.split()

@@ -1,11 +1,11 @@
 """Parse the documents: README.md, CONTRIBUTING.md and docs/ with its guide."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -13,7 +13,7 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 CHINESE = [path for path in DOCUMENTS if path.name.endswith(".zh.md")]
 """Their programs are those of the English pages, so only these run."""
 GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide" and path not in CHINESE]
-NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 class Block(NamedTuple):

@@ -18,6 +18,7 @@ NUMPY64 = get_backend("numpy", dtype="float64")
 NOT_IN_TORCH = {"GaussianNoise"}
 """Names of layers, activations, losses and optimizers without a counterpart in torch."""
 
+three_backends = pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 

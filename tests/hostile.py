@@ -8,8 +8,6 @@ it is shrunk before it is shown. (With a different selection of tests hypothesis
 tries those.) DNN_HOSTILE multiplies the number of cases.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -193,18 +191,4 @@ def broken_json(tree):
         json_values().map(lambda value: json.dumps(value).encode()),
         st.sampled_from([1, 100, 100_000]).flatmap(lambda n: st.sampled_from([b"[" * n, b'{"a":' * n])),
         st.sampled_from([b"", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"NaN", b"9" * 5000, b"{}", b"[]", b"null"]),
-    )
-
-
-# --------------------------------------------------------------------------- values of Python
-
-
-def odd_values():
-    """Return a strategy for arguments of any type, valid ones included."""
-    return st.one_of(
-        json_values(),
-        st.sampled_from(TRIP_VALUES),
-        st.sampled_from([(), b"1", object(), object, print, 3 + 4j, {1, 2}, range(3)]),
-        st.integers(1, 5),
-        st.floats(0.0, 1.0),
     )

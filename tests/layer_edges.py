@@ -1,14 +1,6 @@
 """Layers with odd sizes, strides, padding and settings, as (function that creates one, input shape)."""
 
-from dnn import (
-    AveragePooling2D,
-    BatchNormalization,
-    Conv1D,
-    Conv2D,
-    Dense,
-    LayerNormalization,
-    MaxPooling2D,
-)  # fmt: skip
+from dnn import AveragePooling2D, BatchNormalization, Conv1D, Conv2D, Dense, LayerNormalization, MaxPooling2D
 
 EDGES = [
     (lambda: Conv2D(2, (3, 2), "tanh", strides=(2, 3), padding=(1, 0)), (7, 6, 2)),

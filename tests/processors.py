@@ -66,7 +66,6 @@ def environment(processor):
         "NPY_DISABLE_CPU_FEATURES": " ".join(_numpy_features(modern)),
         "NUMBA_CPU_FEATURES": _without(features, LLVM_BEYOND_AVX2 if modern else LLVM_BEYOND_SSE42),
         "NUMBA_CACHE_DIR": str(CACHES / f"numba-{processor}"),
-        "DNN_EMULATED_PROCESSOR": processor,
     }
 
 

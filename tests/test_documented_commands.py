@@ -6,11 +6,10 @@ They run with small settings added from the table SMALL, which must name each of
 import re
 import shlex
 import shutil
-import subprocess
 
 import pytest
-from command_lines import run_here, serving
-from documents import DOCUMENTS, NAMES, PROJECT, ROOT, blocks_of
+from command_lines import run_here, serving, succeed
+from documents import PROJECT, ROOT, blocks_of, each_document
 from helpers import others_slow
 from PIL import Image
 from small_sets import small_set, write_raw_files
@@ -83,7 +82,7 @@ def place(tmp_path_factory):
     shutil.copy(ROOT / "README.md", place)
     shutil.copytree(ROOT / "docs", place / "docs")
     options = TRAIN.replace("{n}", "NAME").split()
-    assert run_here("train", *options, "--backend", "numpy", cwd=place).returncode == 0
+    succeed("train", *options, "--backend", "numpy", cwd=place)
     digit = load_dataset("digits").x_test[0].reshape(8, 8)
     Image.fromarray(digit).resize((80, 80)).save(place / "digit.png")
     write_raw_files(place / "data", small_set())
@@ -111,15 +110,6 @@ def test_command_lines_run(command, place, monkeypatch):
     assert "Traceback" not in done.stderr
 
 
-def test_make_train_installs_numba():
-    if shutil.which("make") is None:
-        pytest.skip("make: not installed")
-    for words, extras in ((["CUDA="], "fast"), (["BACKEND=cupy", "CUDA=cuda12"], "fast,cuda12")):
-        command = ["make", "--dry-run", "train", "VENV=none", *words]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert f"--editable '.[{extras}]'" in done.stdout
-
-
 SOURCES = "".join(
     path.read_text(encoding="utf-8")
     for folder in ("dnn/commands", "scripts", "tests/faults")
@@ -141,14 +131,14 @@ def test_other_command_lines_exist(command):
         assert_options_exist(" ".join(arguments).partition("scripts/")[2])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_extras_exist(document):
     extras = PROJECT["project"]["optional-dependencies"]
     named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", document.read_text(encoding="utf-8"))
     assert {extra for some in named for extra in some.split(",")} <= set(extras)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_command_lines_in_text_have_real_options(document):
     for line in re.findall(r"`python (?:scripts/|-m tests)([^`]*)`", document.read_text(encoding="utf-8")):
         assert_options_exist(line)

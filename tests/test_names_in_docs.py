@@ -4,7 +4,7 @@ import importlib
 import re
 
 import pytest
-from documents import CHINESE, DOCUMENTS, NAMES, ROOT, blocks, find_numbers
+from documents import CHINESE, ROOT, blocks, each_document, find_numbers
 from helpers import assert_listed
 
 from backends.reference import ACTIVATIONS
@@ -14,7 +14,7 @@ from dnn.optimizers import OPTIMIZERS
 ENTRY_POINT_GROUP = "dnn.backends"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_links_and_paths_exist(document):
     text = document.read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)#:]+)\)", text)
@@ -26,7 +26,7 @@ def test_links_and_paths_exist(document):
     assert missing == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_modules_and_names_exist(document):
     """Checks names such as `dnn.metrics` and `dnn.lbfgs.minimise`."""
     for name in re.findall(r"`((?:backends|dnn)(?:\.\w+)+)[`(]", document.read_text(encoding="utf-8")):
@@ -35,7 +35,7 @@ def test_modules_and_names_exist(document):
             importlib.import_module(name)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=NAMES)
+@each_document
 def test_named_tests_exist(document):
     for file, function in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text(encoding="utf-8")):
         assert f"\ndef {function}(" in (ROOT / file).read_text(encoding="utf-8"), function

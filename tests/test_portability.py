@@ -5,12 +5,11 @@ A process is disguised as another system: modules are missing, /proc and /sys do
 """
 
 import os
-import subprocess
-import sys
 
 import pytest
+from command_lines import run_code
 from documents import ROOT
-from helpers import MAX_SECONDS, others_slow
+from helpers import others_slow
 
 ELSEWHERE = """
 import builtins, ctypes, io, os, pathlib, signal, sys
@@ -102,15 +101,8 @@ def run_elsewhere(system, code, folder, before=""):
     posix, modules, names, signals = SYSTEMS[system]
     settings = f"POSIX = {posix}; MODULES = {modules}; OS_NAMES = {names}; SIGNALS = {signals}\n"
     paths = f"sys.path.insert(0, {str(ROOT)!r})\n"
-    done = subprocess.run(
-        [sys.executable, "-c", before + settings + ELSEWHERE + paths + code],
-        cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")},
-        capture_output=True,
-        text=True,
-        timeout=MAX_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    run_code(before + settings + ELSEWHERE + paths + code, cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

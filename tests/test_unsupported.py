@@ -2,16 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import build_network, input_error, small_data, small_model
+from helpers import input_error, small_data, small_model
 
 import dnn
-from dnn import Dense
-
-
-def test_no_layer_is_shared():
-    layer = Dense(3)
-    with input_error("expected a new layer for each place"):
-        build_network([layer, layer], (3,))
 
 
 def test_no_other_names_of_keras():

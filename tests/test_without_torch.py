@@ -1,11 +1,8 @@
 """Features that do not need torch and torchvision work without them and do not import them."""
 
-import subprocess
-import sys
-
 import pytest
+from command_lines import run_code
 from documents import ROOT
-from helpers import MAX_SECONDS
 
 WITHOUT = """
 import sys
@@ -21,22 +18,15 @@ PATH = f"import runpy; sys.path.insert(0, {str(ROOT / 'scripts')!r}); "
 RUN = PATH + "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
-def python(code, *arguments, folder, expected=0):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=MAX_SECONDS)
-    assert done.returncode == expected, done.stderr
-    return done
-
-
 @pytest.mark.slow
 def test_a_network_is_trained_and_evaluated(tmp_path):
     scripts = ROOT / "scripts"
     small = ["--dataset", "digits", "--hidden", "8", "--epochs", "1", "--run-dir", "run"]
-    python(WITHOUT + RUN, scripts / "train.py", *small, folder=tmp_path)
-    found = python(WITHOUT + RUN, scripts / "evaluate.py", "run", folder=tmp_path)
+    run_code(WITHOUT + RUN, scripts / "train.py", *small, cwd=tmp_path)
+    found = run_code(WITHOUT + RUN, scripts / "evaluate.py", "run", cwd=tmp_path)
     assert "360 digits images" in found.stdout
-    refused = python(WITHOUT + RUN, scripts / "train.py", "--backend", "torch", "--require-backend",
-                     *small[:-1], "other", folder=tmp_path, expected=2)  # fmt: skip
+    refused = run_code(WITHOUT + RUN, scripts / "train.py", "--backend", "torch", "--require-backend",
+                     *small[:-1], "other", cwd=tmp_path, expected=2)  # fmt: skip
     assert "torch" in refused.stderr
     assert "Traceback" not in refused.stderr
 
@@ -46,7 +36,7 @@ def test_mnist_is_read_from_raw_files(mnist_dir, tmp_path):
         "from dnn.datasets import load_dataset; data = load_dataset('mnist', sys.argv[1], download=False)\n"
         "print(data.x_train.shape, data.y_test[:3], data.x_train.sum(dtype=int))"
     )
-    done = python(WITHOUT + code, mnist_dir, folder=tmp_path)
+    done = run_code(WITHOUT + code, mnist_dir, cwd=tmp_path)
     assert done.stdout.split() == ["(60000,", "784)", "[7", "2", "1]", "1567298545"]
 
 
@@ -56,12 +46,12 @@ def test_missing_download_dependencies_are_reported(tmp_path):
         "try: d.fetch_from_torchvision('MNIST', [], pathlib.Path('.'))\n"
         "except d.SourceError as error: print(error)"
     )
-    assert "torchvision cannot be imported" in python(WITHOUT + code, folder=tmp_path).stdout
+    assert "torchvision cannot be imported" in run_code(WITHOUT + code, cwd=tmp_path).stdout
 
 
 def test_missing_estimator_dependencies_are_reported(tmp_path):
     code = WITHOUT.replace('"torch", "torchvision"', '"sklearn", ""') + "import dnn.interop.sklearn"
-    said = python(code, folder=tmp_path, expected=1).stderr.splitlines()[-1]
+    said = run_code(code, cwd=tmp_path, expected=1).stderr.splitlines()[-1]
     assert said.startswith("ImportError: dnn.interop.sklearn needs scikit-learn, which is not installed; pip")
 
 
@@ -76,4 +66,4 @@ def test_numpy_trains_without_loading_torch(tmp_path):
         "model.fit(np.eye(4), [0, 1, 2, 0], blocks=2, workers=Workers.from_environment())\n"
         "print(sorted({'torch', 'torchvision', 'matplotlib', 'cupy', 'sklearn'} & sys.modules.keys()))"
     )
-    assert python(code, folder=tmp_path).stdout == "[]\n"
+    assert run_code(code, cwd=tmp_path).stdout == "[]\n"

@@ -1,8 +1,5 @@
 """Addition: the text that an example adds to one file."""
 
-from __future__ import annotations
-
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -13,7 +10,7 @@ class Addition(NamedTuple):
     text: str
     before: str = ""
 
-    def write(self, root: Path) -> None:
+    def write(self, root):
         path = root / self.file
         old = path.read_text(encoding="utf-8") if path.exists() else ""
         if self.before:
@@ -26,6 +23,6 @@ class Addition(NamedTuple):
         path.write_text(new, encoding="utf-8")
 
 
-def document_part(line: str) -> list[Addition]:
+def document_part(line):
     """Return a line for the list of components and one for the changelog."""
     return [Addition("docs/guide/parts.md", f"\n- {line}\n"), Addition("CHANGELOG.md", f"- {line}\n")]

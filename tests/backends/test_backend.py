@@ -1,12 +1,10 @@
 """Backend: description, arrays and their check, captured steps, kernels."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 import pytest
-from helpers import input_error, same_bits
+from helpers import input_error, same_bits, three_backends
 
 from backends import get_backend
 from backends.reference import Kernels, declarations, overrides
@@ -106,7 +104,7 @@ def test_capture_takes_n_steps_in_place(backend):
     count, total = backend.zeros(1, dtype=backend.xp.int64), backend.zeros(2)
     buffers = count, total
 
-    def step() -> None:
+    def step():
         nonlocal count, total
         count += 1
         total += backend.xp.astype(count, backend.dtype)
@@ -130,12 +128,6 @@ def test_fused_false_gives_the_references(backend):
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_the_reproducible_precision_has_kernels_of_its_own():
-    for name in ("numpy", "torch", "strict"):
-        assert type(get_backend(name, precision="reproducible").kernels) is Kernels
-    assert overrides(type(get_backend("numba", precision="reproducible").kernels)) == ("threefry", "adam")
-
-
 def test_a_misspelt_override_is_an_error():
     message = r"Fast overrides unknown kernels \['activaton'\]; known: .*activation"
     with pytest.raises(TypeError, match=message):
@@ -144,10 +136,10 @@ def test_a_misspelt_override_is_an_error():
             def activaton(self, name, z, y): ...
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch", "strict"])
+@three_backends
 @pytest.mark.parametrize("activation", ["gelu", "silu", "elu"])
-def test_dense_refuses_an_activation_whose_derivative_needs_z(name, activation):
-    backend = get_backend(name)
+def test_dense_refuses_an_activation_whose_derivative_needs_z(backend_id, activation):
+    backend = get_backend(backend_id)
     x, W, b, y = (backend.zeros(shape) for shape in ((2, 3), (3, 4), 4, (2, 4)))
     refusal = f"activation is '{activation}', whose derivative needs z, expected one with from_output; use"
     with input_error(refusal):

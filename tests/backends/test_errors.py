@@ -1,6 +1,7 @@
 """Error messages: their parts, and shortening to one line; names that a table rejects."""
 
 import pytest
+from helpers import input_error
 
 from backends.errors import (
     MEMORY_CURE,
@@ -60,7 +61,7 @@ def test_unknown_name_error_suggests_the_nearest_name():
 def test_table_rejects_duplicates_unless_overwrite():
     table = Table("fruit", {"apple": 1})
     for name, words in (("apple", "fruit 'apple' exists already"), ("", "named ''"), (3, "named 3")):
-        with pytest.raises(InputError, match=words):
+        with input_error(words):
             table.add(name, 2)
     assert dict(table) == {"apple": 1}
     table.add("apple", 2, overwrite=True)

@@ -3,8 +3,6 @@
 A finite input never gives NaN; an infinite one gives the limit.
 """
 
-from __future__ import annotations
-
 from math import exp, expm1, inf, isinf, log1p, nan, pi, sqrt, tanh
 
 import numpy as np
@@ -14,6 +12,7 @@ from helpers import BACKENDS, both_dtypes
 from backends.reference import ACTIVATIONS
 
 Z = (0.0, 1e-45, 1e-38, 1e-3, 1.0, 20.0, 88.8, 104.0, 710.0, 1e4, 1e13, 1e19, 3e38, 1e160, 1.7e308)
+each_backend = pytest.mark.parametrize("backend_id", BACKENDS)
 
 
 def sigmoid(z):
@@ -72,7 +71,7 @@ def assert_near(found, expected, factor=1):
 
 
 @both_dtypes
-@pytest.mark.parametrize("backend_id", BACKENDS)
+@each_backend
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "softmax"])
 def test_activations_and_derivatives_at_extremes(make_backend, name, backend_id, dtype):
     assert name in EXACT, f"add {name} to EXACT in tests/backends/test_extremes.py"
@@ -95,7 +94,7 @@ def test_activations_and_derivatives_at_extremes(make_backend, name, backend_id,
 
 
 @both_dtypes
-@pytest.mark.parametrize("backend_id", BACKENDS)
+@each_backend
 def test_softmax_of_two_logits_is_a_sigmoid(make_backend, backend_id, dtype):
     backend, z = make_backend(backend_id, dtype), numbers(dtype)
     rows = np.stack([z, np.zeros_like(z)], axis=1)[np.isfinite(z)]
@@ -139,7 +138,7 @@ LOSSES = {
 
 
 @both_dtypes
-@pytest.mark.parametrize("backend_id", BACKENDS)
+@each_backend
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype):
     """One output, with targets 0 and 1."""
@@ -152,7 +151,7 @@ def test_losses_and_gradients_at_extremes(make_backend, name, backend_id, dtype)
 
 
 @both_dtypes
-@pytest.mark.parametrize("backend_id", BACKENDS)
+@each_backend
 @pytest.mark.parametrize("rows", [False, True])
 def test_softmax_cross_entropy_of_two_logits(make_backend, rows, backend_id, dtype):
     backend = make_backend(backend_id, dtype)
@@ -166,7 +165,7 @@ def test_softmax_cross_entropy_of_two_logits(make_backend, rows, backend_id, dty
         assert_near(dlogits[:, 0] * len(z), slopes, 2)
 
 
-@pytest.mark.parametrize("backend_id", BACKENDS)
+@each_backend
 def test_batch_norm_of_equal_numbers_has_their_mean(make_backend, backend_id):
     """If 1000 rows were added one after another, the mean would be off by 7e-6, and y by 0.2."""
     backend = make_backend(backend_id)

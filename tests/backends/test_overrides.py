@@ -1,10 +1,6 @@
 """Every override of every backend against its reference; and moments below the floor, fused or not."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from pkgutil import resolve_name
-from typing import Any
 
 import host_cuda
 import numpy as np
@@ -22,14 +18,14 @@ from dnn.agreement.cases import optimizer_variants
 DECLARED = declarations(Kernels)
 
 
-def compared_kernels(kernels: type[Kernels]) -> tuple[str, ...]:
+def compared_kernels(kernels):
     """Return the kernels that a library overrides, and those that call them."""
     found = overrides(kernels)
     calling = ("grouped_conv2d", "grouped_conv2d_backward") if "conv2d" in found else ()
     return tuple(dict.fromkeys((*found, *calling)))
 
 
-def checks() -> Iterator[Any]:
+def checks():
     """(backend, dtype, kernel, variant) for every override; one entry for each backend that cannot run."""
     for backend_id in (*BACKENDS, CUPY_ON_NUMPY):
         for dtype in ("float32", "float64"):
@@ -45,14 +41,14 @@ def checks() -> Iterator[Any]:
                     yield pytest.param(backend_id, dtype, name, variant, id=label, marks=marks)
 
 
-def is_quick(backend_id: str, dtype: str, variant: str) -> bool:
+def is_quick(backend_id, dtype, variant):
     """Return whether the short run includes this: one dtype has the variants, and numba compiles its loops
     once more, from the same source, for each layout."""
     layouts = ("strided", "turned")
     return variant == "plain" or (dtype == "float32" and not (backend_id == "numba" and variant in layouts))
 
 
-def _split(backend_id: str) -> tuple[str, str | None]:
+def _split(backend_id):
     name, _, device = backend_id.partition(":")
     return name, device or None
 
@@ -90,7 +86,7 @@ def test_the_parts_of_a_library_define_different_kernels(library):
 
 
 # Optimizers that use every slot: (name, settings, whether each slot can be negative).
-def moments() -> Iterator[Any]:
+def moments():
     variants = ((o.bind(REFERENCE), o.settings(), len(o.slot_names)) for _, o in optimizer_variants())
     for step, settings, n in dict.fromkeys(variants):
         slots, control = np.zeros((n, 1)), np.asarray([0.1, 0.0, 0.0, 0.0])

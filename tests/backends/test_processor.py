@@ -2,11 +2,9 @@
 
 import ctypes
 import os
-import subprocess
-import sys
 
 import pytest
-from helpers import MAX_SECONDS
+from command_lines import run_code
 
 from backends import processor
 from backends.processor import has_gpu_driver, limiting_variables, numpy_dispatch, this_processor
@@ -124,8 +122,7 @@ def test_auto_takes_a_library_that_fits_into_the_memory():
     """torch aborted the process, and SciPy's BLAS, which numba loads, tried for ever."""
     pytest.importorskip("torch")
     pytest.importorskip("numba")
-    command = [sys.executable, "-c", LITTLE_MEMORY]
-    *refused, chosen = subprocess.check_output(command, text=True, timeout=MAX_SECONDS).splitlines()
+    *refused, chosen = run_code(LITTLE_MEMORY).stdout.splitlines()
     assert chosen == "numpy"
     for name, said in zip(("torch", "numba"), refused, strict=True):
         assert said.startswith(f"backend '{name}' cannot run (MemoryError: {name} needs ")

@@ -1,10 +1,7 @@
 """Backends by name: devices, dtypes, errors, registered backends; light imports."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
-import subprocess
 import sys
 import types
 from importlib.metadata import EntryPoint
@@ -13,15 +10,10 @@ import array_api_compat.numpy as npx
 import numpy as np
 import pytest
 import torch
+from command_lines import run_code
 from helpers import both_dtypes, input_error
 
-from backends import (
-    BackendUnavailable,
-    available_backends,
-    backend_names,
-    get_backend,
-    registry,
-)
+from backends import BackendUnavailable, available_backends, backend_names, get_backend, registry
 from backends.numpy.backend import NumpyBackend
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
@@ -79,7 +71,7 @@ def test_devices(name, device, shown):
     assert backend.owns(backend.zeros(3))
 
 
-def test_accepts_the_backends_device_object(backend, make_backend):
+def test_accepts_the_backends_device_object(backend):
     again = get_backend(backend.name, backend.device)
     assert again.owns(backend.zeros(1))
 
@@ -296,11 +288,4 @@ def test_a_registered_backend_refuses_a_device_itself(register):
 def test_import_loads_nothing_heavy(package, request):
     heavy = {"torch", "cupy", "matplotlib", "torchvision", "array_api_strict", "sklearn"}
     code = f"import sys, {package}; print(*({heavy!r} & sys.modules.keys()))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=request.config.rootpath,
-    )
-    assert answer.stdout.split() == []
+    assert run_code(code, cwd=request.config.rootpath).stdout.split() == []

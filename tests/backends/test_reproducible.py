@@ -1,7 +1,5 @@
 """The reproducible precision: accurate functions, the order of sums, and equal bits on every backend."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import array_api_compat.numpy as npx
@@ -11,7 +9,6 @@ from helpers import BACKENDS, both_dtypes, input_error, others_slow, same_bits
 from kernel_checks import LayoutContender, calls_of
 
 from backends import get_backend
-from backends.backend import Backend
 from backends.numpy.backend import NumpyBackend
 from backends.reference import Kernels, declarations
 from backends.reproducible import functions, make_reproducible
@@ -193,7 +190,7 @@ def some_calls(name, count):
     return [call for every in found.values() for call in every[:: max(1, len(every) // count)]]
 
 
-def assert_same_kernel(backend: Backend, numpy: Backend, call):
+def assert_same_kernel(backend, numpy, call):
     found = [LayoutContender(each).kernel(call) for each in (backend, numpy)]
     for argument, expected in found[1].items():
         assert same_bits(canonical(found[0][argument]), canonical(expected)), f"{call.kernel}: {argument}"

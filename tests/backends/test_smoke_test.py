@@ -1,7 +1,5 @@
 """The smoke test rejects backends without in-place writes, and those that fail on their device."""
 
-from __future__ import annotations
-
 import array_api_compat.numpy as npx
 import pytest
 import torch

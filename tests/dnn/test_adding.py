@@ -5,15 +5,13 @@ The tests train, save, load and copy models with these parts.
 
 import copy
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import input_error, small_data, small_model
+from helpers import input_error
 from own_parts import assert_saved_and_loaded, train
 
 import dnn
-from backends import get_backend, registry
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, Dense
 from dnn.checkpoints import load_model
 
@@ -93,68 +91,7 @@ def test_a_layer_of_ours_as_a_base(load_module):
     assert layer.config() == {"name": "", "units": 3, "trainable": True}
 
 
-BACKEND = """
-import array_api_compat.numpy as xp
-import numpy as np
-
-from backends.numpy.backend import NumpyBackend
-from backends.numpy.kernels import NumpyKernels
-
-CALLS = []
-
-
-class MyKernels(NumpyKernels):
-    def dense(self, activation, x, W, b, y):
-        if activation != "relu":
-            super().dense(activation, x, W, b, y)
-            return
-        CALLS.append(activation)
-        np.maximum(x @ W + b, 0, out=y)
-
-
-class Mine(NumpyBackend):
-    def kernel_class(self):
-        return MyKernels
-
-
-def make(device, dtype, fused):
-    return Mine("mine", xp, "cpu", dtype, fused)
-"""
-CALLBACK = """
-from dnn import Callback
-
-
-class Count(Callback):
-    every = 1
-    updates = 0
-
-    def on_progress(self, progress):
-        self.updates += 1
-
-    def on_epoch_end(self, epoch, logs):
-        logs["updates"] = self.updates
-"""
-
-
-def test_a_backend_with_a_kernel_of_its_own(load_module, monkeypatch):
-    module = load_module("my_backend", BACKEND)
-    point = SimpleNamespace(name="mine", load=lambda: module.make)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    ours, theirs = (small_model(get_backend(name)) for name in ("mine", "numpy"))
-    for model in (ours, theirs):
-        model.fit(*small_data(), batch_size=10, epochs=2)
-    assert set(module.CALLS) == {"relu"}  # softmax falls back to NumPy's
-    found, wanted = (model.parameters.to_host()["dense_1.W"] for model in (ours, theirs))
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
-
-
-def test_a_callback(load_module):
-    count = load_module("my_callback", CALLBACK).Count()
-    history = small_model().fit(*small_data(), batch_size=10, epochs=2, callbacks=[count])
-    assert history.history["updates"] == [5, 10]
-
-
-@pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES], ids=lambda table: table.what)
+@pytest.mark.parametrize("table", [LAYERS, LOSSES, OPTIMIZERS, SCHEDULES])
 def test_public_names_include_every_table_entry(table):
     assert {cls.__name__ for cls in table.values()} <= set(dnn.__all__)
     for cls in table.values():

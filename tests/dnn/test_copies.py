@@ -14,7 +14,7 @@ def through_pickle(thing):
     return pickle.loads(pickle.dumps(thing))
 
 
-WAYS = [copy.copy, copy.deepcopy, through_pickle]
+each_way = pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, through_pickle])
 
 
 def trained(backend, cls=Sequential):
@@ -32,7 +32,7 @@ def distance(y, outputs):
     return outputs[:, 0]
 
 
-@pytest.mark.parametrize("copied", WAYS)
+@each_way
 def test_a_copy_is_an_independent_model(backend, copied):
     x, y = small_data()
     model = trained(backend)
@@ -51,7 +51,7 @@ def test_a_copy_is_an_independent_model(backend, copied):
     assert same_bits(weights(other), weights(model))
 
 
-@pytest.mark.parametrize("copied", WAYS)
+@each_way
 def test_before_it_is_compiled(copied):
     model = Sequential([Dense(3)], input_shape=(6,), backend="numpy", seed=1)
     other = copied(model)
@@ -65,7 +65,7 @@ def test_pickle_keeps_the_settings_of_the_backend():
     assert (backend.name, backend.dtype_name, backend.fused) == ("numpy", "float64", False)
 
 
-@pytest.mark.parametrize("copied", WAYS)
+@each_way
 def test_a_copied_layer_has_the_settings_and_no_model(copied):
     """A copied layer belongs to no model, so it can become part of one."""
     model = small_model()
@@ -86,7 +86,7 @@ class Named(Sequential):
     """With the usual constructor."""
 
 
-@pytest.mark.parametrize("copied", WAYS)
+@each_way
 def test_classes_of_your_own(copied):
     assert type(copied(trained(NUMPY, Named))) is Named
     with input_error(r"a Narrow cannot be copied .* use save and load_model"):

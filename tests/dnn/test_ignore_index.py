@@ -58,16 +58,10 @@ def mean_output(y, outputs):
 def test_a_batch_of_a_stream_without_labels_changes_nothing(backend):
     x, y, _ = data()
     y[10:20] = -100
-    stream = [(x[i : i + 10], y[i : i + 10]) for i in range(0, N, 10)]
-    model, other = (small(backend, Sparse(ignore_index=-100)) for _ in range(2))
-    ours = model.fit(stream, epochs=2).history
-    theirs = other.fit(x, y, batch_size=10, shuffle=False, epochs=2).history
-    assert same_bits(weights(model), weights(other))
-    assert (ours["loss"], ours["accuracy"]) == (theirs["loss"], theirs["accuracy"])
-    only = small(backend, Sparse(ignore_index=-100))
-    before = weights(only)
-    history = only.fit([stream[1]], validation_data=(x, y)).history
-    assert same_bits(weights(only), before)
+    model = small(backend, Sparse(ignore_index=-100))
+    before = weights(model)
+    history = model.fit([(x[10:20], y[10:20])], validation_data=(x, y)).history
+    assert same_bits(weights(model), before)
     assert (history["loss"], history["accuracy"]) == ([0.0], [0.0])
 
 

@@ -193,24 +193,19 @@ def test_compile_refuses_two_optimizers(arguments):
         small_model(compiled=False).compile(*arguments)
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_a_data_set_of_examples_has_the_bits_of_arrays(shuffle):
+@pytest.mark.parametrize(
+    ("make", "batch_size", "shuffle"),
+    [(as_tensors, 8, True), (as_tensors, 8, False), (PyDataset, 10, False)],
+)
+def test_a_data_set_has_the_bits_of_arrays(make, batch_size, shuffle):
     plain = small_model()
     model = small_model()
-    options = {"epochs": 3, "batch_size": 8, "shuffle": shuffle}
-    plain.fit(*small_data(), **options)
-    model.fit(as_tensors(), **options)
+    data = make()
+    options = {"epochs": 3, "shuffle": shuffle}
+    plain.fit(*small_data(), batch_size=batch_size, **options)
+    model.fit(data, **options, **({"batch_size": batch_size} if make is as_tensors else {}))
     assert same_bits(weights(plain), weights(model))
-
-
-def test_a_data_set_of_batches():
-    plain = small_model()
-    model = small_model()
-    data = PyDataset()
-    plain.fit(*small_data(), batch_size=10, epochs=3, shuffle=False)
-    model.fit(data, epochs=3, shuffle=False)
-    assert same_bits(weights(plain), weights(model))
-    assert data.ends == 3
+    assert getattr(data, "ends", 3) == 3
 
 
 @pytest.mark.parametrize(

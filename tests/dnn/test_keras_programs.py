@@ -162,7 +162,6 @@ score = [mse, mae]
 @pytest.mark.parametrize(
     ("program", "unchanged", "best", "worst"),
     [(MLP, 0.95, 0.0, 0.6), (CNN, 0.85, 0.0, 2.5), (REGRESSION, 0.8, 0.0, 0.3)],
-    ids=["mlp", "cnn", "regression"],
 )
 def test_a_program_of_keras(program, unchanged, best, worst, mnist_dir, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("DNN_DATA_DIR", str(mnist_dir))

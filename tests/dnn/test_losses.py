@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
-    NUMPY,
     NUMPY64,
     assert_close,
     build_network,
     input_error,
     small_data,
     small_model,
+    three_backends,
 )
 
 from dnn import (
@@ -26,7 +26,7 @@ from dnn import (
     MeanSquaredError,
 )
 from dnn.checkpoints import load_model
-from dnn.losses import Loss, apply_weights, get_loss
+from dnn.losses import Loss, get_loss
 
 F = torch.nn.functional
 ROWS = np.eye(3, dtype=np.float32)[np.arange(50) % 3]
@@ -84,11 +84,6 @@ def test_the_activation_of_the_loss_must_be_last(after):
     model.compile("mean_squared_error")
 
 
-def test_accepts_a_softmax_followed_by_an_activation():
-    layers = [Dense(3, "softmax"), Activation("tanh"), Flatten()]
-    build_network(layers, (4,)).compile()
-
-
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
 def test_hinge_rejects_nonnegative_outputs(activation):
     model = build_network([Dense(3, activation)], (4,))
@@ -125,27 +120,13 @@ def test_labels_that_do_not_fit(loss, y, message):
     assert model.epochs_done == 0
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
-def test_rejects_softmax_of_one_output(loss):
-    model = build_network([Dense(1, "softmax")])
-    with input_error(r"1 output.*binary_crossentropy"):
-        model.compile(loss)
-
-
 # --------------------------------------------------------------------------- weights
-
-
-def test_a_batch_that_does_not_count_has_no_gradient():
-    losses, gradient = np.ones(2), np.ones((2, 3))
-    apply_weights(NUMPY.xp, np.zeros(2), losses, gradient)
-    assert not losses.any()
-    assert not gradient.any()
 
 
 # --------------------------------------------------------------------------- one output
 
 
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@three_backends
 @pytest.mark.parametrize("rows", [False, True])
 def test_pos_weight_per_output_matches_torch(make_backend, backend_id, rows):
     backend, rng = make_backend(backend_id, "float64"), np.random.default_rng(3)

@@ -1,7 +1,5 @@
 """Comparison with independent implementations: torch and SciPy."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.special
@@ -11,9 +9,7 @@ from helpers import NOT_IN_TORCH, assert_listed, others_slow
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import OPTIMIZERS, SGD, Activation, Adagrad, Adam, AdamW, RMSprop
-from dnn.agreement import (
-    get_contender,
-)
+from dnn.agreement import get_contender
 from dnn.agreement.cases import loss_variants
 from dnn.parameters import Parameters
 
@@ -60,10 +56,12 @@ TORCH_LOSSES = {
     ),
 }
 """Variant of a loss -> function of outputs (B, C), targets as they are, and targets as rows (B, C)."""
-DOUBLES = others_slow(["numpy", "torch", "strict"], ["numpy", "torch"])
+each_double = pytest.mark.parametrize(
+    "backend_name", others_slow(["numpy", "torch", "strict"], ["numpy", "torch"])
+)
 
 
-@pytest.mark.parametrize("backend_name", DOUBLES)
+@each_double
 @pytest.mark.parametrize("kind", ACTIVATIONS)
 def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind):
     stream = np.random.default_rng(8)
@@ -81,7 +79,7 @@ def test_activations_are_those_of_torch_functional_and_scipy(backend_name, kind)
         np.testing.assert_allclose(y, SCIPY[kind](z), rtol=1e-12)
 
 
-@pytest.mark.parametrize("backend_name", DOUBLES)
+@each_double
 @pytest.mark.parametrize("rows", [False, True])
 def test_losses_are_those_of_torch_functional(backend_name, rows):
     stream = np.random.default_rng(9)
@@ -131,7 +129,7 @@ def test_every_optimizer_of_torch_is_compared():
     assert_listed(where, listed, OPTIMIZERS)
 
 
-@pytest.mark.parametrize("backend_name", DOUBLES)
+@each_double
 @pytest.mark.parametrize(("ours", "theirs"), TORCH_OPTIMIZERS)
 def test_optimizers_are_those_of_torch_optim(backend_name, ours, theirs):
     from dnn.optimizers import OptimizerState

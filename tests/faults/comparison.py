@@ -1,15 +1,12 @@
 """Compare the files of two run folders, ignoring measured times."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from dnn.callbacks.training_checkpoint import FILE_PATTERN, read_state
 from dnn.commands.run_folder import LOCK_FILE, METRICS_FILE, RESULT_FILE
 
 TIME_FIELDS = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
-Reader = Callable[[Path], Any]
 
 
 def _drop_times(numbers):
@@ -33,7 +30,7 @@ def _state(path):
 
 def contents(run):
     """Return name -> content of each file of a run folder."""
-    readers: dict[str, Reader] = {METRICS_FILE: _lines, RESULT_FILE: _result}
+    readers = {METRICS_FILE: _lines, RESULT_FILE: _result}
     found = {}
     for path in sorted(run.iterdir()):
         read = _state if FILE_PATTERN.fullmatch(path.name) else readers.get(path.name, Path.read_bytes)

@@ -120,7 +120,7 @@ class Groups(Harness):
         """Run one training to its end, with up to ``max_disturbances`` kills."""
         chance, tally, seen, n_kills = self.chance, self.tally, False, 0
         size, restarts = chance.choice((2, 4)), 0
-        command: list[str] = [*self.arguments, "--run-dir"]
+        command = [*self.arguments, "--run-dir"]
         while not (self.run / RESULT_FILE).exists():
             group = self._start_group([*command, str(self.run)], size, restarts)
             if n_kills < max_disturbances:

@@ -12,9 +12,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from backends import InputError
 from dnn.callbacks.training_checkpoint import read_state, state_files
@@ -24,7 +22,6 @@ from dnn.training.state import StateError
 from .comparison import contents, differences
 from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, fork, moment
 
-Main = Callable[[Sequence[str]], int]  # the training command, given its arguments
 MAX_FILE_BYTES = 60_000
 """Upper end of the random limits on file sizes."""
 
@@ -87,7 +84,7 @@ class Harness:
         self.main, self.arguments, self.run, self.log = main, list(arguments), folder / "run", folder / "log"
         self.chance = random.Random(seed)
         self.tally = Tally() if tally is None else tally
-        self.damaged: dict[Path, bytes] = {}  # damaged state -> its damaged content
+        self.damaged = {}  # damaged state -> its damaged content
         folder.mkdir(parents=True)
         began = time.perf_counter()
         pid = self._start([*arguments, "--run-dir", str(self.run)], Trouble())

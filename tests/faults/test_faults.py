@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import input_error
 
-from backends import InputError
 from dnn.callbacks import latest_state
 from dnn.callbacks.training_checkpoint import state_files, write_state
 from dnn.training.state import StateError, TrainingState
@@ -126,7 +126,7 @@ def test_faulty_trainings_are_found(run_killed, wrong, times, counted, failures)
 
 
 def test_rejects_a_training_that_fails_undisturbed(tmp_path):
-    with pytest.raises(InputError, match="undisturbed training failed: it broke"):
+    with input_error("undisturbed training failed: it broke"):
         Harness(lambda arguments: os.write(2, b"it broke") and 4, [], tmp_path / "runs")
 
 

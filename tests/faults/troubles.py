@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from dnn.callbacks.training_checkpoint import state_files
 from dnn.io.atomic_files import unfinished_files
@@ -78,7 +77,7 @@ class Kill(Trouble):
         if self.file is None:
             time.sleep(self.seconds)
         else:
-            seen: set[Path] = set()
+            seen = set()
             while len(seen) < self.file:
                 if (code := exit_code(pid, wait=False)) is not None:
                     return code

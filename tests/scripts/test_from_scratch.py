@@ -124,7 +124,7 @@ def test_the_seed_determines_weights_and_orders(data_dir):
     assert results[0] == results[1] != results[2]
 
 
-@pytest.mark.parametrize("packed", [False, True], ids=["idx", "gzip"])
+@pytest.mark.parametrize("packed", [False, True])
 def test_plain_and_gzipped_files_are_read(from_scratch, data_dir, packed):
     write_raw_files(data_dir, small_set())
     expected = small_set()

@@ -198,17 +198,6 @@ def test_full_runs_call_train_py(monkeypatch, fell_back):
         assert row["holds"] == (not fell_back or FORMS[name].expected == "layers")
 
 
-@pytest.mark.slow
-def test_train_row_comes_from_train_py():
-    digits = FORMS["torch"], "--dataset", "digits", "--epochs", "1"
-    found = parts.train(Settings(device="cpu"), *digits)
-    assert 0 < found["seconds_to_first_update"] < found["seconds"] + 60
-    assert found["ms_per_update"] > 0
-    assert found["test_accuracy"] > 0.3
-    assert (found["form"], found["holds"]) == ("layers", True)
-    assert "cuda:7" in parts.train(Settings(device="cuda:7"), *digits)["reason"]
-
-
 # --------------------------------------------------------------------------- forms
 
 

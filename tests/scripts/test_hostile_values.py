@@ -148,7 +148,6 @@ def test_large_values_and_devices(script, arguments, empty_folder):
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 9 TiB"),
         type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.\nTried to allocate 9 TiB"),
     ],
-    ids=lambda error: type(error).__name__,
 )
 def test_out_of_memory_is_reported(error, empty_folder, capsys):
     def main(_):

@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import input_error
 from lecture_experiments.features import sparsity_grid, with_features
 
-from backends import InputError
 from dnn.datasets import Dataset, load_dataset
 
 pytest.importorskip("sklearn", reason="it has the principal components")
@@ -49,5 +49,5 @@ def test_sparsity_table(digits_28):
 
 def test_a_missing_library_is_reported(digits_28, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
-    with pytest.raises(InputError, match=r"features cannot be computed .*skimage.*\[apps\]"):
+    with input_error(r"features cannot be computed .*skimage.*\[apps\]"):
         with_features("hog", digits_28)

@@ -16,6 +16,8 @@ from dnn import Dense
 from dnn.commands import calibration, figures
 from dnn.training.history import History
 
+HISTORY = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
+
 
 @pytest.fixture
 def figure():
@@ -29,7 +31,7 @@ def points(axes):
 
 def test_curves_show_test_errors_and_training_losses(figure):
     histories = {
-        "lecture": {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]},
+        "lecture": HISTORY,
         "mse-sgd": {"loss": [0.125], "val_accuracy": [0.5]},
         "lbfgs": {"loss": [0.5, 0.5], "val_accuracy": [0.98, 0.9], "evaluations": [2, 5]},
     }
@@ -67,8 +69,7 @@ def test_each_experiment_is_in_a_picture(names, expected, tmp_path, monkeypatch)
         drawn[len(drawn)] = figure
 
     monkeypatch.setattr(Figure, "savefig", record)
-    history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
-    outcomes = {name: SimpleNamespace(history=history) for name in names}
+    outcomes = {name: SimpleNamespace(history=HISTORY) for name in names}
     pictures.draw_all(outcomes, None, None, tmp_path, (".png",))
     shown = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in drawn.values()]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -121,8 +122,7 @@ def test_weights_of_the_strongest_units_are_shown(figure):
 
 def every_picture(folder, ending):
     """Draw the pictures of the lecture, a reliability diagram and the curves of a training."""
-    history = {"loss": [0.5, 0.25], "val_accuracy": [0.9, 0.95]}
-    outcomes = {name: SimpleNamespace(history=history) for name in EXPERIMENTS}
+    outcomes = {name: SimpleNamespace(history=HISTORY) for name in EXPERIMENTS}
     lecture = build_network([Dense(40), Dense(10, "softmax")], (4,))
     data = SimpleNamespace(x_test=np.eye(4), y_test=np.arange(4), image_shape=(2, 2), classes=10)
     pictures.draw_all(outcomes, data, lecture, folder, (ending,))

@@ -92,7 +92,7 @@ def test_given_options(command, words, expected, options):
     assert found == found | expected
 
 
-def test_train_distinguishes_given_options_from_defaults(options, monkeypatch):
+def test_train_distinguishes_given_options_from_defaults(options):
     options("train", "--epochs 10 --quiet")
     asked = module_of("train").parse()
     assert asked.given == {"epochs", "quiet"}

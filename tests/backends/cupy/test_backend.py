@@ -1,7 +1,5 @@
 """The CuPy backend on a mock of CuPy made of NumPy: its smoke test, and errors for unsupported settings."""
 
-from __future__ import annotations
-
 import sys
 import types
 
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compi
 class Card:
     """A mock of CuPy's namespace: NumPy's, with recorded calls and errors on request."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.called = set()
         self.broken = {}  # name -> error
         self.capability = "90"
@@ -61,7 +59,7 @@ class Card:
         self.xp.zeros = lambda shape, dtype, device: np.zeros(shape, dtype)
         self.xp.matmul = self.noting("matmul", np.matmul)
 
-    def __call__(self, name: str) -> None:
+    def __call__(self, name):
         if name in self.broken:
             raise self.broken[name]
         self.called.add(name)

@@ -3,8 +3,6 @@
 Graphs give the same bits. Failures cause one warning, and updates run layer by layer.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import types
@@ -47,15 +45,15 @@ PLANNED = {"forward_gathered", "forward_hidden", "output_hidden", "step"}
 class Card:
     """A mock GPU: a capturing stream records kernels without running them; cuBLAS cannot be captured."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         card = self
-        self.captured: list | None = None
-        self.replays: list[int] = []
-        self.started: list[str] = []
-        self.error: Exception | None = None  # of the compiler
+        self.captured = None
+        self.replays = []
+        self.started = []
+        self.error = None  # of the compiler
         self.fails = False
         self.idle = False  # True: kernels of a planned update have no effect
-        self.refused: str | None = None  # the kernel that cannot be launched
+        self.refused = None  # the kernel that cannot be launched
 
         class Stream(contextlib.AbstractContextManager):
             def __init__(self, non_blocking):
@@ -135,7 +133,7 @@ def run_training(backend, *layers, **settings):
     return model.parameters.vector.copy(), history["loss"], history["accuracy"]
 
 
-def test_replayed_updates_give_the_same_bits(card, monkeypatch):
+def test_replayed_updates_give_the_same_bits(card):
     recorded = run_training(card.backend())
     assert card.replays.count(25 * 3) == 3  # one of 25 updates in each epoch of 42
     # Without the warm-up; the epochs' last batches run eagerly.

@@ -1,7 +1,5 @@
 """CuPy's convolution in blocks of images; test_overrides.py tests the other kernels."""
 
-from __future__ import annotations
-
 import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np

@@ -3,11 +3,7 @@
 The overrides run on NumPy arrays, other kernels through the functions that array-api-compat gives to CuPy.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import array_api_compat.numpy as npx
 import host_cuda
@@ -23,7 +19,6 @@ from backends.reproducible.sums import matmul
 from dnn import Adam, Dense, Flatten, OneCycle, Sequential
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.agreement.samples import samples
-from dnn.layers import Layer
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.training.loop import Batches
@@ -33,7 +28,7 @@ if host_cuda.COMPILER is None:
     pytest.skip("no C++ compiler", allow_module_level=True)
 
 
-def refuse(self: Any, *arguments: Any, **options: Any) -> Any:
+def refuse(self, *arguments, **options):
     raise AssertionError("the host reads or writes an array")
 
 
@@ -43,27 +38,27 @@ class CardArray(np.ndarray):
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = refuse
     item = tolist = tobytes = nonzero = refuse
 
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    def __array_wrap__(self, array, context=None, return_scalar=False):
         return on_card(array)  # also if it is a single number
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key):
         if is_mask(key):  # the host needs the number of True values
             refuse(self)
         return on_card(super().__getitem__(key))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key, value):
         if is_mask(key):
             refuse(self)
         super().__setitem__(key, value)
 
 
-def is_mask(key: Any) -> bool:
+def is_mask(key):
     """Whether one of the indices is an array of bool."""
     indices = key if isinstance(key, tuple) else (key,)
     return any(isinstance(i, np.ndarray) and i.dtype == np.bool_ for i in indices)
 
 
-def on_card(value: Any) -> Any:
+def on_card(value):
     """Return a result of NumPy as on the card, where also single numbers are arrays."""
     if isinstance(value, tuple):
         return tuple(map(on_card, value))
@@ -75,7 +70,7 @@ class Namespace:
 
     sealed = False  # True: no more arrays are copied to the card
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name):
         found = getattr(npx, name)
         if isinstance(found, type) or not callable(found):
             return found
@@ -86,7 +81,7 @@ class Namespace:
         return lambda *arguments, **options: on_card(found(*arguments, **options))
 
 
-STEPS: dict[str, dict[str, Any]] = {
+STEPS = {
     **{name: {"loss": loss} for name, loss in loss_variants()},
     **{name: {"optimizer": optimizer} for name, optimizer in optimizer_variants()},
     "penalty": {"l1": 0.1, "l2": 0.1},
@@ -101,7 +96,7 @@ NAMESPACES = {"float32": Namespace(), "reproducible": EXACT}
 each_precision = pytest.mark.parametrize("precision", NAMESPACES)
 
 
-def assert_reads_nothing(precision: str, layers: list[Layer], x: np.ndarray, **options: Any) -> None:
+def assert_reads_nothing(precision, layers, x, **options):
     """Make updates with arrays on the card, by a plan if there is one."""
     backend = host_cuda.CupyOverridesOnNumpy(
         "cupy", NAMESPACES[precision], "cpu", "float32", precision=precision
@@ -120,7 +115,7 @@ def assert_reads_nothing(precision: str, layers: list[Layer], x: np.ndarray, **o
 
 
 @pytest.fixture(autouse=True)
-def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def on_the_host(monkeypatch):
     host_cuda.install(monkeypatch)
     monkeypatch.setattr(_aliases, "array_namespace", lambda *arrays: Namespace())
     monkeypatch.setattr(_aliases, "is_cupy_namespace", lambda xp: True)
@@ -133,25 +128,13 @@ def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_arrays_on_the_card_refuse_to_be_read() -> None:
-    xp = Namespace()
-    x = xp.asarray(np.arange(6.0))
-    reads: tuple[Callable[[], Any], ...] = (
-        lambda: float(x[0]), lambda: int(x[2] + 1), lambda: bool(xp.any(x > 1)), lambda: xp.sum(x).item(),
-        lambda: x[x > 1], lambda: xp.clip(x, 1.0, 2.0), lambda: xp.sign(x), lambda: [*x],
-    )  # fmt: skip
-    for read in reads:
-        with pytest.raises(AssertionError, match="the host reads"):
-            read()
-
-
-def test_every_optimizer_and_loss_is_stepped() -> None:
+def test_every_optimizer_and_loss_is_stepped():
     assert set(STEPS) >= {*OPTIMIZERS, *LOSSES}
 
 
 @each_precision
 @pytest.mark.parametrize("name", STEPS)
-def test_an_update_reads_nothing(name: str, precision: str) -> None:
+def test_an_update_reads_nothing(name, precision):
     x = np.random.default_rng(1).random((16, 5), dtype=np.float32)
     assert_reads_nothing(precision, [Dense(4, "tanh"), Dense(3)], x, **STEPS[name])
 
@@ -161,7 +144,7 @@ LAYER_SAMPLES = {name: rest for name, *rest in samples()}
 
 @pytest.mark.parametrize("precision", others_slow(NAMESPACES, ["float32"]))
 @pytest.mark.parametrize("name", LAYER_SAMPLES)
-def test_a_layer_reads_nothing(name: str, precision: str) -> None:
+def test_a_layer_reads_nothing(name, precision):
     make, shape = LAYER_SAMPLES[name]
     layer = make()
     x = np.random.default_rng(1).random((16, *shape), dtype=np.float32)

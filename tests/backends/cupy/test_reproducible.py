@@ -1,7 +1,5 @@
 """The reproducible precision on CuPy: products in order, and no flush-to-zero; no GPU is needed."""
 
-from __future__ import annotations
-
 import re
 from types import SimpleNamespace
 

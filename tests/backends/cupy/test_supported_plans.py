@@ -1,7 +1,5 @@
 """Which plans the CUDA kernels run, and how long an update keeps its arrays."""
 
-from __future__ import annotations
-
 import gc
 import weakref
 from dataclasses import replace

@@ -1,9 +1,5 @@
 """Planned updates by the CUDA kernels, run on the host: same results as layers, in few launches."""
 
-from __future__ import annotations
-
-import types
-
 import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
@@ -14,12 +10,9 @@ from planned_runs import SMOOTH, assert_nonfinite_spreads, assert_same_results
 
 from backends.cupy import compilation, update
 from dnn import Dense
-from dnn.commands import train_options
-from dnn.commands.model import build_model
 from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
-from dnn.training.loop import Batches
 
 if host_cuda.COMPILER is None:
     pytest.skip("no C++ compiler", allow_module_level=True)
@@ -86,55 +79,14 @@ def test_nonfinite_weights_spread_as_in_layers(value):
 # --------------------------------------------------------------------------- how many launches
 
 
-def count_launches(monkeypatch):
-    """Record the names of all kernels launched from now on."""
-    started = []
-
-    def noting(make):
-        def made(name, *rest):
-            kernel = make(name, *rest)
-
-            def start(*arguments):
-                started.append(name)
-                kernel(*arguments)
-
-            return start
-
-        return made
-
-    monkeypatch.setattr(compilation, "raw_kernel", noting(host_cuda.raw))
-    monkeypatch.setattr(compilation, "elementwise", noting(host_cuda.Elementwise))
-    matmul = np.matmul
-    monkeypatch.setattr(np, "matmul", lambda *a, **o: started.append("matmul") or matmul(*a, **o))
-    return started
-
-
-def test_an_update_of_the_lecture_network_takes_5_launches(monkeypatch):
-    """With train.py's own metrics and schedule, on noise of MNIST's shape; the hidden layers are narrower."""
-    x, y = RNG.integers(0, 256, (400, 784)).astype(np.uint8), RNG.integers(0, 10, 400)
-    data = types.SimpleNamespace(x_train=x, image_shape=(28, 28), classes=10)
-    asked = train_options.make_parser().parse_args(["--hidden", "50", "50"])
-    model = build_model(asked, make_backend(), data, len(x))
-    started = count_launches(monkeypatch)
-    batches = Batches(model, model.input_pipeline.validate(x, y), asked.batch_size)
-    batches.begin(1)
-    started.clear()
-    batches.run(2)
-    assert started == 2 * [
-        "forward_gathered", "forward_hidden", "output_hidden", "hidden_gradient", "step",
-    ]  # fmt: skip
-    assert batches.totals.names == ("loss", "accuracy")
-    assert batches.network.optimizer_state.rates.shape[0] > 1
-
-
 # --------------------------------------------------------------------------- races
 
 
 class Watched:
     """A kernel that also runs each block alone: no two blocks may write the same place."""
 
-    writes: dict[str, int] = {}  # noqa: RUF012  # kernel -> places seen written
-    behind: list[np.ndarray] = []  # noqa: RUF012  # arrays with addresses in tables
+    writes = {}  # noqa: RUF012  # kernel -> places seen written
+    behind = []  # noqa: RUF012  # arrays with addresses in tables
 
     def __init__(self, name, real, pixel):
         self.name, self.kernel = name, host_cuda.raw(name, real, pixel)
@@ -185,28 +137,3 @@ def test_blocks_write_disjoint_places_in_any_order(name, monkeypatch):
     assert len(Watched.writes) >= 3
     assert all(Watched.writes.values())
     np.testing.assert_array_equal(watched["values"], plain["values"])
-
-
-def test_finds_a_race(monkeypatch):
-    monkeypatch.setattr(compilation, "raw_kernel", Watched)
-
-    def launch_step(layers):
-        """Launch the optimizer step of this number of layers with the same weights."""
-        x, dz, W, b = (np.ones(shape, np.float32) for shape in ((2, 3), (2, 4), (3, 4), 4))
-        monkeypatch.setattr(Watched, "behind", [dz, W, b])
-        layer = [0, *map(update.address, (dz, W, W, W, b, b, b)), 3, 4]
-        table = np.asarray([[*layer, first_block] for first_block in range(layers)])
-        numbers, control, rates, batch = np.ones(9, np.float32), *np.ones((3, 4), np.float32)
-        rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
-        sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
-        given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
-        compilation.bind_launch("step", (layers,), (32, update.STEP_WARPS), *given)()
-
-    launch_step(1)
-    with pytest.raises(AssertionError, match="step: two blocks write one place"):
-        launch_step(2)
-    line = np.arange(5, dtype=np.float32)[:, None]
-    one = np.ones((1, 1), np.float32)
-    with pytest.raises(AssertionError, match="multiply_in_order: what it leaves depends on the order"):
-        # Each thread reads what the next one writes.
-        compilation.bind_launch("multiply_in_order", (1,), (256,), line[1:], one, line[:4], 4, 1, 1)()

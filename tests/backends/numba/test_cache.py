@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
-from helpers import MAX_SECONDS, others_slow
+from command_lines import run_code
+from helpers import others_slow
 
 import backends
 
@@ -35,11 +34,7 @@ def run(package, **settings):
     """Train in a subprocess, which must succeed; return its stderr."""
     given = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     given |= {"PYTHONPATH": str(package), **settings}
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=given, cwd=package, timeout=MAX_SECONDS
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_code(PROGRAM, env=given, cwd=package)
     assert done.stdout.split() == ["numba", "True"]
     return done.stderr
 
@@ -89,8 +84,8 @@ def test_auto_goes_on_if_a_variable_keeps_numba_from_compiling(variable, value, 
     program = "from backends import get_backend; b = get_backend('auto', 'cpu'); print(b.name, b.reason)"
     given = {name: kept for name, kept in os.environ.items() if not name.startswith("NUMBA_")}
     given[variable] = value
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=given)
-    assert done.stdout.startswith(("torch", "numpy")), done.stderr
+    done = run_code(program, env=given)
+    assert done.stdout.startswith(("torch", "numpy"))
     assert words in done.stdout
     assert "pip install" not in done.stdout
 

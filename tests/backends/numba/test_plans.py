@@ -16,7 +16,6 @@ from backends import get_backend
 
 pytest.importorskip("numba")
 
-import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy.thread_count import ThreadCount
 from dnn import CategoricalCrossentropy, Dense
@@ -222,16 +221,6 @@ def test_equal_logits_predict_the_first_class(workers):
     np.testing.assert_allclose(plan["accuracy"], np.mean(LABELS[:50] == 0), rtol=1e-6)
 
 
-def test_rejects_more_updates_than_batches(monkeypatch):
-    made, original = [], dnn.training.runners.plan_updates
-    monkeypatch.setattr(
-        dnn.training.runners, "plan_updates", lambda *step: made.append(original(*step)) or made[-1]
-    )
-    fit(CASES["one layer"])
-    with pytest.raises(IndexError, match=r"5 updates from batch \d on, of 4"):
-        made[0](5)
-
-
 def test_runs_layer_by_layer_without_a_known_blas(monkeypatch):
     monkeypatch.setattr("backends.numba.plans.worker_pool", lambda: None)
     assert run_training(CASES["dense"])[1] == [False, False]
@@ -260,7 +249,7 @@ def fit(case):
     return model.parameters.vector.copy()
 
 
-def test_resuming_layer_by_layer_is_logged(monkeypatch, caplog):
+def test_resuming_layer_by_layer_is_logged(caplog):
     kept = Kept()
     run_training(CASES["dense"], callbacks=[kept])
     run_training(CASES["dense"], resume=kept.states[5])

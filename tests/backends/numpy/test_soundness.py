@@ -1,7 +1,5 @@
 """A NumPy with wrong arithmetic is found out before it judges others."""
 
-from __future__ import annotations
-
 import array_api_compat.numpy as npx
 import numpy as np
 import pytest

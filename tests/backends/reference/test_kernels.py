@@ -4,10 +4,6 @@ test_layer_kernels.py has convolution, pooling, normalisation and noise; tests/d
 activations, dense layers, losses and optimizers.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 import array_api_compat.numpy as npx
 import numpy as np
 import pytest
@@ -19,7 +15,7 @@ from oracles import TIGHT, T
 from backends.reference import ACTIVATIONS, Kernels
 
 
-def run(name: str, *args: Any) -> None:
+def run(name, *args):
     getattr(Kernels(npx), name)(*args)
 
 

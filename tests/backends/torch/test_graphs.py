@@ -91,8 +91,3 @@ def test_a_model_knows_how_its_updates_ran(card):
     model.compile()
     model.fit(np.zeros((4, 3), np.float32), np.zeros(4, np.int64))
     assert model.update_forms == {"layers"}
-
-
-def test_precision_is_recorded():
-    facts = get_backend("torch").describe()
-    assert (facts["precision"], facts["tf32"]) == ("float32", False)

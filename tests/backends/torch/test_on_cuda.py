@@ -1,7 +1,5 @@
 """torch's CUDA-only behaviour, as far as it can be tested without a GPU."""
 
-from __future__ import annotations
-
 import types
 
 import pytest
@@ -24,9 +22,9 @@ STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "
 class Calls(TorchDispatchMode):
     """Count torch's calls."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
-        self.names: list[str] = []
+        self.names = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         self.names.append(function.overloadpacket.__name__)

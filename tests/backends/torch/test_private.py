@@ -1,7 +1,5 @@
 """Without torch's private fused steps and without numba the backend still agrees with the reference."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

@@ -1,14 +1,10 @@
 """Waiting OpenMP threads of torch spin for a short time, or as long as the user chose."""
 
-from __future__ import annotations
-
 import os
 import re
-import subprocess
-import sys
 
 import pytest
-from helpers import MAX_SECONDS
+from command_lines import run_code
 
 from backends.torch import SPIN_COUNT, WAIT_VARIABLES
 
@@ -24,19 +20,11 @@ assert dict(os.environ) == before
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [({}, SPIN_COUNT), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
-    ids=["default", "the user's count", "the user's policy"],
 )
 def test_gnu_openmp_reads_the_spin_count_when_the_backend_imports_torch(setting, expected):
     environment = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}
     environment |= {**setting, "OMP_DISPLAY_ENV": "VERBOSE"}
-    run = subprocess.run(
-        [sys.executable, "-c", USE_THE_BACKEND],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=MAX_SECONDS,
-    )
-    assert run.returncode == 0, run.stderr
+    run = run_code(USE_THE_BACKEND, env=environment)
     counts = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", run.stderr)
     if not counts:
         pytest.skip("this torch was not built with GNU OpenMP")

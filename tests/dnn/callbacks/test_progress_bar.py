@@ -4,9 +4,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from helpers import small_data, small_model
+from helpers import input_error, small_data, small_model
 
-from backends import InputError
 from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
 
 
@@ -70,7 +69,7 @@ def test_fit_adds_no_second_progress_bar(capsys):
 
 @pytest.mark.parametrize("verbose", [3, "yes", None, -1])
 def test_rejects_invalid_arguments(verbose):
-    with pytest.raises(InputError, match=r"verbose is .*expected 'auto', 0, 1 or 2"):
+    with input_error(r"verbose is .*expected 'auto', 0, 1 or 2"):
         small_model().fit(*small_data(), verbose=verbose)
 
 

@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from helpers import build_network
+from helpers import NUMPY, build_network
 
 from dnn import SGD, Dense
 from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
@@ -14,7 +14,7 @@ from dnn.training.callback import Callback
 from dnn.training.state import TrainingState
 
 
-def model_on(backend, rate=0.1):
+def model_on(backend=NUMPY, rate=0.1):
     layers = [Dense(6, name="first"), Dense(3, name="last")]
     model = build_network(layers, (4,), backend)
     model.compile("mean_squared_error", SGD(rate))
@@ -42,8 +42,8 @@ class Send(Callback):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_training_between_two_updates(make_backend, tmp_path, number):
-    model = model_on(make_backend("numpy"))
+def test_a_signal_ends_the_training_between_two_updates(tmp_path, number):
+    model = model_on()
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as caught, stopper.handle_signals():
@@ -55,8 +55,8 @@ def test_a_signal_ends_the_training_between_two_updates(make_backend, tmp_path, 
     assert (state.epoch, state.updates) == (1, 50)
 
 
-def test_a_second_signal_stops_at_once(make_backend, tmp_path):
-    model = model_on(make_backend("numpy"))
+def test_a_second_signal_stops_at_once(tmp_path):
+    model = model_on()
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     with pytest.raises(KeyboardInterrupt), stopper.handle_signals():
         model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
@@ -84,15 +84,15 @@ def test_a_nan_loss_names_layer_and_update(backend):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_does_not_call_the_begin_finite_if_it_was_not(make_backend):
-    model = model_on(make_backend("numpy"))
+def test_does_not_call_the_begin_finite_if_it_was_not():
+    model = model_on()
     model.parameters.by_name["first.W"][0, 0] = np.nan
     with pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .* in first\.W"):
         model.fit(*data(), batch_size=4, callbacks=[TerminateOnNaN()])
 
 
-def test_checks_validation_and_weights_after_an_epoch(make_backend):
-    model = model_on(make_backend("numpy"))
+def test_checks_validation_and_weights_after_an_epoch():
+    model = model_on()
     watcher = TerminateOnNaN()
     watcher.set_model(model)
     watcher.on_progress(Progress(2, 3, 5, 9, 45, lambda: (0.5,), None))

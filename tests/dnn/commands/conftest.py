@@ -1,7 +1,7 @@
 """A trained run for the tests of the drawing page."""
 
 import pytest
-from command_lines import run_here, serving
+from command_lines import serving, succeed
 
 
 @pytest.fixture(scope="session")
@@ -9,8 +9,7 @@ def page_folder(tmp_path_factory):
     """Return a folder with a trained run in its subfolder "run"."""
     page_folder = tmp_path_factory.mktemp("page")
     small = "--dataset digits --hidden 48 --epochs 20 --batch-size 20 --backend numpy"
-    trained = run_here(f"train {small} --quiet --run-dir run", cwd=page_folder)
-    assert trained.returncode == 0, trained.stderr
+    succeed(f"train {small} --quiet --run-dir run", cwd=page_folder)
     return page_folder
 
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from command_lines import run_here
+from command_lines import succeed
 
 from backends import BackendUnavailable, InputError
 from backends.nvidia import Card
@@ -12,8 +12,7 @@ from dnn.commands import doctor
 
 
 def test_doctor_names_every_backend():
-    result = run_here("doctor")
-    assert result.returncode == 0, result.stderr
+    result = succeed("doctor")
     for name in ("numpy", "cupy", "torch", "strict"):
         assert f"\n{name}: " in result.stdout
     assert result.stdout.splitlines()[1].startswith("processor: ")

@@ -89,7 +89,7 @@ def test_convolutions_have_hidden_layers_too():
 
 
 @both_dtypes
-def test_backends_are_within_the_bound(reader, dtype, monkeypatch):
+def test_backends_are_within_the_bound(reader, dtype):
     comparison = Comparison(network(dtype))
     found = comparison.compare(reader.picture(png()))
     names = [row["backend"] for row in found["rows"]]
@@ -235,11 +235,16 @@ def test_a_busy_port_is_reported(url, page_folder):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nowhere"], ["run", "--port", "99999"], ["run", "--host", "no.such.name."]]
+    ("arguments", "words"),
+    [
+        (["nowhere"], ["expected"]),
+        (["run", "--port", "99999"], ["expected"]),
+        (["run", "--host", "no.such.name."], ["served"]),
+        (["run", "--host", ""], ["host is ''", "0.0.0.0"]),
+    ],
 )
-def test_bad_server_arguments_are_reported(arguments, page_folder):
-    word = "served" if "--host" in arguments else "expected"
-    assert_refused(run_here("draw", *arguments, cwd=page_folder), word)
+def test_bad_server_arguments_are_reported(arguments, words, page_folder):
+    assert_refused(run_here("draw", *arguments, cwd=page_folder), *words)
 
 
 def test_a_missing_extra_is_reported(page_folder, monkeypatch):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command_lines import assert_refused, run_here
+from command_lines import assert_refused, run_here, succeed
 from helpers import NUMPY, input_error
 from matplotlib.figure import Figure
 from PIL import Image
@@ -30,8 +30,7 @@ def runs(tmp_path_factory):
     """Return the folders of two runs on digits with held-out images."""
     place = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
-        trained = run_here(f"train {OPTIONS} --seed {seed} --hold-out 300 --run-dir", place / str(seed))
-        assert trained.returncode == 0, trained.stderr
+        succeed(f"train {OPTIONS} --seed {seed} --hold-out 300 --run-dir", place / str(seed))
     return place / "1", place / "2"
 
 
@@ -42,8 +41,7 @@ def mean_outputs(runs, x):
 
 def test_ensemble_averages_probabilities(runs, tmp_path):
     data, picture = load_dataset("digits"), tmp_path / "reliability.png"
-    output = run_here("evaluate", *runs, "--json", "--calibration", picture)
-    assert output.returncode == 0, output.stderr
+    output = succeed("evaluate", *runs, "--json", "--calibration", picture)
     found, p = json.loads(output.stdout), mean_outputs(runs, data.x_test)
     assert found["accuracy"] == np.mean(p.argmax(axis=1) == data.y_test)
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(len(p)), data.y_test])))
@@ -88,7 +86,6 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert not any("sure" in answer for answer in both["images"])
     mean = json.loads(run_here("predict", *runs, *pictures, "--json", "--sure-from", 0.5).stdout)["images"]
     assert all(a["sure"] == (a["probability"] >= 0.5) for a in mean if a["digit"] is not None)
-    assert [a["probability"] for a in mean] != [a["probability"] for a in answers]
 
 
 def test_rejects_bad_numbers(runs):

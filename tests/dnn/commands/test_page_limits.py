@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from command_lines import assert_refused, run_here, serving, serving_process
+from command_lines import serving, serving_process
 from helpers import MAX_SECONDS, others_slow
 from PIL import Image, ImageDraw
 
@@ -116,7 +116,3 @@ def test_silent_connections_are_closed(page_folder, first):
             connection.close()
         httpx.post(f"{url}/keep?digit=1", content=picture("L", (90, 90), "PNG"), timeout=MAX_SECONDS)
     assert len(list((page_folder / "kept" / "1").iterdir())) == 1
-
-
-def test_an_empty_host_is_rejected(page_folder):
-    assert_refused(run_here("draw run --port 0 --host", "", cwd=page_folder), "host is ''", "0.0.0.0")

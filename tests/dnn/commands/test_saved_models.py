@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from command_lines import assert_refused, run_here
+from command_lines import assert_refused, run_here, succeed
 from helpers import NUMPY, build_network
 from PIL import Image
 
@@ -39,8 +39,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("models", [["digits.safetensors"], ["no_suffix"], ["digits.safetensors"] * 2])
 def test_predict_reads_digits(folder, models):
-    said = run_here("predict", *models, "digit.png", "--json", cwd=folder)
-    assert said.returncode == 0, said.stderr
+    said = succeed("predict", *models, "digit.png", "--json", cwd=folder)
     found = json.loads(said.stdout)
     assert found["runs"] == models
     assert found["images"][0]["digit"] == load_dataset("digits").y_test[0]
@@ -67,7 +66,7 @@ def test_draw_opens_a_model_of_digits(folder, monkeypatch):
     server = pytest.importorskip("dnn.commands.page.server")
     served = []
     monkeypatch.setattr(server, "serve", lambda *arguments: served.append(arguments))
-    assert run_here("draw digits.safetensors", cwd=folder).returncode == 0
+    succeed("draw digits.safetensors", cwd=folder)
     assert len(served) == 1
 
 

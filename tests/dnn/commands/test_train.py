@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from command_lines import run_here
 from helpers import NUMPY, assert_listed, build_network, input_error
 
 from dnn import SGD, Dense, LinearDecay
@@ -100,13 +99,6 @@ def test_no_threshold_for_held_out_images():
     assert evaluate_held_out(model, data, 1) == {"held_out_accuracy": 0.0, "sure_from": None, "sure": nothing}
 
 
-@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--limit", "--keep", "--checkpoint-every"])
-def test_a_count_of_zero_is_refused_by_the_name_of_its_option(option, tmp_path):
-    result = run_here("train --dataset digits --backend numpy", option, 0, cwd=tmp_path)
-    assert f"{option[2:].replace('-', '_')} is 0, expected an integer of at least 1" in result.stderr
-    assert (result.returncode, list(tmp_path.iterdir())) == (2, [])
-
-
 # ----- resuming
 
 
@@ -114,13 +106,13 @@ def test_a_count_of_zero_is_refused_by_the_name_of_its_option(option, tmp_path):
     ("name", "default", "fitting", "others"),
     [
         ("hidden", [500, 500], [[], [1, 2]], [None, 1, "1", [True], [1.0]]),
-        ("epochs", 10, [1], [None, True, 1.0, "1"]),
+        ("epochs", 10, [1], [None, True, 1.0]),
         ("worker_timeout", 120.0, [1, 1.5], [None, True, "1"]),
         ("graphs", False, [True], [None, 1, 0]),
         ("loss", "mse", ["x"], [None, 1]),
         ("preset", None, [None, "best"], [1, True]),
         ("learning_rate", None, [None, 1, 0.5], ["1", True]),
-        ("limit", None, [None, 1], ["1", True, 1.0]),
+        ("limit", None, [None, 1], ["1", 1.0]),
     ],
 )
 def test_is_option_value(name, default, fitting, others, parse_words):
@@ -222,21 +214,17 @@ def test_headline_and_resume_command(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("preset", "dense"), [(None, True), ("quick", True), ("best", False), ("cnn", False)]
-)
-def test_the_backend_of_a_preset(monkeypatch, preset, dense):
-    monkeypatch.setattr(train, "open_backend", lambda options, dense: dense)
-    options = SimpleNamespace(device=None, preset=preset)
-    assert train.open_own_backend(options, SimpleNamespace(local_size=1)) is dense
-
-
-def test_each_local_worker_uses_its_own_gpu(monkeypatch):
-    monkeypatch.setattr(train, "open_backend", lambda options, dense: options.device)
-    for size, device, expected in (
-        (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "cuda", "cuda"), (2, "cuda:0", "cuda:0")
-    ):  # fmt: skip
-        workers = SimpleNamespace(local_size=size, local_rank=1)
-        assert train.open_own_backend(SimpleNamespace(device=device, preset=None), workers) == expected
+    ("size", "device", "preset", "expected"),
+    [
+        (1, None, None, (None, True)), (1, None, "quick", (None, True)), (1, None, "best", (None, False)),
+        (1, None, "cnn", (None, False)), (2, "cuda", None, ("cuda:1", True)), (2, "cpu", None, ("cpu", True)),
+        (1, "cuda", None, ("cuda", True)), (2, "cuda:0", None, ("cuda:0", True)),
+    ],
+)  # fmt: skip
+def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, device, preset, expected):
+    monkeypatch.setattr(train, "open_backend", lambda options, dense: (options.device, dense))
+    options = SimpleNamespace(device=device, preset=preset)
+    assert train.open_own_backend(options, SimpleNamespace(local_size=size, local_rank=1)) == expected
 
 
 @pytest.mark.parametrize(("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)])

@@ -1,7 +1,5 @@
 """A small MNIST that passes fetch's verification, and sources that cannot be reached."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np
@@ -27,7 +25,7 @@ def small_files(monkeypatch):
 @pytest.fixture
 def tried_sources(monkeypatch):
     """Make both sources unreachable; return the list of sources that were tried, in order."""
-    calls: list[tuple[str, list[str]]] = []
+    calls = []
 
     def unreachable(label):
         def source(dataset, names, into):

@@ -1,7 +1,5 @@
 """Pictures of a digit are converted to MNIST's form; other files are rejected with one sentence."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import input_error
@@ -9,7 +7,6 @@ from PIL import Image, ImageDraw
 
 from dnn.datasets import digit_images, load_dataset
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
-from dnn.datasets.paper import _share_nearby
 from dnn.datasets.pictures import grey_pages
 
 
@@ -255,10 +252,3 @@ def test_image_shape_must_be_two_numbers(tmp_path):
             load_digit_image(tmp_path / "a.png", bad)
     with input_error("does not exist"):
         load_digit_image(tmp_path / "a.png", (1, 50_000_000))
-
-
-def test_share_nearby_counts_columns_with_a_true_row_nearby():
-    mask = np.random.default_rng(3).random((9, 40)) < 0.1
-    for far in (1, 3):
-        wanted = [mask[max(0, row - far) : row + far + 1].any(0).mean() for row in range(9)]
-        np.testing.assert_allclose(_share_nearby(mask, far), wanted)

@@ -1,7 +1,5 @@
 """Download sources: torchvision's mirrors, replaced by a local web server, and npm, replaced by a script."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import http.server

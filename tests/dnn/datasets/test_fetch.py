@@ -1,7 +1,5 @@
 """``fetch`` tries the sources in order for the missing files, and keeps only verified ones."""
 
-from __future__ import annotations
-
 import pytest
 from small_sets import IMAGES, LABELS, REAL_MD5, names_in, write_raw_files
 

@@ -1,10 +1,8 @@
 """Folders of pictures: the arrays that they give, and the folders that are rejected."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from command_lines import run_code
 from helpers import input_error
 from hostile import assert_sentence
 from PIL import Image
@@ -148,6 +146,6 @@ def test_one_picture_is_read_like_those_of_a_folder(pictures):
 def test_pillow_is_needed_for_pictures_only():
     code = "import sys; sys.modules['PIL'] = None; import dnn.datasets as d; d.load_dataset('digits')\n"
     call = "try: d.load_image('a.png', (2, 2))\nexcept ValueError as error: print(error)"
-    done = subprocess.run([sys.executable, "-c", code + call], capture_output=True, text=True, check=True)
+    done = run_code(code + call)
     assert done.stdout.startswith("pictures need Pillow")
     assert done.stdout.endswith("pip install pillow\n")

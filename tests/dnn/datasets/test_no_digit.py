@@ -1,7 +1,5 @@
 """Frames and lines are removed from a page; pictures that are not digits are rejected."""
 
-from __future__ import annotations
-
 import string
 from collections.abc import Callable
 

@@ -3,10 +3,10 @@
 import socket
 
 import pytest
+from helpers import input_error
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
-from backends import InputError
 from dnn.distributed import WorkerError, Workers
 from dnn.distributed.environment import ENVIRONMENT_VARIABLES
 
@@ -41,7 +41,7 @@ def test_rejects_invalid_environments(environment, words, monkeypatch):
             monkeypatch.setenv(name, "1")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         Workers.from_environment()
 
 

@@ -134,28 +134,6 @@ def test_names_a_worker_that_does_not_arrive(tmp_path):
     assert found[:2] + found[3:] == ["WorkerError: worker 2 did not arrive within 2 s; the run ends"] * 3
 
 
-def sleep():
-    time.sleep(5)
-
-
-def exit_at_once():
-    os._exit(1)
-
-
-@pytest.mark.parametrize(
-    ("disturb", "how"), [(sleep, "did not answer within 2 s"), (exit_at_once, "has ended")]
-)
-def test_names_a_worker_that_is_lost_before_the_first_update(disturb, how, tmp_path):
-    def work(workers):
-        workers.share(lambda: None)  # all have joined
-        if workers.rank == 2:
-            disturb()
-        return train_model("numpy")(workers)
-
-    found = run(tmp_path, work, 4, timeout=2.0, whole=False)
-    assert found[:2] + found[3:] == [f"WorkerError: worker 2 {how}; the run ends"] * 3
-
-
 class Stop(Callback):
     """End or hang in the middle of an epoch, in one worker."""
 

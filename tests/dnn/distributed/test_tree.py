@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from helpers import input_error
 
-from backends import InputError
 from dnn.distributed.tree import block_bounds, require_blocks, tree_sum
 
 
@@ -47,6 +47,6 @@ def test_add_up_follows_the_tree():
     ],
 )
 def test_rejects_invalid_numbers_of_blocks(blocks, workers, words):
-    with pytest.raises(InputError, match=words):
+    with input_error(words):
         require_blocks(blocks, workers)
     assert require_blocks(4096, 2) == 4096

@@ -3,9 +3,9 @@
 import mpmath
 import numpy as np
 import pytest
-from helpers import both_dtypes
+from helpers import both_dtypes, input_error
 
-from backends import InputError, get_backend
+from backends import get_backend
 from dnn import ELU, GELU, LeakyReLU
 
 
@@ -51,5 +51,5 @@ def test_exact_gelu_far_out():
     ],
 )
 def test_rejects_invalid_arguments(make, message):
-    with pytest.raises(InputError, match=message):
+    with input_error(message):
         make()

@@ -1,9 +1,7 @@
 """Residual and Parallel: outputs, gradients, saving, freezing and random numbers."""
 
-import numpy as np
 import pytest
-import torch
-from helpers import NUMPY, NUMPY64, build_network, input_error, same_bits, small_data, weights
+from helpers import NUMPY64, build_network, input_error, same_bits, small_data, weights
 
 from dnn import (
     SGD,
@@ -21,7 +19,6 @@ from dnn import (
 from dnn.agreement import gradcheck
 from dnn.checkpoints import load_model
 from dnn.interop import torch as twin
-from dnn.interop.torch import convert
 from dnn.layers.initializers import INITIALIZERS
 from dnn.random import stream_key
 
@@ -109,31 +106,6 @@ def test_summary_shows_inner_layers(capsys):
     assert lines[4].startswith("    dense_1 (Dense, relu)")
     assert any(line.startswith("    dropout_1") for line in lines)
     assert lines[-1].split()[-1] == "14"  # two running averages of 6, two counts of masks
-
-
-@pytest.mark.parametrize("logits", [True, False])
-def test_to_torch_and_back_bit_by_bit(logits):
-    x, y = small_data()
-    model = build(*everything())
-    model.fit(x, y, batch_size=10)
-    module = twin.to_torch(model, logits=logits).eval()
-    with torch.no_grad():
-        outputs = module(torch.from_numpy(x).double())
-    np.testing.assert_allclose(outputs.softmax(1) if logits else outputs, model.predict(x), rtol=1e-10)
-    again = twin.from_torch(module, model.backend)
-    assert same_bits(again.predict(x), model.predict(x))
-    names = set(model.parameters.shapes)
-    assert names == set(again.parameters.shapes)
-    assert names == {name for name, _, _ in convert.twin_parameters(module)}
-
-
-def test_a_foreign_module_of_the_same_name_is_not_converted():
-    module_class = type("Residual", (torch.nn.ModuleList,), {"forward": lambda self, x: 2 * x})
-    module = torch.nn.Sequential(
-        torch.nn.Linear(3, 3), module_class([torch.nn.Sequential(torch.nn.Linear(3, 3))])
-    )
-    with input_error("module '1' is"):
-        twin.from_torch(module, NUMPY)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, build_network, input_error, same_bits, weights
+from helpers import NUMPY, build_network, input_error, same_bits, three_backends, weights
 
 from dnn import SGD, Dense, Dropout, Embedding, Flatten, Parallel
 
@@ -33,7 +33,7 @@ def test_initial_values_are_within_0_05():
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int16", "int32", "uint16", "int64", "float32", "float64", "bool"]
 )
-@pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
+@three_backends
 def test_categories_are_not_rescaled_in_any_dtype(make_backend, backend_id, dtype):
     x, y = sentences(high=2 if dtype == "bool" else 200)
     model, usual = (build(make_backend(backend_id)) for _ in range(2))

@@ -1,30 +1,11 @@
 """Conv2D, the poolings, Flatten and Reshape: shapes, wrong use, and a convolutional network that learns."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
-from helpers import (
-    NUMPY,
-    NUMPY64,
-    assert_close,
-    both_dtypes,
-    build_network,
-    input_error,
-    weights,
-)
+from helpers import NUMPY, NUMPY64, assert_close, both_dtypes, build_network, input_error, weights
 from sklearn.datasets import load_digits
 
-from dnn import (
-    SGD,
-    BatchNormalization,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Flatten,
-    MaxPooling2D,
-    Reshape,
-)
+from dnn import SGD, BatchNormalization, Conv1D, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers import LAYERS
 
 
@@ -144,10 +125,3 @@ def test_one_filter_and_a_last_batch_of_one(make_backend, backend_id, dtype, dig
 
     found, expected = trained(make_backend(backend_id, dtype)), trained(NUMPY64)
     assert_close(found.astype(np.float64), expected, 1e-5 if dtype == "float32" else 1e-12)
-
-
-def test_no_gradient_before_the_first_trained_layer():
-    model = build(Reshape((8, 8, 1)), Conv2D(6, 3), Conv2D(8, 2), Flatten(), shape=(64,))
-    model.reserve(4, training=True)
-    assert model.layers[1]._buffers[4].dx is None
-    assert model.layers[2]._buffers[4].dx is not None

@@ -1,13 +1,10 @@
 """BatchNormalization and LayerNormalization: statistics, running averages, batches of one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, assert_close, build_network, same_bits, small_data
+from helpers import NUMPY, assert_close, build_network, input_error, same_bits, small_data
 
-from backends import InputError
 from dnn import SGD, BatchNormalization, Dense, Flatten, LayerNormalization
 from dnn.interop.torch import to_torch
 
@@ -76,5 +73,5 @@ def test_default_settings_match_torch():
 
 @pytest.mark.parametrize("options", [{"momentum": 1.5}, {"momentum": -0.1}, {"epsilon": -1.0}])
 def test_rejects_invalid_settings(options):
-    with pytest.raises(InputError, match=f"{next(iter(options))} is"):
+    with input_error(f"{next(iter(options))} is"):
         BatchNormalization(**options)

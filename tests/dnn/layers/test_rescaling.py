@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, build_network, same_bits, weights
+from helpers import assert_close, build_network, input_error, same_bits, weights
 
-from backends import InputError
 from dnn import SGD, Dense, Rescaling
 
 EPS = float(np.finfo(np.float32).eps)
@@ -62,5 +61,5 @@ def test_works_as_the_only_layer(backend):
 @pytest.mark.parametrize("wrong", ["x", float("inf")])
 @pytest.mark.parametrize("name", ["scale", "offset"])
 def test_rejects_invalid_arguments(name, wrong):
-    with pytest.raises(InputError, match=rf"{name} is .*expected a finite number$"):
+    with input_error(rf"{name} is .*expected a finite number$"):
         Rescaling(**{"scale": 1.0, name: wrong})

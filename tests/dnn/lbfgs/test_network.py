@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import (
+    NUMPY,
     NUMPY64,
     assert_close,
     both_dtypes,
@@ -130,8 +131,8 @@ def test_fit_rejects_invalid_arguments_without_changes(change, message):
         fit_lbfgs(small_model(compiled=False), x, y)
 
 
-def test_the_penalty_is_minimised_too(make_backend):
-    backend = make_backend("numpy", "float64")
+def test_the_penalty_is_minimised_too():
+    backend = NUMPY64
     x, y = small_data(60)
 
     def value(model, point):
@@ -151,8 +152,8 @@ def test_the_penalty_is_minimised_too(make_backend):
 
 
 @pytest.mark.parametrize("chunk_size", [1000, 7])
-def test_a_weight_equals_copies_of_the_example(make_backend, chunk_size):
-    backend = make_backend("numpy", "float64")
+def test_a_weight_equals_copies_of_the_example(chunk_size):
+    backend = NUMPY64
     x, y = small_data(30)
     counts = np.arange(30) % 4  # some are 0
     one, other = small_model(backend), small_model(backend)
@@ -169,10 +170,9 @@ def test_a_weight_equals_copies_of_the_example(make_backend, chunk_size):
 @pytest.mark.parametrize(
     "layer",
     [Dropout(0.5), BatchNormalization(), Residual([Dropout(0.5), Dense(4)]), Block([BatchNormalization()])],
-    ids=lambda layer: type(layer).__name__,
 )
-def test_rejects_random_layers_and_batch_statistics(make_backend, layer):
-    model = build_network([layer, Dense(3, "softmax")], (4,), make_backend("numpy"))
+def test_rejects_random_layers_and_batch_statistics(layer):
+    model = build_network([layer, Dense(3, "softmax")], (4,), NUMPY)
     model.compile()
     with input_error(f"{type(layer).__name__}.*more than the weights"):
         fit_lbfgs(model, np.ones((5, 4), np.float32), np.zeros(5, np.int64))

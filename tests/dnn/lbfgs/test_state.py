@@ -1,17 +1,14 @@
 """L-BFGS resumes with the same bits: states, files of states, and broken files."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from helpers import NUMPY64, both_dtypes, same_bits
 from lbfgs_problems import PROBLEMS
-from lbfgs_runs import TIGHT, on, run
+from lbfgs_runs import on, run
 
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
-from dnn.lbfgs.direction import CurvaturePair
 from dnn.lbfgs.state import FORMAT, VERSION
 
 
@@ -71,33 +68,6 @@ def test_an_interrupted_search_is_repeated(name):
         assert state.evaluations >= whole.evaluations
 
 
-def test_drops_misleading_steps():
-    """Pairs of another function give a step 1e9 times too long; then the steepest descent is tried."""
-    backend, way = NUMPY64, []
-
-    def bowl(x):
-        way.append(x.copy())
-        return float(50 * x @ x), 100 * x
-
-    settings = LBFGS(line_search_evaluations=2, max_iterations=1)
-    points, pairs = [], []
-    for limits in ((4,), (3, 4), (2, 4), (1, 4)):
-        state = minimise(bowl, np.full(2, 0.1), backend=backend, settings=LBFGS(max_evaluations=1))
-        s, y = np.full(2, 1.0), np.full(2, 1e-9)
-        state.pairs = [CurvaturePair(s, y, 1.0 / float(s @ y))] * 2
-        way.clear()
-        for most in limits:
-            assert len(state.pairs) == 2  # an interrupted search drops no pairs
-            minimise(bowl, state, backend=backend, settings=replace(settings, max_evaluations=most))
-        points.append(state.point)
-        pairs.append(state.pairs)
-        assert len(way) == sum(limits)
-        assert np.linalg.norm(way[-4]) > 1e9
-        assert np.linalg.norm(way[-1]) < 1e-12
-    assert all(same_bits(point, points[0]) for point in points)
-    assert all(len(held) == 1 and held[0].s is not s for held in pairs)
-
-
 @pytest.fixture
 def saved(tmp_path):
     """Return a state, the path of its file, and the facts and arrays in it."""
@@ -105,16 +75,6 @@ def saved(tmp_path):
     state, _ = run("wood", max_iterations=5)
     save_state(state, path, NUMPY64)
     return state, path, *tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
-
-
-def test_another_backend_reads_the_state(make_backend, saved):
-    state, path, *_ = saved
-    torch = make_backend("torch", "float64")
-    loaded = load_state(path, torch)
-    assert same_bits(torch.to_host(loaded.point), state.point)
-    function, _, _ = on(torch, PROBLEMS["wood"])
-    final = minimise(function, loaded, backend=torch, settings=TIGHT)
-    assert final.value < 1e-12
 
 
 def replace_number(vector, number):

@@ -34,11 +34,6 @@ def test_settings_out_of_range(optimizer, setting):
         assert getattr(optimizer(**{setting: 0.0}), setting) == 0.0
 
 
-def test_rejects_two_kinds_of_clipping():
-    with input_error("clip_norm and clip_value are both given"):
-        Adam(clip_norm=1.0, clip_value=1.0)
-
-
 def test_nesterov_needs_momentum():
     with input_error("nesterov is True with momentum 0"):
         SGD(nesterov=True)

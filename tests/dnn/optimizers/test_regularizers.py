@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from helpers import assert_close, small_data, small_model
+from helpers import assert_close, input_error, small_data, small_model
 
-from backends import InputError
 from dnn import SGD
 from dnn.optimizers.regularizers import Penalty
 
@@ -52,6 +51,6 @@ def test_l2_is_half_of_torchs_weight_decay_and_not_in_the_loss(backend):
 @pytest.mark.parametrize("value", [-1.0, "0.1"])
 def test_rejects_invalid_arguments(setting, value):
     model = small_model(compiled=False)
-    with pytest.raises(InputError, match=f"{setting} is "):
+    with input_error(f"{setting} is "):
         model.compile(**{setting: value})
     assert model.loss is None

@@ -1,6 +1,5 @@
 """Every table against torch.optim.lr_scheduler, warm-up too; and an optimizer that follows one."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -118,14 +117,6 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
 def test_rejects_invalid_arguments(make, message):
     with input_error(message):
         make()
-
-
-def test_config():
-    assert json.loads(json.dumps(SGD(Constant(0.1, warmup=2)).config()))["learning_rate"] == {
-        "name": "constant",
-        "rate": 0.1,
-        "warmup": 2,
-    }
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

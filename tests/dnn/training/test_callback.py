@@ -2,8 +2,7 @@
 
 import time
 
-import pytest
-from helpers import Kept, input_error, small_data, small_model
+from helpers import input_error, small_data, small_model
 
 from dnn import Adam, Callback, History, LinearDecay
 from dnn.callbacks import (
@@ -15,13 +14,11 @@ from dnn.callbacks import (
     TrainingCheckpoint,
 )
 from dnn.distributed import Workers
-from dnn.training.loop import Batches
 
 
 class Recorder(Callback):
-    def __init__(self, every=None, stop_at=None):
+    def __init__(self, every=None):
         self.every = every
-        self.stop_at = stop_at
         self.calls = []
 
     def on_train_begin(self, first_epoch, epochs, updates_per_epoch):
@@ -35,8 +32,6 @@ class Recorder(Callback):
 
     def on_epoch_end(self, epoch, logs):
         self.calls.append(("epoch", epoch, sorted(logs)))
-        if epoch == self.stop_at:
-            raise KeyboardInterrupt
 
     def on_train_end(self):
         self.calls.append(("end",))
@@ -78,16 +73,6 @@ def test_last_progress_equals_the_epoch():
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
 
 
-def test_interrupted_training_ends_and_can_continue():
-    model = small_model()
-    recorder = Recorder(stop_at=2)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(*small_data(), batch_size=10, epochs=5, callbacks=[recorder])
-    assert recorder.calls[-1] == ("end",)
-    assert model.epochs_done == 2
-    assert model.fit(*small_data(), batch_size=10).epoch == [3]
-
-
 def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
     model = small_model()
     log = CSVLogger(tmp_path / "log")
@@ -123,24 +108,3 @@ def test_history():
     assert str([*history.rows()][2]) == "(6, {'loss': nan, 'more': 1.0})"
     with input_error("logs\\['right'\\] is True"):
         history.add(7, {"right": True})
-
-
-def test_a_callback_may_change_every_during_training(make_backend, monkeypatch):
-    """A callback that needs only the first update does not prevent recording 25 updates together."""
-
-    class First(Callback):
-        every = 1
-
-        def on_progress(self, progress):
-            self.seen = progress.updates
-            self.every = None
-
-    model = small_model(make_backend("numpy"))
-    x, y = small_data(50)
-    pieces = []
-    run = Batches.run
-    monkeypatch.setattr(Batches, "run", lambda self, n: pieces.append(n) or run(self, n))
-    first = First()
-    model.fit(x, y, batch_size=1, epochs=2, verbose=0, callbacks=[first, Kept(every=25)])
-    assert first.seen == 1
-    assert pieces == [1, 24, 25, 25, 25]

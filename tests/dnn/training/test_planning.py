@@ -59,7 +59,6 @@ def test_updates_with_a_plan():
         {"optimizer": Adam(clip_norm=1.0)}, {"optimizer": Adam(clip_value=1.0)}, {"l1": 0.1}, {"l2": 0.1},
         {"loss": Sparse(ignore_index=1)},
     ],
-    ids=lambda options: "-".join(map(str, options)),
 )  # fmt: skip
 def test_updates_without_a_plan(options):
     assert not has_plan(**{"layers": [last()], **options})

@@ -1,11 +1,10 @@
 """A training that is interrupted anywhere and resumed ends with the same bits as an uninterrupted one."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import Kept, build_network, others_slow, weights
+from helpers import NUMPY, Kept, build_network, others_slow, weights
 
 from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling
 from dnn.callbacks.training_checkpoint import read_state, write_state
@@ -21,7 +20,7 @@ def data():
     return x, rng.integers(0, 3, 61)
 
 
-def model_on(backend, optimizer=None, units=9, between=()):
+def model_on(backend=NUMPY, optimizer=None, units=9, between=()):
     layers = [Rescaling(1 / 255), Dense(units, "sigmoid"), *between, Dense(5, "relu"), Dense(3, "softmax")]
     model = build_network(layers, backend=backend, seed=5)
     model.compile(optimizer=optimizer or Adam(LinearDecay(0.05, 24)))
@@ -35,10 +34,10 @@ def fit(model, callbacks=(), resume=None, **options):
 
 
 @pytest.fixture(scope="module")
-def saved(make_backend):
+def saved():
     """Return the states after each update of a training."""
     kept = Kept()
-    fit(model_on(make_backend("numpy")), [kept])
+    fit(model_on(), [kept])
     return kept.states
 
 
@@ -74,34 +73,25 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
         assert resumed.epochs_done == EPOCHS
 
 
-def test_watching_changes_no_bit(backend):
-    alone = model_on(backend)
-    watched = model_on(backend)
-    history = fit(alone)
-    assert numbers(fit(watched, [Kept(), Kept(3)])) == numbers(history)
-    np.testing.assert_array_equal(weights(alone), weights(watched))
-
-
 @pytest.mark.parametrize(
-    ("change", "word"),
+    ("changes", "options", "word"),
     [
-        ({"batch_size": 9}, "batch_size"),
-        ({"shuffle": False}, "shuffle"),
-        ({"units": 8}, "model"),
-        ({"optimizer": Adam(0.01)}, "optimizer"),
+        ({}, {"batch_size": 9}, "batch_size"),
+        ({}, {"shuffle": False}, "shuffle"),
+        ({"units": 8}, {}, "model"),
+        ({"optimizer": Adam(0.01)}, {}, "optimizer"),
     ],
 )
-def test_rejects_states_of_another_training(make_backend, saved, change, word):
-    options = dict(change)
-    other = model_on(make_backend("numpy"), options.pop("optimizer", None), options.pop("units", 9))
+def test_rejects_states_of_another_training(saved, changes, options, word):
+    other = model_on(**changes)
     before = weights(other)
     with pytest.raises(StateError, match=f"differs in {word}"):
         fit(other, resume=saved[4], **options)
     np.testing.assert_array_equal(weights(other), before)
 
 
-def test_rejects_states_of_other_data(make_backend, saved):
-    model = model_on(make_backend("numpy"))
+def test_rejects_states_of_other_data(saved):
+    model = model_on()
     x, y = data()
     with pytest.raises(StateError, match=r"differs in validation: .* settings and data of that training"):
         fit(model, resume=saved[12], validation_data=(x[1:20], y[1:20]))
@@ -115,21 +105,16 @@ def test_rejects_states_of_other_data(make_backend, saved):
     [
         ({"control": None}, r"arrays of this model: \['control'\] differ"),
         ({"more": np.zeros(1)}, r"arrays of this model: \['more'\] differ"),
-        ({"totals": np.zeros(4)}, r"'totals' of .* is float64 \(4,\), expected float32 \(4,\)"),
-        ({"totals": np.zeros(3, "f4")}, r"'totals' of .* is float32 \(3,\), expected float32 \(4,\)"),
+        ({"totals": np.zeros(3)}, r"'totals' of .* is float64 \(3,\), expected float32 \(4,\)"),
     ],
 )
-def test_rejects_arrays_of_another_shape(make_backend, saved, changed, words):
-    state = copy.copy(saved[4])
-    model = model_on(make_backend("numpy"))
-    state.arrays = {n: a for n, a in {**state.arrays, **changed}.items() if a is not None}
-    before = model.parameters.vector.copy()
+def test_rejects_other_arrays(saved, changed, words):
+    arrays = {n: a for n, a in {**saved[4].arrays, **changed}.items() if a is not None}
     with pytest.raises(StateError, match=words):
-        fit(model, resume=state)
-    np.testing.assert_array_equal(model.parameters.vector, before)
+        fit(model_on(), resume=replace(saved[4], arrays=arrays))
 
 
-def test_a_state_after_the_last_update_of_an_epoch(make_backend, saved):
+def test_a_state_after_the_last_update_of_an_epoch(saved):
     """The validation of the epoch and its history are still to come."""
 
     class Last(Callback):
@@ -138,8 +123,8 @@ def test_a_state_after_the_last_update_of_an_epoch(make_backend, saved):
         def on_progress(self, progress):
             self.state = progress.take_state() if progress.epoch < EPOCHS else self.state
 
-    whole = model_on(make_backend("numpy"))
-    resumed = model_on(make_backend("numpy"))
+    whole = model_on()
+    resumed = model_on()
     last = Last()
     history = fit(whole, [last])
     assert (last.state.epoch, last.state.updates) == (EPOCHS - 1, 8)
@@ -154,13 +139,13 @@ def test_a_state_after_the_last_update_of_an_epoch(make_backend, saved):
     ("epoch", "updates", "history"),
     [(5, 0, None), (4, 1, None), (4, 0, {})],
 )
-def test_rejects_states_past_the_end(make_backend, saved, epoch, updates, history):
-    model = model_on(make_backend("numpy"))
+def test_rejects_states_past_the_end(saved, epoch, updates, history):
+    model = model_on()
     state = saved[-1]
     assert fit(model, resume=state).epoch == [1, 2, 3]
     past = replace(state, epoch=epoch, updates=updates, history=state.history if history is None else history)
     with pytest.raises(StateError, match=f"is in epoch {epoch}, expected one of a training of 3 epochs"):
-        fit(model_on(make_backend("numpy")), resume=past)
+        fit(model_on(), resume=past)
 
 
 def test_the_digest_covers_position_and_arrays_except_callbacks():
@@ -201,13 +186,13 @@ def test_previous_history_has_the_names_of_this_training_and_of_callbacks():
         ({}, ""),
     ],
 )
-def test_resuming_on_another_backend_warns_about_bits(make_backend, saved, caplog, made_with, words):
+def test_resuming_on_another_backend_warns_about_bits(saved, caplog, made_with, words):
     facts = saved[3].facts
     assert facts["made_with"]["threads"] >= 1
     state = replace(saved[3], facts={**facts, "made_with": facts["made_with"] | made_with})
-    fit(model_on(make_backend("numpy")), resume=state)
+    fit(model_on(), resume=state)
     assert words in caplog.text
     assert caplog.text.count("\n") == bool(words)
     state.facts["made_with"] = None
     with pytest.raises(StateError, match="differs in made_with: None"):
-        fit(model_on(make_backend("numpy")), resume=state)
+        fit(model_on(), resume=state)

@@ -16,7 +16,7 @@ from helpers import (
     weights,
 )
 
-from dnn import CategoricalCrossentropy, Dense
+from dnn import Dense
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError
 
@@ -94,16 +94,6 @@ def test_weights_of_examples_and_of_classes(backend):
     assert numbers(one) == numbers(two)
 
 
-def test_a_data_loader(backend):
-    x, y = small_data()
-    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False)
-    model, two = fit_model(backend, torch.utils.data.DataLoader(data, batch_size=8))
-    assert_same_training(plain, model, numbers(one), numbers(two))
-    model, history = fit_model(backend, torch.utils.data.DataLoader(data, 8, shuffle=True), steps_per_epoch=3)
-    assert len(history["loss"]) == EPOCHS
-
-
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_metrics_of_streams_match_those_of_arrays(outputs):
     """The mean absolute error and R2, in the validation too."""
@@ -119,19 +109,6 @@ def test_metrics_of_streams_match_those_of_arrays(outputs):
     assert list(found[1]) == [*names, *(f"val_{name}" for name in names)]
     for name, values in found[0].items():
         np.testing.assert_allclose(found[1][name], values, rtol=1e-5, err_msg=name)
-
-
-def test_rows_have_no_ignored_label():
-    x, y = small_data()
-    rows = np.eye(3, dtype="f4")[y]
-    found = []
-    for second in (rows, y):
-        model = small_model(compiled=False)
-        model.compile(CategoricalCrossentropy(ignore_index=-1))
-        history = model.fit([(x, y), (x, second)], epochs=2).history
-        found.append([history["loss"], history["accuracy"]])
-    np.testing.assert_allclose(*found, rtol=1e-5)
-    model.fit([(x, rows)])
 
 
 def test_an_iterator_continues(backend):
@@ -159,7 +136,7 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
 
 
-def test_progress_counts_the_examples(make_backend):
+def test_progress_counts_the_examples():
     class Seen(Kept):
         def __init__(self):
             super().__init__()
@@ -169,7 +146,7 @@ def test_progress_counts_the_examples(make_backend):
             self.examples.append((progress.examples, progress.updates_per_epoch, progress.read()[0] > 0))
 
     seen = Seen()
-    small_model(make_backend("numpy")).fit(list(batches()), callbacks=[seen])
+    small_model(NUMPY).fit(list(batches()), callbacks=[seen])
     assert seen.examples == [(n, 6, True) for n in np.cumsum(SIZES)]
 
 

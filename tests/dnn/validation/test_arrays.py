@@ -89,17 +89,6 @@ def test_rejects_arrays_on_other_devices(backend, make_backend):
         inputs.validate_targets(backend, "y", foreign, 4, 3)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64", "int8", "int32", "int64", "uint16", "bool"])
-def test_numbers_are_cast(backend, dtype):
-    x = (np.arange(24).reshape(4, 2, 3) * 0.7).astype(dtype)
-    for array in variants(backend, x):
-        assert same_bits(backend.to_host(inputs.validate_examples(backend, "x", array, (2, 3))), x.astype(F4))
-    for array in variants(backend, x[:, 0]):
-        assert same_bits(
-            backend.to_host(inputs.validate_targets(backend, "y", array, 4, 3)), x[:, 0].astype(F4)
-        )
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):

@@ -47,7 +47,7 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("kind", [1, 3, 11])
-def test_host_readable_memory_is_shared(make_backend, kind):
+def test_host_readable_memory_is_shared(kind):
     """DLPack's device types of CPU memory, and of memory pinned by CUDA or ROCm."""
     host = X.copy()
 
@@ -60,7 +60,7 @@ def test_host_readable_memory_is_shared(make_backend, kind):
         def __dlpack__(self, **options):
             return host.__dlpack__(**options)
 
-    assert as_array(make_backend("numpy"), "x", Pinned()).ctypes.data == host.ctypes.data
+    assert as_array(NUMPY, "x", Pinned()).ctypes.data == host.ctypes.data
 
 
 REFUSED = {
@@ -87,7 +87,7 @@ def test_bfloat16(make_backend):
     half = torch.from_numpy(X).bfloat16()
     assert same_bits(validate_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
     with input_error("cannot be read through DLPack"):
-        validate_examples(make_backend("numpy"), "x", half, (3,))
+        validate_examples(NUMPY, "x", half, (3,))
 
 
 def test_accepts_tables_without_column_dtypes():
@@ -98,32 +98,36 @@ def test_accepts_tables_without_column_dtypes():
 
 def test_pandas(backend):
     pandas = pytest.importorskip("pandas")
+
+    def validated(x):
+        return backend.to_host(validate_examples(backend, "x", x, (x.shape[1],)))
+
     frame = pandas.DataFrame({"a": X[:, 0].astype("f8"), "b": [1, 2, 3, 4], "c": [True, False, True, True]})
     wanted = np.stack([X[:, 0], [1, 2, 3, 4], [1, 0, 1, 1]], axis=1).astype("f4")
-    assert same_bits(backend.to_host(validate_examples(backend, "x", frame, (3,))), wanted)
+    assert same_bits(validated(frame), wanted)
     frame["b"] = frame["b"].astype("Int64")
-    assert same_bits(backend.to_host(validate_examples(backend, "x", frame, (3,))), wanted)
+    assert same_bits(validated(frame), wanted)
     pair = frame[["a", "c"]]
-    assert same_bits(backend.to_host(validate_examples(backend, "x", pair, (2,))), wanted[:, ::2])
+    assert same_bits(validated(pair), wanted[:, ::2])
     pixels = pair.astype("u1")
-    assert backend.to_host(validate_examples(backend, "x", pixels, (2,))).dtype == np.uint8
+    assert validated(pixels).dtype == np.uint8
     labels = validate_targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
     for hole in (np.nan, -np.inf):
         broken = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, hole, hole]}, index=["i", "j", "k"])
         where = r"column 'b' of x holds NaN or infinity, first in example 1 \(index j\).*fillna"
         with input_error(where):
-            validate_examples(backend, "x", broken, (2,))
+            validated(broken)
         with input_error(where):
-            validate_examples(backend, "x", broken.assign(a=[1, 2, 3]), (2,))
+            validated(broken.assign(a=[1, 2, 3]))
     frame.loc[2, "b"] = pandas.NA
     for x in (frame, frame[["b"]]):
         with input_error(r"x (is|has dtype|holds NaN)"):
-            validate_examples(backend, "x", x, (x.shape[1],))
+            validated(x)
     for kind in ("str", "object", "category"):
         frame["town"] = pandas.Series(list("abca"), dtype=kind)
         with input_error(r"column 'town' of x is .*expected numbers.*get_dummies"):
-            validate_examples(backend, "x", frame, (4,))
+            validated(frame)
         with input_error(r"column 'town' of y is .*numpy.unique"):
             validate_targets(backend, "y", frame["town"], 4, 3)
 

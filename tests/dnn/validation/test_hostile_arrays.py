@@ -9,15 +9,14 @@ Generated inputs: 4 backends x 350, into predict, evaluate and fit: 1,400.
 import numpy as np
 import pytest
 import torch
-from helpers import build_network, others_slow, same_bits, weights
+from helpers import others_slow, same_bits, small_model, weights
 from hostile import Refusal, attempt, for_each
 from hypothesis import strategies as st
 
 from backends import InputError, get_backend
-from dnn import Dense
 
 ROWS = 12
-FEATURES = 4
+FEATURES = 6
 CLASSES = 3
 
 
@@ -132,13 +131,6 @@ def arrays(draw, wanted):
     name = draw(odd)
     under = "plain" if group == "odd" else draw(layout)
     return f"{name} of {under}", ODD[name](LAYOUTS[under](wanted)), "may"
-
-
-def small_model(backend):
-    layers = [Dense(5, "relu"), Dense(CLASSES, "softmax")]
-    model = build_network(layers, (FEATURES,), backend, 1)
-    model.compile()
-    return model
 
 
 def plain(odd_array, use):

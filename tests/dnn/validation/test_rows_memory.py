@@ -1,11 +1,11 @@
 """Examples that stay on the disk, or sparse, take little memory."""
 
 import os
-import subprocess
 import sys
 import textwrap
 
 import pytest
+from command_lines import run_code
 
 MEASURE = """
     import os, sys, threading, time
@@ -45,10 +45,7 @@ MEASURE = """
 def run_script(code, *arguments):
     """Return the numbers that a script prints in a new process with all imports done first."""
     code = textwrap.dedent(MEASURE) + textwrap.dedent(code)
-    run = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    print(run.stdout)
-    return [float(word) for word in run.stdout.split()]
+    return [float(word) for word in run_code(code, *arguments).stdout.split()]
 
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -17,16 +17,6 @@ def fit_model(backend, x, y, **options):
     return model, history
 
 
-def test_a_weight_of_two_equals_two_examples(backend):
-    """In one batch, since twice the examples would give other batches."""
-    x, y = small_data()
-    twice = np.concatenate([np.arange(50), np.flatnonzero(y == 1)])
-    one, loss = fit_model(backend, x, y, class_weight={1: 2.0}, batch_size=50)
-    two, again = fit_model(backend, x[twice], y[twice], batch_size=len(twice))
-    assert_close(weights(one), weights(two), 64 * EPS)
-    assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
-
-
 @pytest.mark.parametrize("rows", [False, True])
 def test_balanced_matches_scikit_learn(backend, rows):
     sklearn = pytest.importorskip("sklearn.utils.class_weight")
@@ -41,16 +31,6 @@ def test_balanced_matches_scikit_learn(backend, rows):
     assert counted[1] > 1.0 > counted[0]
     assert same_bits(weights(one), weights(two))
     assert losses["loss"] == again["loss"]
-
-
-def test_an_example_of_weight_zero_has_no_effect(backend):
-    x, y = small_data()
-    weight = (np.arange(50) % 25 < 20).astype("f4")  # 20 of each batch of 25 count
-    kept = np.flatnonzero(weight)
-    one, loss = fit_model(backend, x, y, sample_weight=backend.from_host(weight))
-    two, again = fit_model(backend, x[kept], y[kept], batch_size=20)
-    assert_close(weights(one), weights(two), 64 * EPS)
-    assert loss["loss"] == pytest.approx(again["loss"], rel=64 * EPS)
 
 
 def test_sample_and_class_weights_are_multiplied(backend):

@@ -1,7 +1,5 @@
 """onnxruntime's results for our files are those of our models: layers, activations, a preset, inputs."""
 
-from __future__ import annotations
-
 import numpy as np
 import onnx
 import pytest

@@ -1,7 +1,5 @@
 """Contents of ONNX files: nodes, names, metadata."""
 
-from __future__ import annotations
-
 import json
 import sys
 

@@ -1,7 +1,5 @@
 """Tensors stay in their library through pipelines and grid searches, without copies to the host."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import contextmanager
 
@@ -77,7 +75,7 @@ def test_a_pipeline_copies_nothing(made, load, settings, monkeypatch):
         assert found.dtype == y.dtype
 
 
-def test_text_and_bool_labels(monkeypatch):
+def test_text_and_bool_labels():
     X, y = tensors(load_wine)
     names = np.asarray(["red", "rose", "white"])[y.numpy()]
     found = DNNClassifier(8, max_iter=2).fit(X, names)

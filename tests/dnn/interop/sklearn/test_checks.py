@@ -3,8 +3,6 @@
 Checks for CUDA, MPS, XPU and dpnp run if these are available.
 """
 
-from __future__ import annotations
-
 import pytest
 from sklearn.utils.estimator_checks import check_array_api_input_and_values, estimator_checks_generator
 
@@ -19,14 +17,14 @@ ESTIMATORS = [DNNClassifier, DNNRegressor]
 CHECKS = [pair for made in ESTIMATORS for pair in estimator_checks_generator(made(**QUICK_SETTINGS))]
 
 
-def name_of(value: object) -> str:
+def name_of(value):
     """Return the test id of a check or an estimator."""
     if not hasattr(value, "func"):
         return type(value).__name__
     return "-".join([value.func.__name__, *(str(setting) for setting in value.keywords.values())])
 
 
-def skip_without_a_gpu(settings: str) -> None:
+def skip_without_a_gpu(settings):
     """Skip the check with these settings if it needs a GPU that cannot be used.
 
     scikit-learn asks only whether CuPy, or a CUDA build of torch, is installed.

@@ -1,19 +1,12 @@
 """DNNClassifier and DNNRegressor: MLPClassifier's arithmetic, labels, weights, warm start."""
 
-from __future__ import annotations
-
-import pickle
-
 import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris, load_wine
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.datasets import load_digits, load_wine
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
 from dnn import SGD, Adam, AdamW, Conv2D, Dense, Dropout, Flatten, Reshape
@@ -91,20 +84,6 @@ def test_lbfgs_finds_the_minimum_of_the_linear_model():
     np.testing.assert_allclose(ours.predict(X), (X - centre) @ W + middle, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "lbfgs"])
-def test_every_solver_learns_text_labels(solver):
-    X, y = load_iris(return_X_y=True)
-    names = np.asarray(["setosa", "versicolor", "virginica"])[y]
-    model = DNNClassifier((20,), solver=solver, learning_rate_init=0.02, max_iter=60, random_state=0)
-    model.fit(scale(X), names)
-    assert model.score(scale(X), names) > 0.92
-    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"]
-    assert len(model.loss_curve_) == model.n_iter_
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.predict_log_proba(scale(X)), np.log(model.predict_proba(scale(X))))
-    assert not hasattr(clone(model), "model_")
-
-
 @pytest.mark.parametrize(
     ("settings", "optimizer"),
     [
@@ -122,16 +101,6 @@ def test_settings_of_the_solvers(settings, optimizer):
     hidden = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0.0)
     logits = hidden @ model.coefs_[1] + model.intercepts_[1]
     np.testing.assert_allclose(softmax(logits, axis=1), model.predict_proba(X), rtol=1e-5)
-
-
-def test_balanced_weights_equal_sample_weights():
-    rare = (SUMS[:, 0] > 1.2).astype(int)
-    names = np.where(rare, "yes", "no")
-    settings = {"hidden_layer_sizes": (6,), "max_iter": 30, "random_state": 0}
-    balanced = DNNClassifier(class_weight="balanced", **settings).fit(X, names)
-    weights = 40 / (2 * np.where(rare, rare.sum(), 40 - rare.sum()))
-    other = DNNClassifier(**settings).fit(X, names, weights)
-    np.testing.assert_allclose(balanced.predict_proba(X), other.predict_proba(X))
 
 
 def test_class_weights_multiply_sample_weights():
@@ -190,15 +159,6 @@ def test_layers_define_the_network():
     assert model.get_params()["layers"] is layers
     two = DNNClassifier(layers=[Dense(2, "softmax")], max_iter=3).fit(X, y > 4)
     assert two.predict_proba(X).shape == (len(X), 2)
-
-
-def test_texts_in_a_grid_search():
-    texts = [f"{word} {i % 7} of" for i in range(30) for word in ("good", "bad", "fine")]
-    names = ["plus", "minus", "plus"] * 30
-    pipeline = make_pipeline(TfidfVectorizer(), DNNClassifier((8,), learning_rate_init=0.05, random_state=0))
-    search = GridSearchCV(pipeline, {"dnnclassifier__alpha": np.logspace(-4, 0, 2)}, cv=2).fit(texts, names)
-    assert search.best_score_ == 1.0
-    assert search.predict(["bad of 3"]).tolist() == ["minus"]
 
 
 @pytest.mark.parametrize(("made", "theirs"), [(DNNClassifier, MLPClassifier), (DNNRegressor, MLPRegressor)])

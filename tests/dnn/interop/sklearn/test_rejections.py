@@ -1,12 +1,10 @@
 """Bad settings and calls of the estimators are rejected, and gradients of tensors are ignored."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
+from helpers import input_error
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-from backends import InputError
 from dnn import Dense
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor
 
@@ -86,5 +84,5 @@ def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator)
     assert other.score(*given) == pytest.approx(one.score(x, y, weights), rel=1e-5)
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
     for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
-        with pytest.raises(InputError, match="X is a nested tensor, expected a dense array"):
+        with input_error("X is a nested tensor, expected a dense array"):
             call()

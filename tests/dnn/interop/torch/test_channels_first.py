@@ -1,17 +1,15 @@
 """Networks of plain torch.nn modules, with channels first, return the same here and when converted back."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, build_network
+from command_lines import run_code
+from helpers import NUMPY, build_network, input_error
 from torch import nn
 
 import dnn
-from backends import InputError
 from dnn import Conv2D, Dense, Flatten, GlobalMaxPooling2D, Reshape
 from dnn.interop.torch import NoTwin, Parallel, Residual, from_torch, to_torch
 
@@ -166,7 +164,7 @@ def test_a_residual_has_the_names_of_a_sequential():
 def test_every_cure_for_a_stack_of_features_is_right(modules, shape, ending):
     module = nn.Sequential(*modules)
     options = {"input_shape": shape, "output_activation": ending}
-    with pytest.raises(InputError, match="expected vectors; convert nn") as error:
+    with input_error("expected vectors; convert nn") as error:
         from_torch(module, NUMPY, **options)
     cures = re.findall(r"nn\.Sequential\(.*?\)(?=, or nn\.Seq| for|$)", str(error.value))
     assert len(cures) == (2 if len(shape) == 3 else 1)
@@ -183,6 +181,6 @@ def test_every_cure_for_a_stack_of_features_is_right(modules, shape, ending):
 def test_the_modules_are_imported_with_torch_only():
     code = "import sys, dnn.interop.torch as t; before = 'torch' in sys.modules; t.Residual"
     code += "; assert not before and 'torch' in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_code(code)
     with pytest.raises(AttributeError, match="no attribute 'Residuals'"):
         _ = dnn.interop.torch.Residuals

@@ -1,15 +1,12 @@
 """What has no counterpart in torch.nn, or none here, is rejected with a reason."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, build_network
+from helpers import NUMPY, build_network, input_error
 from torch import nn
 
 import dnn.interop.torch as twin
-from backends import InputError
 from dnn import BatchNormalization, Conv2D, Dense, Flatten, GaussianNoise, MaxPooling2D, Reshape
 from dnn.interop.torch.modules import ChannelsLast, Parallel, Residual
 from dnn.interop.torch.twins import NoTwin
@@ -124,22 +121,22 @@ def test_from_torch_rejects_modules_with_their_own_forward(module, cure):
     ],
 )
 def test_residual_takes_modules(make):
-    with pytest.raises(InputError, match=r"module.* is .*, expected .*nn\.Linear\(8, 8\)"):
+    with input_error(r"module.* is .*, expected .*nn\.Linear\(8, 8\)"):
         make()
 
 
 @pytest.mark.parametrize("merge", [Residual, lambda f: Parallel(nn.Identity(), f, merge="add")])
 def test_sums_are_not_broadcast(merge):
-    with pytest.raises(InputError, match=r"shapes \(5, 4\) and \(5, 1\) are added, expected equal shapes"):
+    with input_error(r"shapes \(5, 4\) and \(5, 1\) are added, expected equal shapes"):
         merge(nn.Linear(4, 1))(torch.zeros(5, 4))
 
 
 def test_parallel_knows_two_merges():
-    with pytest.raises(InputError, match="merge is 'sum', expected one of concatenate, add"):
+    with input_error("merge is 'sum', expected one of concatenate, add"):
         Parallel(nn.Linear(2, 2), merge="sum")
 
 
 @pytest.mark.parametrize("shape", [(4.5,), ("4",), (np.zeros((12, 4)), np.zeros(3)), (0,), (-4,), (True,)])
 def test_from_torch_rejects_odd_shapes(shape):
-    with pytest.raises(InputError, match=r"input_shape is .*, expected"):
+    with input_error(r"input_shape is .*, expected"):
         twin.from_torch(nn.Sequential(nn.Linear(4, 2)), NUMPY, input_shape=shape)
