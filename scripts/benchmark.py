@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     from benchmarks import rotation
     from benchmarks.contenders import CPU_CONTENDERS, WORKLOAD_CONTENDERS, get_contender
-    from benchmarks.task import WORKLOADS, Settings
+    from benchmarks.task import WORKLOADS, Workload
 
     from backends import InputError
     from dnn.validation.settings import positive_integer
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
             "--workloads times its own networks and data",
             cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
         )
-    networks = WORKLOADS if arguments.workloads else {"lecture": Settings(**network_options)}
+    networks = WORKLOADS if arguments.workloads else {"lecture": Workload(**network_options)}
     common = _options(arguments, "data_dir", "updates", "threads")
     networks = {name: replace(settings, **common) for name, settings in networks.items()}
     rotations = arguments.rotations

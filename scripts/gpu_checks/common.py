@@ -40,4 +40,4 @@ class Settings:
 
     def task(self) -> benchmark.Task:
         """Return the task of training the lecture's network on MNIST."""
-        return benchmark.load(benchmark.Settings(data_dir=self.data_dir))
+        return benchmark.load(benchmark.Workload(data_dir=self.data_dir))

@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ class Form(NamedTuple):
     planned: bool = True  # False: layer by layer, even if the backend plans updates
 
 
-FORMS: Mapping[str, Form] = MappingProxyType({
+FORMS: Mapping[str, Form] = {
     "cupy layers": Form("cupy", "layers", planned=False),
     "cupy": Form("cupy", "planned"),
     "cupy graphs": Form("cupy", "graphs, planned", graphs=True),
@@ -36,7 +35,7 @@ FORMS: Mapping[str, Form] = MappingProxyType({
     "torch graphs": Form("torch", "graphs, layers", graphs=True),
     "torch tf32": Form("torch", "layers", "tf32"),
     "torch graphs tf32": Form("torch", "graphs, layers", "tf32", graphs=True),
-})  # fmt: skip
+}  # fmt: skip
 
 
 def forms(settings: Settings) -> Rows:

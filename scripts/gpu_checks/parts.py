@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import NamedTuple
 
 from _workers import SCRIPTS_FOLDER, Answer
@@ -95,7 +94,7 @@ class Part(NamedTuple):
     seconds: int
 
 
-PARTS: Mapping[str, Part] = MappingProxyType({
+PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 140),
     "kernels": Part(kernels, 40),
@@ -108,7 +107,7 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "agreement_tf32": Part(
         agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
     ),
-})  # fmt: skip
+}  # fmt: skip
 """Parts in running order, the most important first."""
 BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""

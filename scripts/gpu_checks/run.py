@@ -59,7 +59,7 @@ def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, O
         print_status(f"{name} ...")
         outcome = run_part(name, settings, min(left, PARTS[name].seconds))
         yield name, outcome
-        if not holds({name: outcome}):
+        if not part_holds(outcome):
             obstacles = find_obstacles(settings)
             if len(obstacles) == len(LIBRARIES):
                 why = "; ".join(obstacles.values())
@@ -92,16 +92,16 @@ def table(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(text)
 
 
-def holds(outcomes: dict[str, Outcome]) -> bool:
-    """Return whether every part was completed and all its rows passed."""
-    return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())
+def part_holds(outcome: Outcome) -> bool:
+    """Return whether a part was completed and all its rows passed."""
+    return "reason" not in outcome and all(map(row_holds, outcome["rows"].values()))
 
 
 def what_to_send(outcomes: dict[str, Outcome], json_file: object) -> str:
     """Return what a report of this run contains."""
     file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
     text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
-    failed = ",".join(name for name, outcome in outcomes.items() if not holds({name: outcome}))
+    failed = ",".join(name for name, outcome in outcomes.items() if not part_holds(outcome))
     if failed:
         text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
     return text

@@ -131,7 +131,7 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
     reason = f"not started: {BUDGET_SECONDS} s are over"
     assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": reason}
-    assert not checks.holds(outcomes)
+    assert not checks.part_holds(outcomes["kernels"])
     assert BUDGET_SECONDS < 480  # eight minutes
 
 
@@ -170,7 +170,7 @@ def test_a_crash_is_a_failed_row(monkeypatch):
         assert " ".join(command).endswith(words)
     rows = dict(parts.full_runs(Settings()))
     assert {row["reason"] for row in rows.values()} == {"train.py ended with code 2: no such thing"}
-    assert not checks.holds({"full_runs": {"seconds": 1.0, "rows": rows}})
+    assert not checks.part_holds({"seconds": 1.0, "rows": rows})
 
 
 @pytest.mark.parametrize("fell_back", [False, True])
@@ -227,7 +227,7 @@ class HostSettings(Settings):
     """The Settings of the parts, with CUDA kernels emulated on the host."""
 
     def task(self):
-        return benchmark.load(benchmark.Settings(dataset="digits", hidden=(16,), batch=200))
+        return benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=200))
 
     def backend(self, library, precision="float32", graphs=False):
         if library == "torch":
@@ -337,4 +337,4 @@ def test_a_missing_library_is_a_failed_row(monkeypatch):
     rows = dict(parts.report_libraries(HostSettings()))
     assert rows.items() >= missing.items()
     assert rows["cupy"]["backend"] == "cupy"
-    assert not checks.holds({"doctor": {"seconds": 1.0, "rows": rows}})
+    assert not checks.part_holds({"seconds": 1.0, "rows": rows})

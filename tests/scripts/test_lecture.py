@@ -55,7 +55,9 @@ def test_tables_and_pictures(folder):
         assert int(cells[2]) == count
         assert 5 < float(cells[4].split()[0]) < 100
     # evaluate.py draws the calibration; the experiments of width did not run
-    pictures = {path.name for path in DOCS.glob("lecture-*.png") if not re.search("calibration|width", path.name)}
+    pictures = {
+        path.name for path in DOCS.glob("lecture-*.png") if not re.search("calibration|width", path.name)
+    }
     written = {path.name for path in folder.glob("*.png")}
     assert written == pictures
     for name in written:
