@@ -2,6 +2,7 @@
 """Run the lecture's experiments, and write their results as tables and plots."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import checkout  # noqa: F401
@@ -39,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
-    from lecture_experiments.run import Results, limit_examples, train
+    from lecture_experiments.run import Results, train
 
     from backends import InputError
     from dnn.datasets import load_dataset
@@ -57,7 +58,8 @@ def main(arguments: argparse.Namespace) -> None:
             print(f"{name:<18}{EXPERIMENTS[name].about}")
         return
     backend = options.open_backend(arguments, dtype="float32")
-    data = limit_examples(load_dataset(arguments.dataset, arguments.data_dir), limit)
+    data = load_dataset(arguments.dataset, arguments.data_dir)
+    data = replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
     same = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
     results = Results(arguments.out / "results", same)
     for name in names:

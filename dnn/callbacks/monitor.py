@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from backends.errors import InputError, reraise
-from backends.reference.control import RATE
 from dnn.io.notices import print_line
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
@@ -29,9 +28,8 @@ class Best:
         settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
         self.monitor = monitor
         self.min_delta = settings.require_number("min_delta", min_delta, 0.0)
-        named = isinstance(monitor, str)
         expected = "the name of a number such as 'val_loss'"
-        settings.require(named, "monitor", monitor, expected)
+        settings.require(isinstance(monitor, str), "monitor", monitor, expected)
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
         self.clear()
@@ -166,10 +164,10 @@ class ReduceLROnPlateau(Callback):
         return True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        rate = self.model.optimizer_state.control[RATE]
-        logs["learning_rate"] = now = float(self.model.backend.to_host(rate)[0])
+        state = self.model.optimizer_state
+        logs["learning_rate"] = now = state.rate
         if self._stalls(logs) and now > self.min_lr:
-            rate[...] = lower = max(now * self.factor, self.min_lr)
+            state.rate = lower = max(now * self.factor, self.min_lr)
             if self._verbose:
                 print_line(f"epoch {epoch}: learning rate {lower:g}")
 

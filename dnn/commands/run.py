@@ -3,7 +3,6 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,7 +20,7 @@ from dnn.datasets import Dataset
 from dnn.distributed import Workers
 from dnn.io.notices import print_line
 from dnn.sequential import Sequential
-from dnn.training.blocks import limit_to_one_thread
+from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
@@ -103,7 +102,7 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     """
     backend = run.model.backend
     numbers = history.history
-    with limit_to_one_thread(backend) if run.options.blocks > 1 else nullcontext():
+    with limit_threads(backend, run.options.blocks):
         described = backend.describe()
     loss = numbers["val_loss"][-1]
     accuracy = numbers["val_accuracy"][-1]

@@ -113,6 +113,15 @@ class OptimizerState:
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
         self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last update; the next one has the rate that is set here."""
+        return float(self._backend.to_host(self.control[RATE])[0])
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self.control[RATE] = value
+
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""
         if self.rates.shape[0] > 1:

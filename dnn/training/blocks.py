@@ -149,14 +149,15 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 @contextmanager
-def limit_to_one_thread(backend: Backend) -> Iterator[None]:
-    """Compute each product in one thread, since the number of threads may change its bits.
+def limit_threads(backend: Backend, blocks: int) -> Iterator[None]:
+    """With blocks, compute each product in one thread: the number of threads may change its bits.
 
     Warns if the number of threads of this backend's library cannot be set, as with Accelerate on macOS.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(backend.in_threads(1))
+            if blocks > 1:
+                stack.enter_context(backend.in_threads(1))
         except InputError as error:
             warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
         yield

@@ -72,14 +72,10 @@ class IndexedBatches:
             if stop >= self.n:  # before the last batch, since a training does not ask for a further one
                 getattr(self.source, "on_epoch_end", lambda: None)()
             if self.joins:
-                yield tuple(_stack(values) for values in zip(*entries, strict=True))
+                parts = zip(*entries, strict=True)  # arrays, tensors or numbers
+                yield tuple(np.stack([v.cpu() if hasattr(v, "cpu") else v for v in part]) for part in parts)
             else:
                 yield entries[0]
-
-
-def _stack(values: Iterable[Any]) -> np.ndarray:
-    """Join arrays, tensors or numbers of examples."""
-    return np.stack([np.asarray(value.cpu() if hasattr(value, "cpu") else value) for value in values])
 
 
 class ValidatedBatches:

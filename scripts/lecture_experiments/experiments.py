@@ -6,7 +6,7 @@ choice at a time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dnn.layers import Dense, Layer, Rescaling
 from dnn.optimizers import SGD, Adam, Optimizer
@@ -39,10 +39,6 @@ class Experiment:
         hidden = [Dense(n, self.activation) for n in self.hidden]
         pixels = [] if self.features else [Rescaling(1 / 255)]
         return [*pixels, *hidden, Dense(classes, "softmax")]
-
-    def with_epochs(self, epochs: int) -> "Experiment":
-        """Return a copy with its epochs scaled by ``epochs`` / LECTURE_EPOCHS, but at least one epoch."""
-        return replace(self, epochs=max(1, round(self.epochs * epochs / LECTURE_EPOCHS)))
 
     def updates(self, examples: int) -> int:
         """Return the number of updates over all epochs; for L-BFGS its maximum.

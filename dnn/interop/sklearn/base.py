@@ -105,12 +105,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     dtype: Annotated[str | None, _kind(str, None)] = None
     layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
 
-    def _check_settings(self) -> None:
-        """Check each setting with the check in its type. Raises InputError: a setting is invalid."""
-        for name, hint in get_type_hints(Estimator, include_extras=True).items():
-            for check in getattr(hint, "__metadata__", ()):
-                check(name, plain_number(getattr(self, name)))
-
     # ----- methods of the subclasses
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
@@ -152,7 +146,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             fresh: start from new weights. incremental: train for one epoch only.
             classes: (C,) all labels; None: the labels in y.
         """
-        self._check_settings()
+        for name, hint in get_type_hints(Estimator, include_extras=True).items():
+            for check in getattr(hint, "__metadata__", ()):
+                check(name, plain_number(getattr(self, name)))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X = detach("X", X)

@@ -40,24 +40,11 @@ class Task(NamedTuple):
     multilabel: bool = False  # whether an example may have several labels
 
 
-def one_class_task(classes: int) -> Task:
-    """Return the task for one class out of ``classes``."""
-    return Task(classes, "categorical_crossentropy", "softmax", "accuracy")
-
-
 def binary_task(outputs: int, multilabel: bool = False) -> Task:
     """Return the task for a binary decision at each output."""
     return Task(
         outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
-
-
-def regression_task(outputs: int) -> Task:
-    """Return the task for regression.
-
-    scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.
-    """
-    return Task(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
 def plain_number(value: Any) -> Any:
