@@ -39,7 +39,7 @@ class BlockedStep(TrainingStep):
         filled = [block for block, (first, end) in enumerate(self._bounds) if first < end]
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._subtree] or filled[:1]
-        super().__init__(network, examples, order, totals, cut)
+        super().__init__(network, examples, order, totals)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         self._make_vectors()
@@ -71,7 +71,7 @@ class BlockedStep(TrainingStep):
         sizes = {self._bounds[block][1] - self._bounds[block][0] for block in self._computed}
         for size in sizes:
             self.network.reserve(size, training=True)
-        self.batch_x, self.batch_y = self.arrays(max(sizes))
+        self.allocate(max(sizes), sparse=False)
 
     def learn(self) -> None:
         """Make one update; the parameters change after the sums of all workers have arrived."""
@@ -123,9 +123,10 @@ class BlockedStep(TrainingStep):
         for layer in self._random:
             layer.set_first_row(first)
         share = (end - first) / self.size
-        x = self.batch_x[: end - first, ...]
+        index = self.index[0, first:end]
+        x = self._load(self.x, index)
         y = self.batch_y[: end - first, ...]
-        self.pick_rows(self.index[0, first:end], x, y)
+        self._gather(self.y, index, y, 1.0)
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
         outputs, losses, dy = network.loss_of(x, y, training=True)
         if weights is None:

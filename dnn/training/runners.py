@@ -29,8 +29,9 @@ def make_step(
     network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
 ) -> TrainingStep:  # fmt: skip
     """Return the update on whole batches, or on batches in blocks; arguments as in TrainingStep."""
-    kind = TrainingStep if cut.blocks == 1 else BlockedStep
-    return kind(network, examples, order, totals, cut)
+    if cut.blocks == 1:
+        return TrainingStep(network, examples, order, totals)
+    return BlockedStep(network, examples, order, totals, cut)
 
 
 def make_runner(step: TrainingStep, unroll: int) -> Runner:
