@@ -87,8 +87,7 @@ def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def publish(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
     """Print the table, and write the JSON file and the page."""
-    from _pages import write_table
-    from _tables import markdown
+    from _pages import markdown, write_table
     from benchmarks import report
 
     note = report.describe(list(results.values()))

@@ -35,7 +35,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from _tables import markdown
+    from _pages import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid

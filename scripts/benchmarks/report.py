@@ -12,11 +12,11 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
-from _tables import format_columns
 
 from backends import get_backend
 from benchmarks.contenders import get_contender
 from benchmarks.rotation import Results
+from dnn.io.tables import format_columns
 
 Grid = list[list[str]]
 BASELINE_CONTENDER = "pytorch"
@@ -70,14 +70,13 @@ def ratios(results: Results) -> dict[str, Estimate]:
 def table(results: Results) -> str:
     """Return the table: contenders (fastest first), contenders that could not run and why."""
     ratio = ratios(results)
-    rows = []
+    rows = [["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]]
     for name, ms in quartiles(results).items():
         last = results.runs[name][-1]
         cells = [str(ms), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
         rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
-    headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    return "\n".join([format_columns(headings, rows, 2), *not_run, *quietness([results])])
+    return "\n".join([format_columns(rows, 2), *not_run, *quietness([results])])
 
 
 def quietness(results: Sequence[Results]) -> list[str]:

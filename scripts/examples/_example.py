@@ -9,9 +9,8 @@ from typing import Any
 # An example is run by its path, so Python searches only this folder.
 runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
-from _tables import format_columns  # noqa: E402
-
 from dnn.commands import command_line, options  # noqa: E402
+from dnn.io.tables import format_columns  # noqa: E402
 
 run = command_line.run
 
@@ -107,4 +106,4 @@ def compare(
     """
     rows = [(name, *mean_over_seeds(arguments, scores)) for name, scores in methods.items()]
     print(about)
-    print(format_columns(headings, rows))
+    print(format_columns([headings, *rows]))
