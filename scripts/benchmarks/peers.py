@@ -123,8 +123,8 @@ def prepare_jax(task: Task) -> Prepared:
         return -jnp.mean(jnp.take_along_axis(log_p, classes[:, None], axis=1))
 
     def epoch(state: Any, done: Any, order: Any, x: Any, y: Any) -> Any:
-        def update(state: Any, given: Any) -> Any:
-            step, index = given
+        def update(state: Any, batch: Any) -> Any:
+            step, index = batch
             loss, gradient = j.value_and_grad(loss_of)(weights_of(state), x[index], y[index])
             return adam_update(step, gradient, state), loss
 

@@ -210,8 +210,8 @@ def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):
 
 def test_a_contender_may_name_its_device():
     assert get_contender("torch").device == "cpu"
-    there = get_contender("torch:cuda:1")
-    assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
+    contender = get_contender("torch:cuda:1")
+    assert (contender.device, contender.label) == ("cuda:1", "ours on torch on cuda:1")
     with pytest.raises(InputError, match=r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
     assert {"numpy", "torch", "torch-compile", "keras-jax", "sklearn"} <= set(CPU_CONTENDERS)

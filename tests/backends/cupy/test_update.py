@@ -199,8 +199,8 @@ def test_finds_a_race(monkeypatch):
         numbers, control, rates, batch = np.ones(9, np.float32), *np.ones((3, 4), np.float32)
         rows = x, np.zeros((1, 2), np.int64), np.zeros(1, np.int64), 2
         sums = batch, batch, 1, batch.copy(), np.zeros(1, np.int64)
-        given = *rows, 0, table, layers, numbers, control, rates, 1, *sums
-        compilation.bind_launch("step", (layers,), (32, update.STEP_WARPS), *given)()
+        arguments = *rows, 0, table, layers, numbers, control, rates, 1, *sums
+        compilation.bind_launch("step", (layers,), (32, update.STEP_WARPS), *arguments)()
 
     launch_step(1)
     with pytest.raises(AssertionError, match="step: two blocks write one place"):

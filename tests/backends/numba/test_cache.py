@@ -33,11 +33,11 @@ def package(tmp_path):
 
 def run(package, **settings):
     """Train in a subprocess, which must succeed; return its stderr."""
-    given = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
-    given |= {"PYTHONPATH": str(package), **settings}
+    variables = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    variables |= {"PYTHONPATH": str(package), **settings}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=given, cwd=package, timeout=MAX_SECONDS
+        command, capture_output=True, text=True, env=variables, cwd=package, timeout=MAX_SECONDS
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["numba", "True"]
@@ -87,9 +87,9 @@ def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending, damage):
 )
 def test_auto_goes_on_if_a_variable_keeps_numba_from_compiling(variable, value, words):
     program = "from backends import get_backend; b = get_backend('auto', 'cpu'); print(b.name, b.reason)"
-    given = {name: kept for name, kept in os.environ.items() if not name.startswith("NUMBA_")}
-    given[variable] = value
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=given)
+    variables = {name: kept for name, kept in os.environ.items() if not name.startswith("NUMBA_")}
+    variables[variable] = value
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
     assert done.stdout.startswith(("torch", "numpy")), done.stderr
     assert words in done.stdout
     assert "pip install" not in done.stdout
