@@ -68,8 +68,7 @@ def assemble_model(parts: Parts, backend: Backend) -> Any:
         raise _version_error(1)  # whose pickles called this function
     layers = [copy(layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
-    expected = "a class with Sequential's constructor"
-    with reraise(TypeError, got, expected, "use save and load_model"):
+    with reraise(TypeError, got, "a class with Sequential's constructor", "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     model.epochs_done = parts.epochs_done

@@ -129,9 +129,8 @@ def load_csv(
     _require_names("columns", chosen, known)
     names = tuple(name for name in chosen if name not in targets)
     if columns is None and "" in names:  # pandas writes the index of a DataFrame so
-        got = f"{path} has a column without a name"
         cure = f"leave it out with columns={[name for name in names if name]}"
-        raise InputError(got, "a name for each column", cure)
+        raise InputError(f"{path} has a column without a name", "a name for each column", cure)
     column = known[targets[0]]
     x = _matrix([known[name] for name in names], len(column.cells))
     lines = np.asarray(column.lines, np.int64)
