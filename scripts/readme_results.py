@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import checkout
 
 from dnn.commands import command_line
+from dnn.typing import Json
 
 BACKENDS = ("numpy", "numba", "torch")
 SEEDS = (0, 1, 2)
@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, Any]:
+def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
     """Return the content of result.json; trains only if it does not exist."""
     result = folder / "result.json"
     if not result.exists():
@@ -45,11 +45,11 @@ def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, A
             folder,
         ]
         subprocess.run([sys.executable, script, *words, *more], check=True)
-    content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    content: Json = json.loads(result.read_text(encoding="utf-8"))
     return content
 
 
-def results_grid(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+def results_grid(results: dict[str, list[Json]]) -> list[list[str]]:
     """Return the table: the accuracy for each seed, its mean, and the seconds of the first training."""
     grid = [["backend", *(f"seed {seed}" for seed in SEEDS), "mean", "seconds"]]
     for backend, found in results.items():

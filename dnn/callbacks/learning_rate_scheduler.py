@@ -10,6 +10,7 @@ from dnn.callbacks.monitor import require_constant_rate
 from dnn.io.notices import print_line
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.typing import HostArrays, Logs
 from dnn.validation.settings import natural_number, require_kind, require_number
 
 
@@ -35,10 +36,10 @@ class LearningRateScheduler(Callback):
         require_constant_rate(self)
         self._last_epoch = 0  # for which the rate was set
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         self._last_epoch = int(arrays["epoch"][0]) if arrays else 0
 
-    def state_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> HostArrays:
         return {"epoch": np.array([self._last_epoch])}
 
     def on_epoch_begin(self, epoch: int) -> None:
@@ -52,7 +53,7 @@ class LearningRateScheduler(Callback):
         if self._verbose:
             print_line(f"epoch {epoch}: learning rate {plain:g}")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = self.model.optimizer_state.rate
 
 

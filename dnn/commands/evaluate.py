@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
 from dnn.datasets import Dataset, load_dataset
 from dnn.io.json_text import as_json
+from dnn.typing import Json
 
 
 def parse() -> argparse.Namespace:
@@ -48,7 +49,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     backend = ensemble.models[0].backend.name
     loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
     runs = [str(run) for run in arguments.run]
-    found: dict[str, Any] = {
+    found: Json = {
         "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
         "accuracy": accuracy, "backend": backend,
     }  # fmt: skip
@@ -65,9 +66,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print("\n".join(lines))
 
 
-def calibrate(
-    ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: dict[str, Any]
-) -> Iterator[str]:
+def calibrate(ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: Json) -> Iterator[str]:
     """Draw the reliability diagram, and yield lines about the confidence threshold.
 
     The threshold comes from training images that no run was trained on, if there are any.

@@ -11,8 +11,7 @@ from dnn import layers as nn
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
-
-Shape = tuple[int, ...]
+from dnn.typing import Shape
 
 
 @dataclass(frozen=True)

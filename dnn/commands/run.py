@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
+from dnn.typing import Json
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Run:
         return (f"{self.options.dataset}, {len(self.x)} training examples, {sizes}, {model.backend.name} on "
                 f"{model.backend.device}, run folder {self.place}{begun}")  # fmt: skip
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Return the content of config.json."""
         options = {name: value for name, value in vars(self.options).items() if OPTIONS[name].recorded}
         return {**options, "model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
@@ -135,7 +135,7 @@ def target_lines(preset: str | None, seconds: Sequence[float], accuracies: Seque
         yield f"{100 * target:.1f} % test accuracy: {when}"
 
 
-def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> dict[str, Any]:
+def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> Json:
     """Return the accuracy on the last ``n`` training images and the confidence threshold they give."""
     if not n:
         return {}

@@ -3,7 +3,7 @@
 import argparse
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from backends import Backend, InputError
 from backends.reference.control import RATE, UPDATES
@@ -29,6 +29,7 @@ from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
+from dnn.typing import Json
 from dnn.validation.settings import look_up, natural_number, or_none, positive_integer, require
 
 
@@ -51,12 +52,12 @@ def is_finished(options: argparse.Namespace, workers: Workers) -> bool:
 
 def open_folder(
     options: argparse.Namespace, workers: Workers
-) -> tuple[RunFolder | None, dict[str, Any], TrainingState | None]:
+) -> tuple[RunFolder | None, Json, TrainingState | None]:
     """Return (run folder, configuration, state); the last two are those of a resumed run.
 
     The folder is None in all workers but the first, and while its name still depends on the backend.
     """
-    config: dict[str, Any] = {}
+    config: Json = {}
     continued = options.resume is not None
     if continued:
         config = workers.share(lambda: read_unfinished(Path(options.resume)))

@@ -8,6 +8,7 @@ from backends import InputError
 from dnn.commands import command_line
 from dnn.commands.options import add_backend_arguments, add_data_arguments
 from dnn.commands.presets import PRESETS
+from dnn.typing import Json
 from dnn.validation.settings import look_up
 
 
@@ -93,7 +94,7 @@ class ParsedOptions:
     """The parsed command line."""
 
     options: argparse.Namespace
-    defaults: dict[str, Any]  # option -> its default
+    defaults: Json  # option -> its default
     types: dict[str, type]  # option -> type of its value, or of each value of a list
     chosen: set[str]  # options that the command line contains
 
@@ -134,7 +135,7 @@ def is_option_value(value: Any, default: Any, kind: type) -> bool:
     return type(value) is kind or (kind is float and type(value) is int)
 
 
-def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Namespace:
+def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
     """Return the options of a resumed run: those of config.json, overridden by the command line.
 
     Raises InputError: an option was given that --resume does not allow, or config.json lacks one.

@@ -13,6 +13,7 @@ from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
 from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key
+from dnn.typing import HostArrays
 from dnn.validation.settings import Fraction, NotNegative
 
 
@@ -30,7 +31,7 @@ class Normalization(Layer):
     def parameter_shapes(self) -> dict[str, Shape]:
         return dict.fromkeys(("gamma", "beta"), self.input_shape[-1:])
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key) -> HostArrays:
         return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
 
     def _rows(self, x: Array) -> Array:
@@ -74,7 +75,7 @@ class BatchNormalization(Normalization):
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
         self._has_warned = False
 
-    def initial_state(self) -> dict[str, np.ndarray]:
+    def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
     def _uses_batch(self, batch: int) -> bool:

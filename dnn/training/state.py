@@ -17,6 +17,7 @@ from dnn.io.notices import warn
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
+from dnn.typing import HostArrays, Json
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 from dnn.validation.settings import require
@@ -37,11 +38,11 @@ class TrainingState:
 
     epoch: int  # the current one, from 1
     updates: int  # number of updates done in this epoch
-    facts: dict[str, Any]  # must be equal on resume: model, optimizer, seed, data, batches
+    facts: Json  # must be equal on resume: model, optimizer, seed, data, batches
     # Name -> (finished epochs,) float64.
-    history: dict[str, np.ndarray] = field(default_factory=dict)
+    history: HostArrays = field(default_factory=dict)
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: HostArrays = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -84,7 +85,7 @@ def host_numbers(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def backend_facts(backend: Backend) -> dict[str, Any]:
+def backend_facts(backend: Backend) -> Json:
     """Return further facts that the bits depend on: library, version, threads, instruction set."""
     others = "reason", "processor"
     return {name: fact for name, fact in backend.describe().items() if name not in others}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from dnn.typing import Shape
 from dnn.validation.conversion import detach
 
 
@@ -18,7 +19,7 @@ def has_batches(x: Any, y: Any) -> bool:
 
 
 def as_batches(
-    x: Any, input_shape: tuple[int, ...], batch_size: int, order: Callable[[int, int], np.ndarray]
+    x: Any, input_shape: Shape, batch_size: int, order: Callable[[int, int], np.ndarray]
 ) -> Iterable[Any]:
     """Return an iterable of batches: x itself, or ``IndexedBatches`` of a data set."""
     return x if hasattr(x, "__iter__") else IndexedBatches(x, input_shape, batch_size, order)
@@ -48,7 +49,7 @@ class IndexedBatches:
     epoch = 1
 
     def __init__(
-        self, source: Any, input_shape: tuple[int, ...], batch_size: int,
+        self, source: Any, input_shape: Shape, batch_size: int,
         order: Callable[[int, int], np.ndarray],
     ) -> None:  # fmt: skip
         self.source = source

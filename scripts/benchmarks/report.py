@@ -9,7 +9,7 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from backends import get_backend
 from benchmarks.contenders import get_contender
 from benchmarks.rotation import Results
 from dnn.io.tables import format_columns
+from dnn.typing import Json
 
 Grid = list[list[str]]
 BASELINE_CONTENDER = "pytorch"
@@ -90,7 +91,7 @@ def quietness(results: Sequence[Results]) -> list[str]:
     return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
 
 
-def as_json(results: Results) -> dict[str, Any]:
+def as_json(results: Results) -> Json:
     """Return settings, measurements with versions and processor, and ratios to the baseline."""
     return {
         "settings": asdict(results.settings),
@@ -131,7 +132,7 @@ def _ratio(ours: Estimate | None, theirs: Estimate | None) -> str:
 
 def describe(results: Sequence[Results]) -> str:
     """Return sentences with processor and versions, what did not run, and how quiet the machine was."""
-    facts: dict[str, Any] = {}
+    facts: Json = {}
     missing: dict[str, str] = {}
     ran: set[str] = set()
     for result in results:

@@ -12,6 +12,7 @@ from dnn.datasets import Dataset, load_dataset
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Lengths, one_of, or_none, positive_integer
 
+Floats = NDArray[np.float32]
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
@@ -77,7 +78,7 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    def floats(self) -> NDArray[np.float32]:
+    def floats(self) -> Floats:
         """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
         return scale_pixels(self.x)
 
@@ -93,12 +94,12 @@ class Prepared:
 
     run: Callable[[int], None]  # runs n more updates and waits until they are done
     # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10)
-    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    probabilities: Callable[[Floats], Floats]
     facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
-def scale_pixels(x: NDArray[np.uint8]) -> NDArray[np.float32]:
+def scale_pixels(x: NDArray[np.uint8]) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)
