@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the checks that need an NVIDIA GPU, in under 8 minutes: agreement, forms of updates, speed."""
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
 import checkout  # noqa: F401
@@ -12,7 +12,7 @@ EXIT_FAILED = 1
 EXIT_NO_DEVICE = 3
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: gpu_check.py --parts doctor,forms --json gpu.json. Exit code: 0 all parts passed, "
@@ -25,7 +25,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: Namespace) -> int:
     from gpu_checks.common import LIBRARIES, Settings
     from gpu_checks.parts import PARTS
     from gpu_checks.run import find_obstacles, part_holds, run_parts, table, what_to_send

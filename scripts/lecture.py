@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the lecture's experiments, and write their results as tables and plots."""
 
-import argparse
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import checkout  # noqa: F401
 from dnn.commands import command_line, options
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: lecture.py --only linear,lecture --dataset digits. Finished experiments are saved "
@@ -34,7 +34,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     from _pages import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS

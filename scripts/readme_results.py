@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Train the default network on each backend with three seeds, and write the README's table and picture."""
 
-import argparse
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import checkout
@@ -17,7 +17,7 @@ SEEDS = (0, 1, 2)
 DRAWN = "numba-0"  # the run of the picture
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Other options are those of train.py. Finished trainings are kept. Takes three minutes.",
@@ -73,7 +73,7 @@ def draw(folder: Path, docs: Path) -> None:
     figure.savefig(docs / "curves.zh.png", dpi=120)
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     from _pages import write_table
 
     out = arguments.out

@@ -1,7 +1,7 @@
 """Check that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
 
-import argparse
 import runpy
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +12,7 @@ from dnn.random import stream_key
 from dnn.validation.settings import positive_integer
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
@@ -87,7 +87,7 @@ def check_file(path: Path) -> int:
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
-def agree(arguments: argparse.Namespace) -> int:
+def agree(arguments: Namespace) -> int:
     from dnn import agreement
     from dnn.agreement import report
 

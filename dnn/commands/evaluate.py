@@ -1,6 +1,6 @@
 """Evaluate a trained run, or an ensemble of several, on the test set, on any backend."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +23,7 @@ from dnn.io.json_text import as_json
 from dnn.typing import Json
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first. "
@@ -37,7 +37,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: Namespace) -> None:
     if arguments.calibration is not None:
         require_picture_path("calibration", arguments.calibration)
     ensemble = open_ensemble(arguments.run, arguments)

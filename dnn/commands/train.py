@@ -1,7 +1,7 @@
 """Train the lecture's network, 784-500-500-10, on MNIST or a similar data set, on any backend."""
 
-import argparse
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +33,7 @@ from dnn.typing import Json
 from dnn.validation.settings import look_up, natural_number, or_none, positive_integer, require
 
 
-def join_workers(options: argparse.Namespace) -> Workers:
+def join_workers(options: Namespace) -> Workers:
     """Return the workers that torchrun started.
 
     Raises InputError: there are several and no --run-dir, so that a restart could not find the folder.
@@ -44,15 +44,13 @@ def join_workers(options: argparse.Namespace) -> Workers:
     return workers
 
 
-def is_finished(options: argparse.Namespace, workers: Workers) -> bool:
+def is_finished(options: Namespace, workers: Workers) -> bool:
     """Return whether a group that torchrun restarted has nothing left to do."""
     place = Path(options.resume or options.run_dir or ".")
     return bool(workers.restarts and workers.share((place / RESULT_FILE).exists))
 
 
-def open_folder(
-    options: argparse.Namespace, workers: Workers
-) -> tuple[RunFolder | None, Json, TrainingState | None]:
+def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None, Json, TrainingState | None]:
     """Return (run folder, configuration, state); the last two are those of a resumed run.
 
     The folder is None in all workers but the first, and while its name still depends on the backend.
@@ -69,10 +67,10 @@ def open_folder(
     return folder, config, state
 
 
-def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
+def open_own_backend(options: Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
     if workers.local_size > 1 and options.device == "cuda":
-        options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
+        options = Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
     # The name of the preset may come from a config.json.
     convolutions = options.preset is not None and look_up("preset", options.preset, PRESETS).convolves
     return open_backend(options, convolutions=convolutions)

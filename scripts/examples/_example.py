@@ -1,7 +1,7 @@
 """Shared code of the examples: import path, options, training and the table of results."""
 
-import argparse
 import runpy
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def parser(description: str | None, epochs: int) -> command_line.Parser:
     return parser
 
 
-def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
+def open_backend(arguments: Namespace, *counts: str) -> Any:
     """Validate the shared options and return the requested backend.
 
     Args:
@@ -51,7 +51,7 @@ def train_network(
     x: Any,
     y: Any,
     units: list[tuple[int, str]],
-    arguments: argparse.Namespace,
+    arguments: Namespace,
     backend: Any,
     *,
     rate: float,
@@ -77,7 +77,7 @@ def train_network(
     return model
 
 
-def mean_over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any]) -> list[str]:
+def mean_over_seeds(arguments: Namespace, scores: Callable[[int], Any]) -> list[str]:
     """Return table cells with the mean and standard error of each score over the seeds.
 
     Args:
@@ -94,7 +94,7 @@ def mean_over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any])
 
 
 def compare(
-    arguments: argparse.Namespace,
+    arguments: Namespace,
     about: str,
     headings: tuple[str, ...],
     methods: dict[str, Callable[[int], Any]],
