@@ -36,7 +36,7 @@ from dnn.validation.settings import look_up, natural_number, or_none, positive_i
 def join_workers(options: Namespace) -> Workers:
     """Return the workers that torchrun started.
 
-    Raises InputError: there are several and no --run-dir, so that a restart could not find the folder.
+    Raises InputError: several workers have no --run-dir, so a restart could not find their folder.
     """
     workers = Workers.from_environment(timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):

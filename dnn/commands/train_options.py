@@ -1,4 +1,4 @@
-"""The options of train.py: the parser, presets, and which options a resumed run takes from where."""
+"""The options of train.py: the parser, presets, and where a resumed run takes each option from."""
 
 import argparse
 from dataclasses import dataclass

@@ -183,11 +183,11 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
         if not head:
             raise ValueError("it is empty")
     first = delimiter.join(head)
-    likely = max(DELIMITERS, key=first.count)
+    frequent = max(DELIMITERS, key=first.count)
     missing = any(isinstance(name, str) and name not in head for name in targets)
-    if missing and first.count(likely) > first.count(delimiter):
+    if missing and first.count(frequent) > first.count(delimiter):
         got = f"{path} begins with {short_repr(first)}"
-        raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={likely!r}")
+        raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={frequent!r}")
     for row, line in zip(rows, lines[1:], strict=True):
         if len(row) != len(head):
             expected = f"{len(head)} as in its first line {shorten(head)}"

@@ -225,6 +225,6 @@ def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
 
 def _gaussian(n: int, sigma: float) -> np.ndarray:
     """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
-    far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
-    weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
+    distance = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
+    weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * distance * distance)
     return np.asarray(np.floor(weights))

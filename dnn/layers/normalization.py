@@ -38,7 +38,7 @@ class Normalization(Layer):
         """Return x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._pixels, self._n))
 
-    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
+    def _call_backward(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
@@ -113,7 +113,7 @@ class BatchNormalization(Normalization):
     def backward(self, dy: Array) -> Array | None:
         """Call the kernel; if y used running averages, dx = dy gamma / sqrt(variance + epsilon)."""
         if self._uses_batch(dy.shape[0]):
-            return self._back(self.backend.kernels.batch_norm_backward, dy)
+            return self._call_backward(self.backend.kernels.batch_norm_backward, dy)
         xp = self.backend.xp
         scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
         if self.trainable:
@@ -147,4 +147,4 @@ class LayerNormalization(Normalization):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        return self._back(self.backend.kernels.layer_norm_backward, dy)
+        return self._call_backward(self.backend.kernels.layer_norm_backward, dy)

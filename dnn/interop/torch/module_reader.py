@@ -51,7 +51,7 @@ class ModuleReader:
     """Converts modules in sequence.
 
     Args:
-        shape: of one example of ours before the next module.
+        shape: of one of our examples, before the next module.
         layout: None if images have channels last, within ``ChannelsLast`` or without any image module.
     """
 
