@@ -26,7 +26,7 @@ def parse() -> Namespace:
 
 
 def main(arguments: Namespace) -> int:
-    from gpu_checks.common import LIBRARIES, Settings
+    from gpu_checks.common import LIBRARIES, CheckOptions
     from gpu_checks.parts import PARTS
     from gpu_checks.run import find_obstacles, part_holds, run_parts, table, what_to_send
 
@@ -37,7 +37,7 @@ def main(arguments: Namespace) -> int:
     names = command_line.parse_names("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}", "cuda or cuda:N")
-    settings = Settings(arguments.data_dir, arguments.device)
+    settings = CheckOptions(arguments.data_dir, arguments.device)
     obstacles = find_obstacles(settings)
     if len(obstacles) == len(LIBRARIES):
         has_card = bool(query_cards())

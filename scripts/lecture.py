@@ -40,7 +40,7 @@ def main(arguments: Namespace) -> None:
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
-    from lecture_experiments.run import Results, train
+    from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
     from dnn.datasets import load_dataset
@@ -61,7 +61,7 @@ def main(arguments: Namespace) -> None:
     data = load_dataset(arguments.dataset, arguments.data_dir)
     data = replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
     same = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
-    results = Results(arguments.out / "results", same)
+    results = ResultFolder(arguments.out / "results", same)
     for name in names:
         if results.load_outcome(name) is None:
             command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")

@@ -10,7 +10,7 @@ from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
+from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
 from dnn.validation.settings import Count, Flag, or_none, positive_integer
 
 
@@ -25,7 +25,7 @@ class Pooling(Windows):
         ceil_mode: whether pixels that do not fill a window at the lower or right edge get one, as in torch.
     """
 
-    pool_size: Lengths = 2
+    pool_size: AxisLengths = 2
     _: KW_ONLY
     ceil_mode: Flag = False
 

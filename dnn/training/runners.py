@@ -15,13 +15,13 @@ from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows
 
-Run = Callable[[int], None]
+RunUpdates = Callable[[int], None]
 
 
 class Runner(NamedTuple):
     """``run(n)`` makes n updates; ``is_planned`` says whether the backend computes them from a plan."""
 
-    run: Run
+    run: RunUpdates
     is_planned: bool
 
 
@@ -64,7 +64,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
     return Runner(run, True)
 
 
-def _run_from_host(step: TrainingStep) -> Run:
+def _run_from_host(step: TrainingStep) -> RunUpdates:
     """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
     learn = step.network.backend.capture(step.learn, 1, step.network.update_forms)
 

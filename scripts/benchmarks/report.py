@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
+from _pages import Grid
 
 from backends import get_backend
 from benchmarks.contenders import get_contender
@@ -19,7 +20,6 @@ from benchmarks.rotation import Results
 from dnn.io.tables import format_columns
 from dnn.typing import Json
 
-Grid = list[list[str]]
 BASELINE_CONTENDER = "pytorch"
 OURS = ("numba", "torch", "numpy")
 VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")

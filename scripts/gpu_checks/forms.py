@@ -10,7 +10,7 @@ from benchmarks.ours import Trainer, build, without_plans
 from benchmarks.task import Task
 
 from backends import Backend
-from gpu_checks.common import Row, Rows, Settings
+from gpu_checks.common import CheckOptions, NamedRows, Row
 
 N_UPDATES = 100  # in each of the two runs that are compared bit by bit
 LOST = "the card reports this error until the process ends, so the other forms are skipped"
@@ -38,7 +38,7 @@ FORMS: Mapping[str, Form] = {
 }  # fmt: skip
 
 
-def forms(settings: Settings) -> Rows:
+def forms(settings: CheckOptions) -> NamedRows:
     """Yield a row for each of FORMS."""
     task = settings.task()
     found: dict[str, Any] = {}  # name of a form -> its weights
@@ -68,7 +68,7 @@ def is_lost(backend: Backend) -> bool:
     return False
 
 
-def try_form(form: Form, backend: Backend, settings: Settings, task: Task) -> tuple[Row, Any]:
+def try_form(form: Form, backend: Backend, settings: CheckOptions, task: Task) -> tuple[Row, Any]:
     """Return the row of a form, and its weights after N_UPDATES updates."""
     if not form.planned:
         backend = without_plans(backend)

@@ -82,7 +82,7 @@ def _quasi_newton(
     return history, state.evaluations
 
 
-class Results:
+class ResultFolder:
     """A folder with a JSON file and the weights of each finished experiment.
 
     Args:

@@ -16,12 +16,12 @@ from backends import Array, InputError
 from backends.reference import ACTIVATIONS
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows
-from dnn.interop.sklearn.labels import is_text
+from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
     SKLEARN_NAMES,
     SOLVERS,
-    Examples,
-    Outcome,
+    FitResult,
+    Samples,
     Task,
     build,
     compile_model,
@@ -184,7 +184,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _hold_out(
         self, X: Array, targets: Array, weights: Array | None, task: Task, seed: int
-    ) -> tuple[Examples, Examples | None]:
+    ) -> tuple[Samples, Samples | None]:
         """Return the examples for training, and those held out for early stopping or None."""
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
@@ -200,7 +200,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         ]
         return first, held
 
-    def _store_fit(self, model: Sequential, task: Task, outcome: Outcome, fresh: bool) -> None:
+    def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
         xp = model.backend.xp
         if not bool(xp.all(xp.isfinite(model.parameters.vector))):
@@ -268,6 +268,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         values = converter(self._values)
         made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)
-        if classes is not None and not is_text(classes):
+        if classes is not None and not holds_text(classes):
             made.classes_ = converter(classes)
         return made

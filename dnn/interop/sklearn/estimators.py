@@ -18,7 +18,7 @@ from dnn.interop.sklearn.labels import (
     class_weights,
     decode_labels,
     encode_labels,
-    is_text,
+    holds_text,
     same_classes,
     unique_labels,
 )
@@ -113,7 +113,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = unique_labels(y) if known is None else known
         numbers = move_beside(X, encode_labels(y, classes))
-        self.classes_ = classes if is_text(classes) else move_beside(X, classes)
+        self.classes_ = classes if holds_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
         if count <= 2 and not softmax:
