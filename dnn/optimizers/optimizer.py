@@ -52,7 +52,7 @@ class Optimizer(Settings):
             raise InputError("clip_norm and clip_value are both given", "at most one", "leave one out")
 
     def require_settable(self, name: str, value: Any) -> None:
-        """Raise InputError: settings do not change; AttributeError: there is no such setting."""
+        """Raise InputError for a setting, which cannot change, and AttributeError for any other name."""
         if name not in {f.name for f in fields(self)}:
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
         made = f"{type(self).__name__}({name}={short_repr(value)})"
