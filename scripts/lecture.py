@@ -45,11 +45,11 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.datasets import load_dataset
     from dnn.io.atomic_files import write_atomically
-    from dnn.validation.settings import natural_number, positive_integer
+    from dnn.validation.settings import natural_number, positive_integer, positive_or_none
 
     epochs = positive_integer("epochs", arguments.epochs)
     seed = natural_number("seed", arguments.seed)
-    limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
+    limit = positive_or_none("limit", arguments.limit)
     names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
     if arguments.pages is not None and len(names) < len(EXPERIMENTS):
         raise InputError("--pages was given with --only", "all experiments, which the pages show")

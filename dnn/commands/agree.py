@@ -9,7 +9,7 @@ from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
 from dnn.random import stream_key
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, positive_or_none
 
 
 def parse() -> Namespace:
@@ -123,7 +123,7 @@ def agree(arguments: Namespace) -> int:
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
-        limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
+        limit = positive_or_none("limit", arguments.limit)
         train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)
         records += agreement.accuracy_level(

@@ -30,7 +30,7 @@ from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import Json
-from dnn.validation.settings import look_up, natural_number, or_none, positive_integer, require
+from dnn.validation.settings import look_up, natural_number, positive_or_none, require
 
 
 def join_workers(options: Namespace) -> Workers:
@@ -83,7 +83,7 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     require_blocks(options.blocks, workers.size)
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
-        or_none(positive_integer)(name, getattr(options, name))
+        positive_or_none(name, getattr(options, name))
     # The first worker downloads what is missing.
     data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
     n = len(data.x_train)

@@ -11,7 +11,7 @@ from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
-from dnn.validation.settings import Count, Flag, or_none, positive_integer
+from dnn.validation.settings import Count, Flag, positive_or_none
 
 
 class Pooling(Windows):
@@ -130,7 +130,7 @@ class Pooling1D(Sequences, Pooling):
 
     pool_size: Count = 2
     _: KW_ONLY
-    strides: Annotated[int | None, or_none(positive_integer)] = None
+    strides: Annotated[int | None, positive_or_none] = None
 
 
 class MaxPooling1D(Pooling1D, MaxPooling2D):

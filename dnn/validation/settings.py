@@ -140,6 +140,8 @@ def or_none(check: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
     return lambda argument, value: None if value is None else check(argument, value)
 
 
+positive_or_none = or_none(positive_integer)
+
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]
 Fraction = Annotated[float, partial(require_number, low=0.0, high=1.0)]  # from 0, below 1
