@@ -114,8 +114,7 @@ def _report_contents(path: str | Path) -> Iterator[None]:
         yield
     except UnknownName as error:
         got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
-        cure = "import and register your own parts first (@dnn.register)"
-        raise CheckpointError(got, cure=cure) from None
+        raise CheckpointError(got, cure="import and register your own parts first (@dnn.register)") from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
 

@@ -14,6 +14,7 @@ from backends.errors import reraise
 from backends.reference.control import UPDATES
 from dnn.io import safetensors
 from dnn.layers.layer import Layer
+from dnn.typing import HostArrays
 
 VERSION = 2  # of pickles
 
@@ -25,9 +26,9 @@ class Parts(NamedTuple):
     layers: list[Layer]  # to be copied; in a pickle they are in no model
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
-    arrays: dict[str, np.ndarray]  # parameters and state of the layers
+    arrays: HostArrays  # parameters and state of the layers
     objective: tuple[Any, ...]  # arguments of set_objective; () before compile
-    optimizer_arrays: dict[str, np.ndarray]  # as of _optimizer_arrays
+    optimizer_arrays: HostArrays  # as of _optimizer_arrays
 
 
 def _penalties(model: Any) -> tuple[float, float]:
@@ -68,8 +69,7 @@ def assemble_model(parts: Parts, backend: Backend) -> Any:
         raise _version_error(1)  # whose pickles called this function
     layers = [copy(layer) for layer in parts.layers]
     got = f"a {parts.model.__name__} cannot be copied"
-    expected = "a class with Sequential's constructor"
-    with reraise(TypeError, got, expected, "use save and load_model"):
+    with reraise(TypeError, got, "a class with Sequential's constructor", "use save and load_model"):
         model = parts.model(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     model.epochs_done = parts.epochs_done

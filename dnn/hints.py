@@ -7,6 +7,7 @@ from typing import Any
 from backends import InputError
 from backends.errors import printable, short_repr
 from dnn.io.notices import warn
+from dnn.io.tables import format_columns
 from dnn.layers import Layer
 from dnn.layers.windows import Windows
 from dnn.losses import Regression
@@ -74,9 +75,8 @@ def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
     rows.append(("total", "", f"{model.parameters.count:,}"))
     if untrained := sum(prod(array.shape) for array in model.parameters.state.values()):
         rows.append(("state, not trained", "", f"{untrained:,}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print_fn(f"{printable(row[0]):<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}")
+    for line in format_columns(rows, left=2).splitlines():
+        print_fn(line)
 
 
 def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str, str]]:
@@ -85,5 +85,5 @@ def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str,
         name = type(layer).__name__
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
         count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
+        yield printable(f"{indent}{layer.name} ({label})"), str(("batch", *layer.output_shape)), f"{count:,}"
         yield from _rows(layer.inner, indent + "  ")

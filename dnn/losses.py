@@ -264,8 +264,7 @@ class Hinge(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if ACTIVATIONS[last := layers[-1].activation].never_negative:
             why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
-            got = f"the last layer's activation is {last!r}"
-            raise InputError(got, f"'linear' or 'tanh' with {why}")
+            raise InputError(f"the last layer's activation is {last!r}", f"'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (

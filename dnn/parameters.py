@@ -11,9 +11,9 @@ from math import prod
 import numpy as np
 
 from backends import Array, Backend, InputError
+from dnn.typing import HostArrays, Shape
 from dnn.validation.arrays import dtype_name
 
-Shape = tuple[int, ...]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MAX_PARAMETERS = 2**36  # parameters: at least 256 GB
 
@@ -77,7 +77,7 @@ class Parameters:
         self.vector[...] = 0.0
         self.gradient_vector[...] = 0.0
 
-    def to_host(self) -> dict[str, np.ndarray]:
+    def to_host(self) -> HostArrays:
         """Return host copies of all parameters and of the state, by name."""
         arrays = {**self.by_name, **self.state}
         return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}

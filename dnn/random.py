@@ -11,6 +11,7 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.random import RandomKernels
 from backends.reproducible.functions import cos, log
+from dnn.typing import Shape
 from dnn.validation.settings import is_integer, require
 
 Key = tuple[int, int]  # two 32-bit words
@@ -43,7 +44,7 @@ def permutation(backend: Backend, key: Key, step: int, n: int) -> Array:
     return backend.xp.astype(order, backend.xp.int64, copy=False)
 
 
-def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
+def host_uniform(key: Key, shape: Shape, step: int = 0) -> np.ndarray:
     """Return uniform float64 numbers in (0, 1] on the host, for numbers drawn once, such as initial weights.
 
     They are multiples of 2^-54 and never 0, so their logarithms are finite.
@@ -56,7 +57,7 @@ def host_uniform(key: Key, shape: tuple[int, ...], step: int = 0) -> np.ndarray:
     return ((out.reshape(shape) >> 10).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def host_normal(key: Key, shape: tuple[int, ...]) -> np.ndarray:
+def host_normal(key: Key, shape: Shape) -> np.ndarray:
     """Return standard normal float64 numbers on the host, by the transform of Box and Muller (1958).
 
     ``log`` and ``cos`` are those of this project: the bits of NumPy's depend on the processor.

@@ -4,7 +4,6 @@ The lecture's three steps are three calls: construct the model, ``compile`` it w
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.training.blocks import limit_to_one_thread
+from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
 from dnn.training.history import History
@@ -135,7 +134,7 @@ class Sequential(Network):
         cut = Cut(blocks, workers).check(self.backend)
         callbacks = add_progress(callbacks, verbose)
         batches: Batches | Stream
-        with self.training(), limit_to_one_thread(self.backend) if cut.blocks > 1 else nullcontext():
+        with self.training(), limit_threads(self.backend, cut.blocks):
             if has_batches(x, y):
                 arguments = x, validation_split, validation_data, sample_weight, resume
                 validation = self.input_pipeline.validate_stream(*arguments)

@@ -83,12 +83,12 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
         lines += [f"- ``{field}``: {plain(comment)}" for field, comment in fields]
 
 
-def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, given: Any, back: Any) -> Any:
+def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: Any, back: Any) -> Any:
     """Remove validators in types from signatures."""
-    if given is None:
+    if signature is None:
         return None
-    given = re.sub(r"~?(?:typing\.)?Annotated\[(\w+), [^]]*\]", r"\1", given)
-    return given.replace("<factory>", "...").replace("~collections.abc.", ""), back
+    signature = re.sub(r"~?(?:typing\.)?Annotated\[(\w+), [^]]*\]", r"\1", signature)
+    return signature.replace("<factory>", "...").replace("~collections.abc.", ""), back
 
 
 def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:

@@ -5,8 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from _tables import markdown
-
 from backends import InputError
 from backends.errors import reraise
 from dnn.io.atomic_files import write_atomically
@@ -35,6 +33,12 @@ def write_table(page: Path, name: str, grid: Grid, note: str = "") -> None:
     wrapped = textwrap.fill(note, MAX_LINE, break_long_words=False, break_on_hyphens=False)
     new = markdown(grid) + (f"\n{wrapped}\n" if note else "")
     write_atomically(page, f"{before}{start}{new}{end}{after}".encode())
+
+
+def markdown(grid: Grid) -> str:
+    """Return a Markdown table. The first row of the grid is the headings."""
+    lines = [grid[0], ["---"] * len(grid[0]), *grid[1:]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _translate(grid: Grid, old: str, page: Path) -> list[list[str]]:

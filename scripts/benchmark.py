@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare the time of one training update with other libraries, in processes that take turns."""
 
-import argparse
 import os
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import checkout  # noqa: F401
 from dnn.commands import command_line, options
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
@@ -42,10 +42,10 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     from benchmarks import rotation
     from benchmarks.contenders import CPU_CONTENDERS, WORKLOAD_CONTENDERS, get_contender
-    from benchmarks.task import WORKLOADS, Settings
+    from benchmarks.task import WORKLOADS, Workload
 
     from backends import InputError
     from dnn.validation.settings import positive_integer
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
             "--workloads times its own networks and data",
             cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
         )
-    networks = WORKLOADS if arguments.workloads else {"lecture": Settings(**network_options)}
+    networks = WORKLOADS if arguments.workloads else {"lecture": Workload(**network_options)}
     common = _options(arguments, "data_dir", "updates", "threads")
     networks = {name: replace(settings, **common) for name, settings in networks.items()}
     rotations = arguments.rotations
@@ -80,15 +80,14 @@ def main(arguments: argparse.Namespace) -> None:
     publish(arguments, results)
 
 
-def _options(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+def _options(arguments: Namespace, *names: str) -> dict[str, Any]:
     """Return the options of these names that were set."""
     return {name: value for name, value in vars(arguments).items() if name in names and value is not None}
 
 
-def publish(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
+def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     """Print the table, and write the JSON file and the page."""
-    from _pages import write_table
-    from _tables import markdown
+    from _pages import markdown, write_table
     from benchmarks import report
 
     note = report.describe(list(results.values()))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the checks that need an NVIDIA GPU, in under 8 minutes: agreement, forms of updates, speed."""
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
 import checkout  # noqa: F401
@@ -12,7 +12,7 @@ EXIT_FAILED = 1
 EXIT_NO_DEVICE = 3
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: gpu_check.py --parts doctor,forms --json gpu.json. Exit code: 0 all parts passed, "
@@ -25,10 +25,10 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> int:
-    from gpu_checks.common import LIBRARIES, Settings
+def main(arguments: Namespace) -> int:
+    from gpu_checks.common import LIBRARIES, CheckOptions
     from gpu_checks.parts import PARTS
-    from gpu_checks.run import find_obstacles, holds, run_parts, table, what_to_send
+    from gpu_checks.run import find_obstacles, part_holds, run_parts, table, what_to_send
 
     from backends import InputError
     from backends.nvidia import query_cards
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     names = command_line.parse_names("part", arguments.parts, PARTS)
     if not arguments.device.startswith("cuda"):
         raise InputError(f"device is {arguments.device!r}", "cuda or cuda:N")
-    settings = Settings(arguments.data_dir, arguments.device)
+    settings = CheckOptions(arguments.data_dir, arguments.device)
     obstacles = find_obstacles(settings)
     if len(obstacles) == len(LIBRARIES):
         has_card = bool(query_cards())
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
     print(table(outcomes), what_to_send(outcomes, arguments.json), sep="\n\n", end="", flush=True)
-    return 0 if holds(outcomes) else EXIT_FAILED
+    return 0 if all(map(part_holds, outcomes.values())) else EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Run the lecture's experiments, and write their results as tables and plots."""
 
-import argparse
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import checkout  # noqa: F401
@@ -9,7 +10,7 @@ import checkout  # noqa: F401
 from dnn.commands import command_line, options
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: lecture.py --only linear,lecture --dataset digits. Finished experiments are saved "
@@ -33,22 +34,22 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
-    from _tables import markdown
+def main(arguments: Namespace) -> None:
+    from _pages import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
     from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
-    from lecture_experiments.run import Results, limit_examples, train
+    from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
     from dnn.datasets import load_dataset
     from dnn.io.atomic_files import write_atomically
-    from dnn.validation.settings import natural_number, positive_integer
+    from dnn.validation.settings import natural_number, positive_integer, positive_or_none
 
     epochs = positive_integer("epochs", arguments.epochs)
     seed = natural_number("seed", arguments.seed)
-    limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
+    limit = positive_or_none("limit", arguments.limit)
     names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
     if arguments.pages is not None and len(names) < len(EXPERIMENTS):
         raise InputError("--pages was given with --only", "all experiments, which the pages show")
@@ -57,9 +58,10 @@ def main(arguments: argparse.Namespace) -> None:
             print(f"{name:<18}{EXPERIMENTS[name].about}")
         return
     backend = options.open_backend(arguments, dtype="float32")
-    data = limit_examples(load_dataset(arguments.dataset, arguments.data_dir), limit)
+    data = load_dataset(arguments.dataset, arguments.data_dir)
+    data = replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
     same = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
-    results = Results(arguments.out / "results", same)
+    results = ResultFolder(arguments.out / "results", same)
     for name in names:
         if results.load_outcome(name) is None:
             command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")

@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
 """Train the default network on each backend with three seeds, and write the README's table and picture."""
 
-import argparse
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import checkout
 
 from dnn.commands import command_line
+from dnn.typing import Json
 
 BACKENDS = ("numpy", "numba", "torch")
 SEEDS = (0, 1, 2)
 DRAWN = "numba-0"  # the run of the picture
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Other options are those of train.py. Finished trainings are kept. Takes three minutes.",
@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, Any]:
+def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
     """Return the content of result.json; trains only if it does not exist."""
     result = folder / "result.json"
     if not result.exists():
@@ -45,11 +45,11 @@ def train(folder: Path, backend: str, seed: int, more: list[str]) -> dict[str, A
             folder,
         ]
         subprocess.run([sys.executable, script, *words, *more], check=True)
-    content: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    content: Json = json.loads(result.read_text(encoding="utf-8"))
     return content
 
 
-def results_grid(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+def results_grid(results: dict[str, list[Json]]) -> list[list[str]]:
     """Return the table: the accuracy for each seed, its mean, and the seconds of the first training."""
     grid = [["backend", *(f"seed {seed}" for seed in SEEDS), "mean", "seconds"]]
     for backend, found in results.items():
@@ -73,7 +73,7 @@ def draw(folder: Path, docs: Path) -> None:
     figure.savefig(docs / "curves.zh.png", dpi=120)
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     from _pages import write_table
 
     out = arguments.out

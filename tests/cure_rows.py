@@ -116,13 +116,13 @@ EXAMPLES = {
 
 def target_row(wrong, pattern=USE, follow="y = {cure}", check="", outputs=3, **options):
     """Return the row in which the class numbers ``right`` were given as the expression ``wrong``."""
-    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    options_code = "".join(f", {name}={value!r}" for name, value in options.items())
     made = (
         "right = numpy.asarray([0, 2, 1, 0, 1, 2])"
         if outputs > 2
         else "right = numpy.asarray([0, 1, 1, 0, 1, 0])"
     )
-    made += f"\nx = examples((4,))\nmodel = network((4,), {outputs}{given})\ny = {wrong}"
+    made += f"\nx = examples((4,))\nmodel = network((4,), {outputs}{options_code})\ny = {wrong}"
     evaluate = "found = model.evaluate(x, y).loss"
     return Row(made, evaluate, pattern, follow, check or "found == model.evaluate(x, right).loss")
 

@@ -174,7 +174,7 @@ class Call:
 
 
 def declare(call: Call) -> None:
-    """Give a call the arguments that it derives from its dtype, which is wider where NumPy computes.
+    """Write out arguments whose defaults depend on the dtype, because the oracle computes in a wider dtype.
 
     NumPy's linspace and arange compute in long double only if they are asked to.
     """

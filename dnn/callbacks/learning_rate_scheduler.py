@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.reference.control import RATE
 from dnn.callbacks.monitor import require_constant_rate
 from dnn.io.notices import print_line
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.typing import HostArrays, Logs
 from dnn.validation.settings import natural_number, require_kind, require_number
 
 
@@ -36,27 +36,25 @@ class LearningRateScheduler(Callback):
         require_constant_rate(self)
         self._last_epoch = 0  # for which the rate was set
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         self._last_epoch = int(arrays["epoch"][0]) if arrays else 0
 
-    def state_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> HostArrays:
         return {"epoch": np.array([self._last_epoch])}
 
     def on_epoch_begin(self, epoch: int) -> None:
         if epoch == self._last_epoch:  # resumed within the epoch
             return
-        place = self.model.optimizer_state.control[RATE]
-        now = float(self.model.backend.to_host(place)[0])
-        rate = self.schedule(epoch - 1, now) if self._takes_rate else self.schedule(epoch - 1)
+        state = self.model.optimizer_state
+        rate = self.schedule(epoch - 1, state.rate) if self._takes_rate else self.schedule(epoch - 1)
         plain: Any = rate.item() if isinstance(rate, np.generic) else rate
-        place[...] = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
+        state.rate = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
         self._last_epoch = epoch
         if self._verbose:
             print_line(f"epoch {epoch}: learning rate {plain:g}")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        place = self.model.optimizer_state.control[RATE]
-        logs["learning_rate"] = float(self.model.backend.to_host(place)[0])
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        logs["learning_rate"] = self.model.optimizer_state.rate
 
 
 def _takes_two_arguments(schedule: Callable[..., float]) -> bool:

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from backends.errors import InputError, install_command, reraise, shorten
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
+from dnn.typing import HostArrays, Logs
 from dnn.validation.settings import require_bool, require_path
 
 
@@ -22,10 +21,10 @@ class _Log(Callback):
     first_worker_only = True
     _file: Any = None
 
-    def write(self, epoch: int, logs: dict[str, float]) -> None:
+    def write(self, epoch: int, logs: Logs) -> None:
         raise NotImplementedError
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
             self.write(epoch, logs)
             self._file.flush()
@@ -55,7 +54,7 @@ class _File(_Log):
         self.append = require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._rows: list[tuple[int, dict[str, float]]] = []  # to be written before the next epoch
+        self._rows: list[tuple[int, Logs]] = []  # to be written before the next epoch
         got = f"filename {self.filename} cannot be written"
         with reraise(OSError, got, "a file in a folder that exists"):
             self._open("a").close()  # changes nothing
@@ -63,11 +62,11 @@ class _File(_Log):
     def _open(self, mode: str) -> Any:
         return self.filename.open(mode, encoding="utf-8", newline="")
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         if not self.append:
             self._rows = [*history.rows()]
 
-    def write(self, epoch: int, logs: dict[str, float]) -> None:
+    def write(self, epoch: int, logs: Logs) -> None:
         if self._file is None:
             self._file = self._open("a" if self.append else "w")
         rows = [*self._rows, (epoch, logs)]
@@ -75,7 +74,7 @@ class _File(_Log):
         for row in rows:
             self.write_row(*row)
 
-    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
+    def write_row(self, epoch: int, logs: Logs) -> None:
         raise NotImplementedError
 
 
@@ -97,7 +96,7 @@ class CSVLogger(_File):
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
         self._columns = header[1:]
 
-    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
+    def write_row(self, epoch: int, logs: Logs) -> None:
         writer = csv.writer(self._file, lineterminator="\n")
         if not self._columns:
             self._columns = sorted(logs)
@@ -108,7 +107,7 @@ class CSVLogger(_File):
 class JSONLogger(_File):
     """One JSON object per epoch and line: {"epoch": 1, "loss": 0.5, ...}; null for NaN and infinity."""
 
-    def write_row(self, epoch: int, logs: dict[str, float]) -> None:
+    def write_row(self, epoch: int, logs: Logs) -> None:
         self._file.write(as_json({"epoch": epoch, **logs}) + "\n")
 
 
@@ -132,6 +131,6 @@ class TensorBoard(_Log):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._file = self._make(str(self.log_dir))
 
-    def write(self, epoch: int, logs: dict[str, float]) -> None:
+    def write(self, epoch: int, logs: Logs) -> None:
         for name, value in logs.items():
             self._file.add_scalar(name, value, epoch)

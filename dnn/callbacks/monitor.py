@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from backends.errors import InputError, reraise
-from backends.reference.control import RATE
 from dnn.io.notices import print_line
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import StateError
+from dnn.typing import HostArrays, Logs
 from dnn.validation import settings
 
 
@@ -29,9 +27,8 @@ class Best:
         settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
         self.monitor = monitor
         self.min_delta = settings.require_number("min_delta", min_delta, 0.0)
-        named = isinstance(monitor, str)
         expected = "the name of a number such as 'val_loss'"
-        settings.require(named, "monitor", monitor, expected)
+        settings.require(isinstance(monitor, str), "monitor", monitor, expected)
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
         self.clear()
@@ -40,7 +37,7 @@ class Best:
         """Forget the best value."""
         self.value = self.sign * float("inf")
 
-    def improves(self, logs: dict[str, float]) -> bool:
+    def improves(self, logs: Logs) -> bool:
         """Whether the epoch improves the best value, which is then updated. NaN never improves it."""
         if self.monitor not in logs:
             cure = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
@@ -85,9 +82,9 @@ class EarlyStopping(Callback):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self.best.clear()
         self.stopped_epoch = self.best_epoch = self._wait = 0
-        self._weights: dict[str, np.ndarray] | None = None
+        self._weights: HostArrays | None = None
 
-    def _improves(self, epoch: int, logs: dict[str, float]) -> bool:
+    def _improves(self, epoch: int, logs: Logs) -> bool:
         if self.best.improves(logs):
             self.best_epoch = epoch
             self._wait = 0
@@ -98,16 +95,16 @@ class EarlyStopping(Callback):
             self.model.stop_training = True
         return False
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self._improves(epoch, logs) and self.restore_best_weights:
             self._weights = self.model.parameters.to_host()
         if self._verbose and self.stopped_epoch == epoch:
             print_line(f"epoch {epoch}: early stopping, best epoch {self.best_epoch}")
 
-    def state_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> HostArrays:
         return self._weights or {}
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         for epoch, logs in history.rows():
             self._improves(epoch, logs)
         if self.restore_best_weights and self.best_epoch:
@@ -154,7 +151,7 @@ class ReduceLROnPlateau(Callback):
         self.best.clear()
         self._wait = self._cooldown_left = 0
 
-    def _stalls(self, logs: dict[str, float]) -> bool:
+    def _stalls(self, logs: Logs) -> bool:
         """Whether to reduce the rate after this epoch."""
         resting = self._cooldown_left > 0
         self._cooldown_left = max(0, self._cooldown_left - 1)
@@ -165,15 +162,15 @@ class ReduceLROnPlateau(Callback):
         self._cooldown_left = self.cooldown
         return True
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        rate = self.model.optimizer_state.control[RATE]
-        logs["learning_rate"] = now = float(self.model.backend.to_host(rate)[0])
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        state = self.model.optimizer_state
+        logs["learning_rate"] = now = state.rate
         if self._stalls(logs) and now > self.min_lr:
-            rate[...] = lower = max(now * self.factor, self.min_lr)
+            state.rate = lower = max(now * self.factor, self.min_lr)
             if self._verbose:
                 print_line(f"epoch {epoch}: learning rate {lower:g}")
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         for _, logs in history.rows():
             self._stalls(logs)
 
@@ -201,12 +198,12 @@ class ModelCheckpoint(Callback):
         self.save_best_only = settings.require_bool("save_best_only", save_best_only)
         self.best = Best(monitor, mode)
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         if self.save_best_only:
             for _, logs in history.rows():
                 self.best.improves(logs)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only and not self.best.improves(logs):
             return
         got = f"filepath is {self.filepath!r}, which cannot be formatted"

@@ -8,6 +8,7 @@ from typing import IO, Any, cast
 from backends.errors import printable
 from dnn.io.notices import SteadyOutput, print_line
 from dnn.training.callback import Callback, Progress, require_callbacks
+from dnn.typing import Logs
 from dnn.validation.settings import require
 
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
@@ -51,7 +52,7 @@ class PlainProgress(Callback):
         if self.headline:
             print_line(self.headline)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         print_line(epoch_line(epoch, self._epochs, logs, self.validation))
 
 
@@ -89,7 +90,7 @@ class LiveProgress(PlainProgress):
         rate = f"{done / (now - self._start):.0f} updates/s"
         self._bar.update(self._task, completed=done, description=where, numbers=numbers, rate=rate)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
         line = epoch_line(epoch, self._epochs, logs, self.validation)
         self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

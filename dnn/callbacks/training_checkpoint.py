@@ -15,7 +15,13 @@ from dnn.io.notices import warn
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import MADE_WITH, StateError, TrainingState
-from dnn.validation.settings import natural_number, positive_integer, require_kind, require_path
+from dnn.validation.settings import (
+    natural_number,
+    positive_integer,
+    positive_or_none,
+    require_kind,
+    require_path,
+)
 
 FORMAT = "array-api-dnn-training"
 VERSION = 2
@@ -95,7 +101,7 @@ class TrainingCheckpoint(Callback):
         check: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.folder = require_path("folder", folder)
-        self.every = None if every is None else positive_integer("every", every)
+        self.every = positive_or_none("every", every)
         self.max_to_keep = positive_integer("max_to_keep", max_to_keep)
         self._check = check
         self._failed = ""  # why the last write failed

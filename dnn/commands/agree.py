@@ -1,7 +1,7 @@
 """Check that all backends agree with a float64 oracle, and so with each other and with native PyTorch."""
 
-import argparse
 import runpy
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -9,10 +9,10 @@ from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
 from dnn.random import stream_key
-from dnn.validation.settings import positive_integer
+from dnn.validation.settings import positive_integer, positive_or_none
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
@@ -87,7 +87,7 @@ def check_file(path: Path) -> int:
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
-def agree(arguments: argparse.Namespace) -> int:
+def agree(arguments: Namespace) -> int:
     from dnn import agreement
     from dnn.agreement import report
 
@@ -123,7 +123,7 @@ def agree(arguments: argparse.Namespace) -> int:
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
-        limit = None if arguments.limit is None else positive_integer("limit", arguments.limit)
+        limit = positive_or_none("limit", arguments.limit)
         train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)
         records += agreement.accuracy_level(

@@ -149,8 +149,7 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
             sys.stdout.flush()
         return code
     except (InputError, BackendUnavailable) as error:
-        print_status(f"{program_name()}: error: {one_line(error)}")
-        return EXIT_BAD_INPUT
+        message = one_line(error)
     except BrokenPipeError:  # the reader of our output has exited, as with "| head"
         silence(sys.stdout)
         return 1
@@ -159,21 +158,20 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
             raise
         where = "standard output" if error.filename is None else short_repr(error.filename)
         silence(sys.stdout)
-        print_status(f"{program_name()}: error: {where} cannot be read or written ({error.strerror})")
-        return EXIT_BAD_INPUT
+        message = f"{where} cannot be read or written ({error.strerror})"
     except Exception as error:
-        reason = _out_of_memory(error)
-        if reason is None:
+        message = _out_of_memory(error)
+        if not message:
             raise
-        print_status(f"{program_name()}: error: {reason}")
-        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print_status(f"{program_name()}: interrupted")
         return EXIT_INTERRUPTED
+    print_status(f"{program_name()}: error: {message}")
+    return EXIT_BAD_INPUT
 
 
-def _out_of_memory(error: Exception) -> str | None:
-    """Return the message for an out-of-memory error, or None for any other error.
+def _out_of_memory(error: Exception) -> str:
+    """Return the message for an out-of-memory error, or "" for any other error.
 
     Class names and words decide, so that neither torch nor CuPy is imported here.
     """
@@ -183,4 +181,4 @@ def _out_of_memory(error: Exception) -> str | None:
         return f"the GPU's memory is full ({text}); {cure} or --backend numpy"
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch on the CPU
         return f"memory is full ({text}); {cure}"
-    return None
+    return ""

@@ -1,8 +1,8 @@
 """Show the processor, and for each backend its versions and settings, or why it cannot run."""
 
-import argparse
 import platform
 import sys
+from argparse import Namespace
 from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
@@ -13,11 +13,11 @@ from backends.processor import limiting_variables, this_processor
 from dnn.commands import command_line
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     return command_line.Parser(description=__doc__).parse_args()
 
 
-def doctor(arguments: argparse.Namespace) -> None:
+def doctor(arguments: Namespace) -> None:
     processor = this_processor()
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
     print(f"processor: {processor.name}, {processor.instruction_set}")

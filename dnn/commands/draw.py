@@ -1,6 +1,6 @@
 """Draw a digit in your browser and see the network's prediction on every available backend."""
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 from typing import NoReturn
 
@@ -8,7 +8,7 @@ from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Ctrl-C stops the server. Example: draw.py runs/first, after train.py --run-dir runs/first",
@@ -24,7 +24,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def draw(arguments: argparse.Namespace) -> None:
+def draw(arguments: Namespace) -> None:
     got = "the page needs Starlette and uvicorn, which cannot be imported"
     with reraise(ImportError, got, cure=install_command("page")):
         from dnn.commands.page.server import make_app, serve

@@ -1,9 +1,9 @@
 """Evaluate a trained run, or an ensemble of several, on the test set, on any backend."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from dnn.commands.ensemble import Ensemble, open_ensemble
 from dnn.commands.figures import require_picture_path
 from dnn.datasets import Dataset, load_dataset
 from dnn.io.json_text import as_json
+from dnn.typing import Json
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first. "
@@ -36,7 +37,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
+def evaluate(arguments: Namespace) -> None:
     if arguments.calibration is not None:
         require_picture_path("calibration", arguments.calibration)
     ensemble = open_ensemble(arguments.run, arguments)
@@ -48,7 +49,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     backend = ensemble.models[0].backend.name
     loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
     runs = [str(run) for run in arguments.run]
-    found: dict[str, Any] = {
+    found: Json = {
         "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
         "accuracy": accuracy, "backend": backend,
     }  # fmt: skip
@@ -65,9 +66,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         print("\n".join(lines))
 
 
-def calibrate(
-    ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: dict[str, Any]
-) -> Iterator[str]:
+def calibrate(ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: Json) -> Iterator[str]:
     """Draw the reliability diagram, and yield lines about the confidence threshold.
 
     The threshold comes from training images that no run was trained on, if there are any.

@@ -1,7 +1,7 @@
 """Export a trained run to an ONNX file for onnxruntime and other programs."""
 
-import argparse
 import os
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +13,7 @@ from dnn.commands.run_folder import load_run
 from dnn.io.json_text import as_json
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: export.py runs/first model.onnx --input uint8, after train.py --run-dir runs/first. "
@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def export(arguments: argparse.Namespace) -> None:
+def export(arguments: Namespace) -> None:
     from dnn.interop.onnx import save_onnx
 
     file = arguments.file

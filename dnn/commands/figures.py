@@ -74,7 +74,6 @@ def translate_labels(figure: Any) -> None:
 
 def require_picture_path(argument: str, path: Path) -> Path:
     """Return the path. Raises InputError: its suffix is no known format, or its folder does not exist."""
-    endings = f"a file that ends in {', '.join(SUFFIXES)}"
-    require(path.suffix in SUFFIXES, argument, str(path), endings)
+    require(path.suffix in SUFFIXES, argument, str(path), f"a file that ends in {', '.join(SUFFIXES)}")
     require(os.path.isdir(path.parent), argument, str(path), "a file in a folder that exists")
     return path

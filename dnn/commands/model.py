@@ -1,6 +1,6 @@
 """Build the model that ``train.py`` trains, from its options or a preset."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, require_number
 
 
-def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:
+def build_model(options: Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:
     """Return the compiled model that the options describe.
 
     Args:
@@ -39,7 +39,7 @@ def build_model(options: argparse.Namespace, backend: Backend, data: Dataset, ex
     return model
 
 
-def _optimizer(options: argparse.Namespace, updates: int) -> Optimizer:
+def _optimizer(options: Namespace, updates: int) -> Optimizer:
     """Return the optimizer with --learning-rate and a --schedule over ``updates`` updates."""
     optimizer = get_optimizer(options.optimizer)
     rate: Any = optimizer.learning_rate if options.learning_rate is None else options.learning_rate

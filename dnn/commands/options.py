@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from backends import Backend, BackendUnavailable, InputError, get_backend
 from backends.errors import one_line, reraise
@@ -13,6 +12,7 @@ from dnn.commands.command_line import print_status
 from dnn.commands.run_folder import load_run
 from dnn.datasets.digit_images import image_shape_of
 from dnn.sequential import Sequential
+from dnn.typing import Json
 from dnn.validation.settings import require
 
 RUN_HELP = "a run folder written by train.py, or a file written by model.save"
@@ -61,12 +61,12 @@ def add_deskew(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
 
 
-def open_run(path: Path, arguments: argparse.Namespace) -> tuple[dict[str, Any], Sequential]:
+def open_run(path: Path, arguments: argparse.Namespace) -> tuple[Json, Sequential]:
     """Return (configuration, model) of a run folder or a saved model, on the requested backend."""
     return load_run(path, partial(open_backend, arguments), arguments.allow_nonfinite)
 
 
-def digit_shape(path: Path, config: dict[str, Any], model: Sequential) -> tuple[int, int]:
+def digit_shape(path: Path, config: Json, model: Sequential) -> tuple[int, int]:
     """Return (height, width) of the pictures of digits that a model reads.
 
     Raises InputError: it reads other pictures, or tables; the message says how to predict them in Python.

@@ -1,6 +1,6 @@
 """Read handwritten digits: print each image's digit and its probability."""
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from dnn.io.json_text import as_json
 from dnn.validation.settings import require_number
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first. More run "
@@ -32,7 +32,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def predict(arguments: argparse.Namespace) -> int:
+def predict(arguments: Namespace) -> int:
     """Print the prediction for each image, and return the exit code.
 
     The code is EXIT_BAD_INPUT if an image shows no digit or cannot be read. The other images are still

@@ -4,6 +4,7 @@ They are the lecture's network, and more accurate or faster ones of about its si
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 from backends.table import Table
@@ -12,8 +13,7 @@ from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.network import is_dense
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
-
-Shape = tuple[int, ...]
+from dnn.typing import Shape
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ def _normalised_dense(units: int) -> list[nn.Layer]:
 
 
 def _dense_layers(
-    *units: int, activation: str = "", dropout: float = 0.0, distort: Callable[[], list[nn.Layer]] = list
+    *units: int, activation: str = "", dropout: float = 0.0, distortions: Sequence[nn.Layer] = ()
 ) -> Callable[[Shape, int], list[nn.Layer]]:
     """Return a ``Preset.layers`` function for hidden layers of these sizes.
 
     Args:
         activation: of the hidden layers; "": batch normalisation and ReLU.
         dropout: rate of a Dropout after each hidden layer; 0: none.
-        distort: returns new layers that distort the images.
+        distortions: layers that distort the images; each network gets copies.
     """
 
     def layers(image: Shape, classes: int) -> list[nn.Layer]:
         network: list[nn.Layer] = [nn.Rescaling(1 / 255)]
-        if distortion := distort():
-            network += [nn.Reshape(image), *distortion, nn.Flatten()]
+        if distortions:
+            network += [nn.Reshape(image), *map(copy, distortions), nn.Flatten()]
         for count in units:
             network += [nn.Dense(count, activation)] if activation else _normalised_dense(count)
             if dropout:
@@ -104,26 +104,26 @@ PRESETS: Table[Preset] = Table("preset", {
     ),
     "augmented": Preset(
         "the lecture's sizes: batch normalisation, images shifted and rotated",
-        _dense_layers(500, 500, distort=lambda: [nn.RandomRotation(10.0), nn.RandomTranslation(1)]),
+        _dense_layers(500, 500, distortions=[nn.RandomRotation(10.0), nn.RandomTranslation(1)]),
         _one_cycle(4e-3),  # shifted images slow learning down; the rate compensates
     ),
     "elastic": Preset(
         "the lecture's sizes: batch normalisation, elastic distortion, rotation, scaling, shear, 100 epochs",
-        _dense_layers(500, 500, distort=lambda: [
+        _dense_layers(500, 500, distortions=[
             nn.RandomElastic(30.0, degrees=10.0, scale=0.1, shear=0.15), nn.RandomTranslation(1),
         ]),
         _one_cycle(4e-3), epochs=100,
     ),
     "deep": Preset(
         "hidden layers of 2000, 1500, 1000 and 500, stronger distortion than elastic, 250 epochs",
-        _dense_layers(2000, 1500, 1000, 500, distort=lambda: [
+        _dense_layers(2000, 1500, 1000, 500, distortions=[
             nn.RandomElastic(36.0, degrees=12.0, scale=0.15, shear=0.2), nn.RandomTranslation(1),
         ]),
         _one_cycle(4e-3), epochs=250, batch_size=250,
     ),
     "quick": Preset(
         "the lecture's sizes: ReLU, shifted images, label smoothing, a few seconds of training",
-        _dense_layers(500, 500, activation="relu", distort=lambda: [nn.RandomTranslation(1)]),
+        _dense_layers(500, 500, activation="relu", distortions=[nn.RandomTranslation(1)]),
         _one_cycle(5e-3, rise=0.2), CategoricalCrossentropy(label_smoothing=0.05),
         epochs=3, batch_size=250, target_accuracies=(0.98, 0.985),
     ),

@@ -3,11 +3,9 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -21,10 +19,11 @@ from dnn.datasets import Dataset
 from dnn.distributed import Workers
 from dnn.io.notices import print_line
 from dnn.sequential import Sequential
-from dnn.training.blocks import limit_to_one_thread
+from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback, Progress
 from dnn.training.history import History
 from dnn.training.state import TrainingState
+from dnn.typing import Json
 
 
 @dataclass
@@ -71,7 +70,7 @@ class Run:
         return (f"{self.options.dataset}, {len(self.x)} training examples, {sizes}, {model.backend.name} on "
                 f"{model.backend.device}, run folder {self.place}{begun}")  # fmt: skip
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Return the content of config.json."""
         options = {name: value for name, value in vars(self.options).items() if OPTIONS[name].recorded}
         return {**options, "model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
@@ -103,7 +102,7 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
     """
     backend = run.model.backend
     numbers = history.history
-    with limit_to_one_thread(backend) if run.options.blocks > 1 else nullcontext():
+    with limit_threads(backend, run.options.blocks):
         described = backend.describe()
     loss = numbers["val_loss"][-1]
     accuracy = numbers["val_accuracy"][-1]
@@ -136,7 +135,7 @@ def target_lines(preset: str | None, seconds: Sequence[float], accuracies: Seque
         yield f"{100 * target:.1f} % test accuracy: {when}"
 
 
-def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> dict[str, Any]:
+def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> Json:
     """Return the accuracy on the last ``n`` training images and the confidence threshold they give."""
     if not n:
         return {}

@@ -18,9 +18,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from backends import Backend, InputError
 from backends.errors import reraise, shorten
@@ -38,6 +35,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
+from dnn.typing import HostArrays, Json, Logs
 from dnn.validation.settings import look_up, natural_number
 
 CONFIG_FILE = "config.json"
@@ -100,7 +98,7 @@ class RunFolder(Callback):
 
     def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
-        self.config: dict[str, Any] | None = None
+        self.config: Json | None = None
         self._files: dict[str, bytes] = {}  # contents by name, to write again if the folder vanishes
         self._is_new = not resume
         self._lock: FolderLock | None = None
@@ -172,7 +170,7 @@ class RunFolder(Callback):
         self._files[name] = content
         write_atomically(self.path / name, content, self.prepare)
 
-    def write_json(self, name: str, content: dict[str, Any]) -> None:
+    def write_json(self, name: str, content: Json) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
         with _report_write_errors(self.path):
             self._write(name, (as_json(content, indent=2) + os.linesep).encode())
@@ -181,7 +179,7 @@ class RunFolder(Callback):
         self._files[METRICS_FILE] = b""
         self._has_begun = False
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         """Keep the lines of these epochs, which drops the epochs that will be trained again."""
         self._files[METRICS_FILE] = b"".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
 
@@ -195,7 +193,7 @@ class RunFolder(Callback):
         with _report_write_errors(self.path):
             self._write(METRICS_FILE, self._files[METRICS_FILE])
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
             self._add_line(_metrics_line(epoch, logs))
         except OSError as error:  # a lost line must not end the training
@@ -231,13 +229,13 @@ class RunFolder(Callback):
                 self._write(CURVES_FILE, picture.getvalue())
 
 
-def _metrics_line(epoch: int, logs: dict[str, float]) -> bytes:
+def _metrics_line(epoch: int, logs: Logs) -> bytes:
     return (as_json({"epoch": epoch, **logs}) + "\n").encode()
 
 
 def load_run(
     path: Path, open_backend: Callable[..., Backend], allow_nonfinite: bool = False
-) -> tuple[dict[str, Any], Sequential]:
+) -> tuple[Json, Sequential]:
     """Return (configuration, trained model) of a run folder, or of the file of a saved model.
 
     Args:
@@ -246,7 +244,7 @@ def load_run(
     Raises InputError: not a run folder, or a file cannot be read.
     """
     file = path
-    config: dict[str, Any] = {"dataset": None}  # of a saved model
+    config: Json = {"dataset": None}  # of a saved model
     if not os.path.isfile(path):
         config = read_config(path)
         _check_config(path / CONFIG_FILE, config)
@@ -254,7 +252,7 @@ def load_run(
     return config, load_model(file, open_backend(**backend_settings(file)), allow_nonfinite)
 
 
-def _check_config(file: Path, config: dict[str, Any]) -> None:
+def _check_config(file: Path, config: Json) -> None:
     """Check the keys that evaluate, predict and draw read. train.py --resume checks all keys.
 
     Raises InputError: a key is missing or its value is invalid.
@@ -268,7 +266,7 @@ def _check_config(file: Path, config: dict[str, Any]) -> None:
             natural_number("hold_out", config["hold_out"])
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> Json:
     """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
     if not os.path.isdir(path):  # also False for names that are too long
         raise InputError(f"run folder {path} is not a folder", "one that train.py wrote")
@@ -280,7 +278,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def read_unfinished(path: Path) -> dict[str, Any]:
+def read_unfinished(path: Path) -> Json:
     """Return the configuration of a run to resume.
 
     Raises InputError: as ``read_config``, or the run is finished.

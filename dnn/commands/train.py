@@ -1,9 +1,9 @@
 """Train the lecture's network, 784-500-500-10, on MNIST or a similar data set, on any backend."""
 
-import argparse
 import time
+from argparse import Namespace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from backends import Backend, InputError
 from backends.reference.control import RATE, UPDATES
@@ -29,13 +29,14 @@ from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
-from dnn.validation.settings import look_up, natural_number, or_none, positive_integer, require
+from dnn.typing import Json
+from dnn.validation.settings import look_up, natural_number, positive_or_none, require
 
 
-def join_workers(options: argparse.Namespace) -> Workers:
+def join_workers(options: Namespace) -> Workers:
     """Return the workers that torchrun started.
 
-    Raises InputError: there are several and no --run-dir, so that a restart could not find the folder.
+    Raises InputError: several workers have no --run-dir, so a restart could not find their folder.
     """
     workers = Workers.from_environment(timeout=options.worker_timeout)
     if workers.size > 1 and not (options.run_dir or options.resume):
@@ -43,20 +44,18 @@ def join_workers(options: argparse.Namespace) -> Workers:
     return workers
 
 
-def is_finished(options: argparse.Namespace, workers: Workers) -> bool:
+def is_finished(options: Namespace, workers: Workers) -> bool:
     """Return whether a group that torchrun restarted has nothing left to do."""
     place = Path(options.resume or options.run_dir or ".")
     return bool(workers.restarts and workers.share((place / RESULT_FILE).exists))
 
 
-def open_folder(
-    options: argparse.Namespace, workers: Workers
-) -> tuple[RunFolder | None, dict[str, Any], TrainingState | None]:
+def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None, Json, TrainingState | None]:
     """Return (run folder, configuration, state); the last two are those of a resumed run.
 
     The folder is None in all workers but the first, and while its name still depends on the backend.
     """
-    config: dict[str, Any] = {}
+    config: Json = {}
     continued = options.resume is not None
     if continued:
         config = workers.share(lambda: read_unfinished(Path(options.resume)))
@@ -68,10 +67,10 @@ def open_folder(
     return folder, config, state
 
 
-def open_own_backend(options: argparse.Namespace, workers: Workers) -> Backend:
+def open_own_backend(options: Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
     if workers.local_size > 1 and options.device == "cuda":
-        options = argparse.Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
+        options = Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
     # The name of the preset may come from a config.json.
     dense = options.preset is None or look_up("preset", options.preset, PRESETS).dense
     return open_backend(options, dense=dense)
@@ -84,7 +83,7 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     require_blocks(options.blocks, workers.size)
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
-        or_none(positive_integer)(name, getattr(options, name))
+        positive_or_none(name, getattr(options, name))
     # The first worker downloads what is missing.
     data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
     n = len(data.x_train)

@@ -1,4 +1,4 @@
-"""The options of train.py: the parser, presets, and which options a resumed run takes from where."""
+"""The options of train.py: the parser, presets, and where a resumed run takes each option from."""
 
 import argparse
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from backends import InputError
 from dnn.commands import command_line
 from dnn.commands.options import add_backend_arguments, add_data_arguments
 from dnn.commands.presets import PRESETS
+from dnn.typing import Json
 from dnn.validation.settings import look_up
 
 
@@ -93,9 +94,9 @@ class ParsedOptions:
     """The parsed command line."""
 
     options: argparse.Namespace
-    defaults: dict[str, Any]  # option -> its default
+    defaults: Json  # option -> its default
     types: dict[str, type]  # option -> type of its value, or of each value of a list
-    given: set[str]  # options that the command line contains
+    chosen: set[str]  # options that the command line contains
 
 
 def parse() -> ParsedOptions:
@@ -103,10 +104,10 @@ def parse() -> ParsedOptions:
     options = parser.parse_args()
     defaults = vars(parser.parse_args([]))
     unset = argparse.Namespace(**dict.fromkeys(defaults, parser))  # a value that no option has
-    given = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
+    chosen = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
     types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
     types |= {action.dest: action.type for action in parser._actions if action.type is not None}
-    return ParsedOptions(options, defaults, types, given)
+    return ParsedOptions(options, defaults, types, chosen)
 
 
 def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
@@ -117,10 +118,10 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
     options = parsed.options
     if options.preset is not None:
         preset = look_up("preset", options.preset, PRESETS)
-        if doubled := sorted(name for name in parsed.given if OPTIONS[name].in_preset):
+        if doubled := sorted(name for name in parsed.chosen if OPTIONS[name].in_preset):
             option = doubled[0].replace("_", "-")
             raise InputError(f"--{option} was given with --preset, which sets it", cure="remove one of them")
-        for name in sorted({"epochs", "batch_size"} - parsed.given):
+        for name in sorted({"epochs", "batch_size"} - parsed.chosen):
             setattr(options, name, getattr(preset, name))
     return options
 
@@ -134,21 +135,21 @@ def is_option_value(value: Any, default: Any, kind: type) -> bool:
     return type(value) is kind or (kind is float and type(value) is int)
 
 
-def merge_options(parsed: ParsedOptions, config: dict[str, Any]) -> argparse.Namespace:
+def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
     """Return the options of a resumed run: those of config.json, overridden by the command line.
 
     Raises InputError: an option was given that --resume does not allow, or config.json lacks one.
     """
-    if refused := sorted(name for name in parsed.given if not OPTIONS[name].resumable):
+    if refused := sorted(name for name in parsed.chosen if not OPTIONS[name].resumable):
         option = refused[0].replace("_", "-")
         raise InputError(f"--{option} was given with --resume", "only backend and saving options")
     merged = {**vars(parsed.options)}
-    for name in sorted(name for name in OPTIONS.keys() - parsed.given if OPTIONS[name].stored):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].stored):
         if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")
         merged[name] = config[name]
-    if merged["preset"] is not None and "learning_rate" in parsed.given:
+    if merged["preset"] is not None and "learning_rate" in parsed.chosen:
         got = "--learning-rate was given with --resume of a run with --preset, which sets it"
         raise InputError(got, cure="leave it out, or start a new run with options of your own")
     return argparse.Namespace(**merged)

@@ -129,9 +129,8 @@ def load_csv(
     _require_names("columns", chosen, known)
     names = tuple(name for name in chosen if name not in targets)
     if columns is None and "" in names:  # pandas writes the index of a DataFrame so
-        got = f"{path} has a column without a name"
         cure = f"leave it out with columns={[name for name in names if name]}"
-        raise InputError(got, "a name for each column", cure)
+        raise InputError(f"{path} has a column without a name", "a name for each column", cure)
     column = known[targets[0]]
     x = _matrix([known[name] for name in names], len(column.cells))
     lines = np.asarray(column.lines, np.int64)
@@ -184,11 +183,11 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
         if not head:
             raise ValueError("it is empty")
     first = delimiter.join(head)
-    likely = max(DELIMITERS, key=first.count)
+    frequent = max(DELIMITERS, key=first.count)
     missing = any(isinstance(name, str) and name not in head for name in targets)
-    if missing and first.count(likely) > first.count(delimiter):
+    if missing and first.count(frequent) > first.count(delimiter):
         got = f"{path} begins with {short_repr(first)}"
-        raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={likely!r}")
+        raise InputError(got, f"cells separated by {delimiter!r}", f"use delimiter={frequent!r}")
     for row, line in zip(rows, lines[1:], strict=True):
         if len(row) != len(head):
             expected = f"{len(head)} as in its first line {shorten(head)}"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import Floats, box, remove_cut_off, remove_frame, remove_lines
+from dnn.datasets.paper import Floats, Mask, box, remove_cut_off, remove_frame, remove_lines
 from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
 
@@ -116,7 +116,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
-def _border(pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _border(pixels: NDArray[np.generic]) -> Mask:
     """Return a mask (h, w) that is True on the outer 4 % (at least one pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))
     border = np.ones(pixels.shape, bool)
@@ -169,7 +169,7 @@ def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
     return ink[box(ink > 0)], bool(crosses)
 
 
-def _fit_plane(grey: Floats, border: NDArray[np.bool_]) -> tuple[Floats, float]:
+def _fit_plane(grey: Floats, border: Mask) -> tuple[Floats, float]:
     """Fit a plane to the border's pixels; return the background (h, w) and the noise around the plane.
 
     Ink may touch the border: three least-squares fits, each without the outliers of the one before.
@@ -203,7 +203,7 @@ def _otsu_threshold(ink: Floats) -> int:
     return int(between.argmax())
 
 
-def _blur(mask: NDArray[np.bool_], radius: int) -> Grey:
+def _blur(mask: Mask, radius: int) -> Grey:
     """Return 255 times the share of True pixels in the square of `radius` around each pixel, (h, w)."""
     from PIL import Image, ImageFilter
 

@@ -50,9 +50,8 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
             if os.path.isdir(name)
             else ("file", f"load_csv({os.fspath(name)!r}, target=...)", "csv")
         )
-        got = f"dataset is the {kind} {name}"
         cure = f"train on your own data in Python, with {call} as in docs/guide/{page}.md"
-        raise InputError(got, f"one of {', '.join(DATASETS)}", cure)
+        raise InputError(f"dataset is the {kind} {name}", f"one of {', '.join(DATASETS)}", cure)
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
     folder = fetch(name, data_dir, download)

@@ -6,9 +6,8 @@ is v > 0.4, and a run is a sequence of neighbouring ink pixels in a row or colum
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dnn.datasets.paper import box, components
+from dnn.datasets.paper import Mask, box, components
 from dnn.datasets.pictures import Grey
 
 MIN_OUTLINE = 0.38  # pixel edges of the outline per ink pixel
@@ -63,7 +62,7 @@ def why_no_digit(image: Grey) -> str | None:
     return _why_letter(ink[rows, columns])
 
 
-def _why_letter(ink: NDArray[np.bool_]) -> str | None:
+def _why_letter(ink: Mask) -> str | None:
     """Return why cropped ink (h, w) is a letter with a stem or two feet, such as B, H or A, or None."""
     height, width = ink.shape
     left = ink[:, : max(1, round(STEM_SIDE * width))]

@@ -97,7 +97,7 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
     """Remove components that touch the page's edge from ink (H, W), unless too little ink would be left.
 
     Args:
-        near: the ink with widened strokes; its components are the ones tested.
+        near: the ink with widened strokes, whose components are tested.
     """
     inner = np.zeros_like(core)
     for part in islice(components(near), 50):

@@ -21,7 +21,7 @@ def require_blocks(blocks: Any, workers: int) -> int:
     require(fits, "blocks", number, f"a power of two up to {MAX_BLOCKS}, such as 8")
     if number % workers:
         got = f"blocks is {blocks} with {workers} workers"
-        raise InputError(got, "a number of workers that is a power of two and at most blocks")
+        raise InputError(got, "a number of workers that is a power of two, at most the number of blocks")
     return number
 
 

@@ -24,7 +24,7 @@ def write_atomically(
             folder that is replaced after the call does not have the temporary file, so the rename fails.
     Raises OSError: the folder is not writable, or the disk is full; no temporary file remains.
     """
-    device = path.is_char_device() or path.is_block_device()  # which root could replace by a file
+    device = path.is_char_device() or path.is_block_device()  # root could replace a device by a file
     if not path.name or (device and not path.is_symlink()):
         raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")

@@ -16,6 +16,7 @@ import numpy as np
 from backends.backend import FLOAT_DTYPES
 from backends.errors import InputError, reraise, shorten
 from dnn.io.atomic_files import write_atomically
+from dnn.typing import HostArrays, Json
 
 FORMAT = "array-api-dnn"  # of checkpoints
 VERSION = 1
@@ -30,7 +31,7 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     return value
 
 
-def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+def encode(key: str, version: int, about: Mapping[str, Any], arrays: HostArrays) -> bytes:
     """Return the content of a file.
 
     Args:
@@ -51,7 +52,7 @@ def encode(key: str, version: int, about: Mapping[str, Any], arrays: dict[str, n
 
 
 def write(
-    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: dict[str, np.ndarray],
+    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: HostArrays,
     check: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Write a file atomically; ``check`` as in ``write_atomically``.
@@ -63,7 +64,7 @@ def write(
 
 def read(
     path: Path, key: str, version: int, what: str, error_type: type[InputError]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+) -> tuple[Json, HostArrays]:
     """Return (about, arrays) of a file from ``write``.
 
     Args:
@@ -116,7 +117,7 @@ class CheckpointError(InputError):
     """A checkpoint cannot be read or written, or does not fit."""
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_checkpoint(path: Path) -> tuple[Json, HostArrays]:
     """Return (facts, named arrays) of a checkpoint.
 
     Raises CheckpointError: missing, truncated, corrupt, or of another kind or version.

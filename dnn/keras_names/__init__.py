@@ -125,8 +125,13 @@ class ChecksKeywords:
     """Base of classes: an argument that only other libraries have raises UnsupportedArgument."""
 
     def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
-        check_keywords(cls, keywords)
+        cls.check_arguments(arguments, keywords)
         return super().__new__(cls)
+
+    @classmethod
+    def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Raise InputError for arguments that only other libraries have."""
+        check_keywords(cls, keywords)
 
 
 class KerasNames(ChecksKeywords):

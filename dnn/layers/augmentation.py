@@ -40,15 +40,6 @@ class Augmentation(Random):
 
     must_precede_trained = True
 
-    def __new__(cls, *settings: Any, **keywords: Any) -> Any:
-        # In RandomTranslation itself it would hide the settings of __init__ from ``signature``.
-        cls.check_count(settings)
-        return super().__new__(cls, *settings, **keywords)
-
-    @classmethod
-    def check_count(cls, settings: tuple[Any, ...]) -> None:
-        """Raise InputError if there are too many settings without a name."""
-
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
         return input_shape
@@ -95,10 +86,11 @@ class RandomTranslation(Augmentation):
     examples = ({"pixels": 1},)
 
     @classmethod
-    def check_count(cls, settings: tuple[Any, ...]) -> None:
-        if len(settings) > 1:
-            pixels = _check_pixels("pixels", settings[0])
-            got = f"RandomTranslation got the numbers {short_repr(settings)}"
+    def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        super().check_arguments(arguments, keywords)
+        if len(arguments) > 1:
+            pixels = _check_pixels("pixels", arguments[0])
+            got = f"RandomTranslation got the numbers {short_repr(arguments)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
 
     def training_buffers(self, batch: int) -> Arrays:
@@ -233,6 +225,6 @@ def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
 
 def _gaussian(n: int, sigma: float) -> np.ndarray:
     """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
-    far = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
-    weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * far * far)
+    distance = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
+    weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * distance * distance)
     return np.asarray(np.floor(weights))

@@ -12,8 +12,9 @@ import numpy as np
 from backends.reference import ACTIVATIONS
 from backends.table import Table
 from dnn.random import Key, host_normal, host_uniform
+from dnn.typing import Shape
 
-Initializer = Callable[[Key, tuple[int, ...]], np.ndarray]
+Initializer = Callable[[Key, Shape], np.ndarray]
 
 
 def _variance_initializer(size: Callable[[int, int], float], uniform: bool) -> Initializer:
@@ -24,7 +25,7 @@ def _variance_initializer(size: Callable[[int, int], float], uniform: bool) -> I
         uniform: whether the values are uniform or normal.
     """
 
-    def draw(key: Key, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(key: Key, shape: Shape) -> np.ndarray:
         field = int(np.prod(shape[:-2]))  # leading axes are the window of a convolution
         numbers = 2.0 * host_uniform(key, shape) - 1.0 if uniform else host_normal(key, shape)
         return sqrt(size(shape[-2] * field, shape[-1] * field)) * numbers

@@ -6,15 +6,14 @@ from dataclasses import field
 from inspect import signature
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
-
 from backends import Array, Backend, InputError
 from backends.errors import short_repr, unknown_name_error
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
-from dnn.layers.model_part import Shape as Shape
 from dnn.random import Key
+from dnn.typing import HostArrays, Json
+from dnn.typing import Shape as Shape
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
@@ -84,7 +83,7 @@ class Layer(Settings, ModelPart, ABC):
         """Copy and pickle as a new layer with these settings, in no model."""
         return layer_from_config, (type(self), self.config())
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
         names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
         return {name: json_value(getattr(self, name)) for name in names}
@@ -165,7 +164,7 @@ class Layer(Settings, ModelPart, ABC):
         """Return the shapes of the trained parameters by short name, such as "W"."""
         return {}
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key) -> HostArrays:
         """Return initial values as float64 host arrays, drawn from the random stream ``key``."""
         return {}
 
@@ -178,7 +177,7 @@ class Layer(Settings, ModelPart, ABC):
             state[short] = backend.from_host(start.astype(dtype))
         return state
 
-    def initial_state(self) -> dict[str, np.ndarray]:
+    def initial_state(self) -> HostArrays:
         """Return the initial ``state`` as new host arrays, int64 or float64 (cast to the backend's dtype)."""
         return {}
 

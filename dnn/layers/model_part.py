@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from backends import Array, Backend, InputError
 from backends.errors import MissingAttribute
 from dnn.keras_names import missing_attribute
+from dnn.typing import Shape
 
-Shape = tuple[int, ...]  # without the batch axis
 NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
 
 

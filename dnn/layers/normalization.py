@@ -13,6 +13,7 @@ from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
 from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.random import Key
+from dnn.typing import HostArrays
 from dnn.validation.settings import Fraction, NotNegative
 
 
@@ -30,14 +31,14 @@ class Normalization(Layer):
     def parameter_shapes(self) -> dict[str, Shape]:
         return dict.fromkeys(("gamma", "beta"), self.input_shape[-1:])
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key) -> HostArrays:
         return {"gamma": np.ones(self._n), "beta": np.zeros(self._n)}
 
     def _rows(self, x: Array) -> Array:
         """Return x (B, ..., n) as (N, n)."""
         return self.backend.xp.reshape(x, (x.shape[0] * self._pixels, self._n))
 
-    def _back(self, kernel: Kernel, dy: Array) -> Array | None:
+    def _call_backward(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
         buffers = self._buffers[dy.shape[0]]
         rows = self._rows(dy)
@@ -74,7 +75,7 @@ class BatchNormalization(Normalization):
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
         self._has_warned = False
 
-    def initial_state(self) -> dict[str, np.ndarray]:
+    def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
     def _uses_batch(self, batch: int) -> bool:
@@ -112,7 +113,7 @@ class BatchNormalization(Normalization):
     def backward(self, dy: Array) -> Array | None:
         """Call the kernel; if y used running averages, dx = dy gamma / sqrt(variance + epsilon)."""
         if self._uses_batch(dy.shape[0]):
-            return self._back(self.backend.kernels.batch_norm_backward, dy)
+            return self._call_backward(self.backend.kernels.batch_norm_backward, dy)
         xp = self.backend.xp
         scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
         if self.trainable:
@@ -146,4 +147,4 @@ class LayerNormalization(Normalization):
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        return self._back(self.backend.kernels.layer_norm_backward, dy)
+        return self._call_backward(self.backend.kernels.layer_norm_backward, dy)

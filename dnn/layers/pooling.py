@@ -10,8 +10,8 @@ from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, Lengths, Sequences, Windows
-from dnn.validation.settings import Count, Flag, or_none, positive_integer
+from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
+from dnn.validation.settings import Count, Flag, positive_or_none
 
 
 class Pooling(Windows):
@@ -25,7 +25,7 @@ class Pooling(Windows):
         ceil_mode: whether pixels that do not fill a window at the lower or right edge get one, as in torch.
     """
 
-    pool_size: Lengths = 2
+    pool_size: AxisLengths = 2
     _: KW_ONLY
     ceil_mode: Flag = False
 
@@ -130,7 +130,7 @@ class Pooling1D(Sequences, Pooling):
 
     pool_size: Count = 2
     _: KW_ONLY
-    strides: Annotated[int | None, or_none(positive_integer)] = None
+    strides: Annotated[int | None, positive_or_none] = None
 
 
 class MaxPooling1D(Pooling1D, MaxPooling2D):

@@ -51,7 +51,7 @@ def _border(argument: str, value: Any, *, two_axes: bool) -> Any:
     return (shortest if two_axes else shortest[0]) if any(map(any, sides)) else "valid"
 
 
-Lengths = Annotated[int | Sequence[int], _pair]
+AxisLengths = Annotated[int | Sequence[int], _pair]
 Strides = Annotated[int | Sequence[int] | None, or_none(_pair)]
 Border = Annotated[str | int | Sequence[int | Sequence[int]], partial(_border, two_axes=True)]
 SequenceBorder = Annotated[str | int | Sequence[int], partial(_border, two_axes=False)]
@@ -166,10 +166,10 @@ class Convolution(Windows, Affine):
     """Base of Conv2D and Conv1D: a small Dense on each window."""
 
     filters: Count
-    kernel_size: Lengths
+    kernel_size: AxisLengths
     activation: ActivationName = "linear"
     _: KW_ONLY
-    strides: Lengths = 1
+    strides: AxisLengths = 1
 
     size_name = "kernel_size"
     groups = 1
@@ -237,7 +237,7 @@ class Conv2D(Convolution):
     """
 
     _: KW_ONLY
-    dilation: Lengths = 1  # type: ignore[misc]
+    dilation: AxisLengths = 1  # type: ignore[misc]
     groups: Count = 1
 
     examples = (

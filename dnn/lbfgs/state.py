@@ -15,6 +15,7 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import CurvaturePair, dot
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
+from dnn.typing import HostArrays, Json
 from dnn.validation import settings
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Fraction, NotNegative, require_kind, require_path
@@ -140,7 +141,7 @@ def _numbers(values: Any, *types: type) -> list[Any]:
     return values
 
 
-def _assemble(about: dict[str, Any], arrays: dict[str, np.ndarray], backend: Backend) -> State:
+def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     """Build the state from the contents of a file.
 
     Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent, or no

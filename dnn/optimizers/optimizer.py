@@ -52,7 +52,7 @@ class Optimizer(Settings):
             raise InputError("clip_norm and clip_value are both given", "at most one", "leave one out")
 
     def require_settable(self, name: str, value: Any) -> None:
-        """Raise InputError: settings do not change; AttributeError: there is no such setting."""
+        """Raise InputError for a setting, which cannot change, and AttributeError for any other name."""
         if name not in {f.name for f in fields(self)}:
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
         made = f"{type(self).__name__}({name}={short_repr(value)})"
@@ -112,6 +112,15 @@ class OptimizerState:
         self._parts = [partial(clip, gradients, float(limit)) for clip, limit in limits if limit is not None]
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
         self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last update; the next one has the rate that is set here."""
+        return float(self._backend.to_host(self.control[RATE])[0])
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self.control[RATE] = value
 
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""

@@ -39,7 +39,7 @@ class BlockedStep(TrainingStep):
         filled = [block for block, (first, end) in enumerate(self._bounds) if first < end]
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._subtree] or filled[:1]
-        super().__init__(network, examples, order, totals, cut)
+        super().__init__(network, examples, order, totals)
         self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         self._make_vectors()
@@ -71,7 +71,7 @@ class BlockedStep(TrainingStep):
         sizes = {self._bounds[block][1] - self._bounds[block][0] for block in self._computed}
         for size in sizes:
             self.network.reserve(size, training=True)
-        self.batch_x, self.batch_y = self.arrays(max(sizes))
+        self.allocate(max(sizes), sparse=False)
 
     def learn(self) -> None:
         """Make one update; the parameters change after the sums of all workers have arrived."""
@@ -123,9 +123,10 @@ class BlockedStep(TrainingStep):
         for layer in self._random:
             layer.set_first_row(first)
         share = (end - first) / self.size
-        x = self.batch_x[: end - first, ...]
+        index = self.index[0, first:end]
+        x = self._load(self.x, index)
         y = self.batch_y[: end - first, ...]
-        self.pick_rows(self.index[0, first:end], x, y)
+        self._gather(self.y, index, y, 1.0)
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
         outputs, losses, dy = network.loss_of(x, y, training=True)
         if weights is None:
@@ -149,14 +150,15 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 @contextmanager
-def limit_to_one_thread(backend: Backend) -> Iterator[None]:
-    """Compute each product in one thread, since the number of threads may change its bits.
+def limit_threads(backend: Backend, blocks: int) -> Iterator[None]:
+    """With blocks, compute each product in one thread: the number of threads may change its bits.
 
     Warns if the number of threads of this backend's library cannot be set, as with Accelerate on macOS.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(backend.in_threads(1))
+            if blocks > 1:
+                stack.enter_context(backend.in_threads(1))
         except InputError as error:
             warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
         yield

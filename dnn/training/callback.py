@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from dnn.keras_names import ChecksKeywords, check_methods
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
+from dnn.typing import HostArrays, Logs
 from dnn.validation.objects import settings_repr
 from dnn.validation.settings import require_instances
 
@@ -48,7 +47,7 @@ class Callback(ChecksKeywords):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         """Called before the first update of a fit, which trains the epochs first_epoch to epochs."""
 
-    def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
+    def on_resume(self, history: History, arrays: HostArrays) -> None:
         """Restore this callback's state; called after on_train_begin if fit resumes from a training state.
 
         Args:
@@ -56,7 +55,7 @@ class Callback(ChecksKeywords):
             arrays: as ``state_arrays`` returned them when the state was saved.
         """
 
-    def state_arrays(self) -> dict[str, np.ndarray]:
+    def state_arrays(self) -> HostArrays:
         """Return named host arrays to save in each training state, if ``on_resume`` needs any."""
         return {}
 
@@ -66,7 +65,7 @@ class Callback(ChecksKeywords):
     def on_progress(self, progress: Progress) -> None:
         """Called after every ``every`` updates and after the last update of an epoch."""
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Called after the epoch and its validation.
 
         Args:

@@ -5,12 +5,12 @@ from typing import Self
 
 from backends import Array
 from dnn.network import Network
-from dnn.training.sparse import sparse_rows, takes_sparse
+from dnn.training.loading import BatchLoader
 from dnn.training.step import gradients
 from dnn.training.totals import Totals
 from dnn.validation.batches import ValidatedBatches
 from dnn.validation.examples import Examples
-from dnn.validation.rows import Rows, row_gatherer
+from dnn.validation.rows import Rows
 
 
 class Evaluation(tuple[float, ...]):
@@ -48,23 +48,14 @@ def chunks(
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
     backend = network.backend
-    scale = network.scale
     xp = backend.xp
-    gather = row_gatherer(backend, x)
     n = int(x.shape[0])
-    chunk = min(chunk, n)
-    is_sparse = takes_sparse(network, x)
-    buffer: Array = None if is_sparse else backend.zeros((chunk, *x.shape[1:]))
+    loader = BatchLoader(network, x, min(chunk, n))
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
         index = xp.arange(start, stop, dtype=xp.int64, device=backend.device)
-        if is_sparse:
-            batch = sparse_rows(network, x, index)
-        else:
-            batch = buffer[: stop - start, ...]
-            gather(x, index, batch, scale)
         network.reserve(stop - start, training)
-        yield start, stop, batch
+        yield start, stop, loader.load(x, index)
 
 
 def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int) -> Evaluation:

@@ -1,6 +1,5 @@
 """History: the loss, metrics and seconds of each epoch."""
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
@@ -18,11 +17,6 @@ class History:
     epoch: list[int] = field(default_factory=list)  # numbers from 1, counted from the model's first epoch
     # Name ("loss", "accuracy", "val_loss", ...) -> one number per epoch.
     history: dict[str, list[float]] = field(default_factory=dict)
-    # The same numbers, which training states copy: to copy a list of floats takes 50 times as long.
-    columns: dict[str, "array[float]"] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self.columns = {name: array("d", values) for name, values in self.history.items()}
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Append an epoch; a name that is missing in it, or in earlier epochs, gets NaN there.
@@ -33,12 +27,8 @@ class History:
             is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             require(is_number, f"logs[{name!r}]", value, "a number")
         for name in {**self.history, **logs}:
-            if name not in self.history:
-                self.history[name] = [nan] * len(self.epoch)
-                self.columns[name] = array("d", self.history[name])
-            number = float(logs.get(name, nan))
-            self.history[name].append(number)
-            self.columns[name].append(number)
+            column = self.history.setdefault(name, [nan] * len(self.epoch))
+            column.append(float(logs.get(name, nan)))
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:

@@ -154,7 +154,7 @@ class Training:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
         places = states.state_arrays(self.network, self.batches.totals.sums)
         arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
-        past = {name: np.array(column) for name, column in self.history.columns.items()}
+        past = {name: np.array(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
             for name, value in watcher.state_arrays().items():
                 arrays[place + name] = states.host_numbers(place + name, value)

@@ -34,7 +34,7 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
     if x is None:
         return None
-    return _describe(step, layers, (x, step.scale, step.y, step.order, step.position), unroll)
+    return _describe(step, layers, (x, network.scale, step.y, step.order, step.position), unroll)
 
 
 def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:

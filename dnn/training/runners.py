@@ -15,13 +15,13 @@ from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows
 
-Run = Callable[[int], None]
+RunUpdates = Callable[[int], None]
 
 
 class Runner(NamedTuple):
     """``run(n)`` makes n updates; ``is_planned`` says whether the backend computes them from a plan."""
 
-    run: Run
+    run: RunUpdates
     is_planned: bool
 
 
@@ -29,8 +29,9 @@ def make_step(
     network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
 ) -> TrainingStep:  # fmt: skip
     """Return the update on whole batches, or on batches in blocks; arguments as in TrainingStep."""
-    kind = TrainingStep if cut.blocks == 1 else BlockedStep
-    return kind(network, examples, order, totals, cut)
+    if cut.blocks == 1:
+        return TrainingStep(network, examples, order, totals)
+    return BlockedStep(network, examples, order, totals, cut)
 
 
 def make_runner(step: TrainingStep, unroll: int) -> Runner:
@@ -63,7 +64,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
     return Runner(run, True)
 
 
-def _run_from_host(step: TrainingStep) -> Run:
+def _run_from_host(step: TrainingStep) -> RunUpdates:
     """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
     learn = step.network.backend.capture(step.learn, 1, step.network.update_forms)
 

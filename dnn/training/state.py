@@ -17,6 +17,7 @@ from dnn.io.notices import warn
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
+from dnn.typing import HostArrays, Json
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 from dnn.validation.settings import require
@@ -37,29 +38,29 @@ class TrainingState:
 
     epoch: int  # the current one, from 1
     updates: int  # number of updates done in this epoch
-    facts: dict[str, Any]  # must be equal on resume: model, optimizer, seed, data, batches
+    facts: Json  # must be equal on resume: model, optimizer, seed, data, batches
     # Name -> (finished epochs,) float64.
-    history: dict[str, np.ndarray] = field(default_factory=dict)
+    history: HostArrays = field(default_factory=dict)
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    arrays: HostArrays = field(default_factory=dict)
+
+    @property
+    def model_arrays(self) -> HostArrays:
+        """The arrays without those of callbacks."""
+        return {name: a for name, a in self.arrays.items() if not name.startswith(CALLBACK_PREFIX)}
 
     @property
     def digest(self) -> str:
         """Digest of the position and of all arrays except those of callbacks."""
         digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
-        for name, array in sorted(self.arrays.items()):
-            if not name.startswith(CALLBACK_PREFIX):
-                digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
+        for name, array in sorted(self.model_arrays.items()):
+            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
         return digest.hexdigest()
 
     @property
     def is_finite(self) -> bool:
         """Whether no array contains NaN or infinity, except those of callbacks, which may be a best value."""
-        return all(
-            np.all(np.isfinite(array))
-            for name, array in self.arrays.items()
-            if not name.startswith(CALLBACK_PREFIX)
-        )
+        return all(np.all(np.isfinite(array)) for array in self.model_arrays.values())
 
 
 def fingerprint(backend: Backend, *arrays: Array | None) -> str:
@@ -84,7 +85,7 @@ def host_numbers(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def backend_facts(backend: Backend) -> dict[str, Any]:
+def backend_facts(backend: Backend) -> Json:
     """Return further facts that the bits depend on: library, version, threads, instruction set."""
     others = "reason", "processor"
     return {name: fact for name, fact in backend.describe().items() if name not in others}
@@ -167,8 +168,7 @@ def _require_facts(state: TrainingState, facts: Mapping[str, Any]) -> None:
 
 
 def _require_arrays(state: TrainingState, places: Mapping[str, Array]) -> None:
-    saved = {name for name in state.arrays if not name.startswith(CALLBACK_PREFIX)}
-    if odd := sorted(places.keys() ^ saved):
+    if odd := sorted(places.keys() ^ state.model_arrays.keys()):
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, place in places.items():
         array = state.arrays[name]

@@ -12,10 +12,9 @@ from dnn.distributed.group import Workers
 from dnn.distributed.tree import require_blocks
 from dnn.losses import apply_weights
 from dnn.network import Network
-from dnn.training.sparse import sparse_rows, takes_sparse
+from dnn.training.loading import BatchLoader
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
-from dnn.validation.rows import row_gatherer
 
 
 def gradients(
@@ -71,20 +70,17 @@ WHOLE = Cut()
 class TrainingStep:
     """Pick the next batch and make one update on it.
 
-    A call takes no arguments and reads nothing back, so a backend may record it. For a batch that is cut into
-    blocks see ``dnn.training.blocks.BlockedStep``, which has the same arguments.
+    A call takes no arguments and reads nothing back, so a backend may record it.
+    ``dnn.training.blocks.BlockedStep`` is the step for batches that are cut into blocks.
 
     Args:
         network: compiled.
         examples: all examples of the training.
         order: (batches, B) int64, the rows of each batch; a view that the caller refills each epoch.
         totals: sums to which losses and metrics are added.
-        cut: whether the batches are cut into blocks.
     """
 
-    def __init__(
-        self, network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut = WHOLE
-    ) -> None:  # fmt: skip
+    def __init__(self, network: Network, examples: Examples, order: Array, totals: Totals) -> None:
         self.network = network
         self.order = order
         self.totals = totals
@@ -95,22 +91,17 @@ class TrainingStep:
         self.index = backend.zeros((1, self.size), dtype=backend.xp.int64)
         self.batch_weights = None if self.weights is None else backend.zeros(self.size)
         self._gather = backend.kernels.gather_rows
-        self._gather_x = row_gatherer(backend, self.x)
-        self.scale = network.scale
-        self.is_sparse = cut.blocks == 1 and takes_sparse(network, self.x)
         self.reserve()
 
     def reserve(self) -> None:
         """Allocate the arrays of a batch and the buffers of the network."""
         self.network.reserve(self.size, training=True)
-        self.batch_x, self.batch_y = self.arrays(self.size)
+        self.allocate(self.size)
 
-    def arrays(self, n: int) -> tuple[Array, Array]:
-        """Allocate arrays for n examples and their targets."""
-        x = self.x
-        y = self.y
-        zeros = self.network.backend.zeros
-        return None if self.is_sparse else zeros((n, *x.shape[1:])), zeros((n, *y.shape[1:]), dtype=y.dtype)
+    def allocate(self, n: int, sparse: bool = True) -> None:
+        """Allocate the arrays for n examples and their targets; arguments as of ``BatchLoader``."""
+        self._load = BatchLoader(self.network, self.x, n, sparse).load
+        self.batch_y = self.network.backend.zeros((n, *self.y.shape[1:]), dtype=self.y.dtype)
 
     def seek(self, batch: int) -> None:
         """Make this batch of ``order`` the next one."""
@@ -124,11 +115,8 @@ class TrainingStep:
         """Load the batch of the next row of ``order``."""
         self.pick_numbers()
         index = self.index[0, ...]
-        if self.is_sparse:
-            self.batch_x = sparse_rows(self.network, self.x, index)
-            self._gather(self.y, index, self.batch_y, 1.0)
-        else:
-            self.pick_rows(index, self.batch_x, self.batch_y)
+        self.batch_x = self._load(self.x, index)
+        self._gather(self.y, index, self.batch_y, 1.0)
 
     def pick_numbers(self) -> None:
         """Load the row numbers of the batch and the weights of its examples."""
@@ -136,11 +124,6 @@ class TrainingStep:
         if self.weights is not None:
             self._gather(self.weights, self.index[0, ...], self.batch_weights, 1.0)
         self.position += 1
-
-    def pick_rows(self, index: Array, x: Array, y: Array) -> None:
-        """Copy the examples and targets with these row numbers (B,) into x and y."""
-        self._gather_x(self.x, index, x, self.scale)
-        self._gather(self.y, index, y, 1.0)
 
     def learn(self) -> None:
         """Make one update on the batch that is loaded."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from backends import InputError
 from dnn.network import Network
 from dnn.random import shuffled_order
-from dnn.training.runners import Run, make_step
+from dnn.training.runners import RunUpdates, make_step
 from dnn.training.step import WHOLE, Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
@@ -62,7 +62,7 @@ class Stream:
         classes = all(validate(item, 1, class_weight).has_classes for item in first)
         self.totals = Totals(network, weighted=True, classes=classes)
         # (step, run) by size, form and dtype of a batch
-        self._parts: dict[Any, tuple[TrainingStep, Run]] = {}
+        self._parts: dict[Any, tuple[TrainingStep, RunUpdates]] = {}
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
@@ -101,7 +101,7 @@ class Stream:
         self.examples_done += batch.size
         return batch
 
-    def _step_for(self, batch: Examples) -> tuple[TrainingStep, Run]:
+    def _step_for(self, batch: Examples) -> tuple[TrainingStep, RunUpdates]:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
             backend = self.network.backend

@@ -22,9 +22,6 @@ class Totals:
         self.classes = classes
         metrics = network.metrics_for(classes)
         self.names = ("loss", *(metric.name for metric in metrics))
-        self._all_take_logits = all(
-            metric.takes_logits for metric in metrics
-        )  # then no metric needs the outputs
         self._ignored = network.objective.ignored_class if classes else None
         # The sums are [loss, *metrics, weight, counted examples]. Plans add to the first two.
         ends = [*accumulate((metric.size(network.outputs) for metric in metrics), initial=1)]
@@ -47,7 +44,7 @@ class Totals:
         """
         backend = self.network.backend
         loss = self.network.objective
-        xp = self.network.backend.xp
+        xp = backend.xp
         self.loss += xp.sum(losses)
         if weights is not None:
             self.weight += xp.sum(weights)
@@ -55,11 +52,9 @@ class Totals:
         if self._ignored is not None:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[-1:] += xp.sum(counts)
-        finished = outputs if self._all_take_logits else self.network.activate_outputs(outputs)
         for metric, place in self._metrics:
-            metric.add(
-                backend, loss, self.sums[place], outputs if metric.takes_logits else finished, y, counts
-            )
+            shown = outputs if metric.takes_logits else self.network.activate_outputs(outputs)
+            metric.add(backend, loss, self.sums[place], shown, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
         """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-Shape = tuple[int, ...]
+from dnn.typing import Shape
+
 USUAL_CHANNELS = (1, 3, 4)
 MAX_AXES = 4  # of an example whose axes are permuted in an advice
 FILL_CURE = (

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from dnn.typing import Shape
 from dnn.validation.conversion import detach
 
 
@@ -18,7 +19,7 @@ def has_batches(x: Any, y: Any) -> bool:
 
 
 def as_batches(
-    x: Any, input_shape: tuple[int, ...], batch_size: int, order: Callable[[int, int], np.ndarray]
+    x: Any, input_shape: Shape, batch_size: int, order: Callable[[int, int], np.ndarray]
 ) -> Iterable[Any]:
     """Return an iterable of batches: x itself, or ``IndexedBatches`` of a data set."""
     return x if hasattr(x, "__iter__") else IndexedBatches(x, input_shape, batch_size, order)
@@ -48,7 +49,7 @@ class IndexedBatches:
     epoch = 1
 
     def __init__(
-        self, source: Any, input_shape: tuple[int, ...], batch_size: int,
+        self, source: Any, input_shape: Shape, batch_size: int,
         order: Callable[[int, int], np.ndarray],
     ) -> None:  # fmt: skip
         self.source = source
@@ -72,14 +73,10 @@ class IndexedBatches:
             if stop >= self.n:  # before the last batch, since a training does not ask for a further one
                 getattr(self.source, "on_epoch_end", lambda: None)()
             if self.joins:
-                yield tuple(_stack(values) for values in zip(*entries, strict=True))
+                parts = zip(*entries, strict=True)  # arrays, tensors or numbers
+                yield tuple(np.stack([v.cpu() if hasattr(v, "cpu") else v for v in part]) for part in parts)
             else:
                 yield entries[0]
-
-
-def _stack(values: Iterable[Any]) -> np.ndarray:
-    """Join arrays, tensors or numbers of examples."""
-    return np.stack([np.asarray(value.cpu() if hasattr(value, "cpu") else value) for value in values])
 
 
 class ValidatedBatches:

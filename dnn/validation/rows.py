@@ -1,13 +1,12 @@
 """Rows: examples that stay on the disk or sparse; each batch is read or made dense when it is needed."""
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 
-from backends import Array, Backend
 from backends.plan import Compressed
 
 BLOCK_BYTES = 1 << 21  # size of the blocks in which a pass over all examples reads them
@@ -99,15 +98,3 @@ def as_rows(x: Any, dtype: str) -> Rows | None:
     else:
         return None
     return kind(x, "uint8" if x.dtype == np.uint8 else dtype)
-
-
-def row_gatherer(backend: Backend, x: Array) -> Callable[[Array, Array, Array, float], None]:
-    """Return the kernel ``gather_rows``, or a function with the same arguments for rows on the host."""
-    gather = backend.kernels.gather_rows
-
-    def gather_from_host(rows: Rows, index: Array, out: Array, scale: float) -> None:
-        batch = backend.from_host(rows.take(backend.to_host(index)))
-        every = backend.xp.arange(batch.shape[0], dtype=backend.xp.int64, device=backend.device)
-        gather(batch, every, out, scale)
-
-    return gather_from_host if isinstance(x, Rows) else gather

@@ -50,18 +50,14 @@ def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
-def positive_integer(argument: str, value: Any) -> int:
-    """Return the value as int. Raises InputError: not an integer of at least 1, or too large for int64."""
-    require(is_integer(value) and value >= 1, argument, value, "an integer of at least 1")
+def positive_integer(argument: str, value: Any, low: int = 1) -> int:
+    """Return the value as int. Raises InputError: not an integer of at least ``low``, or not below 2**63."""
+    require(is_integer(value) and value >= low, argument, value, f"an integer of at least {low}")
     require(value < 2**63, argument, value, "an integer below 2**63")
     return int(value)
 
 
-def natural_number(argument: str, value: Any) -> int:
-    """Return the value. Raises InputError: not an integer of at least 0, or too large for int64."""
-    fits = is_integer(value) and 0 <= value < 2**63
-    require(fits, argument, value, "an integer of at least 0, below 2**63")
-    return int(value)
+natural_number = partial(positive_integer, low=0)
 
 
 def require_integer(argument: str, value: Any) -> int | None:
@@ -143,6 +139,8 @@ def or_none(check: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:
     """Return a check that also accepts None."""
     return lambda argument, value: None if value is None else check(argument, value)
 
+
+positive_or_none = or_none(positive_integer)
 
 NotNegative = Annotated[float, partial(require_number, low=0.0)]
 Positive = Annotated[float, require_positive]

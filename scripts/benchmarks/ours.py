@@ -1,10 +1,9 @@
 """Our contenders: one Sequential on each backend."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends import Backend, get_backend
-from benchmarks.task import Prepared, Task
+from benchmarks.task import Floats, Prepared, Task
 from dnn.layers import (
     Activation,
     BatchNormalization,
@@ -80,7 +79,7 @@ def prepare(task: Task, name: str, graphs: bool = False) -> Prepared:
     backend = get_backend(name, task.device, graphs=graphs)
     model = build(task, backend)
 
-    def probabilities(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(x: Floats) -> Floats:
         return model.predict(x * np.float32(255))
 
     return Prepared(Trainer(model, task).run, probabilities, backend.describe())

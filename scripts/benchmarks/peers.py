@@ -8,15 +8,14 @@ import importlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends import InputError, get_backend
 from benchmarks.ours import build
-from benchmarks.task import Prepared, Task
+from benchmarks.task import Floats, Prepared, Task
 from dnn.interop.torch import to_torch
 
 
-def initial_weights(task: Task) -> list[list[NDArray[np.float32]]]:
+def initial_weights(task: Task) -> list[list[Floats]]:
     """Return [W (n_in, n_out), b (n_out,)] of each layer: the initial weights of our network."""
     model = build(task, get_backend("numpy"), scaled=False)
     values = model.parameters.to_host()
@@ -56,7 +55,7 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(images: Floats) -> Floats:
         module.eval()
         with torch.no_grad():
             rows = module(torch.from_numpy(images).to(device)).softmax(1)
@@ -91,7 +90,7 @@ def prepare_keras(task: Task) -> Prepared:
     def run(n: int) -> None:
         model.fit(x[: n * batch], y[: n * batch], batch_size=batch, epochs=1, shuffle=True, verbose=0)
 
-    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(images: Floats) -> Floats:
         return np.asarray(model.predict(images, batch_size=1000, verbose=0))
 
     name = k.backend.backend()
@@ -122,8 +121,8 @@ def prepare_jax(task: Task) -> Prepared:
         return -jnp.mean(jnp.take_along_axis(log_p, classes[:, None], axis=1))
 
     def epoch(state: Any, done: Any, order: Any, x: Any, y: Any) -> Any:
-        def update(state: Any, given: Any) -> Any:
-            step, index = given
+        def update(state: Any, batch: Any) -> Any:
+            step, index = batch
             loss, gradient = j.value_and_grad(loss_of)(weights_of(state), x[index], y[index])
             return adam_update(step, gradient, state), loss
 
@@ -140,7 +139,7 @@ def prepare_jax(task: Task) -> Prepared:
         losses.block_until_ready()
         done += len(order)
 
-    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(images: Floats) -> Floats:
         return np.asarray(j.nn.softmax(logits(weights_of(state), jnp.asarray(images))))
 
     return Prepared(run, probabilities, {"jax": j.__version__}, trains_epochs=True)
@@ -169,7 +168,7 @@ def prepare_sklearn(task: Task) -> Prepared:
         rows = slice(n * task.settings.batch)
         model.partial_fit(x[rows], y[rows], classes=classes)
 
-    def probabilities(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(images: Floats) -> Floats:
         return np.asarray(model.predict_proba(images))
 
     return Prepared(run, probabilities, {"scikit-learn": __version__}, trains_epochs=True)

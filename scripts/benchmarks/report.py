@@ -9,16 +9,17 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from _tables import format_columns
+from _pages import Grid
 
 from backends import get_backend
 from benchmarks.contenders import get_contender
 from benchmarks.rotation import Results
+from dnn.io.tables import format_columns
+from dnn.typing import Json
 
-Grid = list[list[str]]
 BASELINE_CONTENDER = "pytorch"
 OURS = ("numba", "torch", "numpy")
 VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
@@ -53,9 +54,10 @@ def lower_quartile(ours: Sequence[float], theirs: Sequence[float] | None = None)
     return Estimate(float(values[0]), float(low), float(high))
 
 
-def quartiles(results: Results) -> dict[str, float]:
-    """Return the lower quartile of each contender's milliseconds per update."""
-    return {name: lower_quartile(results.ms(name)).value for name in results.runs}
+def quartiles(results: Results) -> dict[str, Estimate]:
+    """Return the lower quartile of each contender's milliseconds per update, the fastest contender first."""
+    found = {name: lower_quartile(results.ms(name)) for name in results.runs}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
 def ratios(results: Results) -> dict[str, Estimate]:
@@ -69,15 +71,13 @@ def ratios(results: Results) -> dict[str, Estimate]:
 def table(results: Results) -> str:
     """Return the table: contenders (fastest first), contenders that could not run and why."""
     ratio = ratios(results)
-    quartiles = {name: lower_quartile(results.ms(name)) for name in results.runs}
-    rows = []
-    for name in sorted(quartiles, key=lambda name: quartiles[name]):
+    rows = [["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]]
+    for name, ms in quartiles(results).items():
         last = results.runs[name][-1]
-        cells = [str(quartiles[name]), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
+        cells = [str(ms), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
         rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
-    headings = ["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]
     not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    return "\n".join([format_columns(headings, rows, 2), *not_run, *quietness([results])])
+    return "\n".join([format_columns(rows, 2), *not_run, *quietness([results])])
 
 
 def quietness(results: Sequence[Results]) -> list[str]:
@@ -91,7 +91,7 @@ def quietness(results: Sequence[Results]) -> list[str]:
     return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
 
 
-def as_json(results: Results) -> dict[str, Any]:
+def as_json(results: Results) -> Json:
     """Return settings, measurements with versions and processor, and ratios to the baseline."""
     return {
         "settings": asdict(results.settings),
@@ -105,8 +105,8 @@ def ratio_grid(results: Results) -> Grid:
     """Return a table of all contenders, the fastest first: the time, and numba's share of it."""
     ms = quartiles(results)
     grid = [["contender", "ms per update", "time on numba / this time"]]
-    for name in sorted(ms, key=lambda name: ms[name]):
-        grid.append([get_contender(name).label, f"{ms[name]:.2f}", _ratio(ms.get("numba"), ms[name])])
+    for name, estimate in ms.items():
+        grid.append([get_contender(name).label, f"{estimate.value:.2f}", _ratio(ms.get("numba"), estimate)])
     return grid
 
 
@@ -118,7 +118,7 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     for workload, result in results.items():
         ms = quartiles(result)
         auto = get_backend("auto", "cpu", dense=result.settings.is_dense).name
-        cells = [f"{ms[name]:.3g}" if name in ms else "-" for name in names]
+        cells = [f"{ms[name].value:.3g}" if name in ms else "-" for name in names]
         for rivals in (OURS, ("pytorch", "pytorch-fused"), ("jax",)):
             best = min((ms[name] for name in rivals if name in ms), default=None)
             cells.append(_ratio(ms.get(auto), best))
@@ -126,13 +126,13 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     return grid
 
 
-def _ratio(ours: float | None, theirs: float | None) -> str:
-    return "-" if not (ours and theirs) else f"{ours / theirs:.2f}"
+def _ratio(ours: Estimate | None, theirs: Estimate | None) -> str:
+    return "-" if ours is None or theirs is None else f"{ours.value / theirs.value:.2f}"
 
 
 def describe(results: Sequence[Results]) -> str:
     """Return sentences with processor and versions, what did not run, and how quiet the machine was."""
-    facts: dict[str, Any] = {}
+    facts: Json = {}
     missing: dict[str, str] = {}
     ran: set[str] = set()
     for result in results:

@@ -7,7 +7,7 @@ from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
 from benchmarks.contenders import environment
-from benchmarks.task import Settings
+from benchmarks.task import Workload
 from benchmarks.worker import measure
 
 MAX_SLICE_UPDATES = 100
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
 class Results:
     """The measurements of all contenders."""
 
-    settings: Settings
+    settings: Workload
     # Name -> a measurement (see ``measure``) for each rotation, for contenders that ran in all rotations.
     runs: dict[str, list[Answer]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why it could not run
@@ -29,7 +29,7 @@ class Results:
 
 
 def rotate(
-    names: Sequence[str], settings: Settings, rotations: int, report: Callable[[str], object], required: bool
+    names: Sequence[str], settings: Workload, rotations: int, report: Callable[[str], object], required: bool
 ) -> Results:
     """Time one slice of each contender in each rotation.
 

@@ -2,37 +2,40 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backends import InputError
 from dnn.datasets import Dataset, load_dataset
-from dnn.validation.settings import look_up, positive_integer
+from dnn.validation.objects import Settings
+from dnn.validation.settings import Count, Lengths, one_of, positive_or_none
 
+Floats = NDArray[np.float32]
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Settings of all contenders. Default: the lecture's network, cross-entropy, Adam 1e-3, float32.
+class Workload(Settings):
+    """What all contenders train. Default: the lecture's network, cross-entropy, Adam 1e-3, float32.
 
     Raises InputError: a setting out of range.
     """
 
-    dataset: str = "mnist"  # a name of ``dnn.datasets``, or "random" (6,000 noise images)
+    # A name of ``dnn.datasets``, or "random" (6,000 noise images).
+    dataset: Annotated[str, one_of(DATASETS)] = "mnist"
     data_dir: str | None = None  # data folder; None: DNN_DATA_DIR, else ./data
-    hidden: tuple[int, ...] = (500, 500)  # units of each hidden layer; may be empty
-    activation: str = "sigmoid"  # of the hidden layers: "sigmoid", "tanh" or "relu"
-    batch: int = 100  # batch size
+    hidden: Lengths = (500, 500)  # units of each hidden layer; may be empty
+    activation: Annotated[str, one_of(ACTIVATIONS)] = "sigmoid"  # of the hidden layers
+    batch: Count = 100  # batch size
     # Number of timed updates. The warm-up before is one epoch, or ``updates`` if that is fewer: it brings
     # Adam's moments to the values of a real training, where they decay into denormals.
-    updates: int = 1200
+    updates: Count = 1200
     # Updates per slice. Contenders that train full epochs in one call are timed an epoch at a time.
     slice: int = 100
-    threads: int | None = None  # threads per matrix product; None: the library's default
+    # Threads per matrix product; None: the library's default.
+    threads: Annotated[int | None, positive_or_none] = None
     pixels: int = 784  # of a noise image
     nonzero: float = 1.0  # share of its pixels
     filters: tuple[int, ...] = ()  # of each convolution 3 x 3; the last one is followed by max-pooling 2 x 2
@@ -40,23 +43,14 @@ class Settings:
     dropout: float = 0.0  # rate, after each hidden layer
     slice_seconds: float = 0.0  # a slice is repeated until this time is over
 
-    def __post_init__(self) -> None:
-        look_up("dataset", self.dataset, dict.fromkeys(DATASETS))
-        look_up("activation", self.activation, dict.fromkeys(ACTIVATIONS))
-        object.__setattr__(self, "hidden", tuple(positive_integer("hidden", n) for n in self.hidden))
-        for name in ("batch", "updates"):
-            positive_integer(name, getattr(self, name))
-        if self.threads is not None:
-            positive_integer("threads", self.threads)
-
     @property
     def is_dense(self) -> bool:
         """Whether the network has no other layers than Dense."""
         return not (self.filters or self.batch_norm or self.dropout)
 
 
-_NOISE = Settings("random", activation="relu", updates=240, slice_seconds=0.05)
-WORKLOADS: Mapping[str, Settings] = {
+_NOISE = Workload("random", activation="relu", updates=240, slice_seconds=0.05)
+WORKLOADS: Mapping[str, Workload] = {
     "784-500-500-10, batch 100, 19 % nonzero": replace(_NOISE, nonzero=0.19),
     "the same, no zeros": _NOISE,
     "20-64-64-10, batch 32": replace(_NOISE, pixels=20, hidden=(64, 64), batch=32),
@@ -73,7 +67,7 @@ WORKLOADS: Mapping[str, Settings] = {
 class Task:
     """Images on the host as uint8, and the settings. n is a multiple of the batch size."""
 
-    settings: Settings
+    settings: Workload
     x: NDArray[np.uint8]  # (n, n_in)
     y: NDArray[np.int64]  # (n,)
     x_test: NDArray[np.uint8]  # (n_test, n_in)
@@ -89,7 +83,7 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    def floats(self) -> NDArray[np.float32]:
+    def floats(self) -> Floats:
         """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
         return scale_pixels(self.x)
 
@@ -105,19 +99,19 @@ class Prepared:
 
     run: Callable[[int], None]  # runs n more updates and waits until they are done
     # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10)
-    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    probabilities: Callable[[Floats], Floats]
     facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
-def scale_pixels(x: NDArray[np.uint8]) -> NDArray[np.float32]:
+def scale_pixels(x: NDArray[np.uint8]) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)
     return values
 
 
-def load(settings: Settings, device: str | None = None) -> Task:
+def load(settings: Workload, device: str | None = None) -> Task:
     """Load the task of the settings for training on ``device``.
 
     Raises:

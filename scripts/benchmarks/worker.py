@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import get_contender
-from benchmarks.task import Prepared, Settings, Task, load, scale_pixels
+from benchmarks.task import Prepared, Task, Workload, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
@@ -31,7 +31,7 @@ def other_core_seconds() -> float | None:
         return None
 
 
-def measure(name: str, settings: Settings) -> Iterator[dict[str, Any]]:
+def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
     """Prepare, warm up, and time one slice for each value that is requested.
 
     Yields:

@@ -1,7 +1,7 @@
 """Shared code of the examples: import path, options, training and the table of results."""
 
-import argparse
 import runpy
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,8 @@ from typing import Any
 # An example is run by its path, so Python searches only this folder.
 runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
-from _tables import format_columns  # noqa: E402
-
 from dnn.commands import command_line, options  # noqa: E402
+from dnn.io.tables import format_columns  # noqa: E402
 
 run = command_line.run
 
@@ -27,7 +26,7 @@ def parser(description: str | None, epochs: int) -> command_line.Parser:
     return parser
 
 
-def open_backend(arguments: argparse.Namespace, *counts: str) -> Any:
+def open_backend(arguments: Namespace, *counts: str) -> Any:
     """Validate the shared options and return the requested backend.
 
     Args:
@@ -52,7 +51,7 @@ def train_network(
     x: Any,
     y: Any,
     units: list[tuple[int, str]],
-    arguments: argparse.Namespace,
+    arguments: Namespace,
     backend: Any,
     *,
     rate: float,
@@ -78,7 +77,7 @@ def train_network(
     return model
 
 
-def mean_over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any]) -> list[str]:
+def mean_over_seeds(arguments: Namespace, scores: Callable[[int], Any]) -> list[str]:
     """Return table cells with the mean and standard error of each score over the seeds.
 
     Args:
@@ -95,7 +94,7 @@ def mean_over_seeds(arguments: argparse.Namespace, scores: Callable[[int], Any])
 
 
 def compare(
-    arguments: argparse.Namespace,
+    arguments: Namespace,
     about: str,
     headings: tuple[str, ...],
     methods: dict[str, Callable[[int], Any]],
@@ -107,4 +106,4 @@ def compare(
     """
     rows = [(name, *mean_over_seeds(arguments, scores)) for name, scores in methods.items()]
     print(about)
-    print(format_columns(headings, rows))
+    print(format_columns([headings, *rows]))

@@ -5,12 +5,12 @@ It is trained to reproduce its input through a bottleneck. The reconstruction er
 table shows the area under the ROC curve (0.5: guessing, 1: all anomalies score higher than normal images).
 """
 
-import argparse
+from argparse import Namespace
 
 import _example
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = _example.parser(__doc__, epochs=100)
     parser.add_argument(
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
@@ -24,7 +24,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     import numpy as np
 
     from backends import InputError

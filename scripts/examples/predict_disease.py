@@ -5,18 +5,18 @@ The data are scikit-learn's breast cancer set (Wisconsin, 1995): 569 tumours wit
 nuclei each. Scores are cross-validated.
 """
 
-import argparse
+from argparse import Namespace
 
 import _example
 
 
-def parse() -> argparse.Namespace:
+def parse() -> Namespace:
     parser = _example.parser(__doc__, epochs=40)
     parser.add_argument("--folds", type=int, default=10, help="cross-validation folds (default: %(default)s)")
     return parser.parse_args()
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: Namespace) -> None:
     import numpy as np
 
     from backends import InputError

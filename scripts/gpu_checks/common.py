@@ -11,7 +11,7 @@ from backends import Backend, BackendUnavailable, get_backend
 LIBRARIES = ("cupy", "torch")
 Row = dict[str, Any]
 """A result as JSON values. A row fails if it has a "reason", or if "holds" is False."""
-Rows = Iterator[tuple[str, Row]]
+NamedRows = Iterator[tuple[str, Row]]
 
 
 def row_holds(row: Row) -> bool:
@@ -20,7 +20,7 @@ def row_holds(row: Row) -> bool:
 
 
 @dataclass(frozen=True)
-class Settings:
+class CheckOptions:
     """Settings shared by all parts."""
 
     data_dir: str | None = None  # data folder with MNIST; None: DNN_DATA_DIR, else ./data
@@ -30,7 +30,7 @@ class Settings:
         """Return the backend of a library (CuPy or torch) on the checked device."""
         return get_backend(library, self.device, **options)
 
-    def each_library(self, check: Callable[[str, Backend], Rows]) -> Rows:
+    def each_library(self, check: Callable[[str, Backend], NamedRows]) -> NamedRows:
         """Yield the rows of the check for each library, or the reason why the library cannot run."""
         for library in LIBRARIES:
             try:
@@ -40,4 +40,4 @@ class Settings:
 
     def task(self) -> benchmark.Task:
         """Return the task of training the lecture's network on MNIST."""
-        return benchmark.load(benchmark.Settings(data_dir=self.data_dir))
+        return benchmark.load(benchmark.Workload(data_dir=self.data_dir))

@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from benchmarks.ours import Trainer, build, without_plans
 from benchmarks.task import Task
 
 from backends import Backend
-from gpu_checks.common import Row, Rows, Settings
+from gpu_checks.common import CheckOptions, NamedRows, Row
 
 N_UPDATES = 100  # in each of the two runs that are compared bit by bit
 LOST = "the card reports this error until the process ends, so the other forms are skipped"
@@ -27,7 +26,7 @@ class Form(NamedTuple):
     planned: bool = True  # False: layer by layer, even if the backend plans updates
 
 
-FORMS: Mapping[str, Form] = MappingProxyType({
+FORMS: Mapping[str, Form] = {
     "cupy layers": Form("cupy", "layers", planned=False),
     "cupy": Form("cupy", "planned"),
     "cupy graphs": Form("cupy", "graphs, planned", graphs=True),
@@ -36,10 +35,10 @@ FORMS: Mapping[str, Form] = MappingProxyType({
     "torch graphs": Form("torch", "graphs, layers", graphs=True),
     "torch tf32": Form("torch", "layers", "tf32"),
     "torch graphs tf32": Form("torch", "graphs, layers", "tf32", graphs=True),
-})  # fmt: skip
+}  # fmt: skip
 
 
-def forms(settings: Settings) -> Rows:
+def forms(settings: CheckOptions) -> NamedRows:
     """Yield a row for each of FORMS."""
     task = settings.task()
     found: dict[str, Any] = {}  # name of a form -> its weights
@@ -69,7 +68,7 @@ def is_lost(backend: Backend) -> bool:
     return False
 
 
-def try_form(form: Form, backend: Backend, settings: Settings, task: Task) -> tuple[Row, Any]:
+def try_form(form: Form, backend: Backend, settings: CheckOptions, task: Task) -> tuple[Row, Any]:
     """Return the row of a form, and its weights after N_UPDATES updates."""
     if not form.planned:
         backend = without_plans(backend)

@@ -12,17 +12,17 @@ from backends import Backend
 from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
-from gpu_checks.common import Row, Rows, Settings
+from gpu_checks.common import CheckOptions, NamedRows, Row
 
 REPEATS = 200  # launches of a kernel in a row
 UPDATES = 20  # whose kernels are counted
 
 
-def kernels(settings: Settings) -> Rows:
+def kernels(settings: CheckOptions) -> NamedRows:
     """Yield the time of each kernel of a planned update, and each library's number of kernels per update."""
     task = settings.task()
 
-    def check(library: str, backend: Backend) -> Rows:
+    def check(library: str, backend: Backend) -> NamedRows:
         if library == "cupy":
             yield from time_kernels(backend, task)
         yield library, count_kernels(backend, task)
@@ -30,7 +30,7 @@ def kernels(settings: Settings) -> Rows:
     yield from settings.each_library(check)
 
 
-def time_kernels(backend: Backend, task: Task) -> Rows:
+def time_kernels(backend: Backend, task: Task) -> NamedRows:
     """Yield (kernel, microseconds per launch on the card and for the host, and what the kernel occupies)."""
     import cupy
 

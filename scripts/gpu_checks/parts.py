@@ -1,4 +1,4 @@
-"""The parts of the check: functions from Settings to rows, and their time limits.
+"""The parts of the check: functions from CheckOptions to rows, and their time limits.
 
 ``_workers`` runs each part in its own process, so a hang or crash does not affect the others. Rows are
 printed as they arrive. Warnings are errors in all parts.
@@ -11,17 +11,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import NamedTuple
 
 from _workers import SCRIPTS_FOLDER, Answer
 
-from gpu_checks.common import LIBRARIES, Row, Rows, Settings
+from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row
 from gpu_checks.forms import FORMS, Form, forms
 from gpu_checks.kernels import kernels
 
 
-def report_libraries(settings: Settings) -> Rows:
+def report_libraries(settings: CheckOptions) -> NamedRows:
     """Yield facts about the libraries, the driver and the GPU."""
     yield "python", {"version": sys.version.split()[0]}
     yield from settings.each_library(lambda library, backend: iter([(library, backend.describe())]))
@@ -32,7 +31,7 @@ def report_libraries(settings: Settings) -> Rows:
         yield "nvidia-smi", {"reason": str(error)}
 
 
-def run_script(settings: Settings, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run_script(settings: CheckOptions, script: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a script on the settings' data, with warnings as errors."""
     command = [sys.executable, "-W", "error::UserWarning", str(SCRIPTS_FOLDER / script), *options]
     if settings.data_dir is not None:
@@ -40,7 +39,7 @@ def run_script(settings: Settings, script: str, *options: str) -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def check_agreement(settings: Settings, libraries: str, *options: str) -> Row:
+def check_agreement(settings: CheckOptions, libraries: str, *options: str) -> Row:
     """Run agree.py for these libraries on the device; return whether all comparisons hold, or which fail."""
     names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
     done = run_script(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
@@ -56,17 +55,17 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
-def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[Settings], Rows]:
+def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[CheckOptions], NamedRows]:
     """Return a part with a row for each entry of ``libraries``: names that one run of agree.py compares."""
 
-    def rows(settings: Settings) -> Rows:
+    def rows(settings: CheckOptions) -> NamedRows:
         for names in libraries:
             yield names, check_agreement(settings, names, *options)
 
     return rows
 
 
-def train(settings: Settings, form: Form, *options: str) -> Row:
+def train(settings: CheckOptions, form: Form, *options: str) -> Row:
     """Run train.py with its defaults (6000 updates, linear decay, metrics); return parts of result.json."""
     options = ("--precision", form.precision, *["--graphs"] * form.graphs, *options)
     with TemporaryDirectory() as folder:
@@ -81,7 +80,7 @@ def train(settings: Settings, form: Form, *options: str) -> Row:
     return {"holds": ran == form.expected, "form": ran, **{name: result[name] for name in numbers}}
 
 
-def full_runs(settings: Settings) -> Rows:
+def full_runs(settings: CheckOptions) -> NamedRows:
     """Run train.py for each of FORMS that it can request: times and accuracy."""
     for name, form in FORMS.items():
         if form.planned:
@@ -91,11 +90,11 @@ def full_runs(settings: Settings) -> Rows:
 class Part(NamedTuple):
     """A check function and its time limit in seconds."""
 
-    run: Callable[[Settings], Rows]
+    run: Callable[[CheckOptions], NamedRows]
     seconds: int
 
 
-PARTS: Mapping[str, Part] = MappingProxyType({
+PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 140),
     "kernels": Part(kernels, 40),
@@ -108,19 +107,19 @@ PARTS: Mapping[str, Part] = MappingProxyType({
     "agreement_tf32": Part(
         agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
     ),
-})  # fmt: skip
+}  # fmt: skip
 """Parts in running order, the most important first."""
 BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 
 
-def try_library(library: str, settings: Settings) -> Iterator[Answer]:
+def try_library(library: str, settings: CheckOptions) -> Iterator[Answer]:
     """Raise what prevents the use of a library; yield nothing."""
     settings.backend(library)
     yield from ()
 
 
-def work(name: str, settings: Settings) -> Iterator[Answer]:
+def work(name: str, settings: CheckOptions) -> Iterator[Answer]:
     """Run one part in this process."""
     warnings.simplefilter("error", UserWarning)
     for row, found in PARTS[name].run(settings):

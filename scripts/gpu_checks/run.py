@@ -7,17 +7,17 @@ from typing import Any
 from _workers import run_in_process
 
 from dnn.commands.command_line import print_status
-from gpu_checks.common import LIBRARIES, Settings, row_holds
+from gpu_checks.common import LIBRARIES, CheckOptions, row_holds
 from gpu_checks.parts import BUDGET_SECONDS, PARTS, try_library, work
 
-Outcome = dict[str, Any]
+PartResult = dict[str, Any]
 """Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
 
 
 PROBE_SECONDS = 60
 
 
-def find_obstacles(settings: Settings) -> dict[str, str]:
+def find_obstacles(settings: CheckOptions) -> dict[str, str]:
     """Return library -> why it cannot use the card.
 
     Other processes find out: a card in exclusive mode admits one process, which later is a part's.
@@ -29,10 +29,10 @@ def find_obstacles(settings: Settings) -> dict[str, str]:
     return obstacles
 
 
-def run_part(name: str, settings: Settings, limit: float) -> Outcome:
+def run_part(name: str, settings: CheckOptions, limit: float) -> PartResult:
     """Run one part in its own process. Rows that arrive before the time limit are kept."""
     start = time.perf_counter()
-    outcome: Outcome = {"seconds": 0.0, "rows": {}}
+    outcome: PartResult = {"seconds": 0.0, "rows": {}}
     for answer in run_in_process(work, name, settings, timeout=limit):
         if "reason" in answer:
             outcome["reason"] = answer["reason"]
@@ -42,7 +42,7 @@ def run_part(name: str, settings: Settings, limit: float) -> Outcome:
     return outcome
 
 
-def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, Outcome]]:
+def run_parts(names: Sequence[str], settings: CheckOptions) -> Iterator[tuple[str, PartResult]]:
     """Yield (name, outcome) as each part ends.
 
     Parts get a reason instead of rows if the time budget is spent, or no library can use the card any more.
@@ -59,7 +59,7 @@ def run_parts(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, O
         print_status(f"{name} ...")
         outcome = run_part(name, settings, min(left, PARTS[name].seconds))
         yield name, outcome
-        if not holds({name: outcome}):
+        if not part_holds(outcome):
             obstacles = find_obstacles(settings)
             if len(obstacles) == len(LIBRARIES):
                 why = "; ".join(obstacles.values())
@@ -78,7 +78,7 @@ def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def table(outcomes: dict[str, Outcome]) -> str:
+def table(outcomes: dict[str, PartResult]) -> str:
     """Return the rows of each part as text, one line per number. Failures start with FAILED."""
     text = []
     for name, outcome in outcomes.items():
@@ -92,16 +92,16 @@ def table(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(text)
 
 
-def holds(outcomes: dict[str, Outcome]) -> bool:
-    """Return whether every part was completed and all its rows passed."""
-    return all("reason" not in o and all(map(row_holds, o["rows"].values())) for o in outcomes.values())
+def part_holds(outcome: PartResult) -> bool:
+    """Return whether a part was completed and all its rows passed."""
+    return "reason" not in outcome and all(map(row_holds, outcome["rows"].values()))
 
 
-def what_to_send(outcomes: dict[str, Outcome], json_file: object) -> str:
+def what_to_send(outcomes: dict[str, PartResult], json_file: object) -> str:
     """Return what a report of this run contains."""
     file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
     text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
-    failed = ",".join(name for name, outcome in outcomes.items() if not holds({name: outcome}))
+    failed = ",".join(name for name, outcome in outcomes.items() if not part_holds(outcome))
     if failed:
         text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
     return text

@@ -6,8 +6,7 @@ choice at a time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from dnn.layers import Dense, Layer, Rescaling
 from dnn.optimizers import SGD, Adam, Optimizer
@@ -41,10 +40,6 @@ class Experiment:
         pixels = [] if self.features else [Rescaling(1 / 255)]
         return [*pixels, *hidden, Dense(classes, "softmax")]
 
-    def with_epochs(self, epochs: int) -> "Experiment":
-        """Return a copy with its epochs scaled by ``epochs`` / LECTURE_EPOCHS, but at least one epoch."""
-        return replace(self, epochs=max(1, round(self.epochs * epochs / LECTURE_EPOCHS)))
-
     def updates(self, examples: int) -> int:
         """Return the number of updates over all epochs; for L-BFGS its maximum.
 
@@ -58,7 +53,6 @@ ACTIVATION_NAMES = {"sigmoid": "sigmoid", "relu": "ReLU"}
 """Activation -> its name in texts."""
 DEPTHS = (1, 2, 3, 5, 7, 10)
 WIDTHS = (10, 30, 100, 300, 500, 1000)
-BATCH_SIZES = (1, 10, 1000, FULL_BATCH)
 LECTURE = Experiment(
     "lecture", "lecture network: sigmoid, cross-entropy, Adam", reported="94.39 % (10,000 images)"
 )
@@ -66,17 +60,6 @@ LECTURE = Experiment(
 
 def _describe_hidden(layers: int, units: int, activation: str) -> str:
     return f"{layers} hidden layer{'s' if layers > 1 else ''} of {units}, {ACTIVATION_NAMES[activation]}"
-
-
-def _depth_experiment(layers: int, activation: str) -> Experiment:
-    about = _describe_hidden(layers, 500, activation)
-    return Experiment(f"depth-{layers}-{activation}", about, hidden=(500,) * layers, activation=activation)
-
-
-def _batch_experiment(size: int) -> Experiment:
-    about = "full batch: one update per epoch" if size == FULL_BATCH else f"batch of {size}"
-    # With batch size 1, one epoch is 60,000 updates, ten times as many as in the lecture's training.
-    return Experiment(f"batch-{size or 'all'}", about, batch=size, epochs=1 if size == 1 else 10)
 
 
 _STEPS = (
@@ -102,19 +85,16 @@ _FEATURES = {"zoning": "zone means", "pca": "principal components (PCA)", "hog":
 STEP_NAMES = tuple(experiment.name for experiment in _STEPS)
 """Names of the experiments that change the loss, the activation or the optimizer."""
 
-EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
-    {
-        experiment.name: experiment
-        for experiment in (
-            *_STEPS,
-            *(_depth_experiment(n, activation) for activation in ("sigmoid", "relu") for n in DEPTHS),
-            *(Experiment(f"width-{n}", _describe_hidden(2, n, "sigmoid"), hidden=(n, n)) for n in WIDTHS),
-            *(_batch_experiment(size) for size in BATCH_SIZES),
-            *(
-                Experiment(f"features-{k}", v + NO_HIDDEN_SUFFIX, (), features=k)
-                for k, v in _FEATURES.items()
-            ),
-        )
-    }
-)
+_ALL = (
+    *_STEPS,
+    *(Experiment(f"depth-{n}-{f}", _describe_hidden(n, 500, f), (500,) * n, f)
+      for f in ACTIVATION_NAMES for n in DEPTHS),
+    *(Experiment(f"width-{n}", _describe_hidden(2, n, "sigmoid"), (n, n)) for n in WIDTHS),
+    Experiment("batch-1", "batch of 1", batch=1, epochs=1),  # one epoch is 60,000 updates
+    Experiment("batch-10", "batch of 10", batch=10),
+    Experiment("batch-1000", "batch of 1000", batch=1000),
+    Experiment("batch-all", "full batch: one update per epoch", batch=FULL_BATCH),
+    *(Experiment(f"features-{k}", v + NO_HIDDEN_SUFFIX, (), features=k) for k, v in _FEATURES.items()),
+)  # fmt: skip
+EXPERIMENTS: Mapping[str, Experiment] = {experiment.name: experiment for experiment in _ALL}
 """Name -> experiment, in the order of running and display."""

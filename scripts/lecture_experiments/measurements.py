@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+from _pages import Grid
 
 from backends import Backend
 from dnn.datasets import Dataset
 from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
-from lecture_experiments.run import Outcome, Results, build
-from lecture_experiments.tables import Grid, format_percent
+from lecture_experiments.experiments import EXPERIMENTS
+from lecture_experiments.run import Outcome, ResultFolder, build
+from lecture_experiments.tables import PAGE_TABLES, format_percent
 
 NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the pixel noise, for pixels in [0, 1]."""
@@ -19,7 +20,7 @@ Sizes = Mapping[str, list[float]]
 
 
 def noise_grid(
-    outcomes: Mapping[str, Outcome], results: Results, data: Dataset, backend: Backend, seed: int
+    outcomes: Mapping[str, Outcome], results: ResultFolder, data: Dataset, backend: Backend, seed: int
 ) -> Grid:
     """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment.
 
@@ -50,7 +51,7 @@ def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1
     The gradient is that of the mean loss over the first ``n_images`` training images.
     """
     sizes = {}
-    for name in [f"depth-{n}-{activation}" for activation in ("sigmoid", "relu") for n in DEPTHS]:
+    for name in PAGE_TABLES["depth"]:
         model = build(EXPERIMENTS[name], data, backend, seed)
         _, gradients = model.gradients(data.x_train[:n_images], data.y_train[:n_images])
         weights = [g for key, g in gradients.items() if key.endswith(".W")]

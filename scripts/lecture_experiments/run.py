@@ -31,11 +31,6 @@ class Outcome:
     epochs: int = LECTURE_EPOCHS  # the --epochs option
 
 
-def limit_examples(data: Dataset, limit: int | None) -> Dataset:
-    """Return the data with only the first ``limit`` training examples; None: all of them."""
-    return replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
-
-
 def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
     """Return the experiment's compiled model. For L-BFGS it is compiled with Adam, which is not used."""
     layers = experiment.layers(data.classes)
@@ -48,7 +43,8 @@ def train(
     experiment: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
 ) -> tuple[Sequential, Outcome]:
     """Train an experiment with its epochs scaled by ``epochs``; return the model and the outcome."""
-    experiment = experiment.with_epochs(epochs)
+    scaled = round(experiment.epochs * epochs / LECTURE_EPOCHS)
+    experiment = replace(experiment, epochs=max(1, scaled))
     data = with_features(experiment.features, data)
     x = data.x_train
     y = data.y_train
@@ -86,7 +82,7 @@ def _quasi_newton(
     return history, state.evaluations
 
 
-class Results:
+class ResultFolder:
     """A folder with a JSON file and the weights of each finished experiment.
 
     Args:

@@ -4,13 +4,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from _pages import write_table
+from _pages import Grid, write_table
 
 from lecture_experiments.experiments import EXPERIMENTS, STEP_NAMES
 from lecture_experiments.run import Outcome
 
-Grid = list[list[str]]
-"""A table: headings, then rows of cells. The first cell of a row is the row's name."""
 PAGE_TABLES = {
     "steps": STEP_NAMES,
     "depth": tuple(name for name in EXPERIMENTS if name.startswith("depth-")),
@@ -31,7 +29,7 @@ def format_percent(share: float, digits: int = 1) -> str:
 
 def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
     """Return the tables of the finished experiments. The training loss is that of the last epoch."""
-    tables = {}
+    tables: dict[str, Grid] = {}
     for table, names in PAGE_TABLES.items():
         grid = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
         for outcome in (outcomes[name] for name in names if name in outcomes):

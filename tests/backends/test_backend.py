@@ -41,9 +41,9 @@ LAYOUTS = {
 def test_round_trip(backend, dtype, layout, writeable):
     array = LAYOUTS[layout](BASE.astype(dtype))
     array.flags.writeable = writeable
-    there = backend.from_host(array)
-    backend.check("x", there)
-    back = backend.to_host(there)
+    moved = backend.from_host(array)
+    backend.check("x", moved)
+    back = backend.to_host(moved)
     assert isinstance(back, np.ndarray)
     assert same_bits(back, array)
     converted = backend.from_host(array, dtype=backend.dtype)

@@ -130,12 +130,12 @@ def test_products_and_sums_have_their_order(make_backend, backend_id, dtype):
             found = backend.to_host(backend.xp.matmul(backend.from_host(left), backend.from_host(right)))
             assert same_bits(np.ascontiguousarray(found), product_in_order(a, b))
     x = rng.normal(size=(6, 37)).astype(dtype)
-    there = backend.from_host(x)
-    along = backend.to_host(backend.xp.sum(there, axis=1))
+    moved = backend.from_host(x)
+    along = backend.to_host(backend.xp.sum(moved, axis=1))
     assert same_bits(np.array(along), np.asarray([sum_by_definition(row) for row in x]))
-    everything = backend.to_host(backend.xp.sum(there))
+    everything = backend.to_host(backend.xp.sum(moved))
     assert everything == sum_by_definition([sum_by_definition(row) for row in x])
-    mean = backend.to_host(backend.xp.mean(there, axis=0))
+    mean = backend.to_host(backend.xp.mean(moved, axis=0))
     assert same_bits(np.array(mean), np.asarray([sum_by_definition(c) / x.dtype.type(6) for c in x.T]))
 
 

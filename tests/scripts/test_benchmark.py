@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from benchmarks import report, rotation, worker
 from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, WORKLOAD_CONTENDERS, environment, get_contender
-from benchmarks.task import WORKLOADS, Settings, load
+from benchmarks.task import WORKLOADS, Workload, load
 from command_lines import assert_refused, run_here
 from helpers import input_error
 
@@ -30,7 +30,7 @@ def results_of(settings=None, other=None, **ms):
     facts = {"processor": "Some", "instruction_set": "AVX9", "numpy": "2"}
     rest = {"preparation": 1.0, "other": other, "test_accuracy": 0.5, "facts": facts}
     runs = {name.replace("_", "-"): [{"ms": t, **rest} for t in times] for name, times in ms.items()}
-    return rotation.Results(settings or Settings(), runs, {"jax": "no jax"})
+    return rotation.Results(settings or Workload(), runs, {"jax": "no jax"})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_quartiles_ignore_disturbed_slices():
     assert found.low <= found.value <= found.high
     assert found.high > 2  # only a third of the slices are quiet: the interval shows that it may be chance
     assert report.lower_quartile([2 * t for t in quiet], quiet).value == pytest.approx(2.0)
-    assert report.quartiles(results_of(numpy=[9.0, 1.0, 2.0, 3.0, 9.0])) == {"numpy": 2.0}
+    assert report.quartiles(results_of(numpy=[9.0, 1.0, 2.0, 3.0, 9.0]))["numpy"].value == 2.0
 
 
 def test_the_printed_table_is_sorted_and_names_missing_contenders():
@@ -95,7 +95,7 @@ def test_the_page_has_a_sorted_table_relative_to_numba():
 def test_the_table_of_workloads_compares_the_automatic_choice():
     """The second network has convolutions."""
     dense = results_of(numba=[2.0], torch=[4.0], numpy=[1.0], pytorch=[8.0], pytorch_fused=[5.0], jax=[4.0])
-    images = results_of(Settings(filters=(3,)), numba=[4.0], torch=[2.0], pytorch=[1.0])
+    images = results_of(Workload(filters=(3,)), numba=[4.0], torch=[2.0], pytorch=[1.0])
     heading, one, two = report.workloads_grid({"one": dense, "two": images})
     choices = [get_backend("auto", "cpu", dense=dense).name for dense in (True, False)]
     assert heading[-4:] == ["auto takes", "auto / our fastest", "auto / PyTorch", "auto / JAX"]
@@ -133,10 +133,10 @@ def test_options_become_settings(monkeypatch, tmp_path, capsys):
 
     seen = []
     monkeypatch.setattr(rotation, "rotate", rotate)
-    assert main("") == [(CPU_CONTENDERS, Settings(), 24, False)]
+    assert main("") == [(CPU_CONTENDERS, Workload(), 24, False)]
     assert "ratio to pytorch" in capsys.readouterr().out
     more = "--dataset digits --data-dir d --hidden 3 --activation relu --batch-size 4 --updates 5 --threads 1"
-    settings = Settings("digits", "d", (3,), "relu", 4, 5, threads=1)
+    settings = Workload("digits", "d", (3,), "relu", 4, 5, threads=1)
     assert main(f"--rotations 2 --contenders numpy {more}") == [(["numpy"], settings, 2, True)]
     networks = list(WORKLOADS.values())
     assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 12, False) for network in networks]
@@ -165,22 +165,22 @@ def test_rotations_alternate_and_drop_failing_contenders(monkeypatch):
     asked, told = [], []
     monkeypatch.setattr(rotation, "run_in_process", ask)
     names = ["numpy", "torch", "pytorch"]
-    results = rotation.rotate(names, Settings(), 2, told.append, required=False)
+    results = rotation.rotate(names, Workload(), 2, told.append, required=False)
     assert [name for name, _ in asked] == ["numpy", "torch", "pytorch", "numpy", "pytorch"]
     assert results.missing == {"torch": "no"}
     assert results.ms("numpy") == [1.0, 1.0]
     assert told[1] == "rotation 1/2  torch: no"
     with pytest.raises(BackendUnavailable, match="contender 'torch' cannot run: no"):
-        rotation.rotate(names, Settings(), 2, told.append, required=True)
+        rotation.rotate(names, Workload(), 2, told.append, required=True)
     for updates, rotations, size in ((7, 3, 2), (2, 3, 1), (1000, 3, 100)):
-        rotation.rotate(["numpy"], Settings(updates=updates), rotations, told.append, required=True)
+        rotation.rotate(["numpy"], Workload(updates=updates), rotations, told.append, required=True)
         assert asked[-1] == ("numpy", size)
 
 
 def test_a_contender_may_name_its_device():
     assert get_contender("torch").device == "cpu"
-    there = get_contender("torch:cuda:1")
-    assert (there.device, there.label) == ("cuda:1", "ours on torch on cuda:1")
+    contender = get_contender("torch:cuda:1")
+    assert (contender.device, contender.label) == ("cuda:1", "ours on torch on cuda:1")
     with input_error(r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
     assert {"numpy", "torch", "torch-compile", "keras-jax", "sklearn"} <= set(CPU_CONTENDERS)
@@ -201,7 +201,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1, 2}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: cores_set.append(cores), raising=False)
-    settings = Settings(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
+    settings = Workload(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000, threads=2)
     first, second, last = islice(worker.measure("numpy", settings), 3)
     assert first["other"] > 0
     assert [second["other"], last["other"]] == [None, 0.0]
@@ -219,7 +219,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
 
 
 def test_a_task_has_full_batches():
-    task = load(Settings(dataset="digits", updates=7, hidden=(5,)), "there")
+    task = load(Workload(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
     assert (task.updates_per_epoch, task.updates_per_call) == (14, 7)
     assert sorted(task.order(3).ravel()) == list(range(1400))
@@ -228,18 +228,18 @@ def test_a_task_has_full_batches():
 
 
 def test_noise_images():
-    task = load(Settings("random", pixels=50, nonzero=0.19, batch=32))
+    task = load(Workload("random", pixels=50, nonzero=0.19, batch=32))
     assert task.x.shape == (5984, 50)
     assert np.mean(task.x > 0) == pytest.approx(0.19, abs=0.01)
-    assert np.all(load(Settings("random")).x > 0)
+    assert np.all(load(Workload("random")).x > 0)
     with input_error("batch is 6001"):
-        load(Settings("random", batch=6001))
+        load(Workload("random", batch=6001))
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(dataset="digits", hidden=(16,), batch=20, updates=60),
+        Workload(dataset="digits", hidden=(16,), batch=20, updates=60),
         *(WORKLOADS[name] for name in list(WORKLOADS)[-3:]),
     ],
 )

@@ -17,7 +17,7 @@ from command_lines import assert_refused, run_here
 from gpu_checks import forms, parts
 from gpu_checks import kernels as gpu_kernels
 from gpu_checks import run as checks
-from gpu_checks.common import LIBRARIES, Settings
+from gpu_checks.common import LIBRARIES, CheckOptions
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
 from helpers import NUMPY, others_slow
@@ -92,12 +92,14 @@ def test_a_broken_installation_is_not_a_missing_card(check, monkeypatch, cards, 
 
 @no_gpu
 def test_obstacles_are_found_in_other_processes(monkeypatch):
-    monkeypatch.setattr(Settings, "backend", lambda *options: pytest.fail("this process would use the card"))
-    obstacles = checks.find_obstacles(Settings())
+    monkeypatch.setattr(
+        CheckOptions, "backend", lambda *options: pytest.fail("this process would use the card")
+    )
+    obstacles = checks.find_obstacles(CheckOptions())
     assert list(obstacles) == list(LIBRARIES)
     for library, why in obstacles.items():
         assert why.startswith(f"backend {library!r}")
-    assert checks.find_obstacles(Settings(device="cpu")).keys() == {"cupy"}
+    assert checks.find_obstacles(CheckOptions(device="cpu")).keys() == {"cupy"}
 
 
 def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
@@ -110,7 +112,7 @@ def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
 
     monkeypatch.setattr(checks, "run_part", run_part)
     monkeypatch.setattr(checks, "find_obstacles", lambda settings: lost[begun[-1]])
-    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits", "full_runs"], Settings()))
+    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits", "full_runs"], CheckOptions()))
     assert begun == ["doctor", "kernels", "forms"]
     for name in ("bits", "full_runs"):
         reason = "skipped: since the part 'forms' the card cannot be used (it is gone; also gone)"
@@ -127,16 +129,16 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
         return GOOD_ROW
 
     monkeypatch.setattr(checks, "run_part", one)
-    outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], Settings()))
+    outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], CheckOptions()))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
     reason = f"not started: {BUDGET_SECONDS} s are over"
     assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": reason}
-    assert not checks.holds(outcomes)
+    assert not checks.part_holds(outcomes["kernels"])
     assert BUDGET_SECONDS < 480  # eight minutes
 
 
 def test_a_part_runs_in_its_own_process():
-    outcome = checks.run_part("doctor", Settings(), 120)
+    outcome = checks.run_part("doctor", CheckOptions(), 120)
     assert "reason" not in outcome
     assert set(outcome["rows"]) == {"python", "cupy", "torch", "nvidia-smi"}
     json.dumps(outcome)
@@ -151,7 +153,7 @@ def test_a_part_runs_in_its_own_process():
 )
 def test_agreement_rows(libraries, wrong):
     options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
-    found = parts.check_agreement(Settings(device="cpu"), libraries, *options)
+    found = parts.check_agreement(CheckOptions(device="cpu"), libraries, *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
 
@@ -163,14 +165,14 @@ def test_a_crash_is_a_failed_row(monkeypatch):
 
     asked = []
     monkeypatch.setattr(subprocess, "run", fake_run)
-    rows = dict(PARTS["agreement_tf32"].run(Settings("d", "cuda:1")))
+    rows = dict(PARTS["agreement_tf32"].run(CheckOptions("d", "cuda:1")))
     assert rows == {library: {"reason": "no such thing"} for library in ("cupy", "torch")}
     for library, command in zip(("cupy", "torch"), asked, strict=True):
         words = f"--precision tf32 --levels L0,L1,L2,L3 --backends {library}:cuda:1 --data-dir d"
         assert " ".join(command).endswith(words)
-    rows = dict(parts.full_runs(Settings()))
+    rows = dict(parts.full_runs(CheckOptions()))
     assert {row["reason"] for row in rows.values()} == {"train.py ended with code 2: no such thing"}
-    assert not checks.holds({"full_runs": {"seconds": 1.0, "rows": rows}})
+    assert not checks.part_holds({"seconds": 1.0, "rows": rows})
 
 
 @pytest.mark.parametrize("fell_back", [False, True])
@@ -191,7 +193,7 @@ def test_full_runs_call_train_py(monkeypatch, fell_back):
     names = "seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy"
     asked, numbers = [], dict.fromkeys(names, 0.5)
     monkeypatch.setattr(subprocess, "run", fake_run)
-    rows = dict(parts.full_runs(Settings("d", "cuda:1")))
+    rows = dict(parts.full_runs(CheckOptions("d", "cuda:1")))
     assert [*rows] == asked == [name for name, form in FORMS.items() if form.planned]
     for name, row in rows.items():
         assert row.items() >= numbers.items()
@@ -212,11 +214,11 @@ class HostGraphs(RecordedSteps):
         return lambda: self.run_eagerly(n - (self.trouble == "a replay is short"))
 
 
-class HostSettings(Settings):
-    """The Settings of the parts, with CUDA kernels emulated on the host."""
+class HostSettings(CheckOptions):
+    """The CheckOptions of the parts, with CUDA kernels emulated on the host."""
 
     def task(self):
-        return benchmark.load(benchmark.Settings(dataset="digits", hidden=(16,), batch=200))
+        return benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=200))
 
     def backend(self, library, precision="float32", graphs=False):
         if library == "torch":
@@ -326,4 +328,4 @@ def test_a_missing_library_is_a_failed_row(monkeypatch):
     rows = dict(parts.report_libraries(HostSettings()))
     assert rows.items() >= missing.items()
     assert rows["cupy"]["backend"] == "cupy"
-    assert not checks.holds({"doctor": {"seconds": 1.0, "rows": rows}})
+    assert not checks.part_holds({"seconds": 1.0, "rows": rows})

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from _tables import markdown
+from _pages import markdown
 from command_lines import assert_refused, run_here
 from documents import find_numbers
 from helpers import NUMPY

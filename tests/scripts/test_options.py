@@ -95,5 +95,5 @@ def test_given_options(command, words, expected, options):
 def test_train_distinguishes_given_options_from_defaults(options):
     options("train", "--epochs 10 --quiet")
     asked = module_of("train").parse()
-    assert asked.given == {"epochs", "quiet"}
+    assert asked.chosen == {"epochs", "quiet"}
     assert asked.defaults == DEFAULTS["train"][1]

@@ -1,7 +1,6 @@
 """Compare one picture's outputs on all available backends with NumPy in float64."""
 
 import threading
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from dnn.agreement.samples import sum_lengths
 from dnn.commands.page.reader import HostArray, forward, layers_with_weights
 from dnn.copies import assemble_model, parts_of
 from dnn.sequential import Sequential
+from dnn.typing import Json
 
 
 class Comparison:
@@ -54,7 +54,7 @@ class Comparison:
             self._oracle = self._copy_to(get_backend("numpy", dtype="float64", fused=False))
             return self._oracle
 
-    def compare(self, picture: HostArray) -> dict[str, Any]:
+    def compare(self, picture: HostArray) -> Json:
         """Return each backend's prediction for a picture (height, width) uint8, and its distance to float64.
 
         The distance is norm(z - z64) / norm(z64), where z is the last layer's output before its activation.
@@ -63,7 +63,7 @@ class Comparison:
         oracle = self.open()
         x = picture.reshape(1, *oracle.input_shape)
         z64 = forward(oracle, x).z
-        rows: list[dict[str, Any]] = []
+        rows: list[Json] = []
         for name, model in self._models.items():
             result = forward(model, x)
             precision = model.backend.precision if self._dtype == "float32" else self._dtype

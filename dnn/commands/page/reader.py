@@ -12,10 +12,10 @@ from dnn.datasets.digit_images import image_shape_of, load_digit_image
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
+from dnn.typing import Json
 from dnn.validation.arrays import validate_examples
 
 HostArray = np.ndarray[Any, Any]
-Answer = dict[str, Any]
 MAX_BATCH = 400  # pictures per batch in ``Reader.pixels``
 MAX_UNITS = 4096  # units shown per layer
 
@@ -83,7 +83,7 @@ class Reader:
         """Run pictures forward, each (height, width) uint8."""
         return forward(self.model, np.stack(pictures).reshape(-1, *self.model.input_shape))
 
-    def answer(self, content: bytes) -> Answer:
+    def answer(self, content: bytes) -> Json:
         """Return the predicted digit, all outputs, the network's input and its hidden layers."""
         picture = self.picture(content)
         result = self.forward(picture)
@@ -97,7 +97,7 @@ class Reader:
             "shape": self.shape, "picture": picture.ravel().tolist(), "hidden": hidden,
         }  # fmt: skip
 
-    def pixels(self, content: bytes) -> Answer:
+    def pixels(self, content: bytes) -> Json:
         """Return each pixel's contribution to the lead of the predicted digit over the second.
 
         The lead is z_a - z_b for the two largest outputs a and b. A pixel's contribution is the decrease of

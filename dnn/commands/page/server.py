@@ -32,7 +32,8 @@ from backends import InputError
 from backends.errors import one_line, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
-from dnn.commands.page.reader import Answer, Reader
+from dnn.commands.page.reader import Reader
+from dnn.typing import Json
 from dnn.validation.settings import require
 
 PAGE_FOLDER = Path(__file__).with_name("static")
@@ -123,14 +124,14 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         name: address or name that the page is served at.
     """
 
-    def keep(content: bytes, request: Request) -> Answer:
+    def keep(content: bytes, request: Request) -> Json:
         label = request.query_params.get("digit", "")
         digits = map(str, range(reader.model.outputs))
         require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
         picture = reader.picture(content, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
-    questions: dict[str, Callable[[bytes, Request], Answer]] = {
+    questions: dict[str, Callable[[bytes, Request], Json]] = {
         "answer": lambda content, request: reader.answer(content),
         "pixels": lambda content, request: reader.pixels(content),
         "backends": lambda content, request: comparison.compare(reader.picture(content)),

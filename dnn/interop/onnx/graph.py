@@ -27,17 +27,6 @@ FILE_DTYPE = "float32"
 """dtype of all floats in a file: node attributes are float32, and onnxruntime has no float64 convolution."""
 
 
-def onnx_module() -> Any:
-    """Import the package onnx. Raises BackendUnavailable: it is not installed."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise BackendUnavailable(
-            f"ONNX files need the package onnx, which cannot be imported ({error}); {install_command('onnx')}"
-        ) from None
-    return onnx
-
-
 def as_float32(name: str, values: Any) -> np.ndarray:
     """Return an array in float32. ``to_onnx`` has checked that rounding is allowed.
 
@@ -72,10 +61,16 @@ class Graph:
 
     Args:
         reserved: names that ``new_name`` must not return, such as those of parameters.
+    Raises BackendUnavailable: the package onnx is not installed.
     """
 
     def __init__(self, reserved: Iterable[str]) -> None:
-        self.onnx = onnx_module()
+        try:
+            import onnx
+        except ImportError as error:
+            why = f"ONNX files need the package onnx, which cannot be imported ({error})"
+            raise BackendUnavailable(f"{why}; {install_command('onnx')}") from None
+        self.onnx: Any = onnx
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.nodes: list[Any] = []

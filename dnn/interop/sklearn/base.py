@@ -16,12 +16,12 @@ from backends import Array, InputError
 from backends.reference import ACTIVATIONS
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows
-from dnn.interop.sklearn.labels import is_text
+from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
     SKLEARN_NAMES,
     SOLVERS,
-    Examples,
-    Outcome,
+    FitResult,
+    Samples,
     Task,
     build,
     compile_model,
@@ -105,12 +105,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     dtype: Annotated[str | None, _kind(str, None)] = None
     layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
 
-    def _check_settings(self) -> None:
-        """Check each setting with the check in its type. Raises InputError: a setting is invalid."""
-        for name, hint in get_type_hints(Estimator, include_extras=True).items():
-            for check in getattr(hint, "__metadata__", ()):
-                check(name, plain_number(getattr(self, name)))
-
     # ----- methods of the subclasses
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
@@ -152,7 +146,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             fresh: start from new weights. incremental: train for one epoch only.
             classes: (C,) all labels; None: the labels in y.
         """
-        self._check_settings()
+        for name, hint in get_type_hints(Estimator, include_extras=True).items():
+            for check in getattr(hint, "__metadata__", ()):
+                check(name, plain_number(getattr(self, name)))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X = detach("X", X)
@@ -188,7 +184,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _hold_out(
         self, X: Array, targets: Array, weights: Array | None, task: Task, seed: int
-    ) -> tuple[Examples, Examples | None]:
+    ) -> tuple[Samples, Samples | None]:
         """Return the examples for training, and those held out for early stopping or None."""
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
@@ -204,7 +200,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         ]
         return first, held
 
-    def _store_fit(self, model: Sequential, task: Task, outcome: Outcome, fresh: bool) -> None:
+    def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
         xp = model.backend.xp
         if not bool(xp.all(xp.isfinite(model.parameters.vector))):
@@ -272,6 +268,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         values = converter(self._values)
         made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)
-        if classes is not None and not is_text(classes):
+        if classes is not None and not holds_text(classes):
             made.classes_ = converter(classes)
         return made

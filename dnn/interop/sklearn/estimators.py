@@ -18,11 +18,11 @@ from dnn.interop.sklearn.labels import (
     class_weights,
     decode_labels,
     encode_labels,
-    is_text,
+    holds_text,
     same_classes,
     unique_labels,
 )
-from dnn.interop.sklearn.training import Task, binary_task, one_class_task, regression_task
+from dnn.interop.sklearn.training import Task, binary_task
 from dnn.validation.conversion import detach, refuse_dates
 from dnn.validation.settings import require
 
@@ -113,10 +113,12 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = unique_labels(y) if known is None else known
         numbers = move_beside(X, encode_labels(y, classes))
-        self.classes_ = classes if is_text(classes) else move_beside(X, classes)
+        self.classes_ = classes if holds_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
-        return numbers, binary_task(1) if count <= 2 and not softmax else one_class_task(count)
+        if count <= 2 and not softmax:
+            return numbers, binary_task(1)
+        return numbers, Task(count, "categorical_crossentropy", "softmax", "accuracy")
 
     def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:
         weights = super()._weights(targets, X, sample_weight)
@@ -188,7 +190,9 @@ class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
             with reraise((TypeError, ValueError, OverflowError), got, "numbers"):
                 y = y.astype(np.float64)
         y = move_beside(X, y)
-        return y, regression_task(1 if y.ndim == 1 else int(y.shape[1]))
+        outputs = 1 if y.ndim == 1 else int(y.shape[1])
+        # scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.
+        return y, Task(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
     def predict(self, X: Any) -> Array:
         """Return the predictions (n,), or (n, C) for several outputs, on X's device."""

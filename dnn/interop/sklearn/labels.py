@@ -12,7 +12,7 @@ from backends.errors import reraise, short_repr
 from dnn.validation.arrays import dtype_name
 
 
-def is_text(classes: Array) -> bool:
+def holds_text(classes: Array) -> bool:
     """Whether the classes are text or objects, which only NumPy supports."""
     return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
 
@@ -36,7 +36,7 @@ def encode_labels(y: Array, classes: Array) -> Array:
     Raises InputError: a label is not in ``classes``.
     """
     xp, _, device = get_namespace_and_device(y)
-    if not is_text(classes):
+    if not holds_text(classes):
         classes = move_to(classes, xp=xp, device=device)
         if dtype_name(y) == "bool":
             y = xp.astype(y, xp.int8)
@@ -49,7 +49,7 @@ def encode_labels(y: Array, classes: Array) -> Array:
 def decode_labels(numbers: Array, classes: Array) -> Array:
     """Return the labels of class indices (n,), in the library of ``numbers``, or in NumPy for text."""
     xp, _, device = get_namespace_and_device(numbers)
-    if is_text(classes):
+    if holds_text(classes):
         return classes[move_to(numbers, xp=np, device="cpu")]
     return xp.take(move_to(classes, xp=xp, device=device), numbers)
 

@@ -22,7 +22,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback
 from dnn.validation.settings import positive_integer
 
-Examples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
+Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
@@ -40,24 +40,11 @@ class Task(NamedTuple):
     multilabel: bool = False  # whether an example may have several labels
 
 
-def one_class_task(classes: int) -> Task:
-    """Return the task for one class out of ``classes``."""
-    return Task(classes, "categorical_crossentropy", "softmax", "accuracy")
-
-
 def binary_task(outputs: int, multilabel: bool = False) -> Task:
     """Return the task for a binary decision at each output."""
     return Task(
         outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
-
-
-def regression_task(outputs: int) -> Task:
-    """Return the task for regression.
-
-    scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.
-    """
-    return Task(outputs, "mean_squared_error", "linear", "r2", outputs / 2, 0.5)
 
 
 def plain_number(value: Any) -> Any:
@@ -105,7 +92,7 @@ def _optimizer(estimator: Any, scale: float) -> Optimizer:
 
 
 def compile_model(
-    estimator: Any, model: Sequential, task: Task, examples: Examples, incremental: bool
+    estimator: Any, model: Sequential, task: Task, examples: Samples, incremental: bool
 ) -> None:
     """Compile the model, except in an incremental fit, which keeps the optimizer's state.
 
@@ -164,7 +151,7 @@ class Stopping(Callback):
             array[...] = best
 
 
-class Outcome(NamedTuple):
+class FitResult(NamedTuple):
     """Results of a fit, besides the weights."""
 
     losses: list[float]  # one per epoch, or iteration of lbfgs
@@ -174,16 +161,16 @@ class Outcome(NamedTuple):
 
 
 def train(
-    estimator: Any, model: Sequential, task: Task, examples: Examples, validation: Examples | None,
+    estimator: Any, model: Sequential, task: Task, examples: Samples, validation: Samples | None,
     epochs: int,
-) -> Outcome:  # fmt: skip
+) -> FitResult:  # fmt: skip
     """Train from the current weights on examples (x, targets, weights or None)."""
     x, y, weights = examples
     if estimator.solver == "lbfgs":
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
-        return Outcome(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
+        return FitResult(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
     score = f"val_{task.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
     stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
@@ -196,7 +183,7 @@ def train(
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return Outcome(losses, scores, len(losses), stopping.stopped)
+    return FitResult(losses, scores, len(losses), stopping.stopped)
 
 
 def batch_size(estimator: Any, n: int) -> int:

@@ -21,6 +21,7 @@ from dnn.interop.torch.twins import Tensors, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
+from dnn.typing import Shape
 from dnn.validation.settings import look_up, require_kind
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def to_torch(
     return twin
 
 
-def tensors_of(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+def tensors_of(module: Any, table: Tensors) -> Iterator[tuple[str, Any, Shape]]:
     """Yield (our short name, tensor t of the module, axes). Our array is t.permute(axes)."""
     for short, (theirs, axes) in table.items():
         tensor = getattr(unwrap(module), theirs)
@@ -157,9 +158,7 @@ def tensors_of(module: Any, table: Tensors) -> Iterator[tuple[str, Any, tuple[in
             yield short, tensor, axes
 
 
-def twin_parameters(
-    module: torch.nn.Module, state: bool = False
-) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+def twin_parameters(module: torch.nn.Module, state: bool = False) -> Iterator[tuple[str, Any, Shape]]:
     """Yield (our name, parameter p, axes) for every parameter of a twin. Our array is p.permute(axes).
 
     With ``state`` yield the buffers instead.

@@ -11,8 +11,7 @@ import numpy as np
 
 from dnn.interop.torch.twins import LayerTwin, NoTwin
 from dnn.layers import Dense, Flatten, Layer, Reshape
-
-Shape = tuple[int, ...]
+from dnn.typing import Shape
 
 
 def channels_first(shape: Shape) -> Shape:

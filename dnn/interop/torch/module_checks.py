@@ -10,6 +10,7 @@ from backends import InputError
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.layouts import channels_first
 from dnn.interop.torch.twins import LayerTwin, NoTwin, is_sequential, unwrap
+from dnn.typing import Shape
 from dnn.validation.settings import positive_integer, require_kind
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def takes_channels_first(module: torch.nn.Module) -> bool:
     return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
 
 
-def example_shape(module: Any, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+def example_shape(module: Any, input_shape: Shape | None) -> Shape:
     """Return the shape of one example: as given, or stored by ``to_torch``, or from the first module that
     shows it. Raises InputError: it is not known.
     """
@@ -112,7 +113,7 @@ def example_shape(module: Any, input_shape: tuple[int, ...] | None) -> tuple[int
     return tuple(positive_integer("input_shape", length) for length in shape)
 
 
-def require_vector(shape: tuple[int, ...], is_first: bool) -> None:
+def require_vector(shape: Shape, is_first: bool) -> None:
     """Raise InputError unless the network returns vectors; the cure names the modules to append.
 
     Args:

@@ -29,6 +29,7 @@ from dnn.interop.torch.module_checks import (
 from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
 from dnn.layers import Activation, Layer, Parallel, Residual
 from dnn.sequential import Sequential
+from dnn.typing import Shape
 from dnn.validation.arrays import dtype_name
 from dnn.validation.settings import require_kind
 
@@ -50,11 +51,11 @@ class ModuleReader:
     """Converts modules in sequence.
 
     Args:
-        shape: of one example of ours before the next module.
+        shape: of one of our examples, before the next module.
         layout: None if images have channels last, within ``ChannelsLast`` or without any image module.
     """
 
-    def __init__(self, shape: tuple[int, ...], layout: ChannelsFirst | None) -> None:
+    def __init__(self, shape: Shape, layout: ChannelsFirst | None) -> None:
         self.shape = shape
         self.layout = layout
 
@@ -224,7 +225,7 @@ def from_torch(
     module: torch.nn.Sequential,
     backend: Backend,
     *,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: Shape | None = None,
     output_activation: str | None = None,
     seed: int = 0,
 ) -> Sequential:

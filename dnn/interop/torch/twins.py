@@ -127,7 +127,7 @@ def settings_twin(
     The module of a Dense or a convolution also takes the number of its inputs and whether it has a bias.
 
     Args:
-        settings: our argument -> argument and attribute of the module.
+        settings: our argument -> the name of the module's argument, and of its attribute.
         expected: required values of other attributes of the module.
     """
     is_affine = issubclass(layer_class, Affine)

@@ -32,9 +32,9 @@ def package(tmp_path):
 
 def run(package, **settings):
     """Train in a subprocess, which must succeed; return its stderr."""
-    given = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
-    given |= {"PYTHONPATH": str(package), **settings}
-    done = run_code(PROGRAM, env=given, cwd=package)
+    variables = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    variables |= {"PYTHONPATH": str(package), **settings}
+    done = run_code(PROGRAM, env=variables, cwd=package)
     assert done.stdout.split() == ["numba", "True"]
     return done.stderr
 
@@ -82,9 +82,9 @@ def test_a_damaged_file_is_made_again(tmp_path, monkeypatch, ending, damage):
 )
 def test_auto_goes_on_if_a_variable_keeps_numba_from_compiling(variable, value, words):
     program = "from backends import get_backend; b = get_backend('auto', 'cpu'); print(b.name, b.reason)"
-    given = {name: kept for name, kept in os.environ.items() if not name.startswith("NUMBA_")}
-    given[variable] = value
-    done = run_code(program, env=given)
+    variables = {name: kept for name, kept in os.environ.items() if not name.startswith("NUMBA_")}
+    variables[variable] = value
+    done = run_code(program, env=variables)
     assert done.stdout.startswith(("torch", "numpy"))
     assert words in done.stdout
     assert "pip install" not in done.stdout

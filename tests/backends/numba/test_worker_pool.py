@@ -54,8 +54,8 @@ def test_a_container_quota_limits_the_workers(said, cores, monkeypatch, tmp_path
     monkeypatch.setattr(worker_pool, "QUOTA_PATH", str(tmp_path / "cpu.max"))
     if said is not None:
         (tmp_path / "cpu.max").write_text(said)
-    given = replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None))
-    pool = worker_pool.WorkerPool(given)
+    blas = replace(worker_pool.worker_pool().blas, threads=ThreadCount(lambda: 64, lambda n: None))
+    pool = worker_pool.WorkerPool(blas)
     assert pool.workers == cores
     assert get_backend("numba").describe()["workers"] == worker_pool.worker_pool().workers
 

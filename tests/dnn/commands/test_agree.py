@@ -62,8 +62,8 @@ def test_agree_options(run_agree, monkeypatch):
 def test_agree_default_backends(run_agree, monkeypatch):
     seen = []
     numpy = agreement.get_contender("numpy", "float32")
-    here = [numpy], {"x": "no x"}
-    monkeypatch.setattr(agreement, "available_contenders", lambda dtype: seen.append(dtype) or here)
+    available = [numpy], {"x": "no x"}
+    monkeypatch.setattr(agreement, "available_contenders", lambda dtype: seen.append(dtype) or available)
     _, printed, found = run_agree("--levels L0")
     assert (found["check"][0], seen) == (["numpy"], ["float32"])
     assert "not run: x: no x" in printed

@@ -160,16 +160,16 @@ def test_host_headers(host, ours):
 
 
 def test_requests_of_other_pages_are_rejected(url):
-    own = {"host": urlsplit(url).netloc}
+    address = {"host": urlsplit(url).netloc}
     for headers in (
         {"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"},
         {"origin": url.replace("http", "https")}, {"origin": "http://localhost:1"},
         {"sec-fetch-site": "same-site"}, {"host": "evil.example"}, {"host": "evil.example", "origin": "http://evil.example"},
     ):  # fmt: skip
         for path in ("answer", "keep?digit=3"):
-            reply = post(f"{url}/{path}", content=png(), headers={**own, **headers})
+            reply = post(f"{url}/{path}", content=png(), headers={**address, **headers})
             assert reply.status_code == 403, headers
-    good = {**own, "origin": url, "sec-fetch-site": "same-origin"}
+    good = {**address, "origin": url, "sec-fetch-site": "same-origin"}
     assert post(f"{url}/answer", content=png(), headers=good).status_code == 200
 
 

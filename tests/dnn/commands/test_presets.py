@@ -43,8 +43,8 @@ def describe(layer):
     derived = {"name", "initializer", "strides", "dilation"}
     shown = [field for field in fields(layer) if field.name not in derived]
     values = [getattr(layer, field.name) for field in shown]
-    given = [str(value) for value, field in zip(values, shown, strict=True) if value != field.default]
-    return f"{type(layer).__name__}({', '.join(given)})"
+    changed = [str(value) for value, field in zip(values, shown, strict=True) if value != field.default]
+    return f"{type(layer).__name__}({', '.join(changed)})"
 
 
 @pytest.mark.parametrize("name", PRESET_LAYERS)

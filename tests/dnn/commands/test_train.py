@@ -136,9 +136,9 @@ def run(parse_words, tmp_path):
     return tmp_path
 
 
-def merge_options(given):
+def merge_options(parsed):
     """Return the merged options of a command line with --resume."""
-    return train_options.merge_options(given, read_unfinished(Path(given.options.resume)))
+    return train_options.merge_options(parsed, read_unfinished(Path(parsed.options.resume)))
 
 
 def test_resumed_options_are_overridden_by_the_command_line(parse_words, run):
@@ -158,9 +158,9 @@ REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimiz
 
 @pytest.mark.parametrize("words", ALLOWED)
 def test_options_allowed_with_resume(parse_words, run, words):
-    given = parse_words(f"--resume {run} {words}")
-    (name,) = given.given - {"resume"}
-    assert getattr(merge_options(given), name) == getattr(given.options, name)
+    parsed = parse_words(f"--resume {run} {words}")
+    (name,) = parsed.chosen - {"resume"}
+    assert getattr(merge_options(parsed), name) == getattr(parsed.options, name)
 
 
 @pytest.mark.parametrize("words", REJECTED)
@@ -240,13 +240,13 @@ def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
     workers = SimpleNamespace(is_first=first)
     monkeypatch.setattr(train, "join_workers", lambda options: workers)
     monkeypatch.setattr(train, "is_finished", lambda *_: False)
-    monkeypatch.setattr(train, "prepare", lambda given, _: make_run(options=given.options))
+    monkeypatch.setattr(train, "prepare", lambda parsed, _: make_run(options=parsed.options))
     monkeypatch.setattr(train, "fit", fails)
     monkeypatch.setattr(train, "StopOnSignal", stop)
-    given = parse_words(f"--run-dir {tmp_path}")
+    parsed = parse_words(f"--run-dir {tmp_path}")
     if code is None:
         with pytest.raises(WorkerError):
-            train.train(given)
+            train.train(parsed)
     else:
-        assert train.train(given) == code
+        assert train.train(parsed) == code
         assert ("worker 0 has ended" in capsys.readouterr().err) == first

@@ -104,7 +104,6 @@ def test_history():
     assert history.history == {"loss": [0.25, 0.2]}
     history.add(6, {"more": 1})  # missing numbers are NaN
     assert str(history.history) == "{'loss': [0.25, 0.2, nan], 'more': [nan, nan, 1.0]}"
-    assert str({name: [*column] for name, column in history.columns.items()}) == str(history.history)
     assert str([*history.rows()][2]) == "(6, {'loss': nan, 'more': 1.0})"
     with input_error("logs\\['right'\\] is True"):
         history.add(7, {"right": True})

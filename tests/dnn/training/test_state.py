@@ -66,8 +66,8 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
         again = fit(resumed, resume=read_state(path))
         np.testing.assert_array_equal(weights(resumed), wanted)
         for slot, vector in whole.optimizer_state.vectors.items():
-            mine = resumed.optimizer_state.vectors[slot]
-            np.testing.assert_array_equal(backend.to_host(mine), backend.to_host(vector))
+            restored = resumed.optimizer_state.vectors[slot]
+            np.testing.assert_array_equal(backend.to_host(restored), backend.to_host(vector))
         assert numbers(again) == numbers(history)
         assert again.epoch == history.epoch
         assert resumed.epochs_done == EPOCHS

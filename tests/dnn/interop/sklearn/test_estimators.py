@@ -105,9 +105,9 @@ def test_settings_of_the_solvers(settings, optimizer):
 
 def test_class_weights_multiply_sample_weights():
     settings = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
-    given = np.arange(40) % 3 + 0.5
-    both = DNNClassifier(class_weight={1: 4.0}, **settings).fit(X, CLASSES, given)
-    other = DNNClassifier(**settings).fit(X, CLASSES, given * np.where(CLASSES == 1, 4.0, 1.0))
+    weights = np.arange(40) % 3 + 0.5
+    both = DNNClassifier(class_weight={1: 4.0}, **settings).fit(X, CLASSES, weights)
+    other = DNNClassifier(**settings).fit(X, CLASSES, weights * np.where(CLASSES == 1, 4.0, 1.0))
     np.testing.assert_allclose(both.predict_proba(X), other.predict_proba(X))
     for seed in range(3):  # the untrained model
         one = DNNClassifier(learning_rate_init=1e-9, max_iter=1, random_state=seed).fit(X, np.full(40, 7))

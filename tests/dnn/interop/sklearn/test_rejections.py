@@ -76,12 +76,12 @@ def test_gradients_of_tensors_are_ignored_and_nested_tensors_rejected(estimator)
     y = np.arange(20, dtype=np.float32) % 3
     weights = np.ones(20, np.float32)
     settings = {"max_iter": 2, "random_state": 0, "tol": 0.0}
-    given = [torch.tensor(a, requires_grad=True) for a in (x, y, weights)]
+    tensors = [torch.tensor(a, requires_grad=True) for a in (x, y, weights)]
     one = estimator(**settings).fit(x, y, weights)
-    other = estimator(**settings).fit(*given)
+    other = estimator(**settings).fit(*tensors)
     labels = {"classes": [0, 1, 2]} if estimator is DNNClassifier else {}
-    estimator(**settings).partial_fit(*given, **labels)
-    assert other.score(*given) == pytest.approx(one.score(x, y, weights), rel=1e-5)
+    estimator(**settings).partial_fit(*tensors, **labels)
+    assert other.score(*tensors) == pytest.approx(one.score(x, y, weights), rel=1e-5)
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(4)])
     for call in (lambda: other.predict(nested), lambda: estimator().fit(nested, y)):
         with input_error("X is a nested tensor, expected a dense array"):

@@ -48,8 +48,8 @@ def run_both(backend_name, make, shape, batch, mean=0.0):
     x += mean
     moved = x * stream.choice([1 - DISTURBANCE, 1 + DISTURBANCE], x.shape)
     ours, theirs, disturbed = (
-        get_contender(name).in_dtype("float64").run_layer(make(), shape, values, [(given, dy.copy())])
-        for name, given in ((backend_name, x), ("pytorch", x), ("pytorch", moved))
+        get_contender(name).in_dtype("float64").run_layer(make(), shape, values, [(inputs, dy.copy())])
+        for name, inputs in ((backend_name, x), ("pytorch", x), ("pytorch", moved))
     )
     return ours, theirs, max(1.0, eta(disturbed["y"], theirs["y"]) / DISTURBANCE)
 

@@ -1,0 +1,10 @@
+"""Names of types that many modules use."""
+
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]  # of an array, or of one example without the batch axis
+Logs = dict[str, float]  # name of a number of an epoch -> the number
+HostArrays = dict[str, np.ndarray]  # name -> array
+Json = dict[str, Any]  # a JSON object
