@@ -10,6 +10,7 @@ from inspect import getsource
 from itertools import count
 from pkgutil import resolve_name
 from textwrap import dedent
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from backends import Backend, get_backend
@@ -35,19 +36,23 @@ class Mutant(NamedTuple):
     def names(self) -> list[str]:
         return self.functions.split(",")
 
-    def edit(self, function: Function) -> Function:
-        """Return the function with the mistake, if it contains the text.
-
-        The replacements may use ``helpers``, and ``calls`` and ``seen``, a counter and a dict of their own.
-        """
+    def edit_code(self, function: Function) -> CodeType:
+        """Return the code of a function with the mistake, if the function contains the text."""
         source = dedent(getsource(function))
         for text, replacement in self.edits.items():
             source = source.replace(text, replacement)
+        # Outside of a class, super() has no arguments to take.
+        file = compile(source.replace("super()", "super(__class__, self)"), self.name, "exec")
+        return next(code for code in file.co_consts if isinstance(code, CodeType))
+
+    def edit(self, function: Function) -> Function:
+        """Return a copy of the function with the mistake.
+
+        The replacements may use ``helpers``, and ``calls`` and ``seen``, a counter and a dict of their own.
+        """
         owner = function.__globals__.get(function.__qualname__.partition(".")[0])
         scope = {**vars(helpers), **function.__globals__, "__class__": owner, "calls": count(), "seen": {}}
-        exec(source.replace("super()", "super(__class__, self)"), scope)
-        wrong: Function = scope[function.__name__]
-        return wrong
+        return FunctionType(self.edit_code(function), scope, None, function.__defaults__)
 
     def mutate(self, backend: Backend) -> Backend:
         """Return the backend with the mistake in its kernels or its plans."""
@@ -83,5 +88,5 @@ class MutantContender(BackendContender):
                 if "." in name:
                     function = resolve_name(name)
                     stack.callback(setattr, function, "__code__", function.__code__)
-                    function.__code__ = self.mutant.edit(function).__code__
+                    function.__code__ = self.mutant.edit_code(function)
             yield
