@@ -45,7 +45,7 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         bits = textbook.random_bits(seed, "agreement masks", n, 0, batch * half).reshape(batch, half)
         bits[2:3] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
         noise = bits.copy(), x, deviation, output_array(*x.shape)
-        yield Call("gaussian_noise", f"{batch} x {n}, deviation {deviation}", noise, n_terms=1)
+        yield Call("gaussian_noise", f"{batch} x {n}, deviation {deviation}", noise, n_terms=1, condition=1.0)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (np.maximum(edge, 0) << 32) | np.maximum(edge, 0)
         bits[1:2] ^= (1 << 32) | 1
