@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -59,8 +60,6 @@ def edit_after(edit):
 
 class FixedAccuracies:
     """A contender with given accuracies, one for each seed."""
-
-    trains = True
 
     def __init__(self, name, *scores):
         self.name, self.scores, self.asked = name, scores, []
@@ -256,7 +255,7 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
         "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, sessions=(Session(7, 2),),
         images=(255 * DATA.x[:14]).astype(np.uint8), labels=DATA.y[:14],
     )  # fmt: skip
-    monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [("float64", case), ("float32", case)])
+    monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [case, replace(case, dtype="float32")])
     after, start = textbook.fit(case)
     still = FrozenContender("still", FROZEN._open)
     still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
