@@ -8,6 +8,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
+from dnn.interop.torch.twins import NoTwin
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 
@@ -40,8 +41,11 @@ def accuracy_level(
     # As train.py trains. The decaying learning rate also reduces the scatter of the accuracies.
     optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // batch_size)))
     cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
-    for c in (c for c in contenders if c.trains):
-        runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
+    for c in contenders:
+        try:
+            runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
+        except NoTwin:
+            continue
         scores = np.asarray(runs[c.name])
         first = np.asarray(next(iter(runs.values())))
         spread = float(np.std(scores, ddof=1)) if seeds > 1 else 0.0

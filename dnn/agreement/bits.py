@@ -6,7 +6,6 @@ Each case is trained on NumPy and on the contender. The first tensor with other 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from math import isqrt
 from typing import Any
 
@@ -36,14 +35,10 @@ class DigestCallback(Callback):
 
     def __init__(self) -> None:
         self.digests: Digests = {}
-        self.updates = 0
 
     def on_progress(self, progress: Progress) -> None:
         progress.read()  # waits for the device
-        if progress.updates == self.updates:  # called once more at the end of the epoch
-            return
-        self.updates = progress.updates
-        self.add(f"update {self.updates}")
+        self.add(f"update {progress.updates}")
 
     def add(self, when: str) -> None:
         """Store the digests of all tensors, gradients from the last layer to the first."""
@@ -78,10 +73,9 @@ class BitsCase:
         watch.set_model(model)
         if self.lbfgs_iterations:
             settings = LBFGS(max_iterations=self.lbfgs_iterations)
-            counted = count(1)
             fit_lbfgs(
                 model, self.images, self.labels, settings=settings,
-                watch=lambda _: watch.add(f"iteration {next(counted)}"),
+                watch=lambda state: watch.add(f"iteration {state.iterations}"),
             )  # fmt: skip
         else:
             model.fit(

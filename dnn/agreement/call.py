@@ -30,7 +30,7 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
     n_terms: float = 0.0  # of a sum
     ulp: float = 0.0
-    condition: float = 1.0  # as in ``bounds.layer``; or MEASURED
+    condition: float = MEASURED  # as in ``bounds.layer``
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
     optimizer: Optimizer | None = None  # of a step, which it binds; ``kernel`` is then its name
     repeat: int = 1  # number of calls with the same arrays

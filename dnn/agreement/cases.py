@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import pairwise
 from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
@@ -118,18 +117,17 @@ class Case:
     @property
     def products(self) -> dict[str, tuple[int, ...]]:
         """Layer name -> shape of its W."""
-        widths = pairwise((self.n_in, *self.hidden, self.classes))
-        return {f"dense_{i}": shape for i, shape in enumerate(widths, 1)}
+        return {f"dense_{i}": shape for i, shape in enumerate(zip(self.inner, self.outer, strict=True), 1)}
 
     @property
     def inner(self) -> tuple[int, ...]:
         """Number of terms in one element of each layer's product."""
-        return tuple(prod(shape[:-1]) for shape in self.products.values())
+        return self.n_in, *self.hidden
 
     @property
     def outer(self) -> tuple[int, ...]:
         """n_out of each layer."""
-        return tuple(shape[-1] for shape in self.products.values())
+        return *self.hidden, self.classes
 
     def layers(self) -> list[Layer]:
         """Return new layers. The last one has the activation that the loss contains, if any."""
@@ -182,6 +180,7 @@ class FitCase(Case):
     sample_weight: np.ndarray | None = None  # (N,)
     callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer
+    dtype: str = "float64"
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]

@@ -60,8 +60,6 @@ class Contender(ABC):
         open_backend: dtype -> Backend. The oracle's always returns float64.
     """
 
-    trains = True
-    """Whether it computes gradients and updates. If not, it is compared only forward, at L0 to L2."""
     is_partial = False
     """Whether it may leave out tensors that the oracle returns."""
 
@@ -135,19 +133,11 @@ class Contender(ABC):
         """
         parameters = build_layer(layer, shape, self.builder, values)
         train, evaluate = self.open_layer(layer, parameters)
-        shapes = {f"d{name}": shape for name, shape in parameters.shapes.items()}
-        shapes |= {name: tuple(array.shape) for name, array in layer.state.items()}
         found: Named = {}
-
-        def add(tensors: Tensors, x: np.ndarray, mark: str = "") -> None:
-            sizes = {"dx": x.shape, **dict.fromkeys(("y", "y in evaluation"), (len(x), *layer.output_shape))}
-            for name, array in tensors:
-                found[name + mark] = receive(self.backend, name, array, {**shapes, **sizes}[name])
-
         for i, (x, dy) in enumerate(batches):
-            add(train(*self.move(x, dy)), x, f" {i + 1}" if i else "")
-        add(evaluate(*self.move(x)), x)
-        return found
+            tensors = receive(self.backend, train(*self.move(x, dy)))
+            found |= {f"{name} {i + 1}" if i else name: array for name, array in tensors.items()}
+        return found | receive(self.backend, evaluate(*self.move(x)))
 
     @abstractmethod
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
@@ -156,12 +146,7 @@ class Contender(ABC):
     def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> Named:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
         model = case.model(self.builder)
-        shapes = {f"d {name}": shape for name, shape in model.parameters.shapes.items()}
-        for layer in model.layers:
-            shapes[f"z {layer.name}"] = (len(x), *layer.output_shape)
-        shapes["outputs"] = (len(x), case.classes)
-        tensors = self.tensors(model, self.move(x)[0], self.backend.from_host(y))
-        return {name: receive(self.backend, name, array, shapes[name]) for name, array in tensors}
+        return receive(self.backend, self.tensors(model, self.move(x)[0], self.backend.from_host(y)))
 
     @abstractmethod
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
@@ -179,9 +164,7 @@ class Contender(ABC):
 
     def raise_no_twin(self) -> NoReturn:
         """Raise NoTwin: this contender does not compute the requested operation."""
-        raise NoTwin(
-            f"{self.name} {'does not compute this' if self.trains else 'computes only the forward pass'}"
-        )
+        raise NoTwin(f"{self.name} does not compute this")
 
     def fit(self, case: FitCase) -> Named:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""

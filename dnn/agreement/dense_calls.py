@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference import ACTIVATIONS, Kernels, declarations
-from dnn.agreement.call import MEASURED, Call, Draw, output_array, single
+from dnn.agreement.call import Call, Draw, output_array, single
 from dnn.agreement.calls import BATCHES, MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
 
@@ -38,11 +38,11 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
         what = f"{kind} {batch} x {n_in} x {n}, {special}"
         k = 0 if exact else max(batch, n_in, n)
-        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k, condition=MEASURED)
+        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k)
         dy = draw(batch, n)
         gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
         arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
-        yield Call("dense_backward", what, arguments, k, condition=MEASURED)
+        yield Call("dense_backward", what, arguments, k)
     for special in (np.nan, np.inf):  # 0 times it is NaN
         W = np.full((3, 4), special)
         zeros = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
@@ -66,19 +66,17 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
             z[-1:, :1] = far if form == "infinite" else np.nan
         what = f"{kind} {batch} x {n}, {form}"
         k = n if kind == "softmax" else 1
-        yield Call(
-            "activation", what, (kind, z, z if in_place else output_array(batch, n)), k, condition=MEASURED
-        )
+        yield Call("activation", what, (kind, z, z if in_place else output_array(batch, n)), k)
         if form == "infinite" and kind != "softmax" and not f.gated:
             continue  # f'(inf) is 0 or NaN, depending on the formula
         z = z.copy()
         with np.errstate(over="ignore", invalid="ignore"):  # of large and infinite numbers
             y = single(f.forward(np, z))
         arguments = kind, dy, z, y, dy if in_place else output_array(batch, n)
-        yield Call("activation_backward", what, arguments, k, condition=MEASURED)
+        yield Call("activation_backward", what, arguments, k)
     for kind in ACTIVATIONS:
         z = single(np.linspace(-40.0, 40.0, 165)).reshape(33, 5)
-        yield Call("activation", f"{kind} -40 to 40", (kind, z, output_array(33, 5)), 5)
+        yield Call("activation", f"{kind} -40 to 40", (kind, z, output_array(33, 5)), 5, condition=1.0)
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -156,7 +154,7 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
         k = max(rows_, n) ** (1 + (rows_ > 1000))
         arguments = x, gamma, beta, *middle, stats, output_array(rows_, n)
         what = f"{rows_} x {n}, epsilon {epsilon}, momentum {momentum}{', NaN' * special}"
-        yield Call(name, what, arguments, k, condition=MEASURED)
+        yield Call(name, what, arguments, k)
         dx = {"new": output_array(rows_, n), "in place": dy, "none": None}[form]
         arguments = dy, x, (mean, inverse), gamma, (output_array(n), output_array(n), dx)
-        yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k, condition=MEASURED)
+        yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k)

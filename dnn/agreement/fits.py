@@ -67,8 +67,8 @@ def plateau() -> list[Callback]:
     return [ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)]
 
 
-def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
-    """Yield (dtype, case): schedules, weights and a long training in float64; a few updates in float32."""
+def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
+    """Yield schedules, weights and a long training in float64; a few updates in float32."""
 
     def case(name: str, optimizer: Optimizer, n: int, n_in: int = 64, **settings: Any) -> FitCase:
         rows = np.resize(data.rows(seed, 0, n), n)
@@ -84,22 +84,19 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
     penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": normalisation_layers}
     for schedule in SCHEDULES:
-        yield "float64", case(schedule.name, replace(nesterov, learning_rate=schedule), 37, **penalised)
+        yield case(schedule.name, replace(nesterov, learning_rate=schedule), 37, **penalised)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
     sessions: tuple[Session, ...] = (Session(epochs=2, class_weight={0: 0.25, 1: 3.0}),)
     loss = CategoricalCrossentropy(ignore_index=2)
     weighted = case("weighted", nesterov, 37, loss=loss, sessions=sessions, **penalised)
     often = np.arange(37) % 4 / 2.0
     often[textbook.epoch_order(seed, 1, 37)[-(37 % 8) :]] = 0.0
-    yield "float64", replace(weighted, sample_weight=often)
+    yield replace(weighted, sample_weight=often)
     late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
     # Without l1: its gradient jumps when a weight changes sign, and in a thousand updates rounding shifts
     # some of these sign changes by one update.
     long = (Session(5, 38),)
-    yield (
-        "float64",
-        case("late", late, 138, sessions=long, l2=0.003, between=lambda: normalisation_layers()[:1]),
-    )
+    yield case("late", late, 138, sessions=long, l2=0.003, between=lambda: normalisation_layers()[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
     sessions = (
@@ -107,16 +104,16 @@ def fit_cases(data: Data, seed: int) -> Iterator[tuple[str, FitCase]]:
         Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[:1]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
-    yield "float64", case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
-    yield "float64", case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
-    yield "float64", case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
+    yield case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
+    yield case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
+    yield case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
     sessions = Session(10, 3, stop=2), Session(10, 2)
-    yield "float64", case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
+    yield case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
     sessions = Session(8, 14), Session(8, 3)
-    yield "float64", case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
+    yield case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
     two = case("two classes", nesterov, 37, l2=0.003)
     sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
-    yield "float64", replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
+    yield replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
     yield from plan_cases(case)
 
 
@@ -145,16 +142,16 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
 
 def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
-    for dtype, case in fit_cases(setup.data, setup.seed):
+    for case in fit_cases(setup.data, setup.seed):
         some = setup.without_repetitions() if case.name.startswith(REPEATED_FITS) else setup
-        yield from _judge_fit(some, case, dtype)
+        yield from _judge_fit(some, case)
 
 
-def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
+def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
     expected, start = textbook.fit(case)
 
     def bound(tensor: str, unit: float) -> float:
-        if dtype == "float64":
+        if case.dtype == "float64":
             return bounds.TRAJECTORY_BOUND
         if tensor in ("before", "learning rate", "accuracy"):
             return bounds.U * (sqrt(case.classes) + 10.0)
@@ -163,4 +160,6 @@ def _judge_fit(setup: Setup, case: FitCase, dtype: str) -> list[Record]:
     def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
         return bounds.eta_of_path(got, p, start.get(tensor, p))
 
-    return setup.compare(case.name, lambda c: c.in_dtype(dtype).fit(case), bound, error, dtype, expected)
+    return setup.compare(
+        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound, error, case.dtype, expected
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from backends.reference import Kernels
 from backends.reference.windows import Pair
 from dnn.agreement import textbook
-from dnn.agreement.call import MEASURED, Call, Draw, output_array
+from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
 
@@ -31,32 +31,30 @@ MAX_WINDOW = 300
 """Largest number of pixels of a window: the references make a step for each."""
 
 
-def places(image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair]) -> Pair:
-    """Return the numbers of windows down and across; below 1 if the window is larger than the image."""
+def windows_of(
+    image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], dilation: Pair = (1, 1)
+) -> tuple[Pair, Pair]:
+    """Return the size of the windows, and their numbers down and across: below 1 if they do not fit."""
+    size = image if window == WHOLE_IMAGE else window
     down, across = (
-        (n + sum(border) - extent) // step + 1
-        for n, border, extent, step in zip(image, padding, size, strides, strict=True)
+        (n + sum(border) - apart * (extent - 1) - 1) // step + 1
+        for n, border, apart, extent, step in zip(image, padding, dilation, size, strides, strict=True)
     )
-    return down, across
+    return size, (down, across)
 
 
 def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
 
     def fits(
-        batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int, n: int,
-        groups: int = 1, dilation: Pair = (1, 1), *_: Any,
+        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+        n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
     ) -> bool:  # fmt: skip
-        size = image if size == WHOLE_IMAGE else size
-        windows = places(image, reach_of(size, dilation), strides, padding)
+        size, windows = windows_of(image, window, strides, padding, dilation)
         products = batch * prod(windows) * prod(size) * channels * n
-        if prod(size) > MAX_WINDOW or min(windows) < 1:
-            return False
         largest = max(batch * prod(image), prod(size) * n) * channels
-        return products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
-
-    def reach_of(size: Pair, dilation: Pair) -> Pair:
-        return dilation[0] * (size[0] - 1) + 1, dilation[1] * (size[1] - 1) + 1
+        is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
+        return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
 
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
     grouped = (*plain[:5], (1, 2), (1, 3), GROUPS, DILATIONS)  # channels and filters of each group
@@ -64,46 +62,41 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         rows = cover_pairs(*values, (True, False), allowed=fits)
         for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
             groups, dilation = more or (1, (1, 1))
-            size = image if window == WHOLE_IMAGE else window
-            outputs = places(image, reach_of(size, dilation), strides, padding)
+            size, windows = windows_of(image, window, strides, padding, dilation)
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
-            dz = draw(batch, *outputs, n * groups)
+            dz = draw(batch, *windows, n * groups)
             geometry: Any = (strides, padding, dilation)[: 3 if more else 2]
             what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
             k = max(W.size, dz.size, 1)
-            z = output_array(*dz.shape)
-            arguments = x, W, draw(n * groups), *geometry, z
-            yield Call(kernel, what, arguments, k, condition=MEASURED)
+            yield Call(kernel, what, (x, W, draw(n * groups), *geometry, output_array(*dz.shape)), k)
             gradients = (
                 output_array(*W.shape), output_array(n * groups), output_array(*x.shape) if has_dx else None
             )  # fmt: skip
-            yield Call(f"{kernel}_backward", what, (dz, x, W, *geometry, gradients), k, condition=MEASURED)
+            yield Call(f"{kernel}_backward", what, (dz, x, W, *geometry, gradients), k)
 
 
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
 
     def fits(
-        batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int, *_: Any
-    ) -> bool:
-        size = image if size == WHOLE_IMAGE else size
-        windows = places(image, size, strides, padding)
+        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+        *_: Any,
+    ) -> bool:  # fmt: skip
+        size, windows = windows_of(image, window, strides, padding)
         inside = all(max(border) < extent for border, extent in zip(padding, size, strict=True))
-        if prod(size) > MAX_WINDOW or min(windows) < 1:
-            return False
         largest = batch * channels * max(prod(image), prod(windows) * prod(size) // 8)
-        return inside and largest <= MAX_NUMBERS
+        return inside and largest <= MAX_NUMBERS and prod(size) <= MAX_WINDOW and min(windows) > 0
 
     rows = cover_pairs(
         BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"), allowed=fits
     )
     for batch, image, window, strides, padding, channels, special in rows:
-        size = image if window == WHOLE_IMAGE else window
+        size, windows = windows_of(image, window, strides, padding)
         x = draw(batch, *image, channels)
         x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
         x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
-        dy = draw(batch, *places(image, size, strides, padding), channels)
+        dy = draw(batch, *windows, channels)
         geometry: Any = size, strides, padding
         y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
         Kernels(np).max_pool2d(x, size, strides, padding, y, index)
@@ -112,10 +105,8 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call("max_pool2d", what, (x, *geometry, *outputs))
         yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
         k = prod(size)
-        yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k, condition=MEASURED)
-        yield Call(
-            "average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k, condition=MEASURED
-        )
+        yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k)
+        yield Call("average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:

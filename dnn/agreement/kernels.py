@@ -134,7 +134,7 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
                 return 0.0
             if not call.n_terms and (dtype == "float32" or not call.ulp):
                 return call.ulp
-            c = condition.get(tensor, call.condition)
+            c = condition.get(tensor, call.condition or 1.0)
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
         name = " ".join(filter(None, (call.kernel, call.label)))

@@ -34,9 +34,6 @@ LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
 })  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""
 
-FORWARD_LEVELS = ("L0", "L1", "L2")
-"""Levels that include contenders without gradients."""
-
 
 def check(
     contenders: Sequence[Contender],
@@ -71,8 +68,7 @@ def run_levels(
         for mutant in (c for c in contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
         for name in levels:
-            able = [c for c in contenders if c.trains or name in FORWARD_LEVELS]
-            setup = Setup(name, able, oracle, data, sizes, seed)
+            setup = Setup(name, contenders, oracle, data, sizes, seed)
             with one_thread():
                 for part in LEVELS[name]:
                     yield from part(setup)

@@ -84,8 +84,8 @@ class PyTorchContender(Contender):
             optimizer.zero_grad(set_to_none=True)
             loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
             optimizer.step()
-        found = ((name, p.detach().permute(axes)) for name, p, axes in convert.twin_parameters(module))
-        return {name: receive(self.backend, name, p, tuple(p.shape)) for name, p in found}
+        parameters = convert.twin_parameters(module)
+        return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
 
     def kernel(self, call: Call) -> Named:
         import torch

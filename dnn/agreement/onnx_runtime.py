@@ -55,7 +55,6 @@ class Session:
 class OnnxContender(Contender):
     """onnxruntime. The NumPy Backend holds its inputs and outputs."""
 
-    trains = False
     is_partial = True
 
     @cached_property

@@ -166,9 +166,7 @@ class BackendContender(Contender):
             model.reserve(len(x), training=True)
             gradients(model, self.move(x)[0], self.backend.from_host(y))
             model.update()
-        shapes = model.parameters.shapes
-        views = model.parameters.by_name
-        return {name: receive(self.backend, name, view, shapes[name]) for name, view in views.items()}
+        return receive(self.backend, model.parameters.by_name.items())
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
         model = case.model(self.backend)

@@ -37,12 +37,8 @@ FORMS = "bytes", "dense bytes", "numbers", "dense numbers", "scaled", "sparse", 
 Make = Callable[..., FitCase]
 
 
-def plan_cases(make_case: Make) -> Iterator[tuple[str, FitCase]]:
-    """Yield (dtype, case).
-
-    Args:
-        make_case: ``make_case(name, optimizer, n, n_in, **settings)`` with n examples.
-    """
+def plan_cases(make_case: Make) -> Iterator[FitCase]:
+    """Yield cases, made by ``make_case(name, optimizer, n, n_in, **settings)`` with n examples."""
     rows = cover_pairs(
         tuple(FORMULAS), OPTIMIZERS, SCHEDULES, SESSIONS, HIDDEN, FORMS, (64, 1, 300), (0.0, 0.3),
         (None, 2, 3, 257), ("float64", "float32"),
@@ -55,14 +51,12 @@ def plan_cases(make_case: Make) -> Iterator[tuple[str, FitCase]]:
         case = make_case(
             f"plan {activation} {hidden} {optimizer.name} {form} {n_in}", planned, 139, n_in, hidden=hidden,
             activation=activation, sessions=sessions, loss=CategoricalCrossentropy(label_smoothing=smoothing),
+            sparse="sparse" in form, plain="scaled" in form, dtype=dtype,
         )  # fmt: skip
         if classes:
             labels = (case.labels * 28 + np.arange(139) % 5) % classes
             case = replace(case, classes=classes, labels=labels)
-        yield (
-            dtype,
-            replace(case, images=as_form(case.images, form), sparse="sparse" in form, plain="scaled" in form),
-        )
+        yield replace(case, images=as_form(case.images, form))
 
 
 def as_form(images: np.ndarray, form: str) -> np.ndarray:

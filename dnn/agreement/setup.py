@@ -11,7 +11,7 @@ from dnn.agreement.cases import Data, normal
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.tensors import ArrayMismatch, Named
+from dnn.agreement.tensors import ArrayMismatch, Named, require_shapes
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -55,6 +55,7 @@ class Setup:
         for source in self.contenders:
             try:
                 got = compute(source)
+                require_shapes(got, expected)
             except NoTwin:
                 continue
             except Exception as problem:

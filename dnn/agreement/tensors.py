@@ -1,5 +1,6 @@
-"""A contender's tensors, checked and copied to the host."""
+"""The tensors of a contender by name, checked and copied to the host."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,24 @@ class ArrayMismatch(InputError):
     """A contender's tensor has the wrong library, device, dtype or shape."""
 
 
-def receive(backend: Backend, tensor: str, array: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Check a contender's tensor and return it as a float64 host array.
+def receive(backend: Backend, tensors: Iterable[tuple[str, Any]]) -> Named:
+    """Return (name, device array) pairs as float64 host arrays; each is copied before the next is computed.
 
-    Raises ArrayMismatch: wrong library, device, dtype or shape.
+    Raises ArrayMismatch: wrong library, device or dtype.
     """
-    if not backend.owns(array):
-        raise ArrayMismatch(f"{tensor} is a {type(array).__name__}, expected an array of {backend.name!r} on "
-                     f"{backend.device}")  # fmt: skip
-    if array.dtype != backend.dtype:
-        raise ArrayMismatch(f"{tensor} has dtype {array.dtype}, expected {backend.dtype_name}")
-    if tuple(array.shape) != tuple(shape):
-        raise ArrayMismatch(f"{tensor} has shape {tuple(array.shape)}, expected {tuple(shape)}")
-    return np.array(backend.to_host(array), dtype=np.float64)
+    found: Named = {}
+    for name, array in tensors:
+        if not backend.owns(array):
+            place = f"{backend.name!r} on {backend.device}"
+            raise ArrayMismatch(f"{name} is a {type(array).__name__}, expected an array of {place}")
+        if array.dtype != backend.dtype:
+            raise ArrayMismatch(f"{name} has dtype {array.dtype}, expected {backend.dtype_name}")
+        found[name] = np.array(backend.to_host(array), dtype=np.float64)
+    return found
+
+
+def require_shapes(tensors: Named, expected: Named) -> None:
+    """Raise ArrayMismatch if a tensor does not have the shape of the expected one."""
+    for name, array in tensors.items():
+        if name in expected and array.shape != expected[name].shape:
+            raise ArrayMismatch(f"{name} has shape {array.shape}, expected {expected[name].shape}")

@@ -52,9 +52,8 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
 
 
-def random_words(case: FitCase, layer: Layer, index: int, step: int, batch: int, pairs: int) -> np.ndarray:
-    """Return the 31-bit integers (B, 2, pairs) of a layer in a step, counted from 0."""
-    bits = random_bits(case.seed, type(layer).__name__, index, step, batch * pairs).reshape(batch, pairs)
+def words_of(bits: np.ndarray) -> np.ndarray:
+    """Return the 31-bit integers (B, 2, pairs) in bits (B, pairs)."""
     return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
 
 
@@ -98,6 +97,11 @@ class TextbookTraining:
     def numbers(self) -> Named:
         return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
 
+    def draw(self, layer: Layer, index: int, batch: int, pairs: int) -> np.ndarray:
+        """Return the random 63-bit integers (B, pairs) of a layer in this step."""
+        bits = random_bits(self.case.seed, type(layer).__name__, index, self.t, batch * pairs)
+        return bits.reshape(batch, pairs)
+
     def probabilities(self, x: np.ndarray, g: Named | None = None) -> tuple[np.ndarray, list[Back]]:
         """Return the softmax (B, C), and functions dy -> dx of the layers, which add to the gradients g.
 
@@ -111,17 +115,17 @@ class TextbookTraining:
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
             elif isinstance(layer, (RandomTranslation, RandomRotation, RandomElastic)) and g is not None:
                 pairs = 2 + ceil(2 * x[0, ..., 0].size / 7) * isinstance(layer, RandomElastic)
-                u = random_words(self.case, layer, index, self.t, len(x), pairs)[..., :2] * 2.0**-31
-                bits = random_bits(self.case.seed, type(layer).__name__, index, self.t, len(x) * pairs)
-                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits.reshape(len(x), pairs)[:, 2:], x)
+                bits = self.draw(layer, index, len(x), pairs)
+                u = words_of(bits[:, :2]) * 2.0**-31
+                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
             elif isinstance(layer, GaussianNoise) and g is not None:
-                drawn = random_words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
+                drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
                 radius = np.sqrt(-2.0 * np.log((drawn[:, 0] + 0.5) * 2.0**-31))  # Box and Muller 1958
                 angle = drawn[:, 1] * (2.0 * pi * 2.0**-31)
                 noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
                 x = x + layer.stddev * noise[:, : x.shape[1]]
             elif isinstance(layer, Dropout) and g is not None:
-                drawn = random_words(self.case, layer, index, self.t, len(x), (x.shape[1] + 1) // 2)
+                drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
                 mask = kept / (1.0 - layer.rate)
                 x = x * mask

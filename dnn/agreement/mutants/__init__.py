@@ -1,17 +1,15 @@
 """Mutants by name: NumPy backends with one deliberate mistake each."""
 
 from backends.table import Table
-from dnn.agreement.mutants.data import DATA_MUTANTS
 from dnn.agreement.mutants.layers import LAYER_MUTANTS
 from dnn.agreement.mutants.mutant import Mutant
 from dnn.agreement.mutants.mutant import MutantContender as MutantContender
 from dnn.agreement.mutants.plans import PLAN_MUTANTS
-from dnn.agreement.mutants.rounding import ROUNDING_MUTANTS
-from dnn.agreement.mutants.sizes import SIZE_MUTANTS
+from dnn.agreement.mutants.shared import SHARED_MUTANTS
 from dnn.agreement.mutants.training import TRAINING_MUTANTS
 from dnn.validation.settings import look_up
 
-TABLES = LAYER_MUTANTS, ROUNDING_MUTANTS, TRAINING_MUTANTS, DATA_MUTANTS, PLAN_MUTANTS, SIZE_MUTANTS
+TABLES = LAYER_MUTANTS, TRAINING_MUTANTS, SHARED_MUTANTS, PLAN_MUTANTS
 MUTANTS: Table[Mutant] = Table("mutant", {mutant.name: mutant for table in TABLES for mutant in table})
 
 

@@ -1,55 +1,70 @@
-"""Mutant: the NumPy backend with one deliberate mistake, which the check must reject.
+"""Mutant: the NumPy backend with one deliberate mistake in the source of a function.
 
-A ``Change`` takes the right function and returns a wrong one. A wrong function may remember earlier calls;
-applying the Change again starts with an empty memory.
+The mistake is some text of the function and its replacement, as in a patch. The check must reject it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from itertools import count, cycle
+from functools import partial
+from inspect import getsource
+from itertools import count
 from pkgutil import resolve_name
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import patch
+from textwrap import dedent
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
 
 from backends import Backend, get_backend
 from backends.reference.declaration import Kernel
+from dnn.agreement.mutants import helpers
 from dnn.agreement.ours import BackendContender
 
 Function = Callable[..., Any]
-Change = Callable[[Function], Function]
 
 
-class Mutant:
-    """A mistake and the functions that it changes.
+class Mutant(NamedTuple):
+    """A mistake and the functions that contain it."""
 
-    Args:
-        mistake: one-line description.
-        level: the level of ``agree.py --quick`` that must reject it.
-        functions: comma-separated names: "KERNEL", "xp.FUNCTION" (of the backend's namespace),
-            "backend.METHOD", or "dnn.MODULE.NAME", which all backends and the oracle share.
-        changes: one Change for each function, or one for all.
-    """
+    name: str
+    mistake: str  # one-line description
+    level: str  # of ``agree.py --quick`` that must reject it
+    # Comma-separated: kernels of NumPy, "run_plan" (of ``helpers``), or dotted names of functions that all
+    # backends and the oracle share.
+    functions: str
+    edits: Mapping[str, str]  # text -> its replacement in each of the functions that contain it
 
-    def __init__(self, name: str, mistake: str, level: str, functions: str, *changes: Change) -> None:
-        self.name = name
-        self.mistake = mistake
-        self.level = level
-        self.changes: Mapping[str, Change] = dict(zip(functions.split(","), cycle(changes), strict=False))
+    @property
+    def names(self) -> list[str]:
+        return self.functions.split(",")
+
+    def edit_code(self, function: Function) -> CodeType:
+        """Return the code of a function with the mistake, if the function contains the text."""
+        source = dedent(getsource(function))
+        for text, replacement in self.edits.items():
+            source = source.replace(text, replacement)
+        # Outside of a class, super() has no arguments to take.
+        file = compile(source.replace("super()", "super(__class__, self)"), self.name, "exec")
+        return next(code for code in file.co_consts if isinstance(code, CodeType))
+
+    def edit(self, function: Function) -> Function:
+        """Return a copy of the function with the mistake.
+
+        The replacements may use ``helpers``, and ``calls`` and ``seen``, a counter and a dict of their own.
+        """
+        owner = function.__globals__.get(function.__qualname__.partition(".")[0])
+        scope = {**vars(helpers), **function.__globals__, "__class__": owner, "calls": count(), "seen": {}}
+        return FunctionType(self.edit_code(function), scope, None, function.__defaults__)
 
     def mutate(self, backend: Backend) -> Backend:
-        """Return the backend with the changed kernels, namespace functions and methods."""
+        """Return the backend with the mistake in its kernels or its plans."""
 
         def wrap(name: str, kernel: Kernel) -> Kernel:
-            return self.changes[name](kernel) if name in self.changes else kernel
+            if name not in self.names:
+                return kernel
+            return partial(self.edit(kernel.__func__), kernel.__self__)  # type: ignore[attr-defined]
 
-        space = SimpleNamespace(**vars(backend.xp))
-        wrong = replace(backend, xp=space).with_wrapper(wrap)
-        for owner, prefix in ((space, "xp."), (wrong, "backend.")):
-            for part in (p.removeprefix(prefix) for p in self.changes if p.startswith(prefix)):
-                changed = self.changes[prefix + part](getattr(owner, part))
-                object.__setattr__(owner, part, changed)  # a Backend is frozen
+        wrong = backend.with_wrapper(wrap)
+        if "run_plan" in self.names:  # a Backend is frozen
+            object.__setattr__(wrong, "compile_plan", partial(self.edit(helpers.run_plan), wrong))
         return wrong
 
 
@@ -69,65 +84,9 @@ class MutantContender(BackendContender):
     def shared_mistake(self) -> Iterator[None]:
         """Change the functions that all backends share, inside the with block."""
         with ExitStack() as stack:
-            for part, change in self.mutant.changes.items():
-                if part.startswith("dnn."):
-                    stack.enter_context(patch(part, change(resolve_name(part))))
+            for name in self.mutant.names:
+                if "." in name:
+                    function = resolve_name(name)
+                    stack.callback(setattr, function, "__code__", function.__code__)
+                    function.__code__ = self.mutant.edit_code(function)
             yield
-
-
-def wrap_call(wrong: Function) -> Change:
-    """Call ``wrong(right, *arguments)`` in place of ``right(*arguments)``."""
-
-    def change(right: Function) -> Function:
-        return lambda *arguments, **options: wrong(right, *arguments, **options)
-
-    return change
-
-
-def edit_arguments(edit: Function, *positions: int) -> Change:
-    """Call the right function with ``edit(argument)`` in place of the arguments at these positions."""
-
-    def wrong(right: Function, *arguments: Any, **options: Any) -> Any:
-        return right(*(edit(a) if i in positions else a for i, a in enumerate(arguments)), **options)
-
-    return wrap_call(wrong)
-
-
-def edit_argument(position: int, edit: Function) -> Change:
-    """Call the right function with ``edit(argument)`` in place of the argument at this position."""
-    return edit_arguments(edit, position)
-
-
-def edit_after(edit: Function) -> Change:
-    """Call the right function, and then ``edit(*arguments)``, which writes into the arguments."""
-
-    def wrong(right: Function, *arguments: Any, **options: Any) -> None:
-        right(*arguments, **options)
-        edit(*arguments)
-
-    return wrap_call(wrong)
-
-
-def restore_view(view: Function) -> Change:
-    """Call the right function, and then restore the old values of ``view(*arguments)``, a view of an
-    argument.
-    """
-
-    def wrong(right: Function, *arguments: Any) -> None:
-        array = view(*arguments)
-        old = array.copy()
-        right(*arguments)
-        array[...] = old
-
-    return wrap_call(wrong)
-
-
-def on_late_calls(change: Change) -> Change:
-    """Call the changed function from the 1001st call on."""
-
-    def make(right: Function) -> Function:
-        wrong = change(right)
-        numbers = count(1)
-        return lambda *arguments: (wrong if next(numbers) > 1000 else right)(*arguments)
-
-    return make

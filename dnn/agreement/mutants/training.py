@@ -1,111 +1,60 @@
-"""Mistakes in losses, with the arguments (outputs, targets, losses, dy); in optimizers and in penalties."""
+"""Mistakes in the kernels of losses and optimizers, of penalties and clipping."""
 
-import numpy as np
+from dnn.agreement.mutants.mutant import Mutant
 
-from backends.reference import Kernels, declarations
-from backends.reference.control import BIAS_2, UPDATES
-from backends.reference.signatures import Array, Arrays, Numbers
-from dnn.agreement.mutants.mutant import (
-    Change,
-    Function,
-    Mutant,
-    edit_after,
-    edit_argument,
-    on_late_calls,
-    restore_view,
-    wrap_call,
-)
-
-
-def kernels_that_write(argument: str) -> str:
-    return ",".join(name for name, declared in declarations(Kernels).items() if argument in declared.writes)
-
-
-LOSS_KERNELS = kernels_that_write("losses")
-STEP_KERNELS = kernels_that_write("slots")
-
-
-def scale_gradient(factor: Function) -> Change:
-    """Multiply the loss's gradient by ``factor(B)``."""
-    return edit_after(lambda z, t, losses, dy: np.multiply(dy, factor(len(dy)), out=dy))
-
-
-def swap_labels(targets: Array) -> Array:
-    """Exchange the two most frequent classes of a batch, for class indices (B,) or rows (B, C)."""
-    rows = targets.ndim == 2
-    often = targets.sum(axis=0) if rows else np.bincount(targets, minlength=2)
-    if len(often) < 2:
-        return targets
-    first, second = np.argsort(-often)[:2]
-    order = np.arange(len(often))
-    order[[first, second]] = second, first
-    return np.ascontiguousarray(targets[:, order]) if rows else order[targets]
-
-
-def adam_epsilon(
-    step: Function, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
-) -> None:
-    beta1, beta2, epsilon, *decay = settings
-    root = np.sqrt(beta2 * control[BIAS_2] + 1.0 - beta2)
-    step(p, g, slots, control, (beta1, beta2, epsilon / root, *decay))
-
-
-def correct_by_float32_power(p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-    beta2 = np.float32(settings[1])
-    control[BIAS_2] = np.float32(1.0) - beta2 ** np.float32(control[UPDATES])
-
-
-def clip_by_norm_of_first_elements(clip: Function, g: Array, limit: float) -> None:
-    old = g.copy()
-    clip(g[: 1 << 17], limit)
-    g[...] = old * (g[0] / old[0])
-
+STEPS = "sgd,adam,adagrad,rmsprop"
+ADVANCE = "rate, floor = advance_adam(control, beta1, beta2, epsilon)"
+BLOCKS = "_blocks(p, g,"
 
 TRAINING_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("dropped-mean", "the loss's gradient not divided by the batch size", "L0",
-           LOSS_KERNELS, scale_gradient(lambda batch: batch)),
+    Mutant("dropped-mean", "the gradient of cross-entropy not divided by the batch size", "L0",
+           "softmax_cross_entropy", {"logits.shape[0]": "1"}),
     Mutant("ddof1", "the batch's mean divided by B - 1", "L0",
-           LOSS_KERNELS, scale_gradient(lambda batch: batch / max(batch - 1, 1))),
-    Mutant("swapped-label", "the labels of a batch's two most frequent classes exchanged", "L0",
-           LOSS_KERNELS, edit_argument(1, swap_labels)),
+           "softmax_cross_entropy", {"logits.shape[0]": "max(logits.shape[0] - 1, 1)"}),
+    Mutant("swapped-label", "the classes 0 and 1 exchanged", "L0", "softmax_cross_entropy",
+           {"targets, logits)": "targets if targets.ndim == 2 else targets ^ (targets < 2), logits)"}),
     Mutant("loss-late", "the gradient of cross-entropy 0.1 % too small after 1000 batches", "L4",
-           "softmax_cross_entropy", on_late_calls(scale_gradient(lambda batch: 0.999))),
-    Mutant("masked-classes-give-nan", "cross-entropy is NaN if a logit is -inf", "L0",
-           "softmax_cross_entropy", edit_after(
-               lambda z, t, losses, dy: np.copyto(losses, np.nan, where=np.isinf(z).any(axis=1))
-           )),
-    Mutant("loss-hides-nan", "cross-entropy turns NaN into a loss of 0", "L0",
            "softmax_cross_entropy",
-           edit_after(lambda z, t, losses, dz: np.copyto(losses, 0.0, where=np.isnan(losses)))),
+           {"dlogits[...] = ": "dlogits[...] = (1.0 if next(calls) < 1000 else 0.999) * "}),
+    Mutant("two-classes-give-infinity", "cross-entropy of two classes is infinite", "L0",
+           "softmax_cross_entropy",
+           {"losses[...] = ": "losses[...] = (xp.inf if logits.shape[1] == 2 else 1.0) * "}),
+    Mutant("masked-classes-give-nan", "cross-entropy is NaN if a logit is -inf", "L0",
+           "softmax_cross_entropy", {"xp.where(t == 0, xp.zeros_like(terms), terms)": "terms"}),
+    Mutant("loss-hides-nan", "cross-entropy turns NaN into a loss of 0", "L0",
+           "softmax_cross_entropy", {"t == 0": "(t == 0) | xp.isnan(terms)"}),
     Mutant("assumes-target-sum-1", "the gradient of cross-entropy assumes targets that add up to 1", "L0",
-           "softmax_cross_entropy", edit_argument(
-               1, lambda t: t if t.ndim == 1 else t / np.maximum(t.sum(axis=1)[:, None], 0.1)
-           )),
+           "softmax_cross_entropy", {" * xp.sum(t, axis=1, keepdims=True)": ""}),
+    Mutant("hinge-of-negative-targets", "hinge counts a target of -1 as 1", "L0",
+           "hinge", {"t > 0": "t != 0"}),
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L3",
-           "adam", wrap_call(adam_epsilon)),
+           "adam", {ADVANCE: f"{ADVANCE}; floor = epsilon"}),
     Mutant("power-in-float32", "Adam's bias correction computed as 1 - beta2^t in float32", "L3",
-           "adam", edit_after(correct_by_float32_power)),
-    Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",
-           STEP_KERNELS, restore_view(lambda p, *_: p[1 << 18 :])),
-    Mutant("momentum-clipped", "momentum and decays above 0.99 count as 0.99", "L3",
-           "sgd,adagrad,rmsprop",
-           edit_argument(4, lambda s: tuple(v if v is True else min(v, 0.99) for v in s))),
+           "adam", {ADVANCE: f"{ADVANCE}; control[BIAS_2] = "
+                             "np.float32(1.0) - np.float32(beta2) ** np.float32(control[UPDATES])"}),
+    Mutant("no-correction-from-2000", "Adam has no bias correction from update 2000 on", "L3",
+           "adam", {ADVANCE: "control[1:3] = 1.0 if control[UPDATES] >= 2000 else control[1:3]; "
+                             f"{ADVANCE}"}),
     Mutant("epsilon-raised-to-1e-8", "Adam's epsilon below 1e-8 counts as 1e-8", "L3",
-           "adam", edit_argument(4, lambda s: (*s[:2], max(s[2], 1e-8), *s[3:]))),
+           "adam", {ADVANCE: f"epsilon = max(epsilon, 1e-8); {ADVANCE}"}),
+    Mutant("momentum-clipped", "momentum and decays above 0.99 count as 0.99", "L3",
+           "sgd,rmsprop", {"= settings": "= (min(number, 0.99) for number in settings)"}),
+    Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",
+           "adam", {f"{BLOCKS} m, v)": "_blocks(*(vector[: 1 << 18] for vector in (p, g, m, v)))"}),
     Mutant("nan-gradient-skipped", "a NaN in a gradient counts as 0", "L3",
-           STEP_KERNELS, edit_argument(1, lambda g: np.where(np.isnan(g), g.dtype.type(0), g))),
-    Mutant("stale-momentum", "the first moment is that of the previous update", "L3",
-           STEP_KERNELS, restore_view(lambda p, g, slots, *_: slots[0])),
+           STEPS, {BLOCKS: "_blocks(p, np.where(np.isnan(g), g.dtype.type(0), g),"}),
+    Mutant("rate-of-0-skipped", "an update at a rate of 0 leaves the moments", "L3",
+           STEPS, {f"in {BLOCKS}": f"in () if control[RATE] == 0.0 else {BLOCKS}"}),
     Mutant("late-calls", "gradients 0.1 % too small after 1000 updates in one process", "L3",
-           STEP_KERNELS, on_late_calls(edit_argument(1, lambda g: g * g.dtype.type(0.999)))),
-    Mutant("short-count", "the update count overflows at 32767", "L3",
-           STEP_KERNELS, edit_after(
-               lambda p, g, slots, c, s: np.copyto(c[UPDATES], c[UPDATES].astype(np.int64).astype(np.int16))
-           )),
+           STEPS, {BLOCKS: "_blocks(p, g * (1.0 if next(calls) < 1000 else 0.999),"}),
+    Mutant("stale-momentum", "Adam does not store the first moment", "L3",
+           "adam", {f"{BLOCKS} m": f"{BLOCKS} m.copy()"}),
+    Mutant("short-count", "the update count overflows at 32767", "L3", STEPS,
+           {"flush =": "control[UPDATES] = control[UPDATES].astype(int).astype(np.int16); flush ="}),
     Mutant("half-penalty", "l2 w instead of 2 l2 w, as torch's weight_decay", "L0",
-           "penalty", edit_argument(3, lambda l2: l2 / 2)),
+           "penalty", {"2.0 * l2": "l2"}),
     Mutant("clip-only-above", "gradients are clipped by value only from above", "L0",
-           "clip_value", wrap_call(lambda clip, g, limit: np.minimum(g, limit, out=g))),
+           "clip_value", {"-limit, limit": "-self.xp.inf, limit"}),
     Mutant("norm-of-the-first-131072", "only the first 131,072 gradients count in their norm", "L0",
-           "clip_norm", wrap_call(clip_by_norm_of_first_elements)),
+           "clip_norm", {"g * g": "g[: 1 << 17] ** 2"}),
 )  # fmt: skip

@@ -89,7 +89,7 @@ def test_units_of_activation_errors(kind, expected, monkeypatch):
     off = {"y": right["y"] + 2.0**-20, "dx": zeros + 2.0**-20, "y in evaluation": zeros}
     right["y"][1, 1] = off["y"][1, 1] = np.inf
     off["dx"][1, 1] = 1.0  # not compared, since z is infinite
-    asked = SimpleNamespace(name="off", unit=U, trains=True, run_layer=lambda *_: off)
+    asked = SimpleNamespace(name="off", unit=U, run_layer=lambda *_: off)
     given = SimpleNamespace(run_layer=lambda *_: right)
     of = replace(setup("L0", asked), oracle=given)
     monkeypatch.setattr(Setup, "normal", lambda *_: dy)

@@ -66,7 +66,7 @@ def test_each_step_draws_its_own_distinct_rows():
 
 
 def test_fits_repeat_the_rows_and_columns_of_small_data():
-    cases = [case for _, case in fits.fit_cases(Data(DATA.x[:5, :3], DATA.y[:5], 3), 0)]
+    cases = [case for case in fits.fit_cases(Data(DATA.x[:5, :3], DATA.y[:5], 3), 0)]
     assert {(len(case.labels), case.images.shape[1]) for case in cases} == {
         (37, 64), (138, 64), (139, 64), (139, 1), (139, 300),
     }  # fmt: skip
@@ -176,7 +176,7 @@ def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
 def test_fit_cases_cover_what_users_do():
     """Schedules run past their end; there are frozen layers, a resume, weights of 0, and every form of x."""
     cases = list(fits.fit_cases(Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3))
-    named = {case.name.removeprefix("fit "): case for _, case in cases}
+    named = {case.name.removeprefix("fit "): case for case in cases}
     updates = {
         name: sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
         for name, case in named.items()
@@ -186,7 +186,7 @@ def test_fit_cases_cover_what_users_do():
         assert updates[schedule.name] > len(schedule.rates())
         assert (case.l1, case.l2, case.optimizer.learning_rate) == (0.002, 0.003, schedule)
     assert set(SCHEDULES) == {schedule.name for schedule in fits.SCHEDULES}
-    assert {case.seed for _, case in cases} == {3}
+    assert {case.seed for case in cases} == {3}
     weighted = named["weighted"]
     assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
     last = textbook.epoch_order(weighted.seed, 1, 37)[32:]

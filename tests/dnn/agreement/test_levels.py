@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -28,7 +29,6 @@ from dnn.agreement import (
 from dnn.agreement.call import Call, make_draw, output_array
 from dnn.agreement.calls import stream_calls
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
-from dnn.agreement.mutants.mutant import Mutant, MutantContender, edit_after
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
@@ -45,15 +45,22 @@ def setup(level, *contenders, sizes=SIZES, seed=0):
     return Setup(level, contenders, make_oracle(), DATA, sizes, seed)
 
 
-def make_mutant(functions, *changes):
-    """Return a NumPy contender with changed kernels."""
-    return MutantContender(Mutant("planted", "", "", functions, *changes))
+def make_wrong(kernels, change):
+    """Return a NumPy contender with ``change(kernel)`` in place of each of these kernels."""
+
+    def wrap(name, kernel):
+        return change(kernel) if name in kernels else kernel
+
+    return BackendContender("wrong", lambda dtype: get_backend("numpy", dtype=dtype).with_wrapper(wrap))
+
+
+def edit_after(edit):
+    """Call the kernel, and then ``edit(*arguments)``."""
+    return lambda kernel: lambda *arguments: (kernel(*arguments), edit(*arguments))
 
 
 class FixedAccuracies:
     """A contender with given accuracies, one for each seed."""
-
-    trains = True
 
     def __init__(self, name, *scores):
         self.name, self.scores, self.asked = name, scores, []
@@ -100,7 +107,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
     monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
-    wrong = make_mutant("clip_value,clip_norm,gather_rows", add)
+    wrong = make_wrong(("clip_value", "clip_norm", "gather_rows"), add)
     records = list(kernels.kernel_level(setup("L0", wrong)))
     found = {(*r.case.split()[:1], r.tensor, r.note): (r.measured, r.bound) for r in records}
     for dtype, unit in (("float32", 2.0**-24), ("float64", 2.0**-52)):
@@ -123,7 +130,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
 def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     """Writing beside an array, an exception and an unwritten output are each a broken record."""
     call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
-    records = kernels.judge_call(setup("L0", make_mutant("gather_rows", wrong)), call)
+    records = kernels.judge_call(setup("L0", make_wrong(["gather_rows"], wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
 
 
@@ -188,7 +195,7 @@ def test_errors_of_extreme_outputs_are_relative():
         losses += 2.0**-15 * (1 + np.abs(losses))
         dy += 2.0**-15 * (np.abs(dy) + call.floor)
 
-    records = kernels.judge_call(setup("L0", make_mutant(call.kernel, edit_after(off))), call)
+    records = kernels.judge_call(setup("L0", make_wrong([call.kernel], edit_after(off))), call)
     found = {(r.tensor, r.note): r for r in records}
     for tensor in ("losses", "dy"):
         record = found[tensor, "float32"]
@@ -208,7 +215,7 @@ def test_each_number_of_control_is_compared_by_itself(number, error):
     def off(p, g, slots, control, settings):
         control[number] *= 1 + 2.0**-10
 
-    records = kernels.judge_call(setup("L3", make_mutant("adam", edit_after(off))), call._replace(repeat=1))
+    records = kernels.judge_call(setup("L3", make_wrong(["adam"], edit_after(off))), call._replace(repeat=1))
     found = {r.note: r.measured for r in records if r.tensor == "control"}
     assert found == {note: pytest.approx(error, rel=1e-3) for note in ("float32", "float64")}
 
@@ -262,7 +269,7 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
         "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, sessions=(Session(7, 2),),
         images=(255 * DATA.x[:14]).astype(np.uint8), labels=DATA.y[:14],
     )  # fmt: skip
-    monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [("float64", case), ("float32", case)])
+    monkeypatch.setattr(fits, "fit_cases", lambda data, seed: [case, replace(case, dtype="float32")])
     after, start = textbook.fit(case)
     still = FrozenContender("still", FROZEN._open)
     still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
@@ -285,7 +292,7 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
     monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(variant))
     sizes = Sizes(trajectory=1, partners=1, tiny_batch=10)
     for wrong, broken in ((lambda right: right, False), (lambda right: lambda g, limit: None, True)):
-        records = trajectories.trajectory_level(setup("L4", make_mutant(kernel, wrong), sizes=sizes))
+        records = trajectories.trajectory_level(setup("L4", make_wrong([kernel], wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken
 
 

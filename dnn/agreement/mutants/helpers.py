@@ -1,0 +1,101 @@
+"""Functions that the replacements of mutants use: rounded products, and a correct program of a plan."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backends import Backend
+from backends.numpy.blas import numpy_blas
+from backends.numpy.products import product
+from backends.plan import Compressed, Plan
+from backends.reference.control import RATE, UPDATES
+from backends.reference.signatures import Array
+
+
+def tf32_product(a: Array, b: Array, out: Array | None = None) -> Array:
+    return product(round_tf32(a), round_tf32(b), out)
+
+
+def round_tf32(a: Array) -> Array:
+    """Round float32 to TF32: 10 bits of mantissa, ties to even."""
+    bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
+    odd = (bits >> np.uint32(13)) & np.uint32(1)
+    return ((bits + np.uint32(0x0FFF) + odd) & np.uint32(0xFFFFE000)).view(np.float32).astype(a.dtype)
+
+
+def float16_product(a: Array, b: Array, out: Array | None = None) -> Array:
+    return product(round_float16(a), round_float16(b), out)
+
+
+def round_float16(a: Array) -> Array:
+    return a.astype(np.float16).astype(a.dtype)
+
+
+def fused_product(x: Array, W: Array) -> Array:
+    """Return x W in float32, with one rounding for each multiply-add."""
+    total = np.zeros((len(x), W.shape[1]), np.float32)
+    for k in range(len(W)):
+        exact = x[:, k : k + 1].astype(np.float64) * W[k].astype(np.float64)
+        total = (exact + total).astype(np.float32)
+    return total
+
+
+def section_threads() -> int:
+    """Return the number of BLAS threads for a product, at least 1."""
+    blas = numpy_blas()
+    return max(blas.threads.section_threads, 1) if blas else 1
+
+
+def as_dense(x: Any) -> np.ndarray:
+    """Return x or a ``Compressed`` matrix as an array."""
+    if not isinstance(x, Compressed):
+        return np.asarray(x)
+    found = np.zeros(x.shape, x.values.dtype)
+    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
+    found[rows, x.columns[x.starts[0] : x.starts[-1]]] = x.values[x.starts[0] : x.starts[-1]]
+    return found
+
+
+def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
+    """Return a correct ``run(n)`` of a plan, by the backend's kernels."""
+    values, gradient, *slots = plan.vectors
+    dtype = values.dtype
+    kernels = backend.kernels
+    last_rate = len(plan.rates) - 1
+
+    def update() -> None:
+        x = as_dense(plan.x)  # it may change between updates
+        index = plan.order[plan.position[0]]
+        plan.position[...] += 1
+        y = plan.y[index]
+        inputs = [x[index].astype(dtype) * dtype.type(plan.scale)]
+        logits = []
+        for layer in plan.layers:
+            z, out = np.empty((2, len(index), layer.W.shape[1]), dtype)
+            b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
+            kernels.dense("linear", inputs[-1], layer.W, b, z)
+            kernels.activation(layer.activation, z, out)
+            logits.append(z)
+            inputs.append(out)
+        losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
+        e = plan.label_smoothing
+        targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
+        kernels.softmax_cross_entropy(inputs[-1], targets, losses, dy)
+        passed = zip(inputs[:-1], logits, inputs[1:], plan.layers, strict=True)
+        for x, z, out, layer in reversed(list(passed)):
+            dx = np.empty_like(x)
+            db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
+            kernels.activation_backward(layer.activation, dy, z, out, dy)
+            kernels.dense_backward("linear", dy, x, out, layer.W, dy, (layer.dW, db, dx))
+            dy = dx
+        if last_rate:  # else a callback may set the rate
+            plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), last_rate)]
+        plan.optimizer(values, gradient, tuple(slots), plan.control, plan.settings)
+        plan.sums[:2] += losses.sum(), np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            update()
+
+    return run
