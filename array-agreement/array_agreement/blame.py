@@ -16,9 +16,9 @@ from array_agreement.bounds import Verdict
 from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
-from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.oracle import Oracle
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding, words
-from array_agreement.targets import InputError, Target, caller_location
+from array_agreement.targets import InputError, Target, caller_location, default_dtype
 from array_agreement.trees import tree_map
 
 MAX_SEARCH_SECONDS = 30.0
@@ -63,7 +63,7 @@ class Replay(Rounding):
 
         An error is not reported here if the backend lacks the call, or if the call returns other parts.
         """
-        arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays]
+        arrays = [unwrap_narrow(x) for x in call.arrays]
         oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
@@ -101,9 +101,9 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
 def describe_default(oracle: Oracle, backend: Target) -> str:
     """Describe a forgotten dtype: with the backend's default dtype, the oracle has the backend's results."""
     default = default_dtype(backend.xp)
-    if default == oracle.default_for(backend):
-        return ""
-    if not all(verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)):
+    if default == oracle.default_for(backend) or not all(
+        verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)
+    ):
         return ""
     rounds = "float32 roundings in a float64 result: " if default == "float32" else ""
     places = ", ".join(sorted(oracle.spaces[default].default_places))
@@ -126,9 +126,9 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     replay = Replay(backend, oracle.runs, derivative)
     oracle.run_hooked(replay, oracle.default_for(backend))
     kind = "derivative" if derivative else "call"
-    notes = [f"first wrong {kind}: {replay.found}"] if replay.found else []
+    notes = [f"first wrong {kind}: {replay.found}"]
     if not replay.found:
-        limit = "" if time.monotonic() < replay.deadline else f" within {MAX_SEARCH_SECONDS:.0f} s"
+        limit = f" within {MAX_SEARCH_SECONDS:.0f} s" * (time.monotonic() > replay.deadline)
         notes = [f"first wrong {kind}: none found{limit}; each {kind} alone is within its bound"]
         notes += [] if derivative else [describe_divergence(oracle, backend)]
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}

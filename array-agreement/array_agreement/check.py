@@ -17,7 +17,6 @@ from array_agreement.targets import (
     target_name,
 )
 
-Function = Callable[..., Any]
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
 MAX_UNJUDGED = 0.1
 """Largest share of elements that rounding may decide, unless a test allows more."""
@@ -64,7 +63,7 @@ class Agreement:
 
 
 def check_agreement(
-    f: Function,
+    f: Callable[..., Any],
     *arrays: Any,
     backends: Any = DEFAULT_BACKENDS,
     runs: int = 16,

@@ -1,10 +1,9 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,11 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_within_rounding
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding, words
-from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
+from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.targets import InputError, Target, default_dtype, describe_exception, is_called, to_numpy
 from array_agreement.trees import leaves, tree_map
-from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
+from array_agreement.values import argument_name, convert_floats, convert_other, number_to_array, outputs
 from array_agreement.watched import WatchedNamespace
-
-CONVERSIONS = set(words("asarray array from_dlpack devices device dtype shape ndim size"))
-"""Functions and attributes that compute nothing."""
 
 
 class Oracle:
@@ -62,20 +58,18 @@ class Oracle:
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
-        self.limit = FLOAT32 if chars & set("fF") and not chars & set("dD") else FLOAT64
-        self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
+        self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
+        self.limit = FLOAT32 if self.default == "float32" else FLOAT64
         self._bounds = dict[str, dict[str, Bound]]()
 
     def _numbers_to_arrays(self) -> None:
         """Turn numbers and lists into arrays if f computes nothing from them as they are."""
+        with suppress(Exception):  # f's own: it takes no numbers
+            if self.run_hooked(Rounding(), "float64")[1].n_calls:
+                return
         args, kwargs = self.args
-        try:
-            is_plain = bool(self.run_hooked(Rounding(), "float64")[1].n_calls)
-        except Exception:  # f's own: it takes no numbers
-            is_plain = False
-        if not is_plain:
-            self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
+        self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -100,8 +94,9 @@ class Oracle:
 
         def call(inputs: list[Any]) -> dict[str, Any]:
             rest = iter(inputs)
-            numbers = tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, self.args)
-            args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, numbers)
+            args, kwargs = tree_map(
+                lambda x: next(rest) if isinstance(x, np.ndarray) else convert_other(x, xp), self.args
+            )
             if self.takes_namespace:
                 args = [xp, *args]
             elif "xp" in kwargs:
@@ -194,13 +189,12 @@ class Oracle:
         unchanged = self._find_unchanged(exact)
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
         runs = [self.try_run(Rounding(rng), default) for rng in rngs]
-        sizes = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
-        unit = max((float(x.max(initial=0)) for x in sizes), default=1.0)
+        numbers = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
+        unit = max((x.max(initial=0) for x in numbers), default=1.0)
         bounds = {}
         with np.errstate(all="ignore"):
             for name, x in exact.items():
-                compared = [exact, exact] if name in unchanged else runs
-                again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
+                again, *others = (unwrap(run.get(name, np.nan)) for run in runs)
                 same = is_within_rounding(again, unwrap(x))
                 note = "" if same else "two runs of the oracle differ: f is not deterministic"
                 # A Python number shows no origin: it counts if the run made any call.
@@ -248,10 +242,7 @@ class Oracle:
             results = self.run(backend.xp, put, compiler=backend.compile)
             values = {name: to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
-            places = [(f.f_code.co_filename, n) for f, n in walk_tb(error.__traceback__) if is_user_code(f)]
-            where = "{}:{}".format(*places[-1]) if places else "its first line"
-            note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
-            return [Verdict(backend.name, "call", np.inf, note)]
+            return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
         unchanged = self._find_unchanged(values)
         if not backend.compile:
             unchanged &= self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
@@ -299,27 +290,3 @@ def is_compiler(f: Any) -> bool:
     """Return whether a function wraps another one to compile it, or to count what dask computes."""
     module = getattr(f, "__globals__", {}).get("__name__", type(f).__module__)
     return not {"jaxlib", "array_api_extra"}.isdisjoint(module.split("."))
-
-
-def is_called(xp: Any, run: Callable[[], Any]) -> bool:
-    """Return whether a run calls Python functions of a library that compute, as SciPy calls jax.scipy."""
-    library = xp.__name__.partition(".")[0]
-    called = set()
-
-    def watch(frame: Any, event: str, _: Any) -> None:
-        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
-        if event == "call" and is_inner and is_user_code(frame.f_back):
-            called.add(frame.f_code.co_name)
-
-    sys.setprofile(watch)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return any(name[0] != "_" for name in called - CONVERSIONS)
-
-
-def default_dtype(xp: Any) -> str:
-    """Return the dtype of new floating-point arrays in a namespace: "float32" or "float64"."""
-    info = getattr(xp, "__array_namespace_info__", None)
-    return str(info().default_dtypes()["real floating"]).rpartition(".")[2] if info else "float64"

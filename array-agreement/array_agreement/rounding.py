@@ -121,7 +121,7 @@ def grid_error(call: Call, r: Any, dtype: Any) -> Any:
     """Return e / u of linspace or arange. Libraries round the step, which NumPy derives from two elements."""
     size = float(np.max(magnitude(r), initial=0.0))
     if call.name == "linspace":
-        return 3 * (size + float(magnitude(r[..., 0] if r.size else r).max(initial=0.0)))
+        return 3 * (size + float(magnitude(r[..., :1]).max(initial=0.0)))
     is_exact = np.all(r == r.astype(dtype).astype(r.dtype)) and (r.dtype != dtype or is_integral(r))
     return 0.0 if is_exact else size * r.size
 
@@ -183,7 +183,7 @@ class Rounding:
         exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
         floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
-        exact = exact or not any(d in WIDER_DTYPES for d in dtypes)
+        exact = exact or WIDER_DTYPES.keys().isdisjoint(dtypes)
         if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
             call.args = tuple(_round_constant(x, rng) for x in call.args)

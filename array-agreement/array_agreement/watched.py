@@ -156,8 +156,9 @@ class WatchedNamespace:
 
     def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
         """Return the dtype that a result of NumPy's ``dtype`` declares, which may be the default dtype."""
-        is_narrow = self.default == "float32" and self._is_default(dtype, arguments)
-        return DEFAULT_DTYPES[dtype] if is_narrow else dtype
+        if self.default == "float32" and self._is_default(dtype, arguments):
+            return DEFAULT_DTYPES[dtype]
+        return dtype
 
     def storage(self, declared: Any) -> Any:
         """Return the dtype that values of a declared dtype are stored in.
