@@ -105,7 +105,7 @@ def describe_default(oracle: Oracle, backend: Target) -> str:
         verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)
     ):
         return ""
-    rounds = "float32 roundings in a float64 result: " if default == "float32" else ""
+    rounds = "float32 roundings in a float64 result: " * (default == "float32")
     places = ", ".join(sorted(oracle.spaces[default].default_places))
     return f"{rounds}without dtype=, new arrays are {default} on {backend.name}; pass one at {places}"
 
@@ -130,7 +130,8 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     if not replay.found:
         limit = f" within {MAX_SEARCH_SECONDS:.0f} s" * (time.monotonic() > replay.deadline)
         notes = [f"first wrong {kind}: none found{limit}; each {kind} alone is within its bound"]
-        notes += [] if derivative else [describe_divergence(oracle, backend)]
+        if not derivative:
+            notes.append(describe_divergence(oracle, backend))
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)

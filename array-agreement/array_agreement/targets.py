@@ -26,8 +26,18 @@ NAMESPACES = {
 """Importable namespace of each library that has another name; any other name is imported itself."""
 
 
-LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
-"""Packages of array libraries and of this one, whose frames are no user code."""
+LIBRARIES = {
+    "numpy",
+    "torch",
+    "jax",
+    "dask",
+    "cupy",
+    "toolz",
+    "array_api_compat",
+    "array_api_strict",
+    __package__,
+}
+"""Packages of array libraries, of dask's loops and of this one: their frames are no user code."""
 CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
 """Functions and attributes that compute nothing."""
 
@@ -235,8 +245,7 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
-        known = (*NAMESPACES, "dpnp")
-        if library not in known and error.name == library.partition(".")[0]:
+        if library not in (*NAMESPACES, "dpnp") and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
         package = "array-api-strict" if library == "strict" else library

@@ -41,6 +41,7 @@ SIZES = {
     "its arguments": (SIGNED, lambda xp, x: xp._call("unknown", lambda a: a, x), lambda x, r: 7 * np.abs(x)),
     "linalg": (SIGNED, lambda xp, x: xp._call("linalg.any", lambda a: a - SIGNED.astype(a.dtype), x),
                lambda x, r: 3 * 4000**0.5 * np.abs(x).max() + 0 * x),
+    "linspace": (X, lambda xp, x: xp.linspace(-1, 2, 9999, dtype=xp.float32), lambda x, r: 9 + 0 * r),
     "fft": (SIGNED, lambda xp, x: xp._call("fft.any", lambda a: a, x),
             lambda x, r: (1.25 * (1 + np.log2(x.size))) ** 0.5 * np.abs(r).max() + 0 * x),
 }  # fmt: skip

@@ -71,15 +71,6 @@ def test_unperturbed_values_are_those_of_numpy(xp, f):
     np.testing.assert_allclose(np.asarray(getattr(got, "value", got)), f(numpy, x), rtol=1e-15)
 
 
-def test_size_of_the_error_of_one_operation(xp):
-    xp.hook = Rounding(np.random.default_rng(0))
-    x = xp.asarray(np.random.default_rng(1).normal(size=10000).astype(np.float32))
-    error = np.abs((x / 3).value / (x.value / 3) - 1) * 2**24
-    assert 0.95 < error.max() <= 1.001
-    assert np.all((x * 2).value == x.value * 2)  # exact in float32
-    assert xp.sum(xp.asarray(np.ones(10000, dtype=np.float32))).value == 10000
-
-
 @pytest.mark.parametrize("n", [8, 16, 32])
 @pytest.mark.parametrize("chance", [1e-3, 1e-6, 1e-8])
 def test_student_quantile(n, chance):
@@ -98,7 +89,7 @@ def test_the_dtype_of_roots_depends_on_their_values(xp):
 
 def test_integers_remain_integers_in_calls_that_the_model_does_not_know(xp):
     xp.hook = Rounding(np.random.default_rng(0))
-    x = xp.asarray(np.asarray([0.0, 1, 4, 9]))
+    x = xp.asarray(np.asarray([1.0, 2, 5, 10]))
     assert xp.diff(x, n=2).value.tolist() == [2, 2]
     assert xp.diff(x / 3).value.tolist() != [1 / 3, 1, 5 / 3]
 
