@@ -168,7 +168,7 @@ class Gradient:
     def judge(self, backend: Target) -> list[Verdict]:
         """Compare a backend's gradient with the bound; return nothing if the backend has no autograd."""
         put = backend.to_array
-        sample = put(np.zeros(1, dtype=np.float32))
+        sample = put(np.zeros(1, np.float32))
         library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
         if library is None:
             return []

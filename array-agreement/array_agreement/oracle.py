@@ -189,8 +189,8 @@ class Oracle:
         unchanged = self._find_unchanged(exact)
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
         runs = [self.try_run(Rounding(rng), default) for rng in rngs]
-        numbers = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
-        unit = max((x.max(initial=0) for x in numbers), default=1.0)
+        numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
+        unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
         bounds = {}
         with np.errstate(all="ignore"):
             for name, x in exact.items():
