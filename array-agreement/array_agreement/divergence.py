@@ -23,7 +23,6 @@ MAX_PARTS = 9
 """Number of elements of a list, or of attributes of an object, that are compared."""
 ROUNDING_FACTORS = (1e4, 300.0, 10.0)
 """Differences up to this many roundings of the largest element do not count, at first; then smaller ones."""
-RESULT = "the result"
 
 
 @dataclass
@@ -98,7 +97,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
         invocation = invocations.setdefault(frame, Invocation(code, frame.f_code.co_firstlineno))
-        returned = {RESULT: result} if event == "return" else {}
+        returned = {"the result": result} if event == "return" else {}
         if returned:
             invocation.line = frame.f_lineno
         found = (pair for name, x in {**frame.f_locals, **returned}.items() for pair in parts(x, name))

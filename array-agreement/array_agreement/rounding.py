@@ -15,8 +15,6 @@ import numpy as np
 from array_agreement.calls import VALUE_DTYPES, WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
 from array_agreement.trees import leaves
 
-U = 2.0**-24
-"""Unit roundoff of float32."""
 MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""
 
@@ -29,7 +27,7 @@ class Limits(NamedTuple):
     max: float
 
 
-FLOAT32 = Limits(U, MIN_NORMAL, float(np.finfo(np.float32).max))
+FLOAT32 = Limits(2.0**-24, MIN_NORMAL, float(np.finfo(np.float32).max))
 FLOAT64 = Limits(2.0**-53, 2.0**-1022, float(np.finfo(np.float64).max))
 
 
@@ -88,7 +86,8 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
         out = np.where(size > limit.max * (1 + limit.u / 2), np.copysign(np.inf, out), out)
     if rng is None or size.min(initial=1.0) >= limit.min_normal:
         return out
-    return np.where((size < limit.min_normal) & (rng.random(r.shape) < 0.5), 0.0, out)
+    is_flushed = (size == 0) | (rng.random(r.shape) < 0.5)  # a zero keeps its sign
+    return np.where((size < limit.min_normal) & is_flushed, 0.0 * r, out)
 
 
 def _restore_poles(perturbed: Any, exact: Any) -> Any:
@@ -114,7 +113,7 @@ def _round_constant(x: Any, rng: np.random.Generator | None) -> Any:
     if type(x) is not float:
         return x
     narrow = float(np.float32(x))
-    return narrow if rng is None or narrow == x else narrow + U * abs(x) * rng.uniform(-1, 1)
+    return narrow if rng is None or narrow == x else narrow + FLOAT32.u * abs(x) * rng.uniform(-1, 1)
 
 
 def grid_error(call: Call, r: Any, dtype: Any) -> Any:

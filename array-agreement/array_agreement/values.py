@@ -10,8 +10,6 @@ from array_agreement.calls import complex_if
 from array_agreement.targets import to_numpy
 from array_agreement.trees import leaves
 
-DTYPES = np.__array_namespace_info__().dtypes()
-
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
     """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects."""
@@ -48,7 +46,7 @@ def convert_other(x: Any, xp: Any) -> Any:
         return x.item()
     is_dtype = isinstance(x, type) or type(x).__name__.lower().endswith("dtype")
     name = str(x).rpartition(".")[2].strip("'>") if is_dtype else ""
-    return getattr(xp, name) if name in DTYPES else x
+    return getattr(xp, name) if name in np.__array_namespace_info__().dtypes() else x
 
 
 def number_to_array(x: Any) -> Any:

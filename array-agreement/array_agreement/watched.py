@@ -31,7 +31,6 @@ from array_agreement.trees import leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
-CREATIONS = ("arange", "full", "linspace")
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 _SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
@@ -134,7 +133,7 @@ class WatchedNamespace:
             self.default_places.add(caller_location())
         if self.wide:
             declare(call)
-        self.n_calls += bool(call.arrays) or name in CREATIONS
+        self.n_calls += bool(call.arrays) or name in ("arange", "full", "linspace")
         result = self.hook(call)
 
         def wrap(x: Any, dtype: Any) -> Any:

@@ -154,6 +154,7 @@ def test_dtypes_without_a_bound_are_refused(dtype):
 
 ALARMS = {
     "branch cuts": (lambda xp, x: (xp.atan(x), xp.log(x)), np.asarray([2j, -3, 0.1 + 1j])),
+    "signs of zeros": (lambda xp, x: (1 / (0 * x), xp.atan2(0 * x, x)), X),
     "one ULP": (lambda xp, x: (xp.tanh(x), xp.exp(x), xp.expm1(x), xp.sinh(x)), np.linspace(-3, 2.7, 20_000)),
     "linspace": (lambda xp, x: x * xp.linspace(-1, 2, 20, dtype=x.dtype), X),
     "arange": (lambda xp, x: x * xp.arange(1.0, 3.0, 0.1, dtype=x.dtype), X),
