@@ -15,12 +15,11 @@ import numpy as np
 from array_agreement.bounds import is_within_rounding
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS, words
+from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
 from array_agreement.targets import Target, is_user_code
 from array_agreement.watched import WatchedNamespace
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
-REDUCTIONS = words("sum mean prod matmul max min all any")
 MIN_SECONDS = 2.0
 """Limit of a mutant's CPU time, besides 20 times that of the function."""
 OUTCOMES = ("noticed", "survived", "equivalent")
@@ -58,7 +57,8 @@ def _call_with(c: Call, **kwargs: Any) -> Any:
 
 
 MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
-    "narrow accumulation": (lambda c: c.name in SUMS | DOTS, lambda c: c.dtypes.type(c.compute(_to_narrow))),
+    "narrow accumulation": (lambda c: c.name in SUMS_AND_DOTS,
+                            lambda c: c.dtypes.type(c.compute(_to_narrow))),
     "narrow result": (lambda c: c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name,
                       lambda c: c.dtypes.type(_to_narrow(np.asarray(c.compute())))),
     "TF32 factors": (lambda c: c.name in DOTS and c.dtypes == np.float32, lambda c: c.compute(_to_tf32)),
@@ -67,7 +67,7 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
              lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
     "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays and c.arrays[0].ndim > 1,
                         lambda c: _call_with(c, axis=(c.kwargs["axis"] + 1) % c.arrays[0].ndim)),
-    "dropped term": (lambda c: c.name in REDUCTIONS, _drop_last_term),
+    "dropped term": (lambda c: c.name in words("sum mean prod matmul max min all any"), _drop_last_term),
     "swapped arguments": (lambda c: c.name in NONCOMMUTATIVE,
                           lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()),
 }  # fmt: skip

@@ -152,7 +152,7 @@ def n_terms(call: Call, r: Any) -> int:
     x = call.arrays[0]
     along = "tensordot" in call.name or call.name.startswith("cumulative")
     k = max(x.shape, default=1) if along else x.size // max(np.size(r), 1)
-    return int(x.shape[-1]) if call.name.endswith(("matmul", "vecdot")) else k
+    return x.shape[-1] if call.name.endswith(("matmul", "vecdot")) else k
 
 
 def fourier_error(r: Any) -> float:

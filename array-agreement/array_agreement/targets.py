@@ -26,18 +26,8 @@ NAMESPACES = {
 """Importable namespace of each library that has another name; any other name is imported itself."""
 
 
-LIBRARIES = {
-    "numpy",
-    "torch",
-    "jax",
-    "dask",
-    "cupy",
-    "toolz",
-    "array_api_compat",
-    "array_api_strict",
-    __package__,
-}
-"""Packages of array libraries, of dask's loops and of this one: their frames are no user code."""
+LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
+"""Packages of array libraries and of this one: their frames are no user code."""
 CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
 """Functions and attributes that compute nothing."""
 
