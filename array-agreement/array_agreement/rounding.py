@@ -181,7 +181,7 @@ class Rounding:
         is_complex = any(x.dtype.kind == "c" for x in call.arrays)
         exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
-        floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
+        floats = WIDER_DTYPES.keys() & {*dtypes, *(x.dtype for x in call.arrays)}
         exact = exact or WIDER_DTYPES.keys().isdisjoint(dtypes)
         if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
@@ -190,8 +190,8 @@ class Rounding:
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
             return result if self.rng is None else draw_unspecified(call, result, self.rng)
-        summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
-        transformed = bool(call.arrays) and call.name.startswith("fft.")
+        summed = call.arrays and call.name in SUMS_AND_DOTS
+        transformed = call.arrays and call.name.startswith("fft.")
         is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
         on_result = self.rng is None or transformed or (call.name in self.perturbed_results and not is_ill)
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
