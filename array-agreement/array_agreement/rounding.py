@@ -182,7 +182,7 @@ class Rounding:
         exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
         floats = WIDER_DTYPES.keys() & {*dtypes, *(x.dtype for x in call.arrays)}
-        exact = exact or WIDER_DTYPES.keys().isdisjoint(dtypes)
+        exact |= WIDER_DTYPES.keys().isdisjoint(dtypes)
         if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
             call.args = tuple(_round_constant(x, rng) for x in call.args)
