@@ -44,7 +44,7 @@ class Replay(Rounding):
         self.runs = runs
         self.derivative = derivative
         self.found = ""
-        self.is_extended = False  # the oracle computed the wrong call in a wider dtype
+        self.is_extended: Any = False  # the oracle computed the wrong call in a wider dtype
         self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
 
     def __call__(self, call: Call) -> Any:
@@ -52,7 +52,7 @@ class Replay(Rounding):
         if is_search and call.arrays and call.name not in UNSPECIFIED:
             self.found = self.describe_error(call)
             is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays)
-            self.is_extended = is_wider and call.name in EXTENDED_CALLS
+            self.is_extended = self.found and is_wider and call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
         if isinstance(call.dtypes, tuple | list):
             return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]
@@ -135,8 +135,12 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)
-        is_decided = replay.found and replay.is_extended
-        if answer and verdict.element and not is_decided and (answer.element or oracle.limit is FLOAT64):
+        if (
+            answer
+            and verdict.element
+            and not replay.is_extended
+            and (answer.element or oracle.limit is FLOAT64)
+        ):
             verdict.two_answers = True
             both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
             verdict.note = f"another answer than the oracle{both}; no rule decides who is right"

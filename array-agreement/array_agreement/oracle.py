@@ -52,7 +52,8 @@ class Oracle:
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
-        self.index_dtype = np.dtype(np.int64)
+        self.is_jax = False
+        """Whether the bounds are those of JAX: its searchsorted is int32, and XLA divides by reciprocals."""
         self.spaces = dict[str, WatchedNamespace]()
         """The namespaces of the runs so far: default dtype -> namespace."""
         if not self.arrays:
@@ -125,7 +126,8 @@ class Oracle:
         """
         space = self.spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        space.index_dtype = self.index_dtype
+        hook.has_reciprocals = self.is_jax
+        space.index_dtype = np.dtype(np.int32 if self.is_jax else np.int64)
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
@@ -158,27 +160,13 @@ class Oracle:
             self._bounds[default] = known.copy()
         return self._bounds[default]
 
-    def _adapt(self, backend: Target, default: str) -> dict[str, Bound]:
-        """Return the bounds with the backend's dtype of results of searchsorted, which is int32 on JAX."""
-        bounds = self.bounds(default)
-        if self.spaces[default].searches:
-            x = backend.to_array(np.ones(1, np.float32))
-            dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
-            if dtype != self.index_dtype:
-                self.index_dtype = dtype
-                self._bounds.clear()
-                bounds = self.bounds(default)
-        return bounds
-
     def _find_known(self, default: str) -> dict[str, Bound]:
         """Return the bounds of an earlier check of f with these arguments: each library has a test."""
         if sum(x.size for x in self.arrays) > 10_000:
             return {}
         arguments = tree_map(lambda x: (x.dtype, x.tolist()) if isinstance(x, np.ndarray) else x, self.args)
         try:
-            return known_bounds(
-                self.inner, repr((arguments, self.runs, self.seed, default, self.index_dtype))
-            )
+            return known_bounds(self.inner, repr((arguments, self.runs, self.seed, default, self.is_jax)))
         except TypeError:  # a function without a hash
             return {}
 
@@ -236,7 +224,11 @@ class Oracle:
         differences of more than 100 roundings count. ``default``: the default dtype of the oracle, by default
         that of the arguments.
         """
-        bounds = self._adapt(backend, default or self.default_for(backend))
+        is_jax = is_jax_namespace(backend.xp)
+        if is_jax != self.is_jax and not wide:
+            self.is_jax = is_jax
+            self._bounds.clear()
+        bounds = self.bounds(default or self.default_for(backend))
         widen = {"f": np.float64, "F": np.complex128} if wide else {}
         put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
@@ -251,11 +243,7 @@ class Oracle:
         values = {name: value for name, value in values.items() if name not in unchanged}
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
-        u = self.limit.u
-        # XLA may replace a division by a product with the rounded reciprocal. The error is at most
-        # (1 + u)^2 - 1, also where the quotient is exact.
-        is_xla = backend.compile or is_jax_namespace(backend.xp)
-        allowed = 100 * u if wide else 2 * u * (1 + u) if is_xla else 0.0
+        allowed = 100 * self.limit.u * wide
         with np.errstate(all="ignore"):
             verdicts = [
                 bounds[name].judge(backend.name, value, allowed, wide) for name, value in values.items()

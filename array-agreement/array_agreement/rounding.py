@@ -172,6 +172,9 @@ class Rounding:
 
     perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS
 
+    has_reciprocals = False
+    """Whether x / y may be x times the rounded 1 / y, as XLA computes it. Then no quotient is exact."""
+
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
         self.is_wider = True
@@ -231,6 +234,8 @@ class Rounding:
             is_sum = call.name in ("add", "subtract", "astype")
             if call.name in ROUNDED_ONCE and (is_sum or r.dtype.kind != "c"):
                 factor = 1.0
+            if call.name == "divide" and self.has_reciprocals:
+                factor = 2.0
             size = factor * magnitude(r)
             is_power = call.name == "pow" and type(call.args[-1]) is int  # a product
             if r.dtype != dtype and factor == 1.0:  # the wider dtype shows exact results

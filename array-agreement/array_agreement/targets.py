@@ -184,7 +184,7 @@ def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
 
     Raises InputError: it is not a list of targets, or an empty one.
     """
-    if isinstance(targets, str | Target) or not isinstance(targets, Iterable):
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
         raise InputError(f"backends is {targets!r}, expected a list: backends=[{targets!r}]")
     if not (targets := list(targets)):
         raise InputError("backends is empty, expected at least one, such as backends=['numpy', 'torch']")

@@ -59,8 +59,7 @@ class WatchedNamespace:
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
-        searches: whether searchsorted was called.
-        index_dtype: the dtype of its results, which the standard leaves to the library.
+        index_dtype: the dtype of the results of searchsorted.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class WatchedNamespace:
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
-        self.searches = False
         self.index_dtype = np.dtype(np.int64)
         self._base = base
         self._root = root or self
@@ -128,7 +126,7 @@ class WatchedNamespace:
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
         make, call.dtypes, by_default = self._dtypes[key]
         if name == "searchsorted":
-            self.searches, call.dtypes = True, self.index_dtype
+            call.dtypes = self.index_dtype
         if by_default:
             self.default_places.add(caller_location())
         if self.wide:

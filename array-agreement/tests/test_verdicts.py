@@ -341,9 +341,9 @@ def test_complex_functions_near_a_pole_may_err_by_the_rounding_of_their_argument
     assert 1e3 < bound.bound[0] / np.abs(bound.exact[0]) / 2.0**-53 < 1e5
 
 
-def test_the_dtype_of_searchsorted_is_left_to_the_library():
-    narrow = lambda *arrays: np.searchsorted(*arrays).astype(np.int32)  # noqa: E731  # as JAX's
-    xp = types.SimpleNamespace(**{**vars(numpy_xp), "__name__": "narrow", "searchsorted": narrow})
+def test_jax_has_its_own_dtype_of_searchsorted():
+    narrow = lambda *arrays: np.searchsorted(*arrays).astype(np.int32)  # noqa: E731
+    xp = types.SimpleNamespace(**{**vars(numpy_xp), "__name__": "jax.numpy", "searchsorted": narrow})
     found = verdicts(lambda xp, x: 3 * xp.searchsorted(xp.sort(x), x), X, backends=[xp, "numpy"])
     assert {v.ratio for v in found.values()} == {0}
 
