@@ -182,6 +182,11 @@ def test_the_oracle_is_right_where_numpy_is_wrong(dtype):
     assert found["numpy", "result"].kind == "disagrees"
 
 
+def test_the_largest_number_of_a_dtype():
+    """NumPy's answer in float64 is another one, rightly."""
+    check_agreement(lambda xp, x: x + xp.finfo(x.dtype).max, X, backends=["strict"], dtype="float32")
+
+
 def test_signs_of_vectors_and_the_order_of_unique_elements_are_not_blamed():
     signs = lambda xp, x: (-1 if is_torch(xp) else 1) * xp.linalg.qr(x).Q  # noqa: E731
     order = lambda xp, x: xp.flip(xp.unique_values(x)) if is_torch(xp) else xp.unique_values(x)  # noqa: E731
