@@ -71,7 +71,7 @@ class WatchedNamespace:
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
-        self.index_dtype = np.dtype(np.int64)
+        self.index_dtype: Any = np.dtype(np.int64)
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
