@@ -36,7 +36,9 @@ def convert_floats(x: Any, dtype: str | None) -> Any:
         try:
             x = to_numpy(x)
         except Exception as error:  # each library has its own exceptions
-            raise InputError(f"an argument is no array with values: {shorten(error)}") from None
+            raise InputError(
+                f"an argument has no values: {shorten(error)}; expected an array with values"
+            ) from None
     is_inexact = isinstance(x, np.ndarray) and x.dtype.kind in "fc"
     return x.astype(complex_if(x, np.dtype(dtype))) if dtype and is_inexact else x
 
