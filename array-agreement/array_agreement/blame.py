@@ -16,9 +16,9 @@ from array_agreement.bounds import Verdict
 from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
-from array_agreement.oracle import Oracle, default_dtype
+from array_agreement.oracle import Oracle
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT32, FLOAT64, Rounding, words
-from array_agreement.targets import InputError, Target, caller_location
+from array_agreement.targets import InputError, Target, caller_location, default_dtype
 from array_agreement.trees import tree_map
 
 MAX_SEARCH_SECONDS = 30.0
@@ -44,7 +44,7 @@ class Replay(Rounding):
         self.runs = runs
         self.derivative = derivative
         self.found = ""
-        self.is_extended = False  # the oracle computed the wrong call in a wider dtype
+        self.is_extended: Any = False  # the oracle computed the wrong call in a wider dtype
         self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
 
     def __call__(self, call: Call) -> Any:
@@ -52,7 +52,7 @@ class Replay(Rounding):
         if is_search and call.arrays and call.name not in UNSPECIFIED:
             self.found = self.describe_error(call)
             is_wider = all(WIDER_DTYPES.get(x.dtype) != x.dtype for x in call.arrays)
-            self.is_extended = is_wider and call.name in EXTENDED_CALLS
+            self.is_extended = self.found and is_wider and call.name in EXTENDED_CALLS
         exact = super().__call__(replace(call))
         if isinstance(call.dtypes, tuple | list):
             return [_round(x, dtype) for x, dtype in zip(exact, call.dtypes, strict=True)]
@@ -63,7 +63,7 @@ class Replay(Rounding):
 
         An error is not reported here if the backend lacks the call, or if the call returns other parts.
         """
-        arrays = [np.asarray(unwrap_narrow(x)) for x in call.arrays]
+        arrays = [unwrap_narrow(x) for x in call.arrays]
         oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
@@ -101,11 +101,11 @@ def repeat_call(call: Call, xp: Any, *arrays: Any) -> Any:
 def describe_default(oracle: Oracle, backend: Target) -> str:
     """Describe a forgotten dtype: with the backend's default dtype, the oracle has the backend's results."""
     default = default_dtype(backend.xp)
-    if default == oracle.default_for(backend):
+    if default == oracle.default_for(backend) or not all(
+        verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)
+    ):
         return ""
-    if not all(verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)):
-        return ""
-    rounds = "float32 roundings in a float64 result: " if default == "float32" else ""
+    rounds = "float32 roundings in a float64 result: " * (default == "float32")
     places = ", ".join(sorted(oracle.spaces[default].default_places))
     return f"{rounds}without dtype=, new arrays are {default} on {backend.name}; pass one at {places}"
 
@@ -126,16 +126,21 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     replay = Replay(backend, oracle.runs, derivative)
     oracle.run_hooked(replay, oracle.default_for(backend))
     kind = "derivative" if derivative else "call"
-    notes = [f"first wrong {kind}: {replay.found}"] if replay.found else []
+    notes = [f"first wrong {kind}: {replay.found}"]
     if not replay.found:
-        limit = "" if time.monotonic() < replay.deadline else f" within {MAX_SEARCH_SECONDS:.0f} s"
+        limit = f" within {MAX_SEARCH_SECONDS:.0f} s" * (time.monotonic() > replay.deadline)
         notes = [f"first wrong {kind}: none found{limit}; each {kind} alone is within its bound"]
-        notes += [] if derivative else [describe_divergence(oracle, backend)]
+        if not derivative:
+            notes.append(describe_divergence(oracle, backend))
     own = {} if derivative else {v.output: v for v in oracle.judge(backend, wide=True)}
     for verdict in wrong:
         answer = own.get(verdict.output)
-        is_decided = replay.found and replay.is_extended
-        if answer and verdict.element and not is_decided and (answer.element or oracle.limit is FLOAT64):
+        if (
+            answer
+            and verdict.element
+            and not replay.is_extended
+            and (answer.element or oracle.limit is FLOAT64)
+        ):
             verdict.two_answers = True
             both = "" if oracle.limit is FLOAT64 else f", in float64 {answer.element}"
             verdict.note = f"another answer than the oracle{both}; no rule decides who is right"

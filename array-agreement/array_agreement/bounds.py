@@ -109,7 +109,8 @@ class Bound:
 
     If rounding decides an element, its bound is NaN and it is not judged. Then a run differs from the oracle
     in shape, in an integer or boolean, or in whether the element is finite; or the bound exceeds MAX_LOSS
-    times the largest element, so that it contains any answer.
+    times the largest element, so that it contains any answer. A floating-point element that is close to the
+    oracle's nevertheless counts as judged.
 
     Args:
         name: name of the output
@@ -140,6 +141,10 @@ class Bound:
         self.vacuous = vacuous
         self.is_wider = True
         self.note = note
+        finite = np.isfinite(self.exact)
+        self.size = size = np.where(finite, np.abs(self.exact), 0)
+        self.close = -1.0
+        """Largest error of an element that agrees although rounding may decide it."""
         self.kept = available = -np.log10(self.limit.u)
         """Number of digits that the median element keeps."""
         if note or any(np.shape(run) != self.exact.shape for run in runs):
@@ -147,17 +152,16 @@ class Bound:
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            finite = np.isfinite(self.exact)
             same = [equal_or_nan(run, self.exact) for run in runs]
             spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
-            size = np.where(finite, np.abs(self.exact), 0.0)
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
             bound = np.where(finite, bound, 0.0)
             judged = np.all(np.where(finite, np.isfinite(runs), same), axis=0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
+            self.close = largest / 10
             if largest <= self.limit.u * unit:
                 largest = np.sqrt(self.limit.u) * unit
             lost = judged & finite & (t * spread > largest)
@@ -171,7 +175,7 @@ class Bound:
         rtol is the largest bound / abs(exact) of the larger half of the elements; atol serves the others.
         """
         judged = np.isfinite(self.exact) & (self.bound > 0)
-        size, bound = np.abs(self.exact[judged]), self.bound[judged]
+        size, bound = self.size[judged], self.bound[judged]
         large = (size > 0) & (size >= np.median(size if size.size else 0))
         rtol = _round_up(np.max(bound[large] / size[large], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
@@ -194,13 +198,12 @@ class Bound:
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
-        size = np.where(np.isfinite(self.exact), np.abs(self.exact), 0)
         bound = self.bound
         if self.exact.dtype.kind in "fc":
-            bound = np.maximum(bound, allowed * size)
+            bound = np.maximum(bound, allowed * self.size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
-        unjudged = int(np.isnan(self.bound).sum())
+        unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
         worst = float(np.max(ratio, initial=0))
         verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
         verdict.digits = float(self.kept), float(-np.log10(self.limit.u))

@@ -89,12 +89,11 @@ for _dunder in ("bool", "int", "float", "complex", "index", "len"):
     setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.value, f"__{d}__")())
 for _name in ("shape", "ndim", "size"):
     setattr(Array, _name, property(operator.attrgetter(f"value.{_name}")))
-ARRAYS = (Array, np.ndarray, np.generic)
 
 
 def dtype_or_type(x: Any) -> Any:
     """Return the part of an argument that decides dtypes: its dtype, the string itself, or its type."""
-    if isinstance(x, ARRAYS):
+    if isinstance(x, Array | np.ndarray | np.generic):
         return x.dtype
     if isinstance(x, type) and issubclass(x, np.generic):
         return np.dtype(x)

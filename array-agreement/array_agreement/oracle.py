@@ -1,10 +1,9 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,11 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_within_rounding
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding, words
-from array_agreement.targets import InputError, Target, is_user_code, shorten, to_numpy
+from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.targets import InputError, Target, default_dtype, describe_exception, is_called, to_numpy
 from array_agreement.trees import leaves, tree_map
-from array_agreement.values import argument_name, convert_floats, number_to_array, outputs
+from array_agreement.values import argument_name, convert_floats, convert_other, number_to_array, outputs
 from array_agreement.watched import WatchedNamespace
-
-CONVERSIONS = set(words("asarray array from_dlpack devices device dtype shape ndim size"))
-"""Functions and attributes that compute nothing."""
 
 
 class Oracle:
@@ -56,26 +52,25 @@ class Oracle:
         self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
-        self.index_dtype = np.dtype(np.int64)
+        self.is_jax = False
+        """Whether the bounds are those of JAX: its searchsorted is int32, and XLA divides by reciprocals."""
         self.spaces = dict[str, WatchedNamespace]()
         """The namespaces of the runs so far: default dtype -> namespace."""
         if not self.arrays:
             self._numbers_to_arrays()
         chars = {x.dtype.char for x in self.arrays}
-        self.limit = FLOAT32 if chars & set("fF") and not chars & set("dD") else FLOAT64
-        self.default = ("float32" if self.limit is FLOAT32 else "float64") if chars & set("fFdD") else None
+        self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
+        self.limit = FLOAT32 if self.default == "float32" else FLOAT64
         self._bounds = dict[str, dict[str, Bound]]()
 
     def _numbers_to_arrays(self) -> None:
         """Turn numbers and lists into arrays if f computes nothing from them as they are."""
+        with suppress(Exception):  # f's own: it takes no numbers
+            if self.run_hooked(Rounding(), "float64")[1].n_calls:
+                return
         args, kwargs = self.args
-        try:
-            is_plain = bool(self.run_hooked(Rounding(), "float64")[1].n_calls)
-        except Exception:  # f's own: it takes no numbers
-            is_plain = False
-        if not is_plain:
-            self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
+        self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -100,8 +95,9 @@ class Oracle:
 
         def call(inputs: list[Any]) -> dict[str, Any]:
             rest = iter(inputs)
-            numbers = tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, self.args)
-            args, kwargs = tree_map(lambda x: next(rest) if isinstance(x, np.ndarray) else x, numbers)
+            args, kwargs = tree_map(
+                lambda x: next(rest) if isinstance(x, np.ndarray) else convert_other(x, xp), self.args
+            )
             if self.takes_namespace:
                 args = [xp, *args]
             elif "xp" in kwargs:
@@ -130,7 +126,8 @@ class Oracle:
         """
         space = self.spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        space.index_dtype = self.index_dtype
+        hook.has_reciprocals = self.is_jax
+        space.index_dtype = np.dtype(np.int32 if self.is_jax else np.int64)
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
@@ -163,27 +160,13 @@ class Oracle:
             self._bounds[default] = known.copy()
         return self._bounds[default]
 
-    def _adapt(self, backend: Target, default: str) -> dict[str, Bound]:
-        """Return the bounds with the backend's dtype of results of searchsorted, which is int32 on JAX."""
-        bounds = self.bounds(default)
-        if self.spaces[default].searches:
-            x = backend.to_array(np.ones(1, np.float32))
-            dtype = to_numpy(backend.xp.searchsorted(x, x)).dtype
-            if dtype != self.index_dtype:
-                self.index_dtype = dtype
-                self._bounds.clear()
-                bounds = self.bounds(default)
-        return bounds
-
     def _find_known(self, default: str) -> dict[str, Bound]:
         """Return the bounds of an earlier check of f with these arguments: each library has a test."""
         if sum(x.size for x in self.arrays) > 10_000:
             return {}
         arguments = tree_map(lambda x: (x.dtype, x.tolist()) if isinstance(x, np.ndarray) else x, self.args)
         try:
-            return known_bounds(
-                self.inner, repr((arguments, self.runs, self.seed, default, self.index_dtype))
-            )
+            return known_bounds(self.inner, repr((arguments, self.runs, self.seed, default, self.is_jax)))
         except TypeError:  # a function without a hash
             return {}
 
@@ -194,12 +177,12 @@ class Oracle:
         unchanged = self._find_unchanged(exact)
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
         runs = [self.try_run(Rounding(rng), default) for rng in rngs]
-        sizes = (np.abs(x[np.isfinite(x)]) for x in self.arrays if x.dtype.kind in "iufc")
-        unit = max((float(x.max(initial=0)) for x in sizes), default=1.0)
+        numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
+        unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
         bounds = {}
         with np.errstate(all="ignore"):
             for name, x in exact.items():
-                compared = [exact, exact] if name in unchanged else runs
+                compared = runs[:2] if name in unchanged else runs
                 again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
                 same = is_within_rounding(again, unwrap(x))
                 note = "" if same else "two runs of the oracle differ: f is not deterministic"
@@ -241,17 +224,18 @@ class Oracle:
         differences of more than 100 roundings count. ``default``: the default dtype of the oracle, by default
         that of the arguments.
         """
-        bounds = self._adapt(backend, default or self.default_for(backend))
+        is_jax = is_jax_namespace(backend.xp)
+        if is_jax != self.is_jax and not wide:
+            self.is_jax = is_jax
+            self._bounds.clear()
+        bounds = self.bounds(default or self.default_for(backend))
         widen = {"f": np.float64, "F": np.complex128} if wide else {}
         put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
         try:
             results = self.run(backend.xp, put, compiler=backend.compile)
             values = {name: to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
-            places = [(f.f_code.co_filename, n) for f, n in walk_tb(error.__traceback__) if is_user_code(f)]
-            where = "{}:{}".format(*places[-1]) if places else "its first line"
-            note = f"raises {type(error).__name__}: {shorten(error)}; at {where}"
-            return [Verdict(backend.name, "call", np.inf, note)]
+            return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
         unchanged = self._find_unchanged(values)
         if not backend.compile:
             unchanged &= self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
@@ -259,11 +243,7 @@ class Oracle:
         values = {name: value for name, value in values.items() if name not in unchanged}
         if values.keys() != bounds.keys():
             return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
-        u = self.limit.u
-        # XLA may replace a division by a product with the rounded reciprocal. The error is at most
-        # (1 + u)^2 - 1, also where the quotient is exact.
-        is_xla = backend.compile or is_jax_namespace(backend.xp)
-        allowed = 100 * u if wide else 2 * u * (1 + u) if is_xla else 0.0
+        allowed = 100 * self.limit.u * wide
         with np.errstate(all="ignore"):
             verdicts = [
                 bounds[name].judge(backend.name, value, allowed, wide) for name, value in values.items()
@@ -299,27 +279,3 @@ def is_compiler(f: Any) -> bool:
     """Return whether a function wraps another one to compile it, or to count what dask computes."""
     module = getattr(f, "__globals__", {}).get("__name__", type(f).__module__)
     return not {"jaxlib", "array_api_extra"}.isdisjoint(module.split("."))
-
-
-def is_called(xp: Any, run: Callable[[], Any]) -> bool:
-    """Return whether a run calls Python functions of a library that compute, as SciPy calls jax.scipy."""
-    library = xp.__name__.partition(".")[0]
-    called = set()
-
-    def watch(frame: Any, event: str, _: Any) -> None:
-        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
-        if event == "call" and is_inner and is_user_code(frame.f_back):
-            called.add(frame.f_code.co_name)
-
-    sys.setprofile(watch)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return any(name[0] != "_" for name in called - CONVERSIONS)
-
-
-def default_dtype(xp: Any) -> str:
-    """Return the dtype of new floating-point arrays in a namespace: "float32" or "float64"."""
-    info = getattr(xp, "__array_namespace_info__", None)
-    return str(info().default_dtypes()["real floating"]).rpartition(".")[2] if info else "float64"

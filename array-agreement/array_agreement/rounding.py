@@ -15,8 +15,6 @@ import numpy as np
 from array_agreement.calls import VALUE_DTYPES, WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
 from array_agreement.trees import leaves
 
-U = 2.0**-24
-"""Unit roundoff of float32."""
 MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""
 
@@ -29,7 +27,7 @@ class Limits(NamedTuple):
     max: float
 
 
-FLOAT32 = Limits(U, MIN_NORMAL, float(np.finfo(np.float32).max))
+FLOAT32 = Limits(2.0**-24, MIN_NORMAL, float(np.finfo(np.float32).max))
 FLOAT64 = Limits(2.0**-53, 2.0**-1022, float(np.finfo(np.float64).max))
 
 
@@ -88,7 +86,8 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
         out = np.where(size > limit.max * (1 + limit.u / 2), np.copysign(np.inf, out), out)
     if rng is None or size.min(initial=1.0) >= limit.min_normal:
         return out
-    return np.where((size < limit.min_normal) & (rng.random(r.shape) < 0.5), 0.0, out)
+    is_flushed = (size == 0) | (rng.random(r.shape) < 0.5)  # a zero keeps its sign
+    return np.where((size < limit.min_normal) & is_flushed, 0.0 * r, out)
 
 
 def _restore_poles(perturbed: Any, exact: Any) -> Any:
@@ -114,14 +113,14 @@ def _round_constant(x: Any, rng: np.random.Generator | None) -> Any:
     if type(x) is not float:
         return x
     narrow = float(np.float32(x))
-    return narrow if rng is None or narrow == x else narrow + U * abs(x) * rng.uniform(-1, 1)
+    return narrow if rng is None or narrow == x else narrow + FLOAT32.u * abs(x) * rng.uniform(-1, 1)
 
 
 def grid_error(call: Call, r: Any, dtype: Any) -> Any:
     """Return e / u of linspace or arange. Libraries round the step, which NumPy derives from two elements."""
     size = float(np.max(magnitude(r), initial=0.0))
     if call.name == "linspace":
-        return 3 * (size + float(magnitude(r[..., 0] if r.size else r).max(initial=0.0)))
+        return 3 * (size + float(magnitude(r[..., :1]).max(initial=0.0)))
     is_exact = np.all(r == r.astype(dtype).astype(r.dtype)) and (r.dtype != dtype or is_integral(r))
     return 0.0 if is_exact else size * r.size
 
@@ -153,7 +152,7 @@ def n_terms(call: Call, r: Any) -> int:
     x = call.arrays[0]
     along = "tensordot" in call.name or call.name.startswith("cumulative")
     k = max(x.shape, default=1) if along else x.size // max(np.size(r), 1)
-    return int(x.shape[-1]) if call.name.endswith(("matmul", "vecdot")) else k
+    return x.shape[-1] if call.name.endswith(("matmul", "vecdot")) else k
 
 
 def fourier_error(r: Any) -> float:
@@ -173,6 +172,9 @@ class Rounding:
 
     perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS
 
+    has_reciprocals = False
+    """Whether x / y may be x times the rounded 1 / y, as XLA computes it. Then no quotient is exact."""
+
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
         self.is_wider = True
@@ -182,8 +184,8 @@ class Rounding:
         is_complex = any(x.dtype.kind == "c" for x in call.arrays)
         exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
-        floats = [d for d in (*dtypes, *(x.dtype for x in call.arrays)) if d in WIDER_DTYPES]
-        exact = exact or not any(d in WIDER_DTYPES for d in dtypes)
+        floats = WIDER_DTYPES.keys() & {*dtypes, *(x.dtype for x in call.arrays)}
+        exact |= WIDER_DTYPES.keys().isdisjoint(dtypes)
         if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
             call.args = tuple(_round_constant(x, rng) for x in call.args)
@@ -191,8 +193,8 @@ class Rounding:
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
             return result if self.rng is None else draw_unspecified(call, result, self.rng)
-        summed = bool(call.arrays) and call.name in SUMS_AND_DOTS
-        transformed = bool(call.arrays) and call.name.startswith("fft.")
+        summed = call.arrays and call.name in SUMS_AND_DOTS
+        transformed = call.arrays and call.name.startswith("fft.")
         is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
         on_result = self.rng is None or transformed or (call.name in self.perturbed_results and not is_ill)
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
@@ -232,6 +234,8 @@ class Rounding:
             is_sum = call.name in ("add", "subtract", "astype")
             if call.name in ROUNDED_ONCE and (is_sum or r.dtype.kind != "c"):
                 factor = 1.0
+            if call.name == "divide" and self.has_reciprocals:
+                factor = 2.0
             size = factor * magnitude(r)
             is_power = call.name == "pow" and type(call.args[-1]) is int  # a product
             if r.dtype != dtype and factor == 1.0:  # the wider dtype shows exact results

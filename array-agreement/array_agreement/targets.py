@@ -3,9 +3,10 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ NAMESPACES = {
 
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
+"""Packages of array libraries and of this one: their frames are no user code."""
+CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
+"""Functions and attributes that compute nothing."""
 
 
 class InputError(ValueError):
@@ -63,6 +67,39 @@ def caller_location() -> str:
     while frame.f_back and not is_user_code(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def is_called(xp: Any, run: Callable[[], Any]) -> bool:
+    """Return whether a run calls Python functions of a library that compute, as SciPy calls jax.scipy."""
+    library = xp.__name__.partition(".")[0]
+    called = set()
+
+    def watch(frame: Any, event: str, _: Any) -> None:
+        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
+        if event == "call" and is_inner and is_user_code(frame.f_back):
+            called.add(frame.f_code.co_name)
+
+    sys.setprofile(watch)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return any(name[0] != "_" for name in called - CONVERSIONS)
+
+
+def default_dtype(xp: Any) -> str:
+    """Return the dtype of new floating-point arrays in a namespace: "float32" or "float64"."""
+    info = getattr(xp, "__array_namespace_info__", None)
+    return str(info().default_dtypes()["real floating"]).rpartition(".")[2] if info else "float64"
+
+
+def describe_exception(error: Exception) -> str:
+    """Describe an exception of a function by its type, its message and the line that raised it."""
+    place = "its first line"
+    for frame, line in walk_tb(error.__traceback__):
+        if is_user_code(frame):
+            place = f"{frame.f_code.co_filename}:{line}"
+    return f"raises {type(error).__name__}: {shorten(error)}; at {place}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +184,7 @@ def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
 
     Raises InputError: it is not a list of targets, or an empty one.
     """
-    if isinstance(targets, str | Target) or not isinstance(targets, Iterable):
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
         raise InputError(f"backends is {targets!r}, expected a list: backends=[{targets!r}]")
     if not (targets := list(targets)):
         raise InputError("backends is empty, expected at least one, such as backends=['numpy', 'torch']")
@@ -198,8 +235,7 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
-        known = (*NAMESPACES, "dpnp")
-        if library not in known and error.name == library.partition(".")[0]:
+        if library not in (*NAMESPACES, "dpnp") and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
         package = "array-api-strict" if library == "strict" else library

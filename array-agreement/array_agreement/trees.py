@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-NESTED = (tuple, list, dict)
-
 
 def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
     """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
-    if not isinstance(tree, NESTED):
+    if not isinstance(tree, tuple | list | dict):
         return function(tree)
     if isinstance(tree, dict):
         return {key: tree_map(function, leaf) for key, leaf in tree.items()}
@@ -20,6 +18,6 @@ def leaves(tree: Any) -> list[Any]:
     """Return the leaves of nested tuples, lists and dicts, in order."""
     if isinstance(tree, dict):
         tree = tree.values()
-    elif not isinstance(tree, NESTED):
+    elif not isinstance(tree, tuple | list | dict):
         return [tree]
     return [leaf for part in tree for leaf in leaves(part)]

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.targets import to_numpy
+from array_agreement.calls import complex_if
+from array_agreement.targets import InputError, shorten, to_numpy
 from array_agreement.trees import leaves
+
+argument_name = "argument {} after the call".format
+"""The name of an argument among the outputs of a call, by its number."""
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
@@ -26,17 +30,26 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
         yield from outputs(value[key], f"{name}.{key}" if name else str(key))
 
 
-def argument_name(i: int) -> str:
-    """Return the name of an argument among the outputs of a call."""
-    return f"argument {i} after the call"
-
-
 def convert_floats(x: Any, dtype: str | None) -> Any:
     """Convert an array to NumPy, and to this precision if it is inexact; return other objects unchanged."""
     if is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic | type):
-        x = to_numpy(x)
-    chars = {"float32": {"d": "f", "D": "F"}, "float64": {"f": "d", "F": "D"}}.get(dtype or "", {})
-    return x.astype(chars.get(x.dtype.char, x.dtype)) if isinstance(x, np.ndarray) else x
+        try:
+            x = to_numpy(x)
+        except Exception as error:  # each library has its own exceptions
+            raise InputError(
+                f"an argument has no values: {shorten(error)}; expected an array with values"
+            ) from None
+    is_inexact = isinstance(x, np.ndarray) and x.dtype.kind in "fc"
+    return x.astype(complex_if(x, np.dtype(dtype))) if dtype and is_inexact else x
+
+
+def convert_other(x: Any, xp: Any) -> Any:
+    """Convert a NumPy number to Python, and a dtype of any library to that of ``xp``."""
+    if isinstance(x, np.generic):
+        return x.item()
+    is_dtype = isinstance(x, type) or type(x).__name__.lower().endswith("dtype")
+    name = str(x).rpartition(".")[2].strip("'>") if is_dtype else ""
+    return getattr(xp, name) if name in np.__array_namespace_info__().dtypes() else x
 
 
 def number_to_array(x: Any) -> Any:

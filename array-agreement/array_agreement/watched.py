@@ -31,7 +31,6 @@ from array_agreement.trees import leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
-CREATIONS = ("arange", "full", "linspace")
 DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
 """Calls without an array result, which bypass the hook."""
 _SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
@@ -60,8 +59,7 @@ class WatchedNamespace:
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
-        searches: whether searchsorted was called.
-        index_dtype: the dtype of its results, which the standard leaves to the library.
+        index_dtype: the dtype of the results of searchsorted.
     """
 
     def __init__(
@@ -73,8 +71,7 @@ class WatchedNamespace:
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
-        self.searches = False
-        self.index_dtype = np.dtype(np.int64)
+        self.index_dtype: Any = np.dtype(np.int64)
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
@@ -129,12 +126,12 @@ class WatchedNamespace:
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
         make, call.dtypes, by_default = self._dtypes[key]
         if name == "searchsorted":
-            self.searches, call.dtypes = True, self.index_dtype
+            call.dtypes = self.index_dtype
         if by_default:
             self.default_places.add(caller_location())
         if self.wide:
             declare(call)
-        self.n_calls += bool(call.arrays) or name in CREATIONS
+        self.n_calls += bool(call.arrays) or name in ("arange", "full", "linspace")
         result = self.hook(call)
 
         def wrap(x: Any, dtype: Any) -> Any:
@@ -156,8 +153,9 @@ class WatchedNamespace:
 
     def _declared_dtype(self, dtype: Any, arguments: Any) -> Any:
         """Return the dtype that a result of NumPy's ``dtype`` declares, which may be the default dtype."""
-        is_narrow = self.default == "float32" and self._is_default(dtype, arguments)
-        return DEFAULT_DTYPES[dtype] if is_narrow else dtype
+        if self.default == "float32" and self._is_default(dtype, arguments):
+            return DEFAULT_DTYPES[dtype]
+        return dtype
 
     def storage(self, declared: Any) -> Any:
         """Return the dtype that values of a declared dtype are stored in.

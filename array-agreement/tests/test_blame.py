@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import array_api_compat.torch as torch_xp
@@ -91,15 +90,12 @@ def test_a_backend_is_wrong_if_the_wrong_call_has_an_extended_precision():
     assert ", sum: error / bound = " in agreement.verdicts[0].note
 
 
-def test_a_compiled_division_may_multiply_by_the_reciprocal():
-    """Also where the quotient is exact in its dtype, so that no other error is allowed."""
-    inverse = torch_with(divide=lambda x, y: x * (1 / y))
-    arrays = np.random.default_rng(0).normal(size=500), np.asarray(30.0)
-    divide = lambda xp, x, y: xp.divide(x, y)  # noqa: E731
-    assert 1 < failure(divide, *arrays, backends=[inverse], dtype="float32").verdicts[0].ratio < 2
-    check_agreement(
-        divide, *arrays, backends=[replace(inverse, compile=lambda function: function)], dtype="float32"
-    )
+def test_jax_may_multiply_by_the_reciprocal():
+    """Also where the quotient is exact in its dtype, as 49 / 49."""
+    divide = lambda x, y: x * (1 / y)  # noqa: E731
+    f = lambda xp, x: xp.log(xp.divide(x, x[-1:]))  # noqa: E731
+    assert failure(f, np.arange(1.0, 50), backends=[torch_with(divide=divide)]).verdicts[0].ratio > 1
+    check_agreement(f, np.arange(1.0, 50), backends=[torch_with(divide=divide, __name__="jax.numpy")])
 
 
 def convert_down_on_torch(xp, x):
@@ -211,7 +207,6 @@ def test_arrays_in_lists_dicts_and_keywords():
         return xp.concat(xs) * named["a"] + weight
 
     check_agreement(f, [X, X], {"a": X[:1]}, kwargs={"weight": X[:1]})
-    check_agreement(lambda xp, x: xp.sum(x), [0.1, 0.2], backends=["numpy"], allow_vacuous=True)
 
 
 @pytest.mark.parametrize("name", ["qr", "svd", "slogdet"])

@@ -33,7 +33,6 @@ def row_sums(xp, x):
         (("torch", torch.device("cpu")), "torch:cpu"),
         (("array_api_strict", "device1"), "array_api_strict:device1"),
         ((strict, strict.Device("device2")), "strict:device2"),
-        (("numpy", None), "numpy"),
         ("array_api_compat.numpy", "array_api_compat.numpy"),
     ],
     ids=str,

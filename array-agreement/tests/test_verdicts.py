@@ -10,8 +10,10 @@ import types
 from pathlib import Path
 
 import array_api_compat.numpy as numpy_xp
+import array_api_strict
 import numpy as np
 import pytest
+import torch
 from scipy import special
 
 from array_agreement import Disagreement, InputError, NothingCompared, check_agreement
@@ -152,6 +154,7 @@ def test_dtypes_without_a_bound_are_refused(dtype):
 
 ALARMS = {
     "branch cuts": (lambda xp, x: (xp.atan(x), xp.log(x)), np.asarray([2j, -3, 0.1 + 1j])),
+    "signs of zeros": (lambda xp, x: (1 / (0 * x), xp.atan2(0 * x, x)), X),
     "one ULP": (lambda xp, x: (xp.tanh(x), xp.exp(x), xp.expm1(x), xp.sinh(x)), np.linspace(-3, 2.7, 20_000)),
     "linspace": (lambda xp, x: x * xp.linspace(-1, 2, 20, dtype=x.dtype), X),
     "arange": (lambda xp, x: x * xp.arange(1.0, 3.0, 0.1, dtype=x.dtype), X),
@@ -179,6 +182,11 @@ def test_the_oracle_is_right_where_numpy_is_wrong(dtype):
     assert found["numpy", "result"].kind == "disagrees"
 
 
+def test_the_largest_number_of_a_dtype():
+    """NumPy's answer in float64 is another one, rightly."""
+    check_agreement(lambda xp, x: x + xp.finfo(x.dtype).max, X, backends=["strict"], dtype="float32")
+
+
 def test_signs_of_vectors_and_the_order_of_unique_elements_are_not_blamed():
     signs = lambda xp, x: (-1 if is_torch(xp) else 1) * xp.linalg.qr(x).Q  # noqa: E731
     order = lambda xp, x: xp.flip(xp.unique_values(x)) if is_torch(xp) else xp.unique_values(x)  # noqa: E731
@@ -191,7 +199,7 @@ def test_signs_of_vectors_and_the_order_of_unique_elements_are_not_blamed():
 def add_one(xp, x):
     y = x
     if is_torch(xp):
-        y += 1  # mistake
+        y[1] += 1  # mistake
     return 2 * y
 
 
@@ -322,6 +330,8 @@ EXACT = {
     "exp": lambda xp, x: xp.exp(0 * x),
     "pow": lambda xp, x: xp.pow(x / x, x),
     "xlogy": lambda xp, x: special.xlogy(x, x / x),
+    "multiply": lambda xp, x: 2 * x,
+    "sum": lambda xp, x: xp.sum(x / x),
 }
 
 
@@ -336,16 +346,17 @@ def test_complex_functions_near_a_pole_may_err_by_the_rounding_of_their_argument
     assert 1e3 < bound.bound[0] / np.abs(bound.exact[0]) / 2.0**-53 < 1e5
 
 
-def test_the_dtype_of_searchsorted_is_left_to_the_library():
-    narrow = lambda *arrays: np.searchsorted(*arrays).astype(np.int32)  # noqa: E731  # as JAX's
-    xp = types.SimpleNamespace(**{**vars(numpy_xp), "__name__": "narrow", "searchsorted": narrow})
+def test_jax_has_its_own_dtype_of_searchsorted():
+    narrow = lambda *arrays: np.searchsorted(*arrays).astype(np.int32)  # noqa: E731
+    xp = types.SimpleNamespace(**{**vars(numpy_xp), "__name__": "jax.numpy", "searchsorted": narrow})
     found = verdicts(lambda xp, x: 3 * xp.searchsorted(xp.sort(x), x), X, backends=[xp, "numpy"])
     assert {v.ratio for v in found.values()} == {0}
 
 
-def test_numpy_scalars_are_numbers_for_each_library():
-    found = verdicts(lambda xp, x, n: x * int(type(n) is int), X, np.int64(2))
-    assert {v.ratio for v in found.values()} == {0}
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), torch.float32, array_api_strict.float32])
+def test_numpy_scalars_and_dtypes_are_those_of_each_library(dtype):
+    f = lambda xp, x, n, dtype: xp.astype(x, dtype) * int(type(n) is int)  # noqa: E731
+    assert {v.kind for v in verdicts(f, X, np.int64(2), kwargs={"dtype": dtype}).values()} == {"agrees"}
 
 
 def test_bounds_are_derived_again_only_if_the_results_changed():

@@ -58,7 +58,7 @@ def test_writes_go_through_views(xp):
         lambda xp, x: 2 - x, lambda xp, x: 2**x, lambda xp, x: x @ x, lambda xp, x: -abs(x) % 2,
         lambda xp, x: xp.linalg.vector_norm(x), lambda xp, x: xp.unique_all(x).counts,
         lambda xp, x: xp.asarray([1, 2]) << 3, lambda xp, x: ~(x > 1), lambda xp, x: len(x) + float(x[0]),
-        lambda xp, x: np.exp(x), lambda xp, x: xp.var(x, correction=1), lambda xp, x: x != 1,
+        lambda xp, x: np.exp(x), lambda xp, x: xp.var(x, correction=1),
         lambda xp, x: xp.broadcast_arrays(x, x)[1], lambda xp, x: xp.stack([x, x]),
     ],
 )  # fmt: skip
@@ -69,15 +69,6 @@ def test_unperturbed_values_are_those_of_numpy(xp, f):
     x = np.asarray([1.0, 2.0, 0.5])
     got = f(xp, xp.asarray(x.astype(np.float32)))
     np.testing.assert_allclose(np.asarray(getattr(got, "value", got)), f(numpy, x), rtol=1e-15)
-
-
-def test_size_of_the_error_of_one_operation(xp):
-    xp.hook = Rounding(np.random.default_rng(0))
-    x = xp.asarray(np.random.default_rng(1).normal(size=10000).astype(np.float32))
-    error = np.abs((x / 3).value / (x.value / 3) - 1) * 2**24
-    assert 0.95 < error.max() <= 1.001
-    assert np.all((x * 2).value == x.value * 2)  # exact in float32
-    assert xp.sum(xp.asarray(np.ones(10000, dtype=np.float32))).value == 10000
 
 
 @pytest.mark.parametrize("n", [8, 16, 32])
@@ -98,7 +89,7 @@ def test_the_dtype_of_roots_depends_on_their_values(xp):
 
 def test_integers_remain_integers_in_calls_that_the_model_does_not_know(xp):
     xp.hook = Rounding(np.random.default_rng(0))
-    x = xp.asarray(np.asarray([0.0, 1, 4, 9]))
+    x = xp.asarray(np.asarray([1.0, 2, 5, 10]))
     assert xp.diff(x, n=2).value.tolist() == [2, 2]
     assert xp.diff(x / 3).value.tolist() != [1 / 3, 1, 5 / 3]
 
