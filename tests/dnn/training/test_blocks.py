@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from array_api_compat import array_namespace
 from helpers import NUMPY64, Kept, assert_close, build_network, same_bits, weights
 
@@ -202,6 +203,19 @@ def test_batches_of_an_iterable_are_cut_too():
     a.fit(batches, epochs=2, blocks=4, verbose=0)
     b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
     assert_close(weights(a), weights(b), 1e-6)  # batches of a stream have weights
+
+
+def test_sparse_rows_are_made_dense_in_blocks():
+    """So a block has the bits of the same numbers in an array."""
+    rng = np.random.default_rng(3)
+    x = np.where(rng.random((N, 300)) < 0.1, rng.normal(size=(N, 300)), 0).astype(np.float32)
+    trained = []
+    for rows in (x, scipy.sparse.csr_array(x)):
+        made = build_network([Dense(8, "relu"), Dense(3, "softmax")], (300,))
+        made.compile()
+        made.fit(rows, data()[1], batch_size=16, epochs=2, blocks=2)
+        trained.append(weights(made))
+    assert same_bits(*trained)
 
 
 def test_resumes_only_with_the_same_number_of_blocks():
