@@ -127,7 +127,7 @@ REGRESSION = "coef_", "intercept_"
 
 CORE = [
     *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
-           special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
+           special.exp2, xpx.sinc, xpx.deg2rad),
     *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.k0),
     *cases(positive(VECTOR), special.j0, dtypes=("float32",)),
     *cases(uniform(VECTOR), special.logit, special.ndtri),
@@ -158,7 +158,7 @@ CORE = [
 CASES = [
     *CORE,
     # signal, fft, integrate, cluster, spatial
-    *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.ifft, fft.rfft, fft.hfft),
+    *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.rfft),
     *cases(normal((6, 8)), fft.fft2),
     *cases(positive((6, 5, 8)), fft.fftn),
     *cases(normal(VECTOR, (9,)), signal.fftconvolve, signal.oaconvolve),
@@ -168,8 +168,8 @@ CASES = [
     *cases(normal(VECTOR), signal.savgol_filter, window_length=7, polyorder=2, dtypes=("float64",)),
     *cases(positive((3,), (3,)), signal.bilinear, signal.freqz, signal.normalize),
     *cases(normal((3,), (3,)), signal.zpk2tf, k=2.0),
-    *cases(lambda rng: (rng.uniform(0.1, 0.2, 1), rng.uniform(0.3, 0.4, 1)), signal.buttord, signal.cheb1ord,
-           signal.cheb2ord, signal.ellipord, gpass=1, gstop=40),
+    *cases(lambda rng: (rng.uniform(0.1, 0.2, 1), rng.uniform(0.3, 0.4, 1)), signal.buttord,
+           signal.ellipord, gpass=1, gstop=40),
     *cases(normal((17,)), integrate.trapezoid, integrate.cumulative_trapezoid, integrate.romb, dx=0.1),
     *cases(normal(TABLE), vq.whiten),
     *cases(normal((5, 4)), rotate("as_matrix", from_quat), rotate("as_euler", from_quat, "xyz"),
@@ -177,17 +177,17 @@ CASES = [
     *cases(normal((5, 3)), rotate("as_quat", from_rotvec), dtypes=("float64",)),
     *cases(normal((4,), (5, 3)), rotate("apply", from_quat), dtypes=("float64",)),
     # stats
-    *cases(positive((25,)), stats.tmean, stats.tvar, stats.tstd, stats.tsem, stats.kurtosis,
+    *cases(positive((25,)), stats.tmean, stats.kurtosis,
            stats.normaltest, stats.jarque_bera, stats.iqr, stats.median_abs_deviation,
            stats.gstd, stats.differential_entropy, stats.lmoment),
     *cases(positive((25,)), stats.moment, order=4),
     *cases(positive((25,)), stats.ttest_1samp, popmean=1.0),
-    *cases(normal((25,), (25,)), stats.pearsonr, stats.linregress, stats.bartlett, stats.levene,
+    *cases(normal((25,), (25,)), stats.pearsonr, stats.linregress, stats.levene,
            stats.alexandergovern),
     *cases(uniform((9,)), stats.combine_pvalues),
     # scikit-learn
     *cases(integers((30,), (30,), below=2), metrics.accuracy_score, metrics.zero_one_loss, metrics.f1_score,
-           metrics.precision_score, metrics.recall_score, metrics.jaccard_score, metrics.hamming_loss,
+           metrics.jaccard_score, metrics.hamming_loss,
            metrics.balanced_accuracy_score, metrics.cohen_kappa_score,
            metrics.multilabel_confusion_matrix, dtypes=("float64",)),
     *cases(probabilities, metrics.log_loss, metrics.brier_score_loss),
@@ -197,7 +197,7 @@ CASES = [
            metrics.mean_tweedie_deviance, metrics.d2_tweedie_score, metrics.mean_pinball_loss,
            metrics.d2_absolute_error_score),
     *cases(positive(ROWS, ROWS), pairwise.cosine_distances, pairwise.chi2_kernel,
-           pairwise.paired_manhattan_distances, pairwise.paired_cosine_distances),
+           pairwise.paired_manhattan_distances),
     *cases(shifted(ROWS, ROWS), pairwise.rbf_kernel),
     *cases(normal(TABLE), preprocessing.normalize, transform(preprocessing.StandardScaler),
            transform(preprocessing.MinMaxScaler), transform(preprocessing.MaxAbsScaler),
