@@ -147,17 +147,18 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
                 verdicts = oracle.judge(PlantedMistake(*mutant).backend())
                 if not all(verdict.agrees for verdict in verdicts):
                     return "noticed"
-                mutated = oracle.try_run(PlantedMistake(*mutant))
+                mutated = oracle.try_run(PlantedMistake(*mutant), default)
         except TimeoutError:  # outside f
             return "noticed"
         same = mutated.keys() == right.keys() and all(
             is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)
-            for name, bound in oracle.bounds(oracle.default or "float64").items()
+            for name, bound in oracle.bounds(default).items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"
 
+    default = oracle.default or "float64"
     healthy = PlantedMistake()
     start = time.process_time()
-    right = oracle.try_run(healthy)
+    right = oracle.try_run(healthy, default)
     seconds = MIN_SECONDS + 20 * (time.process_time() - start)
     return {mutant: outcome(*mutant) for mutant in sorted(healthy.candidates)}

@@ -210,10 +210,10 @@ class Oracle:
         """Return the dtype that new arrays should have: that of the arguments, or the backend's default."""
         return self.default or default_dtype(backend.xp)
 
-    def try_run(self, hook: Any, default: str | None = None) -> dict[str, Any]:
+    def try_run(self, hook: Any, default: str) -> dict[str, Any]:
         """Return the outputs of a run with a hook; none if it makes f raise an exception."""
         try:
-            return self.run_hooked(hook, default or self.default or "float64")[0]
+            return self.run_hooked(hook, default)[0]
         except Exception:  # each function has its own exceptions
             return {}
 

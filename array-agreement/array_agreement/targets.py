@@ -41,7 +41,11 @@ class TargetUnavailable(RuntimeError):
 
 
 def shorten(value: object, limit: int = 160) -> str:
-    """Return ``str(value)`` on one line of at most ``limit`` characters."""
+    """Return ``str(value)`` on one line of at most ``limit`` characters.
+
+    >>> shorten("a long text", 9), shorten("a  text", 6)
+    ('a long...', 'a text')
+    """
     text = " ".join(str(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
 

@@ -331,7 +331,9 @@ EXACT = {
     "pow": lambda xp, x: xp.pow(x / x, x),
     "xlogy": lambda xp, x: special.xlogy(x, x / x),
     "multiply": lambda xp, x: 2 * x,
-    "sum": lambda xp, x: xp.sum(x / x),
+    "square": lambda xp, x: xp.round(9 * x) ** 2,
+    "sum": lambda xp, x: xp.sum(x / x - 1),
+    "arange": lambda xp, x: xp.arange(0, 2, 0.25),
 }
 
 

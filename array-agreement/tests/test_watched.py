@@ -60,6 +60,7 @@ def test_writes_go_through_views(xp):
         lambda xp, x: xp.asarray([1, 2]) << 3, lambda xp, x: ~(x > 1), lambda xp, x: len(x) + float(x[0]),
         lambda xp, x: np.exp(x), lambda xp, x: xp.var(x, correction=1),
         lambda xp, x: xp.broadcast_arrays(x, x)[1], lambda xp, x: xp.stack([x, x]),
+        lambda xp, x: xp.unstack(x[:2])[0] + xp.unstack(x)[2],
     ],
 )  # fmt: skip
 def test_unperturbed_values_are_those_of_numpy(xp, f):
