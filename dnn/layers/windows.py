@@ -75,9 +75,8 @@ class Windows(Layer):
     padding: Border = field(default="valid", kw_only=True)
     strides: Strides = field(default=None, kw_only=True)  # None: the size
 
-    # Derived from the settings, and the borders from the input shape; for both axes of an image.
+    # Derived from the settings; for both axes of an image.
     size = steps = spacing = (1, 1)  # window, strides, dilation
-    _borders = _counted_borders = ((0, 0), (0, 0))
 
     size_name: ClassVar[str]  # name of the setting with the size of a window
     dilation: ClassVar[int | Sequence[int]] = 1

@@ -27,7 +27,7 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
     loss_kernel = network.objective.bind(backend)
     activation = network.layers[-1].activation
     is_contained = activation == network.objective.activation
-    activates = block.leave_out_activation(is_contained) and not is_contained and activation != "linear"
+    activates = block.leave_out_activation(is_contained) and not is_contained
     result = backend.zeros(tuple(examples.x.shape))
     for start, stop, batch in chunks(network, examples.x, chunk):
         size = stop - start

@@ -15,12 +15,14 @@ ROOT = Path(__file__).parents[2]
 FAILED = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
 CASES = {
     "H100": ("580.65.06, 9.0", "cuda13"),
-    "H100 with an older driver": ("550.54.15, 9.0", "cuda12"),
+    "H100 with an older driver": ("579.54.15, 9.0", "cuda12"),
     "GTX 1080 with a new driver": ("580.65.06, 6.1", "cuda12"),
     "T4": ("580.65.06, 7.5", "cuda13"),
     "the next one": ("610.12, 12.0", "cuda13"),
     "two cards, of which one is old": ("580.65.06, 9.0\n580.65.06, 7.0", "cuda12"),
-    "a driver that is too old for both": ("470.82.01, 7.5", None),
+    "a driver that is too old for both": ("524.82.01, 7.5", None),
+    "the oldest driver and card": ("525.60.13, 5.0", "cuda12"),
+    "a card that is too old": ("580.65.06, 4.9", None),
     "an error": (FAILED, None),
     "an old nvidia-smi": ('Field "compute_cap" is not a valid field to query.', None),
     "nothing": ("", None),

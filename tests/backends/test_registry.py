@@ -46,6 +46,11 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine w
         ("torch", {"device": 10**400}, "device is 1000"),
         ("strict", {"device": 10**400}, "device is 1000"),
         ("strict", {"device": 1}, "device is 1, expected one of CPU_DEVICE"),
+        ("torch", {"threads": 0}, "threads is 0, expected a whole number from 1 to 1024"),
+        ("torch", {"threads": 1025}, "threads is 1025, expected a whole"),
+        ("torch", {"threads": True}, "threads is True"),
+        ("strict", {"threads": 1}, "threads is 1, expected None: the backend 'strict'"),
+        ("strict", {"threads": 1024}, "threads is 1024, expected None"),
     ],
 )
 def test_refused(name, options, message):
@@ -69,6 +74,11 @@ def test_devices(name, device, shown):
     backend = get_backend(name, device)
     assert shown in str(backend.device)
     assert backend.owns(backend.zeros(3))
+
+
+def test_the_number_of_threads():
+    backend = get_backend("torch", threads=2)
+    assert (backend.threads, backend.thread_count) == (2, 2)
 
 
 def test_accepts_the_backends_device_object(backend):

@@ -101,7 +101,7 @@ def test_r2_of_targets_that_are_all_equal():
 def test_functions_of_your_own(make_backend, name):
     """Metric functions get the outputs of ``predict``, not the logits."""
     y = np.eye(3, dtype=np.float32)[small_data()[1]]
-    metrics = [total_error, "mae", mean_of_first, "acc"]
+    metrics = [total_error, "mae", metric_of(mean_of_first), "acc"]
     loss = "categorical_crossentropy"
     p, found, history = fit_model(3, "softmax", loss, y, make_backend(name), metrics=metrics)
     names = ["loss", "total_error", "mean_absolute_error", "mean_of_first", "accuracy"]

@@ -90,6 +90,11 @@ def test_defaults_match_keras(kind, documented):
     assert {each.name: each.default for each in named if each.default is not each.empty} == documented
 
 
+def test_verbose_prints_the_best_epoch(capsys):
+    run([3, 1, 2, 2], EarlyStopping(patience=2, verbose=1))
+    assert capsys.readouterr().out == "epoch 4: early stopping, best epoch 2\n"
+
+
 def test_interrupted_training_keeps_the_best_weights():
     watcher = EarlyStopping(patience=9, restore_best_weights=True)
     assert run([3, 1, 2, 2, 2], watcher, interrupt_at=4) == (4, 2)

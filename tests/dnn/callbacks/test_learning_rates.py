@@ -50,6 +50,7 @@ def test_rates_on_a_plateau(numbers, settings, expected):
         (lambda epoch: 1.0 / (1 + epoch), [1, 1 / 2, 1 / 3, 1 / 4]),
         (lambda epoch, rate=0.0: np.float32(0.25), [0.25] * 4),
         (lambda epoch: 0, [0.0] * 4),
+        (max, [1, 1, 2, 3]),  # has no signature
     ],
 )
 def test_rates_of_a_function(schedule, expected):

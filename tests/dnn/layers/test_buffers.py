@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, build_network, same_bits
+from helpers import MAX_SECONDS, build_network, input_error, same_bits
 
 from dnn import Activation, BatchNormalization, Conv2D, Dense, Flatten, MaxPooling2D, Reshape
 from dnn.layers.buffers import MAX_CACHED_SIZES, Buffers
@@ -74,5 +74,7 @@ def test_smaller_batches_are_views_and_old_views_go():
         buffers.reserve(n, False, make)
     assert len(buffers._views) <= MAX_CACHED_SIZES + 2
     assert made == [(100, True), (300, False)]
+    with input_error("no buffers are reserved for batches of 400, expected .*reserve"):
+        buffers[400]
     buffers.reserve(299, True, make)  # training after inference with the same batch size
     assert buffers[299].dx.shape == (299, 3)

@@ -1,10 +1,12 @@
 """Batches cut into blocks: the gradient of the batch, added in the order of the tree."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse
 from array_api_compat import array_namespace
-from helpers import NUMPY64, Kept, assert_close, build_network, same_bits, weights
+from helpers import NUMPY64, Kept, assert_close, build_network, input_error, same_bits, weights
 
 from backends import get_backend
 from backends.numpy.blas import numpy_blas
@@ -193,6 +195,10 @@ def test_one_block_is_the_plain_update():
     order = np.arange(16).reshape(1, 16)
     for blocks, kind in ((1, TrainingStep), (2, BlockedStep)):
         assert type(make_step(made, examples, order, Totals(made), Cut(blocks))) is kind
+    card = SimpleNamespace(graphs=True)
+    assert Cut(1).check(card) == Cut(1)
+    with input_error("blocks is 2 with graphs, expected 1"):
+        Cut(2).check(card)
 
 
 def test_batches_of_an_iterable_are_cut_too():

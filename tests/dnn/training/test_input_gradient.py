@@ -44,7 +44,10 @@ NETWORKS = {
         Residual([Conv2D(4, 3, padding=1), BatchNormalization(), Activation("relu"), Dropout(0.5)]),
         MaxPooling2D(2, strides=1), Flatten(), Dense(3, "softmax"),
     ],
-    "pooling first": lambda: [Reshape((2, 3, 1)), AveragePooling2D((1, 2), strides=1), Flatten(), Dense(3)],
+    "pooling first": lambda: [
+        Reshape((2, 3, 1)), AveragePooling2D((1, 2), strides=1), Flatten(),
+        Dense(3, "elu"),
+    ],
 }  # fmt: skip
 
 

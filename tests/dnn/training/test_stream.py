@@ -116,6 +116,7 @@ def test_an_iterator_continues(backend):
     other = small_model(backend)
     other.fit(list(batches((8,) * 6)), epochs=1)
     assert same_bits(weights(model), weights(other))
+    assert other.evaluate(batches()) == pytest.approx(other.evaluate(*small_data()), rel=1e-5)
 
 
 def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
