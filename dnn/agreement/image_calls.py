@@ -1,6 +1,6 @@
 """Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil, prod
 from typing import Any
 
@@ -13,7 +13,7 @@ from dnn.agreement.call import MEASURED, Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
 
-BATCHES = (1, 0, 2, 3, 65)
+BATCHES = (1, 0, 2, 3, 65, 1025)
 IMAGES = ((9, 8), (1, 3), (5, 5), (28, 28), (190, 200))
 """Heights and widths: one row, square, the usual 28 x 28, and more than 32,767 pixels."""
 WHOLE_IMAGE = (0, 0)
@@ -22,8 +22,8 @@ WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
 STRIDES = ((1, 1), (2, 3), (2, 2), (4, 1), (5, 6))
 BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
 """Padding: none, even, on some sides, and so wide that entire windows lie in it."""
-CHANNELS = (1, 2, 3, 8, 33)
-FILTERS = (1, 4, 8, 9, 65)
+CHANNELS = (1, 2, 3, 8, 33, 257)
+FILTERS = (1, 4, 8, 9, 65, 257)
 GROUPS = (1, 2, 4, 8)
 DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
@@ -38,6 +38,12 @@ def places(image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair]) -
         for n, border, extent, step in zip(image, padding, size, strides, strict=True)
     )
     return down, across
+
+
+def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
+    """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
+    (top, bottom), (left, right) = padding
+    return dict.fromkeys((padding, ((bottom, top), (right, left))))
 
 
 def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -69,16 +75,20 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *outputs, n * groups)
-            geometry: Any = (strides, padding, dilation)[: 3 if more else 2]
-            what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
             k = max(W.size, dz.size, 1)
-            z = output_array(*dz.shape)
-            arguments = x, W, draw(n * groups), *geometry, z
-            yield Call(kernel, what, arguments, k, condition=MEASURED)
-            gradients = (
-                output_array(*W.shape), output_array(n * groups), output_array(*x.shape) if has_dx else None
-            )  # fmt: skip
-            yield Call(f"{kernel}_backward", what, (dz, x, W, *geometry, gradients), k, condition=MEASURED)
+            for border in both_ways(padding):
+                geometry: Any = (strides, border, dilation)[: 3 if more else 2]
+                what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
+                arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
+                yield Call(kernel, what, arguments, k, condition=MEASURED)
+                dx = output_array(*x.shape) if has_dx else None
+                arguments = dz, x, W, *geometry, (output_array(*W.shape), output_array(n * groups), dx)
+                yield Call(f"{kernel}_backward", what, arguments, k, condition=MEASURED)
+    for special in (np.nan, np.inf):  # 0 times it is NaN, also beside the image
+        W = draw(3, 3, 2, 4)
+        W[..., 1] = special
+        arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], output_array(2, 5, 5, 4)
+        yield Call("conv2d", f"0 times {special}", arguments, W.size)
 
 
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -104,18 +114,19 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
         x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
         dy = draw(batch, *places(image, size, strides, padding), channels)
-        geometry: Any = size, strides, padding
-        y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-        Kernels(np).max_pool2d(x, size, strides, padding, y, index)
-        what = f"{x.shape}, {size} windows, strides {strides}, padding {padding}, {special}"
-        outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
-        yield Call("max_pool2d", what, (x, *geometry, *outputs))
-        yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
-        k = prod(size)
-        yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k, condition=MEASURED)
-        yield Call(
-            "average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k, condition=MEASURED
-        )
+        for border in both_ways(padding):
+            geometry: Any = size, strides, border
+            y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
+            Kernels(np).max_pool2d(x, *geometry, y, index)
+            what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
+            outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
+            yield Call("max_pool2d", what, (x, *geometry, *outputs))
+            yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
+            k = prod(size)
+            forward = x, *geometry, output_array(*dy.shape)
+            yield Call("average_pool2d", what, forward, k, condition=MEASURED)
+            backward = dy, *geometry, output_array(*x.shape)
+            yield Call("average_pool2d_backward", what, backward, k, condition=MEASURED)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -125,7 +136,7 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """
     draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
     rows = cover_pairs(
-        (1, 0, 6, 129), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
+        (1, 0, 6, 129, 1025), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
         (False, True), (32.0, 1.0),
         allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
     )  # fmt: skip

@@ -18,7 +18,6 @@ from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
-from dnn.agreement.threads import all_threads_if
 from dnn.layers import Conv2D, Dense, Flatten
 from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
@@ -49,7 +48,7 @@ def step_level(setup: Setup) -> Iterator[Record]:
 def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
     """Compare calls, a quarter with all threads; generators yield up to four kernels in turn."""
     for number, call in enumerate(some):
-        with all_threads_if(number // 4 % 4 == 3):
+        with setup.all_threads_if(number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 
@@ -103,12 +102,15 @@ def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
 
 
 def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "float64")) -> list[Record]:
-    """Compare all arrays after a call; in float64 only short ones."""
+    """Compare all arrays after a call; in float64 only short ones, see ``Call.for_float64``."""
     written = call.outputs
-    expected = setup.oracle.kernel(call)
-    condition = measure_call(setup, call, expected) if call.condition == MEASURED and call.n_terms else {}
+    single = setup.oracle.kernel(call)
+    condition = measure_call(setup, call, single) if call.condition == MEASURED and call.n_terms else {}
 
     def judge(dtype: str, unit: float) -> list[Record]:
+        made = call if dtype == "float32" else call.for_float64()
+        wanted = single if made is call else setup.oracle.kernel(made)
+
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
             if tensor == "control" and got[UPDATES] != expected[UPDATES]:
                 return float("inf")
@@ -140,7 +142,7 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
         name = " ".join(filter(None, (call.kernel, call.label)))
         is_repeated = dtype == "float64" or call.repeat > 2
         some = setup.without_repetitions() if is_repeated else setup
-        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(call), bound, error, dtype, expected)
+        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
     is_short = call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference.signatures import Array, Arrays, Numbers
+from backends.reference.windows import Padding, Pair
 from dnn.agreement.mutants.mutant import (
     Change,
     Function,
@@ -94,6 +95,26 @@ def naive_variance(x: Array, gamma: Array, beta: Array, *rest: Any) -> None:
     y[...] = (x - mean) * inverse * gamma + beta
 
 
+def read_in_order(W: Array) -> Array:
+    """Return as many numbers as W has from its start on, as if it were contiguous."""
+    steps = np.empty(W.shape, W.dtype).strides
+    return np.lib.stride_tricks.as_strided(W, W.shape, steps)
+
+
+def keep_border(conv2d: Function) -> Function:
+    kept: dict[Any, Array] = {}
+
+    def wrong(x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
+        (top, bottom), (left, right) = padding
+        batch, height, width, channels = x.shape
+        shape = batch, top + height + bottom, left + width + right, channels
+        wide = kept.setdefault((shape, x.dtype), np.zeros(shape, x.dtype))
+        wide[:, top : top + height, left : left + width] = x
+        conv2d(wide, W, b, strides, ((0, 0), (0, 0)), z)
+
+    return wrong
+
+
 LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("tf32", "factors of products rounded to 10 bits, as tensor cores may", "L1",
            PRODUCT_KERNELS, *round_products(round_tf32)),
@@ -121,11 +142,11 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dropout", edit_argument(0, lambda bits: bits + 2**32)),
     Mutant("rates-clipped", "dropout's rate clipped to 0.1 and 0.9", "L0",
            "dropout", edit_argument(2, lambda rate: min(max(rate, 0.1), 0.9))),
-    Mutant("row-beyond-1000", "a dense layer leaves rows from the 1001st on unwritten", "L0",
-           "dense", restore_view(lambda activation, x, W, b, y: y[1000:])),
-    Mutant("inputs-beyond-1024-lost", "a dense layer ignores inputs from the 1025th on", "L0",
+    Mutant("row-beyond-2048", "a dense layer leaves rows from the 2049th on unwritten", "L0",
+           "dense", restore_view(lambda activation, x, W, b, y: y[2048:])),
+    Mutant("inputs-beyond-4096-lost", "a dense layer ignores inputs from the 4097th on", "L0",
            "dense", wrap_call(
-               lambda dense, activation, x, W, b, y: dense(activation, np.array(x[:, :1024]), W[:1024], b, y)
+               lambda dense, activation, x, W, b, y: dense(activation, np.array(x[:, :4096]), W[:4096], b, y)
            )),
     Mutant("zero-times-nan-is-0", "a dense layer skips inputs that are 0 in all rows", "L0",
            "dense", wrap_call(skip_zeros)),
@@ -139,6 +160,12 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "conv2d,conv2d_backward", edit_argument(0, drop_channels), edit_argument(1, drop_channels)),
     Mutant("index-of-minus-infinity", "max pooling of a window of -inf points to pixel 0", "L0",
            "max_pool2d", edit_after(lambda *a: np.copyto(a[-1], 0, where=np.isneginf(a[-2])))),
-    Mutant("half-precision-in-float64", "layer normalisation computes float64 in float32", "L0",
-           "layer_norm", edit_after(lambda *a: np.copyto(a[-1], a[-1].astype(np.float32)))),
+    Mutant("half-precision-in-float64", "a convolution computes float64 in float32", "L0",
+           "conv2d", edit_after(lambda *a: np.copyto(a[-1], a[-1].astype(np.float32)))),
+    Mutant("contiguous-weights-only", "dx of strided weights takes the numbers between them", "L0",
+           "dense_backward", edit_argument(4, read_in_order)),
+    Mutant("epsilon-0-is-1e-5", "layer normalisation takes its default for an epsilon of 0", "L0",
+           "layer_norm", edit_argument(3, lambda epsilon: epsilon or 1e-5)),
+    Mutant("border-kept", "a convolution keeps its padded images, and clears only the image in them", "L0",
+           "conv2d", keep_border),
 )  # fmt: skip

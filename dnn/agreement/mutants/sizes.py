@@ -44,6 +44,12 @@ def drop_numbers(plan: Plan) -> Plan:
     return replace(plan, x=x._replace(values=np.where(position < 256, x.values, 0.0).astype(x.values.dtype)))
 
 
+def repeat_rows(plan: Plan) -> Plan:
+    """Let the rows from the 65,537th on repeat the first ones."""
+    rows = np.arange(len(plan.y)) % (1 << 16)
+    return plan if len(rows) <= 1 << 16 else replace(plan, x=plan.x[rows], y=plan.y[rows])
+
+
 def clamp_index(*arguments: Any) -> None:
     index = arguments[-1]
     index[...] = index.astype(np.int16)
@@ -97,6 +103,12 @@ SIZE_MUTANTS: tuple[Mutant, ...] = (
     plan_mutant("plan-classes-of-8-bits", "the class numbers of a plan overflow at 256",
                 lambda plan: replace(plan, y=plan.y % 256)),
     plan_mutant("plan-rows-of-255-numbers", "a sparse row has at most 256 numbers", drop_numbers),
+    plan_mutant("plan-rows-of-16-bits", "the row numbers of a plan overflow at 65,536",
+                repeat_rows),
+    plan_mutant("plan-columns-of-16-bits", "the column numbers of a sparse plan overflow at 65,536",
+                lambda plan:
+                replace(plan, x=plan.x._replace(columns=plan.x.columns % (1 << 16)))
+                if isinstance(plan.x, Compressed) else plan),
     plan_mutant("plan-skips-a-single-row", "a plan takes the first example for a batch of one row",
                 lambda plan: replace(plan, order=0 * plan.order if plan.order.shape[1] == 1 else plan.order)),
 )  # fmt: skip

@@ -9,8 +9,10 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
+from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS, Kernels, declarations
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
+from backends.threads import Threads
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
@@ -124,6 +126,45 @@ def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
     records = kernels.judge_call(setup("L0", make_mutant("gather_rows", wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
+
+
+def test_calls_in_float64_need_float64():
+    """Exact sums stay exact, and an array that is passed twice stays one array."""
+    x = draw_numbers = make_draw(0)(3, 4)
+    call = Call("activation", "", ("linear", x, x)).for_float64()
+    _, z, y = call.arguments
+    assert z is y
+    assert not np.any((z == z.astype(np.float32)) & (draw_numbers != 0.0))
+    np.testing.assert_allclose(z, draw_numbers, rtol=1e-7)
+
+
+class ThreadedBackend(NumpyBackend):
+    """A backend with threads of its own."""
+
+    @property
+    def thread_count(self):
+        return THREADS[-1]
+
+    def set_threads(self, n):
+        THREADS.append(n)
+
+    def in_threads(self, n):
+        return Threads.in_threads(self, n)
+
+
+THREADS = [1]
+
+
+def test_a_quarter_of_the_calls_has_several_threads():
+    """They are threads of the contender's library, whatever that is."""
+    numpy = get_backend("numpy")
+    own = ThreadedBackend("own", numpy.xp, "cpu", "float32")
+    seen = []
+    own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(THREADS[-1]) or kernel(*a))
+    contender = BackendContender("own", lambda dtype: own)
+    calls = [Call("clip_value", "", (np.zeros(2), 1.0))] * 20
+    assert all(r.holds for r in kernels.judge_calls(setup("L0", contender), calls))
+    assert seen[::2] == [1] * 12 + [2] * 4 + [1] * 4
 
 
 def test_every_kernel_has_calls():
