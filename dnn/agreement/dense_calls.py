@@ -1,6 +1,7 @@
 """Calls of the kernels on matrices: dense layers, activations, losses and normalisations."""
 
 from collections.abc import Iterator
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,11 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
 
 
 def sum_length(rows: int, *widths: int) -> int:
-    """Return the number of terms k of the longest sum, or k^2 if it has more than 1025 rows.
+    """Return the number of terms k of the longest sum, or k^2 if it has more than 1000 rows.
 
     A long sequential sum of few different numbers rounds the same way each time: its error is k u.
     """
-    return max(rows, *widths) ** (1 + (rows > 1025))
+    return max(rows, *widths) ** (1 + (rows > 1000))
 
 
 def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -103,7 +104,8 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
-    for batch, n, name, form, outputs in rows:
+    square = ((17, 17, name, form, "usual") for name, form in product(names, forms))
+    for batch, n, name, form, outputs in chain(rows, square):
         z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
         y = class_numbers(draw, batch, n)
         t = np.abs(draw(batch, n)) / 4.0
