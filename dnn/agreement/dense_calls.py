@@ -1,4 +1,7 @@
-"""Calls of the kernels on matrices: dense layers, activations, losses and normalisations."""
+"""Calls of the kernels on matrices: dense layers, activations, losses and normalisations.
+
+A backward call has other inputs than the forward call before it, since a kernel must not keep them.
+"""
 
 from collections.abc import Iterator
 from itertools import chain, product
@@ -37,11 +40,12 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             W = W * 2.0 ** -np.ceil(np.log2(4.0 * n_in**0.5))
             b = b / 8.0
         x[:1, :1] = special or x[:1, :1]
-        with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
-            y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
         what = f"{kind} {batch} x {n_in} x {n}, {special}"
         k = 0 if exact else sum_length(batch, n_in, n)
         yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k, condition=MEASURED)
+        x = -x
+        with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
+            y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
         dy = draw(batch, n)
         gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
         arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
@@ -162,14 +166,15 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x[:, 1::5] = 3.0  # constant columns
         x[:, :1] += 0.25  # no constant row
         gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows_, n) + np.nan_to_num(x) + 2.0
-        mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
-        stats = output_array(len(mean)), output_array(len(mean))
+        stats = output_array(x.shape[1 - axis]), output_array(x.shape[1 - axis])
         running = (draw(n), np.abs(draw(n)) + 1.0), (momentum, epsilon)
         middle: Any = (epsilon,) if axis else running
         k = sum_length(rows_, n)
         arguments = x, gamma, beta, *middle, stats, output_array(rows_, n)
         what = f"{rows_} x {n}, epsilon {epsilon}, momentum {momentum}{', NaN' * special}"
         yield Call(name, what, arguments, k, condition=MEASURED)
+        x = 3.0 - 2.0 * x
+        mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
         dx = {"new": output_array(rows_, n), "in place": dy, "none": None}[form]
         arguments = dy, x, (mean, inverse), gamma, (output_array(n), output_array(n), dx)
         yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k, condition=MEASURED)

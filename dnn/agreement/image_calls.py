@@ -1,4 +1,7 @@
-"""Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps."""
+"""Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps.
+
+A backward call has other images than the forward call before it, since a kernel must not keep them.
+"""
 
 from collections.abc import Iterable, Iterator
 from math import ceil, prod
@@ -76,12 +79,13 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *outputs, n * groups)
             k = max(W.size, dz.size, 1)
-            for border in both_ways(padding):
+            for border in (padding,) if more else both_ways(padding):
                 geometry: Any = (strides, border, dilation)[: 3 if more else 2]
                 what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
                 yield Call(kernel, what, arguments, k, condition=MEASURED)
                 dx = output_array(*x.shape) if has_dx else None
+                x = -x
                 arguments = dz, x, W, *geometry, (output_array(*W.shape), output_array(n * groups), dx)
                 yield Call(f"{kernel}_backward", what, arguments, k, condition=MEASURED)
     for special in (np.nan, np.inf):  # 0 times it is NaN, also beside the image
@@ -117,7 +121,7 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         for border in both_ways(padding):
             geometry: Any = size, strides, border
             y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-            Kernels(np).max_pool2d(x, *geometry, y, index)
+            Kernels(np).max_pool2d(-x, *geometry, y, index)
             what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
             outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
             yield Call("max_pool2d", what, (x, *geometry, *outputs))

@@ -84,15 +84,19 @@ def shuffle_level(setup: Setup) -> Iterator[Record]:
     yield from setup.compare("shuffle", compute, 0.0, count_different, expected=expected)
 
 
+def is_short(call: Call) -> bool:
+    return call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
+
+
 def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
     """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
 
-    A few numbers may change little by chance, so short outputs are disturbed more often.
+    A few numbers may change little by chance, so short outputs of short calls are disturbed more often.
     """
     disturbed = make_disturbed_oracle(setup.seed)
     found = dict.fromkeys(call.outputs, 1.0)
     shortest = min((expected[tensor].size for tensor in found), default=0)
-    for _ in range(8 if shortest < 30 else 2):
+    for _ in range(8 if shortest < 30 and is_short(call) else 2):
         moved = disturbed.kernel(call)
         for tensor in found:
             finite = np.isfinite(expected[tensor]) & np.isfinite(moved[tensor])
@@ -144,6 +148,5 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
         some = setup.without_repetitions() if is_repeated else setup
         return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
-    is_short = call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
-    return [r for dtype in dtypes if is_short or dtype == "float32" for r in judge(dtype, units[dtype])]
+    return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype, units[dtype])]

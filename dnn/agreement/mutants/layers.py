@@ -115,6 +115,12 @@ def keep_border(conv2d: Function) -> Function:
     return wrong
 
 
+def keep_images() -> tuple[Change, Change]:
+    kept: dict[Any, Array] = {}
+    forward = edit_after(lambda x, *_: kept.update({x.shape: x.copy()}))
+    return forward, edit_argument(1, lambda x: kept.get(x.shape, x))
+
+
 LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("tf32", "factors of products rounded to 10 bits, as tensor cores may", "L1",
            PRODUCT_KERNELS, *round_products(round_tf32)),
@@ -168,4 +174,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "layer_norm", edit_argument(3, lambda epsilon: epsilon or 1e-5)),
     Mutant("border-kept", "a convolution keeps its padded images, and clears only the image in them", "L0",
            "conv2d", keep_border),
+    Mutant("images-kept", "a convolution's gradient takes the images of the last forward pass", "L0",
+           "conv2d,conv2d_backward", *keep_images()),
 )  # fmt: skip
