@@ -144,8 +144,7 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
         name = " ".join(filter(None, (call.kernel, call.label)))
-        is_repeated = dtype == "float64" or call.repeat > 2
-        some = setup.without_repetitions() if is_repeated else setup
+        some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
         return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
