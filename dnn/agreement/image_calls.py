@@ -68,7 +68,8 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         return dilation[0] * (size[0] - 1) + 1, dilation[1] * (size[1] - 1) + 1
 
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
-    grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)  # channels and filters of each group
+    # Channels and filters of each group.
+    grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for kernel, values in (("conv2d", plain), ("grouped_conv2d", grouped)):
         rows = cover_pairs(*values, (True, False), allowed=fits)
         for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
