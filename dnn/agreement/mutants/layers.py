@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from backends.reference.signatures import Array, Arrays, Numbers
-from backends.reference.windows import Padding, Pair
 from dnn.agreement.mutants.mutant import (
     Change,
     Function,
@@ -101,16 +100,11 @@ def read_in_order(W: Array) -> Array:
     return np.lib.stride_tricks.as_strided(W, W.shape, steps)
 
 
-def keep_border(conv2d: Function) -> Function:
-    kept: dict[Any, Array] = {}
+def keep_padding(conv2d: Function) -> Function:
+    kept: dict[Any, Any] = {}
 
-    def wrong(x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-        (top, bottom), (left, right) = padding
-        batch, height, width, channels = x.shape
-        shape = batch, top + height + bottom, left + width + right, channels
-        wide = kept.setdefault((shape, x.dtype), np.zeros(shape, x.dtype))
-        wide[:, top : top + height, left : left + width] = x
-        conv2d(wide, W, b, strides, ((0, 0), (0, 0)), z)
+    def wrong(x: Array, W: Array, b: Array, strides: Any, padding: Any, z: Array) -> None:
+        conv2d(x, W, b, strides, kept.setdefault((x.shape, W.shape, strides, z.shape), padding), z)
 
     return wrong
 
@@ -172,8 +166,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dense_backward", edit_argument(4, read_in_order)),
     Mutant("epsilon-0-is-1e-5", "layer normalisation takes its default for an epsilon of 0", "L0",
            "layer_norm", edit_argument(3, lambda epsilon: epsilon or 1e-5)),
-    Mutant("border-kept", "a convolution keeps its padded images, and clears only the image in them", "L0",
-           "conv2d", keep_border),
+    Mutant("padding-kept", "a convolution takes the padding of the first call with these shapes", "L0",
+           "conv2d", keep_padding),
     Mutant("images-kept", "a convolution's gradient takes the images of the last forward pass", "L0",
            "conv2d,conv2d_backward", *keep_images()),
 )  # fmt: skip
