@@ -41,7 +41,6 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
     )  # fmt: skip
     for batch, n, rate, deviation in rows:
         x = draw(batch, n)
-        x[1:2, -1:] = np.inf  # times a mask of 0 it is NaN
         half = (n + 1) // 2
         bits = textbook.random_bits(seed, "agreement masks", n, 0, batch * half).reshape(batch, half)
         bits[2:3] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
@@ -50,6 +49,8 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (np.maximum(edge, 0) << 32) | np.maximum(edge, 0)
         bits[1:2] ^= (1 << 32) | 1
+        x = x.copy()
+        x[1:2, -1:] = np.inf  # times a mask of 0 it is NaN
         mask = bits, x, rate, output_array(*x.shape), output_array(*x.shape)
         ulp = 0.0 if rate in (0.0, 0.5, 0.75) else 4.0
         yield Call("dropout", f"{batch} x {n}, rate {rate}", mask, ulp=ulp)
