@@ -325,5 +325,8 @@ def test_steps_start_from_late_states():
     for variant in variants:
         calls = [call for call in found if (call.kernel, len(call.arguments[2])) == variant]
         assert calls[0].repeat > 1000
+        rates, _, _, counts = zip(*(call.arguments[3] for call in calls), strict=True)
+        assert {0, 1000, 2000, 999_999, 2**24 - 3} <= set(counts)  # as docs/agreement.md says
+        assert 0.0 in rates
         flushed = [call for call in calls if (call.arguments[3][3] + 1) % 32 == 0]
         assert any(0 < np.abs(call.arguments[1]).max() < 1e-12 for call in flushed)
