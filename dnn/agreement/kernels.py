@@ -46,9 +46,9 @@ def step_level(setup: Setup) -> Iterator[Record]:
 
 
 def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
-    """Compare calls, a quarter with all threads; generators yield up to four kernels in turn."""
+    """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
     for number, call in enumerate(some):
-        with setup.all_threads_if(number // 4 % 4 == 3):
+        with setup.several_threads_if(number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 

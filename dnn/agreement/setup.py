@@ -33,8 +33,8 @@ class Setup:
         """The oracle and the contenders."""
         return (self.oracle, *self.contenders)
 
-    def all_threads_if(self, wanted: bool) -> AbstractContextManager[None]:
-        """Return a context with all threads, at least 2, if ``wanted``, else with the current number."""
+    def several_threads_if(self, wanted: bool) -> AbstractContextManager[None]:
+        """Return a context with at least 2 threads if ``wanted``, else with the current number."""
         return in_threads(self.programs, several=True) if wanted else nullcontext()
 
     def without_repetitions(self) -> "Setup":

@@ -130,37 +130,27 @@ def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
 
 def test_calls_in_float64_need_float64():
     """Exact sums stay exact, and an array that is passed twice stays one array."""
-    x = draw_numbers = make_draw(0)(3, 4)
-    call = Call("activation", "", ("linear", x, x)).for_float64()
-    _, z, y = call.arguments
+    x = make_draw(0)(3, 4)
+    _, z, y = Call("activation", "", ("linear", x, x)).for_float64().arguments
     assert z is y
-    assert not np.any((z == z.astype(np.float32)) & (draw_numbers != 0.0))
-    np.testing.assert_allclose(z, draw_numbers, rtol=1e-7)
-
-
-class ThreadedBackend(NumpyBackend):
-    """A backend with threads of its own."""
-
-    @property
-    def thread_count(self):
-        return THREADS[-1]
-
-    def set_threads(self, n):
-        THREADS.append(n)
-
-    def in_threads(self, n):
-        return Threads.in_threads(self, n)
-
-
-THREADS = [1]
+    np.testing.assert_array_equal(z == z.astype(np.float32), x == 0.0)
+    np.testing.assert_allclose(z, x, rtol=1e-7)
 
 
 def test_a_quarter_of_the_calls_has_several_threads():
     """They are threads of the contender's library, whatever that is."""
-    numpy = get_backend("numpy")
-    own = ThreadedBackend("own", numpy.xp, "cpu", "float32")
+    counts = [1]
     seen = []
-    own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(THREADS[-1]) or kernel(*a))
+
+    class ThreadedBackend(NumpyBackend):
+        thread_count = property(lambda self: counts[-1])
+        in_threads = Threads.in_threads
+
+        def set_threads(self, n):
+            counts.append(n)
+
+    own = ThreadedBackend("own", get_backend("numpy").xp, "cpu", "float32")
+    own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(counts[-1]) or kernel(*a))
     contender = BackendContender("own", lambda dtype: own)
     calls = [Call("clip_value", "", (np.zeros(2), 1.0))] * 20
     assert all(r.holds for r in kernels.judge_calls(setup("L0", contender), calls))
