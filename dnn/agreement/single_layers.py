@@ -24,7 +24,7 @@ KINK_DISTANCE = 1e-4
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:
-    """Compare y, dx, parameter gradients and buffers of every sample layer, every fourth with several threads."""
+    """Compare y, dx, parameter gradients and buffers of every sample layer; a quarter has several threads."""
     for number, (name, make, shape) in enumerate(samples()):
         with setup.several_threads_if(number % 4 == 3):
             yield from _judge_layer(setup, name, make, shape)
