@@ -124,7 +124,7 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         for border in both_ways(padding):
             geometry: Any = size, strides, border
             y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-            Kernels(np).max_pool2d(-x, *geometry, y, index)
+            Kernels(np).max_pool2d(-x, size, strides, border, y, index)
             what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
             outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
             yield Call("max_pool2d", what, (x, *geometry, *outputs))
