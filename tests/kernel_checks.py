@@ -27,7 +27,7 @@ def _short_calls(activations):
     with np.errstate(all="ignore"):
         for make in (*kernels.CALL_GENERATORS, step_calls):
             for call in make(5, make_draw(5)):
-                if call.repeat * sum(a.size for a in call.arrays.values()) < kernels.MAX_DOUBLES:
+                if kernels.is_short(call):
                     found.setdefault(kernel_of(call), []).append(call)
     return found
 

@@ -46,6 +46,21 @@ class Call(NamedTuple):
                     found[f"{name} {i}" if len(parts) > 1 else name] = part
         return found
 
+    def for_float64(self) -> "Call":
+        """Return the call with numbers in its first array that float32 cannot hold; exact sums stay exact."""
+        inputs = (a for a in self.arrays.values() if a.dtype.kind == "f" and not np.isnan(a).all())
+        first = next(inputs, None)
+        if first is None or self.kernel == "displacements":  # whose weights are integers
+            return self
+        finer = first * (1.0 + 2.0**-26)
+
+        def replace(argument: Any) -> Any:
+            if isinstance(argument, tuple):
+                return tuple(map(replace, argument))
+            return finer if argument is first else argument
+
+        return self._replace(arguments=replace(self.arguments))
+
     @property
     def outputs(self) -> set[str]:
         """Names of the arrays that the kernel writes; some may be the same array."""

@@ -179,21 +179,23 @@ class FitCase(Case):
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
     callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
-    plain: bool = False  # no Rescaling, and no bias in the first layer
+    plain: bool = False  # no Rescaling, and no bias in the first layer, the third, and so on
     dtype: str = "float64"
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]
-        hidden = [
-            dense(n, self.activation, use_bias=i > 0 or not self.plain) for i, n in enumerate(self.hidden)
-        ]
-        last = dense(self.classes, "softmax", use_bias=bool(self.hidden) or not self.plain)
-        return [*scaling, *self.before(), *hidden[:1], *self.between(), *hidden[1:], last]
+        widths = *self.hidden, self.classes
+        kinds = *(self.activation for _ in self.hidden), "softmax"
+        first, *others = (
+            dense(n, kind, use_bias=i % 2 == 1 or not self.plain)
+            for i, (n, kind) in enumerate(zip(widths, kinds, strict=True))
+        )
+        return [*scaling, *self.before(), first, *self.between(), *others]
 
     def weights(self) -> Weights:
         values = super().weights()
-        if self.plain:
-            del values["dense_1.b"]
+        for i in range(1, len(self.products) + 1, 2) if self.plain else ():
+            del values[f"dense_{i}.b"]
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}

@@ -64,7 +64,7 @@ class Contender(ABC):
     """Whether it may leave out tensors that the oracle returns."""
 
     repeats_oracle = False
-    """Whether it runs the oracle's kernels, so that calls in float64, plans and long trainings repeat it."""
+    """Whether it runs the oracle's kernels: long calls, float64, plans and long trainings then repeat it."""
 
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name

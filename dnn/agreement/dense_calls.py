@@ -1,6 +1,10 @@
-"""Calls of the kernels on matrices: dense layers, activations, losses and normalisations."""
+"""Calls of the kernels on matrices: dense layers, activations, losses and normalisations.
+
+A backward call has other inputs than the forward call before it, since a kernel must not keep them.
+"""
 
 from collections.abc import Iterator
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -12,9 +16,10 @@ from dnn.agreement.covering import cover_pairs
 
 WIDTHS = (3, 1, 2, 8, 10, 17, 64, 65, 128, 257, 1000)
 """Numbers of outputs and of classes: one, two, few, and at and beyond multiples of vectors and of bytes."""
-INPUTS = (2, 1, 5, 16, 33, 784, 1025)
+INPUTS = (2, 1, 5, 16, 33, 784, 1025, 65537)
 MAX_PRODUCTS = 1 << 23
-"""Largest number of products in a call: enough for every pair of lengths."""
+MAX_FACTOR = 1 << 20
+"""Largest size of a factor of a product."""
 EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 
@@ -25,6 +30,7 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         BATCHES, INPUTS, WIDTHS, [kind for kind, f in ACTIVATIONS.items() if f.from_output],
         (None, np.nan, np.inf), (True, False), (False, True),
         allowed=lambda batch, n_in, n, kind, special, *_: batch * n_in * n <= MAX_PRODUCTS
+        and max(batch * n_in, n_in * n, batch * n) <= MAX_FACTOR
         and (special is None or batch > 2),  # else NaN would hide the other numbers
     )  # fmt: skip
     for batch, n_in, n, kind, special, has_dx, in_place in rows:
@@ -34,11 +40,12 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             W = W * 2.0 ** -np.ceil(np.log2(4.0 * n_in**0.5))
             b = b / 8.0
         x[:1, :1] = special or x[:1, :1]
+        what = f"{kind} {batch} x {n_in} x {n}, {special}"
+        k = 0 if exact else sum_length(batch, n_in, n)
+        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k)
+        x = -x
         with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
-        what = f"{kind} {batch} x {n_in} x {n}, {special}"
-        k = 0 if exact else max(batch, n_in, n)
-        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k)
         dy = draw(batch, n)
         gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
         arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
@@ -47,6 +54,15 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         W = np.full((3, 4), special)
         zeros = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
         yield Call("dense", f"linear 0 times {special}", zeros)
+
+
+def sum_length(rows: int, *widths: int) -> int:
+    """Return the number of terms k of the longest sum, or k^2 if it has more than 1000 rows.
+
+    A long sequential sum of few different numbers rounds the same way each time: its error is k u.
+    """
+    k = max(rows, *widths)
+    return k * k if rows > 1000 else k
 
 
 def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -91,7 +107,8 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
-    for batch, n, name, form, outputs in rows:
+    square = ((17, 17, name, form, "usual") for name, form in product(names, forms))
+    for batch, n, name, form, outputs in chain(rows, square):
         z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
         y = class_numbers(draw, batch, n)
         t = np.abs(draw(batch, n)) / 4.0
@@ -135,26 +152,28 @@ def loss_call(name: str, what: str, z: np.ndarray, targets: np.ndarray) -> Call:
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of the normalisations; also with constant columns, and with NaN."""
     rows = cover_pairs(
-        (7, 1, 2, 0, 33, 100, 1025, 30001), ("layer_norm", "batch_norm"), WIDTHS, (1e-5, 0.01, 0.5),
-        (0.3, 0.9, 0.01, 1.0), ("new", "in place", "none"), (False, True),
+        BATCHES, ("layer_norm", "batch_norm"), WIDTHS, (1e-5, 0.0, 0.01, 0.5), (0.3, 0.0, 0.9, 0.01, 1.0),
+        ("new", "in place", "none"), (False, True),
         allowed=lambda rows, name, n, epsilon, momentum, form, special: rows * n <= MAX_NUMBERS
-        and (name == "layer_norm" or rows > 1) and (not special or min(rows, n) > 2),
+        and (name == "layer_norm" or rows > 1) and (not special or min(rows, n) > 2)
+        and (epsilon > 0.0 or (name == "layer_norm" and n > 1)),  # else a variance may be 0
     )  # fmt: skip
     for rows_, name, n, epsilon, momentum, form, special in rows:
         axis = int(name == "layer_norm")
         x = draw(rows_, n) / 2.0 + 1.0
         x[:1, :1] = np.nan if special else x[:1, :1]
         x[:, 1::5] = 3.0  # constant columns
+        x[:, :1] += 0.25  # no constant row
         gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows_, n) + np.nan_to_num(x) + 2.0
-        mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
-        stats = output_array(len(mean)), output_array(len(mean))
+        stats = output_array(x.shape[1 - axis]), output_array(x.shape[1 - axis])
         running = (draw(n), np.abs(draw(n)) + 1.0), (momentum, epsilon)
         middle: Any = (epsilon,) if axis else running
-        # A long sequential sum of few different numbers rounds the same way each time: its error is k u.
-        k = max(rows_, n) ** (1 + (rows_ > 1000))
+        k = sum_length(rows_, n)
         arguments = x, gamma, beta, *middle, stats, output_array(rows_, n)
         what = f"{rows_} x {n}, epsilon {epsilon}, momentum {momentum}{', NaN' * special}"
         yield Call(name, what, arguments, k)
+        x = 3.0 - 2.0 * x
+        mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
         dx = {"new": output_array(rows_, n), "in place": dy, "none": None}[form]
         arguments = dy, x, (mean, inverse), gamma, (output_array(n), output_array(n), dx)
         yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k)

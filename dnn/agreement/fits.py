@@ -77,7 +77,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
         usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(
             f"fit {name}", len(pixels), classes=data.classes, optimizer=optimizer, seed=seed,
-            images=np.rint(255.0 * data.x[rows][:, pixels]).astype(np.uint8), labels=data.y[rows],
+            images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=data.y[rows],
             **{**usual, **settings},
         )  # fmt: skip
 

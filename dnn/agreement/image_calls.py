@@ -1,6 +1,9 @@
-"""Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps."""
+"""Calls of the kernels on images: windows with leftover rows and columns, groups, dilation, warps.
 
-from collections.abc import Iterator
+A backward call has other images than the forward call before it, since a kernel must not keep them.
+"""
+
+from collections.abc import Iterable, Iterator
 from math import ceil, prod
 from typing import Any
 
@@ -13,17 +16,17 @@ from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
 
-BATCHES = (1, 0, 2, 3, 65)
-IMAGES = ((9, 8), (1, 3), (5, 5), (28, 28), (190, 200))
-"""Heights and widths: one row, square, the usual 28 x 28, and more than 32,767 pixels."""
+BATCHES = (1, 0, 2, 3, 65, 1025)
+IMAGES = ((10, 8), (1, 3), (5, 5), (28, 28), (190, 200))
+"""Heights and widths: even, one row, square, the usual 28 x 28, and more than 32,767 pixels."""
 WHOLE_IMAGE = (0, 0)
 WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
 """Sizes of windows: one pixel, of more than 256 pixels, the whole image."""
-STRIDES = ((1, 1), (2, 3), (2, 2), (4, 1), (5, 6))
+STRIDES = ((2, 2), (1, 1), (2, 3), (4, 1), (5, 6))
 BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
 """Padding: none, even, on some sides, and so wide that entire windows lie in it."""
-CHANNELS = (1, 2, 3, 8, 33)
-FILTERS = (1, 4, 8, 9, 65)
+CHANNELS = (1, 2, 3, 8, 33, 257)
+FILTERS = (1, 4, 8, 9, 65, 257)
 GROUPS = (1, 2, 4, 8)
 DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
@@ -43,6 +46,12 @@ def windows_of(
     return size, (down, across)
 
 
+def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
+    """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
+    (top, bottom), (left, right) = padding
+    return dict.fromkeys((padding, ((bottom, top), (right, left))))
+
+
 def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
 
@@ -57,7 +66,8 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
 
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
-    grouped = (*plain[:5], (1, 2), (1, 3), GROUPS, DILATIONS)  # channels and filters of each group
+    # Channels and filters of each group.
+    grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for kernel, values in (("conv2d", plain), ("grouped_conv2d", grouped)):
         rows = cover_pairs(*values, (True, False), allowed=fits)
         for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
@@ -66,14 +76,21 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *windows, n * groups)
-            geometry: Any = (strides, padding, dilation)[: 3 if more else 2]
-            what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
             k = max(W.size, dz.size, 1)
-            yield Call(kernel, what, (x, W, draw(n * groups), *geometry, output_array(*dz.shape)), k)
-            gradients = (
-                output_array(*W.shape), output_array(n * groups), output_array(*x.shape) if has_dx else None
-            )  # fmt: skip
-            yield Call(f"{kernel}_backward", what, (dz, x, W, *geometry, gradients), k)
+            for border in (padding,) if more else both_ways(padding):
+                geometry: Any = (strides, border, dilation)[: 3 if more else 2]
+                what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
+                arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
+                yield Call(kernel, what, arguments, k)
+                dx = output_array(*x.shape) if has_dx else None
+                x = -x
+                arguments = dz, x, W, *geometry, (output_array(*W.shape), output_array(n * groups), dx)
+                yield Call(f"{kernel}_backward", what, arguments, k)
+    for special in (np.nan, np.inf):  # 0 times it is NaN, also beside the image
+        W = draw(3, 3, 2, 4)
+        W[..., 1] = special
+        arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], output_array(2, 5, 5, 4)
+        yield Call("conv2d", f"0 times {special}", arguments, W.size, condition=1.0)
 
 
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -89,24 +106,27 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
         return inside and largest <= MAX_NUMBERS and prod(size) <= MAX_WINDOW and min(windows) > 0
 
     rows = cover_pairs(
-        BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"), allowed=fits
-    )
+        # The first row has only first values: windows of 2 x 2 at strides of 2, which fill the image.
+        BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
+        allowed=fits,
+    )  # fmt: skip
     for batch, image, window, strides, padding, channels, special in rows:
         size, windows = windows_of(image, window, strides, padding)
         x = draw(batch, *image, channels)
         x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
         x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
         dy = draw(batch, *windows, channels)
-        geometry: Any = size, strides, padding
-        y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
-        Kernels(np).max_pool2d(x, size, strides, padding, y, index)
-        what = f"{x.shape}, {size} windows, strides {strides}, padding {padding}, {special}"
-        outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
-        yield Call("max_pool2d", what, (x, *geometry, *outputs))
-        yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
-        k = prod(size)
-        yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k)
-        yield Call("average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k)
+        for border in both_ways(padding):
+            geometry: Any = size, strides, border
+            y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
+            Kernels(np).max_pool2d(-x, size, strides, border, y, index)
+            what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
+            outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
+            yield Call("max_pool2d", what, (x, *geometry, *outputs))
+            yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
+            k = prod(size)
+            yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k)
+            yield Call("average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -116,7 +136,7 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """
     draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
     rows = cover_pairs(
-        (1, 0, 6, 129), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
+        (1, 0, 6, 129, 1025), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
         (False, True), (32.0, 1.0),
         allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
     )  # fmt: skip

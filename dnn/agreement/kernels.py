@@ -18,7 +18,6 @@ from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.agreement.tensors import Named
-from dnn.agreement.threads import all_threads_if
 from dnn.layers import Conv2D, Dense, Flatten
 from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
@@ -47,9 +46,9 @@ def step_level(setup: Setup) -> Iterator[Record]:
 
 
 def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
-    """Compare calls, a quarter with all threads; generators yield up to four kernels in turn."""
+    """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
     for number, call in enumerate(some):
-        with all_threads_if(number // 4 % 4 == 3):
+        with setup.several_threads_if(number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 
@@ -85,15 +84,19 @@ def shuffle_level(setup: Setup) -> Iterator[Record]:
     yield from setup.compare("shuffle", compute, 0.0, count_different, expected=expected)
 
 
+def is_short(call: Call) -> bool:
+    return call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
+
+
 def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
     """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
 
-    A few numbers may change little by chance, so short outputs are disturbed more often.
+    A few numbers may change little by chance, so short outputs of short calls are disturbed more often.
     """
     disturbed = make_disturbed_oracle(setup.seed)
     found = dict.fromkeys(call.outputs, 1.0)
     shortest = min((expected[tensor].size for tensor in found), default=0)
-    for _ in range(8 if shortest < 30 else 2):
+    for _ in range(8 if shortest < 30 and is_short(call) else 2):
         moved = disturbed.kernel(call)
         for tensor in found:
             finite = np.isfinite(expected[tensor]) & np.isfinite(moved[tensor])
@@ -103,12 +106,15 @@ def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
 
 
 def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "float64")) -> list[Record]:
-    """Compare all arrays after a call; in float64 only short ones."""
+    """Compare all arrays after a call; in float64 only short ones, see ``Call.for_float64``."""
     written = call.outputs
-    expected = setup.oracle.kernel(call)
-    condition = measure_call(setup, call, expected) if call.condition == MEASURED and call.n_terms else {}
+    single = setup.oracle.kernel(call)
+    condition = measure_call(setup, call, single) if call.condition == MEASURED and call.n_terms else {}
 
     def judge(dtype: str, unit: float) -> list[Record]:
+        made = call if dtype == "float32" else call.for_float64()
+        wanted = single if made is call else setup.oracle.kernel(made)
+
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
             if tensor == "control" and got[UPDATES] != expected[UPDATES]:
                 return float("inf")
@@ -138,10 +144,8 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
         name = " ".join(filter(None, (call.kernel, call.label)))
-        is_repeated = dtype == "float64" or call.repeat > 2
-        some = setup.without_repetitions() if is_repeated else setup
-        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(call), bound, error, dtype, expected)
+        some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
+        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
-    is_short = call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
-    return [r for dtype in dtypes if is_short or dtype == "float32" for r in judge(dtype, units[dtype])]
+    return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype, units[dtype])]

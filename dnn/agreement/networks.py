@@ -11,7 +11,6 @@ from dnn.agreement.oracle import make_disturbed_oracle, measure_condition, safe_
 from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.threads import all_threads_if
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import SGD
 
@@ -33,7 +32,7 @@ def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
 def network_level(setup: Setup) -> Iterator[Record]:
     """Compare every network on a few batches; yield the worst record for each tensor."""
     for number, case in enumerate(network_cases(setup.data, setup.sizes, setup.seed)):
-        with all_threads_if(number % 4 == 3 or case.hidden == setup.sizes.hidden):
+        with setup.several_threads_if(number % 4 == 3 or case.hidden == setup.sizes.hidden):
             batches = range(setup.sizes.batches)
             yield from worst_records(r for step in batches for r in compare_batch(setup, case, step))
 

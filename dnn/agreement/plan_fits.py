@@ -1,4 +1,7 @@
-"""Networks that a backend may run by a plan (``backends.plan``); every pair of two settings occurs."""
+"""Networks that a backend may run by a plan (``backends.plan``); every pair of two settings occurs.
+
+Two more have numbers of rows and of columns beyond 2^16.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -33,7 +36,7 @@ SESSIONS = (
 )
 HIDDEN = ((11,), (), (9, 16, 8), (261, 65), (13, 8, 8, 9))
 FORMS = "bytes", "dense bytes", "numbers", "dense numbers", "scaled", "sparse", "sparse scaled"
-"""Examples: with empty rows or dense; bytes or numbers; or scaled, without Rescaling and first bias."""
+"""Examples: with empty rows or dense; bytes or numbers; or scaled, without Rescaling and some biases."""
 Make = Callable[..., FitCase]
 
 
@@ -57,6 +60,13 @@ def plan_cases(make_case: Make) -> Iterator[FitCase]:
             labels = (case.labels * 28 + np.arange(139) % 5) % classes
             case = replace(case, classes=classes, labels=labels)
         yield replace(case, images=as_form(case.images, form))
+    smooth = Adam(0.0005, epsilon=0.5)
+    single = {"dtype": "float32"}
+    yield make_case("plan 70001 rows", smooth, 70001, 3, sessions=(Session(1000, 1),), **single)
+    wide = make_case(
+        "plan 70001 columns", smooth, 23, 70001, sessions=(Session(9, 2),), sparse=True, **single
+    )
+    yield replace(wide, images=as_form(wide.images, "sparse"))
 
 
 def as_form(images: np.ndarray, form: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.tensors import ArrayMismatch, Named, require_shapes
+from dnn.agreement.threads import in_threads
 from dnn.interop.torch.twins import NoTwin
 
 
@@ -25,6 +27,15 @@ class Setup:
     data: Data
     sizes: Sizes
     seed: int
+
+    @property
+    def programs(self) -> Sequence[Contender]:
+        """The oracle and the contenders."""
+        return (self.oracle, *self.contenders)
+
+    def several_threads_if(self, wanted: bool) -> AbstractContextManager[None]:
+        """Return a context with at least 2 threads if ``wanted``, else with the current number."""
+        return in_threads(self.programs, several=True) if wanted else nullcontext()
 
     def without_repetitions(self) -> "Setup":
         """Return the setup without contenders that only repeat the oracle."""

@@ -13,7 +13,6 @@ from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle, measure_con
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup
-from dnn.agreement.threads import all_threads_if
 from dnn.layers import Layer
 from dnn.layers.augmentation import Warp
 from dnn.layers.normalization import Normalization
@@ -25,9 +24,9 @@ KINK_DISTANCE = 1e-4
 
 
 def layer_level(setup: Setup) -> Iterator[Record]:
-    """Compare y, dx, parameter gradients and buffers of every sample layer, every fourth with all threads."""
+    """Compare y, dx, parameter gradients and buffers of every sample layer; a quarter has several threads."""
     for number, (name, make, shape) in enumerate(samples()):
-        with all_threads_if(number % 4 == 3):
+        with setup.several_threads_if(number % 4 == 3):
             yield from _judge_layer(setup, name, make, shape)
 
 

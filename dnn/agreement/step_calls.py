@@ -91,4 +91,4 @@ def step_call(
     condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(one.name, what, arguments, terms, 0.0, condition, optimizer=one, repeat=repeat)
+    return Call(one.name, what, arguments, terms, condition=condition, optimizer=one, repeat=repeat)

@@ -6,6 +6,7 @@ INDEX = "plan.order[plan.position[0]]"
 VECTORS = "values, gradient, *slots = plan.vectors"
 DENSE = "x = as_dense(plan.x)"
 FORWARD = "activation(layer.activation"
+SHORT_COLUMNS = "x = x._replace(columns=x.columns % (1 << 16)) if isinstance(x, Compressed) else x"
 
 
 def plan_mutant(name: str, mistake: str, text: str, replacement: str) -> Mutant:
@@ -33,6 +34,9 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
                 f"{DENSE}; x = x[np.maximum.accumulate(x.any(axis=1) * np.arange(len(x)))]"),
     plan_mutant("rows-of-255-numbers", "a row has at most 256 numbers",
                 DENSE, f"{DENSE}; x = x * ((x != 0).cumsum(axis=1) <= 256)"),
+    plan_mutant("rows-of-16-bits", "the row numbers of a plan overflow at 65,536", INDEX, f"{INDEX} % (1 << 16)"),
+    plan_mutant("columns-of-16-bits", "the column numbers of a sparse plan overflow at 65,536",
+                DENSE, f"x = plan.x; {SHORT_COLUMNS}; x = as_dense(x)"),
     plan_mutant("classes-of-8-bits", "the class numbers of a plan overflow at 256",
                 "plan.y[index]", "plan.y[index] % 256"),
     plan_mutant("forgets-smoothing", "a plan of sparse examples has no label smoothing",

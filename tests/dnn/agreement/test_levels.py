@@ -10,8 +10,10 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
+from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS, Kernels, declarations
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
+from backends.threads import Threads
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
@@ -132,6 +134,35 @@ def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
     records = kernels.judge_call(setup("L0", make_wrong(["gather_rows"], wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
+
+
+def test_calls_in_float64_need_float64():
+    """Exact sums stay exact, and an array that is passed twice stays one array."""
+    x = make_draw(0)(3, 4)
+    _, z, y = Call("activation", "", ("linear", x, x)).for_float64().arguments
+    assert z is y
+    np.testing.assert_array_equal(z == z.astype(np.float32), x == 0.0)
+    np.testing.assert_allclose(z, x, rtol=1e-7)
+
+
+def test_a_quarter_of_the_calls_has_several_threads():
+    """They are threads of the contender's library, whatever that is."""
+    counts = [1]
+    seen = []
+
+    class ThreadedBackend(NumpyBackend):
+        thread_count = property(lambda self: counts[-1])
+        in_threads = Threads.in_threads
+
+        def set_threads(self, n):
+            counts.append(n)
+
+    own = ThreadedBackend("own", get_backend("numpy").xp, "cpu", "float32")
+    own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(counts[-1]) or kernel(*a))
+    contender = BackendContender("own", lambda dtype: own)
+    calls = [Call("clip_value", "", (np.zeros(2), 1.0))] * 20
+    assert all(r.holds for r in kernels.judge_calls(setup("L0", contender), calls))
+    assert seen[::2] == [1] * 12 + [2] * 4 + [1] * 4
 
 
 def test_every_kernel_has_calls():
@@ -305,5 +336,8 @@ def test_steps_start_from_late_states():
     for variant in variants:
         calls = [call for call in found if (call.kernel, len(call.arguments[2])) == variant]
         assert calls[0].repeat > 1000
+        rates, _, _, counts = zip(*(call.arguments[3] for call in calls), strict=True)
+        assert {0, 1000, 2000, 999_999, 2**24 - 3} <= set(counts)  # as docs/agreement.md says
+        assert 0.0 in rates
         flushed = [call for call in calls if (call.arguments[3][3] + 1) % 32 == 0]
         assert any(0 < np.abs(call.arguments[1]).max() < 1e-12 for call in flushed)
