@@ -116,6 +116,7 @@ def test_a_gaussian_narrower_than_a_pixel_does_not_smooth():
         ),
         (lambda: build_network([RandomRotation(5.0)]), "expected images .*put Reshape before it"),
         (lambda: RandomTranslation(0), "pixels is 0"),
+        (lambda: RandomTranslation(height_factor=0.1), "no argument 'height_factor'; use pixels="),
         (lambda: RandomRotation(-1), "degrees is -1"),
         (lambda: RandomRotation(360.0), "degrees is 360"),
         (lambda: RandomElastic(-1), "strength is -1"),

@@ -20,6 +20,7 @@ from helpers import (
 from backends import get_backend
 from backends.torch.backend import TorchBackend
 from dnn import Dense, Dropout, Rescaling
+from dnn.training.evaluation import chunks
 from dnn.training.state import fingerprint
 from dnn.validation.arrays import validate_examples
 from dnn.validation.objects import layer_from_config
@@ -177,3 +178,10 @@ def test_rejects_memory_maps_of_a_single_number(tmp_path):
     alone = np.memmap(tmp_path / "x.bin", "f4", "w+", shape=())
     with input_error(r"x has shape \(\), expected \(N, 3\)"):
         validate_examples(NUMPY, "x", alone, (3,))
+
+
+@pytest.mark.parametrize(("chunk", "rows"), [(8, 8), (100, 50)])
+def test_chunks_share_the_memory_of_the_largest(chunk, rows):
+    x, _ = small_data(50)
+    batches = [batch for _, _, batch in chunks(small_model(), x, chunk)]
+    assert {batch.base.nbytes for batch in batches} == {rows * 6 * 4 + 64}  # 64 bytes for the alignment
