@@ -36,7 +36,7 @@ def _unfold(windows: Array) -> Array:
 
 def _blocks(batch: int, numbers: int) -> Iterator[slice]:
     """Yield slices of images: at most MAX_UNFOLDED_NUMBERS each, but at least one image of ``numbers``."""
-    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers))
+    step = max(1, MAX_UNFOLDED_NUMBERS // numbers)
     return (slice(start, start + step) for start in range(0, batch, step))
 
 
