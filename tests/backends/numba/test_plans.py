@@ -221,6 +221,16 @@ def test_equal_logits_predict_the_first_class(workers):
     np.testing.assert_allclose(plan["accuracy"], np.mean(LABELS[:50] == 0), rtol=1e-6)
 
 
+def test_rejects_more_updates_than_batches(monkeypatch):
+    made, original = [], dnn.training.runners.plan_updates
+    monkeypatch.setattr(
+        dnn.training.runners, "plan_updates", lambda *step: made.append(original(*step)) or made[-1]
+    )
+    fit(CASES["one layer"])
+    with pytest.raises(IndexError, match=r"5 updates from batch \d on, of 4"):
+        made[0](5)
+
+
 def test_runs_layer_by_layer_without_a_known_blas(monkeypatch):
     monkeypatch.setattr("backends.numba.plans.worker_pool", lambda: None)
     assert run_training(CASES["dense"])[1] == [False, False]
