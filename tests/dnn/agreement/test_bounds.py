@@ -42,6 +42,7 @@ BY_HAND = {
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
     "eta of 0": (bounds.eta(np.asarray([3.0, 4.0]), np.zeros(2)), 5.0),
     "1 beside 4": (bounds.ulp_error(np.ones(1) + 2.0**-21, np.ones(1), 4.0), 1.0),
+    "NaN for a number": (bounds.ulp_error(np.asarray([np.nan]), np.ones(1)), np.inf),
     "nothing": (bounds.ulp_error(np.zeros(0), np.zeros(0)), 0.0),
     "the other infinity": (bounds.ulp_error(np.asarray([np.inf]), np.asarray([-1e39])), np.inf),
     "flushed": (bounds.ulp_error(np.asarray([2.0**-126]), np.asarray([1e-40])), 0.0),
@@ -194,6 +195,16 @@ def test_condition_of_a_network():
     bound = {r.tensor: r.bound for r in networks.compare_batch(of, case, 0)}
     assert bound["z dense_1"] == pytest.approx(((39**0.5 + 2) * moved + 2) * U, rel=0.1)
     assert bound["d dense_1.b"] >= (39**0.5 + 4) * U
+
+
+def test_bounds_of_a_network_have_the_longest_sum_so_far(monkeypatch):
+    monkeypatch.setattr(networks, "measure_condition", lambda _, expected: dict.fromkeys(expected, 1.0))
+    data = Data(np.eye(9, 17, dtype=np.float32), np.arange(9) % 3, 3)
+    of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=9, candidates=9)), data=data)
+    case = data.case("c", (5, 26), SGD(), 0, "tanh")
+    found = {r.tensor: r.bound / U for r in networks.compare_batch(of, case, 0)}
+    expected = {"z dense_1": 8.0, "z dense_2": 8.0, "z dense_3": 9.0, "outputs": 9.0, "d dense_1.W": 9.0}
+    assert {name: found[name] for name in expected} == expected
 
 
 # --------------------------------------------------------------------------- L4

@@ -138,7 +138,8 @@ def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
 
 def test_calls_in_float64_need_float64():
     """Exact sums stay exact, and an array that is passed twice stays one array."""
-    x = make_draw(0)(3, 4)
+    x = make_draw(0)(30, 4)
+    assert (x.min(), x.max()) == (-4.0, 4.0)
     _, z, y = Call("activation", "", ("linear", x, x)).for_float64().arguments
     assert z is y
     np.testing.assert_array_equal(z == z.astype(np.float32), x == 0.0)
@@ -339,5 +340,7 @@ def test_steps_start_from_late_states():
         rates, _, _, counts = zip(*(call.arguments[3] for call in calls), strict=True)
         assert {0, 1000, 2000, 999_999, 2**24 - 3} <= set(counts)  # as docs/agreement.md says
         assert 0.0 in rates
+        usual = {call.arguments[4] for call in calls if call.repeat > 1000}
+        assert {call.arguments[4] for call in calls if np.isinf(call.arguments[1]).any()} == usual
         flushed = [call for call in calls if (call.arguments[3][3] + 1) % 32 == 0]
         assert any(0 < np.abs(call.arguments[1]).max() < 1e-12 for call in flushed)
