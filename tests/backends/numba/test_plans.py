@@ -16,6 +16,7 @@ from backends import get_backend
 
 pytest.importorskip("numba")
 
+import dnn.training.runners
 from backends.numba import worker_pool
 from backends.numpy.thread_count import ThreadCount
 from dnn import CategoricalCrossentropy, Dense
