@@ -47,7 +47,7 @@ def weights_digest(model: Network) -> str:
 
 
 def backend_settings(path: str | Path) -> dict[str, Any]:
-    """Return the arguments of ``get_backend`` that a checkpoint determines: dtype and dense.
+    """Return the arguments of ``get_backend`` that a checkpoint determines: ``dtype`` and ``dense``.
 
     Raises CheckpointError: not a readable checkpoint.
     """

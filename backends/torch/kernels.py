@@ -32,7 +32,7 @@ class TorchCpuKernels(FusedAdam, TorchKernels):
 
     @cached_property
     def _host(self) -> Kernels:
-        """Kernels for NumPy's arrays: numba's where it can run, whose generator takes a third of the time."""
+        """Kernels for NumPy's arrays: numba's if it can run, as its generator takes a third of the time."""
         with suppress(BackendUnavailable), report_unavailable("numba"):
             from backends.numba.backend import make
 
