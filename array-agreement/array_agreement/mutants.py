@@ -3,7 +3,8 @@
 The share of detected mutants is the power of a test.
 """
 
-import sys
+import ctypes
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from array_agreement.bounds import is_within_rounding
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
-from array_agreement.targets import Target, is_user_code
+from array_agreement.targets import Target
 from array_agreement.watched import WatchedNamespace
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
@@ -111,23 +112,27 @@ class PlantedMistake:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in user code after ``seconds`` of CPU time, also in a loop that calls nothing.
+    """Raise TimeoutError in this thread after ``seconds`` of CPU time, also in a loop that calls nothing.
 
     Other processes do not use up CPU time, so a busy machine stops no mutant that ends.
     """
 
-    def watch(frame: Any, event: str, result: Any) -> Any:
-        if time.process_time() > end:
-            raise TimeoutError
-        return watch if is_user_code(frame) else None
+    def watch() -> None:
+        while time.process_time() < end:
+            if done.wait(0.05):
+                return
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(TimeoutError))
 
+    ident = threading.get_ident()
     end = time.process_time() + seconds
-    previous = sys.gettrace()
-    sys.settrace(watch)
+    done = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     try:
         yield
     finally:
-        sys.settrace(previous)
+        done.set()
+        watcher.join()
 
 
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:

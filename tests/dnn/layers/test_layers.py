@@ -71,7 +71,7 @@ def test_the_first_layer_returns_no_gradient():
     """This holds for every kind of layer, also for frozen ones."""
     kinds = {make.func: (make, shape) for _, make, shape in samples()}
     assert set(kinds) == set(LAYERS.values())
-    assert not any(signature(kind.forward).parameters["training"].default for kind in kinds)
+    assert True not in {signature(kind.forward).parameters["training"].default for kind in kinds}
     for (make, shape), needs_dx, trainable in product(kinds.values(), (True, False), (True, False)):
         layer = make()
         layer.trainable = trainable
