@@ -127,7 +127,7 @@ REGRESSION = "coef_", "intercept_"
 
 CORE = [
     *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
-           xpx.sinc, xpx.deg2rad),
+           special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
     *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.k0),
     *cases(positive(VECTOR), special.j0, dtypes=("float32",)),
     *cases(uniform(VECTOR), special.logit, special.ndtri),

@@ -1,7 +1,5 @@
 """Backends agree on third-party functions: one seed with all mutants, ten seeds of some functions without."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -17,7 +15,7 @@ FOLDER = Path(__file__).parent
 MIN_DETECTED = 0.98
 
 
-def run(tmp_path: Path, *options: str, cases: str) -> dict:
+def run(tmp_path, *options, cases):
     """Run outside_code.py in its own process and return its report."""
     environment = {
         **os.environ,
@@ -35,20 +33,20 @@ def run(tmp_path: Path, *options: str, cases: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+def report(tmp_path_factory):
     return run(tmp_path_factory.mktemp("outside"), "--agree-mutants", cases="all")
 
 
-def assert_agree(tests: list[dict], min_share: float) -> None:
+def assert_agree(tests, min_share):
     """Assert that all functions agree on all backends, with bounds that are not too wide.
 
     For at least ``min_share`` of the functions that round, the largest error is at least 1 / 30 of its bound.
     """
-    worst: dict[str, float] = defaultdict(float)
+    worst = defaultdict(float)
     for test in tests:
         assert {v["backend"] for v in test["verdicts"]} == {"numpy", "torch", "strict"}
         worst[test["function"]] = max(worst[test["function"]], *(v["ratio"] for v in test["verdicts"]))
-    assert len(worst) >= 59
+    assert len(worst) >= 60
     assert max(worst.values()) <= 1
     # Functions with an error of 0 only select and compare.
     positive_ratios = [ratio for ratio in worst.values() if ratio > 0]
@@ -57,7 +55,7 @@ def assert_agree(tests: list[dict], min_share: float) -> None:
 
 @pytest.mark.slow
 def test_backends_agree_on_outside_code(report):
-    assert len(report["tests"]) >= 272
+    assert len(report["tests"]) >= 282
     assert_agree(report["tests"], min_share=0.85)
 
 
@@ -71,7 +69,7 @@ def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
-    # Measured: 1741 noticed, 11 survived, 911 equivalent. Ten may depend on the rounding of a processor.
+    # Measured: 1754 noticed, 11 survived, 911 equivalent. Ten may depend on the rounding of a processor.
     # Fewer mean that some functions, calls or mistakes were not tried, which the share below does not show.
-    assert len(noticed) >= 1731
+    assert len(noticed) >= 1744
     assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)
