@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,15 @@ def _as_floats(backend: Backend, examples: Examples | ValidatedBatches) -> tuple
     if isinstance(x, Rows):
         x = backend.from_host(x.take(np.arange(x.shape[0])))
     return x.to(backend.dtype), y
+
+
+def _require_logits(module: torch.nn.Module, loss: Loss) -> None:
+    """Reject a module that ends with an activation that the loss already contains."""
+    if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
+        raise InputError(
+            f"module ends with {loss.activation}, which the loss {loss.name} contains",
+            "one without: to_torch(model, logits=True)",
+        )
 
 
 def _count_correct(outputs: torch.Tensor, targets: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -77,6 +86,34 @@ def evaluate(
     return total / len(x), correct / len(x)
 
 
+def _update(
+    module: torch.nn.Module,
+    optimizer: Any,
+    rate: float,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss: Callable[..., Any],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one update; return the outputs (B, C) and the mean loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    outputs = module(x)
+    value = loss(outputs, y)
+    value.backward()
+    optimizer.step()
+    return outputs.detach(), value.detach()
+
+
+def _make_pipeline(backend: Backend, module: Any, parameters: Sequence[Any], loss: Loss) -> InputPipeline:
+    """Return the checks of examples for a module whose sizes its parameters show."""
+    return InputPipeline(
+        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
+        int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
+        getattr(module[0], "num_embeddings", None), takes_channels_first(module),
+    )  # fmt: skip
+
+
 def fit(
     module: torch.nn.Sequential,
     x: Any,
@@ -111,17 +148,11 @@ def fit(
     batch_size = positive_integer("batch_size", batch_size)
     loss = get_loss(loss)
     optimizer = get_optimizer(optimizer)
-    pipeline = InputPipeline(
-        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
-        int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
-        getattr(module[0], "num_embeddings", None), takes_channels_first(module),
-    )  # fmt: skip
+    pipeline = _make_pipeline(backend, module, parameters, loss)
     examples, held = pipeline.validate_training(x, y, validation_data=validation_data)
     x, y = _as_floats(backend, examples)
     validation = None if held is None else _as_floats(backend, held)
-    if loss.activation is not None and activation_of([*module.modules()][-1]) == loss.activation:
-        got = f"module ends with {loss.activation}, which the loss {loss.name} contains"
-        raise InputError(got, "one without: to_torch(model, logits=True)")
+    _require_logits(module, loss)
     loss_of = torch_loss(loss)
     rates = rate_table(optimizer)
     key = stream_key(seed, "shuffle")
@@ -133,15 +164,10 @@ def fit(
         start = time.perf_counter()
         total, right = x.new_zeros(2)
         for index in permutation(backend, key, epoch, len(x)).split(batch_size):
-            for group in adapt.param_groups:
-                group["lr"] = rates[min(done, len(rates) - 1)]
-            adapt.zero_grad(set_to_none=True)
-            outputs = module(x[index])
-            value = loss_of(outputs, y[index])
-            value.backward()
-            adapt.step()
+            rate = rates[min(done, len(rates) - 1)]
+            outputs, value = _update(module, adapt, rate, x[index], y[index], loss_of)
             done += 1
-            total += value.detach() * len(index)  # read once an epoch, not once an update
+            total += value * len(index)  # read once an epoch, not once an update
             right += _count_correct(outputs, y[index], loss.threshold)
         logs = {"loss": float(total) / len(x), "accuracy": float(right) / len(x)}
         logs["seconds"] = time.perf_counter() - start

@@ -38,7 +38,7 @@ class LayerTwin:
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:
-    """Return the class from ``dnn.interop.torch.modules`` if it is there, else from torch.nn."""
+    """Return the class from ``dnn.interop.torch.modules`` if it is defined there, else from torch.nn."""
     import torch
 
     from dnn.interop.torch import modules
