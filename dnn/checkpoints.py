@@ -14,9 +14,10 @@ from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.keras_names import checks_keywords
 from dnn.layers import Block
+from dnn.layers.dense import is_dense
 from dnn.losses import LOSSES
 from dnn.metrics import resolve_metrics
-from dnn.network import Network, is_dense
+from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
 from dnn.validation import settings

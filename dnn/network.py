@@ -6,7 +6,6 @@ Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
 from dnn.keras_names import KerasNames
-from dnn.layers import Dense, Flatten, Input, Layer, Rescaling, Reshape
-from dnn.layers.augmentation import Augmentation
+from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block
+from dnn.layers.dense import is_dense
 from dnn.layers.input import split_input
 from dnn.losses import Loss
 from dnn.metrics import Metric, resolve_metrics
@@ -40,12 +39,6 @@ from dnn.validation.settings import (
     require_bool,
     require_path,
 )
-
-
-def is_dense(layers: Sequence[Layer]) -> bool:
-    """Whether all layers are Dense, but for those that prepare the images before them."""
-    rest = dropwhile(lambda layer: isinstance(layer, (Augmentation, Flatten, Rescaling, Reshape)), layers)
-    return all(type(layer) is Dense for layer in rest)
 
 
 class Network(Copyable, KerasNames):

@@ -128,7 +128,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
     theirs = trace(lambda: oracle.run(backend.xp, backend.to_array), to_numpy)
     ran = {(invocation.code[0], line) for invocation in ours for line in invocation.count}
     lines = [(invocation.code[0], line) for invocation in theirs for line in invocation.count]
-    # Files that only the backend runs are left out: they are its library's own, or a line before calls them.
+    # Skip files that only the backend runs: its library's own, and those that a line listed before calls.
     alone = [place for place in lines if place not in ran and place[0] in dict(ran)]
     only = f"code that only {backend.name} runs, first {alone[0][0]}:{alone[0][1]}" if alone else ""
     for factor in ROUNDING_FACTORS:

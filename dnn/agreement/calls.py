@@ -61,13 +61,10 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
 def _noise_condition(bits: np.ndarray, x: np.ndarray, deviation: float) -> float:
     """Return norm(e) / (5 norm(y)), at least 1; e is the rounding error of y = x + deviation noise, in u.
 
-    The noise is r cos(a) or r sin(a), with r = sqrt(-2 log p). Rounding p changes r by u / (2 r), which is
-    much for p near 1. Rounding a changes the noise by r a u, which is much where the cosine is near 0.
+    For r, a and p see ``textbook.normal_noise``. Rounding p changes r by u / (2 r), which is much for p near
+    1. Rounding a changes the noise by r a u, which is much where the cosine is near 0.
     """
-    p = ((bits >> 32) + 0.5) * 2.0**-31
-    angle = (bits & 0x7FFFFFFF) * (2.0 * np.pi * 2.0**-31)
-    r = np.sqrt(-2.0 * np.log(p))
-    noise = np.concatenate([r * np.cos(angle), r * np.sin(angle)], axis=1)[:, : x.shape[1]]
+    noise, r, angle = textbook.normal_noise(bits, x.shape[1])
     error = np.tile((5.0 + angle) * r + 0.5 / r, 2)[:, : x.shape[1]]  # 5: log, sqrt, cos and three products
     y = np.linalg.norm(x + deviation * noise)
     return max(1.0, float(deviation * np.linalg.norm(error) / (5.0 * y))) if y else 1.0

@@ -66,7 +66,7 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
 
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
-    # Channels and filters of each group.
+    # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for kernel, values in (("conv2d", plain), ("grouped_conv2d", grouped)):
         rows = cover_pairs(*values, (True, False), allowed=fits)

@@ -69,6 +69,6 @@ def run_levels(
             stack.enter_context(mutant.shared_mistake())
         for name in levels:
             setup = Setup(name, contenders, oracle, data, sizes, seed)
-            with in_threads(setup.programs):
+            with in_threads(setup.oracle_and_contenders):
                 for part in LEVELS[name]:
                     yield from part(setup)

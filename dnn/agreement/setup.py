@@ -29,13 +29,13 @@ class Setup:
     seed: int
 
     @property
-    def programs(self) -> Sequence[Contender]:
+    def oracle_and_contenders(self) -> Sequence[Contender]:
         """The oracle and the contenders."""
         return (self.oracle, *self.contenders)
 
     def several_threads_if(self, wanted: bool) -> AbstractContextManager[None]:
         """Return a context with at least 2 threads if ``wanted``, else with the current number."""
-        return in_threads(self.programs, several=True) if wanted else nullcontext()
+        return in_threads(self.oracle_and_contenders, several=True) if wanted else nullcontext()
 
     def without_repetitions(self) -> "Setup":
         """Return the setup without contenders that only repeat the oracle."""

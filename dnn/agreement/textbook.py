@@ -57,6 +57,18 @@ def words_of(bits: np.ndarray) -> np.ndarray:
     return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
 
 
+def normal_noise(bits: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return standard normal numbers (B, n) of bits (B, pairs), and their radii and angles (B, pairs).
+
+    The numbers are r cos(a) and r sin(a), with r = sqrt(-2 log p) (Box and Muller 1958).
+    """
+    words = words_of(bits)
+    radius = np.sqrt(-2.0 * np.log((words[:, 0] + 0.5) * 2.0**-31))
+    angle = words[:, 1] * (2.0 * pi * 2.0**-31)
+    noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return noise[:, :n], radius, angle
+
+
 def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
     """Return the probabilities (n, C) that the loss expects: one-hot rows, smoothed (Szegedy et al. 2016)."""
     e = getattr(get_loss(case.loss), "label_smoothing", 0.0)
@@ -119,11 +131,9 @@ class TextbookTraining:
                 u = words_of(bits[:, :2]) * 2.0**-31
                 x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
             elif isinstance(layer, GaussianNoise) and g is not None:
-                drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
-                radius = np.sqrt(-2.0 * np.log((drawn[:, 0] + 0.5) * 2.0**-31))  # Box and Muller 1958
-                angle = drawn[:, 1] * (2.0 * pi * 2.0**-31)
-                noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-                x = x + layer.stddev * noise[:, : x.shape[1]]
+                bits = self.draw(layer, index, len(x), (x.shape[1] + 1) // 2)
+                noise, _, _ = normal_noise(bits, x.shape[1])
+                x = x + layer.stddev * noise
             elif isinstance(layer, Dropout) and g is not None:
                 drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31

@@ -1,4 +1,4 @@
-"""Run most small steps in one thread, and some of them in several.
+"""Run most small steps in one thread, and some in several.
 
 A step of a small network takes no longer than waking the other threads. If other programs use the cores,
 waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on 2 cores). But

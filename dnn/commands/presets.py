@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from backends.table import Table
 from dnn import layers as nn
+from dnn.layers.dense import is_dense
 from dnn.losses import CategoricalCrossentropy, Loss
-from dnn.network import is_dense
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
 from dnn.typing import Shape

@@ -4,8 +4,9 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY
+from itertools import dropwhile
 from math import prod
 from typing import Annotated
 
@@ -14,8 +15,10 @@ import numpy as np
 from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
+from dnn.layers.augmentation import Augmentation
 from dnn.layers.initializers import INITIALIZERS, initializer_for
-from dnn.layers.layer import Arrays, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.random import Key
 from dnn.validation.settings import Count, Flag, one_of, or_none
 
@@ -124,3 +127,9 @@ class Dense(Affine):
             applied = "linear"
         self.backend.kernels.dense_backward(applied, dy, buffers.x, buffers.y, self._W, dy, gradients)
         return buffers.dx
+
+
+def is_dense(layers: Sequence[Layer]) -> bool:
+    """Whether all layers are Dense, but for those that prepare the images before them."""
+    rest = dropwhile(lambda layer: isinstance(layer, (Augmentation, Flatten, Rescaling, Reshape)), layers)
+    return all(type(layer) is Dense for layer in rest)

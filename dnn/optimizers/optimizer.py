@@ -115,7 +115,7 @@ class OptimizerState:
 
     @property
     def rate(self) -> float:
-        """The learning rate of the last update; the next one has the rate that is set here."""
+        """Learning rate of the last update. Setting it changes the rate of the next update."""
         return float(self._backend.to_host(self.control[RATE])[0])
 
     @rate.setter

@@ -31,7 +31,7 @@ class BatchLoader:
         self._batch: Array = None if self.is_sparse else self.backend.zeros((size, *x.shape[1:]))
 
     def load(self, x: Any, index: Array) -> Any:
-        """Return the examples with these numbers, (B,) int64, as a batch for ``Network.forward``."""
+        """Return the examples at these indices, (B,) int64, as a batch for ``Network.forward``."""
         backend = self.backend
         if self.is_sparse:
             rows = x.take_sparse(np.asarray(index), backend.dtype_name)

@@ -37,7 +37,7 @@ class Rows:
         return type(self)(self.source, self.dtype.name, self._start + start, self._start + stop)
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        """Return the examples with these numbers, (B,) int64, as an array (B, *shape of one)."""
+        """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
         with np.errstate(over="ignore"):
             return self._pick(index + self._start)
 
@@ -45,7 +45,7 @@ class Rows:
         return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
 
     def take_sparse(self, index: np.ndarray, dtype: str) -> Any:
-        """Return the examples with these numbers as a CSR matrix."""
+        """Return the examples at these indices as a CSR matrix."""
         with np.errstate(over="ignore"):
             return self.source[index + self._start].astype(dtype, copy=False)
 

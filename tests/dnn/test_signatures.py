@@ -1,4 +1,4 @@
-"""Order and defaults of arguments, on which programs rely. A * marks what only a keyword can set."""
+"""The order and defaults of arguments, on which users rely. A * before a name: keyword-only."""
 
 from inspect import Parameter, signature
 

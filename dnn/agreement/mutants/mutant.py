@@ -48,7 +48,7 @@ class Mutant(NamedTuple):
     def edit(self, function: Function) -> Function:
         """Return a copy of the function with the mistake.
 
-        The replacements may use ``helpers``, and ``calls`` and ``seen``, a counter and a dict of their own.
+        Replacements may use the names in ``helpers``, and this copy's counter ``calls`` and dict ``seen``.
         """
         owner = function.__globals__.get(function.__qualname__.partition(".")[0])
         scope = {**vars(helpers), **function.__globals__, "__class__": owner, "calls": count(), "seen": {}}
