@@ -130,7 +130,7 @@ class ReduceLROnPlateau(Callback):
         factor: above 0 and below 1.
         patience: epochs, at least 1.
         verbose: 1: print each new rate.
-        cooldown: epochs after a reduction that do not count.
+        cooldown: epochs after a reduction that do not count, as in torch; in Keras one epoch less.
         min_lr: lower limit of the rate.
     Raises InputError: in training, if the optimizer has a schedule, which sets the rate of each update.
     """
