@@ -63,10 +63,10 @@ class TorchCpuKernels(FusedAdam, TorchKernels):
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
-        """Call torch's own kernel, which takes half the time of ``scatter_add_`` and knows no such border."""
+        """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
         if padding != NO_PADDING:
             return super().max_pool2d_backward(dy, index, size, strides, padding, dx)
-        d_images = dx.movedim(3, 1)  # also in place of the images, of which the call reads only the shape
+        d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
         geometry = size, strides, (0, 0), (1, 1), False
         aten.max_pool2d_with_indices_backward.grad_input(
             dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
