@@ -27,6 +27,10 @@ def mean_error(x, std):
     return (mean * std + 6 * U * mean**2) / (8 / 3) ** 0.5
 
 
+def error_of(signed):
+    return signed - SIGNED.astype(signed.dtype)
+
+
 SIZES = {
     "multiply": (X, lambda xp, x: x * x, lambda x, r: np.abs(r)),
     "sqrt": (X, lambda xp, x: xp.sqrt(x), lambda x, r: np.abs(r)),
@@ -41,8 +45,10 @@ SIZES = {
                        lambda x, r: (102 / 8) ** 0.5 * np.abs(x).sum(axis=0)),
     "unknown": (X, lambda xp, x: xp._call("unknown", lambda a: 0 * a + 1 / 3, x), lambda x, r: 4 / 3 + 0 * x),
     "its arguments": (SIGNED, lambda xp, x: xp._call("unknown", lambda a: a, x), lambda x, r: 7 * np.abs(x)),
-    "linalg": (SIGNED, lambda xp, x: xp._call("linalg.any", lambda a: a - SIGNED.astype(a.dtype), x),
-               lambda x, r: 3 * 4000**0.5 * np.abs(x).max() + 0 * x),
+    "from NumPy": (SIGNED, lambda xp, x: xp._call("from_numpy", error_of, x),
+                   lambda x, r: 3 * np.abs(x).max()),
+    "linalg": (SIGNED, lambda xp, x: xp._call("linalg.any", error_of, x),
+               lambda x, r: 3 * 4000**0.5 * np.abs(x).max()),
     "linspace": (X, lambda xp, x: xp.linspace(-1, 2, 9999, dtype=xp.float32), lambda x, r: 9 + 0 * r),
     "fft": (SIGNED, lambda xp, x: xp._call("fft.any", lambda a: a, x),
             lambda x, r: (1.25 * (1 + np.log2(x.size))) ** 0.5 * np.abs(r).max() + 0 * x),
@@ -102,8 +108,8 @@ def test_a_bound_is_students_quantile_times_the_spread():
     for dtype in (np.float64, np.int32):
         note = integers.judge("b", np.zeros(2, dtype)).note
         assert f"{np.dtype(dtype).name} of shape (2,), expected int64 of shape (2,)" in note
-    lost = Bound("x", np.ones(1), [[3.0], [-3.0]], np.float32)
-    assert [lost.judge("b", np.float32([x])).unjudged for x in (1.03, 1.04)] == [0, 1]
+    lost = Bound("x", np.asarray([0.1, np.inf]), [[0.3, np.inf], [-0.3, np.inf]], np.float32)
+    assert [lost.judge("b", np.float32([x, np.inf])).unjudged for x in (0.103, 0.104)] == [0, 1]
     one = Bound("x", 1.0, [1.0, 1.0], np.float32)
     assert one.judge("b", np.float32(1 + 2 * U)).ratio == pytest.approx(2)
     assert one.judge("b", np.float32(np.nan)).ratio == np.inf

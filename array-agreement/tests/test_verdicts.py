@@ -334,7 +334,7 @@ EXACT = {
     "xlogy": lambda xp, x: special.xlogy(x, x / x),
     "multiply": lambda xp, x: 2 * x,
     "square": lambda xp, x: xp.round(9 * x) ** 2,
-    "sum": lambda xp, x: xp.sum(x / x - 1),
+    "sum": lambda xp, x: xp.sum(x / x),
     "arange": lambda xp, x: xp.arange(0, 2, 0.25),
 }
 
