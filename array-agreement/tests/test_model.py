@@ -11,7 +11,7 @@ from array_agreement.bounds import Bound, t_quantile
 from array_agreement.gradient import Gradient
 from array_agreement.mutants import PlantedMistake, mutants, time_limit
 from array_agreement.oracle import Oracle, outputs
-from array_agreement.rounding import MIN_NORMAL, Rounding
+from array_agreement.rounding import FLOAT32, MIN_NORMAL, Rounding
 from array_agreement.targets import to_numpy
 from array_agreement.watched import WatchedNamespace
 
@@ -33,6 +33,7 @@ def error_of(signed):
 
 SIZES = {
     "multiply": (X, lambda xp, x: x * x, lambda x, r: np.abs(r)),
+    "quotient": (X, lambda xp, x: x / x, lambda x, r: 2 * r),
     "sqrt": (X, lambda xp, x: xp.sqrt(x), lambda x, r: np.abs(r)),
     "constant": (SIGNED[:100], lambda xp, x: 0 * x + 0.1, lambda x, r: 2 * np.abs(r)),
     "exp": (X, lambda xp, x: xp.exp(x), lambda x, r: 3 * np.abs(r)),
@@ -65,6 +66,7 @@ def test_rounding_errors_have_the_size_of_the_model(name):
     for seed in range(4000 // len(array)):
         for hook in (Rounding(), Rounding(np.random.default_rng(seed))):
             space.hook = hook
+            hook.has_reciprocals = name == "quotient"
             values.append(f(space, space.asarray(array)).value)
     exact, perturbed = np.asarray(values[::2]), np.asarray(values[1::2])
     sum_factor = (8 / 3) ** 0.5 if name in SUM_CASES else 1.0
@@ -79,8 +81,8 @@ def test_overflow_and_underflow_follow_float32():
     """Results above the largest number are infinite. Some backends flush subnormal results to 0."""
     space = WatchedNamespace(wide=True)
     space.hook = Rounding()
-    large = space.asarray(np.asarray([-2e38, 2e38], np.float32))
-    assert (large * 2).value.tolist() == [-np.inf, np.inf]
+    large = space.asarray(np.asarray([-2e38, 2e38, FLOAT32.max / 2], np.float32))
+    assert (large * 2).value.tolist() == [-np.inf, np.inf, FLOAT32.max]
     assert np.isfinite((large * 1.5).value).all()
     tiny = space.asarray(np.full(1000, 1.5e-38, np.float32))
     assert (tiny / 2).value.all()
