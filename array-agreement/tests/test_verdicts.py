@@ -173,7 +173,7 @@ ALARMS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_functions_agree(name, dtype):
     f, x = ALARMS[name]
-    check_agreement(f, x, dtype=dtype)
+    assert "rounding decides" not in str(check_agreement(f, x, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
