@@ -86,7 +86,7 @@ class Verdict:
         return "xfail" if self.xfail and kind != "agrees" else kind
 
     def __str__(self) -> str:
-        judged = 1 - self.unjudged / max(self.size, 1)
+        judged = 1 - self.unjudged / (self.size or 1)
         kind = "" if self.agrees else f"{self.kind}, "
         text = f"{self.backend}, {self.output}: {kind}error / bound = {self.ratio:.3g}, {judged:.0%} judged"
         kept, available = self.digits

@@ -75,7 +75,7 @@ class Backward(Rounding):
         def perturb_derivative(r: Any) -> Any:
             k = n_terms(call, r) if call.name in DOTS or call.name.startswith("cumulative") else 1
             # results that one argument affects: its derivative is a sum of as many numbers
-            n_affected = max(1.0, np.size(r) * k / max(min(x.size for x in arrays), 1))
+            n_affected = max(1.0, np.size(r) * k / (min(x.size for x in arrays) or 1))
             exact = call.name in EXACT_CALLS and n_affected == 1
             if exact or np.asarray(r).dtype.kind not in "fc":
                 return r
@@ -84,7 +84,7 @@ class Backward(Rounding):
         result = tree_map(perturb_derivative, super().__call__(replace(call)))
         # Libraries may compute these derivatives from the rounded result: tanh' = 1 - tanh^2.
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
-        if not from_result or len(arrays) > 1:
+        if not from_result:
             return result
         return result + self.perturbation(u, 4 * np.abs(self.first_value(result)), arrays[0].value)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import array_api_compat.torch as torch_xp
@@ -53,27 +50,6 @@ def test_two_answers_blame_nobody(backends, dtype):
     assert "no rule decides who is right" in wrong.note
     line = halve.__code__.co_firstlineno + 4
     assert f"they diverge at {__file__}:{line}, which sets 'order': numpy has 8.0 ({dtype})" in wrong.note
-
-
-def test_a_known_case_of_scipy():
-    """stats.moment(x, 6) is the sixth moment on NumPy, and another one on other libraries (SciPy 1.17)."""
-    scipy = pytest.importorskip("scipy")
-    if not scipy.__version__.startswith("1.17."):
-        pytest.skip(f"the defect is that of SciPy 1.17, found {scipy.__version__}")
-    program = """
-import numpy as np
-from array_agreement import check_agreement
-from scipy import stats
-try:
-    check_agreement(lambda x: stats.moment(x, 6), np.linspace(1, 2, 20) ** 2)
-except AssertionError as error:
-    print(error)
-"""
-    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert "numpy, result: two answers, error / bound = " in done.stdout
-    assert "which sets 'order': numpy has 6.0 (float64), the oracle 3.0" in done.stdout
-    assert "disagrees" not in done.stdout
 
 
 def test_a_backend_is_wrong_if_its_float64_answer_is_right():

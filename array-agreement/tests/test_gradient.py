@@ -87,10 +87,6 @@ class TanhWithMistake(torch.autograd.Function):
 
 MISTAKES = {
     "factor": lambda dy, y: dy * (1 - y * y) * (1 + 2e-5),
-    "half": lambda dy, y: (dy * (1 - y * y)).half().float(),
-    "linear": lambda dy, y: dy * (1 - y),
-    "sign": lambda dy, y: dy * (y * y - 1),
-    "axis": lambda dy, y: (dy * (1 - y * y)).T.reshape(dy.shape),
     "none": lambda dy, y: torch.zeros_like(dy),
     "one element": lambda dy, y: dy * (1 - y * y) * (torch.arange(y.numel()).reshape(y.shape) > 0),
     "nan": lambda dy, y: torch.where(y == y.max(), torch.nan, dy * (1 - y * y)),

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import types
+from contextlib import nullcontext
 from pathlib import Path
 
 import array_api_compat.numpy as numpy_xp
@@ -21,7 +22,7 @@ from array_agreement.oracle import Oracle
 from array_agreement.watched import WatchedNamespace
 
 X = np.random.default_rng(0).normal(size=20)
-LOW_RANK = np.random.default_rng(1).normal(size=(6, 3)) @ np.random.default_rng(2).normal(size=(3, 6))
+LOW_RANK = np.random.default_rng(1).normal(size=(400, 3)) @ np.random.default_rng(2).normal(size=(3, 6))
 
 
 def is_torch(xp):
@@ -96,7 +97,7 @@ NOT_JUDGED = {
     "zero that cancels": (lambda xp, x: xp.sum(x * 1e15 - x / 1e-15), X, "rounding decides all digits"),
     "cast of NaN": (lambda xp, x: xp.astype(xp.sqrt(x), xp.int32), X, ""),
     "cast of 1e30": (lambda xp, x: xp.astype(x * 1e30, xp.int64), X, ""),
-    "division by 0": (lambda xp, x: (x + 1) // x, np.asarray([0, 1, 0]), ""),
+    "division by 0": (lambda xp, x: (x + 1) // x, np.asarray([0, 0]), ""),
     "shift": (lambda xp, x: x << 64, np.asarray([1, 3, 5]), ""),
     "negative shift": (lambda xp, x: x >> -1, np.asarray([100, 300, 500]), ""),
 }
@@ -158,12 +159,13 @@ ALARMS = {
     "one ULP": (lambda xp, x: (xp.tanh(x), xp.exp(x), xp.expm1(x), xp.sinh(x)), np.linspace(-3, 2.7, 20_000)),
     "linspace": (lambda xp, x: x * xp.linspace(-1, 2, 20, dtype=x.dtype), X),
     "arange": (lambda xp, x: x * xp.arange(1.0, 3.0, 0.1, dtype=x.dtype), X),
+    "casts": (lambda xp, x: xp.astype(x, xp.int8), np.asarray([-128.9, 127.9])),
     "constants": (lambda xp, x: (x > 0.1, x == 0.1, xp.clip(x, 0.1, 0.7)), np.asarray([0.1, 0.3])),
     "full": (lambda xp, x: x - xp.full((2,), 0.3, dtype=x.dtype), np.asarray([0.1, 0.3])),
     "rank": (lambda xp, x: xp.linalg.matrix_rank(x), LOW_RANK),
     "pinv": (lambda xp, x: 100 * xp.linalg.pinv(x), LOW_RANK),
     "unique": (lambda xp, x: xp.sort(xp.unique_values(x)), np.asarray([30, 1, 2, 70000, 1])),
-    "integers": (lambda xp, x: xp.ones(3) / 3, np.arange(3)),
+    "integers": (lambda xp, x: (xp.ones(3) / 3, x << 1, x // 2), np.arange(3)),
 }  # fmt: skip
 
 
@@ -171,7 +173,7 @@ ALARMS = {
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_functions_agree(name, dtype):
     f, x = ALARMS[name]
-    check_agreement(f, x, dtype=dtype)
+    assert "rounding decides" not in str(check_agreement(f, x, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -182,9 +184,9 @@ def test_the_oracle_is_right_where_numpy_is_wrong(dtype):
     assert found["numpy", "result"].kind == "disagrees"
 
 
-def test_the_largest_number_of_a_dtype():
-    """NumPy's answer in float64 is another one, rightly."""
+def test_another_answer_of_numpy_in_float64_may_be_right():
     check_agreement(lambda xp, x: x + xp.finfo(x.dtype).max, X, backends=["strict"], dtype="float32")
+    check_agreement(lambda xp, x: x * (1 + 2e-15 * ("numpy" in xp.__name__)), X, backends=["strict"])
 
 
 def test_signs_of_vectors_and_the_order_of_unique_elements_are_not_blamed():
@@ -332,7 +334,7 @@ EXACT = {
     "xlogy": lambda xp, x: special.xlogy(x, x / x),
     "multiply": lambda xp, x: 2 * x,
     "square": lambda xp, x: xp.round(9 * x) ** 2,
-    "sum": lambda xp, x: xp.sum(x / x - 1),
+    "sum": lambda xp, x: xp.sum(x / x),
     "arange": lambda xp, x: xp.arange(0, 2, 0.25),
 }
 
@@ -376,10 +378,12 @@ def test_bounds_are_derived_again_only_if_the_results_changed():
         assert len(calls) - before == n
 
 
-def test_the_oracle_calls_the_function_below_its_compiler():
+@pytest.mark.parametrize("maker", ["jax_autojit", "_dask_wrap", "deprecated"])
+def test_the_oracle_calls_the_function_below_its_compiler(maker):
     def compiled(xp, x):
         raise AssertionError
 
-    wrapper = types.FunctionType(compiled.__code__, {"__name__": "array_api_extra.testing"})
+    wrapper = types.FunctionType(compiled.__code__.replace(co_qualname=f"{maker}.<locals>.f"), {})
     wrapper.__wrapped__ = lambda xp, x: xp.exp(x)
-    check_agreement(wrapper, X)
+    with nullcontext() if maker != "deprecated" else pytest.raises(AssertionError):
+        check_agreement(wrapper, X)
