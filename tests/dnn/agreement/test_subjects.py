@@ -1,11 +1,9 @@
 """gradcheck takes functions on NumPy arrays, whatever their parameters are called."""
 
 import functools
-import importlib
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS
 
 from backends import InputError
 from dnn import Dense
@@ -120,21 +118,6 @@ def test_a_mistake_is_found(number):
     backward, forward, arrays, words = WRONG[number]
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(gradcheck(backward, forward=forward, **arrays).problem)
-
-
-@pytest.mark.parametrize("mistaken", [False, True])
-def test_functions_of_from_scratch(monkeypatch, mistaken):
-    monkeypatch.syspath_prepend(SCRIPTS / "examples")
-    from_scratch = importlib.import_module("from_scratch")
-    one_hot = np.eye(4)[t]
-
-    def loss(logits):
-        return from_scratch.cross_entropy(np, logits, one_hot)[0]
-
-    def backward(logits):
-        return from_scratch.cross_entropy(np, logits, one_hot)[1] * (len(one_hot) if mistaken else 1)
-
-    assert gradcheck(backward, forward=loss, x=x).holds != mistaken
 
 
 @pytest.mark.parametrize(
