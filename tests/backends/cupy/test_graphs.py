@@ -21,9 +21,6 @@ from dnn import Dense, LayerNormalization
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 
-if host_cuda.COMPILER is None:
-    pytest.skip("no C++ compiler", allow_module_level=True)
-
 
 class Namespace:
     """NumPy's namespace, which accepts any device."""
