@@ -118,9 +118,28 @@ def small_model(
     return model
 
 
+def fit_small(model=None, batch_size=10, **settings):
+    """Train a model, or a new ``small_model``, on ``small_data``."""
+    return (model or small_model()).fit(*small_data(), batch_size=batch_size, **settings)
+
+
 def weights(model):
     """Return all parameters of a model in one vector on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
+
+
+def with_random_averages(model, seed=0):
+    """Return the model after a random number was added to each parameter and running average."""
+    stream = np.random.default_rng(seed)
+    values = model.parameters.to_host()
+    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
+    return model
+
+
+def shifted_correlation(image, wanted):
+    """Return the largest correlation of two images over shifts of one pixel."""
+    shifted = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(float(np.corrcoef(one.ravel(), wanted.ravel())[0, 1]) for one in shifted)
 
 
 class Kept(Callback):

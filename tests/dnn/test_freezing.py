@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY64, build_network, input_error, same_bits, small_data, small_model
+from helpers import NUMPY64, build_network, fit_small, input_error, same_bits, small_data, small_model
 
 from dnn import SGD, Adagrad, Adam, AdamW, BatchNormalization, Dense, Dropout, LayerNormalization, RMSprop
 from dnn.interop.torch import to_torch
@@ -23,7 +23,7 @@ def network(backend, optimizer="adam", **frozen):
 def test_a_layer_may_be_frozen_and_thawed_between_trainings(backend, optimizer):
     """While it is frozen it gets no update, no penalty and no decay; its moments do not change."""
     model = network(backend, optimizer)
-    model.fit(*small_data(), batch_size=10, epochs=2)
+    fit_small(model, epochs=2)
     model.layers[0].trainable = False
 
     def weights_and_moments():
@@ -33,11 +33,11 @@ def test_a_layer_may_be_frozen_and_thawed_between_trainings(backend, optimizer):
         return {(n, slot): np.array(backend.to_host(named[slot][n])) for slot in named for n in names}
 
     before = weights_and_moments()
-    model.fit(*small_data(), batch_size=10, epochs=2)
+    fit_small(model, epochs=2)
     for (name, slot), array in weights_and_moments().items():
         assert same_bits(array, before[name, slot]) == (name == "dense_1.W"), (name, slot)
     model.layers[0].trainable = True
-    model.fit(*small_data(), batch_size=10)
+    fit_small(model)
     assert not same_bits(weights_and_moments()["dense_1.W", "weights"], before["dense_1.W", "weights"])
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, input_error, small_data, small_model
+from helpers import assert_close, fit_small, input_error, small_model
 
 from backends import get_backend
 from dnn import SGD, Adam, AdamW, RMSprop
@@ -85,7 +85,7 @@ def test_a_variant_is_saved_with_its_vector(optimizer, name, tmp_path):
     assert (usual.slot_names, len(other.slot_names)) == (usual.slots, 3)
     model = small_model()
     model.compile(optimizer=other)
-    model.fit(*small_data(), batch_size=10)
+    fit_small(model)
     assert np.any(model.optimizer_state.vectors[other.slot_names[-1]] != 0)
     model.save(tmp_path / "m.safetensors")
     assert load_model(tmp_path / "m.safetensors", model.backend).optimizer == other

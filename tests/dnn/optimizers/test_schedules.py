@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error, small_model
 
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 from dnn.optimizers.schedules import SCHEDULES, over_training
@@ -86,7 +86,7 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
         seen.append(float(backend.to_host(model.optimizer_state.control)[0]))
 
     model.optimizer_state.step = record_rates
-    model.fit(*small_data(), batch_size=10, epochs=5)
+    fit_small(model, epochs=5)
     table = schedule.rates()
     expected = np.concatenate([table, np.full(25, table[-1])])[:25]  # past the end its last rate
     np.testing.assert_array_equal(seen, expected.astype(np.float32))

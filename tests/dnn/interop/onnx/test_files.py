@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from helpers import NUMPY64, assert_listed, build_network, input_error
+from helpers import NUMPY64, assert_listed, build_network, input_error, with_random_averages
 from hostile import assert_sentence
 
 import dnn
@@ -41,12 +41,7 @@ from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, save_onnx, 
 
 
 def network(layers, shape):
-    """Return a model with random running averages."""
-    model = build_network(layers, shape, seed=3)
-    stream = np.random.default_rng(0)
-    values = model.parameters.to_host()
-    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
-    return model
+    return with_random_averages(build_network(layers, shape, seed=3))
 
 
 def ops(model):
