@@ -11,7 +11,6 @@ from dnn.agreement import gradcheck
 
 RNG = np.random.default_rng(0)
 x, W, b = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)
-SQUARE = RNG.normal(size=(4, 4))
 t = np.array([2, 0, 1, 3, 0])
 
 
@@ -84,16 +83,8 @@ def test_right_functions_differ_by_rounding(name):
 
 
 WRONG = [
-    (lambda dy, x: -dy * (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, r"dx\[0, 0\] is .*its sign is wrong$"),
-    (lambda dy, x: (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, "dx is not proportional to dy"),
-    (lambda dy, x: dy, np.tanh, {"x": x}, "it is dy itself: the derivative is missing"),
-    (lambda dy, x: dy * (1 - np.tanh(np.tanh(x)) ** 2), np.tanh, {"x": x}, "the derivative at y = f"),
     (lambda x, t: 5 * cross_entropy_backward(x, t), cross_entropy, {"x": x, "t": t},
      "multiplied by the batch size, 5: is a mean missing"),
-    (lambda x, t: cross_entropy_backward(x, t) / 5, cross_entropy, {"x": x, "t": t},
-     "divided by the batch size, 5"),
-    (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": SQUARE},
-     "dW.* it is transposed; only dW"),
     (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": W},
      r"dW has shape \(3, 4\), expected \(4, 3\).* order of gradients is x, W"),
     (lambda dy, x, W: (x.T @ dy,), lambda x, W: x @ W, {"x": x, "W": W},
@@ -108,7 +99,6 @@ WRONG = [
     (lambda dy, x: dy, np.tanh, {"x": [1.0, np.nan]}, "forward returns NaN or infinity; choose other inputs"),
     (lambda dy, x: dy * np.nan, np.tanh, {"x": x}, "it is not finite: look for a division by 0"),
     (lambda dy, x: dy, np.abs, {"x": np.zeros(3)}, "forward is not smooth at any x"),
-    (lambda dy, x: dy @ x, np.tanh, {"x": x}, "ValueError in test_subjects.py, line "),
 ]  # fmt: skip
 
 
