@@ -50,21 +50,14 @@ def test_every_schedule_is_tested():
     assert {schedule.name for schedule, _ in CASES.values()} == set(SCHEDULES)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_rates_are_those_of_torch(case):
-    schedule, make = CASES[case]
-    table = schedule.rates()
-    assert table.dtype == np.float64
-    expected = rates_of_torch(make, len(table), 0.1)
-    np.testing.assert_allclose(table, expected, rtol=1e-12, atol=1e-16)
+WITH_WARM_UP = [(case, n) for case in CASES if not case.startswith("one_cycle") for n in (1, 5)]
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if not name.startswith("one_cycle")])
-@pytest.mark.parametrize("warmup", [1, 5])
-def test_warm_up_is_that_of_torch(case, warmup):
+@pytest.mark.parametrize(("case", "warmup"), [*((case, 0) for case in CASES), *WITH_WARM_UP])
+def test_rates_are_those_of_torch(case, warmup):
     schedule, make = CASES[case]
     table = replace(schedule, warmup=warmup).rates()
-    assert len(table) == warmup + len(schedule.rates())
+    assert (table.dtype, len(table)) == (np.float64, warmup + len(schedule.rates()))
     np.testing.assert_allclose(table, rates_of_torch(make, len(table), 0.1, warmup), rtol=1e-12, atol=1e-16)
 
 
