@@ -1,9 +1,11 @@
 """Helpers of several test files: comparisons of host arrays, small data and models."""
 
+import os
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from backends import InputError, get_backend
 from dnn import Callback, Dense, Sequential
@@ -18,6 +20,11 @@ NUMPY64 = get_backend("numpy", dtype="float64")
 NOT_IN_TORCH = {"GaussianNoise"}
 """Names of layers, activations, losses and optimizers without a counterpart in torch."""
 
+needs_fork = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 three_backends = pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

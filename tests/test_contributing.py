@@ -13,7 +13,7 @@ import sys
 
 import additions
 import pytest
-from documents import ROOT
+from documents import ROOT, text_of
 
 TESTED = (
     "tests/backends/test_overrides.py", "tests/backends/test_extremes.py",
@@ -46,7 +46,7 @@ COMPARED = {
 
 def listed_paths(heading):
     """Return the files and folders that each step of a section's list names."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = text_of("CONTRIBUTING.md")
     section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
     steps = re.findall(r"^\d+\. (.*(?:\n   .*)*)", section, re.MULTILINE)
     return [re.findall(r"`((?:[\w.]+/)+[\w.]*|CHANGELOG\.md)`", step) for step in steps]

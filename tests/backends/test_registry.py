@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 from command_lines import run_code
-from helpers import both_dtypes, input_error
+from helpers import both_dtypes, input_error, no_gpu
 
 from backends import BackendUnavailable, available_backends, backend_names, get_backend, registry
 from backends.numpy.backend import NumpyBackend
-
-NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
 # --------------------------------------------------------------------------- get_backend
 
@@ -93,14 +91,14 @@ def test_dtype(dtype):
         assert backend.dtype == getattr(backend.xp, dtype) == backend.zeros(1).dtype
 
 
-@NO_GPU
+@no_gpu
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
 def test_torch_cuda_without_a_gpu(device):
     with pytest.raises(BackendUnavailable, match=r"needs a CUDA device.*--device cpu"):
         get_backend("torch", device)
 
 
-@NO_GPU
+@no_gpu
 def test_auto_without_a_gpu_uses_numba():
     cpu = "numba" if importlib.util.find_spec("numba") else "torch"
     backend = get_backend("auto", dtype="float64", fused=False)

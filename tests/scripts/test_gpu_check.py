@@ -20,15 +20,13 @@ from gpu_checks import run as checks
 from gpu_checks.common import LIBRARIES, CheckOptions
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
-from helpers import NUMPY, others_slow
+from helpers import NUMPY, no_gpu, others_slow
 
 import dnn.datasets
-from backends import BackendUnavailable, available_backends, nvidia
+from backends import BackendUnavailable, nvidia
 from backends.cupy import compilation
 from backends.recording import RecordedSteps
 from dnn.commands import train_options
-
-no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 
 
 @no_gpu

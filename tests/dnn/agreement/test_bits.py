@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement_inputs import DATA, wrapped
 from command_lines import run_here
+from documents import text_of
 from helpers import others_slow
 
 from backends import get_backend
@@ -38,8 +38,7 @@ from dnn.layers import (
 from dnn.losses import BinaryCrossentropy, CategoricalCrossentropy
 from dnn.optimizers.schedules import CosineDecay, OneCycle, StepDecay
 
-PAGE = Path(__file__).parents[3] / "docs" / "reproducible.md"
-ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| `([0-9a-f]{64})` \|$", PAGE.read_text(encoding="utf-8"), re.M)
+ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| `([0-9a-f]{64})` \|$", text_of("docs/reproducible.md"), re.M)
 TRAININGS = [row for row in ROWS if "train.py" in row[1]]
 CASES = {name: digest for name, command, digest in ROWS if "agree.py --bits" in command}
 OTHERS = ("numba", "torch", "strict")
