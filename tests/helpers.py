@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from backends import InputError, get_backend
+from backends.torch.backend import TorchBackend
 from dnn import Callback, Dense, Sequential
 
 MAX_SECONDS = 300
@@ -130,6 +131,11 @@ def fit_small(model=None, batch_size=10, **settings):
     return (model or small_model()).fit(*small_data(), batch_size=batch_size, **settings)
 
 
+def numbers(history):
+    """Return the lists of a history that do not hold times."""
+    return {name: values for name, values in history.items() if name != "seconds"}
+
+
 def weights(model):
     """Return all parameters of a model in one vector on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
@@ -147,6 +153,16 @@ def shifted_correlation(image, wanted):
     """Return the largest correlation of two images over shifts of one pixel."""
     shifted = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return max(float(np.corrcoef(one.ravel(), wanted.ravel())[0, 1]) for one in shifted)
+
+
+class MetaBackend(TorchBackend):
+    """The overrides for CUDA, on meta tensors."""
+
+    device_type = "cuda"
+
+
+def on_meta():
+    return MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
 
 
 class Kept(Callback):

@@ -63,7 +63,7 @@ def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
     gc.disable()
     try:
         one = model(backend)
-        one.fit(rows(20), np.arange(20) % 3, verbose=0)
+        one.fit(rows(20), np.arange(20) % 3)
         one.evaluate(rows(20), np.arange(20) % 3)
         one.predict(rows(20))
         parts = [weakref.ref(part) for part in (one, one.parameters, *one.layers)]

@@ -126,7 +126,7 @@ def test_layers_and_optimizers_have_the_same_bits(network, dtype):
         layers, loss, optimizer = network()
         model = Sequential(layers, input_shape=(64,), backend=there, seed=1)
         model.compile(loss, optimizer, l1=1e-4, l2=1e-3)
-        history = model.fit(x, y, batch_size=20, epochs=2, verbose=0, sample_weight=weights)
+        history = model.fit(x, y, batch_size=20, epochs=2, sample_weight=weights)
         found[backend] = weights_digest(model), history.history["loss"], model.predict(x).tobytes()
     assert len(set(map(str, found.values()))) == 1
 
@@ -143,7 +143,7 @@ def test_threads_and_sparse_examples_do_not_change_the_bits():
             model = Sequential([Dense(300, "relu"), Dense(4, "softmax")], input_shape=(64,), backend=backend)
             model.compile()
             with backend.in_threads(threads):
-                model.fit(examples, y, batch_size=20, epochs=2, verbose=0)
+                model.fit(examples, y, batch_size=20, epochs=2)
             digests.add(weights_digest(model))
     assert len(digests) == 1
 

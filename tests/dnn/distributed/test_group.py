@@ -26,7 +26,7 @@ pytestmark = [
     ),
     *needs_fork,
 ]
-SETTINGS = {"batch_size": 24, "epochs": 2, "verbose": 0, "blocks": 8}
+SETTINGS = {"batch_size": 24, "epochs": 2, "blocks": 8}
 
 
 def data():
