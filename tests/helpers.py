@@ -95,6 +95,9 @@ def others_slow(values, quick):
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
+float64_is_slow = pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+
+
 def small_data(n=50, seed=0):
     """Return x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
     rng = np.random.default_rng([1, seed])

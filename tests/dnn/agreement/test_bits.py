@@ -9,7 +9,7 @@ import pytest
 from agreement_inputs import DATA, wrapped
 from command_lines import run_here
 from documents import text_of
-from helpers import others_slow
+from helpers import float64_is_slow, others_slow
 
 from backends import get_backend
 from dnn import SGD, Adagrad, Adam, AdamW, RMSprop, Sequential
@@ -42,6 +42,7 @@ ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| `([0-9a-f]{64})` \|$", text_of("
 TRAININGS = [row for row in ROWS if "train.py" in row[1]]
 CASES = {name: digest for name, command, digest in ROWS if "agree.py --bits" in command}
 OTHERS = ("numba", "torch", "strict")
+each_backend = pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
 
 
 def small_data():
@@ -54,7 +55,7 @@ def test_the_page_has_both_kinds_of_rows():
     assert len(CASES) == 3
 
 
-@pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
+@each_backend
 @pytest.mark.parametrize("row", others_slow(TRAININGS, TRAININGS[:2]), ids=lambda row: row[0])
 def test_trainings_have_the_digest_of_the_page(mnist_dir, tmp_path, row, backend):
     pytest.importorskip(backend)
@@ -70,7 +71,7 @@ def test_trainings_have_the_digest_of_the_page(mnist_dir, tmp_path, row, backend
     assert f'"weights_sha256": "{digest}"' in (folder / "result.json").read_text()
 
 
-@pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
+@each_backend
 def test_networks_of_agree_have_the_digest_of_the_page(mnist_dir, backend):
     pytest.importorskip(backend)
     mnist = load_dataset("mnist", mnist_dir)
@@ -113,7 +114,7 @@ def smooth():
     return [Dense(7, "silu"), Dense(4, "softplus")], "mean_absolute_error", Adam(amsgrad=True)
 
 
-@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+@float64_is_slow
 @pytest.mark.parametrize("network", [images, rows, pooling, words, smooth])
 def test_layers_and_optimizers_have_the_same_bits(network, dtype):
     x, y = small_data()

@@ -43,6 +43,7 @@ class Cached:
         return dout
 
 
+SQUARE = lambda dy, x: dy * 2 * x, lambda x: x**2
 RIGHT = {
     "a tuple": (dense_backward, dense, {"x": x, "W": W, "b": b}),
     "a dict": (
@@ -54,17 +55,17 @@ RIGHT = {
     "x is not the first": (lambda x, W, dy: (x.T @ dy, dy @ W.T), lambda W, x: x @ W, {"W": W, "x": x}),
     "a ufunc": (lambda g, y: g * (1 - y * y), np.tanh, {"x": x}),
     "a derivative": (lambda x: 1 - np.tanh(x) ** 2, np.tanh, {"x": x}),
-    "integers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": [[1, 2], [3, -1]]}),
+    "integers": (*SQUARE, {"x": [[1, 2], [3, -1]]}),
     "integer weights": (lambda dy, x, W: (dy @ W.T, x.T @ dy), lambda x, W: x @ W, {
         "x": x, "W": [[1, 2], [3, -1], [0, 5], [2, 2]]}),
     "a loss": (cross_entropy_backward, cross_entropy, {"x": x, "t": t}),
     "a loss with dy": (lambda dy, x: dy * 2 * x / x.size, lambda x: (x**2).mean(), {"x": x}),
     "methods": ((cached := Cached()).backward, cached.forward, {"x": x}),
     "a default": (lambda dy, x, k=3: dy * k * x ** (k - 1), lambda x, k=3: x**k, {"x": x}),
-    "one number": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": np.array(3.0)}),
+    "one number": (*SQUARE, {"x": np.array(3.0)}),
     "a partial": (functools.partial(lambda k, dy, x: dy * k, 3), lambda x: 3 * x, {"x": x}),
     "small gradients": (lambda x: 2e-9 * x, lambda x: 2.3 + 1e-9 * np.sum(x**2), {"x": x}),
-    "large numbers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": 1e6 * x}),
+    "large numbers": (*SQUARE, {"x": 1e6 * x}),
 }  # fmt: skip
 
 

@@ -44,6 +44,10 @@ def network(layers, shape):
     return with_random_averages(build_network(layers, shape, seed=3))
 
 
+def assert_same_outputs(made, model, x):
+    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
+
+
 def ops(model):
     return [node.op_type for node in model.graph.node]
 
@@ -110,7 +114,7 @@ def test_a_layer_may_have_any_name(name):
     made = to_onnx(model)
     onnx.checker.check_model(made, full_check=True)
     x = np.ones((2, 4), np.float32)
-    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-5)
+    assert_same_outputs(made, model, x)
     assert f"{name}.W" in {tensor.name for tensor in made.graph.initializer}
 
 
@@ -211,7 +215,7 @@ def test_custom_layer(restored_tables):
         to_onnx(model)
     dnn.register(Twice)
     made, x = to_onnx(model), np.ones((4, 3), np.float32)
-    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
+    assert_same_outputs(made, model, x)
 
 
 def test_rejects_a_subclass_with_a_builtin_name():
@@ -229,7 +233,7 @@ def test_custom_activation(restored_tables):
         to_onnx(model)
     ACTIVATION_NODES.add("square", lambda write, z: write.node("Mul", z, z))
     x = np.ones((4, 3), np.float32)
-    np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-6)
+    assert_same_outputs(to_onnx(model), model, x)
 
 
 def test_every_layer_and_activation_has_nodes():
