@@ -114,10 +114,9 @@ def test_a_folder_belongs_to_one_training(tmp_path, epochs):
     before = {path: path.read_bytes() for path in state_files(tmp_path)}
     assert len(before) == 2
     other = small_model(seed=1)
-    for other.epochs_done in (0, 2):
-        with input_error(
-            "of another training, expected a folder for this training alone; choose another folder"
-        ):
+    for done in (0, 2):
+        other.epochs_done = done
+        with input_error("of another training, expected a folder for this training alone; choose another"):
             fit_small(other, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
     assert {path: path.read_bytes() for path in state_files(tmp_path)} == before
     state = latest_state(tmp_path)
