@@ -130,3 +130,11 @@ def test_pandas(backend):
             validated(frame)
         with input_error(r"column 'town' of y is .*numpy.unique"):
             validate_targets(backend, "y", frame["town"], 4, 3)
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_rejects_nested_tensors(backend, layout):
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)], layout=layout)
+    with input_error("x is a nested tensor, expected a dense array"):
+        as_array(backend, "x", nested)
