@@ -8,7 +8,14 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def text_of(path):
+    """Return the text of a file of this repository."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+PROJECT = tomllib.loads(text_of("pyproject.toml"))
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 CHINESE = [path for path in DOCUMENTS if path.name.endswith(".zh.md")]
 """Their programs are those of the English pages, so only these run."""
@@ -26,7 +33,7 @@ class Block(NamedTuple):
 
 
 def blocks(document):
-    text = document.read_text(encoding="utf-8")
+    text = text_of(document)
     found = re.finditer(r"^```([\w{}-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [Block(document, text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
 

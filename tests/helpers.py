@@ -1,11 +1,14 @@
 """Helpers of several test files: comparisons of host arrays, small data and models."""
 
+import os
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from backends import InputError, get_backend
+from backends.torch.backend import TorchBackend
 from dnn import Callback, Dense, Sequential
 
 MAX_SECONDS = 300
@@ -18,6 +21,11 @@ NUMPY64 = get_backend("numpy", dtype="float64")
 NOT_IN_TORCH = {"GaussianNoise"}
 """Names of layers, activations, losses and optimizers without a counterpart in torch."""
 
+needs_fork = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 three_backends = pytest.mark.parametrize("backend_id", ["numpy", "torch", "strict"])
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -87,6 +95,9 @@ def others_slow(values, quick):
     return [v if v in quick else pytest.param(v, marks=pytest.mark.slow) for v in values]
 
 
+float64_is_slow = pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+
+
 def small_data(n=50, seed=0):
     """Return x (n, 6) float32 and class numbers y (n,) of 3 classes that a network can learn."""
     rng = np.random.default_rng([1, seed])
@@ -118,9 +129,43 @@ def small_model(
     return model
 
 
+def fit_small(model=None, batch_size=10, **settings):
+    """Train a model, or a new ``small_model``, on ``small_data``."""
+    return (model or small_model()).fit(*small_data(), batch_size=batch_size, **settings)
+
+
+def numbers(history):
+    """Return the lists of a history that do not hold times."""
+    return {name: values for name, values in history.items() if name != "seconds"}
+
+
 def weights(model):
     """Return all parameters of a model in one vector on the host."""
     return np.concatenate([v.ravel() for v in model.parameters.to_host().values()])
+
+
+def with_random_averages(model, seed=0):
+    """Return the model after a random number was added to each parameter and running average."""
+    stream = np.random.default_rng(seed)
+    values = model.parameters.to_host()
+    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
+    return model
+
+
+def shifted_correlation(image, wanted):
+    """Return the largest correlation of two images over shifts of one pixel."""
+    shifted = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(float(np.corrcoef(one.ravel(), wanted.ravel())[0, 1]) for one in shifted)
+
+
+class MetaBackend(TorchBackend):
+    """The overrides for CUDA, on meta tensors."""
+
+    device_type = "cuda"
+
+
+def on_meta():
+    return MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
 
 
 class Kept(Callback):

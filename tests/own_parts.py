@@ -1,6 +1,6 @@
 """Training with parts of a user's own module, and comparing the saved model."""
 
-from helpers import build_network, same_bits, small_data, weights
+from helpers import build_network, fit_small, same_bits, small_data, weights
 
 from backends.reference import ACTIVATIONS
 from dnn import LAYERS, LOSSES, OPTIMIZERS, SCHEDULES
@@ -14,7 +14,7 @@ def train(layers, loss="categorical_crossentropy"):
     model = build_network(layers, seed=1)
     model.compile(loss)
     before = weights(model)
-    history = model.fit(*small_data(), batch_size=10, epochs=4).history
+    history = fit_small(model, epochs=4).history
     assert history["loss"][-1] < history["loss"][0]
     assert not same_bits(before, weights(model))
     return model
@@ -26,4 +26,4 @@ def assert_saved_and_loaded(model, path):
     assert loaded.config() == model.config()
     x, _ = small_data()
     assert same_bits(loaded.predict(x), model.predict(x))
-    loaded.fit(*small_data(), batch_size=10)
+    fit_small(loaded)

@@ -4,7 +4,7 @@ import doctest
 import importlib
 
 import pytest
-from documents import ROOT
+from documents import ROOT, text_of
 from own_parts import TABLES
 
 SLOW = {"dnn.agreement"}  # takes seconds; tests/dnn/agreement covers the same code
@@ -14,7 +14,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT / start).with_suffix("").parts).removesuffix(".__init__")
     for start, folder in FOLDERS
     for path in (ROOT / folder).rglob("*.py")
-    if ">>>" in path.read_text(encoding="utf-8")
+    if ">>>" in text_of(path)
 }
 
 

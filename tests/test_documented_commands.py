@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 from command_lines import run_here, serving, succeed
-from documents import PROJECT, ROOT, blocks_of, each_document
+from documents import PROJECT, ROOT, blocks_of, each_document, text_of
 from helpers import others_slow
 from PIL import Image
 from small_sets import small_set, write_raw_files
@@ -111,7 +111,7 @@ def test_command_lines_run(command, place, monkeypatch):
 
 
 SOURCES = "".join(
-    path.read_text(encoding="utf-8")
+    text_of(path)
     for folder in ("dnn/commands", "scripts", "tests/faults")
     for path in (ROOT / folder).rglob("*.py")
 )
@@ -126,7 +126,7 @@ def test_other_command_lines_exist(command):
     """The targets of make, and the options of scripts under torchrun."""
     program, *arguments = command.split()
     if program == "make":
-        assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert f"\n{arguments[0]}:" in text_of("Makefile")
     elif program == "torchrun":
         assert_options_exist(" ".join(arguments).partition("scripts/")[2])
 
@@ -134,11 +134,11 @@ def test_other_command_lines_exist(command):
 @each_document
 def test_extras_exist(document):
     extras = PROJECT["project"]["optional-dependencies"]
-    named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", document.read_text(encoding="utf-8"))
+    named = re.findall(r"pip install [^`\n]*?\[([\w,]+)\]", text_of(document))
     assert {extra for some in named for extra in some.split(",")} <= set(extras)
 
 
 @each_document
 def test_command_lines_in_text_have_real_options(document):
-    for line in re.findall(r"`python (?:scripts/|-m tests)([^`]*)`", document.read_text(encoding="utf-8")):
+    for line in re.findall(r"`python (?:scripts/|-m tests)([^`]*)`", text_of(document)):
         assert_options_exist(line)

@@ -4,12 +4,12 @@ import json
 import re
 
 import numpy as np
-from documents import ROOT
+from documents import text_of
 from helpers import NUMPY64
 
 from dnn import SGD, Adam, Dense, Sequential
 
-PAGE = (ROOT / "docs" / "one-update.md").read_text(encoding="utf-8")
+PAGE = text_of("docs/one-update.md")
 ROW = re.compile(r"^\| ([\w ]+) \| [^|]+ \| `([^`]+)` \|$", re.MULTILINE)
 TABLE = {name: json.loads(numbers) for name, numbers in ROW.findall(PAGE)}
 HALF_DIGIT = 0.5e-4 * (1 + 1e-9)

@@ -3,9 +3,9 @@
 import pkgutil
 import re
 
-from documents import PROJECT, ROOT
+from documents import PROJECT, ROOT, text_of
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PAGE = text_of("docs/architecture.md")
 
 
 def section_of(heading):

@@ -9,13 +9,11 @@ import re
 import sys
 
 import pytest
-from documents import PROJECT, ROOT
+from documents import PROJECT, ROOT, text_of
 
 FOLDERS = ("backends", "dnn", "scripts", "array-agreement/array_agreement")
 FILES = {
-    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for folder in FOLDERS
-    for path in (ROOT / folder).rglob("*.py")
+    str(path.relative_to(ROOT)): text_of(path) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
 }
 
 RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

@@ -93,11 +93,6 @@ OPTION = [
     ),
     Addition("tests/scripts/test_options.py", '"remark": "", ', before='"hidden": [500, 500], "activation"'),
     Addition(
-        "tests/scripts/test_hostile_values.py",
-        '        "--remark": "a remark",\n',
-        before='        "--dataset": "digits", "--hidden"',
-    ),
-    Addition(
         "tests/dnn/commands/test_train.py",
         """
 

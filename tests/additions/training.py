@@ -24,7 +24,6 @@ def log_sigmoid(write: Writer, z: Value) -> Value:
 ACTIVATION_NODES.add("log_sigmoid", log_sigmoid)
 """,
     ),
-    Addition("tests/dnn/test_outsiders.py", '\nTORCH["log_sigmoid"] = torch.nn.functional.logsigmoid\n'),
     Addition(
         "tests/backends/test_extremes.py",
         """
@@ -62,13 +61,6 @@ LOSS = [
     Addition(
         "dnn/interop/torch/losses_and_optimizers.py",
         '\nLOSS_TWINS.add("huber", LossTwin("HuberLoss", lambda loss: {"delta": loss.delta}))\n',
-    ),
-    Addition(
-        "tests/dnn/test_outsiders.py",
-        """
-TORCH_LOSSES["huber"] = lambda o, targets, dense: torch.nn.functional.huber_loss(o, dense)
-TORCH_LOSSES["huber delta"] = lambda o, targets, dense: torch.nn.functional.huber_loss(o, dense, delta=0.3)
-""",
     ),
     *document_part("The loss Huber, with its delta."),
 ]
@@ -121,11 +113,12 @@ class Lion(Optimizer):
     Addition("dnn/optimizers/__init__.py", ", Lion", before="\nOPTIMIZERS: Table"),
     Addition("tests/helpers.py", '\nNOT_IN_TORCH.add("lion")\n'),
     Addition(
-        "tests/dnn/test_outsiders.py",
+        "tests/dnn/optimizers/test_optimizers.py",
         """
 
 def test_lion_is_its_paper(make_backend):
     from dnn.optimizers import Lion, OptimizerState
+    from dnn.parameters import Parameters
 
     backend = make_backend("numpy", "float64")
     parameters = Parameters(backend, {"p": (3,)})

@@ -1,7 +1,8 @@
-"""A fixture that registers a backend in the way another package would."""
+"""Fixtures that register a backend in the way another package would, and run CuPy's kernels on the host."""
 
 import types
 
+import host_cuda
 import pytest
 
 from backends import registry
@@ -16,3 +17,8 @@ def register(monkeypatch):
         monkeypatch.setattr(registry, "entry_points", lambda group: [point])
 
     return add
+
+
+@pytest.fixture
+def on_the_host(monkeypatch):
+    host_cuda.install(monkeypatch)

@@ -5,7 +5,7 @@ from pkgutil import resolve_name
 import host_cuda
 import numpy as np
 import pytest
-from helpers import BACKENDS, both_dtypes, others_slow
+from helpers import BACKENDS, both_dtypes, float64_is_slow
 from host_cuda import CUPY_ON_NUMPY, find
 from kernel_checks import REFERENCE, assert_equals_reference
 
@@ -56,8 +56,6 @@ def _split(backend_id):
 @pytest.mark.parametrize(("backend_id", "dtype", "name", "variant"), list(checks()))
 def test_override_equals_reference(make_backend, backend_id, dtype, name, variant, monkeypatch):
     if backend_id == CUPY_ON_NUMPY:
-        if host_cuda.COMPILER is None:
-            pytest.skip("no C++ compiler")
         host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, dtype)
     assert name in compared_kernels(type(backend.kernels))
@@ -96,7 +94,7 @@ def moments():
             yield pytest.param(name, settings, (slots < 0)[:, 0], id=f"{name}-{n}-{settings}")
 
 
-@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+@float64_is_slow
 @pytest.mark.parametrize("backend_id", BACKENDS)
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize(("name", "settings", "signed"), list(moments()))

@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 from command_lines import run_code
-from helpers import both_dtypes, input_error
+from helpers import both_dtypes, input_error, no_gpu
 
 from backends import BackendUnavailable, available_backends, backend_names, get_backend, registry
 from backends.numpy.backend import NumpyBackend
-
-NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
 # --------------------------------------------------------------------------- get_backend
 
@@ -93,14 +91,14 @@ def test_dtype(dtype):
         assert backend.dtype == getattr(backend.xp, dtype) == backend.zeros(1).dtype
 
 
-@NO_GPU
+@no_gpu
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
 def test_torch_cuda_without_a_gpu(device):
     with pytest.raises(BackendUnavailable, match=r"needs a CUDA device.*--device cpu"):
         get_backend("torch", device)
 
 
-@NO_GPU
+@no_gpu
 def test_auto_without_a_gpu_uses_numba():
     cpu = "numba" if importlib.util.find_spec("numba") else "torch"
     backend = get_backend("auto", dtype="float64", fused=False)
@@ -115,6 +113,7 @@ GPUS = "cupy", "torch on cuda"
 CPUS = "numba", "torch on cpu", "numpy"
 FAST = "numba is the fastest on the CPU"
 NO_NUMBA = "numba is missing; pip install numba makes training"
+SLOWEST = f"numpy runs everywhere; {NO_NUMBA} about twice as fast"
 
 
 @pytest.fixture
@@ -141,46 +140,36 @@ TORCH_FIRST = "torch is the fastest on the CPU for layers other than Dense"
 NO_TORCH = "torch on cpu is missing; pip install torch"
 
 
-@pytest.mark.parametrize(
-    ("able", "driver", "device", "place", "reason"),
-    [
-        ((*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
-        (CPUS, False, None, ("torch", "cpu"), f"{TORCH_FIRST}; there is no NVIDIA driver"),
-        (CPUS, True, "cpu", ("torch", "cpu"), TORCH_FIRST),
-        (("numba", "numpy"), False, None, ("numba", "cpu"), f"{FAST}; {NO_TORCH}"),
-        (CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
-    ],
-)
-def test_auto_tries_torch_first_for_other_layers_than_dense(only, able, driver, device, place, reason):
-    only(able, driver)
-    chosen = get_backend("auto", device, dense=False)
-    assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
-
-
 def test_auto_prefers_numba_for_the_reproducible_precision():
     chosen = get_backend("auto", "cpu", precision="reproducible", dense=False)
     assert chosen.name == get_backend("auto", "cpu").name
 
 
 @pytest.mark.parametrize(
-    ("able", "driver", "device", "place", "reason"),
+    ("dense", "able", "driver", "device", "place", "reason"),
     [
-        ((*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
-        ((*GPUS[1:], *CPUS), True, None, ("torch", "cuda"),
+        (True, (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        (True, (*GPUS[1:], *CPUS), True, None, ("torch", "cuda"),
          "torch runs on the GPU; cupy is missing; pip install cupy"),
-        (CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
-        (CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
-        ((*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
-        (CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA} faster"),
-        (CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_NUMBA} about twice as fast"),
-        (CPUS[2:], True, "cpu", ("numpy", "cpu"), f"numpy runs everywhere; {NO_NUMBA} about twice as fast"),
-        ((*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),
+        (True, CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
+        (True, CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
+        (True, (*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
+        (True, CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA} faster"),
+        (True, CPUS[2:], False, None, ("numpy", "cpu"), SLOWEST),
+        (True, CPUS[2:], True, "cpu", ("numpy", "cpu"), SLOWEST),
+        (True, (*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),
          "torch runs on the GPU; cupy is missing; pip install cupy"),
+        (False, (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        (False, CPUS, False, None, ("torch", "cpu"), f"{TORCH_FIRST}; there is no NVIDIA driver"),
+        (False, CPUS, True, "cpu", ("torch", "cpu"), TORCH_FIRST),
+        (False, ("numba", "numpy"), False, None, ("numba", "cpu"), f"{FAST}; {NO_TORCH}"),
+        (False, CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
     ],
 )  # fmt: skip
-def test_auto_uses_the_fastest_and_names_a_faster_one(only, able, driver, device, place, reason):
+def test_auto_uses_the_fastest_and_names_a_faster_one(only, dense, able, driver, device, place, reason):
+    """torch is tried first for other layers than Dense."""
     only(able, driver)
-    chosen = get_backend("auto", device)
+    chosen = get_backend("auto", device, dense=dense)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
     assert chosen.with_wrapper(lambda name, kernel: kernel).reason == reason
 

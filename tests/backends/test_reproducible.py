@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import array_api_compat.numpy as npx
 import numpy as np
 import pytest
-from helpers import BACKENDS, both_dtypes, input_error, others_slow, same_bits
+from helpers import BACKENDS, both_dtypes, float64_is_slow, input_error, others_slow, same_bits
 from kernel_checks import LayoutContender, calls_of
 
 from backends import get_backend
@@ -173,7 +173,7 @@ def test_statistics_and_cumulative_sums():
 # --------------------------------------------------------------------------- equal bits
 
 
-@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+@float64_is_slow
 @pytest.mark.parametrize("backend_id", others_slow(BACKENDS[1:], ["numba", "torch", "cupy", "torch:cuda"]))
 @pytest.mark.parametrize("name", declarations(Kernels))
 def test_every_kernel_has_the_bits_of_numpy(make_backend, backend_id, name, dtype):
@@ -196,7 +196,7 @@ def assert_same_kernel(backend, numpy, call):
         assert same_bits(canonical(found[0][argument]), canonical(expected)), f"{call.kernel}: {argument}"
 
 
-@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+@float64_is_slow
 def test_compiled_products_fuse_nothing(dtype):
     numba = pytest.importorskip("numba")
     from backends.numba import reproducible

@@ -8,7 +8,6 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import input_error
 from own_parts import assert_saved_and_loaded, train
 
 import dnn
@@ -69,18 +68,6 @@ def test_a_layer(load_module, tmp_path, kind, trainable):
     assert load_model(tmp_path / "model.safetensors", model.backend).layers[0].trainable is trainable
     for copied in (copy.copy, copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))):
         assert copied(layer).config() == layer.config()
-
-
-def test_declared_settings_are_checked_and_frozen(load_module):
-    make = load_module("my_gain", DECLARED).Fields
-    for value in (-1.0, 0, "x"):
-        with input_error(f"start is {value!r}, expected a finite number"):
-            make(value)
-    assert type(make(np.float32(2)).start) is float
-    layer = make(2.0)
-    layer.extra = 3  # an additional attribute
-    with input_error("a Fields's start cannot be changed to 3.0; make a new layer"):
-        layer.start = 3.0
 
 
 def test_a_layer_of_ours_as_a_base(load_module):

@@ -4,7 +4,7 @@ import pickle
 from copy import copy
 
 import pytest
-from helpers import NUMPY, build_network, input_error, small_data, small_model
+from helpers import NUMPY, build_network, fit_small, input_error, small_data, small_model
 
 import dnn
 from backends import get_backend
@@ -98,7 +98,7 @@ def test_repr_shows_the_settings():
     assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")
     assert "input_shape=(6,), backend=NumpyBackend(name='numpy', device='cpu'" in shown
     assert repr(EarlyStopping(patience=3)) == "EarlyStopping(patience=3, restore_best_weights=False)"
-    found = model.evaluate(*small_data()), model.fit(*small_data())
+    found = model.evaluate(*small_data()), fit_small(model)
     parts = model.loss, model.optimizer, OneCycle(0.1, 8), dnn.ReduceLROnPlateau(), dnn.LAYERS
     for thing in (*model.layers, *found, *parts):
         assert " object at 0x" not in repr(thing)

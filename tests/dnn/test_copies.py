@@ -4,7 +4,7 @@ import copy
 import pickle
 
 import pytest
-from helpers import NUMPY, input_error, same_bits, small_data, small_model, weights
+from helpers import NUMPY, fit_small, input_error, same_bits, small_data, small_model, weights
 
 from backends import get_backend
 from dnn import Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
@@ -24,7 +24,7 @@ def trained(backend, cls=Sequential):
     ]  # fmt: skip
     model = cls(layers, input_shape=(6,), backend=backend, seed=3)
     model.compile(optimizer=Adam(LinearDecay(0.05, 30)), metrics=["accuracy", distance], l2=1e-3)
-    model.fit(*small_data(), batch_size=10)
+    fit_small(model)
     return model
 
 

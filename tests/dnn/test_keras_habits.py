@@ -17,6 +17,9 @@ KERAS_MODULES = (
 )  # fmt: skip
 
 
+TWO_INPUTS = np.hsplit(small_data()[0], [2])
+
+
 class PyDataset:
     """Batches by number, without ``__iter__``."""
 
@@ -149,6 +152,9 @@ def test_an_argument_of_nobody_is_a_type_error():
         (lambda model: Sequential(), "give all layers in the list"),
         (lambda model: Sequential([Input((6,)), Dense(3)], input_shape=(6,)), "no other shape beside Input"),
         (lambda model: model.predict(np.zeros((1, 6)), verbose=3), "verbose is 3"),
+        (lambda model: model(np.zeros((1, 6))), r"expected model.predict\(x\)"),
+        (lambda model: model.fit(TWO_INPUTS, small_data()[1]), "x "),
+        (lambda model: model.fit(dict(zip("ab", TWO_INPUTS, strict=True)), small_data()[1]), "x "),
         (lambda model: model.fit([(np.zeros((3, 5)), [0, 1, 2])]), r"x of batch 1 has shape \(3, 5\)"),
         (lambda model: model.evaluate(PyDataset(), sample_weight=[1]), r"expected batches \(x, y, weight\)"),
         (lambda model: model.evaluate([]), "x has no batches"),

@@ -91,9 +91,8 @@ def test_r2_of_targets_that_are_all_equal():
     for bias, wanted in ((0.0, 0.0), (2.0, 1.0)):
         model = build_network([Dense(1)])
         model.compile("mean_squared_error", metrics=["r2"])
-        model.parameters.load(
-            {"dense_1.W": np.zeros((6, 1), "f4"), "dense_1.b": np.full(1, bias, "f4")}
-        )  # fmt: skip
+        model.parameters.vector[...] = 0.0
+        model.parameters.by_name["dense_1.b"][...] = bias
         assert model.evaluate(small_data()[0], np.full(50, 2.0, "f4")).r2 == wanted
 
 

@@ -19,6 +19,9 @@ def rows(n, seed=0):
     return np.random.default_rng(seed).random((n, 6), dtype=np.float32)
 
 
+DATA = rows(20), np.arange(20) % 3
+
+
 def model(backend):
     layers = [Dense(9, "relu"), Dense(9, "sigmoid"), Dense(3, "softmax")]
     made = build_network(layers, backend=backend, seed=4)
@@ -31,7 +34,7 @@ def _in_a_child(name, send, made=None):
     gc.freeze()  # finalizers of other tests' garbage may wait for threads that the child lacks
     one = model(get_backend(name)) if made is None else made
     before = one.predict(rows(20))
-    one.fit(rows(20), np.arange(20) % 3, batch_size=5)
+    one.fit(*DATA, batch_size=5)
     send.send((before, one.predict(rows(20))))
 
 
@@ -52,7 +55,7 @@ def test_a_child_process_has_an_independent_model(how):
     assert child.exitcode == 0
     assert same_bits(first, before)
     assert same_bits(parent.predict(rows(20)), before)
-    parent.fit(rows(20), np.arange(20) % 3, batch_size=5)
+    parent.fit(*DATA, batch_size=5)
     assert same_bits(parent.predict(rows(20)), trained)
 
 
@@ -63,8 +66,8 @@ def test_deleting_a_model_frees_its_memory_at_once(make_backend, name):
     gc.disable()
     try:
         one = model(backend)
-        one.fit(rows(20), np.arange(20) % 3, verbose=0)
-        one.evaluate(rows(20), np.arange(20) % 3)
+        one.fit(*DATA)
+        one.evaluate(*DATA)
         one.predict(rows(20))
         parts = [weakref.ref(part) for part in (one, one.parameters, *one.layers)]
         del one

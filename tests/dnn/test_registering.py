@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from helpers import NUMPY, build_network, input_error, small_data
+from helpers import NUMPY, build_network, fit_small, input_error
 from own_parts import TABLES, assert_saved_and_loaded, train
 
 import dnn
@@ -115,7 +115,7 @@ def own_model(module, backend):
 @pytest.mark.parametrize("name", ["numpy", "numba", "torch", "strict"])
 def test_registered_parts_train_save_and_load(load_module, make_backend, tmp_path, name):
     model = own_model(load_module("mine", MINE), make_backend(name))
-    history = model.fit(*small_data(), batch_size=10, epochs=3).history
+    history = fit_small(model, epochs=3).history
     assert history["loss"][-1] < history["loss"][0]
     assert history["largest_error"][0] > 0
     assert_saved_and_loaded(model, tmp_path / "model.safetensors")

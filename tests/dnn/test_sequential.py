@@ -5,6 +5,7 @@ import pytest
 from helpers import (
     assert_close,
     build_network,
+    fit_small,
     input_error,
     same_bits,
     small_data,
@@ -93,7 +94,7 @@ def test_fit_rejects_invalid_arguments_without_changes(options, message):
     model = small_model()
     before = weights(model)
     with input_error(message):
-        model.fit(*small_data(), **{"batch_size": 10, **options})
+        fit_small(model, **options)
     assert same_bits(weights(model), before)
     assert model.epochs_done == 0
 

@@ -8,7 +8,10 @@ from dnn.lbfgs import fit_lbfgs
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS, SCHEDULES
 
-CLASSES = [*LAYERS.values(), *LOSSES.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), dnn.Sequential]
+CLASSES = [
+    *LAYERS.values(), *LOSSES.values(), *OPTIMIZERS.values(), *SCHEDULES.values(), dnn.Sequential,
+    dnn.EarlyStopping, dnn.ReduceLROnPlateau, dnn.ModelCheckpoint, dnn.CSVLogger,
+]  # fmt: skip
 FUNCTIONS = [
     getattr(dnn.Sequential, name) for name in ("compile", "fit", "evaluate", "predict", "input_gradient")
 ]
@@ -59,7 +62,11 @@ Sequential.predict x batch_size=1000 verbose=auto
 Sequential.input_gradient x y batch_size=1000
 load_model path backend=auto allow_nonfinite=False
 fit_lbfgs model x y *chunk_size=1000
-"""
+EarlyStopping monitor=val_loss min_delta=0.0 patience=0 verbose=0 mode=auto restore_best_weights=False
+ReduceLROnPlateau monitor=val_loss factor=0.1 patience=10 verbose=0 mode=auto min_delta=0.0001 cooldown=0 min_lr=0.0
+ModelCheckpoint filepath monitor=val_loss verbose=0 save_best_only=False mode=auto
+CSVLogger filename append=False
+"""  # noqa: E501
 
 
 def described(function):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import input_error
+from helpers import input_error, needs_fork
 
 from dnn.callbacks import latest_state
 from dnn.callbacks.training_checkpoint import state_files, write_state
@@ -19,12 +19,7 @@ from faults import comparison
 from faults.harness import Harness
 from faults.troubles import Kill
 
-pytestmark = [
-    pytest.mark.skipif(
-        not hasattr(os, "fork"), reason="trainings are forked, which this system does not support"
-    ),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-]
+pytestmark = needs_fork
 
 
 def state_file(folder, epoch):

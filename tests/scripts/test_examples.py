@@ -10,7 +10,6 @@ import pytest
 from command_lines import assert_refused
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "scripts" / "examples"
-NAMES = ("find_anomalies", "predict_disease")
 
 
 def run(name, *arguments):
@@ -27,11 +26,6 @@ def read(result):
         name, *cells = re.split(r"  +", row)
         table[name] = [float(cell.split()[0]) for cell in cells]
     return first, table
-
-
-def test_every_example_is_tested():
-    """Each example has a test here or in test_from_scratch.py."""
-    assert {path.stem for path in EXAMPLES.glob("[a-z]*.py")} == {*NAMES, "from_scratch"}
 
 
 def test_means_and_standard_errors_over_the_seeds(monkeypatch):

@@ -48,7 +48,7 @@ def test_weights_match_the_library(from_scratch, library, activation, dtype, epo
     orders = (backend.to_host(permutation(backend, key, epoch, N)) for epoch in range(1, epochs + 1))
     examples = xp.asarray(x), xp.asarray(np.eye(3, dtype=dtype)[y])
     losses = list(from_scratch.train(xp, activation, params, *examples, epochs, lambda n: next(orders)))
-    history = model.fit(x, y, batch_size=100, epochs=epochs, verbose=0)
+    history = model.fit(x, y, batch_size=100, epochs=epochs)
     accuracy = from_scratch.accuracy(xp, activation, params, *examples)
     assert accuracy == pytest.approx(model.evaluate(x, y).accuracy, abs=1e-6)
     for one, other in zip(params, model.parameters.to_host().values(), strict=True):

@@ -20,15 +20,13 @@ from gpu_checks import run as checks
 from gpu_checks.common import LIBRARIES, CheckOptions
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
-from helpers import NUMPY, others_slow
+from helpers import NUMPY, no_gpu, others_slow
 
 import dnn.datasets
-from backends import BackendUnavailable, available_backends, nvidia
+from backends import BackendUnavailable, nvidia
 from backends.cupy import compilation
 from backends.recording import RecordedSteps
 from dnn.commands import train_options
-
-no_gpu = pytest.mark.skipif(available_backends()["cupy"] is None, reason="there is a GPU")
 
 
 @no_gpu
@@ -242,7 +240,6 @@ class HostSettings(CheckOptions):
         return Emulated("cupy", npx, "cpu", "float32", precision=precision)
 
 
-needs_compiler = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 NOT_COMPILED = "UserWarning: CuPy cannot run the kernels"
 LOST = "RuntimeError: cudaErrorIllegalAddress: an illegal memory access was encountered; " + forms.LOST
 FAILURES = {
@@ -256,7 +253,6 @@ FAILURES = {
 """Trouble -> the forms that fail, with the reason; no reason: the row does not hold."""
 
 
-@needs_compiler
 @pytest.mark.parametrize("trouble", others_slow(FAILURES, ["a kernel does not compile", "the card is lost"]))
 def test_each_form_is_a_row(trouble, monkeypatch):
     host_cuda.install(monkeypatch)
@@ -287,8 +283,8 @@ def named_kernel(name, *types):
     return kernel
 
 
-@needs_compiler
 def test_each_kernel_of_an_update_is_timed(monkeypatch):
+    host_cuda.install(monkeypatch)
     event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
     cuda = SimpleNamespace(Event=lambda: event, get_elapsed_time=lambda begin, end: 1.5)
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))

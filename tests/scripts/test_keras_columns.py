@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from documents import ROOT
+from documents import text_of
 from small_sets import large_digits
 
 import dnn
@@ -17,7 +17,7 @@ VANISHING = 1e-30
 
 def columns(page):
     """Return (Keras program, our program) from the table with a "Keras 3" heading."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = text_of(f"docs/{page}")
     (table,) = re.findall(r"^\|[^|]*\| Keras 3 \|[^|]*\|\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     rows = [[cell.strip().strip("`") for cell in line.split("|")[2:4]] for line in table.splitlines()]
     return tuple("\n".join(row[side] for row in rows) for side in (0, 1))

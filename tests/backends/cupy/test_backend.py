@@ -15,8 +15,6 @@ from backends.cupy import backend as cupy_backend
 from backends.cupy import compilation
 from backends.cupy import diagnosis as cupy_diagnosis
 
-pytestmark = pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
-
 
 class Card:
     """A mock of CuPy's namespace: NumPy's, with recorded calls and errors on request."""
@@ -73,7 +71,7 @@ class Card:
 
 
 @pytest.fixture
-def card(monkeypatch):
+def card(monkeypatch, on_the_host):
     card = Card()
     monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)

@@ -73,7 +73,6 @@ def test_rejects_wrong_arguments(compiled, name, which):
     assert all(not launches for *_, launches in compiled)
 
 
-@pytest.mark.skipif(host_cuda.COMPILER is None, reason="no C++ compiler")
 def test_strided_results_use_no_kernel_with_pointers(monkeypatch):
     launches, made, rng = [], [], np.random.default_rng(3)
     host_cuda.install(monkeypatch)

@@ -4,25 +4,14 @@ import gc
 import weakref
 from dataclasses import replace
 
-import array_api_compat.numpy as npx
-import host_cuda
 import numpy as np
 import pytest
+from host_cuda import cupy_on_numpy
 
 from backends.cupy import update
 from backends.plan import Compressed, Plan, PlannedLayer
 
-if host_cuda.COMPILER is None:
-    pytest.skip("no C++ compiler", allow_module_level=True)
-
-
-def make_backend():
-    return host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", "float32")
-
-
-@pytest.fixture(autouse=True)
-def on_the_host(monkeypatch):
-    host_cuda.install(monkeypatch)
+pytestmark = pytest.mark.usefixtures("on_the_host")
 
 
 def make_layer(n_in, n_out, activation="linear"):
@@ -50,7 +39,7 @@ def bound_to(backend, plan):
 
 
 def is_planned(plan, **settings):
-    backend = replace(make_backend(), **settings)
+    backend = replace(cupy_on_numpy(), **settings)
     return update.can_be_planned(bound_to(backend, plan), backend)
 
 
@@ -110,7 +99,7 @@ def test_an_update_keeps_its_arrays_alive(monkeypatch):
     reached = []
     original = update.address
     monkeypatch.setattr(update, "address", address)
-    backend = make_backend()
+    backend = cupy_on_numpy()
     run = backend.compile_plan(bound_to(backend, make_plan()))
     gc.collect()
     assert run is not None

@@ -1,6 +1,5 @@
 """Planned updates by the CUDA kernels, run on the host: same results as layers, in few launches."""
 
-import array_api_compat.numpy as npx
 import host_cuda
 import numpy as np
 import planned_runs
@@ -14,8 +13,7 @@ from dnn.layers import Flatten, Rescaling
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import CosineDecay
 
-if host_cuda.COMPILER is None:
-    pytest.skip("no C++ compiler", allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("on_the_host")
 
 RNG = np.random.default_rng(16)
 LABELS = RNG.integers(0, 5, 83)
@@ -42,20 +40,13 @@ CASES = {
 }  # fmt: skip
 
 
-def make_backend(dtype="float32"):
-    return host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", dtype)
-
-
-@pytest.fixture(autouse=True)
-def on_the_host(monkeypatch):
-    host_cuda.install(monkeypatch)
-
-
 def run_training(case, *, planned=True, dtype="float32", **settings):
     """Train by plans, or layer by layer."""
     layers, x, optimizer, batch = case
     case = layers, x if x.dtype == np.uint8 else x.astype(dtype), optimizer, batch
-    return planned_runs.run_training(case, make_backend(dtype), planned, LABELS[: len(x)], **settings)
+    return planned_runs.run_training(
+        case, host_cuda.cupy_on_numpy(dtype), planned, LABELS[: len(x)], **settings
+    )
 
 
 @both_dtypes
@@ -74,9 +65,6 @@ def test_nonfinite_weights_spread_as_in_layers(value):
     assert_nonfinite_spreads(
         lambda planned, **settings: run_training(case, planned=planned, **settings), value
     )
-
-
-# --------------------------------------------------------------------------- how many launches
 
 
 # --------------------------------------------------------------------------- races

@@ -1,13 +1,12 @@
 """The reference kernels, which define correct results, against PyTorch and known answers in float64.
 
-test_layer_kernels.py has convolution, pooling, normalisation and noise; tests/dnn/test_outsiders.py compares
-activations, dense layers, losses and optimizers.
+test_layer_kernels.py has dropout and noise, and tests/dnn/interop/torch layers, activations, losses and
+optimizers.
 """
 
 import array_api_compat.numpy as npx
 import numpy as np
 import pytest
-import scipy.special
 import torch
 from helpers import assert_close
 from oracles import TIGHT, T
@@ -37,18 +36,6 @@ def test_activation_properties(kind):
         assert getattr(ACTIVATIONS[kind], name) == value, f"{name} of {kind} in ACTIVATIONS"
 
 
-def test_reference_edges():
-    z = np.asarray([[-1.0, -0.0, 0.0, 2.0, np.nan]])
-    out = np.empty_like(z)
-    run("activation", "relu", z, out)
-    np.testing.assert_array_equal(out, [[0.0, 0.0, 0.0, 2.0, np.nan]])
-    run("activation_backward", "relu", np.full_like(z, 3.0), z, out, out)
-    np.testing.assert_array_equal(out, [[0.0, 0.0, 0.0, 3.0, 3.0]])
-    far = np.asarray([[-800.0, -700.0, 800.0, -np.inf, np.inf]])
-    run("activation", "sigmoid", far, out)
-    np.testing.assert_allclose(out, scipy.special.expit(far), rtol=1e-13)
-
-
 def test_reference_cross_entropy_of_rows_with_any_sum():
     rng = np.random.default_rng(4)
     outputs, targets = rng.normal(size=(7, 5)) * 5, rng.uniform(size=(7, 5))
@@ -59,20 +46,11 @@ def test_reference_cross_entropy_of_rows_with_any_sum():
     assert_close(gradient, leaf.grad.numpy(), TIGHT)
 
 
-def test_reference_loss_edges():
-    losses, gradient = np.empty(1), np.empty((1, 4))
-    far = np.asarray([[-1e3, 1e3, -1e3, 1e3]])
-    run("sigmoid_cross_entropy", far, np.asarray([[0.0, 1.0, 1.0, 0.0]]), losses, gradient)
-    assert losses.tolist() == [500.0]
-    assert gradient.tolist() == [[0.0, 0.0, -0.25, 0.25]]
-    run("mean_absolute_error", far, far, losses, gradient)
-    assert gradient.tolist() == [[0.0] * 4]
-    signs = np.asarray([[1.0, -1.0, 1.0, -1.0]])
-    run("hinge", signs, signs, losses, gradient)  # exactly at the margin
-    assert (losses[0], gradient.tolist()) == (0.0, [[0.0] * 4])
-    run("hinge", np.asarray([[np.nan, 2.0, 0.5, 0.5]]), signs, losses, gradient)
+def test_reference_hinge_of_nan():
+    losses, gradient = np.empty(1), np.empty((1, 2))
+    run("hinge", np.asarray([[np.nan, 2.0]]), np.ones((1, 2)), losses, gradient)
     assert np.isnan(losses[0])
-    assert gradient[0, 1:].tolist() == [0.25, -0.25, 0.25]
+    assert gradient[0, 1] == 0.0
 
 
 def test_reference_cross_entropy_of_an_infinite_logit():
@@ -81,16 +59,6 @@ def test_reference_cross_entropy_of_an_infinite_logit():
         run("softmax_cross_entropy", np.asarray([[-np.inf, 1.0]]), np.asarray([1]), losses, gradient)
     assert losses.tolist() == [0.0]
     assert gradient.tolist() == [[0.0, 0.0]]
-
-
-def test_reference_penalty():
-    w, g = np.random.default_rng(9).normal(size=(2, 20))
-    w[3] = 0.0
-    leaf = T(w).requires_grad_()
-    (0.3 * leaf.abs().sum() + 0.7 * (leaf**2).sum()).backward()
-    expected = g + leaf.grad.numpy()
-    run("penalty", w, g, 0.3, 0.7)
-    assert_close(g, expected, TIGHT)
 
 
 @pytest.mark.parametrize("name", ["clip_norm", "clip_value"])

@@ -4,7 +4,7 @@ import types
 
 import pytest
 import torch
-from helpers import input_error
+from helpers import input_error, on_meta
 from torch.cuda.jiterator import _CodeParser
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,7 +14,7 @@ from backends.nvidia import Card
 from backends.reference import Kernels
 from backends.torch import backend as torch_backend
 from backends.torch import kernels
-from backends.torch.backend import TorchBackend, _parse_device, make
+from backends.torch.backend import _parse_device, make
 
 STEPS = {"sgd": (0.9, False), "rmsprop": (0.9, 1e-8, 0.9), "adagrad": (1e-8,), "adam": (0.9, 0.999, 1e-8)}
 
@@ -29,16 +29,6 @@ class Calls(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         self.names.append(function.overloadpacket.__name__)
         return function(*args, **(kwargs or {}))
-
-
-class MetaBackend(TorchBackend):
-    """The overrides for CUDA, on meta tensors."""
-
-    device_type = "cuda"
-
-
-def on_meta():
-    return MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
 
 
 @pytest.fixture

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement_inputs import DATA, wrapped
 from command_lines import run_here
-from helpers import others_slow
+from documents import text_of
+from helpers import float64_is_slow, others_slow
 
 from backends import get_backend
 from dnn import SGD, Adagrad, Adam, AdamW, RMSprop, Sequential
-from dnn.agreement import Data, bits_level, get_contender
+from dnn.agreement import Data, bits_level, get_mutant
 from dnn.agreement.bits import bits_cases
-from dnn.agreement.ours import BackendContender
 from dnn.checkpoints import weights_digest
 from dnn.datasets import load_dataset
 from dnn.layers import (
@@ -38,11 +38,11 @@ from dnn.layers import (
 from dnn.losses import BinaryCrossentropy, CategoricalCrossentropy
 from dnn.optimizers.schedules import CosineDecay, OneCycle, StepDecay
 
-PAGE = Path(__file__).parents[3] / "docs" / "reproducible.md"
-ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| `([0-9a-f]{64})` \|$", PAGE.read_text(encoding="utf-8"), re.M)
+ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)` \| `([0-9a-f]{64})` \|$", text_of("docs/reproducible.md"), re.M)
 TRAININGS = [row for row in ROWS if "train.py" in row[1]]
 CASES = {name: digest for name, command, digest in ROWS if "agree.py --bits" in command}
 OTHERS = ("numba", "torch", "strict")
+each_backend = pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
 
 
 def small_data():
@@ -55,7 +55,7 @@ def test_the_page_has_both_kinds_of_rows():
     assert len(CASES) == 3
 
 
-@pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
+@each_backend
 @pytest.mark.parametrize("row", others_slow(TRAININGS, TRAININGS[:2]), ids=lambda row: row[0])
 def test_trainings_have_the_digest_of_the_page(mnist_dir, tmp_path, row, backend):
     pytest.importorskip(backend)
@@ -71,7 +71,7 @@ def test_trainings_have_the_digest_of_the_page(mnist_dir, tmp_path, row, backend
     assert f'"weights_sha256": "{digest}"' in (folder / "result.json").read_text()
 
 
-@pytest.mark.parametrize("backend", others_slow(["numba", "numpy", "torch"], ["numba"]))
+@each_backend
 def test_networks_of_agree_have_the_digest_of_the_page(mnist_dir, backend):
     pytest.importorskip(backend)
     mnist = load_dataset("mnist", mnist_dir)
@@ -114,7 +114,7 @@ def smooth():
     return [Dense(7, "silu"), Dense(4, "softplus")], "mean_absolute_error", Adam(amsgrad=True)
 
 
-@pytest.mark.parametrize("dtype", others_slow(["float32", "float64"], ["float32"]))
+@float64_is_slow
 @pytest.mark.parametrize("network", [images, rows, pooling, words, smooth])
 def test_layers_and_optimizers_have_the_same_bits(network, dtype):
     x, y = small_data()
@@ -127,39 +127,24 @@ def test_layers_and_optimizers_have_the_same_bits(network, dtype):
         layers, loss, optimizer = network()
         model = Sequential(layers, input_shape=(64,), backend=there, seed=1)
         model.compile(loss, optimizer, l1=1e-4, l2=1e-3)
-        history = model.fit(x, y, batch_size=20, epochs=2, verbose=0, sample_weight=weights)
+        history = model.fit(x, y, batch_size=20, epochs=2, sample_weight=weights)
         found[backend] = weights_digest(model), history.history["loss"], model.predict(x).tobytes()
     assert len(set(map(str, found.values()))) == 1
 
 
-@pytest.mark.parametrize("backend", ["numpy", "numba", "torch"])
-def test_sparse_examples_have_the_bits_of_dense_ones(backend):
+def test_threads_and_sparse_examples_do_not_change_the_bits():
     sparse = pytest.importorskip("scipy.sparse")
-    pytest.importorskip(backend)
     x, y = small_data()
     x[x < 0.9] = 0.0
     digests = set()
-    for there, data in ((backend, sparse.csr_array(x)), ("numpy", x)):
-        layers = [Dense(8, "relu"), Dense(4, "softmax")]
-        found = get_backend(there, precision="reproducible")
-        model = Sequential(layers, input_shape=(64,), backend=found, seed=1)
-        model.compile()
-        model.fit(data, y, batch_size=20, epochs=2, verbose=0)
-        digests.add(weights_digest(model))
-    assert len(digests) == 1
-
-
-def test_threads_do_not_change_the_bits(monkeypatch):
-    x, y = small_data()
-    digests = set()
-    for backend in ("numpy", "torch", "numba"):
-        pytest.importorskip(backend)
-        for threads in (1, 2):
-            there = get_backend(backend, precision="reproducible", threads=threads)
-            model = Sequential([Dense(300, "relu"), Dense(4, "softmax")], input_shape=(64,), backend=there)
+    for name in ("numpy", "numba", "torch"):
+        pytest.importorskip(name)
+        for threads, examples in ((1, x), (2, x), (1, sparse.csr_array(x))):
+            backend = get_backend(name, precision="reproducible", threads=threads)
+            model = Sequential([Dense(300, "relu"), Dense(4, "softmax")], input_shape=(64,), backend=backend)
             model.compile()
-            with there.in_threads(threads):
-                model.fit(x, y, batch_size=20, epochs=1, verbose=0)
+            with backend.in_threads(threads):
+                model.fit(examples, y, batch_size=20, epochs=2)
             digests.add(weights_digest(model))
     assert len(digests) == 1
 
@@ -179,26 +164,14 @@ def test_a_resumed_training_keeps_the_precision_and_its_digest(tmp_path):
     assert again.stdout.splitlines()[-1].endswith(f"weights {digest}")
 
 
-@pytest.mark.parametrize(("mutant", "holds"), [(False, True), (True, False)])
-def test_the_level_names_the_first_tensor_that_differs(mutant, holds):
-    from dnn.agreement import get_mutant
-
-    x, y = small_data()
-    contender = get_mutant("fused-multiply-add") if mutant else get_contender("numpy")
-    records = list(bits_level([contender], Data(x, y, 4), quick=True))
-    assert [record.holds for record in records] == [holds] * 3
+@pytest.mark.parametrize(
+    "contender",
+    [get_mutant("fused-multiply-add"), *(wrapped(name=name) for name in ("numpy", "numba", "torch"))],
+)
+def test_the_level_names_the_first_tensor_that_differs(contender):
+    """A backend that only wraps a right one has its bits."""
+    holds = contender.name == "wrapped"
+    records = list(bits_level([contender], DATA, quick=True))
+    assert [(record.holds, record.measured == 0.0) for record in records] == [(holds, holds)] * 3
     assert all(re.search("SHA-256 [0-9a-f]{64}", record.note) for record in records)
-    if mutant:
-        assert records[0].tensor == "update 1, gradient of dense_3.b"
-
-
-@pytest.mark.parametrize("name", ["numpy", "numba", "torch"])
-def test_a_backend_that_only_wraps_a_right_one_has_its_bits(name):
-    def open_wrapped(dtype):
-        backend = get_backend(name, dtype=dtype)
-        return backend.with_wrapper(lambda kernel, function: lambda *arguments: function(*arguments))
-
-    x = np.random.default_rng(0).random((140, 16), dtype=np.float32)
-    data = Data(x, np.arange(140) % 3, 3)
-    records = list(bits_level([BackendContender("wrapped", open_wrapped)], data, quick=True))
-    assert [(r.tensor, r.measured) for r in records] == [("weights", 0.0)] * 3
+    assert records[0].tensor == ("weights" if holds else "update 1, gradient of dense_3.b")

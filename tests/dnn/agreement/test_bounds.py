@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from agreement_inputs import setup
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
@@ -26,10 +27,6 @@ from dnn.layers import RandomRotation
 U = 2.0**-24
 
 
-def setup(level, *contenders, sizes=None, seed=0):
-    return Setup(level, contenders, make_oracle(), None, sizes or Sizes(), seed)
-
-
 BY_HAND = {
     "layer": (bounds.layer(101.0), 20 * U),
     "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
@@ -37,7 +34,6 @@ BY_HAND = {
     "layer, TF32": (bounds.layer(101.0, bounds.UNIT_ROUNDOFFS["tf32"]), 20 * 2.0**-10),
     "forward, first": (bounds.forward((9, 16), 0), 13 * U),
     "forward, second": (bounds.forward((9, 16), 1, 0.5), 17 * 0.5),
-    "trajectory": (bounds.TRAJECTORY_BOUND, 1e-9),
     "float64": (bounds.UNIT_ROUNDOFFS["float64"], 2.0**-53),
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
     "eta of 0": (bounds.eta(np.asarray([3.0, 4.0]), np.zeros(2)), 5.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement_inputs import DATA
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
@@ -16,19 +17,14 @@ from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import SCHEDULES
 
 U = 2.0**-24
-DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
 
 
-def test_data_divides_bytes_by_255():
-    x = Data(np.asarray([[0, 51, 255], [0, 0, 0]], np.uint8), np.zeros(2, np.int64), 2).x
-    assert x.dtype == np.float32
-    np.testing.assert_allclose(x, [[0.0, 0.2, 1.0], [0.0, 0.0, 0.0]], rtol=1e-6)
-
-
-def test_data_are_cast_to_float32_and_int64():
-    data = Data([[0.0, 1.0], [0.5, 0.25]], np.asarray([1, 0], np.uint8), np.int32(2))
+@pytest.mark.parametrize("x", [[[0.0, 1.0], [0.2, 0.0]], np.asarray([[0, 255], [51, 0]], np.uint8)])
+def test_data_are_cast_to_float32_and_int64(x):
+    """Bytes are divided by 255."""
+    data = Data(x, np.asarray([1, 0], np.uint8), np.int32(2))
     assert (data.x.dtype, data.y.dtype, type(data.classes)) == (np.float32, np.int64, int)
-    assert data.x.tolist() == [[0.0, 1.0], [0.5, 0.25]]
+    np.testing.assert_allclose(data.x, [[0.0, 1.0], [0.2, 0.0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from array_agreement.bounds import FALSE_ALARM_PROBABILITY, t_quantile
 from array_agreement.calls import Array, unwrap
 from array_agreement.rounding import MIN_NORMAL, Rounding
 from array_agreement.watched import WatchedNamespace
 from backends import Backend
-from dnn.agreement import QUICK, Data, make_oracle
+from dnn.agreement import QUICK, make_oracle
 from dnn.agreement.activations import activation_level
 from dnn.agreement.bounds import U
 from dnn.agreement.networks import network_level
@@ -102,11 +101,9 @@ def distant_pairs(pairs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", [activation_level, layer_level, network_level])
-def test_bounds_are_near_the_derived_ones(monkeypatch, part):
+def test_bounds_are_near_the_derived_ones(data, monkeypatch, part):
     """L0's calls are left out: they have one bound for inputs of all sizes, and mostly exact inputs."""
     monkeypatch.setattr("backends.reference.sums.BLOCK_ROWS", sys.maxsize)  # bounds hold for any order
-    x, y = load_digits(return_X_y=True)
-    data = Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
     disturbed = [disturbed_run(0, number) for number in range(16)]
     with np.errstate(all="ignore"):
         setup = Setup("", disturbed, make_oracle(), data, replace(QUICK, batches=1), 0)

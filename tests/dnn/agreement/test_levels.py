@@ -7,11 +7,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from agreement_inputs import DATA, setup, wrapped
 from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
 from backends.numpy.backend import NumpyBackend
-from backends.reference import ACTIVATIONS, Kernels, declarations
+from backends.reference import ACTIVATIONS
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.threads import Threads
 from dnn import SGD, Adam
@@ -22,7 +23,6 @@ from dnn.agreement import (
     dense_calls,
     fits,
     kernels,
-    make_oracle,
     single_layers,
     step_calls,
     textbook,
@@ -32,28 +32,12 @@ from dnn.agreement.call import Call, make_draw, output_array
 from dnn.agreement.calls import stream_calls
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.ours import BackendContender
-from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.layers import Dense
 from dnn.losses import get_loss
 from dnn.optimizers import OPTIMIZERS
 
-SIZES = Sizes()
 GENERATORS = (*kernels.CALL_GENERATORS, step_calls.step_calls)
-DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
-
-
-def setup(level, *contenders, sizes=SIZES, seed=0):
-    return Setup(level, contenders, make_oracle(), DATA, sizes, seed)
-
-
-def make_wrong(kernels, change):
-    """Return a NumPy contender with ``change(kernel)`` in place of each of these kernels."""
-
-    def wrap(name, kernel):
-        return change(kernel) if name in kernels else kernel
-
-    return BackendContender("wrong", lambda dtype: get_backend("numpy", dtype=dtype).with_wrapper(wrap))
 
 
 def edit_after(edit):
@@ -109,7 +93,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
     monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
-    wrong = make_wrong(("clip_value", "clip_norm", "gather_rows"), add)
+    wrong = wrapped(("clip_value", "clip_norm", "gather_rows"), add)
     records = list(kernels.kernel_level(setup("L0", wrong)))
     found = {(*r.case.split()[:1], r.tensor, r.note): (r.measured, r.bound) for r in records}
     for dtype, unit in (("float32", 2.0**-24), ("float64", 2.0**-52)):
@@ -132,7 +116,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
 def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     """Writing beside an array, an exception and an unwritten output are each a broken record."""
     call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
-    records = kernels.judge_call(setup("L0", make_wrong(["gather_rows"], wrong)), call)
+    records = kernels.judge_call(setup("L0", wrapped(["gather_rows"], wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
 
 
@@ -164,12 +148,6 @@ def test_a_quarter_of_the_calls_has_several_threads():
     calls = [Call("clip_value", "", (np.zeros(2), 1.0))] * 20
     assert all(r.holds for r in kernels.judge_calls(setup("L0", contender), calls))
     assert seen[::2] == [1] * 12 + [2] * 4 + [1] * 4
-
-
-def test_every_kernel_has_calls():
-    """A kernel without calls needs a function that yields some, in kernels.CALL_GENERATORS."""
-    called = {call.kernel for part in GENERATORS for call in part(0, make_draw(0))}
-    assert called == {*declarations(Kernels), *OPTIMIZERS}
 
 
 def equal_trees(one, other):
@@ -227,7 +205,7 @@ def test_errors_of_extreme_outputs_are_relative():
         losses += 2.0**-15 * (1 + np.abs(losses))
         dy += 2.0**-15 * (np.abs(dy) + call.floor)
 
-    records = kernels.judge_call(setup("L0", make_wrong([call.kernel], edit_after(off))), call)
+    records = kernels.judge_call(setup("L0", wrapped([call.kernel], edit_after(off))), call)
     found = {(r.tensor, r.note): r for r in records}
     for tensor in ("losses", "dy"):
         record = found[tensor, "float32"]
@@ -247,7 +225,7 @@ def test_each_number_of_control_is_compared_by_itself(number, error):
     def off(p, g, slots, control, settings):
         control[number] *= 1 + 2.0**-10
 
-    records = kernels.judge_call(setup("L3", make_wrong(["adam"], edit_after(off))), call._replace(repeat=1))
+    records = kernels.judge_call(setup("L3", wrapped(["adam"], edit_after(off))), call._replace(repeat=1))
     found = {r.note: r.measured for r in records if r.tensor == "control"}
     assert found == {note: pytest.approx(error, rel=1e-3) for note in ("float32", "float64")}
 
@@ -258,7 +236,7 @@ def test_noise_is_judged_by_the_rounding_of_few_numbers(seed):
     calls = [
         c for c in stream_calls(seed, make_draw(seed)) if c.kernel == "gaussian_noise" and c.arguments[1].size
     ]
-    numpy = setup("L0", make_wrong((), None))
+    numpy = setup("L0", wrapped())
     assert all(r.holds for call in calls for r in kernels.judge_call(numpy, call))
     conditions = [call.condition for call in calls]
     assert (min(conditions), max(conditions) > 3) == (1.0, True)
@@ -324,7 +302,7 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
     monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(variant))
     sizes = Sizes(trajectory=1, partners=1, tiny_batch=10)
     for wrong, broken in ((lambda right: right, False), (lambda right: lambda g, limit: None, True)):
-        records = trajectories.trajectory_level(setup("L4", make_wrong([kernel], wrong), sizes=sizes))
+        records = trajectories.trajectory_level(setup("L4", wrapped([kernel], wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken
 
 

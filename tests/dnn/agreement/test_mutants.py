@@ -6,18 +6,15 @@ from functools import partial
 from inspect import getsource
 from pkgutil import resolve_name
 
-import numpy as np
 import pytest
 from helpers import others_slow
 from kernel_checks import kernel_of
-from sklearn.datasets import load_digits
 
 from backends import get_backend
 from backends.reference import Kernels, declarations
 from dnn.agreement import (
     MUTANTS,
     QUICK,
-    Data,
     bits_level,
     get_mutant,
     kernels,
@@ -29,17 +26,10 @@ from dnn.agreement.levels import run_levels
 from dnn.agreement.mutants import helpers
 from dnn.agreement.mutants.mutant import Mutant, MutantContender
 from dnn.agreement.setup import Setup
-from dnn.layers import Activation
 
 NUMPY = get_backend("numpy")
 KERNELS = set(declarations(Kernels))
 QUICK_MUTANTS = [name for name, mutant in MUTANTS.items() if mutant.level != "L4"]
-
-
-@pytest.fixture(scope="module")
-def data():
-    x, y = load_digits(return_X_y=True)
-    return Data((x / 16).astype(np.float32), y.astype(np.int64), 10)
 
 
 def only_calls_of(names, make_calls):
@@ -53,6 +43,7 @@ def test_each_mutant_is_rejected_at_its_level(name, data, monkeypatch):
 
     It is far beyond its bound, so it does not depend on rounding.
     """
+    assert get_mutant(name).name == f"numpy!{name}"
     names = set(MUTANTS[name].names)
     if names <= KERNELS:
         makers = [only_calls_of(names, make) for make in kernels.CALL_GENERATORS]
@@ -95,15 +86,6 @@ def test_a_mutant_replaces_each_of_its_texts(name):
     sources = [getsource(right.get(n) or resolve_name(n)) for n in mutant.names]
     assert all(any(text in source for text in mutant.edits) for source in sources)
     assert all(any(text in source for source in sources) for text in mutant.edits)
-
-
-def test_get_mutant_returns_the_named_mutant():
-    mutant = get_mutant("softmax-of-64")
-    assert mutant.name == "numpy!softmax-of-64"
-    z = np.zeros((1, 65))
-    found = mutant.run_layer(Activation("softmax"), (65,), {}, [(z, z)])["y"]
-    np.testing.assert_allclose(found, 1 / 64, rtol=1e-6)
-    np.testing.assert_array_equal(mutant.run_layer(Activation("relu"), (65,), {}, [(z, z)])["y"], z)
 
 
 def test_a_plan_without_a_mistake_is_within_bounds(data):

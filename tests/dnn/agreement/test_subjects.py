@@ -1,11 +1,9 @@
 """gradcheck takes functions on NumPy arrays, whatever their parameters are called."""
 
 import functools
-import importlib
 
 import numpy as np
 import pytest
-from command_lines import SCRIPTS
 
 from backends import InputError
 from dnn import Dense
@@ -13,7 +11,6 @@ from dnn.agreement import gradcheck
 
 RNG = np.random.default_rng(0)
 x, W, b = RNG.normal(size=(5, 4)), RNG.normal(size=(4, 3)), RNG.normal(size=3)
-SQUARE = RNG.normal(size=(4, 4))
 t = np.array([2, 0, 1, 3, 0])
 
 
@@ -46,6 +43,7 @@ class Cached:
         return dout
 
 
+SQUARE = lambda dy, x: dy * 2 * x, lambda x: x**2
 RIGHT = {
     "a tuple": (dense_backward, dense, {"x": x, "W": W, "b": b}),
     "a dict": (
@@ -57,17 +55,17 @@ RIGHT = {
     "x is not the first": (lambda x, W, dy: (x.T @ dy, dy @ W.T), lambda W, x: x @ W, {"W": W, "x": x}),
     "a ufunc": (lambda g, y: g * (1 - y * y), np.tanh, {"x": x}),
     "a derivative": (lambda x: 1 - np.tanh(x) ** 2, np.tanh, {"x": x}),
-    "integers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": [[1, 2], [3, -1]]}),
+    "integers": (*SQUARE, {"x": [[1, 2], [3, -1]]}),
     "integer weights": (lambda dy, x, W: (dy @ W.T, x.T @ dy), lambda x, W: x @ W, {
         "x": x, "W": [[1, 2], [3, -1], [0, 5], [2, 2]]}),
     "a loss": (cross_entropy_backward, cross_entropy, {"x": x, "t": t}),
     "a loss with dy": (lambda dy, x: dy * 2 * x / x.size, lambda x: (x**2).mean(), {"x": x}),
     "methods": ((cached := Cached()).backward, cached.forward, {"x": x}),
     "a default": (lambda dy, x, k=3: dy * k * x ** (k - 1), lambda x, k=3: x**k, {"x": x}),
-    "one number": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": np.array(3.0)}),
+    "one number": (*SQUARE, {"x": np.array(3.0)}),
     "a partial": (functools.partial(lambda k, dy, x: dy * k, 3), lambda x: 3 * x, {"x": x}),
     "small gradients": (lambda x: 2e-9 * x, lambda x: 2.3 + 1e-9 * np.sum(x**2), {"x": x}),
-    "large numbers": (lambda dy, x: dy * 2 * x, lambda x: x**2, {"x": 1e6 * x}),
+    "large numbers": (*SQUARE, {"x": 1e6 * x}),
 }  # fmt: skip
 
 
@@ -86,16 +84,8 @@ def test_right_functions_differ_by_rounding(name):
 
 
 WRONG = [
-    (lambda dy, x: -dy * (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, r"dx\[0, 0\] is .*its sign is wrong$"),
-    (lambda dy, x: (1 - np.tanh(x) ** 2), np.tanh, {"x": x}, "dx is not proportional to dy"),
-    (lambda dy, x: dy, np.tanh, {"x": x}, "it is dy itself: the derivative is missing"),
-    (lambda dy, x: dy * (1 - np.tanh(np.tanh(x)) ** 2), np.tanh, {"x": x}, "the derivative at y = f"),
     (lambda x, t: 5 * cross_entropy_backward(x, t), cross_entropy, {"x": x, "t": t},
      "multiplied by the batch size, 5: is a mean missing"),
-    (lambda x, t: cross_entropy_backward(x, t) / 5, cross_entropy, {"x": x, "t": t},
-     "divided by the batch size, 5"),
-    (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": SQUARE},
-     "dW.* it is transposed; only dW"),
     (lambda dy, x, W: (dy @ W.T, dy.T @ x), lambda x, W: x @ W, {"x": x, "W": W},
      r"dW has shape \(3, 4\), expected \(4, 3\).* order of gradients is x, W"),
     (lambda dy, x, W: (x.T @ dy,), lambda x, W: x @ W, {"x": x, "W": W},
@@ -110,7 +100,6 @@ WRONG = [
     (lambda dy, x: dy, np.tanh, {"x": [1.0, np.nan]}, "forward returns NaN or infinity; choose other inputs"),
     (lambda dy, x: dy * np.nan, np.tanh, {"x": x}, "it is not finite: look for a division by 0"),
     (lambda dy, x: dy, np.abs, {"x": np.zeros(3)}, "forward is not smooth at any x"),
-    (lambda dy, x: dy @ x, np.tanh, {"x": x}, "ValueError in test_subjects.py, line "),
 ]  # fmt: skip
 
 
@@ -120,21 +109,6 @@ def test_a_mistake_is_found(number):
     backward, forward, arrays, words = WRONG[number]
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(gradcheck(backward, forward=forward, **arrays).problem)
-
-
-@pytest.mark.parametrize("mistaken", [False, True])
-def test_functions_of_from_scratch(monkeypatch, mistaken):
-    monkeypatch.syspath_prepend(SCRIPTS / "examples")
-    from_scratch = importlib.import_module("from_scratch")
-    one_hot = np.eye(4)[t]
-
-    def loss(logits):
-        return from_scratch.cross_entropy(np, logits, one_hot)[0]
-
-    def backward(logits):
-        return from_scratch.cross_entropy(np, logits, one_hot)[1] * (len(one_hot) if mistaken else 1)
-
-    assert gradcheck(backward, forward=loss, x=x).holds != mistaken
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,9 @@ import array_api_compat.numpy as npx
 import numpy as np
 
 from backends.numpy.backend import NumpyBackend
-from dnn.agreement import Data, check
+from dnn.agreement import check
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.sizes import Sizes
-from dnn.datasets import load_dataset
 
 
 class SequentialSums:
@@ -44,16 +43,11 @@ class SequentialSums:
         return total
 
 
-def make_sequential_contender():
-    return BackendContender(
+def test_sums_in_one_lane_are_within_every_bound(data, monkeypatch):
+    monkeypatch.setattr("backends.reference.sums.BLOCK_ROWS", sys.maxsize)
+    sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))
+    contender = BackendContender(
         "in order", lambda dtype: NumpyBackend("in order", SequentialSums(), "cpu", dtype, fused=False)
     )
-
-
-def test_sums_in_one_lane_are_within_every_bound(monkeypatch):
-    monkeypatch.setattr("backends.reference.sums.BLOCK_ROWS", sys.maxsize)
-    digits = load_dataset("digits")
-    data = Data(digits.x_train.reshape(len(digits.x_train), -1), digits.y_train, 10)
-    sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))
-    records = check([make_sequential_contender()], data, levels=["L0", "L1", "L2"], sizes=sizes)
+    records = check([contender], data, levels=["L0", "L1", "L2"], sizes=sizes)
     assert [f"{r.level} {r.case} {r.tensor} {r.ratio:.3g}" for r in records if not r.holds] == []

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, Kept, input_error, same_bits, small_data, small_model, weights
+from helpers import NUMPY, Kept, fit_small, input_error, same_bits, small_model, weights
 
 from backends import InputError
 from dnn import SGD, Adam, Callback, LearningRateScheduler, LinearDecay, ReduceLROnPlateau
@@ -22,8 +22,7 @@ def fit(callbacks, epochs, rate=1.0, backend=NUMPY, resume=None):
     """Return (the rate of each epoch, the final weights)."""
     model = small_model(backend)
     model.compile(optimizer=SGD(rate, momentum=0.5))
-    data = small_data()
-    history = model.fit(*data, batch_size=10, epochs=epochs, callbacks=callbacks, resume=resume).history
+    history = fit_small(model, epochs=epochs, callbacks=callbacks, resume=resume).history
     return history["learning_rate"], weights(model)
 
 
@@ -89,14 +88,13 @@ def test_a_resumed_training_has_the_same_rates(make, expected):
 )
 def test_updates_use_the_rate(backend, callbacks, second):
     """Two epochs at 0.1 and one at another rate equal two fits with these rates."""
-    x, y = small_data()
     model = small_model(backend)
     other = small_model(backend)
     model.compile(optimizer=SGD(0.1))
-    model.fit(x, y, epochs=3, batch_size=10, callbacks=callbacks)
+    fit_small(model, epochs=3, callbacks=callbacks)
     for rate, epochs in ((0.1, 2), (second, 1)):
         other.compile(optimizer=SGD(rate))
-        other.fit(x, y, epochs=epochs, batch_size=10)
+        fit_small(other, epochs=epochs)
     assert same_bits(weights(model), weights(other))
 
 
@@ -115,7 +113,7 @@ def test_rejects_optimizers_with_a_schedule(make):
     model = small_model()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with input_error("is used with a schedule"):
-        model.fit(*small_data(), callbacks=[make()])
+        fit_small(model, callbacks=[make()])
 
 
 def test_rejects_invalid_arguments():

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers import Kept, input_error, small_data, small_model
+from helpers import Kept, fit_small, input_error, small_data, small_model
 
 from backends import InputError
 from dnn import (
@@ -26,9 +26,7 @@ each_logger = pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
 
 def fit(callback, model=None, epochs=2, **options):
     model = model or small_model()
-    data = small_data()
-    options = {"callbacks": [callback], **options}
-    return model, model.fit(*data, batch_size=10, epochs=epochs, **options)
+    return model, fit_small(model, epochs=epochs, **{"callbacks": [callback], **options})
 
 
 def test_csv(tmp_path):
@@ -104,7 +102,7 @@ def test_a_refused_training_leaves_the_old_file_as_it_is(tmp_path, make):
             model.compile(optimizer=Adam(LinearDecay(0.1, 9)))
             resume = None
         with pytest.raises(InputError):
-            model.fit(*small_data(), batch_size=10, epochs=9, callbacks=[make(path), last], resume=resume)
+            fit_small(model, epochs=9, callbacks=[make(path), last], resume=resume)
         assert path.read_bytes() == before
 
 

@@ -4,14 +4,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error, small_model
 
 from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
 
 
 def capture_fit(capsys, **options):
-    model = small_model()
-    model.fit(*small_data(), batch_size=10, epochs=2, **options)
+    fit_small(epochs=2, **options)
     return capsys.readouterr().out
 
 
@@ -70,7 +69,7 @@ def test_fit_adds_no_second_progress_bar(capsys):
 @pytest.mark.parametrize("verbose", [3, "yes", None, -1])
 def test_rejects_invalid_arguments(verbose):
     with input_error(r"verbose is .*expected 'auto', 0, 1 or 2"):
-        small_model().fit(*small_data(), verbose=verbose)
+        fit_small(verbose=verbose)
 
 
 def test_metrics_of_your_own_have_their_names(capsys):
@@ -80,7 +79,7 @@ def test_metrics_of_your_own_have_their_names(capsys):
         return outputs.max(1)
 
     model.compile(metrics=[highest, "mae"])
-    model.fit(*small_data(), batch_size=10, verbose=2)
+    fit_small(model, verbose=2)
     line = capsys.readouterr().out
     assert " highest 0." in line
     assert " error 0." in line

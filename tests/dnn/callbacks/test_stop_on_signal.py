@@ -26,6 +26,10 @@ def data():
     return rng.normal(size=(400, 4)).astype(np.float32), rng.integers(0, 3, 400)
 
 
+def fit(model, *callbacks):
+    model.fit(*data(), batch_size=4, epochs=2, callbacks=callbacks)
+
+
 class Send(Callback):
     """Sends signals to this process during training."""
 
@@ -47,7 +51,7 @@ def test_a_signal_ends_the_training_between_two_updates(tmp_path, number):
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as caught, stopper.handle_signals():
-        model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(number), stopper])
+        fit(model, Send(number), stopper)
     assert caught.value.signal == number
     assert caught.value.saved
     assert signal.getsignal(number) == before
@@ -59,7 +63,7 @@ def test_a_second_signal_stops_at_once(tmp_path):
     model = model_on()
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     with pytest.raises(KeyboardInterrupt), stopper.handle_signals():
-        model.fit(*data(), batch_size=4, epochs=2, callbacks=[Send(signal.SIGINT, 2), stopper])
+        fit(model, Send(signal.SIGINT, 2), stopper)
 
 
 def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
@@ -80,7 +84,7 @@ def test_a_nan_loss_names_layer_and_update(backend):
         np.errstate(all="ignore"),
         pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*update 0 of epoch 1.*in first\.W"),
     ):
-        model.fit(*data(), batch_size=4, epochs=2, callbacks=[TerminateOnNaN()])
+        fit(model, TerminateOnNaN())
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -88,7 +92,7 @@ def test_does_not_call_the_begin_finite_if_it_was_not():
     model = model_on()
     model.parameters.by_name["first.W"][0, 0] = np.nan
     with pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .* in first\.W"):
-        model.fit(*data(), batch_size=4, callbacks=[TerminateOnNaN()])
+        fit(model, TerminateOnNaN())
 
 
 def test_checks_validation_and_weights_after_an_epoch():

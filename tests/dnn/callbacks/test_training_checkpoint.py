@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error, small_model
 
 from dnn import Callback
 from dnn.callbacks import training_checkpoint
@@ -99,30 +99,28 @@ def test_numbers_of_callbacks_are_saved_and_others_rejected(tmp_path, value, kep
     watchers = [Mine(), TrainingCheckpoint(tmp_path)]
     if kept is None:
         with input_error("array 'callback Mine 0 best' of state_arrays is"):
-            small_model().fit(*small_data(), callbacks=watchers)
+            fit_small(callbacks=watchers)
     else:
-        small_model().fit(*small_data(), callbacks=watchers)
+        fit_small(callbacks=watchers)
         assert latest_state(tmp_path).arrays["callback Mine 0 best"].tolist() == kept
 
 
 @pytest.mark.parametrize("epochs", [1, 5])
 def test_a_folder_belongs_to_one_training(tmp_path, epochs):
     """The training itself may continue, from a state or with a second fit."""
-    x, y = small_data()
     model = small_model()
     for _ in range(2):
-        model.fit(x, y, epochs=1, callbacks=[TrainingCheckpoint(tmp_path)])
+        fit_small(model, callbacks=[TrainingCheckpoint(tmp_path)])
     before = {path: path.read_bytes() for path in state_files(tmp_path)}
     assert len(before) == 2
     other = small_model(seed=1)
-    with input_error("of another training, expected a folder for this training alone; choose another folder"):
-        other.fit(x, y, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
-    other.epochs_done = 2
-    with input_error("of another training"):
-        other.fit(x, y, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
+    for done in (0, 2):
+        other.epochs_done = done
+        with input_error("of another training, expected a folder for this training alone; choose another"):
+            fit_small(other, epochs=epochs, callbacks=[TrainingCheckpoint(tmp_path)])
     assert {path: path.read_bytes() for path in state_files(tmp_path)} == before
     state = latest_state(tmp_path)
-    small_model().fit(x, y, epochs=5, callbacks=[TrainingCheckpoint(tmp_path)], resume=state)
+    fit_small(epochs=5, callbacks=[TrainingCheckpoint(tmp_path)], resume=state)
     assert latest_state(tmp_path).epoch == 6
 
 

@@ -59,6 +59,7 @@ def test_log_messages_are_printed_once_on_stderr(run_main):
     def main(text):
         LOG.warning(text)
         LOG.info("for your %s", "information")
+        LOG.debug("nothing")
 
     for _ in range(2):
         assert run_main(main, "mind") == (None, "", "WARNING: mind\nfor your information\n")

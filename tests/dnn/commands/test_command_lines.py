@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_code, run_here, succeed
-from helpers import three_backends
+from helpers import no_gpu, three_backends
 
 OPTIONS = "--dataset digits --hidden 16 --epochs 2"
 COUNTS = ("epochs", "batch-size", "limit", "keep", "checkpoint-every")
@@ -21,12 +21,6 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "small"
     result = succeed(f"train {OPTIONS} --backend numpy --seed 3 --run-dir", folder)
     return folder, result.stdout
-
-
-def has_no_gpu():
-    from backends import available_backends
-
-    return available_backends()["cupy"] is not None
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "predict", "export", "doctor"])
@@ -102,7 +96,7 @@ def test_predict_reads_images(run_folder, tmp_path):
         assert reason in answer["reason"]
 
 
-@pytest.mark.skipif(not has_no_gpu(), reason="there is a CUDA device")
+@no_gpu
 def test_cupy_without_a_gpu_warns_and_falls_back_to_numpy(tmp_path):
     folder = tmp_path / "run"
     result = succeed(f"train {OPTIONS} --backend cupy --run-dir", folder)

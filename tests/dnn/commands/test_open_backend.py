@@ -3,12 +3,10 @@
 import argparse
 
 import pytest
-import torch
+from helpers import no_gpu
 
 from backends import BackendUnavailable
 from dnn.commands import options
-
-NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="tests a machine without CUDA")
 
 
 def open_with_output(capsys, *words, quiet=False):
@@ -29,7 +27,7 @@ def test_only_auto_prints_its_reason(capsys):
     assert open_with_output(capsys, "--backend", "numpy")[1] == ""
 
 
-@NO_GPU
+@no_gpu
 @pytest.mark.parametrize("more", [("--device", "cuda"), ("--graphs",), ("--precision", "tf32")])
 def test_torch_without_a_gpu_falls_back_to_its_cpu(capsys, more):
     backend, output = open_with_output(capsys, "--backend", "torch", *more, "--dtype", "float64")

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
-from helpers import NUMPY, input_error, same_bits, small_data, small_model
+from helpers import NUMPY, fit_small, input_error, same_bits, small_model
 
 from dnn import Callback
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
@@ -44,7 +44,7 @@ def test_a_vanished_folder_is_created_again(tmp_path, epoch, caplog):
     folder.write_json(CONFIG_FILE, {"seed": 3})
     model = small_model()
     watchers = [Remove(place, epoch), folder, TrainingCheckpoint(place, every=2)]
-    model.fit(*small_data(), batch_size=10, epochs=3, callbacks=watchers)
+    fit_small(model, epochs=3, callbacks=watchers)
     folder.save(model)
     assert caplog.text.count("vanished and was created again") == 1
     assert read_config(place) == {"seed": 3}
@@ -92,7 +92,7 @@ def test_nothing_is_written_into_a_folder_that_took_its_place(tmp_path, how):
     folder, replace = RunFolder(place), Replace()
     states = TrainingCheckpoint(place, every=2, check=folder.prepare)
     with input_error("run was removed or replaced during this training, which writes nothing more there"):
-        model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[folder, replace, states])
+        fit_small(model, epochs=3, callbacks=[folder, replace, states])
     for write in (lambda: folder.save(model), lambda: folder.write_json("result.json", {})):
         with input_error("removed or replaced"):
             write()
@@ -141,7 +141,7 @@ def test_lines_are_appended_and_a_torn_file_is_written_again(tmp_path):
             if epoch == 4:
                 os.truncate(path, path.stat().st_size - 3)
 
-    small_model().fit(*small_data(), epochs=5, callbacks=[folder, Tear()])
+    fit_small(epochs=5, callbacks=[folder, Tear()])
     assert files[0] == files[1] == files[2] != files[3]
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4, 5]
 
@@ -157,7 +157,7 @@ def test_training_continues_without_its_folder(tmp_path, caplog):
                 shutil.rmtree(tmp_path / "runs")
                 (tmp_path / "runs").write_text("a file where the folder was")
 
-    history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Replace(place, 1), folder])
+    history = fit_small(model, epochs=3, callbacks=[Replace(place, 1), folder])
     assert history.epoch == [1, 2, 3]
     assert "training continues" in caplog.text
     with input_error("cannot be written"):
@@ -178,7 +178,7 @@ def test_a_line_lost_to_a_full_disk_is_written_at_the_end(tmp_path, monkeypatch)
         def on_epoch_begin(self, epoch):
             full.extend([epoch] if epoch == 3 else [])
 
-    model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Fill(), folder])
+    fit_small(model, epochs=3, callbacks=[Fill(), folder])
     assert len((folder.path / METRICS_FILE).read_text().splitlines()) == 2
     full.clear()  # the disk has space again
     folder.save(model)
@@ -190,7 +190,7 @@ def test_a_killed_start_leaves_the_folder_usable(tmp_path):
     (tmp_path / ".config.json.0123456789abcdef.unfinished").touch()
     folder = RunFolder(tmp_path)
     folder.config = {"seed": 3}
-    small_model().fit(*small_data(), callbacks=[folder])
+    fit_small(callbacks=[folder])
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CONFIG_FILE, METRICS_FILE]
     with input_error("not an empty folder"):
         RunFolder(tmp_path)

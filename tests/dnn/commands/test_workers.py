@@ -10,7 +10,7 @@ import time
 import matplotlib.figure  # noqa: F401  # as load_dataset below
 import pytest
 from command_lines import SCRIPTS, assert_refused, run, run_here
-from helpers import MAX_SECONDS, others_slow
+from helpers import MAX_SECONDS, needs_fork, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -20,12 +20,7 @@ from faults.harness import main_of_script
 from dnn.callbacks.training_checkpoint import latest_state
 from dnn.datasets import load_dataset
 
-pytestmark = [
-    pytest.mark.skipif(
-        not hasattr(os, "fork"), reason="the groups are forked, which this system does not support"
-    ),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-]
+pytestmark = needs_fork
 OPTIONS = ["--dataset", "digits", "--limit", "320", "--hidden", "16", "--epochs", "3", "--batch-size", "24",
          "--checkpoint-every", "5", "--backend", "numpy", "--blocks", "4"]  # fmt: skip
 TRAIN_MAIN = main_of_script(SCRIPTS / "train.py")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import input_error
+from helpers import input_error, shifted_correlation
 from PIL import Image, ImageDraw
 
 from dnn.datasets import digit_images, load_dataset
@@ -133,16 +133,11 @@ def test_deskewing_removes_the_slant(slant, tmp_path):
     data = (1, slant, -140 * slant, 0, 1, 0)
     path = save(page.transform(page.size, Image.Transform.AFFINE, data, fillcolor=255), tmp_path / "a.png")
 
-    def correlation(image):
-        """Return the largest correlation with the ring over shifts of one pixel."""
-        moved = [np.roll(image, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-        return max(float(np.corrcoef(one.ravel(), ring.ravel())[0, 1]) for one in moved)
-
-    assert correlation(load_digit_image(path, deskew=True)) > 0.9
+    assert shifted_correlation(load_digit_image(path, deskew=True), ring) > 0.9
     slanted = load_digit_image(path)
-    assert (correlation(slanted) > 0.9) == (abs(slant) < 0.2)
+    assert (shifted_correlation(slanted, ring) > 0.9) == (abs(slant) < 0.2)
     Image.fromarray(slanted).save(path)  # an image in the data set's form is deskewed too
-    assert correlation(load_digit_image(path, deskew=True)) > 0.8
+    assert shifted_correlation(load_digit_image(path, deskew=True), ring) > 0.8
 
 
 def test_bytes_and_file_give_the_same_result(tmp_path):

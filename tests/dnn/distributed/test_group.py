@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import NUMPY, build_network, others_slow
+from helpers import NUMPY, build_network, needs_fork, others_slow
 
 pytest.importorskip("torch.distributed", reason="torch.distributed is missing")
 
@@ -24,12 +24,9 @@ pytestmark = [
     pytest.mark.skipif(
         not torch.distributed.is_available(), reason="this torch is without torch.distributed"
     ),
-    pytest.mark.skipif(
-        not hasattr(os, "fork"), reason="the groups are forked, which this system does not support"
-    ),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+    *needs_fork,
 ]
-SETTINGS = {"batch_size": 24, "epochs": 2, "verbose": 0, "blocks": 8}
+SETTINGS = {"batch_size": 24, "epochs": 2, "blocks": 8}
 
 
 def data():

@@ -30,13 +30,6 @@ def test_the_library_only_logs(caplog, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_command_lines_print_it(log, capsys):
-    warn("the disk is full")
-    log.info("fetching %s", "MNIST")
-    log.debug("nothing")
-    assert capsys.readouterr().err == "WARNING: the disk is full\nfetching MNIST\n"
-
-
 class Full(io.StringIO):
     def write(self, text):
         raise OSError(28, "No space left on device")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error, small_model
 
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 from dnn.optimizers.schedules import SCHEDULES, over_training
@@ -50,21 +50,14 @@ def test_every_schedule_is_tested():
     assert {schedule.name for schedule, _ in CASES.values()} == set(SCHEDULES)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_rates_are_those_of_torch(case):
-    schedule, make = CASES[case]
-    table = schedule.rates()
-    assert table.dtype == np.float64
-    expected = rates_of_torch(make, len(table), 0.1)
-    np.testing.assert_allclose(table, expected, rtol=1e-12, atol=1e-16)
+WITH_WARM_UP = [(case, n) for case in CASES if not case.startswith("one_cycle") for n in (1, 5)]
 
 
-@pytest.mark.parametrize("case", [name for name in CASES if not name.startswith("one_cycle")])
-@pytest.mark.parametrize("warmup", [1, 5])
-def test_warm_up_is_that_of_torch(case, warmup):
+@pytest.mark.parametrize(("case", "warmup"), [*((case, 0) for case in CASES), *WITH_WARM_UP])
+def test_rates_are_those_of_torch(case, warmup):
     schedule, make = CASES[case]
     table = replace(schedule, warmup=warmup).rates()
-    assert len(table) == warmup + len(schedule.rates())
+    assert (table.dtype, len(table)) == (np.float64, warmup + len(schedule.rates()))
     np.testing.assert_allclose(table, rates_of_torch(make, len(table), 0.1, warmup), rtol=1e-12, atol=1e-16)
 
 
@@ -86,7 +79,7 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
         seen.append(float(backend.to_host(model.optimizer_state.control)[0]))
 
     model.optimizer_state.step = record_rates
-    model.fit(*small_data(), batch_size=10, epochs=5)
+    fit_small(model, epochs=5)
     table = schedule.rates()
     expected = np.concatenate([table, np.full(25, table[-1])])[:25]  # past the end its last rate
     np.testing.assert_array_equal(seen, expected.astype(np.float32))

@@ -46,6 +46,10 @@ def model(backend="numpy", dtype="float32", normalised=False, loss="categorical_
     return made
 
 
+def fit(made, n=N, blocks=2, **options):
+    return made.fit(*data(n), batch_size=16, blocks=blocks, **options).history
+
+
 @pytest.mark.parametrize(
     ("options", "compiled"),
     [
@@ -61,9 +65,8 @@ def test_blocks_have_the_gradient_and_the_metrics_of_the_batch(blocks, options, 
     """Masks, moves and noise are those of the batch too; in float64, up to rounding."""
     loss = CategoricalCrossentropy(ignore_index=2)
     whole, cut = (model(dtype="float64", loss=loss, **compiled) for _ in range(2))
-    settings = {"batch_size": 16, "epochs": 2, "verbose": 0, **options}
-    expected = whole.fit(*data(), **settings).history
-    found = cut.fit(*data(), blocks=blocks, **settings).history
+    expected = fit(whole, blocks=1, epochs=2, **options)
+    found = fit(cut, blocks=blocks, epochs=2, **options)
     assert_close(weights(cut), weights(whole), 1e-10)
     for name in ("loss", "accuracy", "r2"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
@@ -116,8 +119,7 @@ def test_a_metric_of_all_rows_is_that_of_the_batch():
     for blocks in (1, 4):
         made = build_network([Flatten(), Dense(3, "softmax")], (6, 6), NUMPY64)
         made.compile(metrics=[mean_output])
-        history = made.fit(*data(48), batch_size=16, blocks=blocks, verbose=0).history
-        found.append(history["mean_output"])
+        found.append(fit(made, 48, blocks)["mean_output"])
     np.testing.assert_allclose(*found, rtol=1e-9)
 
 
@@ -145,7 +147,7 @@ def test_blocks_are_computed_in_one_thread(name):
     made.compile()
     with backend.in_threads(2):
         for blocks in (1, 2):
-            made.fit(*data(16), batch_size=16, blocks=blocks, verbose=0)
+            fit(made, 16, blocks)
         assert threads_now(name) == 2
     assert seen == [2, 1, 1]
 
@@ -160,14 +162,14 @@ def test_the_running_statistics_are_the_mean_of_the_blocks():
     made = model(dtype="float64", normalised=True)
     x, y = data(16)
     alone = [model(dtype="float64", normalised=True) for _ in range(2)]
-    made.fit(x, y, batch_size=16, blocks=2, shuffle=False, verbose=0)
+    fit(made, 16, shuffle=False)
     running = []
     for i, part in enumerate(alone):  # each half as a batch, with the masks of its rows
         for layer in part.layers:
             if hasattr(layer, "set_first_row"):
                 layer.set_first_row(8 * i)
         half = slice(8 * i, 8 * i + 8)
-        part.fit(x[half], y[half], batch_size=8, shuffle=False, verbose=0)
+        part.fit(x[half], y[half], batch_size=8, shuffle=False)
         running.append(part.parameters.to_host())
     for name, value in made.parameters.to_host().items():
         if "running" in name:
@@ -177,11 +179,11 @@ def test_the_running_statistics_are_the_mean_of_the_blocks():
 
 def test_a_frozen_layer_keeps_its_bits():
     made = model(normalised=True)
-    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    fit(made)
     frozen = next(layer for layer in made.layers if isinstance(layer, BatchNormalization))
     frozen.trainable = False
     before = made.parameters.to_host()
-    made.fit(*data(), batch_size=16, blocks=2, verbose=0)
+    fit(made)
     for name, value in made.parameters.to_host().items():
         if name.startswith(frozen.name):
             assert same_bits(value, before[name]), name
@@ -206,8 +208,8 @@ def test_batches_of_an_iterable_are_cut_too():
     a = model()
     b = model()
     batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
-    a.fit(batches, epochs=2, blocks=4, verbose=0)
-    b.fit(x, y, batch_size=16, epochs=2, blocks=4, shuffle=False, verbose=0)
+    a.fit(batches, epochs=2, blocks=4)
+    fit(b, blocks=4, epochs=2, shuffle=False)
     assert_close(weights(a), weights(b), 1e-6)  # batches of a stream have weights
 
 
@@ -227,13 +229,12 @@ def test_sparse_rows_are_made_dense_in_blocks():
 def test_resumes_only_with_the_same_number_of_blocks():
     whole = model()
     kept = Kept(2)
-    settings = {"batch_size": 16, "epochs": 2, "verbose": 0}
-    whole.fit(*data(), blocks=4, callbacks=[kept], **settings)
+    fit(whole, blocks=4, epochs=2, callbacks=[kept])
     state = kept.states[1]
     assert state.facts["blocks"] == 4
     again = model()
-    again.fit(*data(), blocks=4, resume=state, **settings)
+    fit(again, blocks=4, epochs=2, resume=state)
     assert same_bits(weights(again), weights(whole))
     for blocks in (1, 2):
         with pytest.raises(StateError, match=f"differs in blocks: 4, expected {blocks}"):
-            model().fit(*data(), blocks=blocks, resume=state, **settings)
+            fit(model(), blocks=blocks, epochs=2, resume=state)

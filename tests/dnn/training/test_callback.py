@@ -2,7 +2,7 @@
 
 import time
 
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error, small_data, small_model
 
 from dnn import Adam, Callback, History, LinearDecay
 from dnn.callbacks import (
@@ -68,7 +68,7 @@ def test_last_progress_equals_the_epoch():
             read.append(progress.read())
 
     begun = time.perf_counter()
-    history = small_model().fit(*small_data(), callbacks=[Last()], batch_size=9)
+    history = fit_small(callbacks=[Last()], batch_size=9)
     assert 0 < history.history["seconds"][0] < time.perf_counter() - begun
     assert [read[-1]] == list(zip(*(history.history[k] for k in ("loss", "accuracy")), strict=True))
 
@@ -79,7 +79,7 @@ def test_on_train_end_follows_on_train_begin_after_an_error(tmp_path):
     later = Recorder()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
     with input_error("with a schedule"):
-        model.fit(*small_data(), callbacks=[log, ReduceLROnPlateau("loss"), later])
+        fit_small(model, callbacks=[log, ReduceLROnPlateau("loss"), later])
     assert (log._file, later.calls) == (None, [])
 
 
@@ -90,7 +90,7 @@ def test_only_the_first_worker_writes_and_prints(tmp_path, capsys):
     everywhere = Recorder()
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
     watchers = [*files, states, PlainProgress("begins"), everywhere]
-    small_model().fit(*small_data(), batch_size=25, callbacks=watchers, workers=second)
+    fit_small(batch_size=25, callbacks=watchers, workers=second)
     assert not [*tmp_path.iterdir()]
     assert capsys.readouterr().out == ""
     assert len(everywhere.calls) == 3

@@ -3,13 +3,13 @@
 import io
 
 import pytest
-from helpers import small_data, small_model
+from helpers import fit_small
 
 from dnn import History
 
 
 def test_plot_of_each_number():
-    history = small_model().fit(*small_data(), epochs=3, validation_split=0.2)
+    history = fit_small(epochs=3, validation_split=0.2)
     figure = history.plot("a title")
     assert figure.get_suptitle() == "a title"
     assert [axes.get_ylabel() for axes in figure.axes] == ["mean loss", "accuracy"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import NUMPY, assert_close, build_network, input_error, same_bits, small_data, weights
+from helpers import NUMPY, assert_close, build_network, fit_small, input_error, same_bits, small_data, weights
 from scipy.sparse import csr_matrix
 
 from dnn import (
@@ -54,7 +54,7 @@ NETWORKS = {
 def trained(make, backend, loss="categorical_crossentropy"):
     model = build_network(make(), backend=backend, seed=4)
     model.compile(loss)
-    model.fit(*small_data(), batch_size=10, epochs=2)
+    fit_small(model, epochs=2)
     return model
 
 

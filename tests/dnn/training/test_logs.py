@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from helpers import input_error, small_data, small_model
+from helpers import fit_small, input_error
 
 from dnn import Callback
 from dnn.callbacks import TrainingCheckpoint, latest_state
@@ -30,18 +30,14 @@ class See(Callback):
 
 
 def test_numbers_added_by_a_callback_reach_later_callbacks_and_the_history(tmp_path):
-    model = small_model()
     see = See()
     states = TrainingCheckpoint(tmp_path)
-    history = model.fit(*small_data(), batch_size=10, epochs=3, callbacks=[Add(), see, states]).history
+    history = fit_small(epochs=3, callbacks=[Add(), see, states]).history
     assert see.begun == [1, 2, 3]
     assert see.seen == [None, 20.0, 30.0]
     assert math.isnan(history["mine"][0])
     assert history["mine"][1:] == [20.0, 30.0]
-    again = small_model()
-    resumed = again.fit(
-        *small_data(), batch_size=10, epochs=4, callbacks=[Add()], resume=latest_state(tmp_path)
-    )
+    resumed = fit_small(epochs=4, callbacks=[Add()], resume=latest_state(tmp_path))
     assert resumed.history["mine"][1:] == [20.0, 30.0, 40.0]
     assert resumed.epoch == [1, 2, 3, 4]
 
@@ -52,11 +48,11 @@ def test_added_values_must_be_numbers():
             logs["note"] = "good"
 
     with input_error(r"logs\['note'\] is 'good', expected a number"):
-        small_model().fit(*small_data(), batch_size=10, callbacks=[Text()])
+        fit_small(callbacks=[Text()])
 
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_batch_begin", "on_test_end", "on_predict_begin"])
 def test_rejects_hooks_that_are_never_called(hook):
     made = type("Theirs", (Callback,), {hook: lambda self, *rest: None})
     with input_error(f"Theirs has {hook}, which is never called"):
-        small_model().fit(*small_data(), callbacks=[made()])
+        fit_small(callbacks=[made()])

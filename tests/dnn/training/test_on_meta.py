@@ -5,10 +5,8 @@ Reading a number back raises an error there, and the code runs the same paths as
 
 import pytest
 import torch
-from helpers import build_network
+from helpers import build_network, on_meta
 
-from backends import get_backend
-from backends.torch.backend import TorchBackend
 from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle
 from dnn.agreement.cases import optimizer_variants
 from dnn.optimizers import Adam
@@ -18,15 +16,8 @@ from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 
 
-class MetaBackend(TorchBackend):
-    """Use the overrides for CUDA."""
-
-    device_type = "cuda"
-
-
 def step_of(optimizer, layers, **options):
-    backend = MetaBackend("torch", get_backend("torch").xp, torch.device("meta"), "float32")
-    model = build_network([*layers, Dense(3, "softmax")], (5,), backend)
+    model = build_network([*layers, Dense(3, "softmax")], (5,), on_meta())
     model.compile(optimizer=optimizer, **options)
     x = torch.zeros((20, 5), dtype=torch.uint8, device="meta")
     y = torch.zeros(20, dtype=torch.int64, device="meta")

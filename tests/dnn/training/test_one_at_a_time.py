@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from helpers import MAX_SECONDS, input_error, same_bits, small_data, small_model, weights
+from helpers import MAX_SECONDS, fit_small, input_error, same_bits, small_model, weights
 
 from dnn import Callback
 
@@ -24,20 +24,18 @@ def test_rejects_a_second_training_and_the_first_continues():
     model = small_model()
     alone = small_model()
     hold = Hold()
-    thread = threading.Thread(
-        target=lambda: model.fit(*small_data(), batch_size=10, epochs=2, callbacks=[hold])
-    )
+    thread = threading.Thread(target=lambda: fit_small(model, epochs=2, callbacks=[hold]))
     thread.start()
     assert hold.reached.wait(MAX_SECONDS)
     with input_error("fit was called during a training of the model"):
-        model.fit(*small_data(), batch_size=10)
+        fit_small(model)
     with input_error("compile was called during training"):
         model.compile()
     hold.go.set()
     thread.join()
-    alone.fit(*small_data(), batch_size=10, epochs=2)
+    fit_small(alone, epochs=2)
     assert same_bits(weights(model), weights(alone))
-    model.fit(*small_data(), batch_size=10)  # it can train again
+    fit_small(model)  # it can train again
 
 
 @pytest.mark.parametrize(
@@ -51,4 +49,4 @@ def test_rejects_a_second_training_and_the_first_continues():
 )
 def test_rejects_odd_arguments(odd, words):
     with input_error(words):
-        small_model().fit(*small_data(), **odd)
+        fit_small(**odd)

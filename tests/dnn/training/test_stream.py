@@ -10,6 +10,7 @@ from helpers import (
     assert_same_training,
     build_network,
     input_error,
+    numbers,
     same_bits,
     small_data,
     small_model,
@@ -45,10 +46,6 @@ class Endless:
 def fit_model(backend, x, y=None, **options):
     model = small_model(backend)
     return model, model.fit(x, y, epochs=EPOCHS, **options).history
-
-
-def numbers(history):
-    return {name: values for name, values in history.items() if name != "seconds"}
 
 
 def test_streams_have_the_bits_of_arrays(backend):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, input_error, same_bits, small_data, small_model, weights
+from helpers import assert_close, fit_small, input_error, same_bits, small_data, small_model, weights
 
 from dnn import SGD
 from dnn.validation.examples import InputPipeline
@@ -94,7 +94,7 @@ def test_rejects_invalid_arguments(case):
     model = small_model()
     before = weights(model)
     with input_error(message):
-        model.fit(*small_data(), batch_size=10, **options)
+        fit_small(model, **options)
     assert same_bits(weights(model), before)
 
 
@@ -102,4 +102,4 @@ def test_rejects_weights_on_another_device(make_backend):
     model = small_model(make_backend("torch"))
     foreign = make_backend("strict:device1").from_host(np.ones(50, dtype="f4"))
     with input_error(r"sample_weight is a .*from_host"):
-        model.fit(*small_data(), batch_size=10, sample_weight=foreign)
+        fit_small(model, sample_weight=foreign)

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from helpers import NUMPY, build_network, small_data
+from helpers import NUMPY, build_network, small_data, with_random_averages
 from layer_edges import EDGES
 
 from dnn import (
@@ -63,11 +63,10 @@ def assert_equal_outputs(model, x, **options):
 @pytest.mark.parametrize("batch", [1, 100])
 @pytest.mark.parametrize(("make", "shape"), CASES)
 def test_every_layer(make, shape, batch):
-    stream = np.random.default_rng(batch)
-    model = build_network([make(), Flatten()], shape)
-    values = model.parameters.to_host()
-    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
-    assert_equal_outputs(model, stream.standard_normal((batch, *shape)).astype(np.float32))
+    model = with_random_averages(build_network([make(), Flatten()], shape), batch)
+    assert_equal_outputs(
+        model, np.random.default_rng(batch).standard_normal((batch, *shape)).astype(np.float32)
+    )
 
 
 def random_images(n, side=28, seed=0):

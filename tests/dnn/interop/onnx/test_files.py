@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
-from helpers import NUMPY64, assert_listed, build_network, input_error
+from helpers import NUMPY64, assert_listed, build_network, input_error, with_random_averages
 from hostile import assert_sentence
 
 import dnn
@@ -41,12 +41,11 @@ from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, save_onnx, 
 
 
 def network(layers, shape):
-    """Return a model with random running averages."""
-    model = build_network(layers, shape, seed=3)
-    stream = np.random.default_rng(0)
-    values = model.parameters.to_host()
-    model.parameters.load({k: v + stream.random(v.shape).astype(v.dtype) for k, v in values.items()})
-    return model
+    return with_random_averages(build_network(layers, shape, seed=3))
+
+
+def assert_same_outputs(made, model, x):
+    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
 
 
 def ops(model):
@@ -115,7 +114,7 @@ def test_a_layer_may_have_any_name(name):
     made = to_onnx(model)
     onnx.checker.check_model(made, full_check=True)
     x = np.ones((2, 4), np.float32)
-    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-5)
+    assert_same_outputs(made, model, x)
     assert f"{name}.W" in {tensor.name for tensor in made.graph.initializer}
 
 
@@ -216,7 +215,7 @@ def test_custom_layer(restored_tables):
         to_onnx(model)
     dnn.register(Twice)
     made, x = to_onnx(model), np.ones((4, 3), np.float32)
-    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
+    assert_same_outputs(made, model, x)
 
 
 def test_rejects_a_subclass_with_a_builtin_name():
@@ -234,7 +233,7 @@ def test_custom_activation(restored_tables):
         to_onnx(model)
     ACTIVATION_NODES.add("square", lambda write, z: write.node("Mul", z, z))
     x = np.ones((4, 3), np.float32)
-    np.testing.assert_allclose(Session(to_onnx(model))(x)[0], model.predict(x), rtol=1e-6)
+    assert_same_outputs(to_onnx(model), model, x)
 
 
 def test_every_layer_and_activation_has_nodes():

@@ -13,6 +13,7 @@ from helpers import (
     both_dtypes,
     build_network,
     input_error,
+    others_slow,
     three_backends,
 )
 
@@ -172,6 +173,25 @@ def test_fit_equals_sequential_fit_in_float64(optimizer, loss):
     x, y = make_data()
     model = make_model(loss=loss, optimizer=optimizer)
     assert_fit_equals_the_twin(model, x, y, loss, optimizer, batch_size=8, epochs=3, validation_data=(x, y))
+
+
+@pytest.mark.parametrize("backend_name", others_slow(["numpy", "torch", "strict"], ["numpy", "torch"]))
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("loss", [each for _, each in loss_variants()], ids=str)
+def test_losses_and_gradients_are_those_of_torch(backend_name, rows, loss):
+    skip_if_not_in_torch(loss.name)
+    stream = np.random.default_rng(9)
+    z, targets = 3 * stream.standard_normal((20, 7)), stream.integers(0, 7, 20)
+    if rows:
+        targets = stream.dirichlet(np.ones(7), 20)
+    backend = get_backend(backend_name, dtype="float64")
+    losses, gradient = backend.zeros(20), backend.zeros(z.shape)
+    loss.bind(backend)(backend.from_host(z), backend.from_host(targets), losses, gradient)
+    z_ = torch.tensor(z, requires_grad=True)
+    expected = losses_and_optimizers.torch_loss(loss)(z_, torch.tensor(targets))
+    expected.backward()
+    assert float(backend.xp.mean(losses)) == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(backend.to_host(gradient), z_.grad.numpy(), rtol=1e-12, atol=1e-15)
 
 
 def test_defaults_are_those_of_sequential():
