@@ -135,6 +135,7 @@ def test_network_cases_cover_activations_and_losses():
         ("relu", "categorical_crossentropy")
     ]
     assert {c.seed for c in dense} == {3}
+    assert len(set(Sizes().small)) == 1  # a transposed W fits
 
 
 class FixedOracle:

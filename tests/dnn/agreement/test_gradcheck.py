@@ -35,6 +35,15 @@ class Mine(Regression):
         apart = outputs - targets
         return xp.mean(apart**2, axis=1), 2 * apart / apart.shape[1]
 """
+CROSS_ENTROPY = """
+class Mine(Regression):
+    name = "mine"
+    target_range = (0.0, 1.0)
+    def compute(self, xp, outputs, targets):
+        e = xp.exp(outputs)
+        p = e / xp.sum(e, axis=1, keepdims=True)
+        return -xp.sum(targets * xp.log(p), axis=1), p - targets  # rows of targets sum to 1
+"""
 ACTIVATION = """
 def forward(xp, z):
     return xp.where(z > 0, xp.tanh(z), z / 3)
@@ -76,7 +85,7 @@ def make(source):
     return names["Mine"]()
 
 
-@pytest.mark.parametrize("source", [LAYER, LOSS, ACTIVATION])
+@pytest.mark.parametrize("source", [LAYER, LOSS, CROSS_ENTROPY, ACTIVATION])
 def test_right_parts_differ_by_rounding(source):
     verdict = gradcheck(make(source), (4,))
     assert verdict.holds
