@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backends.reference.declaration import KernelBase, kernel
+from backends.reference.declaration import KernelBase, writes
 from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
 
@@ -21,7 +21,7 @@ def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, 
 class PoolingKernels(KernelBase):
     """Max and average pooling, and their gradients."""
 
-    @kernel(writes=("y", "index"))
+    @writes("y", "index")
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
@@ -47,7 +47,7 @@ class PoolingKernels(KernelBase):
             y[...] = xp.where(better, pixel, y)
             index[...] = xp.where(better, (down + i) * width + (across + j), index)
 
-    @kernel(writes=("dx",))
+    @writes("dx")
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
@@ -66,7 +66,7 @@ class PoolingKernels(KernelBase):
             wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
         dx[...] = crop_border(wide, padding)
 
-    @kernel(writes=("y",))
+    @writes("y")
     def average_pool2d(self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
         """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
 
@@ -80,7 +80,7 @@ class PoolingKernels(KernelBase):
             total = total + wide[place]
         y[...] = total / _counts(xp, x, size, strides, padding, windows)
 
-    @kernel(writes=("dx",))
+    @writes("dx")
     def average_pool2d_backward(
         self, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
