@@ -48,7 +48,7 @@ def step_level(setup: Setup) -> Iterator[Record]:
 def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
     """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
     for number, call in enumerate(some):
-        with setup.several_threads_if(number // 4 % 4 == 3):
+        with setup.in_threads(several=number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 

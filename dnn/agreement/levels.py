@@ -19,7 +19,6 @@ from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
-from dnn.agreement.threads import in_threads
 from dnn.agreement.trajectories import trajectory_level
 from dnn.validation.settings import look_up, require, require_instances, require_kind, require_list
 
@@ -69,6 +68,6 @@ def run_levels(
             stack.enter_context(mutant.shared_mistake())
         for name in levels:
             setup = Setup(name, contenders, oracle, data, sizes, seed)
-            with in_threads(setup.oracle_and_contenders):
+            with setup.in_threads(several=False):
                 for part in LEVELS[name]:
                     yield from part(setup)
