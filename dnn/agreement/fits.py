@@ -132,12 +132,10 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
     batch = max(s.batch_size for s in case.sessions)
     sums = (*case.inner, *case.inner, *case.outer, batch)
     slope = bounds.U * (sum(map(sqrt, sums)) + 10.0)
-    if tensor not in start:
-        return 2.0 * updates * slope
-    distance = bounds.norm(after[tensor] - start[tensor])
-    if distance == 0.0:
-        return 2.0 * updates * slope
-    return 2.0 * updates * (slope + bounds.U * bounds.norm(after[tensor]) / distance)
+    distance = bounds.norm(after[tensor] - start[tensor]) if tensor in start else 0.0
+    if distance:
+        slope += bounds.U * bounds.norm(after[tensor]) / distance
+    return 2.0 * updates * slope
 
 
 def fit_level(setup: Setup) -> Iterator[Record]:

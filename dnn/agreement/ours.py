@@ -115,13 +115,14 @@ class BackendContender(Contender):
 
     def fit(self, case: FitCase) -> Named:
         model = case.model(self.backend)
-        x = as_sparse(case.images) if case.sparse else case.images
+        pack = as_sparse if case.sparse else np.asarray
+        x = pack(case.images)
         part = x.shape[0] // 2 + 1  # evaluation has a short last batch, too
         before = model.evaluate(x, case.labels, batch_size=part, sample_weight=case.sample_weight)
         log: dict[str, list[float]] = {}
         for session in case.sessions:
             moved = shift_rows(case, session.shift)
-            examples = (as_sparse(moved.images) if case.sparse else moved.images), moved.labels
+            examples = pack(moved.images), moved.labels
             weights = moved.sample_weight
             settings: dict[str, Any] = {
                 "batch_size": session.batch_size, "epochs": session.epochs,
