@@ -9,8 +9,8 @@ from dnn.agreement import bounds
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.tensors import Named
 from dnn.layers import Activation
+from dnn.typing import HostArrays
 
 SPECIAL_VALUES = (0.0, -0.0, 1.0, -1.0, float("inf"), float("-inf"), float("nan"), 3e38, -3e38, 2e-38)
 
@@ -45,7 +45,7 @@ def judge_activation(setup: Setup, kind: str, z: np.ndarray) -> list[Record]:
     # 1 - y^2 cancels where y is near 1, so the error of (1 - y^2) dy is measured in ULPs of dy.
     scale = np.abs(dy) * np.maximum(size, 1.0)
 
-    def compute(c: Contender) -> Named:
+    def compute(c: Contender) -> HostArrays:
         return c.run_layer(Activation(kind), z.shape[1:], {}, [(z, dy)])
 
     def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:

@@ -23,11 +23,11 @@ from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
+from dnn.typing import HostArrays
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.settings import positive_integer, require
 
-Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
 MIN_SPREAD = 0.01
@@ -142,9 +142,9 @@ class Case:
         model.parameters.load({**model.parameters.to_host(), **weights})
         return model
 
-    def weights(self) -> Weights:
+    def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
-        values: Weights = {}
+        values: HostArrays = {}
         initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
             values[f"{name}.W"] = draw_weights(self.seed, initializer, i, shape).astype(np.float32)
@@ -192,7 +192,7 @@ class FitCase(Case):
         )
         return [*scaling, *self.before(), first, *self.between(), *others]
 
-    def weights(self) -> Weights:
+    def weights(self) -> HostArrays:
         values = super().weights()
         for i in range(1, len(self.products) + 1, 2) if self.plain else ():
             del values[f"dense_{i}.b"]

@@ -18,7 +18,6 @@ from dnn.agreement.cases import Data, FitCase, Session
 from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.tensors import Named
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
     BatchNormalization,
@@ -35,6 +34,7 @@ from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
 from dnn.training.callback import Callback
+from dnn.typing import HostArrays
 
 SCHEDULES = (
     LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
@@ -117,7 +117,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield from plan_cases(case)
 
 
-def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> float:
+def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostArrays) -> float:
     """Return the bound of a tensor after T float32 updates of a smooth network at a small rate.
 
     Each update adds the error of its gradient and one rounding of the parameters. A gradient has the errors

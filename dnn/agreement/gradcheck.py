@@ -18,7 +18,6 @@ from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
 from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest, summarize
 from dnn.agreement.subjects import (
-    Named,
     Subject,
     Wrong,
     function_subject,
@@ -27,6 +26,7 @@ from dnn.agreement.subjects import (
 )
 from dnn.layers import Layer
 from dnn.losses import Loss
+from dnn.typing import HostArrays
 from dnn.validation.settings import natural_number
 
 Part = Layer | Loss | ActivationFunction
@@ -156,7 +156,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     return worst
 
 
-def _gradients(subject: Subject, inputs: Named, dy: np.ndarray) -> Named:
+def _gradients(subject: Subject, inputs: HostArrays, dy: np.ndarray) -> HostArrays:
     """Return the gradients of the part. Raises Wrong: one is missing or has another shape."""
     found = {}
     for name, gradient in subject.backward(inputs, dy).items():

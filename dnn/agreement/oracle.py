@@ -16,8 +16,8 @@ from dnn.agreement.call import declaration_of
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender
 from dnn.agreement.ours import BackendContender
-from dnn.agreement.tensors import Named
 from dnn.losses import get_loss
+from dnn.typing import HostArrays
 
 DISTURBANCE = 2.0**-30
 """Relative change of numbers, by which the condition of layers and networks is measured."""
@@ -53,7 +53,7 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
 
 
-def measure_condition(disturbed: Named, expected: Named) -> dict[str, float]:
+def measure_condition(disturbed: HostArrays, expected: HostArrays) -> dict[str, float]:
     """Return tensor -> relative error, in units of the DISTURBANCE that caused it."""
     return {name: bounds.eta(array, expected[name]) / DISTURBANCE for name, array in disturbed.items()}
 

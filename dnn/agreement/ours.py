@@ -9,7 +9,7 @@ from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase, Session
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
-from dnn.agreement.tensors import ArrayMismatch, Named, receive
+from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
 from dnn.parameters import Parameters
@@ -17,6 +17,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
 from dnn.training.step import gradients
+from dnn.typing import HostArrays
 
 MARGIN = 64
 """Numbers before and behind each array of a kernel that it must not change."""
@@ -70,7 +71,7 @@ class BackendContender(Contender):
 
         return train, evaluate
 
-    def kernel(self, call: Call) -> Named:
+    def kernel(self, call: Call) -> HostArrays:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
         outputs = call.outputs
@@ -113,7 +114,7 @@ class BackendContender(Contender):
         array[...] = backend.from_host(host)
         return memory, array
 
-    def fit(self, case: FitCase) -> Named:
+    def fit(self, case: FitCase) -> HostArrays:
         model = case.model(self.backend)
         pack = as_sparse if case.sparse else np.asarray
         x = pack(case.images)
@@ -166,7 +167,7 @@ class BackendContender(Contender):
         for name, view in model.parameters.gradient_by_name.items():
             yield f"d {name}", view
 
-    def train(self, case: Case, batches: Batches) -> Named:
+    def train(self, case: Case, batches: Batches) -> HostArrays:
         model = case.model(self.backend)
         for x, y in batches:
             model.reserve(len(x), training=True)

@@ -13,8 +13,9 @@ from dnn.agreement.cases import Data, normal
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.tensors import ArrayMismatch, Named, require_shapes
+from dnn.agreement.tensors import ArrayMismatch, require_shapes
 from dnn.interop.torch.twins import NoTwin
+from dnn.typing import HostArrays
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Setup:
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
     def compare(
-        self, case: str, compute: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
-        note: str = "", expected: Named | None = None,
+        self, case: str, compute: Callable[[Contender], HostArrays], bound: Bound, error: Error | None = None,
+        note: str = "", expected: HostArrays | None = None,
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 
