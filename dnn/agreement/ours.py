@@ -170,9 +170,7 @@ class BackendContender(Contender):
     def train(self, case: Case, batches: Batches) -> HostArrays:
         model = case.model(self.backend)
         for x, y in batches:
-            model.reserve(len(x), training=True)
-            gradients(model, self.move(x)[0], self.backend.from_host(y))
-            model.update()
+            model.train_on_batch(x, y)
         return receive(self.backend, model.parameters.by_name.items())
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
