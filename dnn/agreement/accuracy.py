@@ -8,7 +8,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 

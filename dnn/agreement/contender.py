@@ -20,7 +20,7 @@ from dnn.agreement import bounds
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.tensors import receive
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS

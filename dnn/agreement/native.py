@@ -10,10 +10,10 @@ from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
 from dnn.agreement.tensors import receive
+from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
-from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential

@@ -13,10 +13,9 @@ import numpy as np
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
 from dnn.agreement.contender import Contender, LayerPasses, Tensors
-from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import network_graph
-from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
@@ -67,10 +66,7 @@ class OnnxContender(Contender):
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         @cache
         def run() -> Any:
-            try:
-                return open_session(network_graph([layer], layer.input_shape).as_model({}))
-            except NoNodes as error:
-                raise NoTwin(str(error)) from None
+            return open_session(network_graph([layer], layer.input_shape).as_model({}))
 
         def train(x: Array, dy: Array) -> Tensors:
             if layer.uses_batch_statistics:  # NumPy computes the running averages
@@ -85,10 +81,7 @@ class OnnxContender(Contender):
         return train, evaluate
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
-        try:
-            made = to_onnx(model, logits=model.objective.activation is not None)
-        except NoNodes as error:
-            raise NoTwin(str(error)) from None
+        made = to_onnx(model, logits=model.objective.activation is not None)
         yield "outputs", open_session(made)(x)[0]
         # Also z of each layer, in a second file: ONNX Runtime cannot fuse a node whose result is an output.
         products = {node.output[0]: node.input[1] for node in made.graph.node if node.op_type == "Gemm"}

@@ -14,7 +14,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.tensors import ArrayMismatch, require_shapes
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.typing import HostArrays
 
 

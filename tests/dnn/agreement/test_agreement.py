@@ -29,7 +29,7 @@ from dnn.agreement.ours import BackendContender
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.tensors import ArrayMismatch, receive
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
