@@ -1,6 +1,7 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import prod
@@ -174,11 +175,11 @@ class FitCase(Case):
     images: np.ndarray = field(kw_only=True)  # (N, n) uint8 or float32, from 0 to 255
     labels: np.ndarray = field(kw_only=True)  # (N,) int64
     sessions: tuple[Session, ...] = (Session(),)
-    before: Callable[[], list[Layer]] = list  # returns layers between Rescaling and the first Dense
-    between: Callable[[], list[Layer]] = list
+    before: tuple[Layer, ...] = ()  # layers between Rescaling and the first Dense
+    between: tuple[Layer, ...] = ()
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
-    callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
+    callbacks: tuple[Callback, ...] = ()  # that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer, the third, and so on
     dtype: str = "float64"
 
@@ -190,7 +191,7 @@ class FitCase(Case):
             dense(n, kind, use_bias=i % 2 == 1 or not self.plain)
             for i, (n, kind) in enumerate(zip(widths, kinds, strict=True))
         )
-        return [*scaling, *self.before(), first, *self.between(), *others]
+        return [*scaling, *map(copy, self.before), first, *map(copy, self.between), *others]
 
     def weights(self) -> HostArrays:
         values = super().weights()
@@ -206,7 +207,7 @@ class FitCase(Case):
                 sign = np.where(np.arange(b.size) % 2, -1.0, 1.0).astype(np.float32)
                 values[f"dense_{i}.b"] = sign * (1.0 + np.abs(b))
                 values[f"dense_{i}.W"] /= 16.0
-        if any(isinstance(layer, BatchNormalization) for layer in self.between()):
+        if any(isinstance(layer, BatchNormalization) for layer in self.between):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
                 draw = normal(self.seed, "scales", self.hidden[:1], i)

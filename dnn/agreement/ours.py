@@ -134,13 +134,15 @@ class BackendContender(Contender):
             if session.stop:
                 stop = Stop(session.stop)
                 with suppress(StopIteration):
-                    model.fit(*examples, callbacks=[stop, *case.callbacks()], **settings)
+                    model.fit(*examples, callbacks=[stop, *case.callbacks], **settings)
                 done = model.epochs_done
                 model = case.model(self.backend)
                 model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(*examples, callbacks=case.callbacks(), **settings).history.items():
+            for name, values in model.fit(
+                *examples, callbacks=list(case.callbacks), **settings
+            ).history.items():
                 log.setdefault(name, []).extend(values)
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {

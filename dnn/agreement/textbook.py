@@ -275,7 +275,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
         w = example_weights(run.case, session)
         before_session = len(after)
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
-            run.rate = rate_before_epoch(case.callbacks(), run.rate, epoch)
+            run.rate = rate_before_epoch(case.callbacks, run.rate, epoch)
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
             order = epoch_order(case.seed, epoch, n)
@@ -284,7 +284,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
             during.append(scores(p, session))
             after.append(scores(predict()))
             losses = [loss for loss, _ in after[before_session:]]
-            run.rate = rate_after_epoch(case.callbacks(), run.rate, losses)
+            run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
     last = learning_rate(run.rate, run.t - 1)
     numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
