@@ -171,6 +171,6 @@ class Contender(ABC):
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
         self.raise_no_twin()
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        """Train in float32 and return the test accuracy, from 0 to 1."""
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
+        """Train in float32, on batches of 100, and return the test accuracy, from 0 to 1."""
         self.raise_no_twin()

@@ -106,10 +106,10 @@ class PyTorchContender(Contender):
         after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
         module = twin.to_torch(case.model(self.builder), self.backend.device)
         history = twin.fit(
-            module, train.x, train.y, batch_size=batch_size, epochs=epochs, seed=case.seed,
+            module, train.x, train.y, epochs=epochs, seed=case.seed,
             loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),
         )  # fmt: skip
         return history.history["val_accuracy"][-1]

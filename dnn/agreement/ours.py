@@ -175,7 +175,7 @@ class BackendContender(Contender):
             model.train_on_batch(x, y)
         return receive(self.backend, model.parameters.by_name.items())
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
         model = case.model(self.backend)
-        model.fit(train.x, train.y, batch_size=batch_size, epochs=epochs, verbose=0)
+        model.fit(train.x, train.y, epochs=epochs, verbose=0)
         return model.evaluate(test.x, test.y).accuracy
