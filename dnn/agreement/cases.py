@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -43,7 +42,7 @@ the squared mean is smaller than the mean of squares. Other slots, such as veloc
 @lru_cache(maxsize=100)
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
     """Draw normal float64 numbers from the stream of (seed, purpose, layer). Do not write to them."""
-    return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
+    return host_normal(stream_key(seed, f"agreement {purpose}", layer), shape)
 
 
 @lru_cache(maxsize=100)
