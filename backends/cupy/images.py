@@ -1,6 +1,7 @@
 """CuPy's convolution as one product for all windows, and batch normalization in few launches."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from backends.cupy import compilation
 from backends.cupy.sources import FUSED_ACTIVATIONS
@@ -12,21 +13,22 @@ from backends.reference.windows import Padding, Pair
 MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
 
 
-def _blocks(x: Array, W: Array, windows: Pair) -> Iterator[tuple[slice, Pair]]:
-    """Yield (slice of images, size of their unfolded windows: (n rows columns, h w n_in))."""
-    batch = x.shape[0]
-    numbers = windows[0] * windows[1]
-    h, w, n_in, _ = W.shape
-    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * h * w * n_in))
-    for start in range(0, batch, step):
-        part = slice(start, min(start + step, batch))
-        yield part, (numbers * (part.stop - start), h * w * n_in)
-
-
 def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Padding) -> tuple[int, ...]:
     """Return the integer arguments of the kernels "unfold" and "fold"."""
     (top, _), (left, _) = padding
     return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
+
+
+def _unfold(xp: Any, x: Array, windows: Pair, length: int, geometry: Any) -> Iterator[tuple[slice, Array]]:
+    """Yield (slice of images, their unfolded windows (n rows columns, length)); length is h w n_in."""
+    batch = x.shape[0]
+    numbers = windows[0] * windows[1]
+    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * length))
+    for start in range(0, batch, step):
+        part = slice(start, min(start + step, batch))
+        unfolded = xp.empty((numbers * (part.stop - start), length), dtype=x.dtype)
+        compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+        yield part, unfolded
 
 
 class CupyImages(Kernels):
@@ -38,10 +40,8 @@ class CupyImages(Kernels):
         windows = z.shape[1:3]
         geometry = _geometry(x, W, windows, strides, padding)
         flat = xp.reshape(W, (-1, n_out))
-        for part, size in _blocks(x, W, windows):
-            unfolded = xp.empty(size, dtype=x.dtype)
+        for part, unfolded in _unfold(xp, x, windows, flat.shape[0], geometry):
             out = xp.reshape(z[part], (-1, n_out))
-            compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
             xp.matmul(unfolded, flat, out=out)
             compilation.elementwise("bias_activation")(FUSED_ACTIVATIONS.index("linear"), b, out)
 
@@ -56,10 +56,8 @@ class CupyImages(Kernels):
         flat = xp.reshape(W, (-1, n_out))
         total = xp.zeros(flat.shape, dtype=W.dtype)
         db[...] = 0.0
-        for part, size in _blocks(x, W, windows):
-            unfolded = xp.empty(size, dtype=x.dtype)
+        for part, unfolded in _unfold(xp, x, windows, flat.shape[0], geometry):
             d = xp.reshape(dz[part], (-1, n_out))
-            compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
             total += xp.matmul(unfolded.T, d)
             db += sum_rows(xp, d)
             if dx is not None:

@@ -6,17 +6,14 @@ from typing import Any
 from backends.cupy import compilation, sources
 from backends.plan import Plan
 from backends.reference import Kernels
-from backends.reference.signatures import Array, Arrays, Numbers, OptimizerStep
+from backends.reference.signatures import Array, Arrays, Numbers
 
 
 def plan_kind(plan: Plan, kernels: Kernels) -> str:
     """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``; "" if it has none."""
     if len(plan.vectors) > 4:
         return ""  # AMSGrad or centered RMSprop
-    kinds: dict[OptimizerStep, str] = {
-        kernels.sgd: "sgd", kernels.adagrad: "adagrad", kernels.rmsprop: "rmsprop", kernels.adam: "adam",
-    }  # fmt: skip
-    return kinds.get(plan.optimizer, "")
+    return next((kind for kind in sources.OPTIMIZERS if plan.optimizer == getattr(kernels, kind)), "")
 
 
 def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[float]:

@@ -17,12 +17,10 @@ IMAGES_PER_BLOCK = 32  # images that ``warp_images`` computes at a time
 MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
 
-def _windows(wide: Array, size: Pair, strides: Pair, windows: Pair) -> Array:
+def _windows(wide: Array, size: Pair, strides: Pair) -> Array:
     """Return all windows of padded images as a view (B, rows, columns, h, w, C)."""
-    image, row, column, channel = wide.strides
-    shape = (wide.shape[0], *windows, *size, wide.shape[3])
-    steps = (image, row * strides[0], column * strides[1], row, column, channel)
-    return np.lib.stride_tricks.as_strided(wide, shape, steps, writeable=False)
+    views = np.lib.stride_tricks.sliding_window_view(wide, size, axis=(1, 2))
+    return views[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
 
 
 def _unfold(windows: Array) -> Array:
@@ -46,7 +44,7 @@ class NumpyImages(Kernels):
     def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
         h, w, _, n_out = W.shape
         batch, rows, columns, _ = z.shape
-        views = _windows(pad(np, x, padding), (h, w), strides, (rows, columns))
+        views = _windows(pad(np, x, padding), (h, w), strides)
         flat = W.reshape(-1, n_out)
         for part in _blocks(batch, rows * columns * flat.shape[0]):
             out = z[part].reshape(-1, n_out)
@@ -60,7 +58,7 @@ class NumpyImages(Kernels):
         h, w, n_in, n_out = W.shape
         batch, rows, columns, _ = dz.shape
         wide = pad(np, x, padding)
-        views = _windows(wide, (h, w), strides, (rows, columns))
+        views = _windows(wide, (h, w), strides)
         total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
         db.fill(0.0)
         d_wide = None if dx is None else np.zeros_like(wide)

@@ -2,26 +2,30 @@
 
 from typing import Any
 
-from backends.reference.declaration import KernelBase, kernel
+from backends.reference.declaration import KernelBase, writes
 from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
 
 
-def _counts(xp: Any, image: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
+def _sum_windows(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
+    """Return the sum of the pixels in each window: (B, rows, columns, C)."""
+    wide = pad(xp, x, padding)
+    total = 0.0
+    for _, _, place in window_pixels(size, strides, windows):
+        total = total + wide[place]
+    return total
+
+
+def _count_pixels(xp: Any, image: Array, *geometry: Any) -> Array:
     """Return how many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
-    counts = []
-    places = window_starts(xp, strides, padding, windows, image.device)
-    for start, length, extent in zip(places, size, image.shape[1:3], strict=True):
-        zero = xp.zeros_like(start)
-        end = xp.minimum(start + length, zero + extent)
-        counts.append(end - xp.maximum(start, zero))
-    return xp.astype(counts[0] * counts[1], image.dtype)
+    ones = xp.ones((1, *image.shape[1:3], 1), dtype=image.dtype, device=image.device)
+    return _sum_windows(xp, ones, *geometry)
 
 
 class PoolingKernels(KernelBase):
     """Max and average pooling, and their gradients."""
 
-    @kernel(writes=("y", "index"))
+    @writes("y", "index")
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
@@ -47,7 +51,7 @@ class PoolingKernels(KernelBase):
             y[...] = xp.where(better, pixel, y)
             index[...] = xp.where(better, (down + i) * width + (across + j), index)
 
-    @kernel(writes=("dx",))
+    @writes("dx")
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
@@ -66,21 +70,18 @@ class PoolingKernels(KernelBase):
             wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
         dx[...] = crop_border(wide, padding)
 
-    @kernel(writes=("y",))
+    @writes("y")
     def average_pool2d(self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
         """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
 
         Reads x (B, H, W, C); writes y (B, rows, columns, C).
         """
         xp = self.xp
-        windows = (y.shape[1], y.shape[2])
-        wide = pad(xp, x, padding)
-        total = xp.zeros_like(y)
-        for _, _, place in window_pixels(size, strides, windows):
-            total = total + wide[place]
-        y[...] = total / _counts(xp, x, size, strides, padding, windows)
+        geometry = size, strides, padding, y.shape[1:3]
+        total = _sum_windows(xp, x, *geometry)
+        y[...] = total / _count_pixels(xp, x, *geometry)
 
-    @kernel(writes=("dx",))
+    @writes("dx")
     def average_pool2d_backward(
         self, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
@@ -90,7 +91,7 @@ class PoolingKernels(KernelBase):
         """
         xp = self.xp
         windows = (dy.shape[1], dy.shape[2])
-        share = dy / _counts(xp, dx, size, strides, padding, windows)
+        share = dy / _count_pixels(xp, dx, size, strides, padding, windows)
         wide = xp.zeros_like(pad(xp, dx, padding))
         for _, _, place in window_pixels(size, strides, windows):
             wide[place] = wide[place] + share

@@ -121,12 +121,9 @@ def _log(xp: Any, x: Array) -> Array:
     k = xp.zeros_like(m)
     for power in (512, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1):
         low = m < 2.0 ** (1 - power)
-        m = xp.where(low, m * 2.0**power, m)
-        k = xp.where(low, k - power, k)
-    for power in (512, 256, 128, 64, 32, 16, 8, 4, 2, 1):
         high = m >= 2.0**power
-        m = xp.where(high, m * 2.0**-power, m)
-        k = xp.where(high, k + power, k)
+        m = xp.where(low, m * 2.0**power, xp.where(high, m * 2.0**-power, m))
+        k = xp.where(low, k - power, xp.where(high, k + power, k))
     high = m > sqrt(2.0)
     m = xp.where(high, 0.5 * m, m)
     k = xp.where(high, k + 1.0, k)

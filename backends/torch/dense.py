@@ -11,6 +11,7 @@ import torch
 
 from backends.reference import Kernels
 from backends.reference.activations import LEAKY_SLOPE, SATURATION_BOUND
+from backends.reference.dense import require_from_output
 from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
@@ -77,8 +78,7 @@ class TorchDense(Kernels):
     def dense_backward(
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
     ) -> None:
-        if activation not in FUSED_ACTIVATIONS:
-            return super().dense_backward(activation, dy, x, y, W, dz, gradients)
+        require_from_output(activation)
         dW, db, dx = gradients
         self.activation_backward(activation, dy, y, y, dz)
         torch.mm(x.T, dz, out=dW)

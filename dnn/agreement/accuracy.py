@@ -8,11 +8,12 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 
 LEVEL = "L5"
+BATCH_SIZE = 100  # the default of ``fit``
 
 
 def accuracy_level(
@@ -23,7 +24,6 @@ def accuracy_level(
     hidden: tuple[int, ...] = (500, 500),
     epochs: int = 10,
     seeds: int = 5,
-    batch_size: int = 100,
 ) -> Iterator[Record]:
     """Yield one record for each contender that can train: its mean accuracy minus the first contender's.
 
@@ -39,11 +39,11 @@ def accuracy_level(
     """
     runs: dict[str, list[float]] = {}
     # As train.py trains. The decaying learning rate also reduces the scatter of the accuracies.
-    optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // batch_size)))
+    optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // BATCH_SIZE)))
     cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in contenders:
         try:
-            runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs, batch_size) for case in cases]
+            runs[c.name] = [100.0 * c.accuracy(case, train, test, epochs) for case in cases]
         except NoTwin:
             continue
         scores = np.asarray(runs[c.name])

@@ -1,9 +1,9 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,11 +23,11 @@ from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback
+from dnn.typing import HostArrays
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
 from dnn.validation.settings import positive_integer, require
 
-Weights = dict[str, np.ndarray]
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
 MIN_SPREAD = 0.01
@@ -42,7 +42,7 @@ the squared mean is smaller than the mean of squares. Other slots, such as veloc
 @lru_cache(maxsize=100)
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
     """Draw normal float64 numbers from the stream of (seed, purpose, layer). Do not write to them."""
-    return host_normal(stream_key(seed, f"agreement {purpose}", layer), (prod(shape),)).reshape(shape)
+    return host_normal(stream_key(seed, f"agreement {purpose}", layer), shape)
 
 
 @lru_cache(maxsize=100)
@@ -142,9 +142,9 @@ class Case:
         model.parameters.load({**model.parameters.to_host(), **weights})
         return model
 
-    def weights(self) -> Weights:
+    def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
-        values: Weights = {}
+        values: HostArrays = {}
         initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
         for i, (name, shape) in enumerate(self.products.items()):
             values[f"{name}.W"] = draw_weights(self.seed, initializer, i, shape).astype(np.float32)
@@ -174,11 +174,11 @@ class FitCase(Case):
     images: np.ndarray = field(kw_only=True)  # (N, n) uint8 or float32, from 0 to 255
     labels: np.ndarray = field(kw_only=True)  # (N,) int64
     sessions: tuple[Session, ...] = (Session(),)
-    before: Callable[[], list[Layer]] = list  # returns layers between Rescaling and the first Dense
-    between: Callable[[], list[Layer]] = list
+    before: tuple[Layer, ...] = ()  # layers between Rescaling and the first Dense
+    between: tuple[Layer, ...] = ()
     sparse: bool = False  # whether x is a sparse matrix
     sample_weight: np.ndarray | None = None  # (N,)
-    callbacks: Callable[[], list[Callback]] = list  # returns new ones that change the learning rate
+    callbacks: tuple[Callback, ...] = ()  # that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer, the third, and so on
     dtype: str = "float64"
 
@@ -190,9 +190,9 @@ class FitCase(Case):
             dense(n, kind, use_bias=i % 2 == 1 or not self.plain)
             for i, (n, kind) in enumerate(zip(widths, kinds, strict=True))
         )
-        return [*scaling, *self.before(), first, *self.between(), *others]
+        return [*scaling, *map(copy, self.before), first, *map(copy, self.between), *others]
 
-    def weights(self) -> Weights:
+    def weights(self) -> HostArrays:
         values = super().weights()
         for i in range(1, len(self.products) + 1, 2) if self.plain else ():
             del values[f"dense_{i}.b"]
@@ -206,7 +206,7 @@ class FitCase(Case):
                 sign = np.where(np.arange(b.size) % 2, -1.0, 1.0).astype(np.float32)
                 values[f"dense_{i}.b"] = sign * (1.0 + np.abs(b))
                 values[f"dense_{i}.W"] /= 16.0
-        if any(isinstance(layer, BatchNormalization) for layer in self.between()):
+        if any(isinstance(layer, BatchNormalization) for layer in self.between):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
                 draw = normal(self.seed, "scales", self.hidden[:1], i)

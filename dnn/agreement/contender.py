@@ -19,13 +19,14 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase
-from dnn.agreement.tensors import Named, receive
-from dnn.interop.torch.twins import NoTwin
+from dnn.agreement.tensors import receive
+from dnn.interop import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
+from dnn.typing import HostArrays
 from dnn.validation.objects import layer_from_config
 
 Batches = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -122,7 +123,7 @@ class Contender(ABC):
 
     def run_layer(
         self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
-    ) -> Named:
+    ) -> HostArrays:
         """Run a new layer's forward and backward on each batch (x, dy) in turn.
 
         Args:
@@ -133,7 +134,7 @@ class Contender(ABC):
         """
         parameters = build_layer(layer, shape, self.builder, values)
         train, evaluate = self.open_layer(layer, parameters)
-        found: Named = {}
+        found: HostArrays = {}
         for i, (x, dy) in enumerate(batches):
             tensors = receive(self.backend, train(*self.move(x, dy)))
             found |= {f"{name} {i + 1}" if i else name: array for name, array in tensors.items()}
@@ -143,7 +144,7 @@ class Contender(ABC):
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         """Return the functions that compute a built layer."""
 
-    def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> Named:
+    def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> HostArrays:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
         model = case.model(self.builder)
         return receive(self.backend, self.tensors(model, self.move(x)[0], self.backend.from_host(y)))
@@ -154,11 +155,11 @@ class Contender(ABC):
         parameter the gradient "d NAME" of the mean loss.
         """
 
-    def train(self, case: Case, batches: Batches) -> Named:
+    def train(self, case: Case, batches: Batches) -> HostArrays:
         """Make a training step on each batch (x, y) and return the parameters."""
         self.raise_no_twin()
 
-    def kernel(self, call: Call) -> Named:
+    def kernel(self, call: Call) -> HostArrays:
         """Make a call on copies of its arrays, floats cast to the dtype, and return the arrays by name."""
         self.raise_no_twin()
 
@@ -166,10 +167,10 @@ class Contender(ABC):
         """Raise NoTwin: this contender does not compute the requested operation."""
         raise NoTwin(f"{self.name} does not compute this")
 
-    def fit(self, case: FitCase) -> Named:
+    def fit(self, case: FitCase) -> HostArrays:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
         self.raise_no_twin()
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
-        """Train in float32 and return the test accuracy, from 0 to 1."""
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
+        """Train in float32, on batches of 100, and return the test accuracy, from 0 to 1."""
         self.raise_no_twin()

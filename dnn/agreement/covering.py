@@ -37,16 +37,15 @@ def cover_pairs(
     while missing:
         chosen = dict(next(iter(missing)))
         for parameter in (p for p in range(len(values)) if p not in chosen):
-            able = [
-                i for i, value in enumerate(values[parameter])
+            ranks = {
+                i: (
+                    sum(tuple(sorted((c, (parameter, i)))) in missing for c in chosen.items()),
+                    -used[parameter, i],
+                )
+                for i, value in enumerate(values[parameter])
                 if (parameter, value) != (0, 0) and is_allowed({**chosen, parameter: i})
-            ]  # fmt: skip
-
-            def rank(i: int, parameter: int = parameter, chosen: dict[int, int] = chosen) -> tuple[int, int]:
-                new = sum(tuple(sorted((c, (parameter, i)))) in missing for c in chosen.items())
-                return new, -used[parameter, i]
-
-            chosen[parameter] = max(able, key=rank)
+            }
+            chosen[parameter] = max(ranks, key=ranks.__getitem__)
         is_empty = values[0][chosen[0]] == 0
         for pair in combinations(sorted(chosen.items()), 2):
             if pair[0][0] == 0 or not is_empty:

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from dnn.typing import HostArrays
+
 STEP = 1e-5
 UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
 def explain(
-    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: dict[str, np.ndarray],
+    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: HostArrays,
     y: np.ndarray, forward: Any, differences: Any,
 ) -> str:  # fmt: skip
     """Return advice on a wrong gradient.

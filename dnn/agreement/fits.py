@@ -18,14 +18,12 @@ from dnn.agreement.cases import Data, FitCase, Session
 from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.tensors import Named
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
     BatchNormalization,
     Dropout,
     Flatten,
     GaussianNoise,
-    Layer,
     RandomElastic,
     RandomRotation,
     RandomTranslation,
@@ -34,7 +32,7 @@ from dnn.layers import (
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
-from dnn.training.callback import Callback
+from dnn.typing import HostArrays
 
 SCHEDULES = (
     LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
@@ -46,25 +44,7 @@ REPEATED_FITS = "fit late", "fit plan"
 """Names of cases that would only repeat the oracle on a backend with its kernels."""
 
 
-def normalisation_layers() -> list[Layer]:
-    return [BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)]
-
-
-def augmentations() -> list[Layer]:
-    return [Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0), Flatten()]
-
-
-def distortions() -> list[Layer]:
-    warp = RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3)
-    return [Reshape((8, 8, 1)), warp, Flatten(), GaussianNoise(0.3)]
-
-
-def scheduler() -> list[Callback]:
-    return [LearningRateScheduler(lambda epoch, rate: rate * (1.0 + epoch) / 2.0)]
-
-
-def plateau() -> list[Callback]:
-    return [ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)]
+NORMALISATION = BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)
 
 
 def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
@@ -82,7 +62,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
         )  # fmt: skip
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
-    penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": normalisation_layers}
+    penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": NORMALISATION}
     for schedule in SCHEDULES:
         yield case(schedule.name, replace(nesterov, learning_rate=schedule), 37, **penalised)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
@@ -96,7 +76,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     # Without l1: its gradient jumps when a weight changes sign, and in a thousand updates rounding shifts
     # some of these sign changes by one update.
     long = (Session(5, 38),)
-    yield case("late", late, 138, sessions=long, l2=0.003, between=lambda: normalisation_layers()[:1])
+    yield case("late", late, 138, sessions=long, l2=0.003, between=NORMALISATION[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
     sessions = (
@@ -104,20 +84,27 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
         Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[:1]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
-    yield case("resumed", smooth, 37, l2=0.003, between=normalisation_layers, sessions=sessions)
-    yield case("augmented", nesterov, 37, before=augmentations, sessions=(Session(8, 2),))
-    yield case("distorted", nesterov, 37, before=distortions, sessions=(Session(8, 2),))
+    yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=sessions)
+    sessions = (Session(8, 2),)
+    to_images = Reshape((8, 8, 1))
+    moves = to_images, RandomTranslation(2), RandomRotation(25.0), Flatten()
+    yield case("augmented", nesterov, 37, before=moves, sessions=sessions)
+    warp = RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3)
+    distortion = to_images, warp, Flatten(), GaussianNoise(0.3)
+    yield case("distorted", nesterov, 37, before=distortion, sessions=sessions)
     sessions = Session(10, 3, stop=2), Session(10, 2)
-    yield case("scheduled", nesterov, 37, callbacks=scheduler, sessions=sessions)
+    scheduler = LearningRateScheduler(lambda epoch, rate: rate * (1.0 + epoch) / 2.0)
+    yield case("scheduled", nesterov, 37, callbacks=(scheduler,), sessions=sessions)
     sessions = Session(8, 14), Session(8, 3)
-    yield case("plateau", SGD(0.5), 37, callbacks=plateau, sessions=sessions)
+    plateau = ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)
+    yield case("plateau", SGD(0.5), 37, callbacks=(plateau,), sessions=sessions)
     two = case("two classes", nesterov, 37, l2=0.003)
     sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
     yield replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
     yield from plan_cases(case)
 
 
-def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> float:
+def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostArrays) -> float:
     """Return the bound of a tensor after T float32 updates of a smooth network at a small rate.
 
     Each update adds the error of its gradient and one rounding of the parameters. A gradient has the errors
@@ -132,12 +119,10 @@ def short_fit_bound(case: FitCase, tensor: str, start: Named, after: Named) -> f
     batch = max(s.batch_size for s in case.sessions)
     sums = (*case.inner, *case.inner, *case.outer, batch)
     slope = bounds.U * (sum(map(sqrt, sums)) + 10.0)
-    if tensor not in start:
-        return 2.0 * updates * slope
-    distance = bounds.norm(after[tensor] - start[tensor])
-    if distance == 0.0:
-        return 2.0 * updates * slope
-    return 2.0 * updates * (slope + bounds.U * bounds.norm(after[tensor]) / distance)
+    distance = bounds.norm(after[tensor] - start[tensor]) if tensor in start else 0.0
+    if distance:
+        slope += bounds.U * bounds.norm(after[tensor]) / distance
+    return 2.0 * updates * slope
 
 
 def fit_level(setup: Setup) -> Iterator[Record]:

@@ -18,7 +18,6 @@ from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
 from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest, summarize
 from dnn.agreement.subjects import (
-    Named,
     Subject,
     Wrong,
     function_subject,
@@ -27,6 +26,7 @@ from dnn.agreement.subjects import (
 )
 from dnn.layers import Layer
 from dnn.losses import Loss
+from dnn.typing import HostArrays
 from dnn.validation.settings import natural_number
 
 Part = Layer | Loss | ActivationFunction
@@ -131,9 +131,9 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
         cure = "remove its state; a layer that draws random numbers sets random = True"
         raise Wrong(f"forward returns other numbers for the same x; {cure}")
     dy = 1.0 + 0.5 * rng.standard_normal(y.shape) if y.size > 1 else np.ones(y.shape)
-    got = _gradients(subject, inputs, dy)
+    got = _gradients(subject, dy)
     subject.forward(inputs)
-    twice = _gradients(subject, inputs, 2.0 * dy)
+    twice = _gradients(subject, 2.0 * dy)
     for name, gradient in got.items():
         if not np.allclose(2.0 * gradient, twice[name], equal_nan=True):
             raise Wrong(f"d{name} is not proportional to dy; is dy used, and once?")
@@ -156,9 +156,10 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     return worst
 
 
-def _gradients(subject: Subject, inputs: Named, dy: np.ndarray) -> Named:
+def _gradients(subject: Subject, dy: np.ndarray) -> HostArrays:
     """Return the gradients of the part. Raises Wrong: one is missing or has another shape."""
     found = {}
+    inputs = subject.inputs
     for name, gradient in subject.backward(inputs, dy).items():
         if gradient is None:
             raise Wrong("backward returns None, expected dL/dx")

@@ -17,10 +17,10 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
-from dnn.agreement.tensors import Named
 from dnn.layers import Conv2D, Dense, Flatten
 from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
+from dnn.typing import HostArrays
 
 CALL_GENERATORS = (
     calls.stream_calls, calls.row_calls, calls.gradient_calls, dense_calls.dense_calls,
@@ -48,7 +48,7 @@ def step_level(setup: Setup) -> Iterator[Record]:
 def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
     """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
     for number, call in enumerate(some):
-        with setup.several_threads_if(number // 4 % 4 == 3):
+        with setup.in_threads(several=number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 
@@ -56,7 +56,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
     """Compare initial weights with He's and Glorot's formulas in float64; the weights are rounded once."""
     for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
-        def compute(c: Contender, name: str = name) -> Named:
+        def compute(c: Contender, name: str = name) -> HostArrays:
             layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
             model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
             return model.parameters.to_host()
@@ -77,7 +77,7 @@ def shuffle_level(setup: Setup) -> Iterator[Record]:
     key = stream_key(setup.seed, "shuffle")
     epoch = 3
 
-    def compute(c: Contender) -> Named:
+    def compute(c: Contender) -> HostArrays:
         return {"order": c.backend.to_host(permutation(c.backend, key, epoch, SHUFFLED_ROWS))}
 
     expected = {"order": textbook.epoch_order(setup.seed, epoch, SHUFFLED_ROWS)}
@@ -88,7 +88,7 @@ def is_short(call: Call) -> bool:
     return call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
 
 
-def measure_call(setup: Setup, call: Call, expected: Named) -> dict[str, float]:
+def measure_call(setup: Setup, call: Call, expected: HostArrays) -> dict[str, float]:
     """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
 
     A few numbers may change little by chance, so short outputs of short calls are disturbed more often.

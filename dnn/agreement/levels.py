@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,6 @@ from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
-from dnn.agreement.threads import in_threads
 from dnn.agreement.trajectories import trajectory_level
 from dnn.validation.settings import look_up, require, require_instances, require_kind, require_list
 
@@ -55,20 +55,16 @@ def check(
     for name in levels:
         look_up("level", name, LEVELS)
     require_sound_numpy()
-    return list(run_levels(contenders, data, levels=levels, sizes=sizes, seed=seed))
+    return list(run_levels(Setup("", contenders, make_oracle(), data, sizes, seed), levels))
 
 
-def run_levels(
-    contenders: Sequence[Contender], data: Data, *, levels: Sequence[str], sizes: Sizes, seed: int = 0
-) -> Iterator[Record]:
-    """Yield the records of ``check``, whose arguments these are, one after another."""
-    oracle = make_oracle()
+def run_levels(setup: Setup, levels: Sequence[str]) -> Iterator[Record]:
+    """Yield the records of these levels, one after another."""
     # Overflow in a wrong program needs no warning: its record is broken, since NaN never holds.
     with np.errstate(all="ignore"), ExitStack() as stack:
-        for mutant in (c for c in contenders if isinstance(c, MutantContender)):
+        for mutant in (c for c in setup.contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
+        stack.enter_context(setup.in_threads(several=False))
         for name in levels:
-            setup = Setup(name, contenders, oracle, data, sizes, seed)
-            with in_threads(setup.oracle_and_contenders):
-                for part in LEVELS[name]:
-                    yield from part(setup)
+            for part in LEVELS[name]:
+                yield from part(replace(setup, level=name))

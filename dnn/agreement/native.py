@@ -9,14 +9,15 @@ from backends import Array, Backend, get_backend
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
-from dnn.agreement.tensors import Named, receive
+from dnn.agreement.tensors import receive
+from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
-from dnn.interop.torch.twins import NoTwin
 from dnn.layers import LAYERS, Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
+from dnn.typing import HostArrays
 
 
 class PyTorchContender(Contender):
@@ -76,7 +77,7 @@ class PyTorchContender(Contender):
         for name, p, axes in convert.twin_parameters(module):
             yield f"d {name}", p.grad.permute(axes)
 
-    def train(self, case: Case, batches: Batches) -> Named:
+    def train(self, case: Case, batches: Batches) -> HostArrays:
         module = twin.to_torch(case.model(self.builder), self.backend.device)
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
@@ -87,7 +88,7 @@ class PyTorchContender(Contender):
         parameters = convert.twin_parameters(module)
         return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
 
-    def kernel(self, call: Call) -> Named:
+    def kernel(self, call: Call) -> HostArrays:
         import torch
 
         if call.optimizer is None:
@@ -105,10 +106,10 @@ class PyTorchContender(Contender):
         after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
         module = twin.to_torch(case.model(self.builder), self.backend.device)
         history = twin.fit(
-            module, train.x, train.y, batch_size=batch_size, epochs=epochs, seed=case.seed,
+            module, train.x, train.y, epochs=epochs, seed=case.seed,
             loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),
         )  # fmt: skip
         return history.history["val_accuracy"][-1]

@@ -32,7 +32,7 @@ def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
 def network_level(setup: Setup) -> Iterator[Record]:
     """Compare every network on a few batches; yield the worst record for each tensor."""
     for number, case in enumerate(network_cases(setup.data, setup.sizes, setup.seed)):
-        with setup.several_threads_if(number % 4 == 3 or case.hidden == setup.sizes.hidden):
+        with setup.in_threads(several=number % 4 == 3 or case.hidden == setup.sizes.hidden):
             batches = range(setup.sizes.batches)
             yield from worst_records(r for step in batches for r in compare_batch(setup, case, step))
 

@@ -4,7 +4,7 @@ It computes only the forward pass in evaluation mode. So it is compared at L0 to
 without the results of training mode.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -13,10 +13,9 @@ import numpy as np
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
 from dnn.agreement.contender import Contender, LayerPasses, Tensors
-from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, to_onnx
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import network_graph
-from dnn.interop.torch.twins import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
@@ -32,24 +31,20 @@ def import_runtime() -> Any:
     return onnxruntime
 
 
-class Session:
-    """An ONNX model loaded by ONNX Runtime. It uses one thread, since the models here are small."""
+def open_session(model: Any) -> Callable[[np.ndarray], list[Array]]:
+    """Load an ONNX model; return the function of x (B, ...) that computes all its outputs.
 
-    def __init__(self, model: Any) -> None:
-        ort = import_runtime()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # only errors; unused outputs would give warnings
-        content = model.SerializeToString()
-        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-    def __call__(self, x: np.ndarray) -> list[Array]:
-        """Return all outputs for x (B, ...), cast to the model's input dtype."""
-        (source,) = self._session.get_inputs()
-        kind = source.type.removeprefix("tensor(").removesuffix(")")
-        x = x.astype(FILE_DTYPE if kind == "float" else kind)
-        found: list[Array] = self._session.run(None, {source.name: x})
-        return found
+    It uses one thread, since the models here are small.
+    """
+    ort = import_runtime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # only errors; unused outputs would give warnings
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    (source,) = session.get_inputs()
+    kind = source.type.removeprefix("tensor(").removesuffix(")")
+    dtype = FILE_DTYPE if kind == "float" else kind
+    return lambda x: session.run(None, {source.name: x.astype(dtype)})
 
 
 class OnnxContender(Contender):
@@ -70,34 +65,28 @@ class OnnxContender(Contender):
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         @cache
-        def session() -> Session:
-            try:
-                return Session(network_graph([layer], layer.input_shape).as_model({}))
-            except NoNodes as error:
-                raise NoTwin(str(error)) from None
+        def run() -> Any:
+            return open_session(network_graph([layer], layer.input_shape).as_model({}))
 
         def train(x: Array, dy: Array) -> Tensors:
             if layer.uses_batch_statistics:  # NumPy computes the running averages
                 layer.reserve(len(x), training=True)
                 layer.forward(x, training=True)
             elif not layer.random:
-                yield "y", session()(x)[0]
+                yield "y", run()(x)[0]
 
         def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", session()(x)[0]
+            yield "y in evaluation", run()(x)[0]
 
         return train, evaluate
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
-        try:
-            made = to_onnx(model, logits=model.objective.activation is not None)
-        except NoNodes as error:
-            raise NoTwin(str(error)) from None
-        yield "outputs", Session(made)(x)[0]
+        made = to_onnx(model, logits=model.objective.activation is not None)
+        yield "outputs", open_session(made)(x)[0]
         # Also z of each layer, in a second file: ONNX Runtime cannot fuse a node whose result is an output.
         products = {node.output[0]: node.input[1] for node in made.graph.node if node.op_type == "Gemm"}
         for name in set(products) - {made.graph.output[0].name}:
             made.graph.output.add().name = name
-        for value, array in zip(made.graph.output, Session(made)(x), strict=True):
+        for value, array in zip(made.graph.output, open_session(made)(x), strict=True):
             if value.name in products:
                 yield f"z {products[value.name].removesuffix('.W')}", array

@@ -4,7 +4,6 @@ It gets the same float32 inputs and weights as the contenders, so its own error 
 errors that it measures.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,10 @@ from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
 from dnn.agreement.call import declaration_of
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender, without_activation
+from dnn.agreement.contender import Contender
 from dnn.agreement.ours import BackendContender
-from dnn.agreement.tensors import Named
-from dnn.layers import Layer
 from dnn.losses import get_loss
+from dnn.typing import HostArrays
 
 DISTURBANCE = 2.0**-30
 """Relative change of numbers, by which the condition of layers and networks is measured."""
@@ -55,19 +53,9 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
 
 
-def measure_condition(disturbed: Named, expected: Named) -> dict[str, float]:
+def measure_condition(disturbed: HostArrays, expected: HostArrays) -> dict[str, float]:
     """Return tensor -> relative error, in units of the DISTURBANCE that caused it."""
     return {name: bounds.eta(array, expected[name]) / DISTURBANCE for name, array in disturbed.items()}
-
-
-def pre_activation(
-    oracle: Contender, make: Callable[[], Layer], shape: tuple[int, ...],
-    values: Mapping[str, np.ndarray], x: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Return z of a layer: the y of the same layer with a linear activation."""
-    plain = without_activation(make())
-    dy = np.zeros((len(x), *plain.shape_after(shape)), np.float32)
-    return oracle.run_layer(plain, shape, values, [(x, dy)])["y"]
 
 
 def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:

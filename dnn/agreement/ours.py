@@ -9,7 +9,7 @@ from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase, Session
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
-from dnn.agreement.tensors import ArrayMismatch, Named, receive
+from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
 from dnn.parameters import Parameters
@@ -17,6 +17,7 @@ from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 from dnn.training.state import TrainingState
 from dnn.training.step import gradients
+from dnn.typing import HostArrays
 
 MARGIN = 64
 """Numbers before and behind each array of a kernel that it must not change."""
@@ -70,7 +71,7 @@ class BackendContender(Contender):
 
         return train, evaluate
 
-    def kernel(self, call: Call) -> Named:
+    def kernel(self, call: Call) -> HostArrays:
         backend = self.backend
         places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
         outputs = call.outputs
@@ -113,15 +114,16 @@ class BackendContender(Contender):
         array[...] = backend.from_host(host)
         return memory, array
 
-    def fit(self, case: FitCase) -> Named:
+    def fit(self, case: FitCase) -> HostArrays:
         model = case.model(self.backend)
-        x = as_sparse(case.images) if case.sparse else case.images
+        pack = as_sparse if case.sparse else np.asarray
+        x = pack(case.images)
         part = x.shape[0] // 2 + 1  # evaluation has a short last batch, too
         before = model.evaluate(x, case.labels, batch_size=part, sample_weight=case.sample_weight)
         log: dict[str, list[float]] = {}
         for session in case.sessions:
             moved = shift_rows(case, session.shift)
-            examples = (as_sparse(moved.images) if case.sparse else moved.images), moved.labels
+            examples = pack(moved.images), moved.labels
             weights = moved.sample_weight
             settings: dict[str, Any] = {
                 "batch_size": session.batch_size, "epochs": session.epochs,
@@ -132,13 +134,15 @@ class BackendContender(Contender):
             if session.stop:
                 stop = Stop(session.stop)
                 with suppress(StopIteration):
-                    model.fit(*examples, callbacks=[stop, *case.callbacks()], **settings)
+                    model.fit(*examples, callbacks=[stop, *case.callbacks], **settings)
                 done = model.epochs_done
                 model = case.model(self.backend)
                 model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(*examples, callbacks=case.callbacks(), **settings).history.items():
+            for name, values in model.fit(
+                *examples, callbacks=list(case.callbacks), **settings
+            ).history.items():
                 log.setdefault(name, []).extend(values)
         numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {
@@ -165,15 +169,13 @@ class BackendContender(Contender):
         for name, view in model.parameters.gradient_by_name.items():
             yield f"d {name}", view
 
-    def train(self, case: Case, batches: Batches) -> Named:
+    def train(self, case: Case, batches: Batches) -> HostArrays:
         model = case.model(self.backend)
         for x, y in batches:
-            model.reserve(len(x), training=True)
-            gradients(model, self.move(x)[0], self.backend.from_host(y))
-            model.update()
+            model.train_on_batch(x, y)
         return receive(self.backend, model.parameters.by_name.items())
 
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int, batch_size: int) -> float:
+    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
         model = case.model(self.backend)
-        model.fit(train.x, train.y, batch_size=batch_size, epochs=epochs, verbose=0)
+        model.fit(train.x, train.y, epochs=epochs, verbose=0)
         return model.evaluate(test.x, test.y).accuracy

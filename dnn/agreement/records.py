@@ -63,10 +63,7 @@ def worst_record(records: Iterable[Record]) -> Record:
 
 def worst_records(records: Iterable[Record]) -> list[Record]:
     """Return the worst record of each (level, case, tensor, backend), in order of appearance."""
-    groups: dict[tuple[str, ...], Record] = {}
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        key = (record.level, record.case, record.tensor, record.backend)
-        have = groups.get(key)
-        if have is None or record.ratio > have.ratio:
-            groups[key] = record
-    return list(groups.values())
+        groups.setdefault((record.level, record.case, record.tensor, record.backend), []).append(record)
+    return list(map(worst_record, groups.values()))

@@ -5,6 +5,7 @@ from typing import Any
 
 from dnn.agreement.records import Record, worst_record
 from dnn.io import json_text
+from dnn.io.tables import format_columns
 
 HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
 
@@ -39,8 +40,7 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         numbers = f"{record.measured:.2e}", f"{record.bound:.2e}", f"{record.ratio:.2g}"
         where = f"{record.case}: {record.tensor}"
         rows.append((level, backend, record.verdict, f"{len(group)}", *numbers, where))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = [format_columns(rows, left=len(HEADINGS))]
     lines += [f"{r.backend}: {r.note}" for r in records if r.level == "L5"]
     lines += [f"{r.backend}, {r.case}: {r.note}" for r in records if r.level == "bits"]
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]

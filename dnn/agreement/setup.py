@@ -1,20 +1,21 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from backends import InputError
 from dnn.agreement.bounds import eta
 from dnn.agreement.cases import Data, normal
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.tensors import ArrayMismatch, Named, require_shapes
-from dnn.agreement.threads import in_threads
-from dnn.interop.torch.twins import NoTwin
+from dnn.agreement.tensors import ArrayMismatch, require_shapes
+from dnn.interop import NoTwin
+from dnn.typing import HostArrays
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,19 @@ class Setup:
     sizes: Sizes
     seed: int
 
-    @property
-    def oracle_and_contenders(self) -> Sequence[Contender]:
-        """The oracle and the contenders."""
-        return (self.oracle, *self.contenders)
+    @contextmanager
+    def in_threads(self, *, several: bool) -> Iterator[None]:
+        """Use one thread of each library inside the with block; if ``several``, at least 2.
 
-    def several_threads_if(self, wanted: bool) -> AbstractContextManager[None]:
-        """Return a context with at least 2 threads if ``wanted``, else with the current number."""
-        return in_threads(self.oracle_and_contenders, several=True) if wanted else nullcontext()
+        A step of a small network takes no longer than waking the other threads. If other programs use the
+        cores, waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on
+        2 cores). But a program may be wrong only with several threads, so some comparisons use them.
+        """
+        with ExitStack() as stack:
+            for backend in (contender.backend for contender in (self.oracle, *self.contenders)):
+                with suppress(InputError):  # a library without thread control
+                    stack.enter_context(backend.in_threads(max(2, backend.thread_count) if several else 1))
+            yield
 
     def without_repetitions(self) -> "Setup":
         """Return the setup without contenders that only repeat the oracle."""
@@ -46,8 +52,8 @@ class Setup:
         return normal(self.seed, purpose, shape, layer).astype(np.float32)
 
     def compare(
-        self, case: str, compute: Callable[[Contender], Named], bound: Bound, error: Error | None = None,
-        note: str = "", expected: Named | None = None,
+        self, case: str, compute: Callable[[Contender], HostArrays], bound: Bound, error: Error | None = None,
+        note: str = "", expected: HostArrays | None = None,
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
 

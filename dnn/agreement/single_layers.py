@@ -8,8 +8,8 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contender import Batches
-from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle, measure_condition, pre_activation
+from dnn.agreement.contender import Batches, without_activation
+from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup
@@ -26,7 +26,7 @@ KINK_DISTANCE = 1e-4
 def layer_level(setup: Setup) -> Iterator[Record]:
     """Compare y, dx, parameter gradients and buffers of every sample layer; a quarter has several threads."""
     for number, (name, make, shape) in enumerate(samples()):
-        with setup.several_threads_if(number % 4 == 3):
+        with setup.in_threads(several=number % 4 == 3):
             yield from _judge_layer(setup, name, make, shape)
 
 
@@ -66,7 +66,8 @@ def _judge_layer(
     if ACTIVATIONS[probe.activation].kink:
         # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
         near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
-        z = [pre_activation(setup.oracle, make, shape, values, x) for x, _ in batches]
+        plain = setup.oracle.run_layer(without_activation(make()), shape, values, batches)
+        z = [array for name, array in plain.items() if name.startswith("y") and name != "y in evaluation"]
         batches = [
             (x, np.where(np.abs(near_z) < near, np.float32(0.0), dy))
             for near_z, (x, dy) in zip(z, batches, strict=True)

@@ -14,10 +14,10 @@ from dnn.agreement.contender import build_layer
 from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
 from dnn.layers import Input, Layer
 from dnn.losses import Loss
+from dnn.typing import HostArrays
 from dnn.validation.arrays import require_numbers
 from dnn.validation.conversion import as_array
 
-Named = dict[str, np.ndarray]
 BATCH_SIZES = (7, 3)
 
 
@@ -28,9 +28,9 @@ class Wrong(Exception):
 class Subject(NamedTuple):
     """A function of named arrays with its own gradients."""
 
-    inputs: Named  # the first axis of "x" is the batch
-    forward: Callable[[Named], Any]
-    backward: Callable[[Named, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
+    inputs: HostArrays  # the first axis of "x" is the batch
+    forward: Callable[[HostArrays], Any]
+    backward: Callable[[HostArrays, Any], dict[str, Any]]  # (inputs, dy) after forward -> gradients by name
 
 
 def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -79,13 +79,13 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
     values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
     parameters = build_layer(layer, shape, backend, values)
 
-    def forward(v: Named) -> Any:
+    def forward(v: HostArrays) -> Any:
         for name, view in parameters.by_name.items():
             view[...] = v[name]
         layer.reserve(len(v["x"]), training=True)
         return layer.forward(v["x"], training=True)
 
-    def backward(v: Named, dy: Any) -> dict[str, Any]:
+    def backward(v: HostArrays, dy: Any) -> dict[str, Any]:
         for view in parameters.gradient_by_name.values():
             view[...] = np.nan
         dx = layer.backward(dy.copy())
@@ -99,7 +99,7 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
 
 
 def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray) -> Subject:
-    def backward(v: Named, dy: Any) -> dict[str, Any]:
+    def backward(v: HostArrays, dy: Any) -> dict[str, Any]:
         gradient = np.asarray(loss.compute(xp, v["x"], targets)[1])
         return {"x": gradient if gradient.shape != v["x"].shape else gradient * dy[:, None]}
 
@@ -129,17 +129,17 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
         expected = f"one for dL/dy besides {', '.join(names)} and y"
         raise InputError(f"backward has the unknown parameters {', '.join(upstream)}", expected)
 
-    def result(v: Named) -> np.ndarray:
+    def result(v: HostArrays) -> np.ndarray:
         y = forward(*(v[name] for name in order))
         if isinstance(y, tuple):
             raise Wrong("forward returns a tuple, expected y alone; wrap it in a lambda")
         return np.asarray(y)
 
-    def outputs(v: Named) -> np.ndarray:
+    def outputs(v: HostArrays) -> np.ndarray:
         y = result(v)
         return np.atleast_1d(y if upstream else np.sum(y))
 
-    def gradients(v: Named, dy: np.ndarray) -> dict[str, Any]:
+    def gradients(v: HostArrays, dy: np.ndarray) -> dict[str, Any]:
         y = result(v)
         values = {"y": y, **v, **dict(zip(names, (v[name] for name in order), strict=False))}
         if upstream:
@@ -161,14 +161,14 @@ def as_numbers(name: str, numbers: Any) -> np.ndarray:
     return array
 
 
-def require_unchanged(function: str, before: Named, inputs: Named) -> None:
+def require_unchanged(function: str, before: HostArrays, inputs: HostArrays) -> None:
     """Raise Wrong if a function has changed its inputs."""
     for name, array in before.items():
         if not np.array_equal(array, inputs[name], equal_nan=True):
             raise Wrong(f"{function} changes its input {name}; write to another array")
 
 
-def _name_gradients(found: Any, inputs: Named) -> dict[str, Any]:
+def _name_gradients(found: Any, inputs: HostArrays) -> dict[str, Any]:
     """Return the gradients that backward returned, by the names of the inputs. Raises Wrong."""
     if isinstance(found, Mapping):
         named = {name if name in inputs else name.removeprefix("d"): g for name, g in found.items()}

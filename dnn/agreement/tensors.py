@@ -6,20 +6,19 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError
-
-Named = dict[str, np.ndarray]
+from dnn.typing import HostArrays
 
 
 class ArrayMismatch(InputError):
     """A contender's tensor has the wrong library, device, dtype or shape."""
 
 
-def receive(backend: Backend, tensors: Iterable[tuple[str, Any]]) -> Named:
+def receive(backend: Backend, tensors: Iterable[tuple[str, Any]]) -> HostArrays:
     """Return (name, device array) pairs as float64 host arrays; each is copied before the next is computed.
 
     Raises ArrayMismatch: wrong library, device or dtype.
     """
-    found: Named = {}
+    found: HostArrays = {}
     for name, array in tensors:
         if not backend.owns(array):
             place = f"{backend.name!r} on {backend.device}"
@@ -30,7 +29,7 @@ def receive(backend: Backend, tensors: Iterable[tuple[str, Any]]) -> Named:
     return found
 
 
-def require_shapes(tensors: Named, expected: Named) -> None:
+def require_shapes(tensors: HostArrays, expected: HostArrays) -> None:
     """Raise ArrayMismatch if a tensor does not have the shape of the expected one."""
     for name, array in tensors.items():
         if name in expected and array.shape != expected[name].shape:

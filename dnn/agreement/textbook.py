@@ -13,7 +13,6 @@ import numpy as np
 
 from backends.reference.random import RandomKernels
 from dnn.agreement.cases import FitCase, Session
-from dnn.agreement.tensors import Named
 from dnn.agreement.textbook_activations import FORMULAS
 from dnn.agreement.textbook_images import augment
 from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
@@ -34,6 +33,7 @@ from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.random import stream_key
+from dnn.typing import HostArrays
 
 CERTAIN_MARGIN = 2e-5
 """Difference of two probabilities that rounding cannot exchange."""
@@ -106,7 +106,7 @@ class TextbookTraining:
                 self.running[f"{name}.running_variance"] = np.ones(case.hidden[0])
         self.slots = {k: [np.zeros_like(w) for _ in range(3)] for k, w in self.p.items()}
 
-    def numbers(self) -> Named:
+    def numbers(self) -> HostArrays:
         return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
 
     def draw(self, layer: Layer, index: int, batch: int, pairs: int) -> np.ndarray:
@@ -114,7 +114,7 @@ class TextbookTraining:
         bits = random_bits(self.case.seed, type(layer).__name__, index, self.t, batch * pairs)
         return bits.reshape(batch, pairs)
 
-    def probabilities(self, x: np.ndarray, g: Named | None = None) -> tuple[np.ndarray, list[Back]]:
+    def probabilities(self, x: np.ndarray, g: HostArrays | None = None) -> tuple[np.ndarray, list[Back]]:
         """Return the softmax (B, C), and functions dy -> dx of the layers, which add to the gradients g.
 
         g is None in evaluation: then with running averages, and without random numbers.
@@ -149,7 +149,9 @@ class TextbookTraining:
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
 
-    def dense(self, name: str, activation: str, x: np.ndarray, g: Named | None) -> tuple[np.ndarray, Back]:
+    def dense(
+        self, name: str, activation: str, x: np.ndarray, g: HostArrays | None
+    ) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
         f, slope = FORMULAS["linear" if activation == "softmax" else activation]  # the softmax follows later
         z = x @ W + self.p.get(f"{name}.b", 0.0)
@@ -165,7 +167,7 @@ class TextbookTraining:
         return f(z), back
 
     def normalise(
-        self, name: str, layer: BatchNormalization, x: np.ndarray, g: Named | None
+        self, name: str, layer: BatchNormalization, x: np.ndarray, g: HostArrays | None
     ) -> tuple[np.ndarray, Back]:
         gamma = self.p[f"{name}.gamma"]
         running = [self.running[f"{name}.running_{k}"] for k in ("mean", "variance")]
@@ -191,7 +193,7 @@ class TextbookTraining:
     def train_batch(self, rows: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Make an update on these rows, with the weights w of all examples; return the probabilities."""
         case = self.case
-        g: Named = {}
+        g: HostArrays = {}
         found, backs = self.probabilities(case.images[rows], g)
         w = w[rows]
         dy = (found - targets(case, case.labels[rows])) * (w / (w.sum() or 1.0))[:, None]
@@ -202,7 +204,7 @@ class TextbookTraining:
         self.update({k: d for k, d in g.items() if k.rpartition(".")[0] not in self.frozen})
         return found
 
-    def update(self, g: Named) -> None:
+    def update(self, g: HostArrays) -> None:
         """Make one update of Adam (Kingma and Ba 2015; AMSGrad: Reddi et al. 2018), AdamW (Loshchilov and
         Hutter 2019), Adagrad (Duchi et al. 2011), RMSprop (Tieleman and Hinton 2012; centered: Graves 2013),
         or SGD with Nesterov momentum (Sutskever et al. 2013).
@@ -235,7 +237,7 @@ class TextbookTraining:
                 self.p[name] = self.p[name] - now * step
 
 
-def fit(case: FitCase) -> tuple[Named, Named]:
+def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     """Return the arrays that every contender's ``fit`` must return, and the parameters before the training.
 
     - "before": loss and accuracy of the untrained network.
@@ -273,7 +275,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
         w = example_weights(run.case, session)
         before_session = len(after)
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
-            run.rate = rate_before_epoch(case.callbacks(), run.rate, epoch)
+            run.rate = rate_before_epoch(case.callbacks, run.rate, epoch)
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
             order = epoch_order(case.seed, epoch, n)
@@ -282,7 +284,7 @@ def fit(case: FitCase) -> tuple[Named, Named]:
             during.append(scores(p, session))
             after.append(scores(predict()))
             losses = [loss for loss, _ in after[before_session:]]
-            run.rate = rate_after_epoch(case.callbacks(), run.rate, losses)
+            run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
     last = learning_rate(run.rate, run.t - 1)
     numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}

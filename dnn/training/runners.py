@@ -34,22 +34,15 @@ def make_step(
     return BlockedStep(network, examples, order, totals, cut)
 
 
-def make_runner(step: TrainingStep, unroll: int) -> Runner:
-    """Return the fastest available runner.
-
-    Args:
-        step: the update to repeat.
-        unroll: number of updates that a recording backend replays at a time.
-    """
+def make_runner(step: TrainingStep) -> Runner:
+    """Return the fastest available runner of this update."""
     backend = step.network.backend
     by_layers = (
-        _run_from_host(step)
-        if isinstance(step.x, Rows)
-        else backend.capture(step, unroll, step.network.update_forms)
+        _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, step.network.update_forms)
     )
     planned = None
     if type(step) is TrainingStep:
-        planned = plan_updates(step, unroll) or plan_after_moving(step)
+        planned = plan_updates(step) or plan_after_moving(step)
     step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return Runner(by_layers, False)
@@ -65,8 +58,8 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
 
 
 def _run_from_host(step: TrainingStep) -> RunUpdates:
-    """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
-    learn = step.network.backend.capture(step.learn, 1, step.network.update_forms)
+    """Return a runner that loads each batch on the host, so it runs the updates one by one."""
+    learn = step.network.backend.capture(step.learn)
 
     def run(n: int) -> None:
         for _ in range(n):

@@ -13,10 +13,6 @@ from backends.reference.control import RATE, UPDATES
 from backends.reference.signatures import Array
 
 
-def tf32_product(a: Array, b: Array, out: Array | None = None) -> Array:
-    return product(round_tf32(a), round_tf32(b), out)
-
-
 def round_tf32(a: Array) -> Array:
     """Round float32 to TF32: 10 bits of mantissa, ties to even."""
     bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
@@ -24,12 +20,14 @@ def round_tf32(a: Array) -> Array:
     return ((bits + np.uint32(0x0FFF) + odd) & np.uint32(0xFFFFE000)).view(np.float32).astype(a.dtype)
 
 
-def float16_product(a: Array, b: Array, out: Array | None = None) -> Array:
-    return product(round_float16(a), round_float16(b), out)
-
-
 def round_float16(a: Array) -> Array:
     return a.astype(np.float16).astype(a.dtype)
+
+
+def rounded_product(
+    rounding: Callable[[Array], Array], a: Array, b: Array, out: Array | None = None
+) -> Array:
+    return product(rounding(a), rounding(b), out)
 
 
 def read_in_order(W: Array) -> Array:

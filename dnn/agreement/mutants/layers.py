@@ -6,9 +6,9 @@ PRODUCT_KERNELS = "dense,conv2d,dense_backward,conv2d_backward"
 
 LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("tf32", "factors of products rounded to 10 bits, as tensor cores may", "L1",
-           PRODUCT_KERNELS, {"product(": "tf32_product("}),
+           PRODUCT_KERNELS, {"product(": "rounded_product(round_tf32, "}),
     Mutant("float16", "factors of products cast to float16 and back", "L1",
-           PRODUCT_KERNELS, {"product(": "float16_product("}),
+           PRODUCT_KERNELS, {"product(": "rounded_product(round_float16, "}),
     Mutant("fused-multiply-add", "a dense layer's products added before they are rounded", "bits",
            "dense", {"self.activation(": "y[...] = fused_product(x, W) + b; self.activation("}),
     Mutant("transposed-weight",

@@ -13,7 +13,7 @@ and ``ACTIVATION_NODES``.
 
 from dnn.interop.onnx.activations import ACTIVATION_NODES
 from dnn.interop.onnx.graph import Value, Writer
-from dnn.interop.onnx.layers import LAYER_NODES, NoNodes
+from dnn.interop.onnx.layers import LAYER_NODES
 from dnn.interop.onnx.write import save_onnx, to_onnx
 
-__all__ = ["ACTIVATION_NODES", "LAYER_NODES", "NoNodes", "Value", "Writer", "save_onnx", "to_onnx"]
+__all__ = ["ACTIVATION_NODES", "LAYER_NODES", "Value", "Writer", "save_onnx", "to_onnx"]

@@ -5,18 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
 from backends.table import Table
+from dnn.interop import NoTwin
 from dnn.interop.onnx.activations import ACTIVATION_NODES, elu
 from dnn.interop.onnx.graph import Graph, Value, Writer
 from dnn.layers import LAYERS, Block, Layer
 from dnn.layers.activated import Activated
 
 LayerNodes = Callable[[Writer, Any, Value], Value]
-
-
-class NoNodes(InputError):
-    """A layer or an activation has no ONNX nodes."""
 
 
 def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: bool = False) -> Value:
@@ -26,12 +22,12 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
         before: prefix of its name, the names of the containers around it.
         logits: leave out its activation.
 
-    Raises NoNodes: a custom layer or activation without registered nodes.
+    Raises NoTwin: a custom layer or activation without registered nodes.
     """
     name = before + layer.name
     kind = type(layer).__name__
     if kind not in LAYER_NODES or LAYERS.get(kind) is not type(layer):
-        raise NoNodes(
+        raise NoTwin(
             f"layer {name!r} is {kind}, which has no ONNX nodes, expected one of {', '.join(LAYER_NODES)}; "
             f"a class of your own is registered (@dnn.register) and gets them by LAYER_NODES.add({kind!r}, "
             f"function) of dnn.interop.onnx"
@@ -43,7 +39,7 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
     if logits or not isinstance(layer, Activated):
         return y
     if layer.activation not in ACTIVATION_NODES:
-        raise NoNodes(
+        raise NoTwin(
             f"layer {name!r} has activation {layer.activation!r}, which has no ONNX nodes, expected one of "
             f"{', '.join(ACTIVATION_NODES)}; one of your own gets them by "
             f"ACTIVATION_NODES.add({layer.activation!r}, function) of dnn.interop.onnx"

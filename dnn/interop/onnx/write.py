@@ -67,7 +67,7 @@ def to_onnx(
         metadata: further metadata, such as {"preset": "cnn"}.
 
     Raises:
-        NoNodes: a custom layer or activation without nodes in ``LAYER_NODES`` or ``ACTIVATION_NODES``.
+        NoTwin: a custom layer or activation without nodes in ``LAYER_NODES`` or ``ACTIVATION_NODES``.
         InputError: an invalid argument, or 2 GiB of weights or more.
         BackendUnavailable: the package onnx is not installed.
     """

@@ -7,11 +7,11 @@ arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes 
 
 from typing import TYPE_CHECKING, Any
 
+from dnn.interop import NoTwin
 from dnn.interop.torch.convert import to_torch
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
 from dnn.interop.torch.module_reader import from_torch
 from dnn.interop.torch.train import evaluate, fit
-from dnn.interop.torch.twins import NoTwin
 
 if TYPE_CHECKING:
     from dnn.interop.torch.modules import Parallel, Residual

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from typing import Any
 
 from backends.table import Table
+from dnn.interop import NoTwin
 from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
-    NoTwin,
     Tensors,
     activation_from_module,
     layer_maker,

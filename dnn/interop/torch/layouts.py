@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dnn.interop.torch.twins import LayerTwin, NoTwin
+from dnn.interop import NoTwin
+from dnn.interop.torch.twins import LayerTwin
 from dnn.layers import Dense, Flatten, Layer, Reshape
 from dnn.typing import Shape
 

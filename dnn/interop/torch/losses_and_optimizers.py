@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backends.table import Table
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import Schedule

@@ -7,9 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from backends import InputError
+from dnn.interop import NoTwin
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.layouts import channels_first
-from dnn.interop.torch.twins import LayerTwin, NoTwin, is_sequential, unwrap
+from dnn.interop.torch.twins import LayerTwin, is_sequential, unwrap
 from dnn.typing import Shape
 from dnn.validation.settings import positive_integer, require_kind
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backends import Backend, InputError
+from dnn.interop import NoTwin
 from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
@@ -26,7 +27,7 @@ from dnn.interop.torch.module_checks import (
     require_vector,
     takes_channels_first,
 )
-from dnn.interop.torch.twins import LayerTwin, NoTwin, nn_module, unwrap
+from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
 from dnn.layers import Activation, Layer, Parallel, Residual
 from dnn.sequential import Sequential
 from dnn.typing import Shape

@@ -4,16 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends import InputError
+from dnn.interop import NoTwin
 from dnn.layers import Activation, Layer, LayerNormalization, Reshape
 from dnn.layers.dense import Affine
 
 Module = Any  # torch.nn.Module
 Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
-
-
-class NoTwin(InputError):
-    """A layer, module, loss or optimizer has no counterpart in the other library."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from dnn.agreement.call import Call
 from dnn.agreement.cases import loss_variants
 from dnn.agreement.sizes import Sizes
 from dnn.agreement.tensors import ArrayMismatch, receive
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS

@@ -98,7 +98,7 @@ def test_weights_follow_he_or_glorot(activation, limit):
 def test_fit_cases_start_with_zero_weights_and_ties():
     case = FitCase("c", 9, (11,), 3, "tanh", "categorical_crossentropy", SGD(), 5,
                    images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64), l1=0.5,
-                   between=fits.normalisation_layers)  # fmt: skip
+                   between=fits.NORMALISATION)  # fmt: skip
     values = case.weights()
     assert not values["dense_1.W"][0].any()
     assert values["dense_1.W"][1:].all()

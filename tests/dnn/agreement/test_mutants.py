@@ -53,7 +53,7 @@ def test_each_mutant_is_rejected_at_its_level(name, data, monkeypatch):
     if level == "bits":
         records = bits_level(mutant, data, quick=True)
     else:
-        records = run_levels(mutant, data, levels=[level], sizes=QUICK)
+        records = run_levels(Setup("", mutant, make_oracle(), data, QUICK, 0), [level])
     first = next(record for record in records if record.ratio > 100)
     assert not first.tensor.endswith("Error"), first.note
 

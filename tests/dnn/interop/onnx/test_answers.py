@@ -26,7 +26,7 @@ from dnn import (
     Residual,
 )
 from dnn.agreement.bounds import eta
-from dnn.agreement.onnx_runtime import Session
+from dnn.agreement.onnx_runtime import open_session
 from dnn.agreement.samples import samples
 from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import to_onnx
@@ -55,7 +55,7 @@ CASES += [*EDGES, *ASYMMETRIC_CASES, *CONTAINER_CASES]
 def assert_equal_outputs(model, x, **options):
     made = to_onnx(model, **options)
     onnx.checker.check_model(made, full_check=True)
-    (found,) = Session(made)(x)
+    (found,) = open_session(made)(x)
     assert found.dtype == np.float32
     assert eta(found, model.predict(x)) <= BOUND
 
@@ -102,7 +102,7 @@ def test_augmentation_has_no_nodes():
 
 def test_batch_size_is_free():
     model = build_network([Dense(3)])
-    session = Session(to_onnx(model))
+    session = open_session(to_onnx(model))
     for n in (0, 1, 2, 1000):
         assert session(np.zeros((n, 6), np.float32))[0].shape == (n, 3)
 
@@ -115,4 +115,4 @@ def test_a_model_of_any_backend(name, make_backend):
     ]  # fmt: skip
     assert made[0].SerializeToString() == made[1].SerializeToString()
     x, _ = small_data()
-    assert Session(made[0])(x)[0].shape == (50, 2)
+    assert open_session(made[0])(x)[0].shape == (50, 2)

@@ -36,8 +36,9 @@ from dnn import (
     Residual,
 )
 from dnn.agreement import get_contender
-from dnn.agreement.onnx_runtime import Session
-from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, NoNodes, save_onnx, to_onnx, write
+from dnn.agreement.onnx_runtime import open_session
+from dnn.interop import NoTwin
+from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, save_onnx, to_onnx, write
 
 
 def network(layers, shape):
@@ -45,7 +46,7 @@ def network(layers, shape):
 
 
 def assert_same_outputs(made, model, x):
-    np.testing.assert_allclose(Session(made)(x)[0], model.predict(x), rtol=1e-6)
+    np.testing.assert_allclose(open_session(made)(x)[0], model.predict(x), rtol=1e-6)
 
 
 def ops(model):
@@ -126,7 +127,9 @@ def test_logits(last):
     made, x = to_onnx(model, logits=True), np.ones((2, 4), np.float32)
     model.reserve(2, training=False)
     assert made.graph.output[0].name == "logits"
-    np.testing.assert_allclose(Session(made)(x)[0], model.forward(x, training=False, logits=True), rtol=1e-6)
+    np.testing.assert_allclose(
+        open_session(made)(x)[0], model.forward(x, training=False, logits=True), rtol=1e-6
+    )
 
 
 def test_identity_network():
@@ -134,7 +137,7 @@ def test_identity_network():
     made, x = to_onnx(model), np.arange(8, dtype=np.float32).reshape(2, 4)
     onnx.checker.check_model(made, full_check=True)
     assert (ops(made), made.graph.output[0].name) == (["Identity"], "outputs")
-    np.testing.assert_array_equal(Session(made)(x)[0], x)
+    np.testing.assert_array_equal(open_session(made)(x)[0], x)
 
 
 def test_labels_and_metadata(tmp_path):
@@ -206,12 +209,12 @@ def restored_tables(monkeypatch):
 def test_custom_layer(restored_tables):
     model = build_network([Residual([Twice(name="mine")]), Dense(2)], (3,))
     with pytest.raises(
-        NoNodes, match=r"layer 'residual_1.block.mine' is Twice, which has no ONNX nodes"
+        NoTwin, match=r"layer 'residual_1.block.mine' is Twice, which has no ONNX nodes"
     ) as caught:
         to_onnx(model)
     assert_sentence(caught.value)
     LAYER_NODES.add("Twice", lambda write, layer, x: write.node("Add", x, x))
-    with pytest.raises(NoNodes, match="registered"):
+    with pytest.raises(NoTwin, match="registered"):
         to_onnx(model)
     dnn.register(Twice)
     made, x = to_onnx(model), np.ones((4, 3), np.float32)
@@ -221,7 +224,7 @@ def test_custom_layer(restored_tables):
 def test_rejects_a_subclass_with_a_builtin_name():
     other = type("Dense", (Dense,), {"forward": lambda self, x, *, training: x})
     model = build_network([other(3, name="mine")], (3,))
-    with pytest.raises(NoNodes, match="layer 'mine'"):
+    with pytest.raises(NoTwin, match="layer 'mine'"):
         to_onnx(model)
 
 
@@ -229,7 +232,7 @@ def test_custom_activation(restored_tables):
     square = ActivationFunction(lambda xp, z: z * z, lambda xp, dy, z, y: 2 * z * dy)
     dnn.register(square, "square")
     model = build_network([Dense(2, "square", name="mine")], (3,))
-    with pytest.raises(NoNodes, match=r"layer 'mine' has activation 'square', which has no ONNX nodes"):
+    with pytest.raises(NoTwin, match=r"layer 'mine' has activation 'square', which has no ONNX nodes"):
         to_onnx(model)
     ACTIVATION_NODES.add("square", lambda write, z: write.node("Mul", z, z))
     x = np.ones((4, 3), np.float32)

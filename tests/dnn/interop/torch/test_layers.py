@@ -32,7 +32,7 @@ from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
 from dnn.agreement.oracle import DISTURBANCE
 from dnn.agreement.samples import samples
-from dnn.interop.torch.twins import NoTwin
+from dnn.interop import NoTwin
 
 BOUND = 1e-12
 REFUSALS = "draws its own random numbers in torch", "expected equal padding on opposite sides"

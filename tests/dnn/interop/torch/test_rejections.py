@@ -8,8 +8,8 @@ from torch import nn
 
 import dnn.interop.torch as twin
 from dnn import BatchNormalization, Conv2D, Dense, Flatten, GaussianNoise, MaxPooling2D, Reshape
+from dnn.interop import NoTwin
 from dnn.interop.torch.modules import ChannelsLast, Parallel, Residual
-from dnn.interop.torch.twins import NoTwin
 
 
 @pytest.mark.parametrize(
