@@ -9,7 +9,7 @@ from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
 from dnn.typing import HostArrays, Logs
-from dnn.validation.objects import settings_repr
+from dnn.validation.objects import Settings, settings_repr
 from dnn.validation.settings import require_instances
 
 
@@ -78,6 +78,15 @@ class Callback(ChecksKeywords):
 
     def on_train_end(self) -> None:
         """Called after the last epoch, also if training is interrupted."""
+
+
+class CheckedCallback(Settings, Callback):
+    """Base of callbacks that declare their settings as fields with checks, as layers do."""
+
+    by_value = False
+
+    def require_settable(self, name: str, value: Any) -> None:
+        """Accept every attribute: a training changes them."""
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:

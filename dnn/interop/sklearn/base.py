@@ -39,21 +39,16 @@ from dnn.validation.settings import (
     Fraction,
     NotNegative,
     Positive,
+    kind_of,
     one_of,
     or_none,
     positive_integer,
     require,
     require_instances,
-    require_kind,
     require_positive,
 )
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
-
-
-def _kind(*kinds: Any) -> Callable[[str, Any], Any]:
-    """Return a check: the setting is an instance of one of these classes; None stands for None."""
-    return lambda name, value: require_kind(name, value, *kinds)
 
 
 def _count_or(constant: str | float) -> Callable[[str, Any], None]:
@@ -79,7 +74,7 @@ class ScoreMixin:
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
 
-    hidden_layer_sizes: Annotated[Any, _kind(tuple, list, int, np.ndarray)] = (100,)
+    hidden_layer_sizes: Annotated[Any, kind_of(tuple, list, int, np.ndarray)] = (100,)
     activation: Annotated[str, one_of(ACTIVATIONS, SKLEARN_NAMES)] = "relu"
     _: KW_ONLY
     solver: Annotated[str, one_of(SOLVERS)] = "adam"
@@ -90,7 +85,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     shuffle: Flag = True
     random_state: Any = None
     tol: NotNegative = 1e-4
-    verbose: Annotated[bool, _kind(bool, int)] = False
+    verbose: Annotated[bool, kind_of(bool, int)] = False
     warm_start: Flag = False
     early_stopping: Flag = False
     validation_fraction: Annotated[Fraction, require_positive] = 0.1
@@ -100,9 +95,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     epsilon: Positive = 1e-8
-    backend: Annotated[str, _kind(str)] = "auto"
+    backend: Annotated[str, kind_of(str)] = "auto"
     device: Any = None
-    dtype: Annotated[str | None, _kind(str, None)] = None
+    dtype: Annotated[str | None, kind_of(str, None)] = None
     layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
 
     # ----- methods of the subclasses
