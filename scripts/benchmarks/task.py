@@ -83,10 +83,6 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    def floats(self) -> Floats:
-        """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
-        return scale_pixels(self.x)
-
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return a random order of the training examples in batches, (updates, batch)."""
         rng = np.random.default_rng(epoch)

@@ -146,13 +146,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 check(name, plain_number(getattr(self, name)))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
-        X = detach("X", X)
-        y = detach("y", y)
+        X, y = self._validate(X, y=detach("y", y), multi_output=True, reset=fresh)
         sample_weight = detach("sample_weight", sample_weight)
-        refuse_dates("X", X)  # validate_data would cast them to nanoseconds
-        xp, _ = get_namespace(X)
-        dtypes = [xp.float64, xp.float32]
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtypes, reset=fresh)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not fresh:
@@ -231,6 +226,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """b of each layer that has one, on the model's device."""
         return [layer.value["b"] for layer in self.model_.layers if "b" in layer.value]
 
+    def _validate(self, X: Any, **options: Any) -> Any:
+        """Return the result of ``validate_data``: X, and y if there is one."""
+        X = detach("X", X)
+        refuse_dates("X", X)  # validate_data would cast them to nanoseconds
+        xp, _ = get_namespace(X)
+        return validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], **options)
+
     def _require_side(self, X: Any, method: str) -> None:
         """Reject an X from another library or device than in ``fit``, unless a backend was named."""
         if self.backend == "auto" and self.device is None:
@@ -239,11 +241,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
         """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
         check_is_fitted(self)
-        X = detach("X", X)
-        refuse_dates("X", X)
         self._require_side(X, method)
-        xp, _ = get_namespace(X)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
+        X = self._validate(X, reset=False)
         model = self.model_
         x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
         return predict(model, x, CHUNK_SIZE), X

@@ -14,7 +14,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from dnn.interop.torch.layers import activation_of
-from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
+from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
 from dnn.interop.torch.module_checks import takes_channels_first
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
@@ -154,7 +154,7 @@ def fit(
     validation = None if held is None else _as_floats(backend, held)
     _require_logits(module, loss)
     loss_of = torch_loss(loss)
-    rates = rate_table(optimizer)
+    rates = optimizer.rates().tolist()
     key = stream_key(seed, "shuffle")
     adapt = torch_optimizer(optimizer, module)
     history = History()
