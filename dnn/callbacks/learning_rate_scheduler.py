@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
@@ -45,12 +45,12 @@ class LearningRateScheduler(CheckedCallback):
             return
         state = self.model.optimizer_state
         arguments = (epoch - 1, state.rate) if _takes_two_arguments(self.schedule) else (epoch - 1,)
-        rate = self.schedule(*arguments)
-        plain: Any = rate.item() if isinstance(rate, np.generic) else rate
-        state.rate = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
+        state.rate = rate = require_number(
+            f"the rate of schedule({epoch - 1})", self.schedule(*arguments), 0.0
+        )
         self._last_epoch = epoch
         if self.verbose:
-            print_line(f"epoch {epoch}: learning rate {plain:g}")
+            print_line(f"epoch {epoch}: learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = self.model.optimizer_state.rate

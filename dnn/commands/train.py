@@ -21,7 +21,7 @@ from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
-from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
+from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import WorkerError, Workers
@@ -58,7 +58,7 @@ def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None,
     config: Json = {}
     continued = options.resume is not None
     if continued:
-        config = workers.share(lambda: read_unfinished(Path(options.resume)))
+        config = workers.share(lambda: read_config(Path(options.resume)))
     elif workers.restarts:  # a group that torchrun restarted continues in the first group's folder
         continued = workers.share(Path(options.run_dir).is_dir)
     place = options.resume or options.run_dir

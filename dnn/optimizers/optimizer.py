@@ -76,7 +76,7 @@ class Optimizer(Settings):
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
     def rates(self) -> np.ndarray:
-        """Return the learning rate of each update, (n,) float64 with n of at least 1; the last one repeats."""
+        """Return the learning rate of each update, (n,) float64 with n >= 1; the last one repeats."""
         rate = self.learning_rate
         return rate.rates() if isinstance(rate, Schedule) else np.asarray([rate], np.float64)
 

@@ -69,6 +69,8 @@ def require_integer(argument: str, value: Any) -> int | None:
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
     """Return the value as float. Raises InputError unless it is finite and low <= value < high."""
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
