@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
@@ -116,7 +115,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
-def _border(pixels: NDArray[np.generic]) -> Mask:
+def _border(pixels: np.ndarray) -> Mask:
     """Return a mask (h, w) that is True on the outer 4 % (at least one pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))
     border = np.ones(pixels.shape, bool)

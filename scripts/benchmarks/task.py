@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends import InputError
 from dnn.datasets import Dataset, load_dataset
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Lengths, one_of, positive_or_none
 
-Floats = NDArray[np.float32]
+Floats = np.ndarray  # float32
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
@@ -68,10 +67,10 @@ class Task:
     """Images on the host as uint8, and the settings. n is a multiple of the batch size."""
 
     settings: Workload
-    x: NDArray[np.uint8]  # (n, n_in)
-    y: NDArray[np.int64]  # (n,)
-    x_test: NDArray[np.uint8]  # (n_test, n_in)
-    y_test: NDArray[np.int64]  # (n_test,)
+    x: np.ndarray  # (n, n_in) uint8
+    y: np.ndarray  # (n,) int64
+    x_test: np.ndarray  # (n_test, n_in) uint8
+    y_test: np.ndarray  # (n_test,) int64
     device: str | None = None  # training device; None: the default of the contender's library
 
     @property
@@ -83,7 +82,7 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
+    def order(self, epoch: int) -> np.ndarray:
         """Return a random order of the training examples in batches, (updates, batch)."""
         rng = np.random.default_rng(epoch)
         return rng.permutation(len(self.x)).reshape(-1, self.settings.batch)
@@ -100,7 +99,7 @@ class Prepared:
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
-def scale_pixels(x: NDArray[np.uint8]) -> Floats:
+def scale_pixels(x: np.ndarray) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)
