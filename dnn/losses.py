@@ -16,7 +16,6 @@ from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.reference.signatures import LossFunction
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.advice import expression_of
@@ -27,7 +26,6 @@ __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
-__getattr__ = module_getattr(__name__)
 
 
 class Loss(Settings):

@@ -15,7 +15,6 @@ import numpy as np
 from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.validation.objects import Settings
 from dnn.validation.settings import (
     Count,
@@ -29,7 +28,6 @@ from dnn.validation.settings import (
 )
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
-__getattr__ = module_getattr(__name__)
 
 MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 _RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
