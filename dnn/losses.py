@@ -4,7 +4,7 @@ One kernel computes both. The loss of a batch is the mean, or with weights the w
 sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored examples have weight 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -19,7 +19,7 @@ from backends.table import Table
 from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.advice import expression_of
-from dnn.validation.objects import Settings
+from dnn.validation.objects import SampleSettings, Settings
 from dnn.validation.settings import ClassNumber, Fraction, require_number, resolve
 
 __all__ = [
@@ -41,7 +41,6 @@ class Loss(Settings):
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
     output_activation = "softmax"  # of the last layer of a classifier with this loss
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
     settings = Settings.config
 
@@ -131,7 +130,7 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
     target_range = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
+    examples: ClassVar[SampleSettings] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> LossFunction:
         kernel = backend.kernels.softmax_cross_entropy

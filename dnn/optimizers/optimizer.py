@@ -39,8 +39,6 @@ class Optimizer(Settings):
 
     name: ClassVar[str]  # in ``compile``
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
-    # Settings for the checks. The last setting of each names the variant in reports.
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
     variants: ClassVar[Mapping[str, str]] = {}
 

@@ -6,7 +6,6 @@ curve, with milestones=[warmup].
 A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` updates (at least 1).
 """
 
-from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, ClassVar
 
@@ -39,7 +38,6 @@ class Schedule(Settings):
     warmup: Natural = field(default=0, kw_only=True)
 
     name: ClassVar[str]  # the name that ``over_training`` and the command line take
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings for the checks
 
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
