@@ -258,16 +258,16 @@ class Network(Copyable, KerasNames):
         self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
         return outputs, buffers.losses, buffers.gradient
 
-    def backward(self, dy: Array) -> None:
+    def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
 
-        For the gradient of x call ``Sequential.input_gradient``.
+        Returns None, because training needs no dx. For the gradient of x call ``Sequential.input_gradient``.
         """
         if self._activates:
             buffers = self._loss_buffers[dy.shape[0]]
             kernels = self.backend.kernels
             kernels.activation_backward(self._activation, dy, buffers.z, buffers.outputs, dy)
-        self._block.backward(dy)
+        return self._block.backward(dy)
 
     @property
     def frozen_names(self) -> list[str]:
