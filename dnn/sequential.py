@@ -23,6 +23,7 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
+from dnn.parameters import copy_to_host
 from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
@@ -164,8 +165,7 @@ class Sequential(Network):
         examples = self.input_pipeline.validate(x, y, sample_weight)
         with self.training():
             loss = compute_gradients(self, examples)[0]
-        to_host = self.backend.to_host
-        return loss, {name: np.array(to_host(g)) for name, g in self.parameters.gradient_by_name.items()}
+        return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
 
     @checks_keywords
     def train_on_batch(

@@ -10,6 +10,7 @@ import numpy as np
 
 from dnn.distributed.group import Workers
 from dnn.network import Network
+from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
@@ -153,7 +154,7 @@ class Training:
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
         places = states.state_arrays(self.network, self.batches.totals.sums)
-        arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
+        arrays = copy_to_host(self.network.backend, places)
         past = {name: np.array(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
             for name, value in watcher.state_arrays().items():

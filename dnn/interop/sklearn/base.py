@@ -192,8 +192,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
-        xp = model.backend.xp
-        if not bool(xp.all(xp.isfinite(model.parameters.vector))):
+        if not model.parameters.is_finite:
             raise InputError(
                 "training ended with weights that are not finite",
                 "numbers",
