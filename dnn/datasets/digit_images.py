@@ -17,7 +17,7 @@ import numpy as np
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import Floats, Mask, box, remove_cut_off, remove_frame, remove_lines
+from dnn.datasets.paper import Floats, Mask, box, covariance, remove_cut_off, remove_frame, remove_lines
 from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
 
@@ -220,11 +220,10 @@ def _deskew(ink: Floats) -> Floats:
     from PIL import Image
 
     height, width = ink.shape
-    y, x = np.mgrid[:height, :width]
-    (_, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
+    (_, xy), (_, yy) = covariance(ink)
     shift = float(np.clip(xy / max(yy, 1.0), -MAX_SHEAR, MAX_SHEAR))
     room = math.ceil(abs(shift) * height)
-    corner = -room - shift * np.average(y[:, 0], weights=ink.sum(1))
+    corner = -room - shift * np.average(np.arange(height), weights=ink.sum(1))
     size = (width + 2 * room, height)
     data = (1.0, shift, corner, 0.0, 1.0, 0.0)
     page = Image.fromarray(ink.astype(np.float32))

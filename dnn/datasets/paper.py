@@ -126,6 +126,12 @@ def _along_rows(labels: np.ndarray) -> np.ndarray:
     return greatest.reshape(len(labels), -1)[:, 1:-1]
 
 
+def covariance(ink: Floats) -> Floats:
+    """Return the covariance (2, 2) of x and y, where y points down, over ink (h, w)."""
+    y, x = np.mgrid[: ink.shape[0], : ink.shape[1]]
+    return np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
+
+
 def box(mask: Mask) -> tuple[slice, slice]:
     """Return the (row, column) slices of the bounding box of the True pixels of (h, w)."""
     rows = np.flatnonzero(mask.any(1))
