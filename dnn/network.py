@@ -77,7 +77,7 @@ class Network(Copyable, KerasNames):
         self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
-        # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
+        # How updates of the last fit ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
         self.update_forms: set[str] = set()
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None

@@ -136,6 +136,7 @@ class Sequential(Network):
         callbacks = add_progress(callbacks, verbose)
         batches: Batches | Stream
         with self.training(), limit_threads(self.backend, cut.blocks):
+            self.update_forms.clear()
             if has_batches(x, y):
                 arguments = x, validation_split, validation_data, sample_weight, resume
                 validation = self.input_pipeline.validate_stream(*arguments)

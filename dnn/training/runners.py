@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from backends import Array
 from dnn.network import Network
@@ -18,13 +17,6 @@ from dnn.validation.rows import Rows
 RunUpdates = Callable[[int], None]
 
 
-class Runner(NamedTuple):
-    """``run(n)`` makes n updates; ``is_planned`` says whether the backend computes them from a plan."""
-
-    run: RunUpdates
-    is_planned: bool
-
-
 def make_step(
     network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
 ) -> TrainingStep:  # fmt: skip
@@ -34,8 +26,8 @@ def make_step(
     return BlockedStep(network, examples, order, totals, cut)
 
 
-def make_runner(step: TrainingStep, unroll: int) -> Runner:
-    """Return the fastest available runner.
+def make_runner(step: TrainingStep, unroll: int) -> RunUpdates:
+    """Return the fastest available function ``run(n)`` that makes n updates.
 
     Args:
         step: the update to repeat.
@@ -52,7 +44,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
         planned = plan_updates(step, unroll) or plan_after_moving(step)
     step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
-        return Runner(by_layers, False)
+        return by_layers
 
     def run(n: int) -> None:
         """A plan updates every parameter, so frozen layers need the layer path."""
@@ -61,7 +53,7 @@ def make_runner(step: TrainingStep, unroll: int) -> Runner:
         else:
             planned(n)
 
-    return Runner(run, True)
+    return run
 
 
 def _run_from_host(step: TrainingStep) -> RunUpdates:
