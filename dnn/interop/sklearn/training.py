@@ -19,7 +19,7 @@ from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
-from dnn.training.callback import Callback
+from dnn.training.callback import CheckedCallback
 from dnn.validation.settings import positive_integer
 
 Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
@@ -110,7 +110,7 @@ def compile_model(
     model.compile(task.loss, _optimizer(estimator, task.scale), metrics, l2=l2)
 
 
-class Stopping(Callback):
+class Stopping(CheckedCallback):
     """Stop training when a value has not improved by tol for more than ``patience`` epochs.
 
     The value is the training loss, or with early stopping the validation score. With early stopping the
@@ -121,11 +121,13 @@ class Stopping(Callback):
         score: name of the validation score in the logs; None: use the loss.
     """
 
-    def __init__(self, tol: float, patience: float, loss_factor: float, score: str | None) -> None:
-        self.tol = tol
-        self.patience = patience
-        self.loss_factor = loss_factor
-        self.score = score
+    tol: float
+    patience: float
+    loss_factor: float
+    score: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.best = float("inf")
         self.waited = 0
         self.stopped = False
