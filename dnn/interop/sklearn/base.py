@@ -201,7 +201,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.model_ = model
         self._task = task
         self.n_outputs_ = model.outputs
-        self.n_iter_ = outcome.iterations
+        self.n_iter_ = len(outcome.losses)
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = min(self.loss_curve_)

@@ -158,7 +158,6 @@ class FitResult(NamedTuple):
 
     losses: list[float]  # one per epoch, or iteration of lbfgs
     scores: list[float] | None  # validation scores
-    iterations: int
     converged: bool
 
 
@@ -172,7 +171,7 @@ def train(
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
-        return FitResult(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
+        return FitResult(losses, None, state.reason is not Reason.ITERATIONS)
     score = f"val_{task.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
     stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
@@ -185,7 +184,7 @@ def train(
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return FitResult(losses, scores, len(losses), stopping.stopped)
+    return FitResult(losses, scores, stopping.stopped)
 
 
 def batch_size(estimator: Any, n: int) -> int:
