@@ -1,7 +1,7 @@
 """The settings and the data of one benchmark run, and the interface of a prepared contender."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -95,7 +95,7 @@ class Prepared:
     run: Callable[[int], None]  # runs n more updates and waits until they are done
     # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10)
     probabilities: Callable[[Floats], Floats]
-    facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
+    facts: dict[str, Any]  # versions, number of threads
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
