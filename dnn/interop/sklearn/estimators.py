@@ -142,18 +142,22 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities (n, C) in the order of ``classes_``, on X's device."""
-        outputs, X = self._outputs(X, "predict_proba")
+        return self._probabilities(X, "predict_proba")
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
+        found = self._probabilities(X, "predict_log_proba")
+        with np.errstate(divide="ignore"):
+            return get_namespace(found)[0].log(found)
+
+    def _probabilities(self, X: Any, method: str) -> Array:
+        """Return the probabilities; ``method`` is the caller's name in scikit-learn's errors."""
+        outputs, X = self._outputs(X, method)
         xp = self.model_.backend.xp
         if self.n_outputs_ == 1 and not self._task.multilabel:
             one = xp.ones_like(outputs)
             outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
         return move_result(self.model_.backend, outputs, X)
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
-        found = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return get_namespace(found)[0].log(found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
