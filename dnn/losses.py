@@ -40,13 +40,10 @@ class Loss(Settings):
     elementwise = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
+    row_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)  # default metrics of targets in rows
     output_activation = "softmax"  # of the last layer of a classifier with this loss
 
     settings = Settings.config
-
-    def metric_names(self, classes: bool) -> tuple[str, ...]:
-        """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
-        return ("accuracy",)
 
     @property
     def ignored_class(self) -> int | None:
@@ -217,8 +214,7 @@ class BinaryCrossentropy(Loss):
 class Regression(Loss):
     """Base of losses for values: the default metrics of rows are the mean absolute error and R2."""
 
-    def metric_names(self, classes: bool) -> tuple[str, ...]:
-        return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
+    row_metrics = "mean_absolute_error", "r2"
 
 
 class MeanSquaredError(Regression):

@@ -159,7 +159,9 @@ class Network(Copyable, KerasNames):
 
     def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
         """Return the metrics; ``classes`` says whether the targets are class numbers or rows."""
-        return resolve_metrics(self.objective.metric_names(classes)) if self.metrics is None else self.metrics
+        if self.metrics is not None:
+            return self.metrics
+        return resolve_metrics(("accuracy",) if classes else self.objective.row_metrics)
 
     def activate_outputs(self, loss_inputs: Array) -> Array:
         """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
