@@ -61,13 +61,24 @@ def _count_or(constant: str | float) -> Callable[[str, Any], None]:
     return check
 
 
-class ScoreMixin:
-    """``score`` of the mixins of scikit-learn, also for tensors that require a gradient."""
+class EstimatorMixin:
+    """What scikit-learn's mixins for classifiers and regressors lack: tensors with a gradient, and tags."""
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Return the accuracy or, of a regression, R2 for X (n, features), y and weights (n,)."""
         mixin: Any = super()
         return mixin.score(X, detach("y", y), detach("sample_weight", sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        mixin: Any = super()
+        tags = mixin.__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        if tags.classifier_tags is None:
+            tags.target_tags.multi_output = True
+        else:
+            tags.classifier_tags.multi_label = True
+        return tags
 
 
 @dataclass(eq=False, repr=False)
@@ -247,12 +258,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""
