@@ -13,7 +13,7 @@ import numpy as np
 from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
-from dnn.training.callback import CheckedCallback, Progress
+from dnn.training.callback import CheckedCallback, Progress, TakeState
 from dnn.training.history import History
 from dnn.training.state import MADE_WITH, StateError, TrainingState
 from dnn.validation.settings import (
@@ -132,7 +132,7 @@ class TrainingCheckpoint(CheckedCallback):
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
             self.save(progress.take_state())
 
-    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+    def on_epoch_saved(self, take_state: TakeState) -> None:
         self.save(take_state())
 
     def save(self, state: TrainingState) -> bool:

@@ -14,6 +14,8 @@ from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
 from dnn.validation.settings import look_up
 
+Part = tuple[np.ndarray, np.ndarray]
+"""Images (n, ...) uint8 and labels (n,) int64."""
 DATASETS = (*DATASET_FOLDERS, "digits")
 
 
@@ -59,7 +61,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     )
 
 
-def load_images(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def load_images(name: str) -> tuple[Part, Part]:
     """Return (x_train, y_train), (x_test, y_test): images (N, height, width) uint8 and labels (N,).
 
     ``load_data`` of ``dnn.datasets.mnist`` and ``fashion_mnist`` is this function, as in Keras. Raises as
@@ -71,7 +73,7 @@ def load_images(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndar
     return (x_train, data.y_train), (x_test, data.y_test)
 
 
-def _read_part(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_part(folder: Path, part: str) -> Part:
     """Read images (n, 784) and labels (n,) of one part, "train" or "t10k", that ``fetch`` has verified.
 
     torchvision does not read them: it prefers an old processed/training.pt, which is not verified.
