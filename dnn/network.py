@@ -51,8 +51,6 @@ class Network(Copyable, KerasNames):
             random numbers of the others.
     """
 
-    _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-              "optimizer", "optimizer_state", "seed", "scale", "called_layers")  # fmt: skip
     _closed = False  # True after __init__: then setting an unknown attribute is an error
     optimizer: Optimizer
     optimizer_state: OptimizerState
@@ -106,13 +104,13 @@ class Network(Copyable, KerasNames):
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed:
-            if name in self._fixed:
-                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+        if self._closed and not name.startswith("_"):
+            known = sorted(n for n in vars(self) if n[0] != "_")
             if name == "epochs_done":
                 value = natural_number(name, value)
-            if not name.startswith("_") and name not in dir(self):
-                known = sorted(n for n in vars(self) if n[0] != "_")
+            elif name != "stop_training" and name in (*known, "optimizer", "optimizer_state"):
+                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+            elif name not in dir(self):
                 raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
