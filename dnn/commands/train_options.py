@@ -34,11 +34,12 @@ _OF_THE_PRESET = "hidden", "activation", "loss", "optimizer", "schedule", "warmu
 _OF_THE_MACHINE = (
     "backend", "device", "precision", "graphs", "threads", "require_backend", "checkpoint_every", "keep",
 )  # fmt: skip
+_OF_THE_CALL = "worker_timeout", "quiet", "resume"
 OPTIONS = {
     **dict.fromkeys(_OF_THE_RUN, Option()),
     **dict.fromkeys(_OF_THE_PRESET, Option(in_preset=True)),
     **dict.fromkeys(_OF_THE_MACHINE, Option(resumable=True)),
-    **dict.fromkeys(("worker_timeout", "quiet", "resume"), Option(True, recorded=False, stored=False)),
+    **dict.fromkeys(_OF_THE_CALL, Option(resumable=True, recorded=False, stored=False)),
     "learning_rate": Option(resumable=True, in_preset=True),
     "data_dir": Option(resumable=True, stored=False),
     "run_dir": Option(recorded=False, stored=False),
