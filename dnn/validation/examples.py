@@ -188,17 +188,6 @@ class InputPipeline(NamedTuple):
         return training._replace(weights=weights), validation
 
 
-def balanced_weights(counts: np.ndarray) -> np.ndarray:
-    """Return a weight for each class (C,), so that all present classes get the same total weight.
-
-    Args:
-        counts: (C,) number of examples of each class, or the sum of their weights.
-    """
-    present = counts > 0
-    weights: np.ndarray = counts.sum() / (max(1, present.sum()) * np.where(present, counts, 1.0))
-    return weights
-
-
 def _class_weights(
     backend: Backend, class_weight: Any, y: Array, outputs: int, ignored_class: int | None
 ) -> Array:
@@ -211,7 +200,9 @@ def _class_weights(
     if isinstance(class_weight, str) and class_weight == "balanced":
         host = backend.to_host(y)
         counted = host if ignored_class is None else host[host != ignored_class]
-        table = balanced_weights(np.bincount(counted, minlength=classes))
+        counts = np.bincount(counted, minlength=classes)
+        present = counts > 0  # classes in y; each gets the same total weight
+        table[present] = len(counted) / (present.sum() * counts[present])
     else:
         expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
         require(isinstance(class_weight, Mapping), "class_weight", class_weight, expected)

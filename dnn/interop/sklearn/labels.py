@@ -10,7 +10,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from backends import Array
 from backends.errors import reraise, short_repr
 from dnn.validation.arrays import dtype_name
-from dnn.validation.examples import balanced_weights
 
 
 def holds_text(classes: Array) -> bool:
@@ -69,7 +68,9 @@ def class_weights(
     host = move_to(classes, xp=np, device="cpu")
     rows = xp.ones(numbers.shape[0], dtype=dtype, device=device) if weights is None else weights
     if isinstance(class_weight, str) and class_weight == "balanced":
-        table = balanced_weights(np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))]))
+        counts = np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))])
+        present = counts > 0
+        table = counts.sum() / (present.sum() * np.where(present, counts, 1.0))
     else:
         table = compute_class_weight(class_weight, classes=host, y=host)
     return rows * xp.take(xp.asarray(table, dtype=dtype, device=device), numbers)
