@@ -13,9 +13,8 @@ from dnn.validation.settings import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
-OPTIMIZERS: Table[type[Optimizer]] = Table(
-    "optimizer", {c.name: c for c in (SGD, Adagrad, RMSprop, Adam, AdamW)}
-)
+_RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
+OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})
 """Every optimizer by name. Add your own with ``OPTIMIZERS.add("mine", Mine)``."""
 
 
