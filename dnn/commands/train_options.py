@@ -29,21 +29,22 @@ class Option:
     in_preset: bool = False
 
 
-_OF_THE_RUN = "dataset", "preset", "batch_size", "epochs", "seed", "limit", "hold_out", "dtype", "blocks"
-_OF_THE_PRESET = "hidden", "activation", "loss", "optimizer", "schedule", "warmup"
-_OF_THE_MACHINE = (
-    "backend", "device", "precision", "graphs", "threads", "require_backend", "checkpoint_every", "keep",
-)  # fmt: skip
-_OF_THE_CALL = "worker_timeout", "quiet", "resume"
+_OF_THE_RUN = Option()
+_OF_THE_MACHINE = Option(resumable=True)
+_OF_THE_PRESET = Option(in_preset=True)
+_OF_THE_CALL = Option(resumable=True, recorded=False, stored=False)
 OPTIONS = {
-    **dict.fromkeys(_OF_THE_RUN, Option()),
-    **dict.fromkeys(_OF_THE_PRESET, Option(in_preset=True)),
-    **dict.fromkeys(_OF_THE_MACHINE, Option(resumable=True)),
-    **dict.fromkeys(_OF_THE_CALL, Option(resumable=True, recorded=False, stored=False)),
-    "learning_rate": Option(resumable=True, in_preset=True),
-    "data_dir": Option(resumable=True, stored=False),
+    "dataset": _OF_THE_RUN, "data_dir": Option(resumable=True, stored=False), "preset": _OF_THE_RUN,
+    "hidden": _OF_THE_PRESET, "activation": _OF_THE_PRESET, "loss": _OF_THE_PRESET,
+    "optimizer": _OF_THE_PRESET, "learning_rate": Option(resumable=True, in_preset=True),
+    "schedule": _OF_THE_PRESET, "warmup": _OF_THE_PRESET, "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
+    "seed": _OF_THE_RUN, "limit": _OF_THE_RUN, "hold_out": _OF_THE_RUN, "dtype": _OF_THE_RUN,
+    "blocks": _OF_THE_RUN, "backend": _OF_THE_MACHINE, "device": _OF_THE_MACHINE,
+    "precision": _OF_THE_MACHINE, "graphs": _OF_THE_MACHINE, "threads": _OF_THE_MACHINE,
+    "require_backend": _OF_THE_MACHINE, "checkpoint_every": _OF_THE_MACHINE, "keep": _OF_THE_MACHINE,
+    "worker_timeout": _OF_THE_CALL, "quiet": _OF_THE_CALL, "resume": _OF_THE_CALL,
     "run_dir": Option(recorded=False, stored=False),
-}
+}  # fmt: skip
 
 
 def make_parser() -> argparse.ArgumentParser:
