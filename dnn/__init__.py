@@ -12,7 +12,7 @@ array([[0.5, 0.5]], dtype=float32)
 import sys as _sys
 
 from backends import BackendUnavailable, InputError, available_backends, get_backend
-from dnn import datasets, layers, losses, metrics, models, optimizers, utils  # noqa: F401
+from dnn import callbacks, datasets, layers, losses, metrics, models, optimizers, utils
 from dnn.callbacks import (
     EarlyStopping,
     LearningRateScheduler,
@@ -22,7 +22,7 @@ from dnn.callbacks import (
 )
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.checkpoints import load_model, save_model
-from dnn.keras_names import KerasModules, module_getattr
+from dnn.keras_names import KerasModules, explain_names
 from dnn.layers import *
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.losses import *
@@ -48,5 +48,6 @@ __all__ += losses.__all__
 __all__ += optimizers.__all__
 __all__ += _schedules.__all__
 
-__getattr__ = module_getattr(__name__)
+_named = callbacks, datasets, layers, losses, metrics, models, optimizers, _schedules, utils
+explain_names(_sys.modules[__name__], *_named)
 _sys.meta_path.append(KerasModules)

@@ -7,13 +7,12 @@ arrays pass through the host.
 from copy import copy
 from typing import Any, NamedTuple, Self
 
-import numpy as np
-
 from backends import Backend, InputError, get_backend
 from backends.errors import reraise
 from backends.reference.control import UPDATES
 from dnn.io import safetensors
 from dnn.layers.layer import Layer
+from dnn.parameters import copy_to_host
 from dnn.typing import HostArrays
 
 VERSION = 2  # of pickles
@@ -45,19 +44,11 @@ def _optimizer_arrays(model: Any) -> dict[str, Any]:
 def parts_of(model: Any) -> Parts:
     """Return the parts of a model, copied to the host."""
     objective = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
-    optimizer_arrays = {
-        name: np.array(model.backend.to_host(array)) for name, array in _optimizer_arrays(model).items()
-    }
     settings = {"input_shape": model.input_shape, "seed": model.seed}
     return Parts(
-        type(model),
-        list(model.layers),
-        settings,
-        model.epochs_done,
-        model.parameters.to_host(),
-        objective,
-        optimizer_arrays,
-    )
+        type(model), list(model.layers), settings, model.epochs_done, model.parameters.to_host(), objective,
+        copy_to_host(model.backend, _optimizer_arrays(model)),
+    )  # fmt: skip
 
 
 def assemble_model(parts: Parts, backend: Backend) -> Any:

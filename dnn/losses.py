@@ -4,7 +4,7 @@ One kernel computes both. The loss of a batch is the mean, or with weights the w
 sum_i w_i l_i / sum_i w_i as in torch (Keras divides by the batch size). Ignored examples have weight 0.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
@@ -16,18 +16,16 @@ from backends.reference.losses import as_dense
 from backends.reference.quotient import quotient
 from backends.reference.signatures import LossFunction
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.advice import expression_of
-from dnn.validation.objects import Settings
+from dnn.validation.objects import SampleSettings, Settings
 from dnn.validation.settings import ClassNumber, Fraction, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
     "MeanSquaredError", "SparseCategoricalCrossentropy",
 ]  # fmt: skip
-__getattr__ = module_getattr(__name__)
 
 
 class Loss(Settings):
@@ -42,14 +40,10 @@ class Loss(Settings):
     elementwise = False  # whether each of several outputs is such a yes-or-no answer
     # Function of (outputs (B, C), one-hot rows) on the host, 0 where the gradient jumps; None: no jumps.
     kink: ClassVar[Any] = None
+    row_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)  # default metrics of targets in rows
     output_activation = "softmax"  # of the last layer of a classifier with this loss
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # settings for the checks: default ones first
 
     settings = Settings.config
-
-    def metric_names(self, classes: bool) -> tuple[str, ...]:
-        """Return the default metrics (``dnn.metrics``) for class numbers, or for rows."""
-        return ("accuracy",)
 
     @property
     def ignored_class(self) -> int | None:
@@ -133,7 +127,7 @@ class CategoricalCrossentropy(Loss):
     activation = "softmax"
     target_range = (0.0, 1.0)
     cure = "use class numbers, or divide each row by its sum"
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"label_smoothing": 0.1})
+    examples: ClassVar[SampleSettings] = ({}, {"label_smoothing": 0.1})
 
     def bind(self, backend: Backend) -> LossFunction:
         kernel = backend.kernels.softmax_cross_entropy
@@ -220,8 +214,7 @@ class BinaryCrossentropy(Loss):
 class Regression(Loss):
     """Base of losses for values: the default metrics of rows are the mean absolute error and R2."""
 
-    def metric_names(self, classes: bool) -> tuple[str, ...]:
-        return super().metric_names(classes) if classes else ("mean_absolute_error", "r2")
+    row_metrics = "mean_absolute_error", "r2"
 
 
 class MeanSquaredError(Regression):

@@ -16,13 +16,11 @@ from backends.errors import short_repr
 from backends.reference.elementwise import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.keras_names.table import ALIASES
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
-__getattr__ = module_getattr(__name__)
 
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 

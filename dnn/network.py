@@ -51,8 +51,6 @@ class Network(Copyable, KerasNames):
             random numbers of the others.
     """
 
-    _fixed = ("layers", "backend", "input_shape", "outputs", "parameters", "loss", "metrics", "penalty",
-              "optimizer", "optimizer_state", "seed", "scale", "called_layers")  # fmt: skip
     _closed = False  # True after __init__: then setting an unknown attribute is an error
     optimizer: Optimizer
     optimizer_state: OptimizerState
@@ -77,7 +75,7 @@ class Network(Copyable, KerasNames):
         self.input_shape = lengths
         self.epochs_done = 0
         self.stop_training = False
-        # How updates ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
+        # How updates of the last fit ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
         self.update_forms: set[str] = set()
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
@@ -106,13 +104,13 @@ class Network(Copyable, KerasNames):
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed:
-            if name in self._fixed:
-                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+        if self._closed and not name.startswith("_"):
+            known = sorted(n for n in vars(self) if n[0] != "_")
             if name == "epochs_done":
                 value = natural_number(name, value)
-            if not name.startswith("_") and name not in dir(self):
-                known = sorted(n for n in vars(self) if n[0] != "_")
+            elif name != "stop_training" and name in (*known, "optimizer", "optimizer_state"):
+                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
+            elif name not in dir(self):
                 raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
         super().__setattr__(name, value)
 
@@ -159,7 +157,9 @@ class Network(Copyable, KerasNames):
 
     def metrics_for(self, classes: bool) -> tuple[Metric, ...]:
         """Return the metrics; ``classes`` says whether the targets are class numbers or rows."""
-        return resolve_metrics(self.objective.metric_names(classes)) if self.metrics is None else self.metrics
+        if self.metrics is not None:
+            return self.metrics
+        return resolve_metrics(("accuracy",) if classes else self.objective.row_metrics)
 
     def activate_outputs(self, loss_inputs: Array) -> Array:
         """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
@@ -258,16 +258,16 @@ class Network(Copyable, KerasNames):
         self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
         return outputs, buffers.losses, buffers.gradient
 
-    def backward(self, dy: Array) -> None:
+    def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
 
-        For the gradient of x call ``Sequential.input_gradient``.
+        Returns None, because training needs no dx. For the gradient of x call ``Sequential.input_gradient``.
         """
         if self._activates:
             buffers = self._loss_buffers[dy.shape[0]]
             kernels = self.backend.kernels
             kernels.activation_backward(self._activation, dy, buffers.z, buffers.outputs, dy)
-        self._block.backward(dy)
+        return self._block.backward(dy)
 
     @property
     def frozen_names(self) -> list[str]:

@@ -18,6 +18,11 @@ _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MAX_PARAMETERS = 2**36  # parameters: at least 256 GB
 
 
+def copy_to_host(backend: Backend, arrays: Mapping[str, Array]) -> HostArrays:
+    """Return host copies of named arrays of this backend."""
+    return {name: np.array(backend.to_host(array)) for name, array in arrays.items()}
+
+
 class Parameters:
     """Flat vectors of values and gradients, with a view into both for each named parameter.
 
@@ -72,6 +77,12 @@ class Parameters:
         """Number of trained parameters, without the padding."""
         return sum(prod(shape) for shape in self.shapes.values())
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no parameter is NaN or infinite; waits for the device."""
+        xp = self.backend.xp
+        return bool(xp.all(xp.isfinite(self.vector)))
+
     def clear(self) -> None:
         """Zero both vectors, padding included: clipping by a norm of NaN may have made the padding NaN."""
         self.vector[...] = 0.0
@@ -79,8 +90,7 @@ class Parameters:
 
     def to_host(self) -> HostArrays:
         """Return host copies of all parameters and of the state, by name."""
-        arrays = {**self.by_name, **self.state}
-        return {name: np.array(self.backend.to_host(array)) for name, array in arrays.items()}
+        return copy_to_host(self.backend, {**self.by_name, **self.state})
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
         """Set all parameters and the state from a dict as ``to_host`` returns it.

@@ -23,6 +23,7 @@ from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
+from dnn.parameters import copy_to_host
 from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
@@ -135,6 +136,7 @@ class Sequential(Network):
         callbacks = add_progress(callbacks, verbose)
         batches: Batches | Stream
         with self.training(), limit_threads(self.backend, cut.blocks):
+            self.update_forms.clear()
             if has_batches(x, y):
                 arguments = x, validation_split, validation_data, sample_weight, resume
                 validation = self.input_pipeline.validate_stream(*arguments)
@@ -164,8 +166,7 @@ class Sequential(Network):
         examples = self.input_pipeline.validate(x, y, sample_weight)
         with self.training():
             loss = compute_gradients(self, examples)[0]
-        to_host = self.backend.to_host
-        return loss, {name: np.array(to_host(g)) for name, g in self.parameters.gradient_by_name.items()}
+        return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
 
     @checks_keywords
     def train_on_batch(

@@ -5,12 +5,10 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from dnn.keras_names import module_getattr
 from dnn.validation.conversion import NUMBER_KINDS
 from dnn.validation.settings import positive_integer
 
 __all__ = ["to_categorical"]
-__getattr__ = module_getattr(__name__)
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 import checkout  # noqa: F401
 
-from dnn.commands.predict import main
+from dnn.__main__ import run
 
-main()
+run("predict")

@@ -7,7 +7,6 @@ from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for
 from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
-from dnn.keras_names import module_getattr
 from dnn.training.callback import Callback, Progress
 
 __all__ = [
@@ -16,5 +15,3 @@ __all__ = [
     "ModelCheckpoint", "PlainProgress", "Progress", "ReduceLROnPlateau", "StopOnSignal", "Stopped",
     "TensorBoard", "TerminateOnNaN", "TrainingCheckpoint", "latest_state", "progress_for_stdout",
 ]  # fmt: skip
-
-__getattr__ = module_getattr(__name__)

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from inspect import signature
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
 from dnn.callbacks.monitor import require_constant_rate
 from dnn.io.notices import print_line
-from dnn.training.callback import Callback
+from dnn.training.callback import CheckedCallback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import natural_number, require_kind, require_number
+from dnn.validation.settings import Natural, kind_of, require_number
 
 
-class LearningRateScheduler(Callback):
+class LearningRateScheduler(CheckedCallback):
     """Set the learning rate before each epoch to ``schedule(epoch, rate)``; as Keras's LearningRateScheduler.
 
     The history contains the rate of each epoch as "learning_rate". A schedule of the optimizer, such as
@@ -27,10 +27,8 @@ class LearningRateScheduler(Callback):
     Raises InputError: in training, another result of ``schedule``, or an optimizer with a schedule.
     """
 
-    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
-        self.schedule = require_kind("schedule", schedule, Callable)
-        self._takes_rate = _takes_two_arguments(schedule)
-        self._verbose = natural_number("verbose", verbose)
+    schedule: Annotated[Callable[..., float], kind_of(Callable)]
+    verbose: Natural = 0
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         require_constant_rate(self)
@@ -46,12 +44,13 @@ class LearningRateScheduler(Callback):
         if epoch == self._last_epoch:  # resumed within the epoch
             return
         state = self.model.optimizer_state
-        rate = self.schedule(epoch - 1, state.rate) if self._takes_rate else self.schedule(epoch - 1)
-        plain: Any = rate.item() if isinstance(rate, np.generic) else rate
-        state.rate = require_number(f"the rate of schedule({epoch - 1})", plain, 0.0)
+        arguments = (epoch - 1, state.rate) if _takes_two_arguments(self.schedule) else (epoch - 1,)
+        state.rate = rate = require_number(
+            f"the rate of schedule({epoch - 1})", self.schedule(*arguments), 0.0
+        )
         self._last_epoch = epoch
-        if self._verbose:
-            print_line(f"epoch {epoch}: learning rate {plain:g}")
+        if self.verbose:
+            print_line(f"epoch {epoch}: learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = self.model.optimizer_state.rate

@@ -1,15 +1,25 @@
 """EarlyStopping, ReduceLROnPlateau and ModelCheckpoint: callbacks that monitor a number of each epoch."""
 
 from pathlib import Path
+from typing import Annotated
 
 from backends.errors import InputError, reraise
 from dnn.io.notices import print_line
 from dnn.optimizers.schedules import Schedule
-from dnn.training.callback import Callback
+from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.typing import HostArrays, Logs
-from dnn.validation import settings
+from dnn.validation.settings import Count, Flag, Fraction, Natural, NotNegative, one_of, require, require_path
+
+
+def _check_name(argument: str, value: str) -> str:
+    require(isinstance(value, str), argument, value, "the name of a number such as 'val_loss'")
+    return value
+
+
+LogName = Annotated[str, _check_name]
+Mode = Annotated[str, one_of(("auto", "min", "max"))]
 
 
 class Best:
@@ -20,21 +30,14 @@ class Best:
         mode: "min": smaller is better; "max": larger is better; "auto": "max" for accuracies and R2, else
             "min".
         min_delta: only changes larger than this are improvements.
-    Raises InputError: a setting out of range; in training, a name that is not in the logs.
+    Raises InputError: in training, a name that is not in the logs.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
-        settings.look_up("mode", mode, dict.fromkeys(("auto", "min", "max")))
         self.monitor = monitor
-        self.min_delta = settings.require_number("min_delta", min_delta, 0.0)
-        expected = "the name of a number such as 'val_loss'"
-        settings.require(isinstance(monitor, str), "monitor", monitor, expected)
+        self.min_delta = min_delta
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
         self.sign = -1.0 if large else 1.0
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget the best value."""
         self.value = self.sign * float("inf")
 
     def improves(self, logs: Logs) -> bool:
@@ -55,7 +58,7 @@ def require_constant_rate(callback: Callback) -> None:
         raise InputError(got, "a learning rate that is a number, as in Adam(1e-3)")
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(CheckedCallback):
     """End training when a number has not improved for some epochs; as Keras's EarlyStopping.
 
     Args:
@@ -70,17 +73,15 @@ class EarlyStopping(Callback):
         best_epoch: the epoch with the best value.
     """
 
-    def __init__(
-        self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, verbose: int = 0,
-        mode: str = "auto", restore_best_weights: bool = False,
-    ) -> None:  # fmt: skip
-        self._verbose = settings.natural_number("verbose", verbose)
-        self.patience = settings.natural_number("patience", patience)
-        self.best = Best(monitor, mode, min_delta)
-        self.restore_best_weights = settings.require_bool("restore_best_weights", restore_best_weights)
+    monitor: LogName = "val_loss"
+    min_delta: NotNegative = 0.0
+    patience: Natural = 0
+    verbose: Natural = 0
+    mode: Mode = "auto"
+    restore_best_weights: Flag = False
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self.best.clear()
+        self.best = Best(self.monitor, self.mode, self.min_delta)
         self.stopped_epoch = self.best_epoch = self._wait = 0
         self._weights: HostArrays | None = None
 
@@ -98,7 +99,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self._improves(epoch, logs) and self.restore_best_weights:
             self._weights = self.model.parameters.to_host()
-        if self._verbose and self.stopped_epoch == epoch:
+        if self.verbose and self.stopped_epoch == epoch:
             print_line(f"epoch {epoch}: early stopping, best epoch {self.best_epoch}")
 
     def state_arrays(self) -> HostArrays:
@@ -119,7 +120,7 @@ class EarlyStopping(Callback):
             self.model.parameters.load(self._weights)
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(CheckedCallback):
     """Multiply the learning rate by ``factor`` after ``patience`` epochs without improvement; as in Keras.
 
     The history contains the rate of each epoch as "learning_rate". Training states contain the current rate,
@@ -135,20 +136,18 @@ class ReduceLROnPlateau(Callback):
     Raises InputError: in training, if the optimizer has a schedule, which sets the rate of each update.
     """
 
-    def __init__(
-        self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
-        mode: str = "auto", min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
-    ) -> None:  # fmt: skip
-        self._verbose = settings.natural_number("verbose", verbose)
-        self.best = Best(monitor, mode, min_delta)
-        self.factor = settings.require_number("factor", factor, 0.0, 1.0)
-        self.patience = settings.positive_integer("patience", patience)
-        self.cooldown = settings.natural_number("cooldown", cooldown)
-        self.min_lr = settings.require_number("min_lr", min_lr, 0.0)
+    monitor: LogName = "val_loss"
+    factor: Fraction = 0.1
+    patience: Count = 10
+    verbose: Natural = 0
+    mode: Mode = "auto"
+    min_delta: NotNegative = 1e-4
+    cooldown: Natural = 0
+    min_lr: NotNegative = 0.0
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         require_constant_rate(self)
-        self.best.clear()
+        self.best = Best(self.monitor, self.mode, self.min_delta)
         self._wait = self._cooldown_left = 0
 
     def _stalls(self, logs: Logs) -> bool:
@@ -167,7 +166,7 @@ class ReduceLROnPlateau(Callback):
         logs["learning_rate"] = now = state.rate
         if self._stalls(logs) and now > self.min_lr:
             state.rate = lower = max(now * self.factor, self.min_lr)
-            if self._verbose:
+            if self.verbose:
                 print_line(f"epoch {epoch}: learning rate {lower:g}")
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
@@ -175,7 +174,7 @@ class ReduceLROnPlateau(Callback):
             self._stalls(logs)
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(CheckedCallback):
     """Save the model after each epoch, or after each best one; as Keras's ModelCheckpoint.
 
     Args:
@@ -187,16 +186,17 @@ class ModelCheckpoint(Callback):
     Raises InputError: in training, a file that cannot be written.
     """
 
+    filepath: Annotated[str | Path, require_path]
+    monitor: LogName = "val_loss"
+    verbose: Natural = 0
+    save_best_only: Flag = False
+    mode: Mode = "auto"
+
     first_worker_only = True
 
-    def __init__(
-        self, filepath: str | Path, monitor: str = "val_loss", verbose: int = 0,
-        save_best_only: bool = False, mode: str = "auto",
-    ) -> None:  # fmt: skip
-        self._verbose = settings.natural_number("verbose", verbose)
-        self.filepath = str(settings.require_path("filepath", filepath))
-        self.save_best_only = settings.require_bool("save_best_only", save_best_only)
-        self.best = Best(monitor, mode)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.best = Best(self.monitor, self.mode)
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
         if self.save_best_only:
@@ -206,10 +206,11 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only and not self.best.improves(logs):
             return
-        got = f"filepath is {self.filepath!r}, which cannot be formatted"
+        template = str(self.filepath)
+        got = f"filepath is {template!r}, which cannot be formatted"
         cure = f"expected names among epoch, {', '.join(logs)}"
         with reraise((KeyError, IndexError, ValueError), got, "", cure):
-            path = self.filepath.format(epoch=epoch, **logs)
+            path = template.format(epoch=epoch, **logs)
         self.model.save(path)
-        if self._verbose:
+        if self.verbose:
             print_line(f"epoch {epoch}: saved {path}")

@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 
 from backends.errors import printable
 from dnn.io.notices import SteadyOutput, print_line
-from dnn.training.callback import Callback, Progress, require_callbacks
+from dnn.training.callback import Callback, CheckedCallback, Progress, require_callbacks
 from dnn.typing import Logs
 from dnn.validation.settings import require
 
@@ -32,7 +32,7 @@ def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float], validation: s
     return "  ".join([where, *format_numbers(logs, validation), seconds])
 
 
-class PlainProgress(Callback):
+class PlainProgress(CheckedCallback):
     """Print one line per epoch to standard output.
 
     Args:
@@ -41,11 +41,10 @@ class PlainProgress(Callback):
             test set, says "test".
     """
 
-    first_worker_only = True
+    headline: str = ""
+    validation: str = "val"
 
-    def __init__(self, headline: str = "", validation: str = "val") -> None:
-        self.headline = headline
-        self.validation = validation
+    first_worker_only = True
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._epochs = epochs

@@ -1,14 +1,13 @@
 """StopOnSignal: record a signal, and stop the training between two updates."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.distributed import Workers
-from dnn.training.callback import Callback, Progress
-from dnn.training.state import TrainingState
+from dnn.training.callback import Callback, Progress, TakeState
 from dnn.validation.settings import require_kind
 
 HANDLED_SIGNALS = tuple(
@@ -56,12 +55,12 @@ class StopOnSignal(Callback):
         if not is_last:  # after the last update of an epoch, the validation comes first
             self._stop_if_asked(progress.take_state)
 
-    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+    def on_epoch_saved(self, take_state: TakeState) -> None:
         self._epochs_left -= 1
         if self._epochs_left:
             self._stop_if_asked(take_state)
 
-    def _stop_if_asked(self, take_state: Callable[[], TrainingState]) -> None:
+    def _stop_if_asked(self, take_state: TakeState) -> None:
         number = self.workers.largest(self.signal_number or 0)
         if number:
             raise Stopped(number, self.workers.share(lambda: self.checkpoints.save(take_state())))

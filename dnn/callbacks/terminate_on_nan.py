@@ -19,11 +19,7 @@ class TerminateOnNaN(Callback):
     _finite: tuple[int, int] | None = None  # update and epoch of the last check with finite numbers
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._finite = (0, first_epoch) if self._has_finite_weights() else None
-
-    def _has_finite_weights(self) -> bool:
-        xp = self.model.backend.xp
-        return bool(xp.all(xp.isfinite(self.model.parameters.vector)))
+        self._finite = (0, first_epoch) if self.model.parameters.is_finite else None
 
     def on_progress(self, progress: Progress) -> None:
         loss = progress.read()[0]
@@ -34,7 +30,7 @@ class TerminateOnNaN(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Check weights and validation loss too: no loss depends on the weights of the last update yet."""
         wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
-        if wrong or not self._has_finite_weights():
+        if wrong or not self.model.parameters.is_finite:
             what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
             self._raise(f"{what} after epoch {epoch}")
 

@@ -6,16 +6,18 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
-from dnn.training.callback import Callback, Progress
+from dnn.training.callback import CheckedCallback, Progress, TakeState
 from dnn.training.history import History
 from dnn.training.state import MADE_WITH, StateError, TrainingState
 from dnn.validation.settings import (
+    Count,
     natural_number,
     positive_integer,
     positive_or_none,
@@ -79,7 +81,7 @@ def read_state(path: Path) -> TrainingState:
     return state
 
 
-class TrainingCheckpoint(Callback):
+class TrainingCheckpoint(CheckedCallback):
     """Save a training state after each epoch, and optionally within epochs.
 
     If a state cannot be written (full disk, missing folder, NaN or infinity), a warning is logged, earlier
@@ -94,16 +96,15 @@ class TrainingCheckpoint(Callback):
     Raises InputError: in training, if the folder holds states of another training.
     """
 
+    folder: Annotated[Path, require_path]
+    every: Annotated[int | None, positive_or_none] = None
+    max_to_keep: Count = 3
+    check: Callable[[], None] = lambda: None
+
     first_worker_only = True
 
-    def __init__(
-        self, folder: Path, every: int | None = None, max_to_keep: int = 3,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:  # fmt: skip
-        self.folder = require_path("folder", folder)
-        self.every = positive_or_none("every", every)
-        self.max_to_keep = positive_integer("max_to_keep", max_to_keep)
-        self._check = check
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._failed = ""  # why the last write failed
         self._is_own: dict[Path, bool] = {}  # file -> True: a state of this training; False: unreadable
         self._start: tuple[int, int] | None = None  # position of a training that begins without a state
@@ -131,7 +132,7 @@ class TrainingCheckpoint(Callback):
         if progress.updates < progress.updates_per_epoch:  # else it is saved after the validation
             self.save(progress.take_state())
 
-    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+    def on_epoch_saved(self, take_state: TakeState) -> None:
         self.save(take_state())
 
     def save(self, state: TrainingState) -> bool:
@@ -166,7 +167,7 @@ class TrainingCheckpoint(Callback):
 
     def _own_states(self, state: TrainingState) -> list[Path]:
         """Return the states of this training, the oldest first. Raises InputError as ``save``."""
-        self._check()
+        self.check()
         paths = state_files(self.folder)
         for path in paths:
             if path not in self._is_own:
@@ -180,12 +181,12 @@ class TrainingCheckpoint(Callback):
         """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
         states = self._own_states(state)
         try:
-            write_state(state, path, self._check)
+            write_state(state, path, self.check)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(states) < 2:
                 raise
             states[0].unlink(missing_ok=True)
-            write_state(state, path, self._check)
+            write_state(state, path, self.check)
         self._is_own[path] = True
 
     def _prune(self, state: TrainingState) -> None:

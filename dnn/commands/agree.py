@@ -3,7 +3,7 @@
 import runpy
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from backends import InputError
 from backends.errors import reraise
@@ -139,7 +139,3 @@ def agree(arguments: Namespace) -> int:
         text = report.table(records, missing)
     print(text, flush=True)
     return 0 if all(record.holds for record in records) else 1
-
-
-def main() -> NoReturn:
-    command_line.run(agree, parse)

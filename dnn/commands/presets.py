@@ -26,7 +26,6 @@ class Preset:
         optimizer: number of updates of the training -> a new optimizer with its schedule.
     """
 
-    about: str  # short description
     layers: Callable[[Shape, int], Sequence[nn.Layer]]
     optimizer: Callable[[int], Optimizer]
     loss: Loss = field(default_factory=CategoricalCrossentropy)
@@ -93,42 +92,42 @@ def _one_cycle(highest: float, rise: float = 0.3) -> Callable[[int], Optimizer]:
 
 
 PRESETS: Table[Preset] = Table("preset", {
+    # The lecture's network: sigmoid, Adam with a linearly falling learning rate.
     "lecture": Preset(
-        "the lecture's network: sigmoid, Adam with a linearly falling learning rate",
         _dense_layers(500, 500, activation="sigmoid"), lambda updates: Adam(LinearDecay(3e-3, updates)),
     ),
+    # The lecture's sizes: batch normalisation, dropout, label smoothing.
     "best": Preset(
-        "the lecture's sizes: batch normalisation, dropout, label smoothing",
         _dense_layers(500, 500, dropout=0.1), _one_cycle(1.6e-2),
         CategoricalCrossentropy(label_smoothing=0.1),
     ),
+    # The lecture's sizes: batch normalisation, images shifted and rotated.
     "augmented": Preset(
-        "the lecture's sizes: batch normalisation, images shifted and rotated",
         _dense_layers(500, 500, distortions=[nn.RandomRotation(10.0), nn.RandomTranslation(1)]),
         _one_cycle(4e-3),  # shifted images slow learning down; the rate compensates
     ),
+    # The lecture's sizes: batch normalisation, elastic distortion, rotation, scaling, shear, 100 epochs.
     "elastic": Preset(
-        "the lecture's sizes: batch normalisation, elastic distortion, rotation, scaling, shear, 100 epochs",
         _dense_layers(500, 500, distortions=[
             nn.RandomElastic(30.0, degrees=10.0, scale=0.1, shear=0.15), nn.RandomTranslation(1),
         ]),
         _one_cycle(4e-3), epochs=100,
     ),
+    # Hidden layers of 2000, 1500, 1000 and 500, stronger distortion than elastic, 250 epochs.
     "deep": Preset(
-        "hidden layers of 2000, 1500, 1000 and 500, stronger distortion than elastic, 250 epochs",
         _dense_layers(2000, 1500, 1000, 500, distortions=[
             nn.RandomElastic(36.0, degrees=12.0, scale=0.15, shear=0.2), nn.RandomTranslation(1),
         ]),
         _one_cycle(4e-3), epochs=250, batch_size=250,
     ),
+    # The lecture's sizes: ReLU, shifted images, label smoothing, a few seconds of training.
     "quick": Preset(
-        "the lecture's sizes: ReLU, shifted images, label smoothing, a few seconds of training",
         _dense_layers(500, 500, activation="relu", distortions=[nn.RandomTranslation(1)]),
         _one_cycle(5e-3, rise=0.2), CategoricalCrossentropy(label_smoothing=0.05),
         epochs=3, batch_size=250, target_accuracies=(0.98, 0.985),
     ),
+    # Three convolutions with batch normalisation, weaker distortion than elastic.
     "cnn": Preset(
-        "three convolutions with batch normalisation, weaker distortion than elastic",
         _cnn_layers, _one_cycle(3e-3), epochs=30,
     ),
 })  # fmt: skip

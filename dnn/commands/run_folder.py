@@ -25,7 +25,7 @@ from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import backend_settings, load_model
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
-from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
+from dnn.io.atomic_files import make_folder, require_short, unfinished_files, write_atomically
 from dnn.io.folder_lock import FolderLock
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
@@ -50,16 +50,6 @@ def _report_write_errors(path: Path) -> AbstractContextManager[None]:
     """Return a context manager that turns OSError into an InputError that names the run folder."""
     got = f"run folder {path} cannot be written"
     return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
-
-
-def _is_new(path: Path) -> bool:
-    """Return whether ``path`` can become a new run folder: there is nothing, or an empty folder.
-
-    A lock and unfinished files are allowed: a training that is killed at once leaves them behind.
-    """
-    if not path.exists():
-        return True
-    return path.is_dir() and not set(path.iterdir()) - {path / LOCK_FILE, *unfinished_files(path)}
 
 
 def make_unique_folder(parent: Path, ending: str) -> Path:
@@ -108,7 +98,10 @@ class RunFolder(Callback):
                 self._require_free()
                 return
             self.prepare()
-        require_unfinished(path)
+        if (path / RESULT_FILE).exists():
+            raise InputError(
+                f"run {path} is finished and cannot be resumed", cure="start a new run with --run-dir"
+            )
         with contextlib.suppress(OSError, UnicodeDecodeError):
             self._files[CONFIG_FILE] = read_text(self.path / CONFIG_FILE).encode()
 
@@ -122,8 +115,13 @@ class RunFolder(Callback):
         return latest_state(self.path)
 
     def _require_free(self) -> None:
-        """Raise InputError if the path does not lead to a new folder."""
-        if _is_new(self.path):
+        """Raise InputError unless there is nothing at the path, or an empty folder.
+
+        A lock and unfinished files are allowed: a training that is killed at once leaves them behind.
+        """
+        path = self.path
+        left = {path / LOCK_FILE, *unfinished_files(path)}
+        if not path.exists() or (path.is_dir() and left.issuperset(path.iterdir())):
             return
         if self._lock is None:
             cure = "choose another --run-dir, remove it, or continue it with --resume"
@@ -194,21 +192,12 @@ class RunFolder(Callback):
             self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        self._files[METRICS_FILE] += _metrics_line(epoch, logs)
         try:
-            self._add_line(_metrics_line(epoch, logs))
+            self._write(METRICS_FILE, self._files[METRICS_FILE])
         except OSError as error:  # a lost line must not end the training
             reason = shorten(error.strerror or error)
             warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
-
-    def _add_line(self, line: bytes) -> None:
-        """Append a line to the metrics; write the whole file if that fails."""
-        before = self._files[METRICS_FILE]
-        self._files[METRICS_FILE] = before + line
-        self.prepare()
-        try:
-            append(self.path / METRICS_FILE, len(before), line, self.prepare)
-        except OSError:
-            self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
@@ -276,21 +265,3 @@ def read_config(path: Path) -> Json:
     if not isinstance(config, dict):
         raise InputError(f"{file} is not a JSON object", "train.py's arguments")
     return config
-
-
-def read_unfinished(path: Path) -> Json:
-    """Return the configuration of a run to resume.
-
-    Raises InputError: as ``read_config``, or the run is finished.
-    """
-    config = read_config(path)
-    require_unfinished(path)
-    return config
-
-
-def require_unfinished(path: Path) -> None:
-    """Raise InputError if the run is finished."""
-    if (path / RESULT_FILE).exists():
-        raise InputError(
-            f"run {path} is finished and cannot be resumed", cure="start a new run with --run-dir"
-        )

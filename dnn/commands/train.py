@@ -3,7 +3,6 @@
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import NoReturn
 
 from backends import Backend, InputError
 from backends.reference.control import RATE, UPDATES
@@ -15,14 +14,14 @@ from dnn.callbacks import (
     TrainingCheckpoint,
     progress_for_stdout,
 )  # fmt: skip
-from dnn.commands import command_line
 from dnn.commands.command_line import print_status, program_name
 from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
-from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_unfinished
-from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
+from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
+from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options
+from dnn.commands.train_options import parse as parse
 from dnn.datasets import load_dataset
 from dnn.distributed import WorkerError, Workers
 from dnn.distributed.tree import require_blocks
@@ -58,7 +57,7 @@ def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None,
     config: Json = {}
     continued = options.resume is not None
     if continued:
-        config = workers.share(lambda: read_unfinished(Path(options.resume)))
+        config = workers.share(lambda: read_config(Path(options.resume)))
     elif workers.restarts:  # a group that torchrun restarted continues in the first group's folder
         continued = workers.share(Path(options.run_dir).is_dir)
     place = options.resume or options.run_dir
@@ -175,7 +174,3 @@ def train(parsed: ParsedOptions) -> int:
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0
-
-
-def main() -> NoReturn:
-    command_line.run(train, parse)

@@ -6,10 +6,8 @@ from dnn.datasets.digit_images import load_digit_image
 from dnn.datasets.download import DatasetError, fetch
 from dnn.datasets.image_folder import ImageFolder, load_image, load_image_folder
 from dnn.datasets.loading import DATASETS, Dataset, load_dataset
-from dnn.keras_names import module_getattr
 
 __all__ = [
     "DATASETS", "Dataset", "DatasetError", "ImageFolder", "Table", "fashion_mnist", "fetch", "load_csv",
     "load_dataset", "load_digit_image", "load_image", "load_image_folder", "mnist",
 ]  # fmt: skip
-__getattr__ = module_getattr(__name__)

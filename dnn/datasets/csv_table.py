@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError, reraise, short_repr, shorten
 from dnn.io.regular_files import open_text
@@ -33,11 +32,11 @@ DELIMITERS = ",;\t|"
 class Table(NamedTuple):
     """Inputs and targets of N examples."""
 
-    x: NDArray[np.float64]  # (N, columns)
-    y: NDArray[np.int64 | np.float64]  # (N,), or (N, targets)
+    x: np.ndarray  # (N, columns) float64
+    y: np.ndarray  # (N,) int64 or float64, or (N, targets) float64
     columns: tuple[str, ...]  # names of the columns of x
     classes: tuple[str, ...]  # class names by number; () if the target is numeric
-    lines: NDArray[np.int64]  # (N,) line of the file of each example
+    lines: np.ndarray  # (N,) int64, line of the file of each example
 
 
 class _Column(NamedTuple):
@@ -134,7 +133,6 @@ def load_csv(
     column = known[targets[0]]
     x = _matrix([known[name] for name in names], len(column.cells))
     lines = np.asarray(column.lines, np.int64)
-    y: NDArray[np.int64 | np.float64]
     classes: Sequence[str] = ()
     if not isinstance(target, str):
         y = _matrix([known[name] for name in targets], len(x))
@@ -202,7 +200,7 @@ def _read_columns(path: Path, delimiter: str, targets: Sequence[str]) -> dict[st
     return {name: _Column(path, name, column, lines[1:]) for name, column in zip(head, cells, strict=True)}
 
 
-def _matrix(columns: Sequence[_Column], rows: int) -> NDArray[np.float64]:
+def _matrix(columns: Sequence[_Column], rows: int) -> np.ndarray:
     """Return the numbers of these columns (rows, columns)."""
     values = np.asarray([column.numbers() for column in columns], np.float64)
     return np.ascontiguousarray(values.reshape(len(columns), rows).T)

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import Floats, Mask, box, remove_cut_off, remove_frame, remove_lines
+from dnn.datasets.paper import Floats, Mask, box, covariance, remove_cut_off, remove_frame, remove_lines
 from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
 
@@ -116,7 +115,7 @@ def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
     raise InputError(f"input_shape is {tuple(input_shape)}", expected)
 
 
-def _border(pixels: NDArray[np.generic]) -> Mask:
+def _border(pixels: np.ndarray) -> Mask:
     """Return a mask (h, w) that is True on the outer 4 % (at least one pixel) of each side."""
     n = max(1, round(0.04 * min(pixels.shape)))
     border = np.ones(pixels.shape, bool)
@@ -221,11 +220,10 @@ def _deskew(ink: Floats) -> Floats:
     from PIL import Image
 
     height, width = ink.shape
-    y, x = np.mgrid[:height, :width]
-    (_, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
+    (_, xy), (_, yy) = covariance(ink)
     shift = float(np.clip(xy / max(yy, 1.0), -MAX_SHEAR, MAX_SHEAR))
     room = math.ceil(abs(shift) * height)
-    corner = -room - shift * np.average(y[:, 0], weights=ink.sum(1))
+    corner = -room - shift * np.average(np.arange(height), weights=ink.sum(1))
     size = (width + 2 * room, height)
     data = (1.0, shift, corner, 0.0, 1.0, 0.0)
     page = Image.fromarray(ink.astype(np.float32))

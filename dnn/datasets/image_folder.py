@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError, reraise
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size, size_of
@@ -22,18 +21,18 @@ MAX_DEFAULT_SIDE = 256
 class ImageFolder(NamedTuple):
     """Pictures and their class numbers."""
 
-    x: NDArray[np.uint8]  # (N, height, width, channels), or (N, height * width * channels)
-    y: NDArray[np.int64]  # (N,)
+    x: np.ndarray  # (N, height, width, channels) uint8, or (N, height * width * channels)
+    y: np.ndarray  # (N,) int64
     classes: tuple[str, ...]  # class names by number
 
 
-def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = False) -> NDArray[np.uint8]:
+def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = False) -> np.ndarray:
     """Load one picture in the form of the examples of ``load_image_folder`` with the same size and grey.
 
     Args:
         size: (height, width) that the picture is scaled to.
         grey: True: one channel, the default of ``load_image_folder``; False: red, green and blue.
-    Returns (height, width, channels), for ``model.predict(load_image(path, size)[None])``.
+    Returns (height, width, channels) uint8, for ``model.predict(load_image(path, size)[None])``.
     Raises InputError: the file is missing, or not a PNG, JPEG, GIF, BMP or WebP picture.
     """
     height, width = require_size("size", size)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
 from dnn.validation.settings import look_up
 
+Part = tuple[np.ndarray, np.ndarray]
+"""Images (n, ...) uint8 and labels (n,) int64."""
 DATASETS = (*DATASET_FOLDERS, "digits")
 
 
@@ -23,10 +24,10 @@ class Dataset:
     """Images and labels on the host. n_train / n_test are 60,000 / 10,000, or 1,437 / 360 for digits."""
 
     name: str
-    x_train: NDArray[np.uint8]  # (n_train, height * width), C-contiguous
-    y_train: NDArray[np.int64]  # (n_train,), 0 <= y < classes
-    x_test: NDArray[np.uint8]  # (n_test, height * width)
-    y_test: NDArray[np.int64]  # (n_test,)
+    x_train: np.ndarray  # (n_train, height * width) uint8, C-contiguous
+    y_train: np.ndarray  # (n_train,) int64, 0 <= y < classes
+    x_test: np.ndarray  # (n_test, height * width) uint8
+    y_test: np.ndarray  # (n_test,) int64
     image_shape: tuple[int, int]  # (height, width)
     classes: int
 
@@ -60,7 +61,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     )
 
 
-def load_images(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def load_images(name: str) -> tuple[Part, Part]:
     """Return (x_train, y_train), (x_test, y_test): images (N, height, width) uint8 and labels (N,).
 
     ``load_data`` of ``dnn.datasets.mnist`` and ``fashion_mnist`` is this function, as in Keras. Raises as
@@ -72,7 +73,7 @@ def load_images(name: str) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndar
     return (x_train, data.y_train), (x_test, data.y_test)
 
 
-def _read_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _read_part(folder: Path, part: str) -> Part:
     """Read images (n, 784) and labels (n,) of one part, "train" or "t10k", that ``fetch`` has verified.
 
     torchvision does not read them: it prefers an old processed/training.pt, which is not verified.

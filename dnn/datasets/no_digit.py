@@ -7,7 +7,7 @@ is v > 0.4, and a run is a sequence of neighbouring ink pixels in a row or colum
 
 import numpy as np
 
-from dnn.datasets.paper import Mask, box, components
+from dnn.datasets.paper import Mask, box, components, covariance
 from dnn.datasets.pictures import Grey
 
 MIN_OUTLINE = 0.38  # pixel edges of the outline per ink pixel
@@ -41,8 +41,7 @@ def why_no_digit(image: Grey) -> str | None:
     width = columns.stop - columns.start
     down, across = (np.diff(ink.astype(int), axis=axis, prepend=0, append=0) for axis in (0, 1))
     outline = np.count_nonzero(down) + np.count_nonzero(across)
-    y, x = np.mgrid[:28, :28]
-    (xx, xy), (_, yy) = np.cov(np.stack([x.ravel(), y.ravel()]), aweights=v.ravel(), bias=True)
+    (xx, xy), (_, yy) = covariance(v)
     tall = [np.ptp(part.nonzero()[0]) + 1 for part in parts]
     if outline < MIN_OUTLINE * ink.sum():
         return "it is a filled area, not a pen stroke"

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Floats = np.ndarray  # float64
+Mask = np.ndarray  # bool
 
 # All are shares of the page's side, except MAX_SLANT.
 MAX_FRAME = 0.2  # width of a frame
@@ -61,9 +60,9 @@ def _remove_row_lines(ink: Floats, min_ink: float) -> Floats:
     if not ((near_ridge >= MIN_VISIBLE_LENGTH) & (near_ink >= MIN_LINE_LENGTH)).any():
         return ink  # no line at any slant; this test is much faster than the search below
 
-    def along(rise: int) -> NDArray[np.int64]:
+    def along(rise: int) -> np.ndarray:
         steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
-        rows: NDArray[np.int64] = np.arange(height)[:, None] + steps
+        rows: np.ndarray = np.arange(height)[:, None] + steps
         return rows.clip(0, height - 1)
 
     def lines(rise: int) -> Mask:
@@ -119,12 +118,18 @@ def components(mask: Mask) -> Iterator[Mask]:
         yield labels == name
 
 
-def _along_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _along_rows(labels: np.ndarray) -> np.ndarray:
     """Set all labels of each run of nonzero labels in a row to the run's largest label."""
     flat = np.pad(labels, ((0, 0), (1, 1))).ravel()
     starts = np.append(0, np.flatnonzero(np.diff(flat > 0)) + 1)
     greatest = np.repeat(np.maximum.reduceat(flat, starts), np.diff(starts, append=flat.size))
     return greatest.reshape(len(labels), -1)[:, 1:-1]
+
+
+def covariance(ink: Floats) -> Floats:
+    """Return the covariance (2, 2) of x and y, where y points down, over ink (h, w)."""
+    y, x = np.mgrid[: ink.shape[0], : ink.shape[1]]
+    return np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
 
 
 def box(mask: Mask) -> tuple[slice, slice]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends.errors import InputError, reraise
 from dnn.validation.settings import positive_integer, require, require_list
@@ -22,7 +21,7 @@ from dnn.validation.settings import positive_integer, require, require_list
 if TYPE_CHECKING:
     from PIL import Image
 
-Grey = NDArray[np.uint8]
+Grey = np.ndarray  # uint8
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # excludes formats that run a program, such as EPS
 MAX_MEGAPIXELS = 50  # phone photos have 12 to 50; larger files are bombs or mistakes
 MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000

@@ -8,8 +8,9 @@ TypeError.
 import dis
 import sys
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from backends.errors import InputError, MissingAttribute
@@ -41,34 +42,34 @@ def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
     return AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)
 
 
-def module_getattr(module: str) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a module.
+def explain_names(*modules: ModuleType) -> None:
+    """Give modules a ``__getattr__``, so that names that they lack are explained as by ``_find_name``."""
+    for module in modules:
+        vars(module)["__getattr__"] = partial(_find_name, module)
 
-    It returns a layer by its alias in Keras. For a name of another module here, or of Keras, the error says
-    what to use.
+
+def _find_name(module: ModuleType, name: str) -> Any:
+    """Return a layer by its alias in Keras.
+
+    For a name of another module here, or of Keras, the error says what to use.
     """
-
-    def __getattr__(name: str) -> Any:
-        names = vars(sys.modules[module])
-        if ALIASES["layer"].get(name) in names:
-            return names[ALIASES["layer"][name]]
-        home = _home_of(name)
-        got = f"{module} has no {name}"
-        expected = f"{home}.{name}"
-        if home is None:
-            library = "Keras" if name in REPLACEMENTS["module of Keras"] else "PyTorch"
-            if name not in REPLACEMENTS[f"module of {library}"]:
-                owner = sys.modules[module]
-                raise AttributeError(f"{module} has no attribute {name!r}", name=name, obj=owner)
-            got = f"{name} of {library} is not in this library"
-            expected = REPLACEMENTS[f"module of {library}"][name]
-        importer = sys._getframe(1)
-        # ``from dnn import name`` drops the text of an AttributeError.
-        if importer.f_code.co_code[importer.f_lasti] == _IMPORT_FROM:
-            raise UnsupportedName(got, expected)
-        raise MissingAttribute(got, expected)
-
-    return __getattr__
+    names = vars(module)
+    if ALIASES["layer"].get(name) in names:
+        return names[ALIASES["layer"][name]]
+    home = _home_of(name)
+    got = f"{module.__name__} has no {name}"
+    expected = f"{home}.{name}"
+    if home is None:
+        library = "Keras" if name in REPLACEMENTS["module of Keras"] else "PyTorch"
+        if name not in REPLACEMENTS[f"module of {library}"]:
+            raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
+        got = f"{name} of {library} is not in this library"
+        expected = REPLACEMENTS[f"module of {library}"][name]
+    importer = sys._getframe(1)
+    # ``from dnn import name`` drops the text of an AttributeError.
+    if importer.f_code.co_code[importer.f_lasti] == _IMPORT_FROM:
+        raise UnsupportedName(got, expected)
+    raise MissingAttribute(got, expected)
 
 
 def _home_of(name: str) -> str | None:

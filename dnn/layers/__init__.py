@@ -1,6 +1,5 @@
 """The layers. ``LAYERS``, the table that checkpoints and checks use, is filled from ``__all__``."""
 
-from dnn.keras_names import module_getattr
 from dnn.layers.activated import Activation
 from dnn.layers.activation_layers import ELU, GELU, LeakyReLU
 from dnn.layers.augmentation import RandomElastic, RandomRotation, RandomTranslation
@@ -33,5 +32,3 @@ __all__ = [
 for _name in __all__:
     if _name not in ("LAYERS", "Input", "Layer"):
         LAYERS.add(_name, globals()[_name])
-
-__getattr__ = module_getattr(__name__)

@@ -16,7 +16,7 @@ from backends import Array
 from backends.reference import ACTIVATIONS
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.augmentation import Augmentation
-from dnn.layers.initializers import INITIALIZERS, initializer_for
+from dnn.layers.initializers import INITIALIZERS
 from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.random import Key
@@ -40,7 +40,8 @@ class Affine(Activated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.complete("initializer", initializer_for(self.activation))
+        rectifies = ACTIVATIONS[self.activation].rectifies
+        self.complete("initializer", "he_uniform" if rectifies else "glorot_uniform")
 
     def weight_shape(self) -> Shape:
         """Return the shape of W, (..., n_in, n_out)."""

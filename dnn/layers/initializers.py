@@ -9,7 +9,6 @@ from math import sqrt
 
 import numpy as np
 
-from backends.reference import ACTIVATIONS
 from backends.table import Table
 from dnn.random import Key, host_normal, host_uniform
 from dnn.typing import Shape
@@ -41,8 +40,3 @@ INITIALIZERS: Table[Initializer] = Table("initializer", {
     "he_normal": _variance_initializer(lambda n_in, _: 2.0 / n_in, uniform=False),
     "zeros": lambda key, shape: np.zeros(shape),
 })  # fmt: skip
-
-
-def initializer_for(activation: str) -> str:
-    """Return the default initializer for this activation: He's for relu and similar ones, else Glorot's."""
-    return "he_uniform" if ACTIVATIONS[activation].rectifies else "glorot_uniform"

@@ -17,8 +17,6 @@ from dnn.typing import Shape as Shape
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
-SampleSettings = tuple[Mapping[str, Any], ...]
-
 
 def _check_text(argument: str, value: Any) -> str:
     """Return the value if it is printable text, "" for None. Raises InputError."""
@@ -48,8 +46,6 @@ class Layer(Settings, ModelPart, ABC):
     trainable: Flag = field(default=True, kw_only=True)
 
     by_value = False
-    examples: ClassVar[SampleSettings] = ({},)
-    """Settings for the checks: the usual ones first, then variants."""
     must_precede_trained = False
     """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
     buffers: ClassVar[tuple[str, ...]] = ()

@@ -9,8 +9,9 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.quotient import quotient
 from backends.reference.windows import Padding, Pair
-from dnn.layers.layer import Arrays, Layer, SampleSettings, Shape
+from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
+from dnn.validation.objects import SampleSettings
 from dnn.validation.settings import Count, Flag, positive_or_none
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -13,7 +12,6 @@ from dnn.validation.objects import restore
 from dnn.validation.settings import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
-__getattr__ = module_getattr(__name__)
 
 _RULES: tuple[type[Optimizer], ...] = SGD, Adagrad, RMSprop, Adam, AdamW
 OPTIMIZERS: Table[type[Optimizer]] = Table("optimizer", {c.name: c for c in _RULES})

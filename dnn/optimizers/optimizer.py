@@ -39,8 +39,6 @@ class Optimizer(Settings):
 
     name: ClassVar[str]  # in ``compile``
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
-    # Settings for the checks. The last setting of each names the variant in reports.
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
     variants: ClassVar[Mapping[str, str]] = {}
 
@@ -75,6 +73,11 @@ class Optimizer(Settings):
         shared = {f.name for f in fields(Optimizer)} | set(self.variants)
         return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
 
+    def rates(self) -> np.ndarray:
+        """Return the learning rate of each update, (n,) float64 with n >= 1; the last one repeats."""
+        rate = self.learning_rate
+        return rate.rates() if isinstance(rate, Schedule) else np.asarray([rate], np.float64)
+
     def bind(self, backend: Backend) -> OptimizerStep:
         """Return the step: a kernel of ``backends.reference.optimizers``, or any function like these.
 
@@ -99,8 +102,7 @@ class OptimizerState:
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
         self.vectors = {slot: backend.zeros(parameters.vector.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
-        rate = optimizer.learning_rate
-        table = rate.rates() if isinstance(rate, Schedule) else np.asarray([rate])
+        table = optimizer.rates()
         self.rates = backend.from_host(table.astype(backend.dtype_name))
         self.control[RATE] = self.rates[0:1]
         self._last_rate = backend.zeros(1)

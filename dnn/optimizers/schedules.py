@@ -6,7 +6,6 @@ curve, with milestones=[warmup].
 A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` updates (at least 1).
 """
 
-from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, ClassVar
 
@@ -15,7 +14,6 @@ import numpy as np
 from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
-from dnn.keras_names import module_getattr
 from dnn.validation.objects import Settings
 from dnn.validation.settings import (
     Count,
@@ -29,7 +27,6 @@ from dnn.validation.settings import (
 )
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
-__getattr__ = module_getattr(__name__)
 
 MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 _RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
@@ -41,7 +38,6 @@ class Schedule(Settings):
     warmup: Natural = field(default=0, kw_only=True)
 
     name: ClassVar[str]  # the name that ``over_training`` and the command line take
-    examples: ClassVar[tuple[Mapping[str, Any], ...]]  # settings for the checks
 
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""

@@ -9,8 +9,10 @@ from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
 from dnn.typing import HostArrays, Logs
-from dnn.validation.objects import settings_repr
+from dnn.validation.objects import Settings, settings_repr
 from dnn.validation.settings import require_instances
+
+TakeState = Callable[[], TrainingState]  # copies the training state from the device
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,7 @@ class Progress:
     # Returns the values of ``names`` over the epoch so far. It waits for the device, so call it a few times
     # a second at most.
     read: Callable[[], tuple[float, ...]]
-    # Copies the training state from the device.
-    take_state: Callable[[], TrainingState]
+    take_state: TakeState
     names: tuple[str, ...] = ("loss", "accuracy")  # "loss", then the metrics
 
 
@@ -73,11 +74,20 @@ class Callback(ChecksKeywords):
                 them, and the History stores them.
         """
 
-    def on_epoch_saved(self, take_state: Callable[[], TrainingState]) -> None:
+    def on_epoch_saved(self, take_state: TakeState) -> None:
         """Called after on_epoch_end of all callbacks; ``take_state()`` copies the training as it is now."""
 
     def on_train_end(self) -> None:
         """Called after the last epoch, also if training is interrupted."""
+
+
+class CheckedCallback(Settings, Callback):
+    """Base of callbacks that declare their settings as fields with checks, as layers do."""
+
+    by_value = False
+
+    def require_settable(self, name: str, value: Any) -> None:
+        """Accept every attribute: a training changes them."""
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from backends import Array, InputError
 from dnn.layers import LAYERS, Activation, Block, Layer
+from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX
 from dnn.layers.noise import Random
 from dnn.network import Network
@@ -21,32 +22,17 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
     Raises InputError: a layer returns no dx.
     """
-    backend = network.backend
-    kernels = backend.kernels
-    block = _differentiable(network)
-    loss_kernel = network.objective.bind(backend)
-    activation = network.layers[-1].activation
-    is_contained = activation == network.objective.activation
-    activates = block.leave_out_activation(is_contained) and not is_contained
-    result = backend.zeros(tuple(examples.x.shape))
-    for start, stop, batch in chunks(network, examples.x, chunk):
-        size = stop - start
+    twin = _differentiable(network)
+    result = network.backend.zeros(tuple(examples.x.shape))
+    for start, stop, batch in chunks(twin, examples.x, chunk, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
         _, y, weights = examples.part(start, stop)
-        block.reserve(size, training=True)
-        z = outputs = block.forward(batch, training=False)
-        if activates:
-            outputs = backend.xp.empty_like(z)
-            kernels.activation(activation, z, outputs)
-        dy = backend.zeros((size, network.outputs))
-        loss_kernel(outputs, y, backend.zeros(size), dy)
-        dy = dy * float(size)  # the kernel divides by it, for the mean of the batch
+        _, _, dy = twin.loss_of(batch, y, training=False)
+        dy[...] = dy * float(stop - start)  # the kernel divides by it, for the mean of the batch
         if weights is not None:
-            dy = dy * weights[:, None]
-        if activates:
-            kernels.activation_backward(activation, dy, z, outputs, dy)
-        dx = block.backward(dy)
+            dy[...] = dy * weights[:, None]
+        dx = twin.backward(dy)
         if dx is None:
             expected = "layers that return dx; integers of an Embedding have no gradient"
             raise InputError("the layers of the model return no gradient of x", expected)
@@ -54,8 +40,8 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
     return result
 
 
-def _differentiable(network: Network) -> Block:
-    """Return a copy of the layers that computes dx, with views of the same parameters."""
+def _differentiable(network: Network) -> Network:
+    """Return the network with copies of the layers that compute dx, and with views of the same parameters."""
     block = Block([_copy_without_noise(layer) for layer in network.called_layers])
     block.build(network.input_shape, network.backend, "", True, seed=network.seed, index=MODEL_INDEX)
     parameters = network.parameters
@@ -63,7 +49,10 @@ def _differentiable(network: Network) -> Block:
     for name, array in block.state.items():
         array[...] = parameters.state[name]
     block.trainable = False
-    return block
+    twin = object.__new__(type(network))
+    vars(twin).update(vars(network), _block=block, _loss_buffers=Buffers())
+    twin._take_activation(network.objective)
+    return twin
 
 
 def _copy_without_noise(layer: Layer) -> Layer:

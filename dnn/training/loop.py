@@ -10,6 +10,7 @@ import numpy as np
 
 from dnn.distributed.group import Workers
 from dnn.network import Network
+from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
 from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
@@ -63,7 +64,7 @@ class Batches:
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
         end = self._full * batch_size
-        self._parts = []  # (step, runner) for the full batches, then for the short one if there is one
+        self._parts = []  # (step, run) for the full batches, then for the short one if there is one
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
@@ -73,11 +74,6 @@ class Batches:
     def data_fingerprint(self) -> str:
         """Digest of all examples; reading them takes a while."""
         return states.fingerprint(self.network.backend, *self.examples)
-
-    @property
-    def update_facts(self) -> dict[str, str]:
-        """Facts that the bits depend on: {"updates": "planned"} if the backend plans the updates, else {}."""
-        return {"updates": "planned"} if any(runner.is_planned for _, runner in self._parts) else {}
 
     @property
     def examples_done(self) -> int:
@@ -97,10 +93,10 @@ class Batches:
     def run(self, n: int) -> None:
         """Make the next n updates of the epoch, or fewer at its end."""
         end = min(self.done + n, self.updates)
-        for (_, runner), stop in zip(self._parts, (self._full, self.updates), strict=False):
+        for (_, run), stop in zip(self._parts, (self._full, self.updates), strict=False):
             now = min(end, stop) - self.done
             if now > 0:
-                runner.run(now)
+                run(now)
                 self.done += now
 
 
@@ -135,12 +131,15 @@ class Training:
         """Everything that determines the numbers of this training, as JSON values; this reads all data."""
         network = self.network
         b = self.batches
+        made_with = backend_facts(network.backend)
+        if "planned" in network.update_forms:
+            made_with["updates"] = "planned"
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
             "validation": self._validation_fingerprint, "batch_size": b.batch_size, "shuffle": b.shuffle,
             "steps_per_epoch": b.steps,
-            "blocks": b.cut.blocks, MADE_WITH: backend_facts(network.backend) | b.update_facts,
+            "blocks": b.cut.blocks, MADE_WITH: made_with,
         }  # fmt: skip
 
     @property
@@ -152,7 +151,7 @@ class Training:
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
         places = states.state_arrays(self.network, self.batches.totals.sums)
-        arrays = {name: np.array(self.network.backend.to_host(a)) for name, a in places.items()}
+        arrays = copy_to_host(self.network.backend, places)
         past = {name: np.array(values) for name, values in self.history.history.items()}
         for place, watcher in callbacks_by_prefix(self.watchers).items():
             for name, value in watcher.state_arrays().items():

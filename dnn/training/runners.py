@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from backends import Array
 from dnn.network import Network
@@ -18,13 +17,6 @@ from dnn.validation.rows import Rows
 RunUpdates = Callable[[int], None]
 
 
-class Runner(NamedTuple):
-    """``run(n)`` makes n updates; ``is_planned`` says whether the backend computes them from a plan."""
-
-    run: RunUpdates
-    is_planned: bool
-
-
 def make_step(
     network: Network, examples: Examples, order: Array, totals: Totals, cut: Cut
 ) -> TrainingStep:  # fmt: skip
@@ -34,8 +26,8 @@ def make_step(
     return BlockedStep(network, examples, order, totals, cut)
 
 
-def make_runner(step: TrainingStep) -> Runner:
-    """Return the fastest available runner of this update."""
+def make_runner(step: TrainingStep) -> RunUpdates:
+    """Return the fastest available function ``run(n)`` that makes n updates."""
     backend = step.network.backend
     by_layers = (
         _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, step.network.update_forms)
@@ -45,7 +37,7 @@ def make_runner(step: TrainingStep) -> Runner:
         planned = plan_updates(step) or plan_after_moving(step)
     step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
-        return Runner(by_layers, False)
+        return by_layers
 
     def run(n: int) -> None:
         """A plan updates every parameter, so frozen layers need the layer path."""
@@ -54,7 +46,7 @@ def make_runner(step: TrainingStep) -> Runner:
         else:
             planned(n)
 
-    return Runner(run, True)
+    return run
 
 
 def _run_from_host(step: TrainingStep) -> RunUpdates:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from operator import length_hint
-from typing import Any, ClassVar
+from typing import Any
 
 from backends import InputError
 from dnn.network import Network
@@ -35,7 +35,6 @@ class Stream:
     data_fingerprint = "batches of an iterable"
     batch_size = None
     shuffle = False
-    update_facts: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self, network: Network, source: Any, batch_size: int, shuffle: bool, steps: int | None,

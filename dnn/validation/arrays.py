@@ -154,7 +154,7 @@ def validate_targets(
     if y.dtype.kind == "f" if host else "float" in dtype:
         _refuse_float_classes(backend, argument, data, y, (rows, outputs))
     xp = np if host else backend.xp
-    y = y.astype(np.int64) if host else xp.astype(y, xp.int64)  # torch has no min of uint16
+    y = xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
     low = int(xp.min(known))
     high = int(xp.max(known))

@@ -210,8 +210,7 @@ def _class_weights(
             if not is_integer(number) or not 0 <= number < classes:
                 got = f"class_weight names class {short_repr(number)}"
                 raise InputError(got, f"classes 0 to {classes - 1}")
-            plain = weight.item() if isinstance(weight, np.generic) else weight
-            table[number] = require_number(f"class_weight[{number}]", plain, 0.0)
+            table[number] = require_number(f"class_weight[{number}]", weight, 0.0)
     if ignored_class is not None:
         y = xp.where(y == ignored_class, y * 0, y)
     with np.errstate(over="ignore"):  # the caller raises an error for infinite weights

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from inspect import signature
-from typing import Any, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
 from dnn.io.notices import warn
 from dnn.keras_names import ChecksKeywords
+
+SampleSettings = tuple[Mapping[str, Any], ...]
 
 
 def settings_repr(thing: Any) -> str:
@@ -42,6 +44,8 @@ class Settings(ChecksKeywords):
 
     __repr__ = settings_repr
     by_value = True  # whether objects of one class with equal settings are equal
+    examples: ClassVar[SampleSettings] = ({},)
+    """Settings for the checks: the usual ones first, then variants, which the last setting of each names."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

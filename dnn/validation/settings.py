@@ -69,6 +69,8 @@ def require_integer(argument: str, value: Any) -> int | None:
 
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
     """Return the value as float. Raises InputError unless it is finite and low <= value < high."""
+    if isinstance(value, (np.integer, np.floating)):
+        value = value.item()
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and abs(value) <= sys.float_info.max and low <= value < high):
         bound = f" of at least {low:g}" + (f" and below {high:g}" if isfinite(high) else "")
@@ -88,6 +90,11 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
     fits = isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds))
     require(fits, argument, value, f"a {names}")
     return value
+
+
+def kind_of(*kinds: Any) -> Callable[[str, Any], Any]:
+    """Return a check for ``Annotated``: as ``require_kind``."""
+    return lambda argument, value: require_kind(argument, value, *kinds)
 
 
 def require_path(argument: str, value: Any) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import InputError, get_backend
 from benchmarks.ours import build
-from benchmarks.task import Floats, Prepared, Task
+from benchmarks.task import Floats, Prepared, Task, scale_pixels
 from dnn.interop.torch import to_torch
 
 
@@ -34,7 +34,7 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
     import torch
 
     device = torch.device(task.device or "cpu")
-    x, y = (torch.from_numpy(array).to(device) for array in (task.floats(), task.y))
+    x, y = (torch.from_numpy(array).to(device) for array in (scale_pixels(task.x), task.y))
     module = to_torch(build(task, get_backend("numpy"), scaled=False), str(device), logits=True)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=fused)
     loss_of = torch.nn.CrossEntropyLoss()
@@ -83,7 +83,7 @@ def prepare_keras(task: Task) -> Prepared:
     )
     adam = k.optimizers.Adam(learning_rate=1e-3, epsilon=1e-8)
     model.compile(optimizer=adam, loss="sparse_categorical_crossentropy")
-    x = task.floats()
+    x = scale_pixels(task.x)
     y = task.y
     batch = task.settings.batch
 
@@ -107,7 +107,7 @@ def prepare_jax(task: Task) -> Prepared:
     optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
     activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
-    x = jnp.asarray(task.floats())
+    x = jnp.asarray(scale_pixels(task.x))
     y = jnp.asarray(task.y.astype(np.int32))
 
     def logits(weights: Any, rows: Any) -> Any:
@@ -160,7 +160,7 @@ def prepare_sklearn(task: Task) -> Prepared:
         learning_rate_init=1e-3,
         random_state=0,
     )
-    x = task.floats()
+    x = scale_pixels(task.x)
     y = task.y
     classes = np.arange(10)
 

@@ -1,18 +1,17 @@
 """The settings and the data of one benchmark run, and the interface of a prepared contender."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backends import InputError
 from dnn.datasets import Dataset, load_dataset
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Lengths, one_of, positive_or_none
 
-Floats = NDArray[np.float32]
+Floats = np.ndarray  # float32
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
@@ -68,10 +67,10 @@ class Task:
     """Images on the host as uint8, and the settings. n is a multiple of the batch size."""
 
     settings: Workload
-    x: NDArray[np.uint8]  # (n, n_in)
-    y: NDArray[np.int64]  # (n,)
-    x_test: NDArray[np.uint8]  # (n_test, n_in)
-    y_test: NDArray[np.int64]  # (n_test,)
+    x: np.ndarray  # (n, n_in) uint8
+    y: np.ndarray  # (n,) int64
+    x_test: np.ndarray  # (n_test, n_in) uint8
+    y_test: np.ndarray  # (n_test,) int64
     device: str | None = None  # training device; None: the default of the contender's library
 
     @property
@@ -83,11 +82,7 @@ class Task:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
         return min(self.updates_per_epoch, self.settings.updates)
 
-    def floats(self) -> Floats:
-        """Return all training images as float32 in [0, 1], (n, n_in), which the peers keep in memory."""
-        return scale_pixels(self.x)
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
+    def order(self, epoch: int) -> np.ndarray:
         """Return a random order of the training examples in batches, (updates, batch)."""
         rng = np.random.default_rng(epoch)
         return rng.permutation(len(self.x)).reshape(-1, self.settings.batch)
@@ -100,11 +95,11 @@ class Prepared:
     run: Callable[[int], None]  # runs n more updates and waits until they are done
     # Images (rows, n_in) float32 in [0, 1] -> probabilities (rows, 10)
     probabilities: Callable[[Floats], Floats]
-    facts: dict[str, Any] = field(default_factory=dict)  # versions, number of threads
+    facts: dict[str, Any]  # versions, number of threads
     trains_epochs: bool = False  # trains a full epoch in one call, and each call has an overhead
 
 
-def scale_pixels(x: NDArray[np.uint8]) -> Floats:
+def scale_pixels(x: np.ndarray) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
     values = x.astype(np.float32)
     values *= np.float32(1 / 255)

@@ -39,21 +39,16 @@ from dnn.validation.settings import (
     Fraction,
     NotNegative,
     Positive,
+    kind_of,
     one_of,
     or_none,
     positive_integer,
     require,
     require_instances,
-    require_kind,
     require_positive,
 )
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
-
-
-def _kind(*kinds: Any) -> Callable[[str, Any], Any]:
-    """Return a check: the setting is an instance of one of these classes; None stands for None."""
-    return lambda name, value: require_kind(name, value, *kinds)
 
 
 def _count_or(constant: str | float) -> Callable[[str, Any], None]:
@@ -66,20 +61,31 @@ def _count_or(constant: str | float) -> Callable[[str, Any], None]:
     return check
 
 
-class ScoreMixin:
-    """``score`` of the mixins of scikit-learn, also for tensors that require a gradient."""
+class EstimatorMixin:
+    """What scikit-learn's mixins for classifiers and regressors lack: tensors with a gradient, and tags."""
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Return the accuracy or, of a regression, R2 for X (n, features), y and weights (n,)."""
         mixin: Any = super()
         return mixin.score(X, detach("y", y), detach("sample_weight", sample_weight))
 
+    def __sklearn_tags__(self) -> Any:
+        mixin: Any = super()
+        tags = mixin.__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        if tags.classifier_tags is None:
+            tags.target_tags.multi_output = True
+        else:
+            tags.classifier_tags.multi_label = True
+        return tags
+
 
 @dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
 
-    hidden_layer_sizes: Annotated[Any, _kind(tuple, list, int, np.ndarray)] = (100,)
+    hidden_layer_sizes: Annotated[Any, kind_of(tuple, list, int, np.ndarray)] = (100,)
     activation: Annotated[str, one_of(ACTIVATIONS, SKLEARN_NAMES)] = "relu"
     _: KW_ONLY
     solver: Annotated[str, one_of(SOLVERS)] = "adam"
@@ -90,7 +96,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     shuffle: Flag = True
     random_state: Any = None
     tol: NotNegative = 1e-4
-    verbose: Annotated[bool, _kind(bool, int)] = False
+    verbose: Annotated[bool, kind_of(bool, int)] = False
     warm_start: Flag = False
     early_stopping: Flag = False
     validation_fraction: Annotated[Fraction, require_positive] = 0.1
@@ -100,9 +106,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     epsilon: Positive = 1e-8
-    backend: Annotated[str, _kind(str)] = "auto"
+    backend: Annotated[str, kind_of(str)] = "auto"
     device: Any = None
-    dtype: Annotated[str | None, _kind(str, None)] = None
+    dtype: Annotated[str | None, kind_of(str, None)] = None
     layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
 
     # ----- methods of the subclasses
@@ -151,13 +157,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 check(name, plain_number(getattr(self, name)))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
-        X = detach("X", X)
-        y = detach("y", y)
+        X, y = self._validate(X, y=detach("y", y), multi_output=True, reset=fresh)
         sample_weight = detach("sample_weight", sample_weight)
-        refuse_dates("X", X)  # validate_data would cast them to nanoseconds
-        xp, _ = get_namespace(X)
-        dtypes = [xp.float64, xp.float32]
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, dtype=dtypes, reset=fresh)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not fresh:
@@ -202,8 +203,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
-        xp = model.backend.xp
-        if not bool(xp.all(xp.isfinite(model.parameters.vector))):
+        if not model.parameters.is_finite:
             raise InputError(
                 "training ended with weights that are not finite",
                 "numbers",
@@ -212,7 +212,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.model_ = model
         self._task = task
         self.n_outputs_ = model.outputs
-        self.n_iter_ = outcome.iterations
+        self.n_iter_ = len(outcome.losses)
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = min(self.loss_curve_)
@@ -236,6 +236,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """b of each layer that has one, on the model's device."""
         return [layer.value["b"] for layer in self.model_.layers if "b" in layer.value]
 
+    def _validate(self, X: Any, **options: Any) -> Any:
+        """Return the result of ``validate_data``: X, and y if there is one."""
+        X = detach("X", X)
+        refuse_dates("X", X)  # validate_data would cast them to nanoseconds
+        xp, _ = get_namespace(X)
+        return validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], **options)
+
     def _require_side(self, X: Any, method: str) -> None:
         """Reject an X from another library or device than in ``fit``, unless a backend was named."""
         if self.backend == "auto" and self.device is None:
@@ -244,22 +251,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
         """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
         check_is_fitted(self)
-        X = detach("X", X)
-        refuse_dates("X", X)
         self._require_side(X, method)
-        xp, _ = get_namespace(X)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[xp.float64, xp.float32], reset=False)
+        X = self._validate(X, reset=False)
         model = self.model_
         x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
         return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""

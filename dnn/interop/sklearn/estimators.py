@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backends import Array, InputError
 from backends.errors import reraise, short_repr
 from dnn.interop.sklearn.arrays import move_beside, move_result
-from dnn.interop.sklearn.base import Estimator, ScoreMixin
+from dnn.interop.sklearn.base import Estimator, EstimatorMixin
 from dnn.interop.sklearn.labels import (
     class_weights,
     decode_labels,
@@ -33,7 +33,7 @@ def _has_partial_fit(estimator: Estimator) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[misc]
+class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore[misc]
     """Deep neural network classifier for binary, multiclass and multilabel targets.
 
     It minimises the cross-entropy. Two classes use one output with a sigmoid, more classes a softmax. A y (n,
@@ -151,6 +151,7 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             return get_namespace(found)[0].log(found)
 
     def _probabilities(self, X: Any, method: str) -> Array:
+        """Return the probabilities; ``method`` is the caller's name in scikit-learn's errors."""
         outputs, X = self._outputs(X, method)
         xp = self.model_.backend.xp
         if self.n_outputs_ == 1 and not self._task.multilabel:
@@ -158,14 +159,9 @@ class DNNClassifier(ScoreMixin, ClassifierMixin, Estimator):  # type: ignore[mis
             outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
         return move_result(self.model_.backend, outputs, X)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
-
 
 @dataclass(eq=False, repr=False)
-class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
+class DNNRegressor(EstimatorMixin, RegressorMixin, Estimator):  # type: ignore[misc]
     """Deep neural network regressor for one or several outputs. It minimises the squared error.
 
     Arguments and attributes are those of ``DNNClassifier``, without class_weight and classes_. The last of
@@ -199,8 +195,3 @@ class DNNRegressor(ScoreMixin, RegressorMixin, Estimator):  # type: ignore[misc]
         outputs, X = self._outputs(X, "predict")
         found = move_result(self.model_.backend, outputs, X)
         return found[:, 0] if self.n_outputs_ == 1 else found
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

@@ -19,7 +19,7 @@ from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
-from dnn.training.callback import Callback
+from dnn.training.callback import CheckedCallback
 from dnn.validation.settings import positive_integer
 
 Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
@@ -110,7 +110,7 @@ def compile_model(
     model.compile(task.loss, _optimizer(estimator, task.scale), metrics, l2=l2)
 
 
-class Stopping(Callback):
+class Stopping(CheckedCallback):
     """Stop training when a value has not improved by tol for more than ``patience`` epochs.
 
     The value is the training loss, or with early stopping the validation score. With early stopping the
@@ -121,11 +121,13 @@ class Stopping(Callback):
         score: name of the validation score in the logs; None: use the loss.
     """
 
-    def __init__(self, tol: float, patience: float, loss_factor: float, score: str | None) -> None:
-        self.tol = tol
-        self.patience = patience
-        self.loss_factor = loss_factor
-        self.score = score
+    tol: float
+    patience: float
+    loss_factor: float
+    score: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.best = float("inf")
         self.waited = 0
         self.stopped = False
@@ -156,7 +158,6 @@ class FitResult(NamedTuple):
 
     losses: list[float]  # one per epoch, or iteration of lbfgs
     scores: list[float] | None  # validation scores
-    iterations: int
     converged: bool
 
 
@@ -170,7 +171,7 @@ def train(
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
-        return FitResult(losses, None, len(losses), state.reason is not Reason.ITERATIONS)
+        return FitResult(losses, None, state.reason is not Reason.ITERATIONS)
     score = f"val_{task.score}" if validation is not None else None
     held = validation if validation is None or validation[2] is not None else validation[:2]
     stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
@@ -183,7 +184,7 @@ def train(
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return FitResult(losses, scores, len(losses), stopping.stopped)
+    return FitResult(losses, scores, stopping.stopped)
 
 
 def batch_size(estimator: Any, n: int) -> int:

@@ -10,7 +10,6 @@ from backends.table import Table
 from dnn.interop import NoTwin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
@@ -37,12 +36,6 @@ class LossTwin:
     rows: bool = True  # whether class indices are converted to one-hot rows
     # (outputs, targets) -> the module's two arguments
     translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
-
-
-def rate_table(optimizer: Optimizer) -> list[float]:
-    """Return the learning rate of each update; the last one repeats."""
-    rate = optimizer.learning_rate
-    return [float(r) for r in rate.rates()] if isinstance(rate, Schedule) else [float(rate)]
 
 
 def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
@@ -131,7 +124,7 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     optimizer = get_optimizer(optimizer)
     require_kind("module", module, torch.nn.Module)
     twin = _find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
-    arguments = {"lr": rate_table(optimizer)[0], **twin.arguments(optimizer)}
+    arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
     if optimizer.clip_norm is not None or optimizer.clip_value is not None:
         made.register_step_pre_hook(_clip_hook(optimizer, module))

@@ -14,8 +14,8 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from dnn.interop.torch.layers import activation_of
-from dnn.interop.torch.losses_and_optimizers import rate_table, torch_loss, torch_optimizer
-from dnn.interop.torch.module_checks import takes_channels_first
+from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
+from dnn.interop.torch.module_checks import example_shape, takes_channels_first
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.random import permutation, stream_key
@@ -108,7 +108,7 @@ def _update(
 def _make_pipeline(backend: Backend, module: Any, parameters: Sequence[Any], loss: Loss) -> InputPipeline:
     """Return the checks of examples for a module whose sizes its parameters show."""
     return InputPipeline(
-        backend, getattr(module, "input_shape", (int(parameters[0].shape[1]),)),
+        backend, example_shape(module, None),
         int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
         getattr(module[0], "num_embeddings", None), takes_channels_first(module),
     )  # fmt: skip
@@ -154,7 +154,7 @@ def fit(
     validation = None if held is None else _as_floats(backend, held)
     _require_logits(module, loss)
     loss_of = torch_loss(loss)
-    rates = rate_table(optimizer)
+    rates = optimizer.rates().tolist()
     key = stream_key(seed, "shuffle")
     adapt = torch_optimizer(optimizer, module)
     history = History()

@@ -15,7 +15,7 @@ from dnn.commands import train, train_options
 from dnn.commands.model import build_model
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import Run, evaluate_held_out, target_lines
-from dnn.commands.run_folder import read_unfinished
+from dnn.commands.run_folder import read_config
 from dnn.datasets import Dataset
 from dnn.distributed import WorkerError
 from dnn.layers import Conv2D, Flatten, Rescaling
@@ -138,7 +138,7 @@ def run(parse_words, tmp_path):
 
 def merge_options(parsed):
     """Return the merged options of a command line with --resume."""
-    return train_options.merge_options(parsed, read_unfinished(Path(parsed.options.resume)))
+    return train_options.merge_options(parsed, read_config(Path(parsed.options.resume)))
 
 
 def test_resumed_options_are_overridden_by_the_command_line(parse_words, run):
