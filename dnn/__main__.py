@@ -2,11 +2,9 @@
 
 import sys
 from importlib import import_module
-from typing import NoReturn
 
 from backends.errors import unknown_name_error
 from dnn import __version__
-from dnn.commands import command_line
 
 COMMANDS = ("train", "evaluate", "predict", "draw", "export", "doctor", "agree")
 
@@ -18,12 +16,6 @@ def usage() -> str:
         about = import_module(f"dnn.commands.{name}").__doc__ or ""
         lines.append(f"    {name:<10}{about.splitlines()[0]}")
     return "\n".join(lines)
-
-
-def run(name: str) -> NoReturn:
-    """Run a command: the function with the name of its module, on what the module's ``parse`` returns."""
-    module = import_module(f"dnn.commands.{name}")
-    command_line.run(getattr(module, name), module.parse)
 
 
 def main() -> int:
@@ -40,7 +32,7 @@ def main() -> int:
         return 2
     else:
         sys.argv = [f"dnn {name}", *arguments]
-        run(name)
+        import_module(f"dnn.commands.{name}").main()
     return 0
 
 

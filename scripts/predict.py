@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 import checkout  # noqa: F401
 
-from dnn.__main__ import run
+from dnn.commands.predict import main
 
-run("predict")
+main()

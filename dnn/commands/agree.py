@@ -3,7 +3,7 @@
 import runpy
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from backends import InputError
 from backends.errors import reraise
@@ -139,3 +139,7 @@ def agree(arguments: Namespace) -> int:
         text = report.table(records, missing)
     print(text, flush=True)
     return 0 if all(record.holds for record in records) else 1
+
+
+def main() -> NoReturn:
+    command_line.run(agree, parse)

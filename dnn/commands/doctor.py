@@ -3,6 +3,7 @@
 import platform
 import sys
 from argparse import Namespace
+from typing import NoReturn
 
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.errors import printable
@@ -49,3 +50,7 @@ def print_facts(facts: dict[str, object]) -> None:
     for key, value in facts.items():
         if key not in ("backend", "processor", "instruction_set"):  # already printed
             print(f"    {key.replace('_', ' ')}: {value}")
+
+
+def main() -> NoReturn:
+    command_line.run(doctor, parse)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import NoReturn
 
 from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
@@ -39,3 +40,7 @@ def draw(arguments: Namespace) -> None:
     comparison = Comparison(model)
     app = make_app(run.name, reader, comparison, drawings, arguments.host)
     serve(app, arguments.host, arguments.port, comparison.open)
+
+
+def main() -> NoReturn:
+    command_line.run(draw, parse)

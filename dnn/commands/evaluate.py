@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -93,3 +94,7 @@ def calibrate(ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, foun
         right, refused = found[name].values()
         of = f"{refused:.2%} of {len(part_y)} {name} images are below, accuracy of the others {right:.2%}"
         yield f"confidence threshold {threshold:.4f}: {of}"
+
+
+def main() -> NoReturn:
+    command_line.run(evaluate, parse)

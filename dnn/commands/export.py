@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from backends import InputError, get_backend
 from backends.errors import printable
@@ -54,3 +55,7 @@ def export(arguments: Namespace) -> None:
         print(as_json(written))
         return
     print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
+
+
+def main() -> NoReturn:
+    command_line.run(export, parse)

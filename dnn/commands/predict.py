@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -80,3 +80,7 @@ def predict(arguments: Namespace) -> int:
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
             print(printable(line), flush=True)
     return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
+
+
+def main() -> NoReturn:
+    command_line.run(predict, parse)

@@ -3,6 +3,7 @@
 import time
 from argparse import Namespace
 from pathlib import Path
+from typing import NoReturn
 
 from backends import Backend, InputError
 from backends.reference.control import RATE, UPDATES
@@ -14,14 +15,14 @@ from dnn.callbacks import (
     TrainingCheckpoint,
     progress_for_stdout,
 )  # fmt: skip
+from dnn.commands import command_line
 from dnn.commands.command_line import print_status, program_name
 from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
 from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
-from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options
-from dnn.commands.train_options import parse as parse
+from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import WorkerError, Workers
 from dnn.distributed.tree import require_blocks
@@ -174,3 +175,7 @@ def train(parsed: ParsedOptions) -> int:
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0
+
+
+def main() -> NoReturn:
+    command_line.run(train, parse)
