@@ -25,7 +25,7 @@ from dnn.callbacks.training_checkpoint import latest_state, state_files
 from dnn.checkpoints import backend_settings, load_model
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
-from dnn.io.atomic_files import make_folder, require_short, unfinished_files, write_atomically
+from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
 from dnn.io.folder_lock import FolderLock
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
@@ -192,12 +192,21 @@ class RunFolder(Callback):
             self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        self._files[METRICS_FILE] += _metrics_line(epoch, logs)
         try:
-            self._write(METRICS_FILE, self._files[METRICS_FILE])
+            self._add_line(_metrics_line(epoch, logs))
         except OSError as error:  # a lost line must not end the training
             reason = shorten(error.strerror or error)
             warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
+
+    def _add_line(self, line: bytes) -> None:
+        """Append a line to the metrics; write the whole file if that fails."""
+        before = self._files[METRICS_FILE]
+        self._files[METRICS_FILE] = before + line
+        self.prepare()
+        try:
+            append(self.path / METRICS_FILE, len(before), line, self.prepare)
+        except OSError:
+            self._write(METRICS_FILE, self._files[METRICS_FILE])
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""

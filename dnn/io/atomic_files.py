@@ -61,6 +61,25 @@ def require_short(path: Path) -> None:
         raise OSError(errno.ENAMETOOLONG, f"its path has more than {MAX_PARTS} parts", str(path))
 
 
+def append(path: Path, size: int, content: bytes, check: Callable[[], None] = lambda: None) -> None:
+    """Append to a file of ``size`` bytes; ``check`` as in ``write_atomically``.
+
+    Raises OSError: it cannot be written, or has another size; then it is unchanged.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(handle, "ab", buffering=0) as file:
+        check()
+        if file.tell() != size:
+            raise OSError(errno.EINVAL, "not a file of the expected size", str(path))
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(handle)
+        except OSError:
+            file.truncate(size)
+            raise
+
+
 def unfinished_files(folder: Path) -> list[Path]:
     """Return the temporary files in a folder, of active writers and of killed ones."""
     return list(folder.glob(f".*{_UNFINISHED}"))

@@ -130,15 +130,19 @@ def test_a_new_run_refuses_a_folder_that_another_filled_meanwhile(tmp_path):
     assert read_config(tmp_path / "run") == {"seed": 1}
 
 
-def test_a_torn_file_of_lines_is_written_again(tmp_path):
+def test_lines_are_appended_and_a_torn_file_is_written_again(tmp_path):
     folder, path = RunFolder(tmp_path / "run"), tmp_path / "run" / METRICS_FILE
+    files = []
 
     class Tear(Callback):
         def on_epoch_begin(self, epoch):
+            if epoch > 1:
+                files.append(path.stat().st_ino)
             if epoch == 4:
                 os.truncate(path, path.stat().st_size - 3)
 
     fit_small(epochs=5, callbacks=[folder, Tear()])
+    assert files[0] == files[1] == files[2] != files[3]
     assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 2, 3, 4, 5]
 
 
