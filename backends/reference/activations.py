@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Any
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.table import Table
@@ -134,7 +134,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
 class ActivationKernels(KernelBase):
     """Activations and their derivatives; ``name`` is a key of ACTIVATIONS."""
 
-    @writes("y")
+    @kernel(writes=("y",), aliases=(("z", "y"),))
     def activation(self, name: str, z: Array, y: Array) -> None:
         """``y = f(z)`` element by element (softmax: over the last axis).
 
@@ -142,7 +142,7 @@ class ActivationKernels(KernelBase):
         """
         y[...] = ACTIVATIONS[name].forward(self.xp, z)
 
-    @writes("dz")
+    @kernel(writes=("dz",), aliases=(("dy", "dz"),))
     def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
         """``dz = f'(z) dy``. Softmax: dz_i = y_i (dy_i - sum_j dy_j y_j). leaky_relu'(0) = 1/100.
 

@@ -8,7 +8,7 @@ here as a sum over the window's pixels.
 from collections.abc import Iterator
 from typing import Any
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays
 from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
@@ -36,7 +36,7 @@ def channel_groups(x: Array, W: Array) -> Iterator[tuple[slice, slice]]:
 class ConvolutionKernels(KernelBase):
     """Convolution, also with groups and dilation, and its gradients."""
 
-    @writes("z")
+    @kernel(writes=("z",))
     def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
         """``z_pq = b + sum_ij x_(p s + i - top)(q t + j - left) W_ij``, pixels outside the image being 0.
 
@@ -51,7 +51,7 @@ class ConvolutionKernels(KernelBase):
             total = total + xp.matmul(xp.reshape(wide[place], (batch * rows * columns, n_in)), W[i, j, ...])
         z[...] = xp.reshape(total, z.shape) + b
 
-    @writes("gradients")
+    @kernel(writes=("gradients",))
     def conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
     ) -> None:
@@ -77,7 +77,7 @@ class ConvolutionKernels(KernelBase):
         if dx is not None:
             dx[...] = crop_border(d_wide, padding)
 
-    @writes("z")
+    @kernel(writes=("z",))
     def grouped_conv2d(
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
@@ -94,7 +94,7 @@ class ConvolutionKernels(KernelBase):
             self.conv2d(x[..., inputs], wide[..., outputs], b[outputs], strides, padding, part)
             z[..., outputs] = part
 
-    @writes("gradients")
+    @kernel(writes=("gradients",))
     def grouped_conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
         gradients: Arrays,

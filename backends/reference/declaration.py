@@ -18,13 +18,14 @@ class Declaration:
 
     arguments: tuple[str, ...]  # their names, without self
     writes: tuple[str, ...]  # names of the arguments it writes; the others stay unchanged
+    aliases: tuple[tuple[str, str], ...]  # pairs (read, written) of arguments that may be the same array
 
 
-def writes(*names: str) -> Callable[[F], F]:
-    """Declare that the decorated method is the reference of a kernel that writes these arguments.
+def kernel(*, writes: tuple[str, ...], aliases: tuple[tuple[str, str], ...] = ()) -> Callable[[F], F]:
+    """Declare that the decorated method is the reference of a kernel; arguments as of ``Declaration``.
 
     >>> class Doubling(KernelBase):
-    ...     @writes("y")
+    ...     @kernel(writes=("y",))
     ...     def double(self, x, y):
     ...         y[...] = 2.0 * x
     >>> declarations(Doubling)["double"].arguments
@@ -33,7 +34,7 @@ def writes(*names: str) -> Callable[[F], F]:
 
     def declare(function: F) -> F:
         _, *arguments = inspect.signature(function).parameters
-        setattr(function, _ATTRIBUTE, Declaration(tuple(arguments), names))
+        setattr(function, _ATTRIBUTE, Declaration(tuple(arguments), writes, aliases))
         return function
 
     return declare

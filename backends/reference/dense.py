@@ -2,7 +2,7 @@
 
 from backends.errors import InputError
 from backends.reference.activations import ACTIVATIONS, ActivationKernels
-from backends.reference.declaration import writes
+from backends.reference.declaration import kernel
 from backends.reference.signatures import Array, Arrays
 
 
@@ -16,7 +16,7 @@ def require_from_output(activation: str) -> None:
 class DenseKernels(ActivationKernels):
     """The dense layer and its gradients; ``activation`` names f, which must have ``from_output``."""
 
-    @writes("y")
+    @kernel(writes=("y",))
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         """``y = f(x W + b)``.
 
@@ -26,7 +26,7 @@ class DenseKernels(ActivationKernels):
         y[...] = self.xp.matmul(x, W) + b
         self.activation(activation, y, y)
 
-    @writes("dz", "gradients")
+    @kernel(writes=("dz", "gradients"), aliases=(("dy", "dz"),))
     def dense_backward(
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
     ) -> None:

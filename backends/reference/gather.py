@@ -1,6 +1,6 @@
 """Gather rows by index (a batch, an embedding), and its gradient: sum rows by index."""
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
 ONE_HOT_ROWS = 256  # rows of the result that ``scatter_rows`` computes at a time
@@ -9,7 +9,7 @@ ONE_HOT_ROWS = 256  # rows of the result that ``scatter_rows`` computes at a tim
 class GatherKernels(KernelBase):
     """Rows by index, and their gradient."""
 
-    @writes("out")
+    @kernel(writes=("out",))
     def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
         """``out[i] = rows[index[i]] * scale`` in the dtype of ``out``.
 
@@ -18,7 +18,7 @@ class GatherKernels(KernelBase):
         batch = self.xp.astype(self.xp.take(rows, index, axis=0), out.dtype)
         out[...] = batch if scale == 1.0 else batch * scale
 
-    @writes("out")
+    @kernel(writes=("out",))
     def scatter_rows(self, rows: Array, index: Array, out: Array) -> None:
         """``out[k] = sum of rows[i] over all i with index[i] = k``; 0 if there is no such i.
 

@@ -1,6 +1,6 @@
 """Gradient transforms before the optimizer step: L1 and L2 penalty, clipping."""
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.elementwise import clip, sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
@@ -11,7 +11,7 @@ NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 causes no divisi
 class GradientKernels(KernelBase):
     """Gradient transforms."""
 
-    @writes("g")
+    @kernel(writes=("g",))
     def penalty(self, w: Array, g: Array, l1: float, l2: float) -> None:
         """``g = g + l1 sign(w) + 2 l2 w``, the gradient of l1 sum |w| + l2 sum w^2; sign(0) = 0.
 
@@ -22,7 +22,7 @@ class GradientKernels(KernelBase):
         if l1 != 0.0:
             g[...] = g + l1 * sign(self.xp, w)
 
-    @writes("g")
+    @kernel(writes=("g",))
     def clip_norm(self, g: Array, limit: float) -> None:
         """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
 
@@ -34,7 +34,7 @@ class GradientKernels(KernelBase):
         factor = quotient(xp, limit, norm + NORM_FLOOR)
         g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
 
-    @writes("g")
+    @kernel(writes=("g",))
     def clip_value(self, g: Array, limit: float) -> None:
         """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.elementwise import sign
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
@@ -19,7 +19,7 @@ def as_dense(xp: Any, targets: Array, like: Array) -> Array:
 class LossKernels(KernelBase):
     """Losses; targets are class numbers (B,) int64, or one value per output (B, C)."""
 
-    @writes("losses", "dlogits")
+    @kernel(writes=("losses", "dlogits"))
     def softmax_cross_entropy(self, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
         """``losses_i = -sum_c t_ic log softmax(logits_i)_c`` and the gradient of their mean.
 
@@ -36,7 +36,7 @@ class LossKernels(KernelBase):
         losses[...] = xp.sum(xp.where(t == 0, xp.zeros_like(terms), terms), axis=1)
         dlogits[...] = quotient(xp, e / total * xp.sum(t, axis=1, keepdims=True) - t, logits.shape[0])
 
-    @writes("losses", "dy")
+    @kernel(writes=("losses", "dy"))
     def mean_squared_error(self, y: Array, targets: Array, losses: Array, dy: Array) -> None:
         """``losses_i = mean_c (y_ic - t_ic)^2`` and the gradient of their mean, ``2 (y - t) / (B C)``.
 
@@ -46,7 +46,7 @@ class LossKernels(KernelBase):
         losses[...] = self.xp.mean(difference * difference, axis=1)
         dy[...] = difference * (2.0 / (y.shape[0] * y.shape[1]))
 
-    @writes("losses", "dy")
+    @kernel(writes=("losses", "dy"))
     def mean_absolute_error(self, y: Array, targets: Array, losses: Array, dy: Array) -> None:
         """``losses_i = mean_c |y_ic - t_ic|`` and the gradient of their mean, ``sign(y - t) / (B C)``.
 
@@ -57,7 +57,7 @@ class LossKernels(KernelBase):
         losses[...] = xp.mean(xp.abs(difference), axis=1)
         dy[...] = quotient(xp, sign(xp, difference), y.shape[0] * y.shape[1])
 
-    @writes("losses", "dlogits")
+    @kernel(writes=("losses", "dlogits"))
     def sigmoid_cross_entropy(self, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
         """``losses_i = mean_c -(t_ic log p_ic + (1 - t_ic) log(1 - p_ic))``, p = sigmoid(logits).
 
@@ -78,7 +78,7 @@ class LossKernels(KernelBase):
         p = xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
         dlogits[...] = quotient(xp, p - t, z.shape[0] * z.shape[1])
 
-    @writes("losses", "dy")
+    @kernel(writes=("losses", "dy"))
     def hinge(self, y: Array, targets: Array, losses: Array, dy: Array) -> None:
         """``losses_i = mean_c max(0, 1 - s_ic y_ic)``: s is 1 where the target is above 0, else -1.
 

@@ -4,7 +4,7 @@ Forward writes ``stats``: the mean, and the inverse 1 / sqrt(variance + epsilon)
 recomputes the normalized values x^ = (x - mean) inverse.
 """
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.quotient import quotient
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.sums import sum_rows
@@ -13,7 +13,7 @@ from backends.reference.sums import sum_rows
 class NormalizationKernels(KernelBase):
     """Normalization of columns and of rows, and its gradients."""
 
-    @writes("running", "stats", "y")
+    @kernel(writes=("running", "stats", "y"))
     def batch_norm(
         self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
     ) -> None:
@@ -42,7 +42,7 @@ class NormalizationKernels(KernelBase):
         running_mean[...] = (1.0 - momentum) * running_mean + momentum * mean
         running_variance[...] = (1.0 - momentum) * running_variance + (momentum * n / (n - 1)) * variance
 
-    @writes("gradients")
+    @kernel(writes=("gradients",), aliases=(("dy", "gradients[2]"),))
     def batch_norm_backward(
         self, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays
     ) -> None:
@@ -62,7 +62,7 @@ class NormalizationKernels(KernelBase):
         if dx is not None:
             dx[...] = (gamma * inverse) * (dy - quotient(xp, dbeta, n) - normal * quotient(xp, dgamma, n))
 
-    @writes("stats", "y")
+    @kernel(writes=("stats", "y"))
     def layer_norm(
         self, x: Array, gamma: Array, beta: Array, epsilon: float, stats: Arrays, y: Array
     ) -> None:
@@ -77,7 +77,7 @@ class NormalizationKernels(KernelBase):
         inverse[...] = 1.0 / xp.sqrt(xp.mean(centered * centered, axis=1) + epsilon)
         y[...] = centered * inverse[:, None] * gamma + beta
 
-    @writes("gradients")
+    @kernel(writes=("gradients",), aliases=(("dy", "gradients[2]"),))
     def layer_norm_backward(
         self, dy: Array, x: Array, stats: Arrays, gamma: Array, gradients: Arrays
     ) -> None:

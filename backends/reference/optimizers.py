@@ -10,7 +10,7 @@ settings  the optimizer's numbers; its first line unpacks them in order
 from typing import Any
 
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
 MOMENT_FLOOR = 1e-36
@@ -23,7 +23,7 @@ update until they are denormal numbers, and a multiplication then costs a hundre
 from there to the first denormal number, so every 32nd update is often enough.
 """
 
-optimizer_step = writes("p", "slots", "control")
+optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
 def _flush(xp: Any, moment: Array, updates: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
 
@@ -25,7 +25,7 @@ def _count_pixels(xp: Any, image: Array, *geometry: Any) -> Array:
 class PoolingKernels(KernelBase):
     """Max and average pooling, and their gradients."""
 
-    @writes("y", "index")
+    @kernel(writes=("y", "index"))
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
@@ -51,7 +51,7 @@ class PoolingKernels(KernelBase):
             y[...] = xp.where(better, pixel, y)
             index[...] = xp.where(better, (down + i) * width + (across + j), index)
 
-    @writes("dx")
+    @kernel(writes=("dx",))
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
@@ -70,7 +70,7 @@ class PoolingKernels(KernelBase):
             wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
         dx[...] = crop_border(wide, padding)
 
-    @writes("y")
+    @kernel(writes=("y",))
     def average_pool2d(self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array) -> None:
         """``y_pq = mean over the window's pixels``; pixels outside the image do not count.
 
@@ -81,7 +81,7 @@ class PoolingKernels(KernelBase):
         total = _sum_windows(xp, x, *geometry)
         y[...] = total / _count_pixels(xp, x, *geometry)
 
-    @writes("dx")
+    @kernel(writes=("dx",))
     def average_pool2d_backward(
         self, dy: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:

@@ -6,7 +6,7 @@ the lower 31 bits for one in the right half.
 
 from math import pi
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
 _WORD_MASK = 0xFFFFFFFF
@@ -19,7 +19,7 @@ _BITS_SCALE = 2.0**-31
 class RandomKernels(KernelBase):
     """The generator, and the kernels that use its bits."""
 
-    @writes("out")
+    @kernel(writes=("out",))
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
         """Threefry-2x32 with 20 rounds (Salmon et al. 2011): a random integer for each counter.
 
@@ -41,7 +41,7 @@ class RandomKernels(KernelBase):
             x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _WORD_MASK
         out[...] = ((x0 >> 1) << 32) | x1
 
-    @writes("mask", "y")
+    @kernel(writes=("mask", "y"))
     def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:
         """``y = x mask``; mask is 0 with probability rate, else 1 / (1 - rate) (Srivastava et al. 2014).
 
@@ -57,7 +57,7 @@ class RandomKernels(KernelBase):
         mask *= 1.0 / (1.0 - rate)
         y[...] = x * mask
 
-    @writes("y")
+    @kernel(writes=("y",))
     def gaussian_noise(self, bits: Array, x: Array, deviation: float, y: Array) -> None:
         """``y = x + deviation e`` with e standard normal.
 

@@ -1,6 +1,6 @@
 """Image augmentation: warp images by an affine matrix and smooth random displacements."""
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
@@ -16,7 +16,7 @@ MOVES_SCALE = 2.0**-23
 class WarpingKernels(KernelBase):
     """Displacements, and images moved by them."""
 
-    @writes("moves")
+    @kernel(writes=("moves",))
     def displacements(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
         """``moves = strength * noise`` from -1 to 1, smoothed down and across (Simard et al. 2003).
 
@@ -36,7 +36,7 @@ class WarpingKernels(KernelBase):
         across = xp.matmul(xp.reshape(transposed, (-1, width)), columns)
         moves[...] = xp.reshape(across, moves.shape) * (strength * MOVES_SCALE)
 
-    @writes("y")
+    @kernel(writes=("y",))
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """``y[place] = x[matrix place + move]``; a place is (row, column) from the image's center.
 

@@ -9,7 +9,7 @@ LAYER = [
 
 from typing import Any
 
-from backends.reference.declaration import KernelBase, writes
+from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays
 
 
@@ -21,7 +21,7 @@ def _parts(xp: Any, x: Array, groups: int) -> Array:
 class GroupNormKernels(KernelBase):
     """Group normalisation and its gradients."""
 
-    @writes("stats", "y")
+    @kernel(writes=("stats", "y"))
     def group_norm(
         self, x: Array, gamma: Array, beta: Array, groups: int, epsilon: float, stats: Arrays, y: Array
     ) -> None:
@@ -37,7 +37,7 @@ class GroupNormKernels(KernelBase):
         inverse[...] = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=(1, 3)) + epsilon)
         y[...] = xp.reshape(centred * inverse[:, None, :, None], x.shape) * gamma + beta
 
-    @writes("gradients")
+    @kernel(writes=("gradients",))
     def group_norm_backward(
         self, dy: Array, x: Array, stats: Arrays, gamma: Array, groups: int, gradients: Arrays
     ) -> None:

@@ -11,7 +11,7 @@ from host_cuda import CUPY_ON_NUMPY, find
 from kernel_checks import assert_equals_reference
 
 from backends import get_backend
-from backends.reference import ACTIVATIONS, ActivationFunction, Kernels, declarations, writes
+from backends.reference import ACTIVATIONS, ActivationFunction, Kernels, declarations, kernel
 from dnn import Conv2D, Dense, Flatten
 
 
@@ -67,7 +67,7 @@ def test_a_network_trains_with_an_added_activation(make_backend, backend_id, add
 
 def test_a_subclass_may_declare_kernels_of_its_own():
     class More(Kernels):
-        @writes("y")
+        @kernel(writes=("y",))
         def twice(self, x, y):
             y[...] = 2.0 * x
 
