@@ -26,15 +26,22 @@ def make_step(
     return BlockedStep(network, examples, order, totals, cut)
 
 
-def make_runner(step: TrainingStep) -> RunUpdates:
-    """Return the fastest available function ``run(n)`` that makes n updates."""
+def make_runner(step: TrainingStep, unroll: int) -> RunUpdates:
+    """Return the fastest available function ``run(n)`` that makes n updates.
+
+    Args:
+        step: the update to repeat.
+        unroll: number of updates that a recording backend replays at a time.
+    """
     backend = step.network.backend
     by_layers = (
-        _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, step.network.update_forms)
+        _run_from_host(step)
+        if isinstance(step.x, Rows)
+        else backend.capture(step, unroll, step.network.update_forms)
     )
     planned = None
     if type(step) is TrainingStep:
-        planned = plan_updates(step) or plan_after_moving(step)
+        planned = plan_updates(step, unroll) or plan_after_moving(step)
     step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return by_layers
@@ -50,8 +57,8 @@ def make_runner(step: TrainingStep) -> RunUpdates:
 
 
 def _run_from_host(step: TrainingStep) -> RunUpdates:
-    """Return a runner that loads each batch on the host, so it runs the updates one by one."""
-    learn = step.network.backend.capture(step.learn)
+    """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
+    learn = step.network.backend.capture(step.learn, 1, step.network.update_forms)
 
     def run(n: int) -> None:
         for _ in range(n):

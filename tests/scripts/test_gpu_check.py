@@ -235,7 +235,7 @@ class HostSettings(CheckOptions):
                 if trouble == "a kernel does not compile":
                     warnings.warn("CuPy cannot run the kernels of a planned update (no)", stacklevel=2)
                     return None
-                return HostGraphs(lambda: run(1), plan.forms) if graphs else run
+                return HostGraphs(lambda: run(1), plan.unroll, plan.forms) if graphs else run
 
         return Emulated("cupy", npx, "cpu", "float32", precision=precision)
 
