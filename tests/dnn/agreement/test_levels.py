@@ -161,7 +161,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
     monkeypatch.setattr(networks, "network_cases", lambda *_: [DATA.case("c", (2,), SGD(), 0)] * n)
     monkeypatch.setattr(levels, "LEVELS", {level: (part,)})
     contender = BackendContender("own", lambda dtype: own)
-    assert all(r.holds for r in levels.run_levels([contender], DATA, levels=[level], sizes=QUICK))
+    assert all(r.holds for r in levels.run_levels(setup("", contender, sizes=QUICK), [level]))
     for threads in np.reshape(seen, (n, -1)).T.tolist():  # one row for each kernel that a comparison calls
         assert threads == expected
 
