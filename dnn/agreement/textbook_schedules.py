@@ -50,7 +50,7 @@ def rate_after_epoch(callbacks: Sequence[Callback], rate: Any, losses: Sequence[
         if isinstance(plateau, ReduceLROnPlateau):
             best, waited, resting = inf, 0, 0
             for loss in losses:
-                better = loss < best - plateau.best.min_delta
+                better = loss < best - plateau.min_delta
                 best = loss if better else best
                 waited = 0 if better or resting else waited + 1
                 resting = max(resting - 1, 0)

@@ -97,7 +97,8 @@ def test_repr_shows_the_settings():
     shown = repr(model)
     assert shown.startswith("Sequential(layers=(Dense(units=8, activation='relu', ")
     assert "input_shape=(6,), backend=NumpyBackend(name='numpy', device='cpu'" in shown
-    assert repr(EarlyStopping(patience=3)) == "EarlyStopping(patience=3, restore_best_weights=False)"
+    shown = "EarlyStopping(monitor='val_loss', min_delta=0.0, patience=3, verbose=0, mode='auto', "
+    assert repr(EarlyStopping(patience=3)) == shown + "restore_best_weights=False)"
     found = model.evaluate(*small_data()), fit_small(model)
     parts = model.loss, model.optimizer, OneCycle(0.1, 8), dnn.ReduceLROnPlateau(), dnn.LAYERS
     for thing in (*model.layers, *found, *parts):
