@@ -132,8 +132,7 @@ class TextbookTraining:
                 x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
             elif isinstance(layer, GaussianNoise) and g is not None:
                 bits = self.draw(layer, index, len(x), (x.shape[1] + 1) // 2)
-                noise, _, _ = normal_noise(bits, x.shape[1])
-                x = x + layer.stddev * noise
+                x = x + layer.stddev * normal_noise(bits, x.shape[1])[0]
             elif isinstance(layer, Dropout) and g is not None:
                 drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
                 kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
@@ -149,11 +148,9 @@ class TextbookTraining:
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
 
-    def dense(
-        self, name: str, activation: str, x: np.ndarray, g: HostArrays | None
-    ) -> tuple[np.ndarray, Back]:
+    def dense(self, name: str, kind: str, x: np.ndarray, g: HostArrays | None) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
-        f, slope = FORMULAS["linear" if activation == "softmax" else activation]  # the softmax follows later
+        f, slope = FORMULAS["linear" if kind == "softmax" else kind]  # the softmax follows later
         z = x @ W + self.p.get(f"{name}.b", 0.0)
 
         def back(dy: np.ndarray) -> np.ndarray:

@@ -131,6 +131,6 @@ class Dense(Affine):
 
 
 def is_dense(layers: Sequence[Layer]) -> bool:
-    """Whether all layers are Dense, but for those that prepare the images before them."""
+    """Whether all layers are Dense, except those before them that prepare the images."""
     rest = dropwhile(lambda layer: isinstance(layer, (Augmentation, Flatten, Rescaling, Reshape)), layers)
     return all(type(layer) is Dense for layer in rest)

@@ -45,7 +45,7 @@ class Settings(ChecksKeywords):
     __repr__ = settings_repr
     by_value = True  # whether objects of one class with equal settings are equal
     examples: ClassVar[SampleSettings] = ({},)
-    """Settings for the checks: the usual ones first, then variants, which the last setting of each names."""
+    """Settings for the checks: the usual ones, then variants. Reports name a variant by its last setting."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -105,10 +105,25 @@ def _update(
     return outputs.detach(), value.detach()
 
 
+def _parameters_of(module: Any) -> Sequence[Any]:
+    """Return the parameters of a module. Raises InputError: it is no nn.Sequential, or has none."""
+    import torch
+
+    parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())
+    if not parameters:
+        raise InputError("module has no parameters", "an nn.Sequential with a Linear")
+    return parameters
+
+
 def _make_pipeline(backend: Backend, module: Any, parameters: Sequence[Any], loss: Loss) -> InputPipeline:
     """Return the checks of examples for a module whose sizes its parameters show."""
+    expected = "a twin from to_torch, or an nn.Sequential that starts with a Linear"
+    try:
+        shape = example_shape(module, None)
+    except InputError:
+        raise InputError("module does not show the shape of its examples", expected) from None
     return InputPipeline(
-        backend, example_shape(module, None),
+        backend, shape,
         int(parameters[-1].shape[0]), loss.ignored_class, loss.check_targets,
         getattr(module[0], "num_embeddings", None), takes_channels_first(module),
     )  # fmt: skip
@@ -138,11 +153,7 @@ def fit(
 
     Raises InputError: an invalid argument; the module is unchanged.
     """
-    import torch
-
-    parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())
-    if not parameters:
-        raise InputError("module has no parameters", "an nn.Sequential with a Linear")
+    parameters = _parameters_of(module)
     backend = get_backend("torch", parameters[0].device, dtype_name(parameters[0]))
     epochs = positive_integer("epochs", epochs)
     batch_size = positive_integer("batch_size", batch_size)

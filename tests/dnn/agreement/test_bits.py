@@ -169,7 +169,7 @@ def test_a_resumed_training_keeps_the_precision_and_its_digest(tmp_path):
     [get_mutant("fused-multiply-add"), *(wrapped(name=name) for name in ("numpy", "numba", "torch"))],
 )
 def test_the_level_names_the_first_tensor_that_differs(contender):
-    """A backend that only wraps a right one has its bits."""
+    """A backend that only wraps the kernels of another has the same bits."""
     holds = contender.name == "wrapped"
     records = list(bits_level([contender], DATA, quick=True))
     assert [(record.holds, record.measured == 0.0) for record in records] == [(holds, holds)] * 3

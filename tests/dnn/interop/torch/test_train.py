@@ -249,3 +249,9 @@ def test_fit_rejects_bad_arguments(change, words):
     arguments = {"x": x, "y": y, "batch_size": 10} | change
     with input_error(words):
         twin.fit(twin.to_torch(make_model()), **arguments)
+
+
+def test_fit_rejects_a_module_that_does_not_show_its_input():
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(72, 3))
+    with input_error("module does not show the shape of its examples, expected a twin from to_torch"):
+        twin.fit(module, np.zeros((9, 1, 8, 8), np.float32), np.arange(9) % 3)
