@@ -1,7 +1,6 @@
 """torch's kernels of dense networks: fused calls that write into existing tensors.
 
-The backward functions make the calls that autograd makes. On the CPU the products are MKL's, since they write
-into existing tensors; oneDNN fuses bias and activation, but allocates its result.
+The backward functions make the calls that autograd makes.
 """
 
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from backends.reference.signatures import Arrays
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
 FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # those of ``dense``
+LARGE_PRODUCT = 2**24  # multiplications
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 _FORWARD: dict[str, Callable[..., Any]] = {
@@ -72,8 +73,11 @@ class TorchDense(Kernels):
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         if activation not in FUSED_ACTIVATIONS:
             return super().dense(activation, x, W, b, y)
-        torch.addmm(b, x, W, out=y)
-        self.activation(activation, y, y)
+        self.activation(activation, self._affine(x, W, b, y), y)
+
+    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
+        """Return ``x W + b``: y, or a new tensor."""
+        return torch.addmm(b, x, W, out=y)
 
     def dense_backward(
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
@@ -84,4 +88,37 @@ class TorchDense(Kernels):
         torch.mm(x.T, dz, out=dW)
         torch.sum(dz, 0, out=db)
         if dx is not None:
-            torch.mm(dz, W.T, out=dx)
+            self._input_gradient(dz, W, dx)
+
+    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
+        """``dx = dz W^T``."""
+        torch.mm(dz, W.T, out=dx)
+
+
+class OneDnnDense(TorchDense):
+    """Dense layers on the CPU: oneDNN computes large float32 products of x and dz with W.
+
+    On 2 cores of an AMD EPYC they take 5 to 20 % less time than MKL's, which torch calls otherwise, although
+    oneDNN allocates its result. For small products its overhead of 12 microseconds is larger than the gain,
+    and it is slower than MKL for dW.
+    """
+
+    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
+        if not _is_large(x, W):
+            return super()._affine(x, W, b, y)
+        return _onednn_linear(x, W.T, b)
+
+    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
+        if not _is_large(dz, W):
+            return super()._input_gradient(dz, W, dx)
+        dx.copy_(_onednn_linear(dz, W, None))
+
+
+def _is_large(rows: Array, W: Array) -> bool:
+    """Whether oneDNN can compute the product of the rows with W or its transpose, and takes less time."""
+    return HAS_ONEDNN and rows.dtype == torch.float32 and rows.shape[0] * W.numel() >= LARGE_PRODUCT
+
+
+def _onednn_linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return ``x weight^T + bias`` as a new tensor; torch.compile makes this private call."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")

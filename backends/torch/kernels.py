@@ -15,7 +15,7 @@ from backends.reference.control import UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
-from backends.torch.dense import TorchDense
+from backends.torch.dense import OneDnnDense, TorchDense
 from backends.torch.images import NO_PADDING, TorchImages, aten
 from backends.torch.optimizers import FusedAdam, TorchOptimizers
 
@@ -26,7 +26,7 @@ class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(FusedAdam, TorchKernels):
+class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
 
     fused_dtypes = torch.float32, torch.float64

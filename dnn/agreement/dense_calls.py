@@ -20,20 +20,24 @@ INPUTS = (2, 1, 5, 16, 33, 784, 1025, 65537)
 MAX_PRODUCTS = 1 << 23
 MAX_FACTOR = 1 << 20
 """Largest size of a factor of a product."""
+LARGE_DENSE = (("linear", None), ("relu", np.nan), ("linear", np.inf), ("sigmoid", None))
+"""Activations and special inputs of the lecture's first layer: libraries choose a product by its size."""
 EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 104.0, 1e4])
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 
 
 def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of dense layers. Linear ones and relu are exact: the sums are of integers."""
-    rows = cover_pairs(
+    small = cover_pairs(
         BATCHES, INPUTS, WIDTHS, [kind for kind, f in ACTIVATIONS.items() if f.from_output],
         (None, np.nan, np.inf), (True, False), (False, True),
         allowed=lambda batch, n_in, n, kind, special, *_: batch * n_in * n <= MAX_PRODUCTS
         and max(batch * n_in, n_in * n, batch * n) <= MAX_FACTOR
         and (special is None or batch > 2),  # else NaN would hide the other numbers
     )  # fmt: skip
-    for batch, n_in, n, kind, special, has_dx, in_place in rows:
+    lecture = (100, 784, 500)
+    large = [(*lecture, kind, special, True, False) for kind, special in LARGE_DENSE]
+    for batch, n_in, n, kind, special, has_dx, in_place in chain(small, large):
         exact = kind in ("linear", "relu")
         x, W, b = draw(batch, n_in), draw(n_in, n), draw(n)
         if not exact:  # z is between -4 and 4, mostly
