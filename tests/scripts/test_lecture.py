@@ -1,6 +1,5 @@
 """lecture.py writes its files and reuses finished experiments; the pages show the numbers of these files."""
 
-import csv
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -8,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from _pages import markdown
 from command_lines import assert_refused, run_here
 from documents import find_numbers
 from helpers import NUMPY
@@ -22,7 +20,6 @@ from dnn import SGD, Adam
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LECTURES = ("lecture.md", "lecture.zh.md")
 READMES = ("../README.md", "README.zh.md")
-PAGES = {"agreement": "agreement.md", "accuracy": "agreement.md"}
 """Table that is not the lecture's -> its page."""
 
 
@@ -142,10 +139,6 @@ def test_noise_strength():
 # ----- the hand-written pages
 
 
-def read(name):
-    return list(csv.reader((DOCS / name).read_text(encoding="utf-8").splitlines()))
-
-
 def tables_of(page):
     """Return name -> text of each table between markers."""
     text = (DOCS / page).read_text(encoding="utf-8")
@@ -161,9 +154,6 @@ def test_lecture_pages_show_all_pictures():
         )
 
 
-def test_other_pages_match_their_csv_files():
-    assert {path.name for path in DOCS.glob("measured-*.csv")} == {f"measured-{name}.csv" for name in PAGES}
-    for name, page in PAGES.items():
-        assert tables_of(page)[name] == markdown(read(f"measured-{name}.csv"))
+def test_both_readmes_have_the_same_results():
     shown = [find_numbers(tables_of(page)["defaults"]) for page in READMES]
     assert shown[0] == shown[1]
