@@ -93,7 +93,7 @@ def prepare_keras(task: Task) -> Prepared:
 
 
 def prepare_jax(task: Task) -> Prepared:
-    """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's layers and Adam, donated buffers."""
+    """Prepare JAX: its own layers and Adam, one jit per epoch with lax.scan over batches, donated buffers."""
     require_dense(task)
     j: Any = importlib.import_module("jax")
     jnp = j.numpy
