@@ -5,8 +5,6 @@ layout. A Transpose is written only if a node needs the other layout, and only o
 none between two convolutions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
