@@ -164,7 +164,7 @@ def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     if not np.array_equal(history["gradient_norm"][-1:], [largest], equal_nan=True):
         raise ValueError("the gradient is not that of the history's last entry")
     *counts, evaluations = _numbers([*history["evaluations"], about["evaluations"]], int)
-    if counts[0] < 1 or evaluations < counts[-1] or any(b <= a for a, b in pairwise(counts)):
+    if any(b <= a for a, b in pairwise([0, *counts, evaluations + 1])):
         raise ValueError("the evaluations do not increase from 1")
     if n_pairs >= len(counts):
         raise ValueError(f"{n_pairs} steps are stored of {len(counts) - 1}")

@@ -53,9 +53,9 @@ def write_network(
     is_probability = last.activation in ("softmax", "sigmoid")
     output = "logits" if logits else "probabilities" if is_probability else "outputs"
     make = graph.onnx.helper
-    describe = make.make_tensor_value_info
-    inputs = [describe("x", graph.element_type(input_dtype or wanted), ["batch", *input_shape])]
-    outputs = [describe(output, graph.element_type(FILE_DTYPE), ["batch", *y.shape])]
+    info = make.make_tensor_value_info
+    inputs = [info("x", graph.element_type(input_dtype or wanted), ["batch", *input_shape])]
+    outputs = [info(output, graph.element_type(FILE_DTYPE), ["batch", *y.shape])]
     nodes = [*graph.nodes, make.make_node("Identity", [y.name], [output], name=output)]
     model = make.make_model(
         make.make_graph(nodes, "network", inputs, outputs, graph.initializers),
