@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-SCRIPTS_FOLDER = Path(__file__).resolve().parent
 Answer = dict[str, Any]
 
 

@@ -95,14 +95,14 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
         table = "workloads"
         grid = report.workloads_grid(results)
         content = {name: report.as_json(result) for name, result in results.items()}
-        text = f"{markdown(grid)}\n{note}"
+        text = markdown(grid)
     else:
         table = "speed"
         grid = report.ratio_grid(results["lecture"])
         content = report.as_json(results["lecture"])
-        text = report.table(results["lecture"])
+        text = report.table(results["lecture"]) + "\n"
     command_line.write_json(arguments.json, content)
-    print(text, flush=True)
+    print(text, note, sep="\n", flush=True)
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
 

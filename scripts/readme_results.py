@@ -34,17 +34,8 @@ def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
     result = folder / "result.json"
     if not result.exists():
         script = checkout.SCRIPTS_FOLDER / "train.py"
-        words = [
-            "--quiet",
-            "--require-backend",
-            "--backend",
-            backend,
-            "--seed",
-            str(seed),
-            "--run-dir",
-            folder,
-        ]
-        subprocess.run([sys.executable, script, *words, *more], check=True)
+        words = f"--quiet --require-backend --backend {backend} --seed {seed} --run-dir".split()
+        subprocess.run([sys.executable, script, *words, folder, *more], check=True)
     content: Json = json.loads(result.read_text(encoding="utf-8"))
     return content
 
@@ -64,9 +55,10 @@ def draw(folder: Path, docs: Path) -> None:
     from dnn.commands.figures import translate_labels
     from dnn.training.history import History
 
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    history = History([row["epoch"] for row in rows], {name: [row[name] for row in rows] for name in rows[0]})
+    history = History()
+    for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        logs = json.loads(line)
+        history.add(logs.pop("epoch"), logs)
     figure = history.plot("", ("training", "test"), ("loss", "accuracy"))
     figure.savefig(docs / "curves.png", dpi=120)
     translate_labels(figure)

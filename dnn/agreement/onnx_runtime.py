@@ -15,7 +15,7 @@ from backends.errors import install_command
 from dnn.agreement.contender import Contender, LayerPasses, Tensors
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
-from dnn.interop.onnx.write import network_graph
+from dnn.interop.onnx.write import write_network
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
@@ -66,7 +66,7 @@ class OnnxContender(Contender):
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         @cache
         def run() -> Any:
-            return open_session(network_graph([layer], layer.input_shape).as_model({}))
+            return open_session(write_network([layer], layer.input_shape))
 
         def train(x: Array, dy: Array) -> Tensors:
             if layer.uses_batch_statistics:  # NumPy computes the running averages

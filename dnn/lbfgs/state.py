@@ -14,6 +14,7 @@ from backends.errors import reraise, shorten
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import CurvaturePair, dot
+from dnn.parameters import copy_to_host
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.typing import HostArrays, Json
 from dnn.validation import settings
@@ -111,7 +112,7 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
         "dtype": backend.dtype_name, "evaluations": state.evaluations, "history": state.history,
         "reason": state.reason, MADE_WITH: backend_facts(backend),
     }  # fmt: skip
-    arrays = {name: np.ascontiguousarray(backend.to_host(vector)) for name, vector in vectors.items()}
+    arrays = copy_to_host(backend, vectors)
     with reraise(OSError, f"state {path} cannot be written:", error_type=CheckpointError):
         tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
 
@@ -163,7 +164,7 @@ def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     if not np.array_equal(history["gradient_norm"][-1:], [largest], equal_nan=True):
         raise ValueError("the gradient is not that of the history's last entry")
     *counts, evaluations = _numbers([*history["evaluations"], about["evaluations"]], int)
-    if counts[0] < 1 or evaluations < counts[-1] or any(b <= a for a, b in pairwise(counts)):
+    if any(b <= a for a, b in pairwise([0, *counts, evaluations + 1])):
         raise ValueError("the evaluations do not increase from 1")
     if n_pairs >= len(counts):
         raise ValueError(f"{n_pairs} steps are stored of {len(counts) - 1}")

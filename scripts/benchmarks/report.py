@@ -21,7 +21,12 @@ from dnn.io.tables import format_columns
 from dnn.typing import Json
 
 BASELINE_CONTENDER = "pytorch"
-OURS = ("numba", "torch", "numpy")
+RIVALS = {
+    "auto / our fastest": ("numba", "torch", "numpy"),
+    "auto / PyTorch": ("pytorch", "pytorch-fused"),
+    "auto / JAX": ("jax",),
+}
+"""Heading -> the contenders whose fastest one is compared with what "auto" takes."""
 VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
 N_RESAMPLES = 1000
 MAX_QUIET_CORES = 0.1
@@ -69,15 +74,14 @@ def ratios(results: Results) -> dict[str, Estimate]:
 
 
 def table(results: Results) -> str:
-    """Return the table: contenders (fastest first), contenders that could not run and why."""
+    """Return the table of contenders, the fastest first."""
     ratio = ratios(results)
     rows = [["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]]
     for name, ms in quartiles(results).items():
         last = results.runs[name][-1]
         cells = [str(ms), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
         rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
-    not_run = [f"not run: {name}: {why}" for name, why in results.missing.items()]
-    return "\n".join([format_columns(rows, 2), *not_run, *quietness([results])])
+    return format_columns(rows, 2)
 
 
 def quietness(results: Sequence[Results]) -> list[str]:
@@ -113,16 +117,16 @@ def ratio_grid(results: Results) -> Grid:
 def workloads_grid(results: Mapping[str, Results]) -> Grid:
     """Return a table of all workloads: milliseconds per update, and the ratios of what "auto" takes."""
     names = list(dict.fromkeys(name for result in results.values() for name in result.runs))
-    ratios = ("auto takes", "auto / our fastest", "auto / PyTorch", "auto / JAX")
-    grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
+    grid = [["ms per update", *(get_contender(name).label for name in names), "auto takes", *RIVALS]]
     for workload, result in results.items():
         ms = quartiles(result)
         auto = get_backend("auto", "cpu", dense=result.settings.is_dense).name
         cells = [f"{ms[name].value:.3g}" if name in ms else "-" for name in names]
-        for rivals in (OURS, ("pytorch", "pytorch-fused"), ("jax",)):
+        cells.append(auto)
+        for rivals in RIVALS.values():
             best = min((ms[name] for name in rivals if name in ms), default=None)
             cells.append(_ratio(ms.get(auto), best))
-        grid.append([workload, *cells[: len(names)], auto, *cells[len(names) :]])
+        grid.append([workload, *cells])
     return grid
 
 

@@ -3,9 +3,8 @@
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from benchmarks.ours import Trainer, build, without_plans
 from benchmarks.task import Task
 
@@ -41,7 +40,7 @@ FORMS: Mapping[str, Form] = {
 def forms(settings: CheckOptions) -> NamedRows:
     """Yield a row for each of FORMS."""
     task = settings.task()
-    found: dict[str, Any] = {}  # name of a form -> its weights
+    found: dict[str, bytes] = {}  # name of a form -> its weights
     for name, form in FORMS.items():
         backend = None
         try:
@@ -55,7 +54,7 @@ def forms(settings: CheckOptions) -> NamedRows:
             yield name, {"reason": reason}
             continue
         found[name] = weights
-        same = _same_bits(weights, found.get(name.replace(" graphs", ""), weights))
+        same = weights == found.get(name.replace(" graphs", ""), weights)
         yield name, row | {"holds": row["holds"] and same, "bits without graphs": same}
 
 
@@ -68,7 +67,7 @@ def is_lost(backend: Backend) -> bool:
     return False
 
 
-def try_form(form: Form, backend: Backend, settings: CheckOptions, task: Task) -> tuple[Row, Any]:
+def try_form(form: Form, backend: Backend, settings: CheckOptions, task: Task) -> tuple[Row, bytes]:
     """Return the row of a form, and its weights after N_UPDATES updates."""
     if not form.planned:
         backend = without_plans(backend)
@@ -77,10 +76,10 @@ def try_form(form: Form, backend: Backend, settings: CheckOptions, task: Task) -
     trainer.run(1)
     ready = time.perf_counter() - start
     trainer.run(N_UPDATES - 1)
-    weights = backend.to_host(trainer.batches.network.parameters.vector)
+    weights = backend.to_host(trainer.batches.network.parameters.vector).tobytes()
     again = Trainer(build(task, backend), task)
     again.run(N_UPDATES)
-    same = _same_bits(weights, backend.to_host(again.batches.network.parameters.vector))
+    same = weights == backend.to_host(again.batches.network.parameters.vector).tobytes()
     us = statistics.median(_time_epoch(again, task) for _ in range(5))
     ran = ", ".join(sorted(trainer.batches.network.update_forms))
     holds = same and ran == form.expected
@@ -95,7 +94,3 @@ def _time_epoch(trainer: Trainer, task: Task) -> float:
     start = time.perf_counter()
     trainer.run(task.updates_per_epoch)
     return 1e6 * (time.perf_counter() - start) / task.updates_per_epoch
-
-
-def _same_bits(one: Any, two: Any) -> bool:
-    return bool(np.array_equal(one.view(np.uint32), two.view(np.uint32)))

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from _workers import SCRIPTS_FOLDER, Answer
+from _workers import Answer
+from checkout import SCRIPTS_FOLDER
 
 from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row
 from gpu_checks.forms import FORMS, Form, forms

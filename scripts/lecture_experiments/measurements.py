@@ -22,16 +22,13 @@ Sizes = Mapping[str, list[float]]
 def noise_grid(
     outcomes: Mapping[str, Outcome], results: ResultFolder, data: Dataset, backend: Backend, seed: int
 ) -> Grid:
-    """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment.
-
-    It is empty if none of the experiments has been run.
-    """
+    """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment."""
     rows = []
     for name in ("lecture", "relu-adam", "linear"):
         if name in outcomes:
             accuracies = _accuracies(results.load_network(name, backend), data, seed)
             rows.append([EXPERIMENTS[name].about, *map(format_percent, accuracies)])
-    return [["setting", *map(str, NOISE_DEVIATIONS)], *rows] if rows else []
+    return [["setting", *map(str, NOISE_DEVIATIONS)], *rows]
 
 
 def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:

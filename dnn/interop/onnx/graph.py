@@ -5,9 +5,7 @@ layout. A Transpose is written only if a node needs the other layout, and only o
 none between two convolutions.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +13,8 @@ import numpy as np
 
 from backends import BackendUnavailable, InputError
 from backends.errors import install_command
-from dnn import __version__
 from dnn.layers.layer import Layer, Shape
 
-PRODUCER = "array-api-dnn"
-OPSET_VERSION = 20
-"""First operator set with Gelu."""
-IR_VERSION = 9
-"""Version of the file format at the time of OPSET_VERSION."""
 FILE_DTYPE = "float32"
 """dtype of all floats in a file: node attributes are float32, and onnxruntime has no float64 convolution."""
 
@@ -57,7 +49,7 @@ class Value:
 
 
 class Graph:
-    """The nodes, constants, inputs and outputs written so far.
+    """The nodes and constants written so far.
 
     Args:
         reserved: names that ``new_name`` must not return, such as those of parameters.
@@ -71,12 +63,10 @@ class Graph:
             why = f"ONNX files need the package onnx, which cannot be imported ({error})"
             raise BackendUnavailable(f"{why}; {install_command('onnx')}") from None
         self.onnx: Any = onnx
-        self.inputs: list[Any] = []
-        self.outputs: list[Any] = []
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
+        self.transposes: dict[str, Value] = {}  # name of a value -> the value in the other layout
         self._names = set(reserved)
-        self._transposes: dict[str, Value] = {}
 
     def new_name(self, base: str) -> str:
         """Return an unused name: ``base``, or with a number appended."""
@@ -94,64 +84,9 @@ class Graph:
         self.initializers.append(made)
         return name
 
-    def add_node(
-        self, name: str, op: str, *inputs: Value | str, shape: Shape | None = None,
-        channels_first: bool | None = None, **attributes: Any,
-    ) -> Value:  # fmt: skip
-        """Add a node with one result and return the result.
-
-        Args:
-            name: of the node and its result; a number is appended if it is used.
-            inputs: values, and names of parameters or constants.
-            shape, channels_first: of the result; None: as the first Value among the inputs.
-            attributes: of the ONNX operator.
-        """
-        like = next(x for x in inputs if isinstance(x, Value))
-        shape = like.shape if shape is None else shape
-        channels_first = like.channels_first if channels_first is None else channels_first
-        y = Value(self.new_name(name), shape, channels_first and len(shape) > 1)
-        names = [x.name if isinstance(x, Value) else x for x in inputs]
-        self.nodes.append(self.onnx.helper.make_node(op, names, [y.name], name=y.name, **attributes))
-        return y
-
-    def transpose(self, x: Value, name: str) -> Value:
-        """Return x in the other layout. A Transpose is written in the layer ``name`` unless one exists."""
-        if x.name not in self._transposes:
-            last = len(x.shape)
-            perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
-            y = self.add_node(
-                f"{name}.Transpose", "Transpose", x, channels_first=not x.channels_first, perm=perm
-            )
-            self._transposes |= {x.name: y, y.name: x}
-        return self._transposes[x.name]
-
-    def add_input(self, name: str, shape: Shape, dtype: str) -> Value:
-        """Add the graph's input, a batch of any size with examples of this shape."""
-        self.inputs.append(self._info(name, shape, dtype))
-        return Value(name, shape)
-
-    def add_output(self, value: Value, name: str) -> None:
-        """Add the value as the graph's output ``name``."""
-        self.nodes.append(self.onnx.helper.make_node("Identity", [value.name], [name], name=name))
-        self.outputs.append(self._info(name, value.shape, FILE_DTYPE))
-
     def element_type(self, dtype: str) -> int:
         """Return ONNX's enum value of a dtype."""
         return int(self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-    def _info(self, name: str, shape: Shape, dtype: str) -> Any:
-        return self.onnx.helper.make_tensor_value_info(name, self.element_type(dtype), ["batch", *shape])
-
-    def as_model(self, about: Mapping[str, str]) -> Any:
-        """Return the onnx.ModelProto with ``about`` as metadata."""
-        make = self.onnx.helper
-        made = make.make_model(
-            make.make_graph(self.nodes, "network", self.inputs, self.outputs, self.initializers),
-            opset_imports=[make.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
-            producer_name=PRODUCER, producer_version=__version__,
-        )  # fmt: skip
-        make.set_model_props(made, dict(about))
-        return made
 
 
 class Writer:
@@ -174,14 +109,40 @@ class Writer:
         name = self.graph.new_name(f"{self.name}.{short}")
         return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
-    def node(self, op: str, *inputs: Value | str, **options: Any) -> Value:
-        """Write one node of the layer and return its result; ``options`` are those of ``Graph.add_node``."""
-        return self.graph.add_node(f"{self.name}.{op}", op, *inputs, **options)
+    def node(
+        self, op: str, *inputs: Value | str, shape: Shape | None = None,
+        channels_first: bool | None = None, **attributes: Any,
+    ) -> Value:  # fmt: skip
+        """Write a node with one result and return the result.
+
+        Args:
+            inputs: values, and names of parameters or constants.
+            shape, channels_first: of the result; None: as the first Value among the inputs.
+            attributes: of the ONNX operator.
+        """
+        like = next(x for x in inputs if isinstance(x, Value))
+        shape = like.shape if shape is None else shape
+        channels_first = like.channels_first if channels_first is None else channels_first
+        y = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first and len(shape) > 1)
+        names = [x.name if isinstance(x, Value) else x for x in inputs]
+        made = self.graph.onnx.helper.make_node(op, names, [y.name], name=y.name, **attributes)
+        self.graph.nodes.append(made)
+        return y
+
+    def _transpose(self, x: Value) -> Value:
+        """Return x in the other layout. A Transpose is written unless one exists."""
+        known = self.graph.transposes
+        if x.name not in known:
+            last = len(x.shape)
+            perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
+            y = self.node("Transpose", x, channels_first=not x.channels_first, perm=perm)
+            known |= {x.name: y, y.name: x}
+        return known[x.name]
 
     def to_channels_first(self, x: Value) -> Value:
         """Return x in the layout (B, C, ...)."""
-        return x if x.channels_first or len(x.shape) < 2 else self.graph.transpose(x, self.name)
+        return x if x.channels_first or len(x.shape) < 2 else self._transpose(x)
 
     def to_channels_last(self, x: Value) -> Value:
         """Return x in the layout (B, ..., C)."""
-        return self.graph.transpose(x, self.name) if x.channels_first else x
+        return self._transpose(x) if x.channels_first else x

@@ -56,11 +56,6 @@ def write_layers(
     return x
 
 
-def _identity(write: Writer, layer: Any, x: Value) -> Value:
-    """Return x: layers that are random in training are the identity in evaluation."""
-    return x
-
-
 def _dense(write: Writer, layer: Any, x: Value) -> Value:
     bias = [write.parameter("b")] if layer.use_bias else []
     return write.node("Gemm", x, write.parameter("W"), *bias, shape=layer.output_shape)
@@ -142,10 +137,6 @@ def _rescaling(write: Writer, layer: Any, x: Value) -> Value:
     return write.node("Add", y, write.constant("offset", layer.offset)) if layer.offset else y
 
 
-def _embedding(write: Writer, layer: Any, x: Value) -> Value:
-    return write.node("Gather", write.parameter("W"), x, shape=layer.output_shape)
-
-
 def _parallel(write: Writer, layer: Any, x: Value) -> Value:
     made = [write_layer(write.graph, branch, x, f"{write.name}.") for branch in layer.inner]
     side = write.to_channels_first if all(y.channels_first for y in made) else write.to_channels_last
@@ -161,7 +152,9 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Dense": _dense,
     "Conv2D": conv_nodes((3, 2, 0, 1)),
     "Conv1D": conv_nodes((2, 1, 0)),
-    "Embedding": _embedding,
+    "Embedding": lambda write, layer, x: write.node(
+        "Gather", write.parameter("W"), x, shape=layer.output_shape
+    ),
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
     "MaxPooling1D": _pool("MaxPool"),
@@ -175,12 +168,13 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     ),
     "Reshape": _reshape,
     "Rescaling": _rescaling,
-    "Activation": _identity,  # write_layer adds the activation
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
     "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
     "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
+    # In evaluation random layers are the identity. The function of an Activation is added by write_layer.
     **dict.fromkeys(
-        ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic"), _identity
+        ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic", "Activation"),
+        lambda write, layer, x: x,
     ),
     "Block": lambda write, layer, x: write_layers(write.graph, layer.layers, x, f"{write.name}."),
     "Residual": _parallel,

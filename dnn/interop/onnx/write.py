@@ -7,7 +7,8 @@ from typing import Any
 
 from backends import InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.interop.onnx.graph import FILE_DTYPE, Graph
+from dnn import __version__
+from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value, Writer
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
@@ -15,6 +16,11 @@ from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
 from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
 
+PRODUCER = "array-api-dnn"
+OPSET_VERSION = 20
+"""First operator set with Gelu."""
+IR_VERSION = 9
+"""Version of the file format at the time of OPSET_VERSION."""
 CLASS_NAMES_KEY = "class_names"
 """Key of the class names in a file's metadata."""
 INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
@@ -24,28 +30,40 @@ graph.
 """
 
 
-def network_graph(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False
-) -> Graph:
-    """Return the graph of built layers in sequence, from "x" to "probabilities", "logits" or "outputs".
+def write_network(
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False,
+    about: Mapping[str, str] | None = None,
+) -> Any:  # fmt: skip
+    """Return the onnx.ModelProto of built layers, from "x" to "probabilities", "logits" or "outputs".
 
     Args:
         input_shape: of one example.
         input_dtype: None: "int64" before an Embedding, else "float32".
         logits: leave out the last activation.
+        about: metadata.
     """
     arrays = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
     graph = Graph({"x", "logits", "probabilities", "outputs", *arrays})
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
-    x = graph.add_input("x", input_shape, input_dtype or wanted)
+    x = Value("x", input_shape)
     if input_dtype not in (None, wanted):
-        x = graph.add_node("x.Cast", "Cast", x, to=graph.element_type(wanted))
-    y = write_layers(graph, layers, x, logits=logits)
+        x = Writer(graph, "x", layers[0]).node("Cast", x, to=graph.element_type(wanted))
     last = layers[-1]
-    output = "probabilities" if last.activation in ("softmax", "sigmoid") else "outputs"
-    y = graph.transpose(y, last.name) if y.channels_first else y
-    graph.add_output(y, "logits" if logits else output)
-    return graph
+    y = Writer(graph, last.name, last).to_channels_last(write_layers(graph, layers, x, logits=logits))
+    is_probability = last.activation in ("softmax", "sigmoid")
+    output = "logits" if logits else "probabilities" if is_probability else "outputs"
+    make = graph.onnx.helper
+    info = make.make_tensor_value_info
+    inputs = [info("x", graph.element_type(input_dtype or wanted), ["batch", *input_shape])]
+    outputs = [info(output, graph.element_type(FILE_DTYPE), ["batch", *y.shape])]
+    nodes = [*graph.nodes, make.make_node("Identity", [y.name], [output], name=output)]
+    model = make.make_model(
+        make.make_graph(nodes, "network", inputs, outputs, graph.initializers),
+        opset_imports=[make.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
+        producer_name=PRODUCER, producer_version=__version__,
+    )  # fmt: skip
+    make.set_model_props(model, about or {})
+    return model
 
 
 def to_onnx(
@@ -87,8 +105,7 @@ def to_onnx(
             f"model has {model.parameters.count} weights", "less than 2 GiB, the limit of an ONNX file"
         )
     about = {**_labels(model, class_names), **_metadata(metadata)}
-    graph = network_graph(model.layers, model.input_shape, input_dtype, logits)
-    return graph.as_model(about)
+    return write_network(model.layers, model.input_shape, input_dtype, logits, about)
 
 
 def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:

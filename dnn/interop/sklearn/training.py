@@ -130,7 +130,6 @@ class Stopping(CheckedCallback):
         super().__post_init__()
         self.best = float("inf")
         self.waited = 0
-        self.stopped = False
         self._kept: list[Array] = []
 
     def _arrays(self) -> list[Array]:
@@ -146,7 +145,7 @@ class Stopping(CheckedCallback):
                 xp = self.model.backend.xp
                 self._kept = [xp.asarray(array, copy=True) for array in self._arrays()]
         if self.waited > self.patience:
-            self.stopped = self.model.stop_training = True
+            self.model.stop_training = True
 
     def on_train_end(self) -> None:
         for array, best in zip(self._arrays(), self._kept, strict=False):
@@ -173,18 +172,17 @@ def train(
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
         return FitResult(losses, None, state.reason is not Reason.ITERATIONS)
     score = f"val_{task.score}" if validation is not None else None
-    held = validation if validation is None or validation[2] is not None else validation[:2]
     stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
     n = int(x.shape[0])
     batch = batch_size(estimator, n)
     history = model.fit(
-        x, y, batch_size=batch, epochs=epochs, validation_data=held, callbacks=[stopping],
+        x, y, batch_size=batch, epochs=epochs, validation_data=validation, callbacks=[stopping],
         shuffle=estimator.shuffle and batch < n,  # shuffling a full batch changes nothing
         sample_weight=weights, verbose=2 if estimator.verbose else 0,
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return FitResult(losses, scores, stopping.stopped)
+    return FitResult(losses, scores, model.stop_training)
 
 
 def batch_size(estimator: Any, n: int) -> int:
