@@ -15,6 +15,13 @@ from benchmarks.task import Floats, Prepared, Task, scale_pixels
 from dnn.interop.torch import to_torch
 
 
+def initial_weights(task: Task) -> list[list[Floats]]:
+    """Return [W (n_in, n_out), b (n_out,)] of each layer: the initial weights of our network."""
+    model = build(task, get_backend("numpy"), scaled=False)
+    values = model.parameters.to_host()
+    return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
+
+
 def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = None) -> Prepared:
     """Prepare an efficient loop: float32 images in memory, a permutation per epoch, no DataLoader.
 
@@ -93,18 +100,21 @@ def prepare_keras(task: Task) -> Prepared:
 
 
 def prepare_jax(task: Task) -> Prepared:
-    """Prepare JAX: its own layers and Adam, one jit per epoch with lax.scan over batches, donated buffers."""
+    """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's own Adam, donated buffers."""
     require_dense(task)
     j: Any = importlib.import_module("jax")
-    jnp = j.numpy
-    stax: Any = importlib.import_module("jax.example_libraries.stax")
+    jnp: Any = importlib.import_module("jax.numpy")
     optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
-    activation = {"sigmoid": stax.Sigmoid, "tanh": stax.Tanh, "relu": stax.Relu}[task.settings.activation]
-    hidden = [part for n in task.settings.hidden for part in (stax.Dense(n), activation)]
-    draw_weights, logits = stax.serial(*hidden, stax.Dense(10))
+    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(scale_pixels(task.x))
     y = jnp.asarray(task.y.astype(np.int32))
+
+    def logits(weights: Any, rows: Any) -> Any:
+        for W, b in weights[:-1]:
+            rows = activation(rows @ W + b)
+        W, b = weights[-1]
+        return rows @ W + b
 
     def loss_of(weights: Any, rows: Any, classes: Any) -> Any:
         log_p = j.nn.log_softmax(logits(weights, rows))
@@ -119,7 +129,7 @@ def prepare_jax(task: Task) -> Prepared:
         return j.lax.scan(update, state, (done + jnp.arange(len(order)), order))
 
     train = j.jit(epoch, donate_argnums=0)
-    state = initialize(draw_weights(j.random.key(0), x.shape)[1])
+    state = initialize([tuple(map(jnp.asarray, layer)) for layer in initial_weights(task)])
     done = 0
 
     def run(n: int) -> None:
