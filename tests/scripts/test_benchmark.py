@@ -257,7 +257,7 @@ def test_contenders_learn(settings):
         except InputError:  # timed for Dense layers only
             assert name in ("sklearn", "jax", "keras-jax")
             continue
-        if name not in ("sklearn", "jax", "keras-jax"):  # they draw weights of their own
+        if name not in ("sklearn", "keras-jax"):  # they draw weights of their own
             np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
         prepared.run(1)
         for n in (2, 100):  # within an epoch, and across its end
