@@ -19,7 +19,8 @@ from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
 from dnn.validation.rows import Rows
 
-MAX_USUAL = 100.0
+MAX_USUAL = 100.0  # of a target
+MAX_SCALED = 250.0  # of an example; pixels are up to 255
 
 
 def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
@@ -57,9 +58,9 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
     xp = model.backend.xp
     first = next((layer for layer in model.layers if layer.parameter_shapes()), None)
     is_unscaled = isinstance(first, Affine) and model.scale == 1.0 and not isinstance(x, Rows)
-    if is_unscaled and float(xp.max(x)) > MAX_USUAL:
+    if is_unscaled and float(xp.max(x)) > MAX_SCALED:
         warn(
-            f"x holds values above {MAX_USUAL:g}, which a network learns badly; for pixels begin with "
+            f"x holds values above {MAX_SCALED:g}, which a network learns badly; for pixels begin with "
             "Rescaling(1 / 255), for a table with BatchNormalization()"
         )
     if isinstance(model.loss, Regression) and y.ndim == 2:
@@ -69,7 +70,7 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
         if low < bottom or high > top:
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
-                f"well only {bottom:g} to {top:g}; with a new model that ends in 'linear' train on "
+                f"well only {bottom:g} to {top:g}; end in 'linear', and with a new model train on "
                 "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
     rates = model.optimizer_state.rates

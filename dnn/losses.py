@@ -86,8 +86,8 @@ class Loss(Settings):
                 return
             if layer.activation == self.activation:
                 got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
-                why = f"the loss {self.name!r} contains it"
-                raise InputError(got, f"the {layer.activation} once, at the end: {why}")
+                why = f"the loss {self.name!r} contains the {layer.activation}"
+                raise InputError(got, f"the reverse order, with one {layer.activation}: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Check targets (N,) or (N, C) on the device against the loss; reads them back.
@@ -150,8 +150,8 @@ class CategoricalCrossentropy(Loss):
         if outputs == 1:
             got = "the network has 1 output, and the softmax of one number is always 1"
             cure = (
-                "for two classes end in Dense(1, 'sigmoid') with the loss 'binary_crossentropy', or in "
-                "Dense(2, 'softmax'), and for values in Dense(1) with the loss 'mse'"
+                "for values take Dense(1) with the loss 'mse'; for two classes end in Dense(1, 'sigmoid') "
+                "with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
             )
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
         super().check_network(layers, outputs)
@@ -185,10 +185,7 @@ class BinaryCrossentropy(Loss):
     examples = ({}, {"pos_weight": 2.5})
     activation = output_activation = "sigmoid"
     target_range = (0.0, 1.0)
-    cure = (
-        "use 0 for no and 1 for yes; for more classes end in Dense(classes, 'softmax') with the loss "
-        "'categorical_crossentropy'"
-    )
+    cure = "for three classes or more end in Dense(classes, 'softmax'); use 0 for no and 1 for yes"
     threshold = 0.0
     elementwise = True
 
@@ -276,7 +273,9 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
     loss = ALIASES["loss"].get(loss, loss) if isinstance(loss, str) else loss
-    return resolve("loss", loss, LOSSES, Loss, "a loss such as CategoricalCrossentropy()")
+    return resolve(
+        "loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError() or CategoricalCrossentropy()"
+    )
 
 
 def apply_weights(

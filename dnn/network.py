@@ -58,10 +58,9 @@ class Network(Copyable, KerasNames):
     __repr__ = settings_repr
 
     def __init__(
-        self, layers: Sequence[Layer | Input] = (), *others: Any, input_shape: tuple[int, ...] | None = None,
+        self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
-        require(not others, "layers", (layers, *others), "one list: Sequential([...], input_shape=(784,))")
         parts, input_shape = split_input(layers, input_shape)
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:

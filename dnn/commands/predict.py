@@ -44,7 +44,7 @@ def predict(arguments: Namespace) -> int:
         runs.append(paths.pop(0))
     if not paths:
         got = f"{' '.join(map(str, runs))} names no image"
-        raise InputError(got, "a run or a model first, then images: RUN IMAGE")
+        raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = arguments.sure_from

@@ -274,7 +274,7 @@ def read_config(path: Path) -> Json:
     """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
     file = path / CONFIG_FILE
     if not os.path.exists(file):  # also False for names that are too long
-        raise InputError(f"{path} has no {CONFIG_FILE}", "a run folder, which train.py wrote")
+        raise InputError(f"{path} is not a folder with {CONFIG_FILE}", "a run folder that train.py wrote")
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):

@@ -288,7 +288,7 @@ ALIASES: dict[str, dict[Any, str]] = {
     "activation": {"swish": "silu", None: "linear"},
     "loss": {
         "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
-        "crossentropy": "categorical_crossentropy", "cross_entropy": "categorical_crossentropy",
+        "crossentropy": "categorical_crossentropy",
     },
     "metric": {
         "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",

@@ -76,7 +76,7 @@ def as_array(backend: Backend, argument: str, data: Any) -> Array:
     if not isinstance(data, (list, tuple)) and not hasattr(data, "__array__"):
         is_sequence = isinstance(data, (range, KeysView, ValuesView))
         cure = f"use list({expression_of(argument)})" if is_sequence else ""
-        kind = type(data).__qualname__
+        kind = f"{type(data).__module__}.{type(data).__qualname__}"
         raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
     return _to_numpy(backend, argument, data)
 
