@@ -127,15 +127,16 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     required = [p.name for p in parameters if p.default is p.empty]
     upstream = [name for name in required if name not in known]
     if len(upstream) > 1:
-        expected = f"one for dL/dy besides {', '.join(names)} and y"
-        cure = "compute others in a lambda, as lambda dy, x: backward(dy, forward(x)[1])"
-        raise InputError(f"backward has the unknown parameters {', '.join(upstream)}", expected, cure)
+        raise InputError(
+            f"backward has the unknown parameters {', '.join(upstream)}",
+            f"one for dL/dy besides {', '.join(names)} and y",
+            "for a cache give forward=lambda x: f(x)[0] and backward as lambda dy, x: backward(dy, f(x)[1])",
+        )
 
     def result(v: HostArrays) -> np.ndarray:
         y = forward(*(v[name] for name in order))
         if y is None or isinstance(y, tuple):
-            cure = "return y, or wrap forward in a lambda"
-            raise Wrong(f"forward returns a {type(y).__name__}, expected y alone; {cure}")
+            raise Wrong(f"forward returns a {type(y).__name__}, expected y alone: return y, or wrap forward")
         return np.asarray(y)
 
     def outputs(v: HostArrays) -> np.ndarray:

@@ -80,9 +80,10 @@ def check_file(path: Path) -> int:
         elif isinstance(part, (ActivationFunction, Layer, Loss)):
             parts[name] = part
     if not parts:
-        cure = "check functions in Python with gradcheck(backward, forward=forward, x=x)"
         raise InputError(
-            f"{path} defines no part", "a subclass of Layer or Loss, or an ActivationFunction", cure
+            f"{path} defines no part",
+            "a subclass of Layer or Loss, or an ActivationFunction",
+            "check functions in Python with gradcheck(backward, forward=forward, x=x)",
         )
     verdicts = [gradcheck(part)._replace(name=name) for name, part in parts.items()]
     for verdict in verdicts:
