@@ -55,7 +55,7 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = "use the device cpu, or install a build of torch for this driver and this card"
+    CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:
@@ -150,7 +150,7 @@ def _explain_missing_cuda() -> tuple[str, str]:
     extra = find_extra(cards)
     cure = "update the NVIDIA driver" if extra is None else replace_torch_command(extra)
     if not cards:
-        cure = "use the device cpu, or install the NVIDIA driver first"
+        cure = "use --device cpu, or install the NVIDIA driver first"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
     obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
