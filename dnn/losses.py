@@ -185,7 +185,10 @@ class BinaryCrossentropy(Loss):
     examples = ({}, {"pos_weight": 2.5})
     activation = output_activation = "sigmoid"
     target_range = (0.0, 1.0)
-    cure = "for three classes or more end in Dense(classes, 'softmax'); use 0 for no and 1 for yes"
+    cure = (
+        "for three classes or more end in Dense(classes, 'softmax') with the loss "
+        "'categorical_crossentropy'; use 0 for no and 1 for yes"
+    )
     threshold = 0.0
     elementwise = True
 

@@ -522,6 +522,13 @@ ADVICE = {
         "loss = 'mse'  # {cure}",
         "model.loss.name == 'mean_squared_error'",
     ),
+    "three classes as yes or no": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\noptions = 1, 'binary_crossentropy', 'sigmoid'",
+        f"model = network((4,), *options)\n{FIT}",
+        r"for three classes or more end in Dense\(classes, 'softmax'\) with the loss ('\w+'); use",
+        "options = 3, {cure}, 'softmax'",
+        "model.outputs == 3",
+    ),
     "softmax twice": Row(
         "first = 'softmax'",
         "layers = [dnn.Input((4,)), dnn.Dense(3, first), dnn.Activation('softmax')]\n"
