@@ -101,8 +101,8 @@ def short_repr(value: object) -> str:
 
 @contextmanager
 def reraise(
-    kinds: type[Exception] | tuple[type[Exception], ...], got: str, expected: str = "", cure: str = "",
-    error_type: type[InputError] = InputError,
+    kinds: type[BaseException] | tuple[type[BaseException], ...],
+    got: str, expected: str = "", cure: str = "", error_type: type[InputError] = InputError,
 ) -> Iterator[None]:  # fmt: skip
     """Turn exceptions of these kinds into ``error_type``, with their text in brackets after ``got``.
 

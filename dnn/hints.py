@@ -4,17 +4,23 @@ from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from backends import InputError
 from backends.errors import printable, short_repr
+from backends.reference import ACTIVATIONS
 from dnn.io.notices import warn
 from dnn.io.tables import format_columns
 from dnn.layers import Layer
+from dnn.layers.dense import Affine
 from dnn.layers.windows import Windows
 from dnn.losses import Regression
 from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.validation.rows import Rows
 
-MAX_USUAL_TARGET = 100.0
+MAX_USUAL = 100.0  # of a target
+MAX_SCALED = 250.0  # of an example; pixels are up to 255
 
 
 def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
@@ -45,14 +51,34 @@ def warn_of_logits(model: Network) -> None:
         warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
 
-def warn_of_large_values(model: Network, y: Any) -> None:
-    """Warn if the targets of a regression are far larger than the outputs of a new network, about 1."""
+def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
+    """Warn if a new network will learn slowly: of large values, values it cannot return, and rates of 0."""
+    if model.epochs_done:
+        return
+    xp = model.backend.xp
+    first = next((layer for layer in model.layers if layer.parameter_shapes()), None)
+    is_unscaled = isinstance(first, Affine) and model.scale == 1.0 and not isinstance(x, Rows)
+    if is_unscaled and float(xp.max(x)) > MAX_SCALED:
+        warn(
+            f"x holds values above {MAX_SCALED:g}, which a network learns badly; for pixels begin with "
+            "Rescaling(1 / 255), for a table with BatchNormalization()"
+        )
     if isinstance(model.loss, Regression) and y.ndim == 2:
-        size = float(model.backend.xp.max(model.backend.xp.abs(y)))
-        if size > MAX_USUAL_TARGET and model.epochs_done == 0:
-            scaled = "(y - y.mean()) / y.std()"
-            cure = f"with a new model train on {scaled}, validate alike, and scale predictions back"
-            warn(f"y holds values up to {size:.3g}, but outputs begin near 0, so training takes long; {cure}")
+        low, high = float(xp.min(y)), float(xp.max(y))
+        last = model.layers[-1].activation
+        bottom, top = ACTIVATIONS[last].forward(np, np.asarray([-MAX_USUAL, MAX_USUAL])).round(3)
+        if low < bottom or high > top:
+            warn(
+                f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
+                f"well only {bottom:g} to {top:g}; end in 'linear', and with a new model train on "
+                "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
+            )
+    rates = model.optimizer_state.rates
+    if rates[min(updates, rates.shape[0]) - 1] == 0:
+        warn(
+            f"the learning rate is 0 before the last of {updates} updates; give a rate above 0, or a "
+            f"schedule with steps={updates}"
+        )
 
 
 def warn_of_channels_first(model: Network) -> None:

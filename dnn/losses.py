@@ -81,13 +81,13 @@ class Loss(Settings):
             either = f"{self.activation!r} (or 'linear', if the outputs are logits)"
             got = f"the last layer's activation is {last!r}"
             raise InputError(got, f"{either} with the loss {self.name!r}")
-        for layer, after in reversed(list(pairwise(layers))):
-            if after.activation != "linear" or after.parameter_shapes():
+        for after, layer in pairwise(layers[::-1]):
+            if after.activation not in ("linear", self.activation) or after.parameter_shapes():
                 return
             if layer.activation == self.activation:
                 got = f"layer {layer.name!r} ends in {layer.activation} and is followed by {after.name!r}"
                 why = f"the loss {self.name!r} contains the {layer.activation}"
-                raise InputError(got, f"the reverse order: {why}")
+                raise InputError(got, f"the reverse order, with one {layer.activation}: {why}")
 
     def check_targets(self, backend: Backend, argument: str, y: Array) -> None:
         """Check targets (N,) or (N, C) on the device against the loss; reads them back.
@@ -149,7 +149,10 @@ class CategoricalCrossentropy(Loss):
     def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
         if outputs == 1:
             got = "the network has 1 output, and the softmax of one number is always 1"
-            cure = "end in Dense(1, 'sigmoid') with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
+            cure = (
+                "for values take Dense(1) with the loss 'mse'; for two classes end in Dense(1, 'sigmoid') "
+                "with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
+            )
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
         super().check_network(layers, outputs)
 
@@ -182,7 +185,10 @@ class BinaryCrossentropy(Loss):
     examples = ({}, {"pos_weight": 2.5})
     activation = output_activation = "sigmoid"
     target_range = (0.0, 1.0)
-    cure = "use 0 for no and 1 for yes"
+    cure = (
+        "for three classes or more end in Dense(classes, 'softmax') with the loss "
+        "'categorical_crossentropy'; use 0 for no and 1 for yes"
+    )
     threshold = 0.0
     elementwise = True
 
@@ -270,7 +276,9 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
     loss = ALIASES["loss"].get(loss, loss) if isinstance(loss, str) else loss
-    return resolve("loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError()")
+    return resolve(
+        "loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError() or CategoricalCrossentropy()"
+    )
 
 
 def apply_weights(

@@ -14,8 +14,8 @@ from dnn.hints import (
     print_summary,
     sort_arguments,
     warn_of_channels_first,
-    warn_of_large_values,
     warn_of_logits,
+    warn_of_slow_learning,
 )
 from dnn.io.notices import print_line
 from dnn.keras_names import checks_keywords
@@ -144,8 +144,8 @@ class Sequential(Network):
                 examples, validation = self.input_pipeline.validate_training(
                     x, y, validation_split, validation_data, class_weight, sample_weight
                 )
-                warn_of_large_values(self, examples.y)
                 batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch, cut=cut)
+                warn_of_slow_learning(self, examples.x, examples.y, epochs * batches.updates)
             return Training(self, batches, validation, callbacks, workers).run(epochs, resume)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, dict[str, np.ndarray]]:

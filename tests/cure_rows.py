@@ -206,6 +206,10 @@ x = examples((4,))
 model = network((4,))
 """
 FIT = "model.fit(x, y, verbose=0)"
+UNSCALED = (
+    "layers = [dnn.Input(x.shape[1:]), *first, dnn.Dense(2, 'softmax')]\n"
+    f"model = dnn.Sequential(layers, backend='numpy'); model.compile()\n{FIT}"
+)
 DATES = """
 when = pandas.Series(pandas.date_range("2020-01-01", periods=8, freq="30D"))
 y = numpy.arange(8) % 2
@@ -510,6 +514,133 @@ ADVICE = {
         r"or in (Dense\(2, 'softmax'\))$",
         "last = {cure}",
         "model.outputs == 2",
+    ),
+    "values without a loss": Row(
+        "loss = None",
+        "model = dnn.Sequential([dnn.Input((4,)), dnn.Dense(1)], backend='numpy'); model.compile(loss)",
+        r"for values take (Dense\(1\) with the loss 'mse');",
+        "loss = 'mse'  # {cure}",
+        "model.loss.name == 'mean_squared_error'",
+    ),
+    "three classes as yes or no": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\noptions = 1, 'binary_crossentropy', 'sigmoid'",
+        f"model = network((4,), *options)\n{FIT}",
+        r"for three classes or more end in Dense\(classes, 'softmax'\) with the loss ('\w+'); use",
+        "options = 3, {cure}, 'softmax'",
+        "model.outputs == 3",
+    ),
+    "softmax twice": Row(
+        "first = 'softmax'",
+        "layers = [dnn.Input((4,)), dnn.Dense(3, first), dnn.Activation('softmax')]\n"
+        "model = dnn.Sequential(layers, backend='numpy'); model.compile()",
+        r"expected the reverse order, with (one softmax): ",
+        "first = 'linear'  # {cure}",
+        "numpy.allclose(model.predict(examples((4,))).sum(axis=1), 1)",
+    ),
+    **{
+        f"values that {last} cannot return": Row(
+            f"x = examples((4,))\ny = x[:, 0] + {shift}\nlast = {last!r}",
+            f"model = network((4,), 1, 'mse', last)\n{FIT}",
+            r"; end in ('linear'), and with a new model ",
+            "last = {cure}",
+            "model.layers[-1].activation == 'linear'",
+        )
+        for last, shift in (("sigmoid", 1), ("softmax", -1), ("tanh", -2), ("relu", -1), ("softplus", -1))
+    },
+    "pixels": Row(
+        "x = 255 * examples((64,))\ny = x[:, 0] > 60\nfirst = []",
+        UNSCALED,
+        r"for pixels begin with (Rescaling\(1 / 255\))",
+        "first = [{cure}]",
+        "model.scale == 1 / 255",
+    ),
+    "columns of a table": Row(
+        "x = 400 * examples((4,))\ny = x[:, 0] > 60\nfirst = []",
+        UNSCALED,
+        r"for a table with (BatchNormalization\(\))$",
+        "first = [{cure}]",
+        "len(model.layers) == 2",
+    ),
+    "a schedule that ends early": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nrate = dnn.LinearDecay(0.01, steps=3)",
+        "model = network((4,)); model.compile('categorical_crossentropy', dnn.Adam(rate))\n"
+        "model.fit(x, y, epochs=9, verbose=0)",
+        r"a schedule with (steps=9)$",
+        "rate = dnn.LinearDecay(0.01, {cure})",
+        "0.001 < model.optimizer_state.rate < 0.002",
+    ),
+    "a rate of 0": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nrate = 0.0",
+        "model = network((4,)); model.compile('categorical_crossentropy', dnn.Adam(rate))\n" + FIT,
+        r"give (a rate above 0), or",
+        "rate = 0.01  # {cure}",
+        "model.optimizer_state.rate > 0",
+    ),
+    "the rate in compile": Row(
+        "model = network((4,))\noptions = dict(lr=0.1)",
+        "model.compile('categorical_crossentropy', **options)",
+        r"to the optimizer, as in (compile\(.+\))$",
+        "loss, learning_rate = 'categorical_crossentropy', 0.1\nmodel.{cure}",
+        "model.optimizer.learning_rate == 0.1",
+        "pass",
+    ),
+    "the loss in fit": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nmodel = network((4,))\noptions = dict(loss='mse')",
+        "model.fit(x, y, verbose=0, **options)",
+        r"; give it to (model\.compile)$",
+        "{cure}(**options)\noptions = dict()",
+        "model.loss.name == 'mean_squared_error'",
+    ),
+    **{
+        f"layers without a list in {name}": Row(
+            "first, last = dnn.Dense(4, 'relu'), dnn.Dense(4)",
+            f"made = dnn.{name}(first, last{options})",
+            rf"one list: ({name}\(\[).*\]\)$",
+            f"made = dnn.{{cure}}first, last]{options})",
+            "len(getattr(made, 'layers', ()) or made.branches) == 2",
+            "pass",
+        )
+        for name, options in (
+            ("Sequential", ", input_shape=(4,), backend='numpy'"),
+            ("Residual", ""),
+            ("Block", ""),
+            ("Parallel", ""),
+        )
+    },
+    "a class of a loss": Row(
+        "model = network((4,))\nloss = dnn.losses.CategoricalCrossentropy",
+        "model.compile(loss)",
+        r"or a loss such as .* or (CategoricalCrossentropy\(\))$",
+        "loss = dnn.losses.{cure}",
+        "model.loss.name == 'categorical_crossentropy'",
+    ),
+    "a number as a shape": Row(
+        "shape = 64",
+        "model = dnn.Sequential([dnn.Dense(3)], input_shape=shape, backend='numpy')",
+        r"a list or a tuple such as (\(64,\))$",
+        "shape = {cure}",
+        "model.input_shape == (64,)",
+    ),
+    "the shape of all examples": Row(
+        "x = examples((4,))\nshape = x.shape",
+        "model = dnn.Sequential([dnn.Dense(3)], input_shape=shape, backend='numpy')",
+        r"input_shape is the shape of (one example), without their number$",
+        "shape = x[0].shape  # {cure}",
+        "model.predict(x).shape == (6, 3)",
+    ),
+    "complex numbers": Row(
+        "x = examples((4,)) * 1j\nmodel = network((4,))",
+        "model.predict(x)",
+        r"use x\.real, x\.imag or (abs\(x\))$",
+        "x = {cure}",
+        "same(x, examples((4,)))",
+    ),
+    "another name of a number": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nmodel = network((4,))\nname = 'val_acc'",
+        "model.fit(x, y, verbose=0, validation_split=0.5, callbacks=[dnn.EarlyStopping(name)])",
+        r", (val_accuracy); without val_loss among them, ",
+        "name = '{cure}'",
+        "model.epochs_done > 0",
     ),
     "another last activation": Row(
         "last = 'relu'",

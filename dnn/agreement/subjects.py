@@ -116,7 +116,8 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
         array = as_numbers(name, numbers)
         real = name == "x" or array.dtype.kind == "f"  # others may be class numbers
         inputs[name] = np.array(array, np.float64 if real else None, ndmin=int(name == "x"))
-    with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure="use a lambda"):
+    cure = "pass forward=, and each of its arrays by name, as b=b; a lambda renames or drops parameters"
+    with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure=cure):
         signature = inspect.signature(forward)
         signature.bind(*inputs)
         parameters = inspect.signature(backward).parameters.values()
@@ -126,13 +127,16 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     required = [p.name for p in parameters if p.default is p.empty]
     upstream = [name for name in required if name not in known]
     if len(upstream) > 1:
-        expected = f"one for dL/dy besides {', '.join(names)} and y"
-        raise InputError(f"backward has the unknown parameters {', '.join(upstream)}", expected)
+        raise InputError(
+            f"backward has the unknown parameters {', '.join(upstream)}",
+            f"one for dL/dy besides {', '.join(names)} and y",
+            "for a cache give forward=lambda x: f(x)[0] and backward as lambda dy, x: backward(dy, f(x)[1])",
+        )
 
     def result(v: HostArrays) -> np.ndarray:
         y = forward(*(v[name] for name in order))
-        if isinstance(y, tuple):
-            raise Wrong("forward returns a tuple, expected y alone; wrap it in a lambda")
+        if y is None or isinstance(y, tuple):
+            raise Wrong(f"forward returns a {type(y).__name__}, expected y alone: return y, or wrap forward")
         return np.asarray(y)
 
     def outputs(v: HostArrays) -> np.ndarray:

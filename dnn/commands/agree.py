@@ -69,18 +69,22 @@ def check_file(path: Path) -> int:
 
     if not path.is_file():
         raise InputError(f"--my-layer is {path}", "a Python file that exists")
-    with reraise(Exception, f"{path} cannot be run:"):
+    with reraise((Exception, SystemExit), f"{path} cannot be run:"):
         names = runpy.run_path(str(path), run_name="my_layer")
     parts: dict[str, Any] = {}
     for name, part in names.items():
         if isinstance(part, type) and issubclass(part, (Layer, Loss)) and part.__module__ == "my_layer":
-            expected = "settings with defaults, or examples = ({...},)"
-            with reraise(TypeError, f"{name} cannot be created:", cure=f"expected {expected}"):
+            cure = "define the missing methods, and defaults of the settings or examples = ({...},)"
+            with reraise(TypeError, f"{name} cannot be created:", cure=cure):
                 parts[name] = part(**part.examples[0])
         elif isinstance(part, (ActivationFunction, Layer, Loss)):
             parts[name] = part
     if not parts:
-        raise InputError(f"{path} defines no part", "a subclass of Layer or Loss, or an ActivationFunction")
+        raise InputError(
+            f"{path} defines no part",
+            "a subclass of Layer or Loss, or an ActivationFunction",
+            "check functions in Python with gradcheck(backward, forward=forward, x=x)",
+        )
     verdicts = [gradcheck(part)._replace(name=name) for name, part in parts.items()]
     for verdict in verdicts:
         print(verdict, flush=True)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from backends import InputError
+from backends.errors import reraise
 from dnn.commands import command_line, options
 from dnn.commands.calibration import (
     MIN_ACCURACY,
@@ -47,7 +48,9 @@ def evaluate(arguments: Namespace) -> None:
         raise InputError(f"{arguments.run[0]} is a saved model and names no data set", "--dataset NAME", cure)
     data = load_dataset(name, arguments.data_dir)
     backend = ensemble.models[0].backend.name
-    loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
+    cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
+    with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):
+        loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
     runs = [str(run) for run in arguments.run]
     found: Json = {
         "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,

@@ -24,7 +24,7 @@ def parse() -> Namespace:
         "near 1.",
     )
     options.add_run_arguments(parser)
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="PNG or JPEG of one digit")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
     sure = "mark answers below this probability as unsure (default: the threshold of train.py --hold-out)"
     parser.add_argument("--sure-from", type=float, metavar="P", help=sure)
     options.add_deskew(parser)
@@ -43,14 +43,15 @@ def predict(arguments: Namespace) -> int:
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
     if not paths:
-        raise InputError(f"{runs[-1]} is a run or a model", "an image after it")
+        got = f"{' '.join(map(str, runs))} names no image"
+        raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = arguments.sure_from
-    if threshold is None and len(runs) == 1:
+    if threshold is not None:
+        require_number("sure_from", threshold, 0.0, 1.0)
+    elif len(runs) == 1:
         threshold = read_threshold(runs[0])
-    elif threshold is not None:
-        require_number("sure_from", threshold, 0.0)
     shape = options.digit_shape(runs[0], ensemble.configs[0], model)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters

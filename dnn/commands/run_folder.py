@@ -124,9 +124,11 @@ class RunFolder(Callback):
         if not path.exists() or (path.is_dir() and left.issuperset(path.iterdir())):
             return
         if self._lock is None:
-            cure = "choose another --run-dir, remove it, or continue it with --resume"
             raise InputError(
-                f"run folder {self.path} exists and is not an empty folder", "a new folder", cure
+                f"run folder {path} exists and is not an empty folder",
+                "a new folder",
+                "choose another --run-dir, or continue an unfinished training with "
+                f"--resume {path} and no other option",
             )
         got = f"run folder {self.path} was removed or replaced during this training"
         raise InputError(
@@ -247,6 +249,10 @@ def load_run(
         config = read_config(path)
         _check_config(path / CONFIG_FILE, config)
         file = path / MODEL_FILE
+        if not os.path.exists(file):
+            raise InputError(
+                f"run {path} has no {MODEL_FILE} yet; finish its training with train.py --resume {path}"
+            )
     return config, load_model(file, open_backend(**backend_settings(file)), allow_nonfinite)
 
 
@@ -266,9 +272,9 @@ def _check_config(file: Path, config: Json) -> None:
 
 def read_config(path: Path) -> Json:
     """Return the configuration of a run folder. Raises InputError: not a run folder, or unreadable."""
-    if not os.path.isdir(path):  # also False for names that are too long
-        raise InputError(f"run folder {path} is not a folder", "one that train.py wrote")
     file = path / CONFIG_FILE
+    if not os.path.exists(file):  # also False for names that are too long
+        raise InputError(f"{path} is not a folder with {CONFIG_FILE}", "a run folder that train.py wrote")
     with reraise((OSError, ValueError, RecursionError), f"{file} cannot be read"):
         config = json.loads(read_text(file))
     if not isinstance(config, dict):

@@ -142,7 +142,11 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
     """
     if refused := sorted(name for name in parsed.chosen if not OPTIONS[name].resumable):
         option = refused[0].replace("_", "-")
-        raise InputError(f"--{option} was given with --resume", "only backend and saving options")
+        raise InputError(
+            f"--{option} was given with --resume",
+            "only backend and saving options",
+            "leave it out: the run keeps its own, and for another start a new run",
+        )
     merged = {**vars(parsed.options)}
     for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].stored):
         if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):

@@ -131,8 +131,13 @@ class ChecksKeywords:
 
     @classmethod
     def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Raise InputError for arguments that only other libraries have."""
+        """Raise InputError for layers without a list, and for arguments that only other libraries have."""
         check_keywords(cls, keywords)
+        is_ours = cls.__module__.startswith("dnn.")
+        if is_ours and len(arguments) > 1 and isinstance(arguments[1], ChecksKeywords):
+            raise InputError(
+                f"{cls.__name__} got {len(arguments)} objects", f"one list: {cls.__name__}([...])"
+            )
 
 
 class KerasNames(ChecksKeywords):

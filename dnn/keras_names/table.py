@@ -203,6 +203,8 @@ moving_mean_initializer: leave it out: gamma starts at 1, beta and the running m
 moving_variance_initializer center affine: leave it out: gamma starts at 1, beta and the running mean at 0
 from_logits: leave it out: the last layer's activation decides
 reduction: leave it out: a loss is the mean over the batch
+lr learning_rate: give it to the optimizer, as in compile(loss, Adam(learning_rate))
+loss optimizer metrics: give it to model.compile
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
@@ -227,7 +229,8 @@ sparse ragged tensor optional kernel_constraint bias_constraint: leave it out: t
 beta_constraint gamma_constraint embeddings_constraint: leave it out: there is nothing like it here
 embeddings_initializer mask_zero input_length noise_shape scale: leave it out: there is nothing like it here
 renorm synchronized inplace fill_mode interpolation fill_value: leave it out: there is nothing like it here
-loss_scale_factor name run_eagerly jit_compile: leave it out: there is nothing like it here
+name: leave it out; a layer of your own takes name and calls super().__init__(name)
+loss_scale_factor run_eagerly jit_compile: leave it out: there is nothing like it here
 steps_per_execution auto_scale_loss validation_batch_size: leave it out: there is nothing like it here
 use_multiprocessing max_queue_size reset_metrics period options: leave it out: there is nothing like it here
 initial_value_threshold histogram_freq write_graph write_images: leave it out: there is nothing like it here
@@ -283,7 +286,10 @@ ALIASES: dict[str, dict[Any, str]] = {
         "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
     },
     "activation": {"swish": "silu", None: "linear"},
-    "loss": {"mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy"},
+    "loss": {
+        "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
+        "crossentropy": "categorical_crossentropy",
+    },
     "metric": {
         "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
     },

@@ -93,7 +93,10 @@ class Dense(Affine):
     examples = ({"units": 24}, {"units": 24, "use_bias": False})
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        cure = f"put Flatten() before it, or reshape the examples to ({prod(input_shape)},)"
+        cure = (
+            f"put Flatten() before it, or reshape the examples to ({prod(input_shape)},); input_shape is the "
+            "shape of one example, without their number"
+        )
         self.require_axes(input_shape, f"one axis (n_in,); {cure}", 1)
         return (self.units,)
 

@@ -128,7 +128,7 @@ class Windows(Layer):
             if count < 1:
                 got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
                 name = self.size_name
-                cure = f'use a smaller {name}, padding="same", or fewer layers that shrink the image'
+                cure = f'use a smaller {name}, padding="same", larger images, or fewer layers that shrink'
                 raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)

@@ -105,6 +105,8 @@ def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") ->
         return f"use numbers, as the years {years}, or parts such as the month"
     if kind == "m":
         return f"use numbers, as the days numpy.asarray({code}, 'timedelta64[s]') / numpy.timedelta64(1, 'D')"
+    if kind == "c":
+        return f"use {code}.real, {code}.imag or abs({code})"
     is_target = argument.startswith(("y", "validation_data[1]"))
     cure = label_cure(code) if is_target else ENCODE_CURE
     with suppress(TypeError, ValueError):

@@ -108,7 +108,7 @@ def require_path(argument: str, value: Any) -> Path:
 
 def require_list(argument: str, value: Any) -> None:
     """Raise InputError unless the value is a list or a tuple."""
-    require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple")
+    require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple such as (64,)")
 
 
 def positive_integers(argument: str, values: Any) -> tuple[int, ...]:

@@ -236,3 +236,11 @@ def test_lines_in_a_notebook(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdout", stream)
     small_model().fit(*small_data(), epochs=2)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_classes_of_a_user_take_several_layers():
+    class Two(dnn.Sequential):
+        def __init__(self, first, last):
+            super().__init__([first, last], input_shape=(4,), backend="numpy")
+
+    assert Two(dnn.Dense(3), dnn.Dense(2)).outputs == 2

@@ -1,6 +1,7 @@
 """gradcheck takes functions on NumPy arrays, whatever their parameters are called."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -96,6 +97,7 @@ WRONG = [
     (lambda dy, x: x.__imul__(0) + dy, np.tanh, {"x": x}, "backward changes its input x"),
     (lambda dy, x: dy, lambda x, W: x @ W.__imul__(2), {"x": x, "W": W}, "forward changes its input W"),
     (lambda dy, x: dy, lambda x: (x, x), {"x": x}, "forward returns a tuple, expected y alone"),
+    (lambda dy, x: dy, lambda x: None, {"x": x}, "forward returns a NoneType, expected y alone: return y"),
     (lambda dy, x: dy / x, lambda x: np.sqrt(x), {"x": np.ones(3) - 2}, "forward returns NaN"),
     (lambda dy, x: dy, np.tanh, {"x": [1.0, np.nan]}, "forward returns NaN or infinity; choose other inputs"),
     (lambda dy, x: dy * np.nan, np.tanh, {"x": x}, "it is not finite: look for a division by 0"),
@@ -137,3 +139,17 @@ def test_a_mistake_is_found(number):
 def test_refuses_what_cannot_be_called(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_the_advice_for_a_cache_is_right():
+    def f(x):
+        return np.tanh(x), np.tanh(x) ** 2
+
+    def backward(dy, cache):
+        return dy * (1 - cache)
+
+    with pytest.raises(InputError, match="unknown parameters dy, cache") as caught:
+        gradcheck(backward, forward=f, x=x)
+    advice = re.search(r"forward=(lambda .+) and backward as (lambda .+)$", str(caught.value))
+    forward, adapted = (eval(code, {"f": f, "backward": backward}) for code in advice.groups())
+    assert gradcheck(adapted, forward=forward, x=x).holds

@@ -160,3 +160,46 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
     assert onnxruntime.InferenceSession(file).get_outputs()[0].name == "logits"
     refused = run_here("export", run_folder[0], tmp_path / "other.onnx", "--class-names", "a,b")
     assert_refused(refused, "10 names")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            "predict digit.png",
+            "digit.png names no image, expected a run or a model first, and an image after it",
+        ),
+        ("predict digit.png {run}", "digit.png {run} names no image"),
+        (
+            "predict {run} digit.png --sure-from 99",
+            "sure_from is 99.0, expected a finite number of at least 0 ",
+        ),
+        (
+            "predict {half} digit.png",
+            "has no model.safetensors yet; finish its training with train.py --resume",
+        ),
+        ("train --resume {half}/..", "is not a folder with config.json, expected a run folder that train.py"),
+        ("train --resume {half} --epochs 9", "--epochs was given with --resume, expected only backend"),
+        (
+            "train --run-dir {half}",
+            "or continue an unfinished training with --resume {half} and no other option",
+        ),
+        ("evaluate {run} --dataset mnist", "{run} does not fit the data set mnist: x has shape (3, 784)"),
+        ("train --preset cnn --dataset digits --run-dir x", "larger images, or fewer layers"),
+        ("agree --my-layer {half}/exits.py", "exits.py cannot be run: 0"),
+        ("agree --my-layer {half}/functions.py", "check functions in Python with gradcheck(backward, "),
+    ],
+)
+def test_advice_that_a_user_can_follow(words, expected, run_folder, tmp_path, monkeypatch):
+    from dnn.commands import evaluate
+    from dnn.datasets import Dataset
+
+    x, y = np.zeros((3, 784), np.uint8), np.zeros(3, np.int64)
+    monkeypatch.setattr(evaluate, "load_dataset", lambda *_: Dataset("mnist", x, y, x, y, (28, 28), 10))
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "config.json").write_bytes((run_folder[0] / "config.json").read_bytes())
+    (half / "exits.py").write_text("raise SystemExit(0)")
+    (half / "functions.py").write_text("def backward(dy): return dy")
+    places = {"run": run_folder[0], "half": half}
+    assert_refused(run_here(words.format(**places), cwd=tmp_path), expected.format(**places))
