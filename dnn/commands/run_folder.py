@@ -250,9 +250,8 @@ def load_run(
         _check_config(path / CONFIG_FILE, config)
         file = path / MODEL_FILE
         if not os.path.exists(file):
-            raise InputError(
-                f"run {path} has no {MODEL_FILE} yet; finish its training with train.py --resume {path}"
-            )
+            got = f"run {path} has no {MODEL_FILE}"
+            raise InputError(got, "a finished training", f"continue it with train.py --resume {path}")
     return config, load_model(file, open_backend(**backend_settings(file)), allow_nonfinite)
 
 

@@ -176,7 +176,7 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
         ),
         (
             "predict {half} digit.png",
-            "has no model.safetensors yet; finish its training with train.py --resume",
+            "has no model.safetensors, expected a finished training; continue it with train.py --resume",
         ),
         ("train --resume {half}/..", "is not a folder with config.json, expected a run folder that train.py"),
         ("train --resume {half} --epochs 9", "--epochs was given with --resume, expected only backend"),
