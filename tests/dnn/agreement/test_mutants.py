@@ -88,6 +88,7 @@ def test_a_mutant_replaces_each_of_its_texts(name):
     assert all(any(text in source for source in sources) for text in mutant.edits)
 
 
+@pytest.mark.slow  # as the mutants of plans
 def test_a_plan_without_a_mistake_is_within_bounds(data):
     """The mutants of plans start from a correct program."""
     right = MutantContender(Mutant("right", "", "", "run_plan", {"range(n)": "range(+n)"}))
