@@ -32,6 +32,7 @@ from dnn.commands import train_options
 
 
 @no_gpu
+@pytest.mark.slow
 def test_reports_a_missing_device():
     result = run_here("gpu_check")
     assert (result.returncode, result.stdout) == (3, "")
