@@ -60,9 +60,8 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", output)
     assert not (folder / "result.json").exists()
     succeed("evaluate", folder)  # the weights so far are saved
-    program, script, *words = shlex.split(output.rpartition("resume with: ")[2].splitlines()[0])
-    assert (program, (SCRIPTS.parent / script).resolve()) == (sys.executable, SCRIPTS / "train.py")
-    assert ", from epoch " in succeed("train", *words).stdout
+    command = shlex.split(output.rpartition("resume with: ")[2].splitlines()[0])
+    assert ", from epoch " in succeed("train", *command[2:]).stdout
     assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
     assert losses(folder) == losses(reference)
 
