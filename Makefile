@@ -20,9 +20,9 @@ INSTALL := $(VENV)/bin/python -m pip install --quiet 'pip>=24' && $(VENV)/bin/py
 train: $(VENV)/.train-$(EXTRAS)
 	$(VENV)/bin/python scripts/train.py --backend $(BACKEND) --epochs $(EPOCHS) $(ARGS)
 
-# A process for each core, up to four. More threads for the tests' small products would only be in their way.
+# A process for each core, up to four. More threads, at work or waiting, would only be in their way.
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
 	$(VENV)/bin/python tests/processors.py $(PROCESSOR) -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not slow' $(ARGS)
 
 docs: $(VENV)/.docs

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +19,7 @@ from command_lines import assert_refused, run_here
 from gpu_checks import forms, parts
 from gpu_checks import kernels as gpu_kernels
 from gpu_checks import run as checks
-from gpu_checks.common import LIBRARIES, CheckOptions
+from gpu_checks.common import CheckOptions
 from gpu_checks.forms import FORMS
 from gpu_checks.parts import BUDGET_SECONDS, PARTS
 from helpers import NUMPY, no_gpu, others_slow
@@ -30,10 +32,12 @@ from dnn.commands import train_options
 
 
 @no_gpu
+@pytest.mark.slow
 def test_reports_a_missing_device():
     result = run_here("gpu_check")
     assert (result.returncode, result.stdout) == (3, "")
-    assert result.stderr.startswith("gpu_check.py: no CUDA device can be used: ")
+    start = "gpu_check.py: no CUDA device can be used: backend 'cupy' .*; backend 'torch'"
+    assert re.match(start, result.stderr)
     assert len(result.stderr.strip().splitlines()) == 1
 
 
@@ -93,11 +97,9 @@ def test_obstacles_are_found_in_other_processes(monkeypatch):
     monkeypatch.setattr(
         CheckOptions, "backend", lambda *options: pytest.fail("this process would use the card")
     )
-    obstacles = checks.find_obstacles(CheckOptions())
-    assert list(obstacles) == list(LIBRARIES)
-    for library, why in obstacles.items():
-        assert why.startswith(f"backend {library!r}")
-    assert checks.find_obstacles(CheckOptions(device="cpu")).keys() == {"cupy"}
+    obstacles = checks.find_obstacles(CheckOptions(device="cpu"))
+    assert obstacles.keys() == {"cupy"}
+    assert obstacles["cupy"].startswith("backend 'cupy'")
 
 
 def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
@@ -147,10 +149,10 @@ def test_a_part_runs_in_its_own_process():
 
 @pytest.mark.parametrize(
     ("libraries", "wrong"),
-    [pytest.param("numpy torch", (), marks=pytest.mark.slow), ("numpy", ("--mutant", "lost-duplicates"))],
+    [pytest.param("numpy torch", (), marks=pytest.mark.slow), ("numpy", ("--mutant", "adam-epsilon"))],
 )
 def test_agreement_rows(libraries, wrong):
-    options = ("--quick", "--levels", "L0", "--dataset", "digits", *wrong)
+    options = ("--quick", "--levels", "L3", "--dataset", "digits", *wrong)
     found = parts.check_agreement(CheckOptions(device="cpu"), libraries, *options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
@@ -216,7 +218,8 @@ class HostSettings(CheckOptions):
     """The CheckOptions of the parts, with CUDA kernels emulated on the host."""
 
     def task(self):
-        return benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=200))
+        task = benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=100))
+        return replace(task, x=task.x[:300], y=task.y[:300])
 
     def backend(self, library, precision="float32", graphs=False):
         if library == "torch":

@@ -19,7 +19,11 @@ assert dict(os.environ) == before
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
-    [({}, SPIN_COUNT), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
+    [
+        ({}, SPIN_COUNT),
+        ({"GOMP_SPINCOUNT": "77"}, "77"),
+        pytest.param({"OMP_WAIT_POLICY": "passive"}, "0", marks=pytest.mark.slow),
+    ],
 )
 def test_gnu_openmp_reads_the_spin_count_when_the_backend_imports_torch(setting, expected):
     environment = {name: value for name, value in os.environ.items() if name not in WAIT_VARIABLES}

@@ -47,7 +47,7 @@ each_backend = pytest.mark.parametrize("backend", others_slow(["numba", "numpy",
 
 def small_data():
     rng = np.random.default_rng(4)
-    return rng.random((60, 64)).astype(np.float32), rng.integers(0, 4, 60)
+    return rng.random((40, 64)).astype(np.float32), rng.integers(0, 4, 40)
 
 
 def test_the_page_has_both_kinds_of_rows():

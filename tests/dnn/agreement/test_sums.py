@@ -38,6 +38,10 @@ class SequentialSums:
 
     def matmul(self, a, b, /):
         total = np.zeros_like(a, shape=(a.shape[0], b.shape[1]))
+        if len(a) < len(b):  # the shorter loop is faster
+            for row, target in zip(a, total, strict=True):
+                target[:] = self.sum(row[:, None] * b, axis=0)
+            return total
         for column, row in zip(a.T, b, strict=True):
             total += np.multiply.outer(column, row)
         return total

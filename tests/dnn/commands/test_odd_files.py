@@ -104,7 +104,7 @@ def test_unwritable_pictures_are_reported(folder, name):
             "doctor",
             "agree --levels L0 --quick --dataset digits --backends numpy",
         ],
-        ["evaluate run"],
+        ["doctor"],
     ),
 )
 def test_a_full_stdout_is_reported(folder, command):

@@ -60,10 +60,8 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert re.search(rf"stopped by {number.name}; resume with: .*train.py --resume {folder}", output)
     assert not (folder / "result.json").exists()
     succeed("evaluate", folder)  # the weights so far are saved
-    command = output.rpartition("resume with: ")[2].splitlines()[0]
-    again = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=SCRIPTS.parent)
-    assert again.returncode == 0, again.stderr
-    assert ", from epoch " in again.stdout
+    command = shlex.split(output.rpartition("resume with: ")[2].splitlines()[0])
+    assert ", from epoch " in succeed("train", *command[2:]).stdout
     assert (folder / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
     assert losses(folder) == losses(reference)
 
