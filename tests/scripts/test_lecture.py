@@ -1,4 +1,4 @@
-"""lecture.py writes its files and reuses finished experiments; the pages show the numbers of these files."""
+"""lecture.py writes its files and reuses finished experiments; the pages show its pictures."""
 
 import re
 from dataclasses import fields
@@ -19,8 +19,6 @@ from dnn import SGD, Adam
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LECTURES = ("lecture.md", "lecture.zh.md")
-READMES = ("../README.md", "README.zh.md")
-"""Table that is not the lecture's -> its page."""
 
 
 def run(folder, names, *options):
@@ -155,5 +153,7 @@ def test_lecture_pages_show_all_pictures():
 
 
 def test_both_readmes_have_the_same_results():
-    shown = [find_numbers(tables_of(page)["defaults"]) for page in READMES]
-    assert shown[0] == shown[1]
+    english, chinese = (
+        find_numbers(tables_of(page)["defaults"]) for page in ("../README.md", "README.zh.md")
+    )
+    assert english == chinese

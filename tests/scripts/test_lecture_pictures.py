@@ -49,13 +49,10 @@ def test_curves_show_test_errors_and_training_losses(figure):
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ({"depth-1-relu"}, {"depth": ["1 hidden layer of 500, ReLU"]}),
         ({"width-10"}, {"width": ["2 hidden layers of 10, sigmoid"]}),
-        ({"batch-all"}, {"batch": ["full batch: one update per epoch"]}),
         ({"batch-1", "lecture"}, {
             "batch": ["batch of 100", "batch of 1"], "curves": [EXPERIMENTS["lecture"].about]}),
         ({"features-pca"}, {"features": ["principal components (PCA), no hidden layer"]}),
-        ({"linear"}, {"curves": [EXPERIMENTS["linear"].about]}),
         ({"lbfgs"}, {"lbfgs": ["L-BFGS: about one step per epoch"]}),
         ({"depth-3-sigmoid", "depth-3-relu", "depth-5-relu"}, {"depth": [
             "3 hidden layers of 500, sigmoid", "3 hidden layers of 500, ReLU",

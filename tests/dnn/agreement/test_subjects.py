@@ -143,10 +143,10 @@ def test_refuses_what_cannot_be_called(call, words):
 
 def test_the_advice_for_a_cache_is_right():
     def f(x):
-        return np.tanh(x), np.tanh(x) ** 2
+        return x * x, x
 
     def backward(dy, cache):
-        return dy * (1 - cache)
+        return 2 * dy * cache
 
     with pytest.raises(InputError, match="unknown parameters dy, cache") as caught:
         gradcheck(backward, forward=f, x=x)

@@ -169,7 +169,6 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
             "predict digit.png",
             "digit.png names no image, expected a run or a model first, and an image after it",
         ),
-        ("predict digit.png {run}", "digit.png {run} names no image"),
         (
             "predict {run} digit.png --sure-from 99",
             "sure_from is 99.0, expected a finite number of at least 0 ",
@@ -184,8 +183,7 @@ def test_exported_model_matches_evaluate(run_folder, tmp_path):
             "train --run-dir {half}",
             "or continue an unfinished training with --resume {half} and no other option",
         ),
-        ("evaluate {run} --dataset mnist", "{run} does not fit the data set mnist: x has shape (3, 784)"),
-        ("train --preset cnn --dataset digits --run-dir x", "larger images, or fewer layers"),
+        ("evaluate {run} --dataset mnist", "{run} does not fit the data set mnist: x has"),
         ("agree --my-layer {half}/exits.py", "exits.py cannot be run: 0"),
         ("agree --my-layer {half}/functions.py", "check functions in Python with gradcheck(backward, "),
     ],
