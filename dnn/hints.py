@@ -52,7 +52,7 @@ def warn_of_logits(model: Network) -> None:
 
 
 def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
-    """Warn if a new network will learn slowly: of large values, values it cannot return, and rates of 0."""
+    """Warn of what makes a new network learn slowly: large values, targets it cannot return, a rate of 0."""
     if model.epochs_done:
         return
     xp = model.backend.xp
@@ -60,8 +60,8 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
     is_unscaled = isinstance(first, Affine) and model.scale == 1.0 and not isinstance(x, Rows)
     if is_unscaled and float(xp.max(x)) > MAX_SCALED:
         warn(
-            f"x holds values above {MAX_SCALED:g}, which a network learns badly; for pixels begin with "
-            "Rescaling(1 / 255), for a table with BatchNormalization()"
+            f"x holds values above {MAX_SCALED:g}, with which a network learns badly; begin with "
+            "Rescaling(1 / 255) for pixels, or with BatchNormalization() for a table"
         )
     if isinstance(model.loss, Regression) and y.ndim == 2:
         low, high = float(xp.min(y)), float(xp.max(y))
@@ -70,8 +70,8 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
         if low < bottom or high > top:
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
-                f"well only {bottom:g} to {top:g}; end in 'linear', and with a new model train on "
-                "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
+                f"well only values from {bottom:g} to {top:g}; end in 'linear', and with a new model "
+                "train on (y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
     rates = model.optimizer_state.rates
     if rates[min(updates, rates.shape[0]) - 1] == 0:

@@ -150,8 +150,8 @@ class CategoricalCrossentropy(Loss):
         if outputs == 1:
             got = "the network has 1 output, and the softmax of one number is always 1"
             cure = (
-                "for values take Dense(1) with the loss 'mse'; for two classes end in Dense(1, 'sigmoid') "
-                "with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
+                "to predict values end in Dense(1) with the loss 'mse'; for two classes end in "
+                "Dense(1, 'sigmoid') with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
             )
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
         super().check_network(layers, outputs)

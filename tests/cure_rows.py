@@ -518,7 +518,7 @@ ADVICE = {
     "values without a loss": Row(
         "loss = None",
         "model = dnn.Sequential([dnn.Input((4,)), dnn.Dense(1)], backend='numpy'); model.compile(loss)",
-        r"for values take (Dense\(1\) with the loss 'mse');",
+        r"to predict values end in (Dense\(1\) with the loss 'mse');",
         "loss = 'mse'  # {cure}",
         "model.loss.name == 'mean_squared_error'",
     ),
@@ -550,14 +550,14 @@ ADVICE = {
     "pixels": Row(
         "x = 255 * examples((64,))\ny = x[:, 0] > 60\nfirst = []",
         UNSCALED,
-        r"for pixels begin with (Rescaling\(1 / 255\))",
+        r"begin with (Rescaling\(1 / 255\)) for pixels",
         "first = [{cure}]",
         "model.scale == 1 / 255",
     ),
     "columns of a table": Row(
         "x = 400 * examples((4,))\ny = x[:, 0] > 60\nfirst = []",
         UNSCALED,
-        r"for a table with (BatchNormalization\(\))$",
+        r"or with (BatchNormalization\(\)) for a table$",
         "first = [{cure}]",
         "len(model.layers) == 2",
     ),
@@ -629,7 +629,7 @@ ADVICE = {
     "another name of a number": Row(
         "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nmodel = network((4,))\nname = 'val_acc'",
         "model.fit(x, y, verbose=0, validation_split=0.5, callbacks=[dnn.EarlyStopping(name)])",
-        r", (val_accuracy); without val_loss among them, ",
+        r", (val_accuracy); for names with val_ ",
         "name = '{cure}'",
         "model.epochs_done > 0",
     ),

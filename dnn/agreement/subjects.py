@@ -136,7 +136,8 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     def result(v: HostArrays) -> np.ndarray:
         y = forward(*(v[name] for name in order))
         if y is None or isinstance(y, tuple):
-            raise Wrong(f"forward returns a {type(y).__name__}, expected y alone: return y, or wrap forward")
+            got = f"forward returns a {type(y).__name__}"
+            raise Wrong(f"{got}, expected y alone: return y, or wrap forward in a lambda")
         return np.asarray(y)
 
     def outputs(v: HostArrays) -> np.ndarray:

@@ -43,7 +43,7 @@ class Best:
     def improves(self, logs: Logs) -> bool:
         """Whether the epoch improves the best value, which is then updated. NaN never improves it."""
         if self.monitor not in logs:
-            cure = "without val_loss among them, give fit validation_data or validation_split"
+            cure = "for names with val_ give fit validation_data or validation_split"
             raise InputError(f"monitor is {self.monitor!r}", f"one of {', '.join(logs)}", cure)
         better = self.sign * logs[self.monitor] < self.sign * self.value - self.min_delta
         if better:

@@ -145,7 +145,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
         raise InputError(
             f"--{option} was given with --resume",
             "only backend and saving options",
-            "leave it out: the run keeps its own, and for another start a new run",
+            "leave it out, since the run keeps its own; for another value start a new run",
         )
     merged = {**vars(parsed.options)}
     for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].stored):
