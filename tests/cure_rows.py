@@ -545,7 +545,7 @@ ADVICE = {
             "last = {cure}",
             "model.layers[-1].activation == 'linear'",
         )
-        for last, shift in (("sigmoid", 1), ("softmax", -1), ("relu", -1))
+        for last, shift in (("sigmoid", 1), ("relu", -1))
     },
     "pixels": Row(
         "x = 255 * examples((64,))\ny = x[:, 0] > 60\nfirst = []",

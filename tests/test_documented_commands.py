@@ -52,6 +52,7 @@ SMALL = {
     MUTANTS: "--levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
+    "benchmark.py --activation relu --updates 150 --rotations 4 --contenders numba numpy torch pytorch": TIME,
     "benchmark.py --workloads --pages docs": "--updates 1 --rotations 1 --contenders numpy",
     "readme_results.py": "--dataset digits --limit 100 --epochs 1",
     "gpu_check.py": "--parts doctor",
