@@ -66,7 +66,10 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
     if isinstance(model.loss, Regression) and y.ndim == 2:
         low, high = float(xp.min(y)), float(xp.max(y))
         last = model.layers[-1].activation
-        bottom, top = ACTIVATIONS[last].forward(np, np.asarray([-MAX_USUAL, MAX_USUAL])).round(3)
+        z = np.linspace(-MAX_USUAL, MAX_USUAL, 2001)
+        with np.errstate(all="ignore"):
+            outputs = ACTIVATIONS[last].forward(np, np.stack([z, -z], axis=1)).round(3)
+        bottom, top = outputs.min(), outputs.max()
         if low < bottom or high > top:
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
