@@ -19,8 +19,8 @@ from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
 from dnn.validation.rows import Rows
 
-MAX_USUAL = 100.0  # of a target
-MAX_SCALED = 250.0  # of an example; pixels are up to 255
+MAX_USUAL = 100.0  # size of a target
+MAX_SCALED = 250.0  # largest number in scaled examples; pixels that are not scaled go up to 255
 
 
 def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
@@ -71,10 +71,11 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
             outputs = ACTIVATIONS[last].forward(np, np.stack([z, -z], axis=1)).round(3)
         bottom, top = outputs.min(), outputs.max()
         if low < bottom or high > top:
+            change = "" if last == "linear" else "end in 'linear', and "
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
-                f"well only values from {bottom:g} to {top:g}; end in 'linear', and with a new model "
-                "train on (y - y.mean()) / y.std(), validate alike, and scale predictions back"
+                f"well only values from {bottom:g} to {top:g}; {change}with a new model train on "
+                "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
     rates = model.optimizer_state.rates
     if rates[min(updates, rates.shape[0]) - 1] == 0:

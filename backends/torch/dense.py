@@ -76,7 +76,7 @@ class TorchDense(Kernels):
         self.activation(activation, self._affine(x, W, b, y), y)
 
     def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
-        """Return ``x W + b``: y, or a new tensor."""
+        """Return ``x W + b``, which is written to y or to a new tensor."""
         return torch.addmm(b, x, W, out=y)
 
     def dense_backward(
@@ -96,29 +96,29 @@ class TorchDense(Kernels):
 
 
 class OneDnnDense(TorchDense):
-    """Dense layers on the CPU: oneDNN computes large float32 products of x and dz with W.
+    """Dense layers on the CPU. oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32.
 
-    On 2 cores of an AMD EPYC they take 5 to 20 % less time than MKL's, which torch calls otherwise, although
-    oneDNN allocates its result. For small products its overhead of 12 microseconds is larger than the gain,
-    and it is slower than MKL for dW.
+    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for these
+    products, although it allocates its result. It is slower for dW, and for small products, since each call
+    takes 12 microseconds longer.
     """
 
     def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
-        if not _is_large(x, W):
+        if not _suits_onednn(x, W):
             return super()._affine(x, W, b, y)
         return _onednn_linear(x, W.T, b)
 
     def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
-        if not _is_large(dz, W):
+        if not _suits_onednn(dz, W):
             return super()._input_gradient(dz, W, dx)
         dx.copy_(_onednn_linear(dz, W, None))
 
 
-def _is_large(rows: Array, W: Array) -> bool:
+def _suits_onednn(rows: Array, W: Array) -> bool:
     """Whether oneDNN can compute the product of the rows with W or its transpose, and takes less time."""
     return HAS_ONEDNN and rows.dtype == torch.float32 and rows.shape[0] * W.numel() >= LARGE_PRODUCT
 
 
 def _onednn_linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    """Return ``x weight^T + bias`` as a new tensor; torch.compile makes this private call."""
+    """Return ``x weight^T + bias`` as a new tensor. The call is private to torch; torch.compile makes it."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")

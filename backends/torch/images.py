@@ -112,8 +112,8 @@ class TorchImages(Kernels):
         geometry = None, strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
         d_images, dW_, _ = aten.convolution_backward(*images_, *geometry, [dx is not None, True, False])
         dW.copy_(dW_.permute(2, 3, 1, 0))
-        # oneDNN takes up to 1.8 times as long for dW if it also computes db. The pixels of each example are
-        # added first, which several threads do.
+        # oneDNN takes up to 1.8 times as long for dW if it also computes db, so db is summed here. torch
+        # divides the inner sum, over the pixels of each example, among its threads.
         torch.sum(torch.sum(dz, (1, 2)), 0, out=db)
         if dx is not None:
             (top, _), (left, _) = padding if border == [0, 0] else NO_PADDING

@@ -41,7 +41,7 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
 
 def _differentiable(network: Network) -> Network:
-    """Return a copy of the network whose layers compute dx; it has views of the same parameters."""
+    """Return a copy of the network whose layers all compute dx. It shares the network's parameters."""
     block = Block([_copy_without_noise(layer) for layer in network.called_layers])
     block.build(network.input_shape, network.backend, "", True, seed=network.seed, index=MODEL_INDEX)
     parameters = network.parameters

@@ -26,7 +26,7 @@ RIVALS = {
     "auto / PyTorch": ("pytorch", "pytorch-fused"),
     "auto / JAX": ("jax",),
 }
-"""Heading -> the contenders whose fastest one is compared with what "auto" takes."""
+"""Heading of a ratio -> contenders. The time of the backend of "auto" is divided by that of the fastest."""
 VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
 N_RESAMPLES = 1000
 MAX_QUIET_CORES = 0.1

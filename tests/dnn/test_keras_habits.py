@@ -69,7 +69,7 @@ def test_a_missing_attribute_names_what_to_use(place):
 @pytest.mark.parametrize("library", ["Keras", "PyTorch"])
 @pytest.mark.parametrize("module", KERAS_MODULES, ids=lambda module: module.__name__)
 def test_a_missing_name_of_a_module_names_what_to_use(library, module):
-    """Each name is asked of one of the modules."""
+    """Each name is looked up in one of the modules."""
     cures = list(REPLACEMENTS[f"module of {library}"].items())
     for name, cure in cures[KERAS_MODULES.index(module) :: len(KERAS_MODULES)]:
         if name in vars(module):  # such as a submodule

@@ -49,7 +49,7 @@ class Value:
 
 
 class Graph:
-    """The nodes and constants written so far.
+    """The nodes and constants of a file, which grow while layers are written.
 
     Args:
         reserved: names that ``new_name`` must not return, such as those of parameters.

@@ -171,7 +171,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),
     "ELU": lambda write, layer, x: elu(write, x, layer.alpha),
     "GELU": lambda write, layer, x: write.node("Gelu", x, approximate=layer.approximate),
-    # In evaluation random layers are the identity. The function of an Activation is added by write_layer.
+    # Random layers change nothing in evaluation, and write_layer writes the function of an Activation.
     **dict.fromkeys(
         ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic", "Activation"),
         lambda write, layer, x: x,

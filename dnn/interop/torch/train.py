@@ -106,7 +106,7 @@ def _update(
 
 
 def _parameters_of(module: Any) -> Sequence[Any]:
-    """Return the parameters of a module. Raises InputError: it is no nn.Sequential, or has none."""
+    """Return the parameters of a module. Raises InputError: no nn.Sequential, or no parameters."""
     import torch
 
     parameters = list(require_kind("module", module, torch.nn.Sequential).parameters())

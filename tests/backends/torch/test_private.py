@@ -1,4 +1,4 @@
-"""The calls of torch that are private: when they are made, and that the backend agrees without them."""
+"""Private functions of torch: when the backend calls them, and that it agrees without them."""
 
 import sys
 
