@@ -320,15 +320,6 @@ ADVICE = {
         "model = network({cure})\n",
         "model.input_shape == (9, 9, 3) and model.predict(x.transpose(0, 2, 3, 1)).shape == (6, 3)",
     ),
-    "a twin of torch with channels last": Row(
-        f"{IMAGES}model = network((5, 5, 3))\n"
-        "module = dnn.interop.torch.to_torch(model, logits=True, data_format='channels_first')\n"
-        "right = x.transpose(0, 3, 1, 2)",
-        "dnn.interop.torch.fit(module, x, y)",
-        USE,
-        "x = {cure}",
-        "same(x, right)",
-    ),
     "a masked array": Row(
         "x = numpy.ma.masked_array([[1.0, 2.0, 3.0]], [[False, True, False]])\nmodel = network((3,))",
         "model.predict(x)",
@@ -724,13 +715,6 @@ ADVICE = {
         r"expected dim=(\d)",
         "dim = {cure}",
         "model.layers[-1].activation == 'softmax'",
-    ),
-    "a twin that ends in softmax": Row(
-        f"{IMAGES}model = network((5, 5, 3))\nmodule = dnn.interop.torch.to_torch(model, logits=False)",
-        "dnn.interop.torch.fit(module, x, y)",
-        r"expected one without: (to_torch\(.+\))$",
-        "module = dnn.interop.torch.{cure}",
-        "module.left_out == 'softmax'",
     ),
     "a file of float64": Row(
         "backend = dnn.get_backend('numpy', dtype='float64')\nmore = {}\n"

@@ -201,7 +201,6 @@ def interop_calls():
         "to_torch": (interop.to_torch, {"model": m, "device": None, "logits": True}),
         "from_torch": (interop.from_torch, {"module": interop.to_torch(m), "backend": b, "input_shape": (4,),
                                             "output_activation": "softmax", "seed": 0}),
-        "fit, twin": (interop.fit, {"module": interop.to_torch(m), **DATA, "epochs": 1, "loss": "mse"}),
         "torch_loss": (interop.torch_loss, {"loss": "mse"}),
         "torch_optimizer": (interop.torch_optimizer, {"optimizer": "adam", "module": interop.to_torch(m)}),
         "gradcheck": (agreement.gradcheck, {"part": dnn.Dense(3), "input_shape": (4,)}),

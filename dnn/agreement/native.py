@@ -1,11 +1,15 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim, without our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 import dnn.interop.torch as twin
 from backends import Array, Backend, get_backend
+from dnn.agreement.accuracy import BATCH_SIZE
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
@@ -16,6 +20,7 @@ from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
 from dnn.layers import LAYERS, Layer
 from dnn.parameters import Parameters
+from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
@@ -78,15 +83,21 @@ class PyTorchContender(Contender):
             yield f"d {name}", p.grad.permute(axes)
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
+        parameters = convert.twin_parameters(self._train(case, batches))
+        return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
+
+    def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
+        """Make an update on each batch (x, y) and return the trained module."""
         module = twin.to_torch(case.model(self.builder), self.backend.device)
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
-        for x, y in batches:
+        rates = case.optimizer.rates().tolist()
+        for step, (x, y) in enumerate(batches):
+            optimizer.param_groups[0]["lr"] = rates[min(step, len(rates) - 1)]
             optimizer.zero_grad(set_to_none=True)
             loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
             optimizer.step()
-        parameters = convert.twin_parameters(module)
-        return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
+        return module
 
     def kernel(self, call: Call) -> HostArrays:
         import torch
@@ -107,9 +118,14 @@ class PyTorchContender(Contender):
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
 
     def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        module = twin.to_torch(case.model(self.builder), self.backend.device)
-        history = twin.fit(
-            module, train.x, train.y, epochs=epochs, seed=case.seed,
-            loss=case.loss, optimizer=case.optimizer, validation_data=(test.x, test.y),
-        )  # fmt: skip
-        return history.history["val_accuracy"][-1]
+        key = stream_key(case.seed, "shuffle")
+        n = len(train.x)
+        orders = (permutation(self.backend, key, epoch, n) for epoch in range(1, epochs + 1))
+        batches = (
+            (train.x[rows], train.y[rows])
+            for order in map(self.backend.to_host, orders)
+            for rows in np.split(order, range(BATCH_SIZE, n, BATCH_SIZE))
+        )
+        outputs = self._train(case, batches)(self.move(test.x)[0])
+        found = self.backend.to_host(outputs.argmax(1))
+        return float(np.mean(found == test.y))

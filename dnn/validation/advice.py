@@ -132,10 +132,8 @@ def class_range_cure(argument: str, data: Any, low: int, high: int) -> str:
     return f"number the classes from 0, as {code} - 1 does, or {larger}" if low == 1 else larger
 
 
-def examples_cure(argument: str, data: Any, found: Shape, shape: Shape, channels_first: bool = False) -> str:
+def examples_cure(argument: str, data: Any, found: Shape, shape: Shape) -> str:
     """Return advice for examples with the shape ``found`` instead of (N, *shape), "" if there is none.
-
-    ``channels_first``: whether the network takes images (C, H, W).
 
     >>> examples_cure("x", [], (5, 28, 28), (28, 28, 1))
     'use numpy.asarray(x).reshape((5, 28, 28, 1))'
@@ -144,22 +142,21 @@ def examples_cure(argument: str, data: Any, found: Shape, shape: Shape, channels
     count = prod(shape)
     if not found:
         return ""
-    images = len(shape) == 3 and not channels_first
-    if images and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
+    if len(shape) == 3 and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
     if prod(found[1:]) == count:
-        return _rows_cure(code, data, found, shape, channels_first)
+        return _rows_cure(code, data, found, shape)
     if prod(found) == count:  # one example
         if found == shape:
             return f"use {code}[None, ...], a batch of one example"
-        return _rows_cure(f"{code}[None, ...]", data, (1, *found), shape, channels_first)
+        return _rows_cure(f"{code}[None, ...]", data, (1, *found), shape)
     if found[:-1] == shape:
         last = len(shape)
         return f"use {permute(code, data, (last, *range(last)))}, examples first"
     return ""
 
 
-def _rows_cure(code: str, data: Any, found: Shape, shape: Shape, channels_first: bool) -> str:
+def _rows_cure(code: str, data: Any, found: Shape, shape: Shape) -> str:
     """Return advice for (N, ...) with as many numbers for each example as ``shape``."""
     lengths = found[1:]
     n = len(shape)
@@ -170,14 +167,13 @@ def _rows_cure(code: str, data: Any, found: Shape, shape: Shape, channels_first:
     if _without_ones(lengths) == _without_ones(shape) or n == 1:
         return as_rows
     if len(lengths) == 1:
-        if n < 3 or shape[0 if channels_first else -1] == 1:
+        if n < 3 or shape[-1] == 1:
             return as_rows
-        turned = [shape[i - 1] for i in (to_last if channels_first else to_first)]
-        other = reshape(plain, data, (found[0], *turned))
-        moved = permute(other, data, (0, *(to_first if channels_first else to_last)))
-        cases = ["if rows are in PyTorch's order", "if the channels of a pixel are neighbours"]
-        first, second = cases if channels_first else reversed(cases)
-        return f"{as_rows} {first}, or {moved} {second}"
+        other = reshape(plain, data, (found[0], shape[-1], *shape[:-1]))
+        moved = permute(other, data, (0, *to_last))
+        return (
+            f"{as_rows} if the channels of a pixel are neighbours, or {moved} if rows are in PyTorch's order"
+        )
     if sorted(lengths) != sorted(shape) or n > MAX_AXES:
         return ""
     orders = [axes for axes in permutations(range(1, n + 1)) if tuple(found[i] for i in axes) == shape]

@@ -66,9 +66,8 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: i
 
 
 def validate_examples(
-    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None,
-    channels_first: bool = False,
-) -> Array | Rows:  # fmt: skip
+    backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
+) -> Array | Rows:
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
     On a CPU, a memory map stays on the disk. On every device, a sparse matrix stays sparse. Both become
@@ -79,7 +78,6 @@ def validate_examples(
         shape: of one example.
         n_categories: if given, x must hold integers in [0, n_categories). They are copied into memory and
             cast, uint8 included.
-        channels_first: whether the network takes images (C, H, W), as PyTorch's; for the advice in errors.
     Raises InputError: not numbers, wrong device or shape, no rows, NaN, infinity, or a number too large.
     """
     data = x
@@ -89,7 +87,7 @@ def validate_examples(
     got = tuple(x.shape)
     if got[1:] != shape:
         expected = ", ".join(("N", *map(str, shape)))
-        cure = examples_cure(argument, data, got, shape, channels_first)
+        cure = examples_cure(argument, data, got, shape)
         raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
     if got[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")

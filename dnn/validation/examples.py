@@ -58,7 +58,6 @@ class InputPipeline(NamedTuple):
     ignored_class: int | None  # class number of examples that the loss ignores
     check_targets: Callable[[Backend, str, Array], None]  # the loss's check
     n_categories: int | None = None  # of the first layer
-    channels_first: bool = False  # whether images are (C, H, W)
 
     def validate(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
@@ -68,9 +67,7 @@ class InputPipeline(NamedTuple):
         return examples._replace(weights=self._weights(examples.y, sample_weight))
 
     def _validate_unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
-        x = validate_examples(
-            self.backend, names[0], x, self.input_shape, self.n_categories, self.channels_first
-        )
+        x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
         y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored_class)
         self.check_targets(self.backend, names[1], y)
         return Examples(x, y, None)

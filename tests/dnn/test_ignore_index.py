@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from helpers import NUMPY, build_network, input_error, same_bits, small_data, weights
 
-import dnn.interop.torch as twin
 from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, fit_lbfgs
 from dnn import SparseCategoricalCrossentropy as Sparse
 
@@ -92,8 +91,6 @@ def test_rejects_invalid_arguments():
     ignoring = np.where(y == -100, -1, y)
     with input_error("the loss has ignore_index, expected none in L-BFGS"):
         fit_lbfgs(model, x, ignoring)
-    with input_error("or the loss has an ignore_index, expected"):
-        twin.fit(twin.to_torch(model), x, ignoring, loss=Sparse(ignore_index=-1))
     usual = small(NUMPY, Sparse())
     with input_error(r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs; "):
         usual.fit(x, ignoring)

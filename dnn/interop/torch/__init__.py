@@ -1,8 +1,8 @@
 """Conversion to and from native PyTorch: torch.nn modules, autograd and torch.optim.
 
 The twin of a model is the equivalent PyTorch program: same architecture, weights and batches, without our
-arithmetic. ``to_torch`` and ``from_torch`` copy the weights, and ``fit`` takes the arguments of
-``Sequential.fit``. ``Residual`` and ``Parallel`` are modules for networks that ``from_torch`` reads.
+arithmetic. ``to_torch`` and ``from_torch`` copy the weights. ``Residual`` and ``Parallel`` are modules for
+networks that ``from_torch`` reads.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,12 @@ from dnn.interop import NoTwin
 from dnn.interop.torch.convert import to_torch
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
 from dnn.interop.torch.module_reader import from_torch
-from dnn.interop.torch.train import evaluate, fit
 
 if TYPE_CHECKING:
     from dnn.interop.torch.modules import Parallel, Residual
 
 __all__ = [
-    "NoTwin", "Parallel", "Residual", "evaluate", "fit", "from_torch", "to_torch", "torch_loss",
-    "torch_optimizer",
+    "NoTwin", "Parallel", "Residual", "from_torch", "to_torch", "torch_loss", "torch_optimizer",
 ]  # fmt: skip
 
 

@@ -30,19 +30,6 @@ def test_advice_on_examples(found, shape, cure):
     assert examples_cure("x", ARRAY, found, shape) == cure
 
 
-@pytest.mark.parametrize(
-    ("found", "shape", "cure"),
-    [
-        ((6, 4, 4, 3), (3, 4, 4), "use x.transpose(0, 3, 1, 2)"),
-        ((6, 20), (1, 5, 4), "use x.reshape((6, 1, 5, 4))"),
-        ((40,), (2, 5, 4), "use x.reshape((1, 2, 5, 4)) if rows are in PyTorch's order, or "
-         "x.reshape((1, 5, 4, 2)).transpose(0, 3, 1, 2) if the channels of a pixel are neighbours"),
-    ],
-)  # fmt: skip
-def test_a_network_of_torch_takes_channels_first(found, shape, cure):
-    assert examples_cure("x", ARRAY, found, shape, channels_first=True) == cure
-
-
 @pytest.mark.parametrize("found", [(5, 2), (6, 2, 2), (5,), ()])
 def test_no_advice_on_other_targets(found):
     assert targets_cure("y", ARRAY, found, 6, 3) == ""
