@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from backends import InputError
-from backends.torch.images import needed_pixels
 from dnn.validation.settings import look_up, require
 
 
@@ -98,7 +97,7 @@ class Embedding(torch.nn.Embedding):  # type: ignore[misc]
 class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
     """Apply a torch.nn module for (B, C, H, W) to our images (B, H, W, C), or to sequences (B, L, C).
 
-    The input is not copied: transposed to (B, C, H, W), our images have torch's memory format channels_last.
+    Transposed to (B, C, H, W), our images have torch's memory format channels_last, so they are not copied.
     """
 
     def __init__(self, inner: torch.nn.Module) -> None:
@@ -107,23 +106,8 @@ class ChannelsLast(torch.nn.Module):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         images = x.movedim(-1, 1)
-        is_conv = isinstance(self.inner, torch.nn.Conv2d) and self.inner.padding_mode == "zeros"
-        return (_convolve(self.inner, images) if is_conv else self.inner(images)).movedim(1, -1)
-
-
-def _convolve(conv: torch.nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
-    """Return conv(images), avoiding the strides for which oneDNN fails; see ``needed_pixels``."""
-    border = (0, 0) if isinstance(conv.padding, str) else conv.padding  # "same" has strides of 1
-    windows = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(
-            images.shape[2:], border, conv.dilation, conv.kernel_size, conv.stride, strict=True
-        )
-    )
-    needed, strides = needed_pixels(conv.kernel_size, conv.stride, conv.dilation, windows)
-    if strides == conv.stride:
-        return conv(images)
-    rows, columns = border
-    wide = torch.nn.functional.pad(images, (columns, columns, rows, rows))
-    pixels = wide[:, :, *needed]
-    return torch.conv2d(pixels, conv.weight, conv.bias, strides, (0, 0), conv.dilation, conv.groups)
+        if isinstance(self.inner, torch.nn.Conv2d) and self.inner.stride != (1, 1):
+            # A copy with other strides: with these, oneDNN's strided convolutions give wrong numbers or crash
+            # (uxlfoundation/oneDNN#6035).
+            images = images.clone(memory_format=torch.contiguous_format)
+        return self.inner(images).movedim(1, -1)
