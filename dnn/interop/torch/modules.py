@@ -1,12 +1,8 @@
 """Modules that torch.nn lacks. Importing this file imports torch."""
 
-from collections import OrderedDict
-from typing import Any
-
 import torch
 
-from backends import InputError
-from dnn.validation.settings import look_up, require
+from dnn.validation.settings import look_up
 
 
 class Scale(torch.nn.Module):  # type: ignore[misc]
@@ -32,7 +28,7 @@ class Parallel(torch.nn.Sequential):  # type: ignore[misc]
 
     def __init__(self, *branches: torch.nn.Module, merge: str = "concatenate", axis: int = -1) -> None:
         look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
-        super().__init__(*_check_modules(branches))
+        super().__init__(*branches)
         self.merge = merge
         self.axis = axis
 
@@ -40,8 +36,6 @@ class Parallel(torch.nn.Sequential):  # type: ignore[misc]
         made = [module(_copy_if_overwritten(x, module)) for module in self]
         if self.merge == "concatenate":
             return torch.cat(made, self.axis)
-        for y in made[1:]:
-            _require_equal(made[0], y)
         return sum(made)
 
 
@@ -52,35 +46,13 @@ class Residual(torch.nn.Sequential):  # type: ignore[misc]
     ``Parallel(projection, f, merge="add")``.
     """
 
-    def __init__(self, *modules: torch.nn.Module) -> None:
-        super().__init__(*_check_modules(modules))
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = super().forward(_copy_if_overwritten(x, self))
-        _require_equal(x, y)
-        return x + y
-
-
-def _check_modules(modules: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments of ``nn.Sequential``. Raises InputError: none, or not modules."""
-    require(len(modules) > 0, "modules", modules, "at least one, such as nn.Linear(8, 8)")
-    is_named = len(modules) == 1 and isinstance(modules[0], OrderedDict)
-    for name, module in modules[0].items() if is_named else enumerate(modules):
-        fits = isinstance(module, torch.nn.Module)
-        require(fits, f"module {name}", module, "modules one by one, such as nn.Linear(8, 8), nn.ReLU()")
-    return modules
+        return x + super().forward(_copy_if_overwritten(x, self))
 
 
 def _copy_if_overwritten(x: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
     """Return x, or a copy if the module may overwrite it, as ``nn.ReLU(inplace=True)`` does."""
     return x.clone() if any(getattr(m, "inplace", False) for m in module.modules()) else x
-
-
-def _require_equal(x: torch.Tensor, y: torch.Tensor) -> None:
-    """Raise InputError for different shapes, which torch would broadcast."""
-    if x.shape != y.shape:
-        got = f"tensors of the shapes {tuple(x.shape)} and {tuple(y.shape)} are added"
-        raise InputError(got, "equal shapes")
 
 
 class Branch(torch.nn.Sequential):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from helpers import NUMPY, build_network, input_error
 from torch import nn
 
@@ -108,27 +107,6 @@ def test_from_torch_rejects_modules_with_their_own_forward(module, cure):
         NoTwin, match=rf"module is {type(module).__name__}, expected an nn\.Sequential.*{cure}"
     ):
         twin.from_torch(module, NUMPY)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: Residual(),
-        lambda: Residual(3),
-        lambda: Residual(nn.Linear(2, 2), None),
-        lambda: Residual([nn.Linear(2, 2)]),
-        lambda: Parallel(nn.Linear),
-    ],
-)
-def test_residual_takes_modules(make):
-    with input_error(r"module.* is .*, expected .*nn\.Linear\(8, 8\)"):
-        make()
-
-
-@pytest.mark.parametrize("merge", [Residual, lambda f: Parallel(nn.Identity(), f, merge="add")])
-def test_sums_are_not_broadcast(merge):
-    with input_error(r"shapes \(5, 4\) and \(5, 1\) are added, expected equal shapes"):
-        merge(nn.Linear(4, 1))(torch.zeros(5, 4))
 
 
 def test_parallel_knows_two_merges():
