@@ -28,9 +28,7 @@ IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool
 def list_children(module: Any) -> list[NamedModule]:
     """Return (name, module) of each child of an ``nn.Sequential``.
 
-    Raises:
-        NoTwin: another module, since its ``forward`` may combine its children in any way, or hooks.
-        InputError: it has no children.
+    Raises NoTwin: another module, since its ``forward`` may combine its children in any way, or hooks.
     """
     if not is_sequential(module):
         expected = "an nn.Sequential, since no other forward method can be converted"
@@ -40,8 +38,6 @@ def list_children(module: Any) -> list[NamedModule]:
         if inner._forward_hooks or inner._forward_pre_hooks:
             got = f"module {name!r} has a forward hook, such as that of weight_norm"
             raise NoTwin(got, "modules without hooks")
-    if not len(module):
-        raise InputError("module holds no layer", "an nn.Sequential with at least one")
     return list(module._modules.items())  # named_children() skips repeated modules
 
 
@@ -59,20 +55,17 @@ def twin_of(module: torch.nn.Module) -> LayerTwin | None:
 
 
 def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
-    """Return the twin of a module. Raises NoTwin: it has none, or lacks a parameter."""
+    """Return the twin of a module. Raises NoTwin: it has none."""
     twin = twin_of(child)
     module = unwrap(child)
-    wanted = [] if twin is None else [theirs for theirs, _ in twin.parameters.values()]
-    if twin is not None and twin.has_activation:
-        wanted.remove("bias")  # optional for these layers
-    if twin is None or any(getattr(module, theirs, None) is None for theirs in wanted):
+    if twin is None:
         known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         is_log = type(module).__name__ == "LogSoftmax"
         cure = "; leave it out and give output_activation='softmax'" if is_log else ""
         if module._modules:
             cure = f"; {REWRITE}"
-        raise NoTwin(label, f"one of {', '.join(known)}, with weight and bias{cure}")
+        raise NoTwin(label, f"one of {', '.join(known)}{cure}")
     if module is not child and twin.acts_on not in ("channels", ""):
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
     return twin
@@ -93,21 +86,17 @@ def takes_channels_first(module: torch.nn.Module) -> bool:
 
 
 def example_shape(module: Any, input_shape: Shape | None) -> Shape:
-    """Return the shape of one example: as given, or stored by ``to_torch``, or from the first module that
-    shows it. Raises InputError: it is not known.
+    """Return the shape of one example: as given, or stored by ``to_torch``, or from the first Linear.
+
+    Raises InputError: it is not known.
     """
     require_kind("input_shape", input_shape, tuple, list, None)
     shape = input_shape or getattr(module, "input_shape", None)
     for first in plain_modules(module) if shape is None else ():
-        size = getattr(first, "in_features", None)
-        if type(first).__name__ == "BatchNorm1d":
-            size = first.num_features
-        if type(first).__name__ == "Unflatten" and -1 not in first.unflattened_size:
-            size = prod(first.unflattened_size)
-        if size is not None:
-            return (size,)
         if type(unwrap(first)).__name__.startswith(IMAGE_KINDS):
             break
+        if hasattr(first, "in_features"):
+            return (first.in_features,)
     if shape is None:
         expected = "the shape of one example that the module takes, such as (3, 32, 32)"
         raise InputError("input_shape is None", f"{expected} for images with channels first")

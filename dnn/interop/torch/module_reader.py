@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from backends import Backend, InputError
+from backends.errors import reraise
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
@@ -96,12 +97,8 @@ class ModuleReader:
             if next_one is not None and (following.isdecimal() or following == f"{name}_{next_one}"):
                 activation = next_one
                 last = rest.popleft()[1]
-        try:
+        with reraise(InputError, f"{label}:", error_type=NoTwin):
             layer = twin.make_layer(module, activation, layer_name)
-        except NoTwin:
-            raise
-        except InputError as error:
-            raise NoTwin(f"{label}: {error}") from None
         return self._advance(LayerModule(layer, module, twin, []), label, name, last)
 
     def _advance(self, pair: LayerModule, label: str, name: str, last: Any) -> LayerModule:
@@ -248,13 +245,10 @@ def from_torch(
 
     Raises:
         NoTwin: not an ``nn.Sequential``, a module without a twin, or settings that our layer lacks.
-        InputError: a dtype other than the backend's, no modules, or no input_shape.
+        InputError: a dtype other than the backend's, or no input_shape.
     """
     children = list_children(module)
     require_kind("output_activation", output_activation, str, None)
-    for name, child in children:
-        if activation_of(child) is None:
-            require_twin(f"module {name!r} is {child}", child)
     shape = example_shape(module, input_shape)
     is_first = takes_channels_first(module)
     layout = ChannelsFirst() if is_first else None

@@ -48,10 +48,9 @@ def torch_padding(layer: Any) -> Any:
 
     "same" pads an even window unequally. torch has it for convolutions with strides of 1.
 
-    Raises NoTwin: opposite sides differ, or a pooling is padded by more than half its window.
+    Raises NoTwin: opposite sides differ.
     """
-    is_pooling = not isinstance(layer, Affine)
-    if layer.padding == "same" and layer.steps == (1, 1) and not is_pooling:
+    if layer.padding == "same" and layer.steps == (1, 1) and isinstance(layer, Affine):
         return "same"
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):
@@ -60,19 +59,11 @@ def torch_padding(layer: Any) -> Any:
             "equal padding on opposite sides, as torch.nn requires",
             "choose other strides or padding in pixels",
         )
-    if is_pooling and (2 * top > layer.size[0] or 2 * left > layer.size[1]):
-        raise NoTwin(
-            f"layer {layer.name!r} has padding {(top, left)}",
-            f"at most half its pool_size {layer.size}, as torch.nn requires",
-        )
     return (top, left)[3 - len(layer.input_shape) :]  # a sequence is stored as an image of one row
 
 
 def make_batch_norm(layer: Any) -> Module:
-    rank = len(layer.input_shape)
-    if rank > 3:
-        raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "(n,), (T, C) or (H, W, C)")
-    name = "BatchNorm2d" if rank == 3 else "BatchNorm1d"
+    name = "BatchNorm2d" if len(layer.input_shape) == 3 else "BatchNorm1d"
     return nn_module(name, layer.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
 
 
