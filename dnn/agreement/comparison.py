@@ -7,9 +7,11 @@ import numpy as np
 
 from backends import InputError
 from dnn.agreement.diagnosis import UNKNOWN, compare_numbers, explain_numbers, summarize
-from dnn.agreement.gradcheck import MAX_FLOAT32_ERROR, MAX_ROUNDING, Verdict
+from dnn.agreement.gradcheck import MAX_ROUNDING, Verdict
 from dnn.agreement.subjects import as_numbers
 from dnn.validation.settings import require_kind
+
+MAX_FLOAT32_ERROR = 1e-3
 
 
 def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdict:

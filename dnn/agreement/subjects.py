@@ -45,18 +45,15 @@ def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[in
     return shape
 
 
-def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: str) -> list[Subject]:
+def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[Subject]:
     """Return the part as a function for each batch size; all of them use the same layer."""
     rng = np.random.default_rng(seed)
     xp = get_backend("numpy").xp
-
-    def normal(*size: int) -> np.ndarray:
-        return rng.standard_normal(size).astype(dtype)
-
+    normal = rng.standard_normal
     if isinstance(part, ActivationFunction):
         return [
             Subject(
-                {"x": 2 * normal(n, 7)},
+                {"x": 2 * normal((n, 7))},
                 lambda v: part.forward(xp, v["x"]),
                 lambda v, dy: {"x": part.backward(xp, dy, v["x"], part.forward(xp, v["x"]))},
             )
@@ -68,15 +65,15 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
         low, high = part.target_range or (-1.0, 1.0)
         subjects = []
         for n in BATCH_SIZES:
-            targets = (low + (high - low) * rng.random((n, 4))).astype(dtype)
+            targets = rng.uniform(low, high, (n, 4))
             targets /= targets.sum(axis=1, keepdims=True) if part.target_range == (0.0, 1.0) else 1
-            subjects.append(_loss_subject(part, xp, normal(n, 4), targets))
+            subjects.append(_loss_subject(part, xp, normal((n, 4)), targets))
         return subjects
     shape = _choose_shape(part, shape)
     layer, probe = copy(part), copy(part)
-    backend = get_backend("numpy", dtype=dtype)
+    backend = get_backend("numpy", dtype="float64")
     probe.build(shape, backend, "layer", needs_dx=True)
-    values = {name: normal(*form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
+    values = {name: normal(form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
     parameters = build_layer(layer, shape, backend, values)
 
     def forward(v: HostArrays) -> Any:
@@ -95,7 +92,7 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int, dtype: st
                 raise Wrong(f"d{name} is never written, or is added to what was there; {how}")
         return {"x": dx} | {name: view.copy() for name, view in parameters.gradient_by_name.items()}
 
-    return [Subject({"x": normal(n, *shape), **values}, forward, backward) for n in BATCH_SIZES]
+    return [Subject({"x": normal((n, *shape)), **values}, forward, backward) for n in BATCH_SIZES]
 
 
 def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray) -> Subject:
