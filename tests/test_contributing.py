@@ -96,11 +96,10 @@ def test_the_tests_of_tables_pass_with_the_examples(checkout):
 
 @pytest.mark.slow
 def test_agree_compares_the_examples_on_every_backend_of_ours(checkout):
-    """Lion is not compared with native PyTorch, which has no such optimizer; the output says so."""
+    """Lion is not compared with native PyTorch, which has no such optimizer."""
     done = run_in(checkout, "scripts/agree.py", "--quick", "--dataset", "digits", "--json")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     found = json.loads(done.stdout)
-    assert found["not_run"]["pytorch on optimizer 'lion'"] == "it has no counterpart of this part"
     for level, names in COMPARED.items():
         for name in names:
             backends = {

@@ -7,7 +7,7 @@ the host.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any, NoReturn
@@ -15,15 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from backends import Array, Backend
-from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data, FitCase
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
-from dnn.layers import LAYERS, Layer
-from dnn.losses import LOSSES
-from dnn.optimizers import OPTIMIZERS
+from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
@@ -91,22 +88,6 @@ class Contender(ABC):
             vars(other).pop("backend", None)
             self._by_dtype[dtype] = other
         return self._by_dtype[dtype]
-
-    def counterparts(self) -> Mapping[str, Collection[str]]:
-        """Return the supported names by kind ("layer", "loss", ...), for each kind that may be incomplete."""
-        return {}
-
-    def missing_parts(self) -> list[str]:
-        """Return the registered parts that have no counterpart here, such as "loss 'mine'"."""
-        known: Mapping[str, Collection[str]] = {
-            "activation": ACTIVATIONS, "layer": LAYERS, "loss": LOSSES, "optimizer": OPTIMIZERS,
-        }  # fmt: skip
-        return [
-            f"{sort} {name!r}"
-            for sort, twins in self.counterparts().items()
-            for name in known[sort]
-            if name not in twins
-        ]
 
     @property
     def unit(self) -> float:

@@ -1,7 +1,7 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim, without our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,8 @@ from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
-from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
-from dnn.interop.torch.losses_and_optimizers import LOSS_TWINS, OPTIMIZER_TWINS
-from dnn.layers import LAYERS, Layer
+from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
+from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
@@ -34,15 +33,6 @@ class PyTorchContender(Contender):
     def builder(self) -> Backend:
         """NumPy, so that the twin's weights do not pass through our torch backend."""
         return get_backend("numpy", dtype=self.backend.dtype_name)
-
-    def counterparts(self) -> Mapping[str, Collection[str]]:
-        drawn = [name for name, layer in LAYERS.items() if layer.random]  # not compared
-        return {
-            "activation": {"linear", *ACTIVATION_TWINS},
-            "layer": {*LAYER_TWINS, *drawn},
-            "loss": LOSS_TWINS,
-            "optimizer": OPTIMIZER_TWINS,
-        }
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         import torch

@@ -4,7 +4,7 @@ It computes only the forward pass in evaluation mode. So it is compared at L0 to
 without the results of training mode.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
 from dnn.agreement.contender import Contender, LayerPasses, Tensors
-from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, to_onnx
+from dnn.interop.onnx import to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import write_network
 from dnn.layers import Layer
@@ -57,9 +57,6 @@ class OnnxContender(Contender):
         import_runtime()
         return super().backend
 
-    def counterparts(self) -> Mapping[str, Collection[str]]:
-        return {"activation": ACTIVATION_NODES, "layer": LAYER_NODES}
-
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "onnxruntime": import_runtime().__version__}
 
@@ -83,10 +80,3 @@ class OnnxContender(Contender):
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         made = to_onnx(model, logits=model.objective.activation is not None)
         yield "outputs", open_session(made)(x)[0]
-        # Also z of each layer, in a second file: ONNX Runtime cannot fuse a node whose result is an output.
-        products = {node.output[0]: node.input[1] for node in made.graph.node if node.op_type == "Gemm"}
-        for name in set(products) - {made.graph.output[0].name}:
-            made.graph.output.add().name = name
-        for value, array in zip(made.graph.output, open_session(made)(x), strict=True):
-            if value.name in products:
-                yield f"z {products[value.name].removesuffix('.W')}", array

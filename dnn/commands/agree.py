@@ -115,9 +115,6 @@ def agree(arguments: Namespace) -> int:
         contenders += [agreement.get_contender(name, arguments.precision) for name in names]
     elif arguments.mutant is None:
         contenders, missing = agreement.available_contenders(arguments.precision)
-    for contender in contenders:
-        parts = contender.missing_parts()
-        missing |= {f"{contender.name} on {part}": "it has no counterpart of this part" for part in parts}
     data = load_dataset(arguments.dataset, arguments.data_dir)
     # 2000 examples are more than all batches need together, and drawing from them is fast.
     subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)

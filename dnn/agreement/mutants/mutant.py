@@ -77,9 +77,6 @@ class MutantContender(BackendContender):
         )
         self.mutant = mutant
 
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "mistake": self.mutant.mistake, "rejected_by": self.mutant.level}
-
     @contextmanager
     def shared_mistake(self) -> Iterator[None]:
         """Change the functions that all backends share, inside the with block."""
