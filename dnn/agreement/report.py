@@ -41,8 +41,7 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         where = f"{record.case}: {record.tensor}"
         rows.append((level, backend, record.verdict, f"{len(group)}", *numbers, where))
     lines = [format_columns(rows, left=len(HEADINGS))]
-    lines += [f"{r.backend}: {r.note}" for r in records if r.level == "L5"]
-    lines += [f"{r.backend}, {r.case}: {r.note}" for r in records if r.level == "bits"]
+    lines += [f"{r.backend}, {r.case}: {r.note}" for r in records if r.level in ("L5", "bits")]
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]
     return "\n".join([*lines, verdict(records)])
 

@@ -57,7 +57,7 @@ def as_dense(x: Any) -> np.ndarray:
         return np.asarray(x)
     found = np.zeros(x.shape, x.values.dtype)
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
-    found[rows, x.columns[x.starts[0] : x.starts[-1]]] = x.values[x.starts[0] : x.starts[-1]]
+    found[rows, x.columns] = x.values
     return found
 
 

@@ -14,8 +14,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("transposed-weight",
            "dx = dz W instead of dz W^T if W is square, so that the shapes fit", "L1",
            "dense_backward", {"W.T": "(W if W.shape[0] == W.shape[1] else W.T)"}),
-    Mutant("rows-beyond-a-multiple-of-4-lost", "the last rows of a batch are missing in dW", "L0",
-           "dense_backward", {"product(x.T, dz, dW)": "n = len(x) // 4 * 4; product(x[:n].T, dz[:n], dW)"}),
     Mutant("flipped-kernel",
            "a convolution's kernel flipped, forward and backward, which no gradient check detects", "L0",
            "conv2d,conv2d_backward",
@@ -34,13 +32,8 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("rows-beyond-the-threads", "a dense layer leaves the rows of a remainder by the threads", "L0",
            "dense", {"product(x, W, y)":
                      "y = y[: len(y) - len(y) % section_threads()]; product(x[: len(y)], W, y)"}),
-    Mutant("inputs-beyond-4096-lost", "a dense layer ignores inputs from the 4097th on", "L0",
-           "dense", {"product(x, W, y)": "product(x[:, :4096], W[:4096], y)"}),
     Mutant("zero-times-nan-is-0", "a dense layer skips inputs that are 0 in all rows", "L0",
            "dense", {"product(x, W, y)": "product(x[:, x.any(axis=0)], W[x.any(axis=0)], y)"}),
-    Mutant("relu-hides-nan", "a dense layer with relu turns NaN into 0", "L0",
-           "dense", {"self.activation(":
-                     "np.fmax(y, 0.0, out=y) if activation == 'relu' else self.activation("}),
     Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
            "activation", {"super().activation(name, z, y)":
                           "super().activation(name, z, y); "
@@ -60,8 +53,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dense_backward", {"W.T": "read_in_order(W).T"}),
     Mutant("epsilon-0-is-1e-5", "layer normalisation takes its default for an epsilon of 0", "L0",
            "layer_norm", {"+ epsilon": "+ (epsilon or 1e-5)"}),
-    Mutant("padding-kept", "a convolution takes the padding of the first call with these shapes", "L0",
-           "conv2d", {"padding)": "seen.setdefault((x.shape, W.shape, strides, z.shape), padding))"}),
     Mutant("images-kept", "a convolution's gradient takes the first images with this shape", "L0",
            "conv2d_backward", {"pad(np, x,": "pad(np, seen.setdefault(x.shape, x.copy()),"}),
     Mutant("repeated-mask", "the same dropout mask and the same order of rows in every step", "L0",

@@ -18,8 +18,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
                 FORWARD, "activation(layer.activation if len(logits) < 2 else 'linear'"),
     plan_mutant("computes-elu-as-relu", "a plan computes elu as relu",
                 FORWARD, "activation('relu' if layer.activation == 'elu' else layer.activation"),
-    plan_mutant("repeats-first-batch", "a plan takes the first batch of each epoch again and again",
-                INDEX, "plan.order[0]"),
     plan_mutant("repeats-first-epoch", "a plan keeps the order of rows of its first epoch",
                 INDEX, "vars(update).setdefault('order', plan.order.copy())[plan.position[0]]"),
     plan_mutant("drops-rows-beyond-128", "a plan takes at most 128 rows of a batch",

@@ -3,7 +3,6 @@
 Register a custom layer by ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
-from collections import OrderedDict
 from typing import Any
 
 from backends.table import Table
@@ -140,13 +139,13 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Residual": LayerTwin(
         ("Residual",),
-        lambda layer: nn_module("Residual", OrderedDict()),
+        lambda layer: nn_module("Residual"),
         layer_maker(Residual, {"layers": "inner"}),
         acts_on="axes",
     ),
     "Parallel": LayerTwin(
         ("Parallel",),
-        lambda layer: nn_module("Parallel", OrderedDict(), merge=layer.merge),
+        lambda layer: nn_module("Parallel", merge=layer.merge),
         layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
         acts_on="axes",
     ),

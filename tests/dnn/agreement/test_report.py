@@ -53,7 +53,7 @@ def test_table_has_a_line_for_each_level_and_backend():
         ["L2", "torch", "broken", "2", "6.00e+00", "2.00e+00", "3", "case: d 3"],
         ["L5", "numpy", "holds", "1", "0.00e+00", "2.50e-01", "0", "10 epochs: test accuracy"],
     ]
-    assert lines[-3:-1] == ["numpy: mean 98", "not run: cupy: none"]
+    assert lines[-3:-1] == ["numpy, 10 epochs: mean 98", "not run: cupy: none"]
 
 
 def test_as_json_contains_everything():
