@@ -71,13 +71,12 @@ class ChannelsFirst:
             expected = "images of one channel or one pixel, since other orders of the numbers have no twin"
         raise NoTwin(f"{label} for channels first, on examples of shape {channels_first(shape)}", expected)
 
-    def merge(self, branches: "list[ChannelsFirst | None]", adds: bool, label: str) -> None:
+    def merge(self, branches: "list[ChannelsFirst]", adds: bool, label: str) -> None:
         """Continue after parallel branches. Raises NoTwin: their features are in different orders."""
-        orders = [branch.order for branch in branches if branch is not None]
-        distinct = {None if order is None else order.tobytes() for order in orders}
-        if len(distinct) > 1 or not (adds or orders[0] is None):
+        order = branches[0].order
+        if any(branch.order is not order for branch in branches) or not (adds or order is None):
             raise NoTwin(label, "branches with the same order of features; put a Linear after each Flatten")
-        self.order = orders[0]
+        self.order = order
 
     def finish(self) -> None:
         """Raise NoTwin if the outputs are in different orders."""

@@ -170,8 +170,6 @@ class ModuleReader:
         kind = twin.modules[0]
         label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
-        if not items:
-            raise InputError(f"{label} without modules", "at least one, such as nn.Identity()")
         inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
         settings = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
         layer = twin.make_layer(settings, "linear", layer_name or name)  # the name is for error messages
@@ -186,27 +184,25 @@ class ModuleReader:
         self, module: Any, kind: str, items: list[NamedModule], label: str
     ) -> list[LayerModule]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
-        branches = [items] if kind == "Residual" else [[item] for item in items]
-        readers = []
+        branches = [items]
+        if kind == "Parallel":
+            branches = [
+                list(part._modules.items()) if type(part).__name__ == "Branch" else [(name, part)]
+                for name, part in items
+            ]
         inner = []
+        layouts = [self.layout] if kind == "Residual" else []  # of the shortcut
         for branch in branches:
-            part = branch[0][1]
             reader = ModuleReader(self.shape, copy(self.layout))
-            readers.append(reader)
-            inner += reader.read(list(part._modules.items()) if type(part).__name__ == "Branch" else branch)
-        if kind == "Residual":
-            readers.append(ModuleReader(self.shape, copy(self.layout)))
+            inner += reader.read(branch)
+            layouts.append(reader.layout)
         adds = kind == "Residual" or module.merge == "add"
-        shapes = {r.shape if r.layout is None else channels_first(r.shape): None for r in readers}
-        if adds and len(shapes) > 1:
-            got = f"{label}, which adds examples of the shapes {' and '.join(map(str, shapes))}"
-            raise InputError(got, "equal shapes", "a projection p of x is Parallel(p, f, merge='add')")
         last = len(self.shape)
         axis = last if self.layout is None else 1  # of channels or features
         if not adds and module.axis not in (axis, axis - last - 1):
             raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
         if self.layout is not None:
-            self.layout.merge([reader.layout for reader in readers], adds, label)
+            self.layout.merge(layouts, adds, label)
         return inner
 
 
