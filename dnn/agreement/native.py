@@ -16,6 +16,7 @@ from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
+from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.parameters import Parameters
@@ -39,7 +40,7 @@ class PyTorchContender(Contender):
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
-        modules = convert.layer_modules(layer, self.backend.dtype, self.backend.device)
+        modules = convert.layer_modules(layer, self.backend.dtype, self.backend.device, Layout())
         module = torch.nn.Sequential(OrderedDict(modules))
 
         def train(x: Array, dy: Array) -> Tensors:

@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.errors import reraise, short_repr
 from dnn.interop.torch.layers import activation_module, twin_of_layer
-from dnn.interop.torch.layouts import ChannelsFirst, channels_first, rows_in
+from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
 from dnn.interop.torch.twins import Tensors, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
@@ -31,12 +31,10 @@ CONTAINER_CLASSES = ("Sequential", "Residual", "Parallel")
 """Modules that contain converted layers. ``ChannelsLast`` is a wrapper and not listed."""
 
 
-def layer_modules(
-    layer: Layer, dtype: Any, device: Any, layout: ChannelsFirst | None = None
-) -> dict[str, torch.nn.Module]:
+def layer_modules(layer: Layer, dtype: Any, device: Any, layout: Layout) -> dict[str, torch.nn.Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
 
-    ``layout``: of a network with channels first; it follows the layer.
+    ``layout`` follows the layer.
 
     Raises NoTwin: torch.nn has no equivalent.
     """
@@ -44,15 +42,15 @@ def layer_modules(
 
     twin = twin_of_layer(layer)
     module = twin.make_module(layer).to(dtype=dtype, device=device)
-    if layout is None and twin.acts_on == "channels" and len(layer.input_shape) > 1:
+    if not layout.is_first and twin.acts_on == "channels" and len(layer.input_shape) > 1:
         module = nn_module("ChannelsLast", module)
     order = None
     if isinstance(layer, Container):
         _add_inner(module, layer, dtype, device, layout)
-    elif layout is not None:
+    else:
         order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
         if type(layer) is Reshape:
-            module.unflattened_size = channels_first(layer.output_shape)
+            module.unflattened_size = layout.of_torch(layer.output_shape)
     ours = {**layer.value, **layer.state}
     with torch.no_grad():
         for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
@@ -64,20 +62,19 @@ def layer_modules(
     if twin.has_activation and layer.activation != "linear":
         modules[f"{layer.name}_{layer.activation}"] = activation_module(layer.activation)
     for made in modules.values():
-        if layout is not None and type(made) is torch.nn.Softmax:
+        if layout.is_first and type(made) is torch.nn.Softmax:
             made.dim = 1  # the channels, or the features of a vector
     return modules
 
 
-def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: ChannelsFirst | None) -> None:
+def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: Layout) -> None:
     """Add the modules of the inner layers to that of their container."""
     from dnn.interop.torch.modules import Branch
 
     if isinstance(layer, Residual):
         after = copy(layout)
         _add_inner(module, layer.inner[1], dtype, device, after)
-        if layout is not None:
-            layout.merge([layout, after], True, f"layer {layer.name!r}")
+        layout.merge([layout, after], True, f"layer {layer.name!r}")
         return
     is_block = isinstance(layer, Block)
     layouts = []
@@ -88,8 +85,8 @@ def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: Chann
             parts = {inner.name: Branch(OrderedDict(parts))}
         for name, part in parts.items():
             module.add_module(name, part)
-    if layout is not None and not is_block:
-        module.axis = 1
+    if not is_block:
+        module.axis = 1 if layout.is_first else -1
         layout.merge(layouts, module.merge == "add", f"layer {layer.name!r}")
 
 
@@ -129,7 +126,7 @@ def to_torch(
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
     dtype = getattr(torch, model.backend.dtype_name)
-    layout = ChannelsFirst() if data_format == "channels_first" else None
+    layout = Layout(data_format == "channels_first")
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:
         modules.update(layer_modules(layer, dtype, device, layout))
@@ -143,10 +140,8 @@ def to_torch(
             within = within[-1]
         within._modules.popitem()
         twin.left_out = last
-    twin.input_shape = model.input_shape
-    if layout is not None:
-        layout.finish()
-        twin.input_shape = channels_first(model.input_shape)
+    layout.finish()
+    twin.input_shape = layout.of_torch(model.input_shape)
     return twin
 
 
@@ -170,8 +165,6 @@ def twin_parameters(module: torch.nn.Module, state: bool = False) -> Iterator[tu
         if twin is not None:
             for short, tensor, axes in tensors_of(child, twin.state if state else twin.parameters):
                 yield f"{name}.{short}", tensor, axes
-        elif isinstance(child, torch.nn.Sequential):  # a Branch
-            yield from twin_parameters(child, state)
-        if twin is not None and twin.modules[0] in CONTAINER_CLASSES:
-            before = f"{name}.block" if twin.modules[0] == "Residual" else name
-            yield from ((f"{before}.{n}", tensor, axes) for n, tensor, axes in twin_parameters(child, state))
+        if isinstance(child, torch.nn.Sequential):
+            before = {"Branch": "", "Residual": f"{name}.block."}.get(type(child).__name__, f"{name}.")
+            yield from ((before + n, tensor, axes) for n, tensor, axes in twin_parameters(child, state))

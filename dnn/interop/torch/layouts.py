@@ -15,36 +15,36 @@ from dnn.layers import Dense, Flatten, Layer, Reshape
 from dnn.typing import Shape
 
 
-def channels_first(shape: Shape) -> Shape:
-    """Return torch's shape of our images or sequences (..., C)."""
-    return (*shape[-1:], *shape[:-1])
-
-
-def channels_last(shape: Shape) -> Shape:
-    """Return our shape of torch's images or sequences (C, ...)."""
-    return (*shape[1:], *shape[:1])
-
-
 def flat_order(shape: Shape) -> np.ndarray | None:
     """Return torch's position of each number of our flattened images; None: the same position.
 
     >>> flat_order((1, 2, 2))
     array([0, 2, 1, 3])
     """
-    positions = np.arange(prod(shape)).reshape(channels_first(shape))
+    positions = np.arange(prod(shape)).reshape(*shape[-1:], *shape[:-1])
     order = np.moveaxis(positions, 0, -1).ravel()
     return None if np.all(np.diff(order) == 1) else order
 
 
 @dataclass
-class ChannelsFirst:
-    """Order of the features in a network with channels first, followed from layer to layer.
+class Layout:
+    """Order of the features in a network, followed from layer to layer.
 
     Attributes:
+        is_first: whether torch's images have channels first.
         order: torch's position of each feature of our vector; None: the same position.
     """
 
+    is_first: bool = False
     order: np.ndarray | None = None
+
+    def of_torch(self, shape: Shape) -> Shape:
+        """Return torch's shape of our examples."""
+        return (*shape[-1:], *shape[:-1]) if self.is_first else shape
+
+    def of_ours(self, shape: Shape) -> Shape:
+        """Return our shape of torch's examples."""
+        return (*shape[1:], *shape[:1]) if self.is_first else shape
 
     def pass_layer(self, layer: Layer, twin: LayerTwin, label: str) -> np.ndarray | None:
         """Follow a layer with known shapes; return the order before it, which its parameters have.
@@ -54,7 +54,7 @@ class ChannelsFirst:
         before = self.order
         shape = layer.input_shape
         is_vector = len(shape) == 1
-        if twin.acts_on in ("elements", "channels"):
+        if not self.is_first or twin.acts_on in ("elements", "channels"):
             return before
         if not twin.acts_on and is_vector and before is None and len(layer.output_shape) == 1:
             return None
@@ -69,9 +69,9 @@ class ChannelsFirst:
         expected = "vectors, from a Flatten" if twin.acts_on == "features" else "a layer with a known layout"
         if type(layer) is Reshape:
             expected = "images of one channel or one pixel, since other orders of the numbers have no twin"
-        raise NoTwin(f"{label} for channels first, on examples of shape {channels_first(shape)}", expected)
+        raise NoTwin(f"{label} for channels first, on examples of shape {self.of_torch(shape)}", expected)
 
-    def merge(self, branches: "list[ChannelsFirst]", adds: bool, label: str) -> None:
+    def merge(self, branches: "list[Layout]", adds: bool, label: str) -> None:
         """Continue after parallel branches. Raises NoTwin: their features are in different orders."""
         order = branches[0].order
         if any(branch.order is not order for branch in branches) or not (adds or order is None):

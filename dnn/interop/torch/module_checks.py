@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backends import InputError
 from dnn.interop import NoTwin
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
-from dnn.interop.torch.layouts import channels_first
+from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.twins import LayerTwin, is_sequential, unwrap
 from dnn.typing import Shape
 from dnn.validation.settings import positive_integer, require_kind
@@ -103,19 +103,20 @@ def example_shape(module: Any, input_shape: Shape | None) -> Shape:
     return tuple(positive_integer("input_shape", length) for length in shape)
 
 
-def require_vector(shape: Shape, is_first: bool) -> None:
+def require_vector(shape: Shape, layout: Layout) -> None:
     """Raise InputError unless the network returns vectors; the cure names the modules to append.
 
     Args:
         shape: of one output of ours.
-        is_first: whether the network has channels first, so that a Flatten alone has another order.
+        layout: with channels first a Flatten alone has another order.
     """
     if len(shape) == 1:
         return
     cure = "nn.Sequential(*module, nn.Flatten())"
-    if is_first:
+    if layout.is_first:
         cure = f"nn.Sequential(*module, nn.Flatten(), nn.Linear({prod(shape)}, 10)) for 10 outputs"
-    if is_first and len(shape) == 3:
+    if layout.is_first and len(shape) == 3:
         cure = f"nn.Sequential(*module, nn.AdaptiveAvgPool2d(1), nn.Flatten()), or {cure}"
-    theirs = channels_first(shape) if is_first else shape
-    raise InputError(f"module returns examples of shape {theirs}", "vectors", f"convert {cure}")
+    raise InputError(
+        f"module returns examples of shape {layout.of_torch(shape)}", "vectors", f"convert {cure}"
+    )

@@ -19,7 +19,7 @@ from backends.errors import reraise
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
-from dnn.interop.torch.layouts import ChannelsFirst, channels_first, channels_last, rows_in
+from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import (
     NamedModule,
     example_shape,
@@ -54,10 +54,10 @@ class ModuleReader:
 
     Args:
         shape: of one of our examples, before the next module.
-        layout: None if images have channels last, within ``ChannelsLast`` or without any image module.
+        layout: with channels last if image modules are within ``ChannelsLast``, or if there are none.
     """
 
-    def __init__(self, shape: Shape, layout: ChannelsFirst | None) -> None:
+    def __init__(self, shape: Shape, layout: Layout) -> None:
         self.shape = shape
         self.layout = layout
 
@@ -83,8 +83,8 @@ class ModuleReader:
             return self._read_container(child, twin, layer_name, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
-        if self.layout is not None and type(module).__name__ == "Unflatten":
-            size = channels_last(tuple(module.unflattened_size))
+        if type(module).__name__ == "Unflatten":
+            size = self.layout.of_ours(tuple(module.unflattened_size))
             module = SimpleNamespace(dim=module.dim, unflattened_size=size)
         if type(module).__name__.startswith("Adaptive") and not self._is_global(name, module, rest):
             module = self._fixed_pooling(module, label)
@@ -109,26 +109,21 @@ class ModuleReader:
         self.shape = layer.output_shape
         if type(last).__name__ == "Softmax":
             axes = len(self.shape) + 1
-            dim = (0 if axes == 3 else 1) if last.dim is None else last.dim % axes
-            expected = axes - 1 if self.layout is None else 1
-            if dim != expected:
-                after = "" if last is pair.module else f", followed by {last}"
-                got = f"{label}{after}, over the axis {dim}"
-                raise NoTwin(got, f"dim={expected}, over channels or features")
-        if self.layout is None:
-            return pair
+            expected = 1 if self.layout.is_first else axes - 1
+            if last.dim is None or last.dim % axes != expected:
+                raise NoTwin(f"{label}: {last}", f"dim={expected}, over channels or features")
         return pair._replace(order=self.layout.pass_layer(layer, pair.twin, label))
 
     def _require_input(self, module: Any, label: str, *, is_plain: bool) -> None:
         """Raise NoTwin or InputError unless the module takes examples of this shape and layout."""
         shape = self.shape
-        theirs = shape if self.layout is None else channels_first(shape)
+        theirs = self.layout.of_torch(shape)
         kind = type(module).__name__
         rank = {"2d": 3, "1d": 2}.get(kind[-2:])
         if rank and len(shape) not in (rank, 1 if kind == "BatchNorm1d" else rank):
             expected = "(C, H, W)" if rank == 3 else "(C, L)"
             raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
-        if rank and len(shape) == rank and is_plain == (self.layout is None):
+        if rank and len(shape) == rank and is_plain != self.layout.is_first:
             expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
             raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
         for setting in ("in_features", "in_channels", "num_features"):
@@ -139,10 +134,8 @@ class ModuleReader:
                 raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
         if kind == "Flatten":
             last = len(shape)
-            for setting, axis, usual in (("start_dim", 1, 1), ("end_dim", last, -1)):
-                if getattr(module, setting) % (last + 1) != axis:
-                    got = f"{label}, which has {setting}={getattr(module, setting)}"
-                    raise NoTwin(got, f"{usual}")
+            if (module.start_dim % (last + 1), module.end_dim % (last + 1)) != (1, last):
+                raise NoTwin(label, "start_dim=1 and end_dim=-1")
 
     def _is_global(self, name: str, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
@@ -198,11 +191,10 @@ class ModuleReader:
             layouts.append(reader.layout)
         adds = kind == "Residual" or module.merge == "add"
         last = len(self.shape)
-        axis = last if self.layout is None else 1  # of channels or features
+        axis = 1 if self.layout.is_first else last  # of channels or features
         if not adds and module.axis not in (axis, axis - last - 1):
             raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
-        if self.layout is not None:
-            self.layout.merge(layouts, adds, label)
+        self.layout.merge(layouts, adds, label)
         return inner
 
 
@@ -246,20 +238,18 @@ def from_torch(
     children = list_children(module)
     require_kind("output_activation", output_activation, str, None)
     shape = example_shape(module, input_shape)
-    is_first = takes_channels_first(module)
-    layout = ChannelsFirst() if is_first else None
-    ours = channels_last(shape) if is_first else shape
+    layout = Layout(takes_channels_first(module))
+    ours = layout.of_ours(shape)
     ending = output_activation or str(getattr(module, "left_out", "linear"))
     if ending != "linear":
         last = activation_module(ending)
-        if is_first and ending == "softmax":
+        if layout.is_first and ending == "softmax":
             last.dim = 1
         children.append(("0", last))
     reader = ModuleReader(ours, layout)
     pairs = reader.read(children)
-    require_vector(reader.shape, is_first)
-    if layout is not None:
-        layout.finish()
+    require_vector(reader.shape, layout)
+    layout.finish()
     model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
     for parameter in module.parameters():
         if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
