@@ -27,9 +27,6 @@ from dnn.validation.settings import look_up, require_kind
 if TYPE_CHECKING:
     import torch
 
-CONTAINER_CLASSES = ("Sequential", "Residual", "Parallel")
-"""Modules that contain converted layers. ``ChannelsLast`` is a wrapper and not listed."""
-
 
 def layer_modules(layer: Layer, dtype: Any, device: Any, layout: Layout) -> dict[str, torch.nn.Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.

@@ -17,7 +17,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.errors import reraise
 from dnn.interop import NoTwin
-from dnn.interop.torch.convert import CONTAINER_CLASSES, tensors_of
+from dnn.interop.torch.convert import tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import (
@@ -79,7 +79,7 @@ class ModuleReader:
             pair = LayerModule(Activation(alone, name=layer_name), child, LAYER_TWINS["Activation"], [])
             return self._advance(pair, label, name, child)
         twin = require_twin(label, child)
-        if twin.modules[0] in CONTAINER_CLASSES:
+        if twin.modules[0] in ("Sequential", "Residual", "Parallel"):
             return self._read_container(child, twin, layer_name, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
