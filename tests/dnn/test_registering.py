@@ -134,7 +134,7 @@ FEW = (
 
 
 def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys):
-    """Every registered part is compared on our backends, and the report says that torch has none."""
+    """Every registered part is compared on our backends."""
     for table, names in FEW:
         monkeypatch.setattr(table, "_entries", {name: table[name] for name in names})
     load_module("mine", MINE)
@@ -146,9 +146,6 @@ def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", [*words.split(), "--json"])
     assert agree.agree(agree.parse()) == 0
     found = json.loads(capsys.readouterr().out)
-    parts = "activation 'cubic'", "layer 'Shift'", "loss 'quartic'", "optimizer 'sign_sgd'"
-    missing = {f"pytorch on {part}" for part in parts} | {f"onnxruntime on {part}" for part in parts[:2]}
-    assert set(found["not_run"]) == missing
     compared = {"L0": ["cubic"], "L1": ["Shift"], "L2": ["cubic", "quartic"], "L3": ["sign_sgd"]}
     for level, names in compared.items():
         records = [record for record in found["records"] if record["level"] == level]

@@ -6,12 +6,12 @@ Register a custom layer by ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 from typing import Any
 
 from backends.table import Table
-from dnn.interop import NoTwin
 from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
     Tensors,
     activation_from_module,
+    find_twin,
     layer_maker,
     layer_norm_from_module,
     make_batch_norm,
@@ -157,6 +157,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
 """Layer class -> twin. "Augmentation" covers all augmentations. GaussianNoise has no twin in torch.nn."""
 
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
+    "linear": ("Identity", {}),
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("ReLU", {}),
@@ -167,20 +168,12 @@ ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "silu": ("SiLU", {}),
     "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's 20 causes errors of 2e-9
 })  # fmt: skip
-"""Activation -> (class in torch.nn, keyword arguments). "linear" needs no module."""
+"""Activation -> (class in torch.nn, keyword arguments)."""
 
 
 def activation_module(activation: str) -> Module:
-    """Return the torch.nn module of an activation ("linear": nn.Identity).
-
-    Raises NoTwin: ACTIVATION_TWINS has no entry for the activation.
-    """
-    if activation == "linear":
-        return nn_module("Identity")
-    if activation not in ACTIVATION_TWINS:
-        expected = f"one of linear, {', '.join(ACTIVATION_TWINS)}"
-        raise NoTwin(f"activation {activation!r} has no counterpart in torch.nn", expected)
-    name, arguments = ACTIVATION_TWINS[activation]
+    """Return the torch.nn module of an activation. Raises NoTwin: ACTIVATION_TWINS has no entry for it."""
+    name, arguments = find_twin("activation", activation, ACTIVATION_TWINS)
     return nn_module(name, **arguments)
 
 
@@ -192,8 +185,6 @@ def activation_of(module: Module) -> str | None:
     """
     if not type(module).__module__.startswith("torch.nn."):
         return None  # a custom class with the same name
-    if type(module).__name__ == "Identity":
-        return "linear"
     for activation, (name, arguments) in ACTIVATION_TWINS.items():
         if type(module).__name__ == name:
             # dim is not checked: dim 1 of (B, n) is the last axis, and the rank is unknown here.
@@ -210,6 +201,4 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
     name = type(layer).__name__
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):
         name = "Augmentation"
-    if name not in LAYER_TWINS:
-        raise NoTwin(f"layer {layer.name!r} is {name}", f"one of {', '.join(LAYER_TWINS)}")
-    return LAYER_TWINS[name]
+    return find_twin("layer", name, LAYER_TWINS)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from backends.table import Table
-from dnn.interop import NoTwin
+from dnn.interop.torch.twins import find_twin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,6 @@ OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", 
 })  # fmt: skip
 
 
-def _find_twin(kind: str, name: str, twins: Table[T]) -> T:
-    """Return the entry of this name. Raises NoTwin: the table has none."""
-    if name not in twins:
-        raise NoTwin(f"{kind} {name!r} has no counterpart in torch", f"one of {', '.join(twins)}")
-    return twins[name]
-
-
 def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Return a function of outputs (B, C) and targets (B,) or (B, C) that computes the batch's mean loss.
 
@@ -101,7 +93,7 @@ def torch_loss(loss: str | Loss) -> Callable[[torch.Tensor, torch.Tensor], torch
     from torch import nn
 
     loss = get_loss(loss)
-    twin = _find_twin("loss", loss.name, LOSS_TWINS)
+    twin = find_twin("loss", loss.name, LOSS_TWINS)
     module = getattr(nn, twin.module)(**twin.arguments(loss))
     if not twin.rows:
         return module  # type: ignore[no-any-return]
@@ -123,22 +115,18 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
 
     optimizer = get_optimizer(optimizer)
     require_kind("module", module, torch.nn.Module)
-    twin = _find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
+    twin = find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
-    if optimizer.clip_norm is not None or optimizer.clip_value is not None:
-        made.register_step_pre_hook(_clip_hook(optimizer, module))
+    made.register_step_pre_hook(partial(_clip, optimizer, module))
     return made
 
 
-def _clip_hook(optimizer: Optimizer, module: torch.nn.Module) -> Callable[..., None]:
-    """Return a hook for torch.optim that clips gradients before each step, with torch's own functions."""
+def _clip(optimizer: Optimizer, module: torch.nn.Module, *_: Any) -> None:
+    """Clip the gradients with torch's own functions."""
     from torch.nn import utils
 
-    def clip(*_: Any) -> None:
-        if optimizer.clip_norm is not None:
-            utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
-        if optimizer.clip_value is not None:
-            utils.clip_grad_value_(module.parameters(), optimizer.clip_value)
-
-    return clip
+    if optimizer.clip_norm is not None:
+        utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
+    if optimizer.clip_value is not None:
+        utils.clip_grad_value_(module.parameters(), optimizer.clip_value)

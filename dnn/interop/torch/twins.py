@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from backends.table import Table
 from dnn.interop import NoTwin
 from dnn.layers import Activation, Layer, LayerNormalization, Reshape
 from dnn.layers.dense import Affine
 
 Module = Any  # torch.nn.Module
+T = TypeVar("T")
 Tensors = Mapping[str, tuple[str, tuple[int, ...]]]
 
 
@@ -31,6 +33,13 @@ class LayerTwin:
     # "axes": their order matters; "": unknown. Networks with channels first need it. With channels last,
     # modules that act on the channels of images or sequences are wrapped in ``ChannelsLast``.
     acts_on: str = ""
+
+
+def find_twin(kind: str, name: str, twins: Table[T]) -> T:
+    """Return the entry of this name. Raises NoTwin: the table has none."""
+    if name not in twins:
+        raise NoTwin(f"{kind} {name!r} has no counterpart in torch", f"one of {', '.join(twins)}")
+    return twins[name]
 
 
 def nn_module(name: str, *arguments: Any, **options: Any) -> Module:

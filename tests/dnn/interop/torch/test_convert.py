@@ -57,7 +57,7 @@ AUGMENTATIONS = {name for name, layer in LAYERS.items() if issubclass(layer, Aug
     ("module", "table", "parts"),
     [
         (layers, "LAYER_TWINS", {*LAYERS, "Augmentation"} - AUGMENTATIONS),
-        (layers, "ACTIVATION_TWINS", ACTIVATIONS.keys() - {"linear"}),
+        (layers, "ACTIVATION_TWINS", ACTIVATIONS),
         (losses_and_optimizers, "LOSS_TWINS", LOSSES),
         (losses_and_optimizers, "OPTIMIZER_TWINS", OPTIMIZERS),
     ],

@@ -14,7 +14,11 @@ from dnn.interop.torch.modules import ChannelsLast, Parallel, Residual
 @pytest.mark.parametrize(
     ("layer", "shape", "words"),
     [
-        (GaussianNoise(0.1), (4,), "GaussianNoise, expected one of Dense"),
+        (
+            GaussianNoise(0.1),
+            (4,),
+            "'GaussianNoise' has no counterpart in torch, expected one of Dense",
+        ),
         (Conv2D(2, 3, strides=2, padding="same"), (4, 4, 1), "expected equal padding"),
         (Reshape((4, 3)), (3, 4), "add Flatten"),
     ],
