@@ -40,8 +40,8 @@ class PyTorchContender(Contender):
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
-        modules = convert.layer_modules(layer, self.backend.dtype, self.backend.device, Layout())
-        module = torch.nn.Sequential(OrderedDict(modules))
+        modules = convert.layer_modules(layer, Layout())
+        module = torch.nn.Sequential(OrderedDict(modules)).to(self.backend.device)
 
         def train(x: Array, dy: Array) -> Tensors:
             module.zero_grad()

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from backends.errors import reraise, short_repr
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
@@ -28,22 +26,22 @@ if TYPE_CHECKING:
     import torch
 
 
-def layer_modules(layer: Layer, dtype: Any, device: Any, layout: Layout) -> dict[str, torch.nn.Module]:
+def layer_modules(layer: Layer, layout: Layout) -> dict[str, torch.nn.Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
 
-    ``layout`` follows the layer.
+    They are on the CPU, in the dtype of the layer's backend. ``layout`` follows the layer.
 
     Raises NoTwin: torch.nn has no equivalent.
     """
     import torch
 
     twin = twin_of_layer(layer)
-    module = twin.make_module(layer).to(dtype=dtype, device=device)
+    module = twin.make_module(layer).to(dtype=getattr(torch, layer.backend.dtype_name))
     if not layout.is_first and twin.acts_on == "channels" and len(layer.input_shape) > 1:
         module = nn_module("ChannelsLast", module)
     order = None
     if isinstance(layer, Container):
-        _add_inner(module, layer, dtype, device, layout)
+        _add_inner(module, layer, layout)
     else:
         order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
         if type(layer) is Reshape:
@@ -51,8 +49,7 @@ def layer_modules(layer: Layer, dtype: Any, device: Any, layout: Layout) -> dict
     ours = {**layer.value, **layer.state}
     with torch.no_grad():
         for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
-            values = np.array(layer.backend.to_host(ours[short]))
-            tensor.permute(axes)[rows_in(order, short)] = torch.from_numpy(values).to(tensor.device)
+            tensor.permute(axes)[rows_in(order, short)] = torch.tensor(layer.backend.to_host(ours[short]))
     modules = {layer.name: module}
     if isinstance(layer, GlobalAveragePooling2D):
         modules[f"{layer.name}_flatten"] = torch.nn.Flatten()
@@ -64,20 +61,20 @@ def layer_modules(layer: Layer, dtype: Any, device: Any, layout: Layout) -> dict
     return modules
 
 
-def _add_inner(module: Any, layer: Layer, dtype: Any, device: Any, layout: Layout) -> None:
+def _add_inner(module: Any, layer: Layer, layout: Layout) -> None:
     """Add the modules of the inner layers to that of their container."""
     from dnn.interop.torch.modules import Branch
 
     if isinstance(layer, Residual):
         after = copy(layout)
-        _add_inner(module, layer.inner[1], dtype, device, after)
+        _add_inner(module, layer.inner[1], after)
         layout.merge([layout, after], True, f"layer {layer.name!r}")
         return
     is_block = isinstance(layer, Block)
     layouts = []
     for inner in layer.inner:
         layouts.append(layout if is_block else copy(layout))
-        parts = layer_modules(inner, dtype, device, layouts[-1])
+        parts = layer_modules(inner, layouts[-1])
         if len(parts) > 1 and not is_block:
             parts = {inner.name: Branch(OrderedDict(parts))}
         for name, part in parts.items():
@@ -122,12 +119,11 @@ def to_torch(
         device = model.backend.device if model.backend.name == "torch" else "cpu"
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
-    dtype = getattr(torch, model.backend.dtype_name)
     layout = Layout(data_format == "channels_first")
     modules: dict[str, torch.nn.Module] = {}
     for layer in model.layers:
-        modules.update(layer_modules(layer, dtype, device, layout))
-    twin = torch.nn.Sequential(OrderedDict(modules))
+        modules.update(layer_modules(layer, layout))
+    twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
     last = model.layers[-1].activation
     if logits is None:
         logits = model.loss is not None and model.loss.activation == last

@@ -117,7 +117,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         acts_on="features",
     ),
     "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
-    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes"),
+    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes", start_dim=1, end_dim=-1),
     "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
     "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
     "Activation": LayerTwin(

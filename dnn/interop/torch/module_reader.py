@@ -86,7 +86,7 @@ class ModuleReader:
         if type(module).__name__ == "Unflatten":
             size = self.layout.of_ours(tuple(module.unflattened_size))
             module = SimpleNamespace(dim=module.dim, unflattened_size=size)
-        if type(module).__name__.startswith("Adaptive") and not self._is_global(name, module, rest):
+        if type(module).__name__.startswith("Adaptive") and not self._is_global(module, rest):
             module = self._fixed_pooling(module, label)
             twin = require_twin(label, module)
         activation = "linear"
@@ -132,21 +132,16 @@ class ModuleReader:
                 what = setting.partition("_")[2]
                 got = f"{label}, which takes {count} {what}, but gets examples of {theirs}"
                 raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
-        if kind == "Flatten":
-            last = len(shape)
-            if (module.start_dim % (last + 1), module.end_dim % (last + 1)) != (1, last):
-                raise NoTwin(label, "start_dim=1 and end_dim=-1")
 
-    def _is_global(self, name: str, module: Any, rest: deque[NamedModule]) -> bool:
+    def _is_global(self, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
         if not rest or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
             return False
-        following, after = rest[0]
+        after: Any = rest[0][1]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
-        is_part = is_flatten and (following.isdecimal() or following == f"{name}_flatten")
-        if is_part:
+        if is_flatten:
             rest.popleft()
-        return is_part
+        return is_flatten
 
     def _fixed_pooling(self, module: Any, label: str) -> Any:
         """Return the pooling with the same windows. Raises NoTwin: the windows have different sizes."""

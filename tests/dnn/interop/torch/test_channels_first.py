@@ -28,14 +28,14 @@ NETWORKS = {
     ]),
     "nested": ((3, 12, 10), lambda: [
         nn.Sequential(*block(3, 8), nn.MaxPool2d(3, 2, 1)),
-        nn.Sequential(nn.Sequential(*block(8, 6), nn.Softmax(1)), nn.Flatten(-3, 3), nn.Dropout()),
+        nn.Sequential(nn.Sequential(*block(8, 6), nn.Softmax(1)), nn.Flatten(), nn.Dropout()),
         nn.Sequential(nn.BatchNorm1d(180), nn.LayerNorm(180, bias=False), nn.GELU(), nn.Linear(180, 7)),
     ]),
     "options": ((2, 16, 15), lambda: [
         nn.Conv2d(2, 4, (3, 2), stride=2, padding=1, bias=False), nn.BatchNorm2d(4, affine=False), nn.SiLU(),
         nn.Conv2d(4, 8, (2, 3), padding="same", groups=4, dilation=2), nn.LeakyReLU(),
         nn.Conv2d(8, 4, 2, padding=(1, 0)), nn.MaxPool2d((3, 2), 1, padding=1), nn.Identity(),
-        nn.AvgPool2d(2, ceil_mode=True, padding=1), nn.ELU(), nn.Flatten(-3), nn.Dropout(0.3),
+        nn.AvgPool2d(2, ceil_mode=True, padding=1), nn.ELU(), nn.Flatten(), nn.Dropout(0.3),
         nn.LazyLinear(5), nn.Softmax(1),
     ]),
     "global": ((3, 9, 9), lambda: [
