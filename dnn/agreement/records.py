@@ -1,7 +1,7 @@
 """Record: one measured error and its bound."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,15 +36,6 @@ class Record:
         if self.bound == 0.0:
             return 0.0 if self.measured == 0.0 else float("inf")
         return self.measured / self.bound
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON values. Infinity and NaN, which JSON lacks, become strings."""
-        values = {**asdict(self), "verdict": self.verdict}
-        for name in ("measured", "bound"):
-            number = values[name]
-            if not (number == number and abs(number) != float("inf")):
-                values[name] = str(number)
-        return values
 
 
 Error = Callable[[str, Any, Any], float]

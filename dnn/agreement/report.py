@@ -1,6 +1,7 @@
 """Reports of the records: a table with a verdict for people, JSON for programs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dnn.agreement.records import Record, worst_record
@@ -57,6 +58,6 @@ def as_json(
         "asked": dict(asked),
         "backends": dict(about),
         "not_run": dict(missing),
-        "records": [record.as_dict() for record in records],
+        "records": [{**asdict(record), "verdict": record.verdict} for record in records],
     }
     return json_text.as_json(content, indent=1) + "\n"
