@@ -159,8 +159,7 @@ def is_sequential(module: Module) -> bool:
     """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
     import torch
 
-    sequential = torch.nn.Sequential
-    return isinstance(module, sequential) and type(module).forward is sequential.forward
+    return getattr(type(module), "forward", None) is torch.nn.Sequential.forward
 
 
 def unwrap(module: Module) -> Module:
