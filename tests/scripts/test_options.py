@@ -5,17 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_lines import SCRIPTS
 from helpers import assert_listed
-
-from dnn.__main__ import COMMANDS
 
 BACKEND = {"device": None, "precision": "float32", "graphs": False, "threads": None, "require_backend": False}
 NUMPY = {"backend": "numpy", **BACKEND}
 AUTO = {"backend": "auto", "dtype": "float32", **BACKEND}
 DATA = {"dataset": "mnist", "data_dir": None}
 RUN = {"json": False, "allow_nonfinite": False}
-EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
 # Command -> its required arguments, and its options.
 DEFAULTS = {
     "train": ("", {
@@ -37,9 +33,6 @@ DEFAULTS = {
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
                    "epochs": 10, "seeds": 5, "limit": None}),
-    "find_anomalies": ("", {**EXAMPLE, "epochs": 100, "normal": [0, 1, 2, 3, 4], "bottleneck": 8,
-                            "dataset": "digits", "data_dir": None, "limit": 10_000}),
-    "predict_disease": ("", {**EXAMPLE, "epochs": 40, "folds": 10}),
 }  # fmt: skip
 # (command, arguments, options).
 GIVEN_OPTIONS = [
@@ -61,13 +54,12 @@ GIVEN_OPTIONS = [
 
 
 def module_of(command):
-    return importlib.import_module(f"dnn.commands.{command}" if command in COMMANDS else command)
+    return importlib.import_module(f"dnn.commands.{command}")
 
 
 @pytest.fixture
 def options(monkeypatch):
     """Return a function (command, words) -> options that its ``parse`` returns."""
-    monkeypatch.syspath_prepend(str(SCRIPTS / "examples"))
 
     def of(command, words):
         monkeypatch.setattr(sys, "argv", [f"{command}.py", *words.split()])
