@@ -3,7 +3,6 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,15 @@ html_title = f"{project} {version}"
 html_theme = "furo"
 html_show_copyright = False
 smartquotes = False
+default_role = "code"
 python_maximum_signature_line_length = 90
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinxcontrib.mermaid"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinxcontrib.mermaid",
+]
 
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]  # drawn in the browser; offline the source is shown
@@ -30,6 +36,7 @@ autodoc_inherit_docstrings = False  # methods that override one of a base class 
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
 nitpicky = True
+suppress_warnings = ["ref.term", "ref.ref"]  # of methods that scikit-learn adds
 nitpick_ignore_regex = [
     ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
     ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
@@ -38,49 +45,18 @@ nitpick_ignore_regex = [
 ]
 
 
-# ----- docstrings: plain sentences with ``code``, sections such as "Args:", and examples
-
-
-def plain(text: str) -> str:
-    """Escape text for reStructuredText. ``code`` and `code` remain code."""
-    parts = re.split(r"(``.+?``|`[^`]+`)", text, flags=re.DOTALL)
-    for i, part in enumerate(parts):
-        if i % 2:
-            parts[i] = f"``{part.strip('`')}``"
-        else:
-            parts[i] = re.sub(r"([*|`\\]|(?<=\w)_(?!\w))", r"\\\1", part)
-    return "".join(parts)
-
-
-def section(head: str, lines: list[str]) -> Iterator[str]:
-    """Yield a section such as "Args:" as a list of its entries ``name: text``. Continuations are indented."""
-    yield from (f"**{head}**", "")
-    text = inspect.cleandoc("\n".join(["", *lines]))
-    for entry in re.split(r"\n(?=\S)", text):
-        marked = re.sub(r"^([*., \w]+): ", r"``\1``: ", " ".join(entry.split()))
-        yield f"- {plain(marked)}"
-
-
-def as_rst(text: str) -> Iterator[str]:
-    """Yield a docstring's lines. "Args:", "Raises NAME: text" and the like begin a new paragraph."""
-    for block in re.split(r"\n\s*\n|\n(?=(?:Raises|Returns) \S|[A-Z]\w+:\n)", text.strip()):
-        head, *rest = lines = block.splitlines()
-        if head.startswith(">>>"):
-            yield from lines
-        elif re.fullmatch(r"[A-Z]\w+:", head):
-            yield from section(head[:-1], rest)
-        elif all("   " in line.strip() for line in lines):  # a table
-            yield from ["::", "", *(f"    {line}" for line in lines)]
-        else:
-            yield from plain(block).splitlines()
-        yield ""
+# ----- docstrings: plain sentences with ``code``, and sections that napoleon reads
 
 
 def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = as_rst("\n".join(lines))
+    """Escape characters outside of code, and make a paragraph of "Raises NAME: text" and the like."""
     if what == "class" and obj.__module__.startswith(("dnn.", "backends.")):
         fields = re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(obj), flags=re.MULTILINE)
-        lines += [f"- ``{field}``: {plain(comment)}" for field, comment in fields]
+        lines += [f"- ``{field}``: {comment}" for field, comment in fields]
+    code = r"(^>>>.*(?:\n.+)*|``?[^`]+``?)|([*|\\]|(?<=\w)_(?!\w))"
+    text = re.sub(code, lambda found: found[1] or "\\" + found[2], "\n".join(lines), flags=re.MULTILINE)
+    sentence = r"\n((?:Raises|Returns):? \S.*(?:\n    .*)*)"
+    lines[:] = re.sub(sentence, lambda found: "\n\n" + " ".join(found[1].split()), text).split("\n")
 
 
 def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: Any, back: Any) -> Any:
