@@ -36,7 +36,10 @@ autodoc_inherit_docstrings = False  # methods that override one of a base class 
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
 nitpicky = True
-suppress_warnings = ["ref.term", "ref.ref"]  # of methods that scikit-learn adds
+suppress_warnings = [
+    "ref.term", "ref.ref",  # of methods that scikit-learn adds
+    "myst.xref_missing",  # links to folders and to pages outside of docs become text
+]  # fmt: skip
 nitpick_ignore_regex = [
     ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
     ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
@@ -72,20 +75,7 @@ def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
 
 
-# ----- links out of docs/: Sphinx copies linked files into the site, but not folders or other pages
-
-
-def unlink(app: Sphinx, page: str, source: list[str]) -> None:
-    def text(link: re.Match[str]) -> str:
-        target = (HERE / page).parent.joinpath(link[2]).resolve()
-        copied = target.is_file() and target.suffix != ".md"
-        return link[0] if copied or HERE in target.parents else link[1]
-
-    source[0] = re.sub(r"\[([^]]+)\]\(([^):#]+)\)", text, source[0])
-
-
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-skip-member", skip_fields)
-    app.connect("source-read", unlink)
