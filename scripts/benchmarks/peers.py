@@ -5,6 +5,7 @@ does not see them.
 """
 
 import importlib
+import os
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,9 @@ def require_dense(task: Task) -> None:
 
 
 def prepare_keras(task: Task) -> Prepared:
-    """Prepare Keras model.fit on float32 images; the variable KERAS_BACKEND selects its backend."""
+    """Prepare Keras model.fit on float32 images, on JAX unless the variable KERAS_BACKEND is set."""
     require_dense(task)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is imported
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(0)
     hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from _workers import Answer, run_in_process
 
 from backends import BackendUnavailable
-from benchmarks.contenders import environment
 from benchmarks.task import Workload
 from benchmarks.worker import measure
 
@@ -41,12 +40,7 @@ def rotate(
     """
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in names})
-    workers = {
-        name: run_in_process(
-            measure, name, settings, timeout=TIMEOUT_SECONDS, variables=environment(name, settings.threads)
-        )
-        for name in names
-    }
+    workers = {name: run_in_process(measure, name, settings, timeout=TIMEOUT_SECONDS) for name in names}
     for rotation in range(1, rotations + 1):
         for name in list(results.runs):
             answer = next(workers[name])
@@ -57,6 +51,6 @@ def rotate(
                 message = results.missing[name] = answer["reason"]
             else:
                 results.runs[name].append(answer)
-                message = f"{answer['ms']:.3f} ms per update"
+                message = f"{answer['ms']:.3f} ms per update, test accuracy {answer['test_accuracy']:.4f}"
             report(f"rotation {rotation}/{rotations}  {name}: {message}")
     return results

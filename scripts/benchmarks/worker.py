@@ -35,28 +35,20 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
     """Prepare, warm up, and time one slice for each value that is requested.
 
     Yields:
-        ms (per update), preparation (seconds of loading, building, compiling and warming up), trained
-        (updates so far), other (mean number of cores used by other processes), test_accuracy, facts.
+        ms (per update), other (mean number of cores used by other processes), test_accuracy, facts.
     """
-    if settings.threads is not None and "jax" in name and hasattr(os, "sched_setaffinity"):
-        # XLA has no variable for the number of threads. It counts the cores that it may use.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.threads])
-    start = time.perf_counter()
     contender = get_contender(name)
     task = load(settings, contender.device)
     prepared = contender.prepare(task)
     # All contenders warm up with the same number of updates. Contenders that train full epochs use one call
     # of the timed size, so that it is compiled.
     prepared.run(task.updates_per_call)
-    preparation = time.perf_counter() - start
-    trained = task.updates_per_call
     size = task.updates_per_call if prepared.trains_epochs else min(settings.slice, settings.updates)
     facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
     while True:
         awake = time.perf_counter() + WAKE_SECONDS
         while not prepared.trains_epochs and time.perf_counter() < awake:
             prepared.run(size)
-            trained += size
         before = other_core_seconds()
         start = time.perf_counter()
         seconds = 0.0
@@ -66,11 +58,8 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
             updates += size
             seconds = time.perf_counter() - start
         after = other_core_seconds()
-        trained += updates
         yield {
             "ms": 1e3 * seconds / updates,
-            "preparation": preparation,
-            "trained": trained,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
             "test_accuracy": accuracy(prepared, task),
             "facts": facts,
