@@ -64,14 +64,14 @@ def quartiles(results: Results) -> dict[str, Estimate]:
 
 
 def quietness(results: Sequence[Results]) -> list[str]:
-    """Return a line about other load during the timed slices, or nothing if it is unknown."""
+    """Return a sentence about other load during the timed slices, or nothing if it is unknown."""
     slices = [run for result in results for runs in result.runs.values() for run in runs]
     others = [run["other"] for run in slices if run["other"] is not None]
     if not others:
         return []
     cores = statistics.fmean(others)
     word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
-    return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
+    return [f"Other processes used {cores:.2f} cores on average during the slices: {word}."]
 
 
 def as_json(results: Results) -> Json:
@@ -123,5 +123,4 @@ def describe(results: Sequence[Results]) -> str:
     machine = f"{os.cpu_count()} cores of {facts.get('processor')} ({facts.get('instruction_set')})"
     sentences = [f"{machine}, {', '.join(versions)}."]
     sentences += [f"Not run: {name} ({why})." for name, why in missing.items() if name not in ran]
-    sentences += [f"{line.replace('other', 'Other')}." for line in quietness(results)]
-    return " ".join(sentences)
+    return " ".join(sentences + quietness(results))
