@@ -35,17 +35,10 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # methods that override one of a base class are documented there
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
-nitpicky = True
 suppress_warnings = [
     "ref.term", "ref.ref",  # of methods that scikit-learn adds
     "myst.xref_missing",  # links to folders and to pages outside of docs become text
 ]  # fmt: skip
-nitpick_ignore_regex = [
-    ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
-    ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
-    ("py:class", r"dnn\.interop\.onnx\.graph\.Graph|backends\.reference\.Kernels"),
-    ("py:class", r"dnn\.lbfgs\.direction\.CurvaturePair|(backends\.table|dnn\.registration)\.T"),
-]
 
 
 # ----- docstrings: plain sentences with ``code``, and sections that napoleon reads

@@ -75,7 +75,7 @@ def main(arguments: Namespace) -> None:
     for network, settings in networks.items():
         if arguments.workloads:
             command_line.print_status(network)
-        results[network] = rotation.rotate(names, settings, rotations, command_line.print_status, required)
+        results[network] = rotation.rotate(names, settings, rotations, required)
     publish(arguments, results)
 
 

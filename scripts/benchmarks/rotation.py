@@ -1,6 +1,6 @@
 """Run all contenders in turn, A B C A B C ..., one slice of updates each, while the others wait."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from _workers import Answer, run_in_process
@@ -8,6 +8,7 @@ from _workers import Answer, run_in_process
 from backends import BackendUnavailable
 from benchmarks.task import Workload
 from benchmarks.worker import measure
+from dnn.commands.command_line import print_status
 
 MAX_SLICE_UPDATES = 100
 TIMEOUT_SECONDS = 3600.0  # per contender, for all its slices
@@ -27,14 +28,11 @@ class Results:
         return [run["ms"] for run in self.runs[name]]
 
 
-def rotate(
-    names: Sequence[str], settings: Workload, rotations: int, report: Callable[[str], object], required: bool
-) -> Results:
+def rotate(names: Sequence[str], settings: Workload, rotations: int, required: bool) -> Results:
     """Time one slice of each contender in each rotation.
 
     Args:
         settings: its number of updates is divided among the slices.
-        report: receives a line after each slice.
         required: all contenders must run.
     Raises BackendUnavailable: a required contender fails.
     """
@@ -52,5 +50,5 @@ def rotate(
             else:
                 results.runs[name].append(answer)
                 message = f"{answer['ms']:.3f} ms per update, test accuracy {answer['test_accuracy']:.4f}"
-            report(f"rotation {rotation}/{rotations}  {name}: {message}")
+            print_status(f"rotation {rotation}/{rotations}  {name}: {message}")
     return results

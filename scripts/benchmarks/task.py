@@ -99,9 +99,7 @@ class Prepared:
 
 def scale_pixels(x: np.ndarray) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
-    values = x.astype(np.float32)
-    values *= np.float32(1 / 255)
-    return values
+    return x.astype(np.float32) * np.float32(1 / 255)
 
 
 def load(settings: Workload, device: str | None = None) -> Task:

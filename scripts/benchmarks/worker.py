@@ -9,16 +9,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import get_contender
-from benchmarks.task import Prepared, Task, Workload, load, scale_pixels
+from benchmarks.task import Workload, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
-
-
-def accuracy(prepared: Prepared, task: Task) -> float:
-    """Return the current test accuracy, computed the same way for all contenders."""
-    p = prepared.probabilities(scale_pixels(task.x_test))
-    return float(np.mean(p.argmax(1) == task.y_test))
 
 
 def other_core_seconds() -> float | None:
@@ -58,9 +52,10 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
             updates += size
             seconds = time.perf_counter() - start
         after = other_core_seconds()
+        predicted = prepared.probabilities(scale_pixels(task.x_test)).argmax(1)
         yield {
             "ms": 1e3 * seconds / updates,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
-            "test_accuracy": accuracy(prepared, task),
+            "test_accuracy": float(np.mean(predicted == task.y_test)),
             "facts": facts,
         }
