@@ -1,4 +1,4 @@
-"""The options of each command: their defaults, and the values given on the command line."""
+"""The options of each command and their defaults."""
 
 import importlib
 import sys
@@ -34,23 +34,6 @@ DEFAULTS = {
                    "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
                    "epochs": 10, "seeds": 5, "limit": None}),
 }  # fmt: skip
-# (command, arguments, options).
-GIVEN_OPTIONS = [
-    ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
-     "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 "
-     "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --quiet "
-     "--dataset d --data-dir e --backend b --device c --dtype float64 --precision tf32 --graphs --threads 13 "
-     "--require-backend",
-     {"preset": "p", "hidden": [3, 4], "activation": "tanh", "loss": "l", "optimizer": "sgd",
-      "learning_rate": 2.0, "schedule": "s", "warmup": 5, "batch_size": 6, "epochs": 7, "seed": 8, "limit": 9,
-      "hold_out": 10, "blocks": 2, "worker_timeout": 3.0, "run_dir": "r", "resume": "q",
-      "checkpoint_every": 11, "keep": 12, "quiet": True, "dataset": "d", "data_dir": "e",
-      "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
-      "require_backend": True}),
-    ("train", "--hidden", {"hidden": []}),
-    ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
-     {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
-]  # fmt: skip
 
 
 def module_of(command):
@@ -76,12 +59,6 @@ def test_option_defaults(command, options):
     assert_listed(f"{command} of DEFAULTS in tests/scripts/test_options.py", expected, found)
     assert found == expected
     assert list(map(type, map(found.get, expected))) == list(map(type, expected.values()))
-
-
-@pytest.mark.parametrize(("command", "words", "expected"), GIVEN_OPTIONS)
-def test_given_options(command, words, expected, options):
-    found = options(command, words)
-    assert found == found | expected
 
 
 def test_train_distinguishes_given_options_from_defaults(options):
