@@ -62,7 +62,8 @@ def test_option_defaults(command, options):
 
 
 def test_train_distinguishes_given_options_from_defaults(options):
-    options("train", "--epochs 10 --quiet")
+    options("train", "--epochs 10 --threads 13")
     asked = module_of("train").parse()
-    assert asked.chosen == {"epochs", "quiet"}
+    assert asked.chosen == {"epochs", "threads"}
+    assert asked.options.threads == 13
     assert asked.defaults == DEFAULTS["train"][1]
