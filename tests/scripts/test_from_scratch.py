@@ -141,13 +141,6 @@ def test_data_errors_are_one_sentence(monkeypatch, data_dir):
     assert_refused(run(), str(data_dir), "torchvision", "DNN_DATA_DIR")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--library", "cupy"), ["--library cupy", "numpy"]),
-        (("--epochs", "ten"), ["--epochs", "'ten'"]),
-    ],
-)
-def test_bad_arguments_are_rejected(monkeypatch, arguments, words):
-    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
-    assert_refused(run(*arguments), *words)
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert_refused(run("--library", "cupy"), "--library cupy", "numpy")
