@@ -20,7 +20,6 @@ import numpy as np
 SHAPES = ((784, 500), (500, 500), (500, 10))  # (n_in, n_out) of each W
 BATCH_SIZE = 100
 LEARNING_RATE = 1e-3
-LIBRARIES = ("numpy", "torch", "cupy", "array_api_strict")
 
 
 def initialize(rng):
@@ -163,7 +162,8 @@ def read_mnist(data_dir):
 def main():
     formatter = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=formatter)
-    parser.add_argument("--library", choices=LIBRARIES, default="numpy", help="array library")
+    libraries = ("numpy", "torch", "cupy", "array_api_strict")
+    parser.add_argument("--library", choices=libraries, default="numpy", help="array library")
     parser.add_argument("--activation", choices=("relu", "sigmoid"), default="relu", help="hidden layers' f")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     options = parser.parse_args()
