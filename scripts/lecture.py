@@ -37,7 +37,7 @@ def main(arguments: Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
-    from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
+    from lecture_experiments.measurements import gradients_grid, noise_grid
     from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
@@ -70,7 +70,7 @@ def main(arguments: Namespace) -> None:
     grids = {
         **tables.experiment_tables(outcomes),
         "noise": noise_grid(outcomes, results, data, backend, seed),
-        "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
+        "gradients": gradients_grid(data, backend, seed) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
     endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
