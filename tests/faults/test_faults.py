@@ -1,4 +1,4 @@
-"""The harness finds each fault that a training could have. tests/scripts runs it on real trainings."""
+"""The harness finds each fault that a training could have. test_resume.py runs it on real trainings."""
 
 import json
 import os
