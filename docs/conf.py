@@ -3,7 +3,6 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,15 @@ html_title = f"{project} {version}"
 html_theme = "furo"
 html_show_copyright = False
 smartquotes = False
+default_role = "code"
 python_maximum_signature_line_length = 90
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinxcontrib.mermaid"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinxcontrib.mermaid",
+]
 
 myst_heading_anchors = 3
 myst_fence_as_directive = ["mermaid"]  # drawn in the browser; offline the source is shown
@@ -29,58 +35,24 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # methods that override one of a base class are documented there
 autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "examples"}
-nitpicky = True
-nitpick_ignore_regex = [
-    ("py:.*", r"(?!(dnn|backends)\.).*"),  # other libraries
-    ("py:class", r"dnn\.validation\.(examples|rows)\.\w+"),  # not for users, nor are these
-    ("py:class", r"dnn\.interop\.onnx\.graph\.Graph|backends\.reference\.Kernels"),
-    ("py:class", r"dnn\.lbfgs\.direction\.CurvaturePair|(backends\.table|dnn\.registration)\.T"),
-]
+suppress_warnings = [
+    "ref.term", "ref.ref",  # of methods that scikit-learn adds
+    "myst.xref_missing",  # links to folders and to pages outside of docs become text
+]  # fmt: skip
 
 
-# ----- docstrings: plain sentences with ``code``, sections such as "Args:", and examples
-
-
-def plain(text: str) -> str:
-    """Escape text for reStructuredText. ``code`` and `code` remain code."""
-    parts = re.split(r"(``.+?``|`[^`]+`)", text, flags=re.DOTALL)
-    for i, part in enumerate(parts):
-        if i % 2:
-            parts[i] = f"``{part.strip('`')}``"
-        else:
-            parts[i] = re.sub(r"([*|`\\]|(?<=\w)_(?!\w))", r"\\\1", part)
-    return "".join(parts)
-
-
-def section(head: str, lines: list[str]) -> Iterator[str]:
-    """Yield a section such as "Args:" as a list of its entries ``name: text``. Continuations are indented."""
-    yield from (f"**{head}**", "")
-    text = inspect.cleandoc("\n".join(["", *lines]))
-    for entry in re.split(r"\n(?=\S)", text):
-        marked = re.sub(r"^([*., \w]+): ", r"``\1``: ", " ".join(entry.split()))
-        yield f"- {plain(marked)}"
-
-
-def as_rst(text: str) -> Iterator[str]:
-    """Yield a docstring's lines. "Args:", "Raises NAME: text" and the like begin a new paragraph."""
-    for block in re.split(r"\n\s*\n|\n(?=(?:Raises|Returns) \S|[A-Z]\w+:\n)", text.strip()):
-        head, *rest = lines = block.splitlines()
-        if head.startswith(">>>"):
-            yield from lines
-        elif re.fullmatch(r"[A-Z]\w+:", head):
-            yield from section(head[:-1], rest)
-        elif all("   " in line.strip() for line in lines):  # a table
-            yield from ["::", "", *(f"    {line}" for line in lines)]
-        else:
-            yield from plain(block).splitlines()
-        yield ""
+# ----- docstrings: plain sentences with ``code``, and sections that napoleon reads
 
 
 def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = as_rst("\n".join(lines))
+    """Escape characters outside of code, and make a paragraph of "Raises NAME: text" and the like."""
     if what == "class" and obj.__module__.startswith(("dnn.", "backends.")):
         fields = re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(obj), flags=re.MULTILINE)
-        lines += [f"- ``{field}``: {plain(comment)}" for field, comment in fields]
+        lines += [f"- ``{field}``: {comment}" for field, comment in fields]
+    code = r"(^>>>.*(?:\n.+)*|``?[^`]+``?)|([*|\\]|(?<=\w)_(?!\w))"
+    text = re.sub(code, lambda found: found[1] or "\\" + found[2], "\n".join(lines), flags=re.MULTILINE)
+    sentence = r"\n((?:Raises|Returns):? \S.*(?:\n    .*)*)"
+    lines[:] = re.sub(sentence, lambda found: "\n\n" + " ".join(found[1].split()), text).split("\n")
 
 
 def shorten(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: Any, back: Any) -> Any:
@@ -96,20 +68,7 @@ def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
 
 
-# ----- links out of docs/: Sphinx copies linked files into the site, but not folders or other pages
-
-
-def unlink(app: Sphinx, page: str, source: list[str]) -> None:
-    def text(link: re.Match[str]) -> str:
-        target = (HERE / page).parent.joinpath(link[2]).resolve()
-        copied = target.is_file() and target.suffix != ".md"
-        return link[0] if copied or HERE in target.parents else link[1]
-
-    source[0] = re.sub(r"\[([^]]+)\]\(([^):#]+)\)", text, source[0])
-
-
 def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-skip-member", skip_fields)
-    app.connect("source-read", unlink)

@@ -5,20 +5,16 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
-from unittest import mock
 
 Answer = dict[str, Any]
 
 
 def run_in_process(
-    work: Callable[..., Iterator[Answer]],
-    *arguments: Any,
-    timeout: float,
-    variables: Mapping[str, str] | None = None,
+    work: Callable[..., Iterator[Answer]], *arguments: Any, timeout: float
 ) -> Iterator[Answer]:
     """Yield the answers of ``work(*arguments)`` from a new process. Each answer is computed on demand.
 
@@ -27,13 +23,11 @@ def run_in_process(
 
     Args:
         work: a function of a module. Its answers are JSON values; others become text.
-        variables: environment variables that the process gets in addition.
     """
     context = multiprocessing.get_context("spawn")
     connection, other_end = context.Pipe()
     process = context.Process(target=_serve, args=(other_end, work, arguments), daemon=True)
-    with mock.patch.dict(os.environ, variables or {}):
-        process.start()
+    process.start()
     other_end.close()
     left = timeout
     answer: Answer | None = {}

@@ -33,7 +33,6 @@ def parse() -> Namespace:
     add("--batch-size", dest="batch", type=int, metavar="N", help="default: 100")
     add("--hidden", type=int, nargs="*", metavar="UNITS", help="default: 500 500")
     add("--activation", help="sigmoid, tanh or relu (default: sigmoid)")
-    add("--threads", type=int, metavar="N", help="default: each library's own choice")
     options.add_data_arguments(parser, None, "mnist, digits, random, ... (default: mnist)")
     workloads = "time nine networks on noise images; default: 12 rotations, 240 updates: ten minutes at most"
     add("--workloads", action="store_true", help=workloads)
@@ -56,9 +55,9 @@ def main(arguments: Namespace) -> None:
             "--workloads times its own networks and data",
             cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
         )
-    networks = WORKLOADS if arguments.workloads else {"lecture": Workload(**network_options)}
-    common = _options(arguments, "data_dir", "updates", "threads")
-    networks = {name: replace(settings, **common) for name, settings in networks.items()}
+    networks = WORKLOADS if arguments.workloads else {"lecture": Workload()}
+    changes = network_options | _options(arguments, "data_dir", "updates")
+    networks = {name: replace(settings, **changes) for name, settings in networks.items()}
     rotations = arguments.rotations
     if rotations is None:
         rotations = 12 if arguments.workloads else 24
@@ -76,7 +75,7 @@ def main(arguments: Namespace) -> None:
     for network, settings in networks.items():
         if arguments.workloads:
             command_line.print_status(network)
-        results[network] = rotation.rotate(names, settings, rotations, command_line.print_status, required)
+        results[network] = rotation.rotate(names, settings, rotations, required)
     publish(arguments, results)
 
 
@@ -91,18 +90,16 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     from benchmarks import report
 
     note = report.describe(list(results.values()))
+    content = {name: report.as_json(result) for name, result in results.items()}
+    command_line.write_json(arguments.json, content if arguments.workloads else content["lecture"])
     if arguments.workloads:
         table = "workloads"
-        grid = report.workloads_grid(results)
-        content = {name: report.as_json(result) for name, result in results.items()}
-        text = markdown(grid)
+        printed = grid = report.workloads_grid(results)
     else:
         table = "speed"
-        grid = report.ratio_grid(results["lecture"])
-        content = report.as_json(results["lecture"])
-        text = report.table(results["lecture"]) + "\n"
-    command_line.write_json(arguments.json, content)
-    print(text, note, sep="\n", flush=True)
+        printed = report.speed_grid(results["lecture"], str)
+        grid = report.speed_grid(results["lecture"], lambda estimate: f"{estimate.value:.2f}")
+    print(markdown(printed), note, sep="\n", flush=True)
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
 

@@ -19,7 +19,6 @@ def parse() -> Namespace:
         "1 a part failed or no library can use the card, 2 bad input, 3 no card.",
     )
     parser.add_argument("--parts", metavar="NAME,...", help="default: all (an unknown name lists them)")
-    parser.add_argument("--device", default="cuda", help="cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
     return parser.parse_args()
@@ -30,14 +29,11 @@ def main(arguments: Namespace) -> int:
     from gpu_checks.parts import PARTS
     from gpu_checks.run import find_obstacles, part_holds, run_parts, table, what_to_send
 
-    from backends import InputError
     from backends.nvidia import query_cards
     from dnn.datasets import load_dataset
 
     names = command_line.parse_names("part", arguments.parts, PARTS)
-    if not arguments.device.startswith("cuda"):
-        raise InputError(f"device is {arguments.device!r}", "cuda or cuda:N")
-    settings = CheckOptions(arguments.data_dir, arguments.device)
+    settings = CheckOptions(arguments.data_dir)
     obstacles = find_obstacles(settings)
     if len(obstacles) == len(LIBRARIES):
         has_card = bool(query_cards())

@@ -26,8 +26,6 @@ def parse() -> Namespace:
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
     pages = "also write all tables and pictures into the pages lecture.md and lecture.zh.md of this folder"
     add("--pages", type=Path, metavar="DIR", help=pages)
-    about = "also draw each picture with Chinese labels, as lecture-NAME.zh.png"
-    add("--chinese", action="store_true", help=about)
     options.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, shuffles and noise")
     options.add_backend_arguments(parser, dtype=False)
@@ -39,7 +37,7 @@ def main(arguments: Namespace) -> None:
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
     from lecture_experiments.features import sparsity_grid
-    from lecture_experiments.measurements import gradient_sizes, gradients_grid, noise_grid
+    from lecture_experiments.measurements import gradients_grid, noise_grid
     from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
@@ -60,23 +58,22 @@ def main(arguments: Namespace) -> None:
     backend = options.open_backend(arguments, dtype="float32")
     data = load_dataset(arguments.dataset, arguments.data_dir)
     data = replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
-    same = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
-    results = ResultFolder(arguments.out / "results", same)
+    shared = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
+    results = ResultFolder(arguments.out / "results", shared)
     for name in names:
         if results.load_outcome(name) is None:
             command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")
-            results.save(*train(EXPERIMENTS[name], data, backend, epochs, seed))
+            results.save(name, *train(EXPERIMENTS[name], data, backend, shared))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
     lecture = results.load_network("lecture", backend) if "lecture" in names else None
     has_depths = any(name.startswith("depth-") for name in names)
     grids = {
         **tables.experiment_tables(outcomes),
         "noise": noise_grid(outcomes, results, data, backend, seed),
-        "gradients": gradients_grid(gradient_sizes(data, backend, seed)) if has_depths else [],
+        "gradients": gradients_grid(data, backend, seed) if has_depths else [],
         "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
-    chinese = arguments.chinese or arguments.pages is not None
-    endings = (".png", ".zh.png") if chinese else (".png",)
+    endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
     shown = {name: grid for name, grid in grids.items() if grid[1:]}
     text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())

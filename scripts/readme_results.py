@@ -4,7 +4,6 @@
 import json
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import checkout
@@ -17,16 +16,13 @@ SEEDS = (0, 1, 2)
 DRAWN = "numba-0"  # the run of the picture
 
 
-def parse() -> Namespace:
+def parse() -> list[str]:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Other options are those of train.py. Finished trainings are kept. Takes three minutes.",
+        epilog="Other options are those of train.py. Finished trainings are kept in runs/readme. The current "
+        "folder must have README.md and docs. Takes three minutes.",
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/readme"), metavar="DIR", help="run folders")
-    place = "folder with README.md and docs (default: the current one)"
-    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help=place)
-    arguments, arguments.more = parser.parse_known_args()
-    return arguments
+    return parser.parse_known_args()[1]
 
 
 def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
@@ -65,18 +61,16 @@ def draw(folder: Path, docs: Path) -> None:
     figure.savefig(docs / "curves.zh.png", dpi=120)
 
 
-def main(arguments: Namespace) -> None:
+def main(more: list[str]) -> None:
     from _pages import write_table
 
-    out = arguments.out
+    runs = Path("runs/readme")
     results = {
-        name: [train(out / f"{name}-{seed}", name, seed, arguments.more) for seed in SEEDS]
-        for name in BACKENDS
+        name: [train(runs / f"{name}-{seed}", name, seed, more) for seed in SEEDS] for name in BACKENDS
     }
-    docs = arguments.root / "docs"
-    for page in (arguments.root / "README.md", docs / "README.zh.md"):
-        write_table(page, "defaults", results_grid(results))
-    draw(out / DRAWN, docs)
+    for page in ("README.md", "docs/README.zh.md"):
+        write_table(Path(page), "defaults", results_grid(results))
+    draw(runs / DRAWN, Path("docs"))
     described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
     names = ("processor", "instruction_set", "numpy", "numba", "torch")
     print(", ".join(f"{name} {described[name]}" for name in names))

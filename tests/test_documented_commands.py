@@ -59,7 +59,7 @@ SMALL = {
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
     "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
-    "examples/predict_disease.py": "--epochs 1 --folds 2 --seeds 1 --backend numpy",
+    "examples/predict_disease.py": "--epochs 1 --seeds 1 --backend numpy",
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
     "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,

@@ -64,6 +64,7 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
         data_dir: ROOT; default: the environment variable DNN_DATA_DIR, else ./data.
         download: whether the network may be used.
     Returns the folder with the four files.
+
     Raises:
         InputError: the name is unknown.
         DatasetError: a file is truncated, altered, or missing from all sources, or the folder cannot be

@@ -1,7 +1,7 @@
 """The table of contenders: name, label and preparation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from backends import InputError
@@ -16,7 +16,6 @@ class Contender:
 
     label: str  # for tables and plots
     prepare: Callable[[Task], Prepared]  # loads the data and builds the network; fails without its library
-    environment: Mapping[str, str] = field(default_factory=dict)  # variables to set before its process starts
     # Default device; a name such as "torch:cuda" overrides it. None: it accepts no device.
     device: str | None = None
 
@@ -40,7 +39,7 @@ CONTENDERS: Mapping[str, Contender] = {
     # The fused Adam is the fastest one that PyTorch users have.
     "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
     "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
-    "keras-jax": Contender("Keras fit on JAX", peers.prepare_keras, {"KERAS_BACKEND": "jax"}),
+    "keras-jax": Contender("Keras fit on JAX", peers.prepare_keras),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
     "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn),
 }
@@ -63,12 +62,3 @@ def get_contender(name: str) -> Contender:
         able = ", ".join(n for n, c in CONTENDERS.items() if c.device)
         raise InputError(f"contender is {name!r}, but {first} accepts no device", cure=f"these do: {able}")
     return replace(contender, label=f"{contender.label} on {device}", device=device)
-
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-
-def environment(name: str, threads: int | None) -> dict[str, str]:
-    """Return the variables for a contender's process. Libraries read them when they are loaded."""
-    limits = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
-    return {**get_contender(name).environment, **limits}

@@ -47,11 +47,6 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     return model
 
 
-def without_plans(backend: Backend) -> Backend:
-    """Return the backend without planned updates: it computes layer by layer."""
-    return backend.with_wrapper(lambda name, kernel: kernel)
-
-
 class Trainer:
     """``fit`` in pieces of n updates, with a new order of the examples in each epoch."""
 

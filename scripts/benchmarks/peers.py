@@ -5,6 +5,7 @@ does not see them.
 """
 
 import importlib
+import os
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,6 @@ from backends import InputError, get_backend
 from benchmarks.ours import build
 from benchmarks.task import Floats, Prepared, Task, scale_pixels
 from dnn.interop.torch import to_torch
-
-
-def initial_weights(task: Task) -> list[list[Floats]]:
-    """Return [W (n_in, n_out), b (n_out,)] of each layer: the initial weights of our network."""
-    model = build(task, get_backend("numpy"), scaled=False)
-    values = model.parameters.to_host()
-    return [[values[f"{layer.name}.{short}"] for short in "Wb"] for layer in model.layers]
 
 
 def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = None) -> Prepared:
@@ -62,8 +56,7 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
         module.train()
         return np.asarray(rows.cpu())
 
-    facts = {"torch": torch.__version__, "device": str(device), "threads": torch.get_num_threads()}
-    return Prepared(run, probabilities, facts)
+    return Prepared(run, probabilities, {"torch": torch.__version__})
 
 
 def require_dense(task: Task) -> None:
@@ -73,8 +66,9 @@ def require_dense(task: Task) -> None:
 
 
 def prepare_keras(task: Task) -> Prepared:
-    """Prepare Keras model.fit on float32 images; the variable KERAS_BACKEND selects its backend."""
+    """Prepare Keras model.fit on float32 images, on JAX unless the variable KERAS_BACKEND is set."""
     require_dense(task)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is imported
     k: Any = importlib.import_module("keras")
     k.utils.set_random_seed(0)
     hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
@@ -93,10 +87,7 @@ def prepare_keras(task: Task) -> Prepared:
     def probabilities(images: Floats) -> Floats:
         return np.asarray(model.predict(images, batch_size=1000, verbose=0))
 
-    name = k.backend.backend()
-    facts = {"keras": k.__version__, "keras_backend": name}
-    facts[name] = importlib.import_module(name).__version__
-    return Prepared(run, probabilities, facts, trains_epochs=True)
+    return Prepared(run, probabilities, {"keras": k.__version__}, trains_epochs=True)
 
 
 def prepare_jax(task: Task) -> Prepared:
@@ -129,7 +120,11 @@ def prepare_jax(task: Task) -> Prepared:
         return j.lax.scan(update, state, (done + jnp.arange(len(order)), order))
 
     train = j.jit(epoch, donate_argnums=0)
-    state = initialize([tuple(map(jnp.asarray, layer)) for layer in initial_weights(task)])
+    ours = build(task, get_backend("numpy"), scaled=False)
+    values = ours.parameters.to_host()
+    state = initialize(
+        [tuple(jnp.asarray(values[f"{layer.name}.{w}"]) for w in "Wb") for layer in ours.layers]
+    )
     done = 0
 
     def run(n: int) -> None:

@@ -7,7 +7,7 @@ results.
 
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -17,10 +17,8 @@ from _pages import Grid
 from backends import get_backend
 from benchmarks.contenders import get_contender
 from benchmarks.rotation import Results
-from dnn.io.tables import format_columns
 from dnn.typing import Json
 
-BASELINE_CONTENDER = "pytorch"
 RIVALS = {
     "auto / our fastest": ("numba", "torch", "numpy"),
     "auto / PyTorch": ("pytorch", "pytorch-fused"),
@@ -41,7 +39,7 @@ class Estimate(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f}  ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def lower_quartile(ours: Sequence[float], theirs: Sequence[float] | None = None) -> Estimate:
@@ -65,52 +63,29 @@ def quartiles(results: Results) -> dict[str, Estimate]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def ratios(results: Results) -> dict[str, Estimate]:
-    """Return the ratio of each contender to the baseline; empty if the baseline did not run."""
-    if BASELINE_CONTENDER not in results.runs:
-        return {}
-    baseline = results.ms(BASELINE_CONTENDER)
-    return {name: lower_quartile(results.ms(name), baseline) for name in results.runs}
-
-
-def table(results: Results) -> str:
-    """Return the table of contenders, the fastest first."""
-    ratio = ratios(results)
-    rows = [["contender", "", "ms per update", f"ratio to {BASELINE_CONTENDER}", "prepare s", "accuracy"]]
-    for name, ms in quartiles(results).items():
-        last = results.runs[name][-1]
-        cells = [str(ms), str(ratio.get(name, "-")), f"{last['preparation']:.1f}"]
-        rows.append([name, get_contender(name).label, *cells, f"{last['test_accuracy']:.4f}"])
-    return format_columns(rows, 2)
-
-
 def quietness(results: Sequence[Results]) -> list[str]:
-    """Return a line about other load during the timed slices, or nothing if it is unknown."""
+    """Return a sentence about other load during the timed slices, or nothing if it is unknown."""
     slices = [run for result in results for runs in result.runs.values() for run in runs]
     others = [run["other"] for run in slices if run["other"] is not None]
     if not others:
         return []
     cores = statistics.fmean(others)
     word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
-    return [f"other processes used {cores:.2f} cores on average during the slices: {word}"]
+    return [f"Other processes used {cores:.2f} cores on average during the slices: {word}."]
 
 
 def as_json(results: Results) -> Json:
-    """Return settings, measurements with versions and processor, and ratios to the baseline."""
-    return {
-        "settings": asdict(results.settings),
-        "runs": results.runs,
-        "missing": results.missing,
-        f"ratio_to_{BASELINE_CONTENDER}": {name: r._asdict() for name, r in ratios(results).items()},
-    }
+    """Return the settings, and the measurements with versions and processor."""
+    return {"settings": asdict(results.settings), "runs": results.runs, "missing": results.missing}
 
 
-def ratio_grid(results: Results) -> Grid:
-    """Return a table of all contenders, the fastest first: the time, and numba's share of it."""
+def speed_grid(results: Results, text: Callable[[Estimate], str]) -> Grid:
+    """Return a table of all contenders, the fastest first; ``text`` formats a number."""
     ms = quartiles(results)
-    grid = [["contender", "ms per update", "time on numba / this time"]]
+    grid = [["contender", "ms per update", "fastest time / this time"]]
     for name, estimate in ms.items():
-        grid.append([get_contender(name).label, f"{estimate.value:.2f}", _ratio(ms.get("numba"), estimate)])
+        ratio = lower_quartile(results.ms(next(iter(ms))), results.ms(name))
+        grid.append([get_contender(name).label, text(estimate), text(ratio)])
     return grid
 
 
@@ -148,5 +123,4 @@ def describe(results: Sequence[Results]) -> str:
     machine = f"{os.cpu_count()} cores of {facts.get('processor')} ({facts.get('instruction_set')})"
     sentences = [f"{machine}, {', '.join(versions)}."]
     sentences += [f"Not run: {name} ({why})." for name, why in missing.items() if name not in ran]
-    sentences += [f"{line.replace('other', 'Other')}." for line in quietness(results)]
-    return " ".join(sentences)
+    return " ".join(sentences + quietness(results))

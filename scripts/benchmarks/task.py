@@ -9,7 +9,7 @@ import numpy as np
 from backends import InputError
 from dnn.datasets import Dataset, load_dataset
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Lengths, one_of, positive_or_none
+from dnn.validation.settings import Count, Lengths, one_of
 
 Floats = np.ndarray  # float32
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "random")
@@ -33,8 +33,6 @@ class Workload(Settings):
     updates: Count = 1200
     # Updates per slice. Contenders that train full epochs in one call are timed an epoch at a time.
     slice: int = 100
-    # Threads per matrix product; None: the library's default.
-    threads: Annotated[int | None, positive_or_none] = None
     pixels: int = 784  # of a noise image
     nonzero: float = 1.0  # share of its pixels
     filters: tuple[int, ...] = ()  # of each convolution 3 x 3; the last one is followed by max-pooling 2 x 2
@@ -101,9 +99,7 @@ class Prepared:
 
 def scale_pixels(x: np.ndarray) -> Floats:
     """Return uint8 pixels v as float32 v / 255."""
-    values = x.astype(np.float32)
-    values *= np.float32(1 / 255)
-    return values
+    return x.astype(np.float32) * np.float32(1 / 255)
 
 
 def load(settings: Workload, device: str | None = None) -> Task:

@@ -9,16 +9,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import get_contender
-from benchmarks.task import Prepared, Task, Workload, load, scale_pixels
+from benchmarks.task import Workload, load, scale_pixels
 
 # Training before a timed slice: the system may leave all threads of a woken process on one core at first.
 WAKE_SECONDS = 0.15
-
-
-def accuracy(prepared: Prepared, task: Task) -> float:
-    """Return the current test accuracy, computed the same way for all contenders."""
-    p = prepared.probabilities(scale_pixels(task.x_test))
-    return float(np.mean(p.argmax(1) == task.y_test))
 
 
 def other_core_seconds() -> float | None:
@@ -35,28 +29,20 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
     """Prepare, warm up, and time one slice for each value that is requested.
 
     Yields:
-        ms (per update), preparation (seconds of loading, building, compiling and warming up), trained
-        (updates so far), other (mean number of cores used by other processes), test_accuracy, facts.
+        ms (per update), other (mean number of cores used by other processes), test_accuracy, facts.
     """
-    if settings.threads is not None and "jax" in name and hasattr(os, "sched_setaffinity"):
-        # XLA has no variable for the number of threads. It counts the cores that it may use.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings.threads])
-    start = time.perf_counter()
     contender = get_contender(name)
     task = load(settings, contender.device)
     prepared = contender.prepare(task)
     # All contenders warm up with the same number of updates. Contenders that train full epochs use one call
     # of the timed size, so that it is compiled.
     prepared.run(task.updates_per_call)
-    preparation = time.perf_counter() - start
-    trained = task.updates_per_call
     size = task.updates_per_call if prepared.trains_epochs else min(settings.slice, settings.updates)
     facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
     while True:
         awake = time.perf_counter() + WAKE_SECONDS
         while not prepared.trains_epochs and time.perf_counter() < awake:
             prepared.run(size)
-            trained += size
         before = other_core_seconds()
         start = time.perf_counter()
         seconds = 0.0
@@ -66,12 +52,10 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
             updates += size
             seconds = time.perf_counter() - start
         after = other_core_seconds()
-        trained += updates
+        predicted = prepared.probabilities(scale_pixels(task.x_test)).argmax(1)
         yield {
             "ms": 1e3 * seconds / updates,
-            "preparation": preparation,
-            "trained": trained,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
-            "test_accuracy": accuracy(prepared, task),
+            "test_accuracy": float(np.mean(predicted == task.y_test)),
             "facts": facts,
         }

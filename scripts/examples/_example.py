@@ -16,35 +16,29 @@ run = command_line.run
 
 
 def parser(description: str | None, epochs: int) -> command_line.Parser:
-    """Return a parser with --epochs, --seed, --seeds and the backend options."""
+    """Return a parser with --epochs, --seeds and the backend options."""
     parser = command_line.Parser(description=description)
     parser.add_argument("--epochs", type=int, default=epochs, help="training epochs (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="first seed of weights, shuffles and splits")
     more = "number of seeds for the mean and standard error (default: %(default)s)"
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
     options.add_backend_arguments(parser)
     return parser
 
 
-def open_backend(arguments: Namespace, *counts: str) -> Any:
-    """Validate the shared options and return the requested backend.
+def open_backend(arguments: Namespace) -> Any:
+    """Validate --epochs and --seeds, and return the requested backend.
 
-    Args:
-        counts: more options that must be positive, like --epochs and --seeds.
-    Raises InputError: one of them is not positive, the seed is out of range, or scikit-learn is missing.
+    Raises InputError: one of them is not positive, or scikit-learn is missing.
     """
-    from backends.errors import InputError, install_command, reraise
+    from backends.errors import install_command, reraise
     from dnn.validation.settings import positive_integer
 
-    for name in ("epochs", "seeds", *counts):
-        positive_integer(name, getattr(arguments, name))
-    if not 0 <= arguments.seed <= 2**31 - arguments.seeds:
-        raise InputError(f"seed is {arguments.seed}", "seeds from 0 to 2**31 - 1")
-    backend = options.open_backend(arguments)
+    positive_integer("epochs", arguments.epochs)
+    positive_integer("seeds", arguments.seeds)
     got = "the baselines need scikit-learn, which cannot be imported"
     with reraise(ImportError, got, cure=install_command("apps")):
         import sklearn  # noqa: F401
-    return backend
+    return options.open_backend(arguments)
 
 
 def train_network(
@@ -77,33 +71,26 @@ def train_network(
     return model
 
 
-def mean_over_seeds(arguments: Namespace, scores: Callable[[int], Any]) -> list[str]:
-    """Return table cells with the mean and standard error of each score over the seeds.
-
-    Args:
-        scores: seed -> tuple of scores.
-    """
-    import numpy as np
-
-    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    values = np.asarray([scores(seed) for seed in seeds])
-    if len(seeds) == 1:
-        return [f"{mean:.4f}" for mean in values[0]]
-    errors = values.std(axis=0, ddof=1) / np.sqrt(len(seeds))
-    return [f"{mean:.4f} +- {error:.4f}" for mean, error in zip(values.mean(axis=0), errors, strict=True)]
-
-
 def compare(
-    arguments: Namespace,
+    n_seeds: int,
     about: str,
     headings: tuple[str, ...],
     methods: dict[str, Callable[[int], Any]],
 ) -> None:
-    """Print a line about the data, then a table with the scores of each method over the seeds.
+    """Print a line about the data, then a table with the mean and standard error of each method's scores.
 
     Args:
         methods: name -> function from a seed to a tuple of scores.
     """
-    rows = [(name, *mean_over_seeds(arguments, scores)) for name, scores in methods.items()]
+    import numpy as np
+
+    rows = [headings]
+    for name, scores in methods.items():
+        values = np.asarray([scores(seed) for seed in range(n_seeds)])
+        cells = [f"{mean:.4f}" for mean in values.mean(axis=0)]
+        if n_seeds > 1:
+            errors = values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+            cells = [f"{cell} +- {error:.4f}" for cell, error in zip(cells, errors, strict=True)]
+        rows.append((name, *cells))
     print(about)
-    print(format_columns([headings, *rows]))
+    print(format_columns(rows))

@@ -9,13 +9,15 @@ from argparse import Namespace
 
 import _example
 
+BOTTLENECK = 8
+"""Units of the layer in the middle."""
+
 
 def parse() -> Namespace:
     parser = _example.parser(__doc__, epochs=100)
     parser.add_argument(
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
     )
-    parser.add_argument("--bottleneck", type=int, default=8, metavar="UNITS", help="default: %(default)s")
     _example.options.add_data_arguments(
         parser, "digits", "digits (default), or mnist if its files are present"
     )
@@ -30,8 +32,9 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.datasets import load_dataset
 
-    backend = _example.open_backend(arguments, "bottleneck", "limit")
-    code = arguments.bottleneck
+    backend = _example.open_backend(arguments)
+    if arguments.limit < BOTTLENECK:  # fewer images do not have so many principal components
+        raise InputError(f"limit is {arguments.limit}", f"at least {BOTTLENECK}")
     normal = sorted(set(arguments.normal))
     if not 1 <= len(normal) <= 9 or normal[0] < 0 or normal[-1] > 9:
         raise InputError(f"normal is {arguments.normal}", "one to nine of the digits 0 to 9")
@@ -46,17 +49,15 @@ def main(arguments: Namespace) -> None:
     held = (data.x_test / 255).astype(backend.dtype_name)
     strange = ~np.isin(data.y_test, normal)
     n, pixels = x.shape
-    if code > min(n, pixels):
-        raise InputError(f"bottleneck is {code}", f"at most {min(n, pixels)}")
 
     def autoencoder(seed):
-        units = [(128, "relu"), (code, "linear"), (128, "relu"), (pixels, "sigmoid")]
+        units = [(128, "relu"), (BOTTLENECK, "linear"), (128, "relu"), (pixels, "sigmoid")]
         goal = {"loss": "mean_squared_error", "rate": 2e-3, "batch": 50, "seed": seed}
         model = _example.train_network(x, x, units, arguments, backend, **goal)
         return np.mean((model.predict(held) - held) ** 2, axis=1)
 
     def principal(seed):
-        pca = PCA(code, random_state=seed).fit(x)
+        pca = PCA(BOTTLENECK, random_state=seed).fit(x)
         return np.mean((pca.inverse_transform(pca.transform(held)) - held) ** 2, axis=1)
 
     def forest(seed):
@@ -66,13 +67,13 @@ def main(arguments: Namespace) -> None:
         return lambda seed: (roc_auc_score(strange, score(seed)),)
 
     methods = {
-        f"autoencoder {pixels}-128-{code}-128-{pixels}, {backend.name}": roc_auc(autoencoder),
-        f"{code} principal components": roc_auc(principal),
+        f"autoencoder {pixels}-128-{BOTTLENECK}-128-{pixels}, {backend.name}": roc_auc(autoencoder),
+        f"{BOTTLENECK} principal components": roc_auc(principal),
         "isolation forest": roc_auc(forest),
     }
     digits = ", ".join(map(str, normal))
     about = f"{n} training images of {digits}; {len(held)} test images, {strange.sum()} of other digits"
-    _example.compare(arguments, f"{data.name}: {about}", ("score", "AUROC"), methods)
+    _example.compare(arguments.seeds, f"{data.name}: {about}", ("score", "AUROC"), methods)
 
 
 if __name__ == "__main__":

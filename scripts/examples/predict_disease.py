@@ -9,22 +9,17 @@ from argparse import Namespace
 
 import _example
 
+FOLDS = 10
+
 
 def parse() -> Namespace:
-    parser = _example.parser(__doc__, epochs=40)
-    parser.add_argument("--folds", type=int, default=10, help="cross-validation folds (default: %(default)s)")
-    return parser.parse_args()
+    return _example.parser(__doc__, epochs=40).parse_args()
 
 
 def main(arguments: Namespace) -> None:
     import numpy as np
 
-    from backends import InputError
-
-    backend = _example.open_backend(arguments, "folds")
-    folds = arguments.folds
-    if not 2 <= folds <= 200:
-        raise InputError(f"folds is {folds}", "2 to 200")
+    backend = _example.open_backend(arguments)
 
     from sklearn.datasets import load_breast_cancer
     from sklearn.dummy import DummyClassifier
@@ -50,7 +45,7 @@ def main(arguments: Namespace) -> None:
         return lambda seed: np.mean([score(method, *split, seed) for split in splits(seed)], axis=0)
 
     def splits(seed):
-        return StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y)
+        return StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x, y)
 
     def score(method, train, test, seed):
         mean = x[train].mean(0)
@@ -65,8 +60,8 @@ def main(arguments: Namespace) -> None:
         "logistic regression": scores(classifier(LogisticRegression(max_iter=1000))),
         "always the more frequent class": scores(classifier(DummyClassifier())),
     }
-    about = f"{len(y)} tumours, {y.sum()} malignant; {folds} folds, seeds: {arguments.seeds}"
-    _example.compare(arguments, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
+    about = f"{len(y)} tumours, {y.sum()} malignant; {FOLDS} folds, seeds: {arguments.seeds}"
+    _example.compare(arguments.seeds, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
 
 
 if __name__ == "__main__":

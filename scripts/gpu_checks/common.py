@@ -24,11 +24,11 @@ class CheckOptions:
     """Settings shared by all parts."""
 
     data_dir: str | None = None  # data folder with MNIST; None: DNN_DATA_DIR, else ./data
-    device: str = "cuda"  # "cuda" or "cuda:N"
+    device: str = "cuda"
 
-    def backend(self, library: str, **options: Any) -> Backend:
+    def backend(self, library: str) -> Backend:
         """Return the backend of a library (CuPy or torch) on the checked device."""
-        return get_backend(library, self.device, **options)
+        return get_backend(library, self.device)
 
     def each_library(self, check: Callable[[str, Backend], NamedRows]) -> NamedRows:
         """Yield the rows of the check for each library, or the reason why the library cannot run."""

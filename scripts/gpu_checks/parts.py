@@ -17,19 +17,12 @@ from _workers import Answer
 from checkout import SCRIPTS_FOLDER
 
 from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row
-from gpu_checks.forms import FORMS, Form, forms
 from gpu_checks.kernels import kernels
 
 
 def report_libraries(settings: CheckOptions) -> NamedRows:
-    """Yield facts about the libraries, the driver and the GPU."""
-    yield "python", {"version": sys.version.split()[0]}
+    """Yield facts about each library, the driver and the GPU."""
     yield from settings.each_library(lambda library, backend: iter([(library, backend.describe())]))
-    try:
-        smi = subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=20)
-        yield "nvidia-smi", {"printed": smi.stdout.strip() or smi.stderr.strip()}
-    except (OSError, subprocess.TimeoutExpired) as error:
-        yield "nvidia-smi", {"reason": str(error)}
 
 
 def run_script(settings: CheckOptions, script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -66,26 +59,53 @@ def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[Check
     return rows
 
 
-def train(settings: CheckOptions, form: Form, *options: str) -> Row:
+class Form(NamedTuple):
+    """How updates are requested, and the ``update_forms`` that the network must have afterwards."""
+
+    library: str
+    expected: str
+    precision: str = "float32"
+    graphs: bool = False
+
+
+FORMS: Mapping[str, Form] = {
+    "cupy": Form("cupy", "planned"),
+    "cupy graphs": Form("cupy", "graphs, planned", graphs=True),
+    "cupy tf32": Form("cupy", "layers", "tf32"),
+    "torch": Form("torch", "layers"),
+    "torch graphs": Form("torch", "graphs, layers", graphs=True),
+    "torch tf32": Form("torch", "layers", "tf32"),
+    "torch graphs tf32": Form("torch", "graphs, layers", "tf32", graphs=True),
+}  # fmt: skip
+
+
+def train(settings: CheckOptions, form: Form) -> Row:
     """Run train.py with its defaults (6000 updates, linear decay, metrics); return parts of result.json."""
-    options = ("--precision", form.precision, *["--graphs"] * form.graphs, *options)
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
         on = ("--backend", form.library, "--device", settings.device, "--require-backend")
-        done = run_script(settings, "train.py", *on, "--quiet", "--run-dir", str(place), *options)
+        options = ("--precision", form.precision, *["--graphs"] * form.graphs)
+        done = run_script(settings, "train.py", *on, *options, "--quiet", "--run-dir", str(place))
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
         result = json.loads((place / "result.json").read_text(encoding="utf-8"))
-    numbers = ("seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy")
-    ran = result["describe"].get("update_forms")
-    return {"holds": ran == form.expected, "form": ran, **{name: result[name] for name in numbers}}
+    names = ("seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy", "weights_sha256")
+    return {"form": result["describe"].get("update_forms"), **{name: result[name] for name in names}}
 
 
-def full_runs(settings: CheckOptions) -> NamedRows:
-    """Run train.py for each of FORMS that it can request: times and accuracy."""
+def forms(settings: CheckOptions) -> NamedRows:
+    """Train twice in each of FORMS: which form ran, times, accuracy, and whether the bits are equal."""
+    digests: dict[str, str] = {}  # name of a form -> digest of its weights
     for name, form in FORMS.items():
-        if form.planned:
-            yield name, train(settings, form)
+        row = train(settings, form)
+        if "reason" not in row:
+            digest = digests[name] = row["weights_sha256"]
+            equal = {
+                "bits of two runs": train(settings, form).get("weights_sha256") == digest,
+                "bits without graphs": digests.get(name.replace(" graphs", ""), digest) == digest,
+            }
+            row |= {"holds": row["form"] == form.expected and all(equal.values()), **equal}
+        yield name, row
 
 
 class Part(NamedTuple):
@@ -97,13 +117,12 @@ class Part(NamedTuple):
 
 PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
-    "forms": Part(forms, 140),
+    "forms": Part(forms, 240),
     "kernels": Part(kernels, 40),
     # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
     "agreement_cupy": Part(agreement("numpy cupy"), 150),
     "agreement_torch": Part(agreement("numpy torch pytorch"), 80),
     "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 90),
-    "full_runs": Part(full_runs, 100),
     # L4 has no bounds for TF32. Each library is compared alone, because one may be missing.
     "agreement_tf32": Part(
         agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60

@@ -66,27 +66,14 @@ def run_parts(names: Sequence[str], settings: CheckOptions) -> Iterator[tuple[st
                 obstacle = f"skipped: since the part {name!r} the card cannot be used ({why})"
 
 
-def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _lines(f"{name}  {key}" if name else str(key), inner)
-    elif isinstance(value, float):
-        yield name, f"{value:.4g}"
-    elif isinstance(value, str) and "\n" in value:
-        yield name, "(see the JSON)"
-    else:
-        yield name, str(value)
-
-
 def table(outcomes: dict[str, PartResult]) -> str:
-    """Return the rows of each part as text, one line per number. Failures start with FAILED."""
+    """Return a line for each row of each part. Failures start with FAILED."""
     text = []
     for name, outcome in outcomes.items():
         text.append(f"{name}  ({outcome['seconds']:.0f} s)")
         for row, found in outcome["rows"].items():
-            if not row_holds(found):
-                text.append(f"    FAILED: {row}: {found.get('reason', 'see the next lines')}")
-            text += [f"    {key:<60} {value}" for key, value in _lines(row, found)]
+            values = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items())
+            text.append(f"    {'' if row_holds(found) else 'FAILED: '}{row}: {', '.join(values)}")
         if "reason" in outcome:
             text.append(f"    FAILED: {outcome['reason']}")
     return "\n".join(text)

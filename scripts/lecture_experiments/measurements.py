@@ -15,8 +15,6 @@ from lecture_experiments.tables import PAGE_TABLES, format_percent
 
 NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the pixel noise, for pixels in [0, 1]."""
-Sizes = Mapping[str, list[float]]
-"""Experiment -> root mean square of the gradient of each layer's weights, from input to output."""
 
 
 def noise_grid(
@@ -42,26 +40,18 @@ def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
     return found
 
 
-def gradient_sizes(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Sizes:
-    """Return the gradient sizes of the networks of all depths at their initial weights.
+def gradients_grid(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Grid:
+    """Return a table of the gradients of the networks of all depths at their initial weights.
 
-    The gradient is that of the mean loss over the first ``n_images`` training images.
+    It has the root mean square of the gradient of a layer's weights, for the mean loss over the first
+    ``n_images`` training images.
     """
-    sizes = {}
+    grid = [["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"]]
     for name in PAGE_TABLES["depth"]:
         model = build(EXPERIMENTS[name], data, backend, seed)
         _, gradients = model.gradients(data.x_train[:n_images], data.y_train[:n_images])
         weights = [g for key, g in gradients.items() if key.endswith(".W")]
-        sizes[name] = [float(np.sqrt(np.mean(np.square(g, dtype=np.float64)))) for g in weights]
-    return sizes
-
-
-def gradients_grid(sizes: Sizes) -> Grid:
-    """Return a table with the gradient sizes of the first and last layers, one row per network."""
-    rows = []
-    for name, found in sizes.items():
-        first = found[0]
-        last, output = found[-2:]
+        first, last, output = (np.sqrt(np.mean(np.square(weights[i], dtype=np.float64))) for i in (0, -2, -1))
         cells = [f"{size:.1e}" for size in (first, last, output)]
-        rows.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
-    return [["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"], *rows]
+        grid.append([EXPERIMENTS[name].about, *cells, f"{first / last:.2g}"])
+    return grid

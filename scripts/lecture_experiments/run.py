@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backends import Backend, InputError
 from backends.errors import reraise
@@ -13,6 +12,7 @@ from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
+from dnn.typing import Json
 from lecture_experiments.experiments import LECTURE_EPOCHS, Experiment
 from lecture_experiments.features import with_features
 
@@ -21,14 +21,10 @@ from lecture_experiments.features import with_features
 class Outcome:
     """The result of an experiment."""
 
-    name: str  # of the experiment
     history: dict[str, list[float]]  # name -> one number per epoch (L-BFGS: per iteration)
     test_accuracy: float  # at the end
     updates: int  # for L-BFGS: evaluations of the total loss
-    dataset: str
-    examples: int  # number of training examples
-    seed: int
-    epochs: int = LECTURE_EPOCHS  # the --epochs option
+    options: Json  # of the command: data, number of training examples, epochs, seed
 
 
 def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:
@@ -40,44 +36,42 @@ def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) ->
 
 
 def train(
-    experiment: Experiment, data: Dataset, backend: Backend, epochs: int, seed: int
+    experiment: Experiment, data: Dataset, backend: Backend, options: Json
 ) -> tuple[Sequential, Outcome]:
-    """Train an experiment with its epochs scaled by ``epochs``; return the model and the outcome."""
-    scaled = round(experiment.epochs * epochs / LECTURE_EPOCHS)
+    """Train an experiment with its epochs scaled by --epochs; return the model and the outcome."""
+    scaled = round(experiment.epochs * options["epochs"] / LECTURE_EPOCHS)
     experiment = replace(experiment, epochs=max(1, scaled))
     data = with_features(experiment.features, data)
     x = data.x_train
     y = data.y_train
     n = len(data.x_train)
-    model = build(experiment, data, backend, seed)
+    model = build(experiment, data, backend, options["seed"])
     if experiment.optimizer is None:
         history, updates = _quasi_newton(model, experiment, data)
     else:
         held = (data.x_test, data.y_test)
-        options: dict[str, Any] = {"batch_size": experiment.batch or n, "epochs": experiment.epochs}
-        history = model.fit(x, y, validation_data=held, verbose=0, **options).history
+        passes: Json = {"batch_size": experiment.batch or n, "epochs": experiment.epochs}
+        history = model.fit(x, y, validation_data=held, verbose=0, **passes).history
         updates = experiment.updates(n)
     result = model.evaluate(data.x_test, data.y_test)
-    outcome = Outcome(experiment.name, history, result.accuracy, updates, data.name, n, seed, epochs)
-    return model, outcome
+    return model, Outcome(history, result.accuracy, updates, options)
 
 
 def _quasi_newton(
     model: Sequential, experiment: Experiment, data: Dataset
 ) -> tuple[dict[str, list[float]], int]:
     """Train with L-BFGS for at most ``epochs`` passes over the data; return (history, passes)."""
-    accuracies = [model.evaluate(data.x_test, data.y_test)]
+    accuracies = [model.evaluate(data.x_test, data.y_test).accuracy]
 
     def watch(state: State) -> None:
-        accuracies.append(model.evaluate(data.x_test, data.y_test))
+        accuracies.append(model.evaluate(data.x_test, data.y_test).accuracy)
 
     settings = LBFGS(max_evaluations=experiment.epochs)
     state = fit_lbfgs(model, data.x_train, data.y_train, settings=settings, watch=watch)
     history = {
         "loss": state.history["loss"],
         "evaluations": state.history["evaluations"],
-        "val_loss": [a.loss for a in accuracies],
-        "val_accuracy": [a.accuracy for a in accuracies],
+        "val_accuracy": accuracies,
     }
     return history, state.evaluations
 
@@ -87,36 +81,35 @@ class ResultFolder:
 
     Args:
         folder: created if it is missing.
-        same: fields of ``Outcome`` that all results must share.
+        options: those of this command, which all results must share.
     Raises InputError: the folder cannot be created.
     """
 
-    def __init__(self, folder: Path, same: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, options: Json) -> None:
         self.folder = folder
-        self.same = same
+        self.options = options
         with reraise(OSError, f"folder {folder} cannot be created", "a writable place"):
             folder.mkdir(parents=True, exist_ok=True)
 
     def load_outcome(self, name: str) -> Outcome | None:
         """Return the outcome of an experiment, or None if it has not been run.
 
-        Raises InputError: the file cannot be read, or its data, epochs or seed differ.
+        Raises InputError: the file cannot be read, or its options differ.
         """
         path = self.folder / f"{name}.json"
         if not path.exists():
             return None
         with reraise((OSError, ValueError, TypeError), f"result {path} cannot be read", cure="remove it"):
             result = Outcome(**json.loads(path.read_text(encoding="utf-8")))
-        for key, expected in self.same.items():
-            if getattr(result, key) != expected:
-                got = f"result {path} was made with {key} {getattr(result, key)!r}"
-                raise InputError(got, repr(expected), "choose another folder")
+        if result.options != self.options:
+            got = f"result {path} was made with {result.options}"
+            raise InputError(got, str(self.options), "choose another folder with --out")
         return result
 
-    def save(self, model: Sequential, outcome: Outcome) -> None:
+    def save(self, name: str, model: Sequential, outcome: Outcome) -> None:
         """Write the weights, then the JSON file, which marks the experiment as finished."""
-        save_model(model, self.folder / f"{outcome.name}.safetensors")
-        write_json(self.folder / f"{outcome.name}.json", asdict(outcome))
+        save_model(model, self.folder / f"{name}.safetensors")
+        write_json(self.folder / f"{name}.json", asdict(outcome))
 
     def load_network(self, name: str, backend: Backend) -> Sequential:
         """Return the trained network of a finished experiment."""

@@ -32,8 +32,9 @@ def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
     tables: dict[str, Grid] = {}
     for table, names in PAGE_TABLES.items():
         grid = [["setting", "updates", "training loss", "test accuracy", "reported elsewhere"]]
-        for outcome in (outcomes[name] for name in names if name in outcomes):
-            experiment = EXPERIMENTS[outcome.name]
+        for name in [name for name in names if name in outcomes]:
+            outcome = outcomes[name]
+            experiment = EXPERIMENTS[name]
             loss = f"{outcome.history['loss'][-1]:.4f}"
             accuracy = format_percent(outcome.test_accuracy, 2)
             grid.append([experiment.about, str(outcome.updates), loss, accuracy, experiment.reported or "-"])

@@ -1,4 +1,4 @@
-"""The harness finds each fault that a training could have. tests/scripts runs it on real trainings."""
+"""The harness finds each fault that a training could have. test_resume.py runs it on real trainings."""
 
 import json
 import os
@@ -10,12 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import input_error, needs_fork
+from helpers import needs_fork
 
 from dnn.callbacks import latest_state
 from dnn.callbacks.training_checkpoint import state_files, write_state
 from dnn.training.state import StateError, TrainingState
-from faults import comparison
 from faults.harness import Harness
 from faults.troubles import Kill
 
@@ -88,20 +87,13 @@ def run_killed(tmp_path):
     return of
 
 
-def test_a_correct_training_is_clean(run_killed):
-    found = run_killed()
+@pytest.mark.parametrize(("damaging", "chance", "damaged", "closed"), [(False, 0.5, 0, 0), (True, 0.0, 1, 2)])
+def test_a_correct_training_is_clean(run_killed, damaging, chance, damaged, closed):
+    found = run_killed(damaging=damaging, chance=chance)
     assert not found.run.exists()
-    assert (found.tally.clean, found.tally.kills, found.tally.closed) == (True, {"running": 1}, 0)
-    assert found.tally.line() == (
-        "1 kills (start-up 0, resume 0, saving 0, running 1; up to 1 of one training), 0 trainings with "
-        "write errors, 0 damaged states and 0 closed pipes survived, 1 finished: 0 newest states unreadable, "
-        "0 lost, 0 mismatches, 0 unexpected ends"
-    )
-
-
-def test_a_damaged_state_is_survived(run_killed):
-    tally = run_killed(damaging=True, chance=0.0).tally
-    assert (tally.clean, tally.damaged, tally.closed, tally.finished) == (True, 1, 2, 1)
+    tally = found.tally
+    assert (tally.clean, tally.kills, tally.finished) == (True, {"running": 1}, 1)
+    assert (tally.damaged, tally.closed) == (damaged, closed)
 
 
 @pytest.mark.parametrize(
@@ -118,21 +110,3 @@ def test_faulty_trainings_are_found(run_killed, wrong, times, counted, failures)
     assert {name: getattr(tally, name) for name in counted} == counted
     assert (tally.failures, tally.clean) == (failures, False)
     assert ("1 unexpected ends" in tally.line()) == (wrong == "exits")
-
-
-def test_rejects_a_training_that_fails_undisturbed(tmp_path):
-    with input_error("undisturbed training failed: it broke"):
-        Harness(lambda arguments: os.write(2, b"it broke") and 4, [], tmp_path / "runs")
-
-
-# ----- what is compared
-
-
-def test_differences_are_named():
-    name, other = (state_file(Path(), epoch).name for epoch in (1, 2))
-    expected = {"a": 1, "b": 2, name: 3}
-    assert comparison.differences(expected, expected) == []
-    found = {"a": 1, "c": 2, name: 4, other: 5}
-    first, last = ["b is missing", "c is one too many"], f"{name} differs"
-    assert comparison.differences(found, expected) == [*first, f"{other} is one too many", last]
-    assert comparison.differences(found, expected, other_states=True) == [*first, last]

@@ -1,7 +1,6 @@
 """A script runs the code of its own checkout, whatever is installed and wherever it is started."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ from helpers import MAX_SECONDS, others_slow
 from dnn.__main__ import COMMANDS
 
 OTHER = "raise SystemExit('the other copy was imported')"
-NAMED = "def main():\n    print(__file__)\n"
 
 
 def start(script, *arguments, first, folder):
@@ -42,19 +40,6 @@ def test_this_checkout_is_used_before_another_copy(name, copy, tmp_path):
     found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path)
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith(f"usage: {name.rpartition('/')[2]}.py ")
-
-
-def test_a_clone_uses_its_own_code(tmp_path):
-    clone = tmp_path / "clone"
-    shutil.copytree(SCRIPTS, clone / "scripts")
-    (clone / "dnn" / "commands").mkdir(parents=True)
-    for package in (clone / "dnn", clone / "dnn" / "commands"):
-        (package / "__init__.py").touch()
-    for name in COMMANDS:
-        (clone / "dnn" / "commands" / f"{name}.py").write_text(NAMED)
-    for name in COMMANDS:
-        found = start(clone / "scripts" / f"{name}.py", first=SCRIPTS.parent, folder=tmp_path)
-        assert found.stdout.strip() == str(clone / "dnn" / "commands" / f"{name}.py"), found.stderr
 
 
 def test_errors_during_imports_keep_their_traceback(copy, tmp_path):

@@ -1,7 +1,6 @@
 """scripts/examples/from_scratch.py computes the same as the library, without importing it."""
 
 import ast
-import gzip
 import importlib
 import re
 import sys
@@ -19,7 +18,7 @@ from dnn import Adam, Dense, LinearDecay
 from dnn.random import permutation, stream_key
 
 SOURCE = SCRIPTS / "examples" / "from_scratch.py"
-IMPORTS = {"argparse", "array_api_compat", "gzip", "importlib", "numpy", "os", "pathlib", "torchvision"}
+IMPORTS = {"argparse", "array_api_compat", "importlib", "numpy", "os", "torchvision"}
 N = 250  # in batches of 100, so the last batch of an epoch is shorter
 UPDATES_PER_EPOCH = 3
 
@@ -118,70 +117,30 @@ def test_accuracy_after_training(data_dir, options):
     assert float(accuracies[2]) > (0.2 if "sigmoid" in options else 0.85)
 
 
-def test_the_seed_determines_weights_and_orders(data_dir):
+def test_pixels_and_labels_are_read(from_scratch, data_dir):
     write_raw_files(data_dir, small_set())
-    results = [run("--epochs", 2, "--seed", seed).stdout for seed in (0, 0, 1)]
-    assert results[0] == results[1] != results[2]
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_plain_and_gzipped_files_are_read(from_scratch, data_dir, packed):
-    write_raw_files(data_dir, small_set())
-    expected = small_set()
-    if packed:
-        for path in (data_dir / "MNIST" / "raw").iterdir():
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-            path.unlink()
     x, t, x_test, t_test = from_scratch.read_mnist(data_dir)
     for part, images, labels in (("train", x, t), ("t10k", x_test, t_test)):
-        pixels = np.frombuffer(expected[f"{part}-images-idx3-ubyte"], np.uint8, offset=16)
+        pixels = np.frombuffer(small_set()[f"{part}-images-idx3-ubyte"], np.uint8, offset=16)
         np.testing.assert_array_equal(images, pixels.reshape(-1, 784).astype(np.float32) / 255)
         np.testing.assert_array_equal(labels, np.eye(len(labels), 10))
         assert images.dtype == labels.dtype == np.float32
 
 
-def test_missing_files_are_downloaded(monkeypatch, data_dir):
-    def download(root, download):
-        assert download
-        write_raw_files(root, small_set())
-
-    monkeypatch.setattr(torchvision.datasets, "MNIST", download)
-    result = run("--epochs", 1)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("epoch 1: ")
-
-
 def test_data_errors_are_one_sentence(monkeypatch, data_dir):
-    def fail(root, download):
+    write_raw_files(data_dir, small_set() | {"train-images-idx3-ubyte": b""})
+    assert_refused(run(), str(data_dir), "DNN_DATA_DIR")
+
+    def fail(root, train, download):
+        assert download
         raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nno route to host")
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
-    folder = data_dir / "MNIST" / "raw"
-    assert_refused(run(), str(folder), "no route to host", "DNN_DATA_DIR")
+    assert_refused(run(), str(data_dir), "no route to host", "DNN_DATA_DIR")
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    assert_refused(run(), str(folder), "torchvision", "DNN_DATA_DIR")
-    write_raw_files(data_dir, small_set())
-    (folder / "train-images-idx3-ubyte").unlink()
-    assert_refused(run(), "train-images-idx3-ubyte", "DNN_DATA_DIR")
-    for wrong in (b"", idx_bytes(2051, 5, 28, 28, content=bytes(784))):
-        write_raw_files(data_dir, {"train-images-idx3-ubyte": wrong})
-        assert_refused(run(), str(folder), "DNN_DATA_DIR")
-    write_raw_files(
-        data_dir, small_set() | {"t10k-labels-idx1-ubyte": idx_bytes(2049, 3, content=bytes([0, 10, 1]))}
-    )
-    assert_refused(run(), str(folder), "DNN_DATA_DIR")
+    assert_refused(run(), str(data_dir), "torchvision", "DNN_DATA_DIR")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--library", "cupy"), ["--library cupy", "numpy"]),
-        (("--epochs", 0), ["--epochs", "0", "at least 1"]),
-        (("--epochs", "ten"), ["--epochs", "'ten'"]),
-        (("--seed", -1), ["--seed", "-1", "at least 0"]),
-    ],
-)
-def test_bad_arguments_are_rejected_in_one_sentence(monkeypatch, data_dir, arguments, words):
-    write_raw_files(data_dir, small_set())
-    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
-    assert_refused(run(*arguments), *words)
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert_refused(run("--library", "cupy"), "--library cupy", "numpy")

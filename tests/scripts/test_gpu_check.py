@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,18 +15,16 @@ import host_cuda
 import pytest
 from benchmarks import task as benchmark
 from command_lines import assert_refused, run_here
-from gpu_checks import forms, parts
 from gpu_checks import kernels as gpu_kernels
+from gpu_checks import parts
 from gpu_checks import run as checks
 from gpu_checks.common import CheckOptions
-from gpu_checks.forms import FORMS
-from gpu_checks.parts import BUDGET_SECONDS, PARTS
-from helpers import NUMPY, no_gpu, others_slow
+from gpu_checks.parts import BUDGET_SECONDS, FORMS, PARTS
+from helpers import NUMPY, no_gpu
 
 import dnn.datasets
 from backends import BackendUnavailable, nvidia
 from backends.cupy import compilation
-from backends.recording import RecordedSteps
 from dnn.commands import train_options
 
 
@@ -43,7 +40,6 @@ def test_reports_a_missing_device():
 
 def test_rejects_unknown_parts():
     assert_refused(run_here("gpu_check", "--parts", "doctro"), "doctro", "doctor")
-    assert_refused(run_here("gpu_check", "--device", "cpu"), "device is 'cpu'", "cuda or cuda:N")
 
 
 @pytest.fixture
@@ -79,7 +75,7 @@ def test_results_determine_the_exit_code(second, missing, check):
     code, printed, written = check(outcomes, missing)
     assert code == fails
     assert json.loads(written) == outcomes
-    assert printed.startswith(f"doctor  (1 s)\n    cupy  holds{' ' * 50}True\n    cupy  us ")
+    assert printed.startswith("doctor  (1 s)\n    cupy: holds True, us 12.5\n")
     assert ("FAILED" in printed) == fails
     *_, advice = printed.splitlines()
     assert advice.endswith("--parts kernels, and send all output.") == fails
@@ -112,11 +108,10 @@ def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
 
     monkeypatch.setattr(checks, "run_part", run_part)
     monkeypatch.setattr(checks, "find_obstacles", lambda settings: lost[begun[-1]])
-    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits", "full_runs"], CheckOptions()))
+    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits"], CheckOptions()))
     assert begun == ["doctor", "kernels", "forms"]
-    for name in ("bits", "full_runs"):
-        reason = "skipped: since the part 'forms' the card cannot be used (it is gone; also gone)"
-        assert outcomes[name] == {"seconds": 0.0, "rows": {}, "reason": reason}
+    reason = "skipped: since the part 'forms' the card cannot be used (it is gone; also gone)"
+    assert outcomes["bits"] == {"seconds": 0.0, "rows": {}, "reason": reason}
 
 
 def test_no_part_starts_after_the_time_budget(monkeypatch):
@@ -140,7 +135,7 @@ def test_no_part_starts_after_the_time_budget(monkeypatch):
 def test_a_part_runs_in_its_own_process():
     outcome = checks.run_part("doctor", CheckOptions(), 120)
     assert "reason" not in outcome
-    assert set(outcome["rows"]) == {"python", "cupy", "torch", "nvidia-smi"}
+    assert set(outcome["rows"]) == {"cupy", "torch"}
     json.dumps(outcome)
 
 
@@ -170,112 +165,62 @@ def test_a_crash_is_a_failed_row(monkeypatch):
     for library, command in zip(("cupy", "torch"), asked, strict=True):
         words = f"--precision tf32 --levels L0,L1,L2,L3 --backends {library}:cuda:1 --data-dir d"
         assert " ".join(command).endswith(words)
-    rows = dict(parts.full_runs(CheckOptions()))
+    rows = dict(parts.forms(CheckOptions()))
     assert {row["reason"] for row in rows.values()} == {"train.py ended with code 2: no such thing"}
     assert not checks.part_holds({"seconds": 1.0, "rows": rows})
 
 
-@pytest.mark.parametrize("fell_back", [False, True])
-def test_full_runs_call_train_py(monkeypatch, fell_back):
+TROUBLES = {
+    "": (),
+    "fell back": [name for name, form in FORMS.items() if form.expected != "layers"],
+    "other bits": FORMS,
+    "other bits in graphs": [name for name, form in FORMS.items() if form.graphs],
+}
+"""Trouble -> the forms that fail."""
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_form_is_trained_twice_by_train_py(monkeypatch, trouble):
     def fake_run(command, **settings):
         assert command[1:3] == ["-W", "error::UserWarning"]
         options = train_options.make_parser().parse_args(command[4:])
-        assert (options.device, options.data_dir, options.require_backend) == ("cuda:1", "d", True)
+        assert (options.device, options.data_dir, options.require_backend) == ("cuda", "d", True)
         Path(options.run_dir).mkdir()
         tf32 = options.precision == "tf32"
         name = " ".join([options.backend, *["graphs"] * options.graphs, *["tf32"] * tf32])
         asked.append(name)
-        form = "layers" if fell_back else FORMS[name].expected
-        result = {**numbers, "updates": 6000, "describe": {"update_forms": form}}
+        plan = "planned" if options.backend == "cupy" and not tf32 else "layers"
+        form = "layers" if trouble == "fell back" else "graphs, " * options.graphs + plan
+        graphs = options.graphs and trouble == "other bits in graphs"
+        digest = f"{tf32} {graphs} {len(asked) if trouble == 'other bits' else 0}"
+        result = {**numbers, "weights_sha256": digest, "describe": {"update_forms": form}}
         (Path(options.run_dir) / "result.json").write_text(json.dumps(result))
         return SimpleNamespace(returncode=0)
 
     names = "seconds_to_first_update", "ms_per_update", "seconds", "test_accuracy"
     asked, numbers = [], dict.fromkeys(names, 0.5)
     monkeypatch.setattr(subprocess, "run", fake_run)
-    rows = dict(parts.full_runs(CheckOptions("d", "cuda:1")))
-    assert [*rows] == asked == [name for name, form in FORMS.items() if form.planned]
+    rows = dict(parts.forms(CheckOptions("d")))
+    assert asked == [name for name in FORMS for _ in range(2)]
+    assert [*rows] == [*FORMS]
     for name, row in rows.items():
         assert row.items() >= numbers.items()
-        assert row["holds"] == (not fell_back or FORMS[name].expected == "layers")
+        assert checks.row_holds(row) == (name not in TROUBLES[trouble])
 
 
-# --------------------------------------------------------------------------- forms
-
-
-class HostGraphs(RecordedSteps):
-    """Replays run the steps on the host."""
-
-    trouble = ""
-
-    def record(self, n):
-        if self.trouble == "recording fails":
-            raise RuntimeError("not permitted when stream is capturing")
-        return lambda: self.run_eagerly(n - (self.trouble == "a replay is short"))
+# --------------------------------------------------------------------------- kernels
 
 
 class HostSettings(CheckOptions):
     """The CheckOptions of the parts, with CUDA kernels emulated on the host."""
 
     def task(self):
-        task = benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=100))
-        return replace(task, x=task.x[:300], y=task.y[:300])
+        return benchmark.load(benchmark.Workload(dataset="digits", hidden=(16,), batch=100))
 
-    def backend(self, library, precision="float32", graphs=False):
+    def backend(self, library):
         if library == "torch":
             raise BackendUnavailable("torch is missing")
-        trouble = HostGraphs.trouble
-
-        class Emulated(host_cuda.CupyOverridesOnNumpy):
-            def synchronize(self):
-                if trouble == "the card is lost" and graphs:
-                    raise RuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
-
-            def compile_plan(self, plan):
-                run = super().compile_plan(plan)
-                if run is None or trouble == "a plan is refused":
-                    return None
-                if trouble == "a kernel does not compile":
-                    warnings.warn("CuPy cannot run the kernels of a planned update (no)", stacklevel=2)
-                    return None
-                return HostGraphs(lambda: run(1), plan.unroll, plan.forms) if graphs else run
-
-        return Emulated("cupy", npx, "cpu", "float32", precision=precision)
-
-
-NOT_COMPILED = "UserWarning: CuPy cannot run the kernels"
-LOST = "RuntimeError: cudaErrorIllegalAddress: an illegal memory access was encountered; " + forms.LOST
-FAILURES = {
-    "": {},
-    "recording fails": {"cupy graphs": "UserWarning: CUDA graphs do not work here (not permitted"},
-    "a kernel does not compile": {"cupy": NOT_COMPILED, "cupy graphs": NOT_COMPILED},
-    "a plan is refused": {"cupy": "", "cupy graphs": ""},
-    "a replay is short": {"cupy graphs": ""},
-    "the card is lost": {"cupy graphs": LOST},
-}
-"""Trouble -> the forms that fail, with the reason; no reason: the row does not hold."""
-
-
-@pytest.mark.parametrize("trouble", others_slow(FAILURES, ["a kernel does not compile", "the card is lost"]))
-def test_each_form_is_a_row(trouble, monkeypatch):
-    host_cuda.install(monkeypatch)
-    monkeypatch.setattr(forms, "N_UPDATES", 10)
-    monkeypatch.setattr(HostGraphs, "trouble", trouble)
-    rows = dict(forms.forms(HostSettings()))
-    lost = trouble == "the card is lost"
-    assert list(rows) == [*FORMS][: 3 if lost else None]  # after an error that lasts the others are skipped
-    for name, row in rows.items():
-        if "torch" in name:
-            assert row == {"reason": "BackendUnavailable: torch is missing"}
-        elif name in FAILURES[trouble]:
-            assert not checks.row_holds(row)
-            assert row.get("reason", "").startswith(FAILURES[trouble][name])
-        else:
-            assert checks.row_holds(row), name
-            assert row["bits without graphs"]
-            assert row["bits of two runs"]
-            assert row["us"] > 0
-            assert row["form"] == FORMS[name].expected
+        return host_cuda.CupyOverridesOnNumpy("cupy", npx, "cpu", "float32")
 
 
 def named_kernel(name, *types):
