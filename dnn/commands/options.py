@@ -56,11 +56,6 @@ def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) ->
     )
 
 
-def add_deskew(parser: argparse.ArgumentParser) -> None:
-    """Add --deskew, for commands that read pictures."""
-    parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
-
-
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[Json, Sequential]:
     """Return (configuration, model) of a run folder or a saved model, on the requested backend."""
     return load_run(path, partial(open_backend, arguments), arguments.allow_nonfinite)

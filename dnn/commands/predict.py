@@ -12,7 +12,6 @@ from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
 from dnn.io.json_text import as_json
-from dnn.validation.settings import require_number
 
 
 def parse() -> Namespace:
@@ -25,9 +24,7 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
-    sure = "mark answers below this probability as unsure (default: the threshold of train.py --hold-out)"
-    parser.add_argument("--sure-from", type=float, metavar="P", help=sure)
-    options.add_deskew(parser)
+    parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -47,11 +44,7 @@ def predict(arguments: Namespace) -> int:
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
-    threshold = arguments.sure_from
-    if threshold is not None:
-        require_number("sure_from", threshold, 0.0, 1.0)
-    elif len(runs) == 1:
-        threshold = read_threshold(runs[0])
+    threshold = read_threshold(runs)
     shape = options.digit_shape(runs[0], ensemble.configs[0], model)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters

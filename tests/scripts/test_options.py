@@ -28,11 +28,9 @@ DEFAULTS = {
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
                          "calibration": None}),
     "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NUMPY,
-                          "sure_from": None, "deskew": False}),
-    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NUMPY, "host": "127.0.0.1", "port": 8000,
-                   "keep": None, "deskew": False}),
-    "export": ("a b", {"run": Path("a"), "file": Path("b"), **RUN, "overwrite": False, "input": None,
-                       "logits": False, "rounded": False, "class_names": None}),
+                          "deskew": False}),
+    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NUMPY, "host": "127.0.0.1", "port": 8000}),
+    "export": ("a b", {"run": Path("a"), "file": Path("b"), **RUN, "overwrite": False, "input": None}),
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
@@ -55,8 +53,7 @@ GIVEN_OPTIONS = [
       "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
       "require_backend": True}),
     ("train", "--hidden", {"hidden": []}),
-    ("export", "a b --overwrite --input uint8 --logits --rounded --class-names x,y",
-     {"overwrite": True, "input": "uint8", "logits": True, "rounded": True, "class_names": "x,y"}),
+    ("export", "a b --overwrite --input uint8", {"overwrite": True, "input": "uint8"}),
 ]  # fmt: skip
 
 

@@ -59,17 +59,13 @@ class Reader:
 
     Args:
         only_digits: reject pictures that show no digit, see ``dnn.datasets.no_digit``.
-        deskew: remove the slant of slanted digits.
-    Raises InputError: the model's input is not one grey image, or it has a single output.
+    Raises InputError: the model's input is not one grey image.
     """
 
-    def __init__(self, model: Sequential, only_digits: bool, deskew: bool) -> None:
+    def __init__(self, model: Sequential, only_digits: bool) -> None:
         self.model = model
         self.only_digits = only_digits
-        self.deskew = deskew
         self.shape = image_shape_of(model.input_shape)
-        if model.outputs < 2:
-            raise InputError(f"the run's network has {model.outputs} output", "one per digit")
 
     def picture(self, content: bytes, only_digits: bool | None = None) -> HostArray:
         """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
@@ -77,7 +73,7 @@ class Reader:
         Raises InputError: not a picture, or it shows no digit.
         """
         only = self.only_digits if only_digits is None else only_digits
-        return load_digit_image(content, self.shape, only, self.deskew)
+        return load_digit_image(content, self.shape, only)
 
     def forward(self, *pictures: HostArray) -> Forward:
         """Run pictures forward, each (height, width) uint8."""
