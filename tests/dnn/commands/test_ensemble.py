@@ -87,7 +87,7 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert not any("sure" in answer for answer in both["images"])
 
 
-@pytest.mark.parametrize("shift", [-0.3, 0.3])
+@pytest.mark.parametrize("shift", [-0.9, 0.9])
 def test_calibration_needs_probabilities(shift, runs, tmp_path, monkeypatch):
     predict = Ensemble.predict
     monkeypatch.setattr(Ensemble, "predict", lambda ensemble, x: predict(ensemble, x) + shift)
