@@ -91,7 +91,7 @@ def test_predict_reads_images(run_folder, tmp_path):
     assert_refused(result, "square.png shows no digit: it is a filled area")
     unread, read, no_digit = json.loads(result.stdout)["images"]  # the other images are still answered
     assert (str(read["digit"]), f"{read['probability']:.4f}") == (digit, probability)
-    for answer, reason in ((unread, "not a readable image"), (no_digit, "no digit")):
+    for answer, reason in ((unread, "cannot be read as an image"), (no_digit, "no digit")):
         assert answer["digit"] is answer["probability"] is None
         assert reason in answer["reason"]
 
