@@ -94,11 +94,8 @@ def test_other_data_are_predicted_in_python(folder, command, name, shape, monkey
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [
-        (
-            "shapes",
-            "the folder shapes, expected one of mnist, load_image_folder('shapes') docs/guide/images.md",
-        ),
-        ("fruit.csv", "the file fruit.csv, load_csv('fruit.csv', target=...) docs/guide/csv.md"),
+        ("shapes", "the path shapes, expected one of mnist, load_image_folder"),
+        ("fruit.csv", "the path fruit.csv, load_csv"),
         ("nowhere", "dataset is 'nowhere', expected one of mnist,"),
     ],
 )
