@@ -123,8 +123,7 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
     A transparent image is composited on white, then on black: white ink is invisible on white.
 
     Args:
-        for_ink: treat 16-bit files with values below 4096 as 12-bit, and append the red, green and blue
-            channels, for coloured ink that is as light as its paper.
+        for_ink: treat 16-bit files with values below 4096 as 12-bit.
     """
     from PIL import Image
 
@@ -134,8 +133,7 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
         white = 4095 if for_ink and levels.max() <= 4095 else 65535
         return [Image.fromarray((levels * (255 / white)).astype(np.uint8))]
     if not image.has_transparency_data:
-        colours = image.convert("RGB")
-        return [colours.convert("L"), *(colours.split() if for_ink and image.mode not in ("1", "L") else ())]
+        return [image.convert("L")]
     return [composite(image, colour).convert("L") for colour in ("white", "black")]
 
 
