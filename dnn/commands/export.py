@@ -10,7 +10,6 @@ from backends import InputError, get_backend
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.run_folder import load_run
-from dnn.io.json_text import as_json
 from dnn.validation.settings import require
 
 
@@ -20,7 +19,7 @@ def parse() -> Namespace:
         epilog="example: export.py runs/first model.onnx --input uint8, after train.py --run-dir runs/first. "
         'The file maps "x" (any number of examples) to "probabilities".',
     )
-    options.add_run_arguments(parser)
+    options.add_run_arguments(parser, json=False)
     parser.add_argument("file", metavar="FILE", type=Path, help="file to write, such as model.onnx")
     add = parser.add_argument
     add("--overwrite", action="store_true", help="replace an existing file")
@@ -41,13 +40,6 @@ def export(arguments: Namespace) -> None:
     is_digits = known.get("dataset") in ("mnist", "digits")
     classes = [str(digit) for digit in range(model.outputs)] if is_digits else None
     save_onnx(model, file, input_dtype=arguments.input, class_names=classes, metadata=known)
-    if arguments.json:
-        written = {
-            "run": str(arguments.run), "file": str(file), "bytes": file.stat().st_size,
-            "class_names": classes, "metadata": known,
-        }  # fmt: skip
-        print(as_json(written))
-        return
     print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 

@@ -1,6 +1,6 @@
 """Reject pictures that cannot be a digit, by limits on the shape of MNIST's digits.
 
-The limits reject 0.49 % of MNIST's last 10,000 training digits, which were held out, and 0.40 % of its test
+The limits reject 0.48 % of MNIST's last 10,000 training digits, which were held out, and 0.40 % of its test
 digits; tests/dnn/datasets/test_no_digit.py measures it. v (28, 28) is the strength of the ink in [0, 1], ink
 is v > 0.4, and a run is a sequence of neighbouring ink pixels in a row.
 """

@@ -25,7 +25,6 @@ from dnn.interop.sklearn.training import (
     Task,
     build,
     compile_model,
-    plain_number,
     train,
 )
 from dnn.layers import Layer
@@ -130,8 +129,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        warm = plain_number(self.warm_start) is True  # anything but a bool is refused later
-        return self._fit(X, y, sample_weight, fresh=not (warm and hasattr(self, "model_")))
+        fresh = not (self.warm_start and hasattr(self, "model_"))
+        return self._fit(X, y, sample_weight, fresh=fresh)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *,
@@ -145,7 +144,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """
         for name, hint in get_type_hints(Estimator, include_extras=True).items():
             for check in getattr(hint, "__metadata__", ()):
-                check(name, plain_number(getattr(self, name)))
+                check(name, getattr(self, name))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X, y = self._validate(X, y=y, multi_output=True, y_numeric=is_regressor(self), reset=fresh)
