@@ -4,8 +4,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
 from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
@@ -48,21 +46,19 @@ def predict(arguments: Namespace) -> int:
     shape = options.digit_shape(runs[0], ensemble.configs[0], model)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
-    images: list[np.ndarray] = []
     answers: list[dict[str, Any]] = []
     for path in paths:
-        answers.append({"image": str(path), "digit": None, "probability": None})
+        answer: dict[str, Any] = {"image": str(path), "digit": None, "probability": None}
+        answers.append(answer)
         try:
-            images.append(load_digit_image(path, shape, only_digits, arguments.deskew))
+            image = load_digit_image(path, shape, only_digits, arguments.deskew)
         except InputError as error:
-            answers[-1]["reason"] = str(error)
-    read = [answer for answer in answers if "reason" not in answer]
-    if images:
-        outputs = ensemble.predict(np.stack(images).reshape(len(images), *model.input_shape))
-        for answer, row in zip(read, outputs, strict=True):
-            answer.update(digit=int(row.argmax()), probability=float(row.max()))
-            if threshold is not None:
-                answer["sure"] = bool(row.max() >= threshold)
+            answer["reason"] = str(error)
+            continue
+        (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
+        answer.update(digit=int(outputs.argmax()), probability=float(outputs.max()))
+        if threshold is not None:
+            answer["sure"] = bool(outputs.max() >= threshold)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
         print(as_json({**found, "images": answers}), flush=True)
@@ -73,7 +69,7 @@ def predict(arguments: Namespace) -> int:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
             print(printable(line), flush=True)
-    return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
+    return command_line.EXIT_BAD_INPUT if any("reason" in answer for answer in answers) else 0
 
 
 def main() -> NoReturn:

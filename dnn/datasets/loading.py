@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.errors import InputError, install_command, reraise
-from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
+from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch
 from dnn.validation.settings import look_up
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -85,7 +85,7 @@ def _load_digits() -> Dataset:
     writer, so some writers of the test part (the last 360) are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with reraise(ImportError, got, "", install_command("apps"), DatasetError), suppress_output():
+    with reraise(ImportError, got, "", install_command("apps"), DatasetError):
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)
