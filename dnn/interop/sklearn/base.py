@@ -52,7 +52,7 @@ CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 def _count_or_auto(name: str, value: Any) -> None:
     """Raise InputError unless the setting is an integer of at least 1, or "auto"."""
-    if value != "auto":
+    if not (isinstance(value, str) and value == "auto"):
         positive_integer(name, value)
 
 
@@ -129,7 +129,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        fresh = not (self.warm_start and hasattr(self, "model_"))
+        fresh = not (hasattr(self, "model_") and self.warm_start)
         return self._fit(X, y, sample_weight, fresh=fresh)
 
     def _fit(
