@@ -716,14 +716,6 @@ ADVICE = {
         "dim = {cure}",
         "model.layers[-1].activation == 'softmax'",
     ),
-    "a file of float64": Row(
-        "backend = dnn.get_backend('numpy', dtype='float64')\nmore = {}\n"
-        "model = dnn.Sequential([dnn.Dense(2)], input_shape=(4,), backend=backend)",
-        "file = dnn.interop.onnx.to_onnx(model, **more)",
-        r"with (rounded=True) \(--rounded\)$",
-        "more = dict({cure})",
-        "len(file.SerializeToString()) > 0",
-    ),
     "a checkpoint of another dtype": Row(
         f"{PATH}network((4,)).save(path)\nmore = {{'dtype': 'float64'}}",
         "model = dnn.load_model(path, dnn.get_backend('numpy', **more))",

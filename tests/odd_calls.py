@@ -157,8 +157,7 @@ def file_calls():
         "load_dataset": (datasets.load_dataset, {"name": "digits", "data_dir": ".", "download": False}),
         "load_csv": (datasets.load_csv, {"path": data_file("table.csv"), "target": "c", "delimiter": ",",
                                          "columns": ["a"]}),
-        "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True,
-                                                           "flat": False}),
+        "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True}),
         "load_image": (datasets.load_image, {"path": "nowhere", "size": (8, 8), "grey": True}),
         "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),
     }  # fmt: skip

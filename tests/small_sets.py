@@ -7,7 +7,7 @@ import numpy as np
 from dnn.datasets import download as fetching
 from dnn.datasets import load_dataset
 
-REAL_MD5 = {name: md5 for name, (_, _, md5) in fetching.RAW_FILES.items()}
+REAL_MD5 = {name: md5 for name, (_, md5) in fetching.RAW_FILES.items()}
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 

@@ -18,8 +18,6 @@ def parse() -> Namespace:
     add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
     add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
-    add("--keep", metavar="DIR", type=Path, help="folder for saved drawings (default: RUN-drawings)")
-    options.add_deskew(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -35,8 +33,8 @@ def draw(arguments: Namespace) -> None:
     options.digit_shape(arguments.run, configuration, model)
     only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
-    drawings = arguments.keep or run.with_name(f"{run.name}-drawings")
-    reader = Reader(model, only_digits, arguments.deskew)
+    drawings = run.with_name(f"{run.name}-drawings")
+    reader = Reader(model, only_digits)
     comparison = Comparison(model)
     app = make_app(run.name, reader, comparison, drawings, arguments.host)
     serve(app, arguments.host, arguments.port, comparison.open)

@@ -12,9 +12,9 @@ import numpy as np
 from backends import InputError
 from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
-from dnn.datasets import Dataset
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
+from dnn.validation.settings import require
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,9 @@ class Ensemble:
             loss, accuracy = self.models[0].evaluate(x, y)
             return float(loss), float(accuracy)
         p = self.predict(x)
+        require(y.max() < p.shape[1], "y", f"class {y.max()}", f"classes below {p.shape[1]}")
         p_true = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
         return float(-np.mean(np.log(p_true))), float(np.mean(p.argmax(axis=1) == y))
-
-    def held_out(self, data: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (x, y) of the training images that no model was trained on, or None."""
-        n = min(config.get("hold_out") or 0 for config in self.configs)
-        same = all(config.get("dataset") == data.name for config in self.configs)
-        return (data.x_train[-n:], data.y_train[-n:]) if n and same else None
 
 
 def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensemble:
@@ -67,10 +62,11 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
     return ensemble
 
 
-def read_threshold(path: Path) -> float | None:
-    """Return the confidence threshold that train.py --hold-out wrote, or None if there is none to read."""
+def read_threshold(runs: Sequence[Path]) -> float | None:
+    """Return the confidence threshold that train.py --hold-out wrote; None for several runs."""
     try:
-        found = json.loads(read_text(path / RESULT_FILE))["sure_from"]
+        (run,) = runs
+        found = json.loads(read_text(run / RESULT_FILE))["sure_from"]
     except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
     return found if isinstance(found, float) else None

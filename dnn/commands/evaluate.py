@@ -1,25 +1,16 @@
 """Evaluate a trained run, or an ensemble of several, on the test set, on any backend."""
 
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
-
-import numpy as np
 
 from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
-from dnn.commands.calibration import (
-    MIN_ACCURACY,
-    calibration_error,
-    confidence_threshold,
-    draw_reliability,
-    selective_accuracy,
-)
-from dnn.commands.ensemble import Ensemble, open_ensemble
+from dnn.commands.calibration import calibration_error, draw_reliability, selective_accuracy
+from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.figures import require_picture_path
-from dnn.datasets import Dataset, load_dataset
+from dnn.datasets import load_dataset
 from dnn.io.json_text import as_json
 from dnn.typing import Json
 
@@ -60,43 +51,22 @@ def evaluate(arguments: Namespace) -> None:
     lines = [f"{line}  mean of {len(runs)} runs" if len(runs) > 1 else line]
     if arguments.calibration is not None:
         p = ensemble.predict(data.x_test)
-        found["calibration_error"] = calibration_error(p, data.y_test)
-        lines += [f"expected calibration error {100 * found['calibration_error']:.2f} points"]
-        lines += calibrate(ensemble, data, p, arguments.calibration, found)
+        if p.min() < 0.0 or p.max() > 1.0:
+            got = "the outputs are not probabilities"
+            raise InputError(got, "a network that ends with softmax or sigmoid")
+        draw_reliability(p, data.y_test, f"{len(p):,} test images of {name}", arguments.calibration)
+        found["calibration_error"] = error = calibration_error(p, data.y_test)
+        lines.append(f"expected calibration error {100 * error:.2f} points")
+        if (threshold := read_threshold(arguments.run)) is not None:
+            found["sure"] = sure = selective_accuracy(p, data.y_test, threshold)
+            below = f"{sure['refused']:.2%} of the images are below it"
+            lines.append(
+                f"confidence threshold {threshold:.4f}: {below}, accuracy of the others {sure['right']:.2%}"
+            )
     if arguments.json:
         print(as_json(found))
     else:
         print("\n".join(lines))
-
-
-def calibrate(ensemble: Ensemble, data: Dataset, p: np.ndarray, path: Path, found: Json) -> Iterator[str]:
-    """Draw the reliability diagram, and yield lines about the confidence threshold.
-
-    The threshold comes from training images that no run was trained on, if there are any.
-
-    Args:
-        p: (N, C) probabilities of the test images.
-        path: the picture's file.
-        found: receives the threshold and its accuracies.
-    """
-    if p.min() < 0.0 or p.max() > 1.0:
-        raise InputError("the outputs are not probabilities", "a network that ends with softmax or sigmoid")
-    draw_reliability(p, data.y_test, f"{len(p):,} test images of {data.name}", path)
-    held_out = ensemble.held_out(data)
-    if held_out is None:
-        yield "no confidence threshold: no images were held out of the training (train.py --hold-out N)"
-        return
-    x, y = held_out
-    outputs = ensemble.predict(x)
-    found["sure_from"] = threshold = confidence_threshold(outputs, y)
-    if threshold is None:
-        yield f"no confidence threshold reaches an accuracy of {MIN_ACCURACY:.1%} on the held-out images"
-        return
-    for name, part_p, part_y in (("held-out", outputs, y), ("test", p, data.y_test)):
-        found[name] = selective_accuracy(part_p, part_y, threshold)
-        right, refused = found[name].values()
-        of = f"{refused:.2%} of {len(part_y)} {name} images are below, accuracy of the others {right:.2%}"
-        yield f"confidence threshold {threshold:.4f}: {of}"
 
 
 def main() -> NoReturn:

@@ -47,18 +47,14 @@ def add_data_arguments(
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add RUN (one or ``several``), --json, and --allow-nonfinite, which ``open_run`` reads."""
+def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False, json: bool = True) -> None:
+    """Add RUN (one or ``several``), --json if ``json``, and --allow-nonfinite, which ``open_run`` reads."""
     parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=RUN_HELP)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(
         "--allow-nonfinite", action="store_true", help="load weights even if some are NaN or infinite"
     )
-
-
-def add_deskew(parser: argparse.ArgumentParser) -> None:
-    """Add --deskew, for commands that read pictures."""
-    parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
 
 
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[Json, Sequential]:

@@ -4,15 +4,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
 from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
 from dnn.io.json_text import as_json
-from dnn.validation.settings import require_number
 
 
 def parse() -> Namespace:
@@ -25,9 +22,7 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
-    sure = "mark answers below this probability as unsure (default: the threshold of train.py --hold-out)"
-    parser.add_argument("--sure-from", type=float, metavar="P", help=sure)
-    options.add_deskew(parser)
+    parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -47,29 +42,23 @@ def predict(arguments: Namespace) -> int:
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
-    threshold = arguments.sure_from
-    if threshold is not None:
-        require_number("sure_from", threshold, 0.0, 1.0)
-    elif len(runs) == 1:
-        threshold = read_threshold(runs[0])
+    threshold = read_threshold(runs)
     shape = options.digit_shape(runs[0], ensemble.configs[0], model)
     names = {config["dataset"] for config in ensemble.configs}
     only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
-    images: list[np.ndarray] = []
     answers: list[dict[str, Any]] = []
     for path in paths:
-        answers.append({"image": str(path), "digit": None, "probability": None})
+        answer: dict[str, Any] = {"image": str(path), "digit": None, "probability": None}
+        answers.append(answer)
         try:
-            images.append(load_digit_image(path, shape, only_digits, arguments.deskew))
+            image = load_digit_image(path, shape, only_digits, arguments.deskew)
         except InputError as error:
-            answers[-1]["reason"] = str(error)
-    read = [answer for answer in answers if "reason" not in answer]
-    if images:
-        outputs = ensemble.predict(np.stack(images).reshape(len(images), *model.input_shape))
-        for answer, row in zip(read, outputs, strict=True):
-            answer.update(digit=int(row.argmax()), probability=float(row.max()))
-            if threshold is not None:
-                answer["sure"] = bool(row.max() >= threshold)
+            answer["reason"] = str(error)
+            continue
+        (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
+        answer.update(digit=int(outputs.argmax()), probability=float(outputs.max()))
+        if threshold is not None:
+            answer["sure"] = bool(outputs.max() >= threshold)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
         print(as_json({**found, "images": answers}), flush=True)
@@ -80,7 +69,7 @@ def predict(arguments: Namespace) -> int:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
             print(printable(line), flush=True)
-    return 0 if len(read) == len(answers) else command_line.EXIT_BAD_INPUT
+    return command_line.EXIT_BAD_INPUT if any("reason" in answer for answer in answers) else 0
 
 
 def main() -> NoReturn:

@@ -23,9 +23,9 @@ ENCODE_CURE = (
     "out with columns=[...]"
 )
 CORRECT_CURE = "write it as 1000, -0.5 or 1e-3"
-COMMA_CURE = "write it with a decimal point, or read the file with pandas.read_csv(..., decimal=',')"
 DATE_CURE = "write dates as numbers, such as days since 2000-01-01, or leave them out with columns=[...]"
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
+COMMA = re.compile(r"[+-]?\d+,\d+")
 DELIMITERS = ",;\t|"
 
 
@@ -66,12 +66,12 @@ class _Column(NamedTuple):
     def are_class_names(self) -> bool:
         """Return whether all cells are text.
 
-        Raises InputError: a cell is missing, a date or a number with a decimal comma, or only some cells are
+        Raises InputError: a cell is missing, a date or a number with a comma, or only some cells are
         numbers. A typo in a numeric column would otherwise silently turn all its numbers into classes.
         """
         numeric = [_parse_number(cell) is not None for cell in self.cells]
         for row, cell in enumerate(self.cells):
-            if (cure := _cure(cell)) in (FILL_CURE, DATE_CURE, COMMA_CURE):
+            if (cure := _cure(cell)) in (FILL_CURE, DATE_CURE, CORRECT_CURE):
                 raise self.cell_error(row, "a number or the name of a class", cure)
         if all(numeric) or not any(numeric):
             return not any(numeric)
@@ -95,11 +95,7 @@ def _cure(cell: str) -> str:
         return FILL_CURE
     if DATE.match(cell):
         return DATE_CURE
-    if re.fullmatch(r"[+-]?\d+,\d+", cell) and not re.fullmatch(r"[+-]?\d{1,3},\d{3}", cell):  # thousands
-        return COMMA_CURE
-    if _parse_number(cell) is not None or not any(map(str.isalpha, cell)):
-        return CORRECT_CURE
-    return f"{CORRECT_CURE}, or {ENCODE_CURE}" if any(map(str.isdigit, cell)) else ENCODE_CURE
+    return CORRECT_CURE if COMMA.fullmatch(cell) else f"{CORRECT_CURE}, or {ENCODE_CURE}"
 
 
 def load_csv(

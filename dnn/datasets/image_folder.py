@@ -1,7 +1,6 @@
 """Read your own pictures into arrays: one picture, or a folder with one subfolder per class."""
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends.errors import InputError, reraise
-from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size, size_of
+from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size
 from dnn.validation.settings import require_bool, require_path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp")
@@ -21,21 +20,24 @@ MAX_DEFAULT_SIDE = 256
 class ImageFolder(NamedTuple):
     """Pictures and their class numbers."""
 
-    x: np.ndarray  # (N, height, width, channels) uint8, or (N, height * width * channels)
+    x: np.ndarray  # (N, height, width, channels) uint8
     y: np.ndarray  # (N,) int64
     classes: tuple[str, ...]  # class names by number
 
 
-def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = False) -> np.ndarray:
+def load_image(
+    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = False
+) -> np.ndarray:
     """Load one picture in the form of the examples of ``load_image_folder`` with the same size and grey.
 
     Args:
-        size: (height, width) that the picture is scaled to.
+        size: (height, width) that the picture is scaled to; its aspect ratio is not kept. None: its own size,
+            reduced in proportion to at most 256 pixels a side.
         grey: True: one channel, the default of ``load_image_folder``; False: red, green and blue.
     Returns (height, width, channels) uint8, for ``model.predict(load_image(path, size)[None])``.
     Raises InputError: the file is missing, or not a PNG, JPEG, GIF, BMP or WebP picture.
     """
-    height, width = require_size("size", size)
+    shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
     path = require_path("path", path)
     with require_pillow():
@@ -45,12 +47,15 @@ def load_image(path: str | os.PathLike[str], size: Sequence[int], grey: bool = F
         image = grey_pages(image)[0]
     elif image.has_transparency_data:
         image = composite(image, "white")
-    image = image.convert("L" if grey else "RGB").resize((width, height), Resampling.BILINEAR)
+    image = image.convert("L" if grey else "RGB")
+    scale = min(1, MAX_DEFAULT_SIDE / max(image.size))
+    height, width = shape or (max(1, round(side * scale)) for side in (image.height, image.width))
+    image = image.resize((width, height), Resampling.BILINEAR)
     return np.array(image).reshape(height, width, -1)
 
 
 def load_image_folder(
-    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = True, flat: bool = False
+    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = True
 ) -> ImageFolder:
     """Load all pictures ``path/CLASS/FILE`` of a folder.
 
@@ -58,46 +63,32 @@ def load_image_folder(
     picture are skipped. Transparency is composited on white, and EXIF orientation is applied.
 
     Args:
-        size: (height, width) that each picture is scaled to; its aspect ratio is not kept. None: the most
-            frequent size of the pictures, reduced in proportion to at most 256 pixels a side.
+        size: (height, width) that each picture is scaled to. None: that of ``load_image`` for the first one.
         grey: True: one channel; False: red, green and blue.
-        flat: return x as (N, height * width * channels) instead of (N, height, width, channels).
     Raises InputError: no such folder, no class, a class without pictures, a folder in a class, or a picture
     that is not a readable PNG, JPEG, GIF, BMP or WebP file. The message names all such pictures.
     """
     path = require_path("path", path)
     size = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
-    flat = require_bool("flat", flat)
     folders = [entry for entry in _list_visible(path) if entry.is_dir()]
     if not folders:
         raise InputError(f"folder {path} holds no folder", "one with pictures for each class")
     files = [(number, file) for number, folder in enumerate(folders) for file in _list_pictures(folder)]
-    if size is None:
-        size = _default_size([file for _, file in files])
-    x = np.empty((len(files), *size, 1 if grey else 3), np.uint8)
+    x = []
     broken = {}
-    for row, (_, file) in zip(x, files, strict=True):
+    for _, file in files:
         try:
-            row[...] = load_image(file, size, grey)
+            x.append(load_image(file, size, grey))
+            size = x[0].shape[:2]
         except InputError as error:
             broken[str(file.relative_to(path))] = error
     if broken:
-        first = next(iter(broken.values()))
-        if len(broken) == 1:
-            raise first
-        got = f"{len(broken)} pictures of folder {path} cannot be read: {', '.join(broken)}"
-        cure = f"remove or convert them; the first: {first}"
+        got = f"pictures of folder {path} cannot be read: {', '.join(broken)}"
+        cure = f"remove or convert them; the first: {next(iter(broken.values()))}"
         raise InputError(got, "PNG, JPEG, GIF, BMP or WebP files", cure)
     y = np.asarray([number for number, _ in files], np.int64)
-    return ImageFolder(x.reshape(len(x), -1) if flat else x, y, tuple(folder.name for folder in folders))
-
-
-def _default_size(files: Sequence[Path]) -> tuple[int, int]:
-    """Return the most frequent (height, width), reduced to at most MAX_DEFAULT_SIDE pixels a side."""
-    height, width = Counter(map(size_of, files)).most_common(1)[0][0]
-    scale = min(1, MAX_DEFAULT_SIDE / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    return ImageFolder(np.stack(x), y, tuple(folder.name for folder in folders))
 
 
 def _list_pictures(folder: Path) -> list[Path]:
@@ -114,9 +105,6 @@ def _list_pictures(folder: Path) -> list[Path]:
 
 
 def _list_visible(folder: Path) -> list[Path]:
-    """Return a folder's visible entries, sorted. Raises InputError: it cannot be listed, or is empty."""
+    """Return a folder's visible entries, sorted. Raises InputError: it cannot be listed."""
     with reraise(OSError, f"folder {folder} cannot be listed", "pictures in it"):
-        found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    if not found:
-        raise InputError(f"folder {folder} is empty", "pictures in it")
-    return found
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from backends.errors import InputError, install_command, reraise
-from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch, suppress_output
+from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch
 from dnn.validation.settings import look_up
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -46,13 +46,8 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     ((1437, 64), (1437,), (360, 64))
     """
     if isinstance(name, (str, os.PathLike)) and name not in DATASETS and os.path.exists(name):
-        kind, call, page = (
-            ("folder", f"load_image_folder({os.fspath(name)!r})", "images")
-            if os.path.isdir(name)
-            else ("file", f"load_csv({os.fspath(name)!r}, target=...)", "csv")
-        )
-        cure = f"train on your own data in Python, with {call} as in docs/guide/{page}.md"
-        raise InputError(f"dataset is the {kind} {name}", f"one of {', '.join(DATASETS)}", cure)
+        cure = "train on your own data in Python, with load_image_folder or load_csv (docs/guide)"
+        raise InputError(f"dataset is the path {name}", f"one of {', '.join(DATASETS)}", cure)
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
     folder = fetch(name, data_dir, download)
@@ -90,7 +85,7 @@ def _load_digits() -> Dataset:
     writer, so some writers of the test part (the last 360) are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with reraise(ImportError, got, "", install_command("apps"), DatasetError), suppress_output():
+    with reraise(ImportError, got, "", install_command("apps"), DatasetError):
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)

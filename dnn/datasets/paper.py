@@ -45,8 +45,8 @@ def remove_lines(ink: Floats, min_ink: float) -> Floats:
 def _remove_row_lines(ink: Floats, min_ink: float) -> Floats:
     """Remove lines along the rows, at the slant that shows the most lines.
 
-    A line is stronger than the pixels a little above and below it. These pixels replace it, so that strokes
-    across the line stay connected.
+    A line is stronger than the pixels a little above and below it. The rows beside a line replace it, so that
+    strokes across the line stay connected.
     """
     height, width = ink.shape
     d = max(2, round(MAX_LINE_HALF_WIDTH * min(ink.shape)))
@@ -55,41 +55,27 @@ def _remove_row_lines(ink: Floats, min_ink: float) -> Floats:
     inked = ink > min_ink
     for mask in (ridge, inked):
         mask[1:] |= mask[:-1].copy()  # steps of a slanted line
-    steepest = round(MAX_SLANT * width)
-    near_ridge, near_ink = (_share_nearby(mask, steepest // 2 + 1) for mask in (ridge, inked))
-    if not ((near_ridge >= MIN_VISIBLE_LENGTH) & (near_ink >= MIN_LINE_LENGTH)).any():
-        return ink  # no line at any slant; this test is much faster than the search below
+    columns = np.arange(width)
 
-    def along(rise: int) -> np.ndarray:
+    def lines(rise: int) -> tuple[np.ndarray, Mask]:
+        """Return the row of each pixel (height, width) along the slant, and which rows are lines."""
         steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
-        rows: np.ndarray = np.arange(height)[:, None] + steps
-        return rows.clip(0, height - 1)
+        rows = (np.arange(height)[:, None] + steps).clip(0, height - 1)
+        visible, all_ink = (mask[rows, columns].mean(1) for mask in (ridge, inked))
+        return rows, (visible >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
 
-    def lines(rise: int) -> Mask:
-        visible, all_ink = (np.take_along_axis(mask, along(rise), 0).mean(1) for mask in (ridge, inked))
-        both: Mask = (visible >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
-        return both
-
-    rise = max(sorted(range(-steepest, steepest + 1), key=abs), key=lambda rise: lines(rise).sum())
-    found = np.convolve(lines(rise), np.ones(5), "same") > 0  # includes the lines' soft edges
-    if not found.any() or found.all():
+    steepest = round(MAX_SLANT * width)
+    rises = sorted(range(-steepest, steepest + 1), key=abs)
+    rows, found = max(map(lines, rises), key=lambda pair: pair[1].sum())
+    found = np.convolve(found, np.ones(5), "same") > 0  # includes the lines' soft edges
+    clean = rows[~found]
+    if not len(clean):
         return ink
-    clean = np.flatnonzero(~found)
-    index = np.flatnonzero(found)
-    rows = along(rise)
-    after = np.searchsorted(clean, index)
-    flat = np.take_along_axis(ink, rows, 0)
-    filled = flat[clean[np.maximum(after - 1, 0)]] / 2 + flat[clean[np.minimum(after, len(clean) - 1)]] / 2
+    after = np.cumsum(~found)[found]  # index of the next clean row
     result = ink.copy()
-    np.put_along_axis(result, rows[index], filled, 0)
+    nearest = (clean.take(after + side, axis=0, mode="clip") for side in (-1, 0))
+    result[rows[found], columns] = sum(ink[row, columns] for row in nearest) / 2
     return result
-
-
-def _share_nearby(mask: Mask, distance: int) -> Floats:
-    """Return the share of columns with a True pixel within ``distance`` rows of each row of (H, W): (H,)."""
-    padded = np.pad(mask, ((distance + 1, distance), (0, 0))).cumsum(0, dtype=np.int32)
-    share: Floats = (padded[2 * distance + 1 :] > padded[: -2 * distance - 1]).mean(1)
-    return share
 
 
 def remove_cut_off(core: Mask, near: Mask) -> Mask:
@@ -108,22 +94,16 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
 
 def components(mask: Mask) -> Iterator[Mask]:
     """Yield the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
-    labels = np.zeros(mask.shape, int)
-    spread = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
-    while not np.array_equal(spread, labels):
-        labels = spread
-        spread = _along_rows(_along_rows(spread).T).T
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(mask.astype(np.int32))
+    for number, (y, x) in enumerate(np.argwhere(mask).tolist(), 2):
+        if image.getpixel((x, y)) == 1:
+            ImageDraw.floodfill(image, (x, y), number)
+    labels = np.asarray(image)
     names, sizes = np.unique(labels[mask], return_counts=True)
     for name in names[np.argsort(-sizes)]:
         yield labels == name
-
-
-def _along_rows(labels: np.ndarray) -> np.ndarray:
-    """Set all labels of each run of nonzero labels in a row to the run's largest label."""
-    flat = np.pad(labels, ((0, 0), (1, 1))).ravel()
-    starts = np.append(0, np.flatnonzero(np.diff(flat > 0)) + 1)
-    greatest = np.repeat(np.maximum.reduceat(flat, starts), np.diff(starts, append=flat.size))
-    return greatest.reshape(len(labels), -1)[:, 1:-1]
 
 
 def covariance(ink: Floats) -> Floats:

@@ -9,7 +9,7 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -43,18 +43,6 @@ def require_pillow() -> AbstractContextManager[None]:
     return reraise(ImportError, "pictures need Pillow, which cannot be imported", cure="pip install pillow")
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Return (height, width) of the upright picture, from the file's header; (1, 1) if that is unreadable."""
-    with require_pillow():
-        from PIL import ExifTags, Image
-    with suppress(Exception), warnings.catch_warnings(action="ignore"):  # as in ``decode``
-        if os.path.isfile(path):  # a pipe would block
-            with Image.open(path, formats=IMAGE_FORMATS) as image:
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-                return image.size if turned else (image.height, image.width)
-    return 1, 1
-
-
 def open_picture(path: Path) -> Image.Image:
     """Return the first frame, decoded and upright. Raises InputError, which names the file."""
     if not os.path.exists(path):  # unlike Path.exists, False if a parent folder is not readable
@@ -77,7 +65,7 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
     Raises InputError: not an image, damaged, or too large. The size is checked before decoding.
     """
     with require_pillow():
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
     try:
         # Pillow warns about big images (the limit below is lower) and odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
@@ -86,18 +74,13 @@ def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) ->
             if limit is None:
                 image.load()
                 return ImageOps.exif_transpose(image if max_bytes is None else _shrink(image))
-    except Image.DecompressionBombError:
-        got = "far more pixels"
-        limit = MAX_MEGAPIXELS
-    except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a readable image", "a PNG or JPEG file") from error
     except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             reason = getattr(error, "strerror", "memory is full")
             raise InputError(f"{path} cannot be read ({reason})") from error
-        got = f"{path} cannot be read as an image ({type(error).__name__}: {error})"
-        why = "it may be truncated or damaged, expected a complete PNG or JPEG file"
-        raise InputError(got, cure=why) from error
+        got = f"{path} cannot be read as an image ({type(error).__name__})"
+        expected = f"a complete PNG or JPEG file of at most {MAX_MEGAPIXELS} megapixels"
+        raise InputError(got, expected) from error
     of_kind = "" if limit == MAX_MEGAPIXELS else " of its kind"
     expected = f"at most {limit} megapixels{of_kind}"
     raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
@@ -140,8 +123,7 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
     A transparent image is composited on white, then on black: white ink is invisible on white.
 
     Args:
-        for_ink: treat 16-bit files with values below 4096 as 12-bit, and append the red, green and blue
-            channels, for coloured ink that is as light as its paper.
+        for_ink: treat 16-bit files with values below 4096 as 12-bit.
     """
     from PIL import Image
 
@@ -151,8 +133,7 @@ def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:
         white = 4095 if for_ink and levels.max() <= 4095 else 65535
         return [Image.fromarray((levels * (255 / white)).astype(np.uint8))]
     if not image.has_transparency_data:
-        colours = image.convert("RGB")
-        return [colours.convert("L"), *(colours.split() if for_ink and image.mode not in ("1", "L") else ())]
+        return [image.convert("L")]
     return [composite(image, colour).convert("L") for colour in ("white", "black")]
 
 

@@ -22,7 +22,7 @@ def save_drawing(folder: Path, picture: HostArray, digit: int) -> Path:
     png = io.BytesIO()
     Image.fromarray(picture).save(png, "PNG")
     file = place / f"{hashlib.sha256(picture.tobytes()).hexdigest()[:16]}.png"
-    with reraise(OSError, f"{file} cannot be written", "a folder for drawings", "choose --keep"):
+    with reraise(OSError, f"{file} cannot be written", "a folder for drawings"):
         make_folder(place)
         if place.resolve() != folder.resolve() / place.name:
             raise InputError(f"{place} is a link to another place", "a folder", "remove the link")

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends import InputError
 from dnn.datasets.digit_images import image_shape_of, load_digit_image
 from dnn.layers import Layer
 from dnn.sequential import Sequential
@@ -59,17 +58,13 @@ class Reader:
 
     Args:
         only_digits: reject pictures that show no digit, see ``dnn.datasets.no_digit``.
-        deskew: remove the slant of slanted digits.
-    Raises InputError: the model's input is not one grey image, or it has a single output.
+    Raises InputError: the model's input is not one grey image.
     """
 
-    def __init__(self, model: Sequential, only_digits: bool, deskew: bool) -> None:
+    def __init__(self, model: Sequential, only_digits: bool) -> None:
         self.model = model
         self.only_digits = only_digits
-        self.deskew = deskew
         self.shape = image_shape_of(model.input_shape)
-        if model.outputs < 2:
-            raise InputError(f"the run's network has {model.outputs} output", "one per digit")
 
     def picture(self, content: bytes, only_digits: bool | None = None) -> HostArray:
         """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
@@ -77,7 +72,7 @@ class Reader:
         Raises InputError: not a picture, or it shows no digit.
         """
         only = self.only_digits if only_digits is None else only_digits
-        return load_digit_image(content, self.shape, only, self.deskew)
+        return load_digit_image(content, self.shape, only)
 
     def forward(self, *pictures: HostArray) -> Forward:
         """Run pictures forward, each (height, width) uint8."""
@@ -118,8 +113,6 @@ class Reader:
 
 
 def _round(values: HostArray, digits: int = 3) -> list[float]:
-    """Return rounded values for JSON. Raises InputError: NaN or infinity, which JSON lacks."""
-    if not np.isfinite(values).all():
-        raise InputError("the network's outputs are NaN or infinite", "a run that did not diverge")
+    """Return rounded values for JSON."""
     rounded: list[float] = np.round(values, digits).tolist()
     return rounded

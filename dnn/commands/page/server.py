@@ -157,7 +157,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     def about(request: Request) -> Response:
         model = reader.model
         named = {"run": run, "outputs": model.outputs, "parameters": model.parameters.count}
-        return JSONResponse({**named, "backend": model.backend.name, "only_digits": reader.only_digits})
+        return JSONResponse({**named, "backend": model.backend.name})
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):

@@ -5,33 +5,17 @@ layout. A Transpose is written only if a node needs the other layout, and only o
 none between two convolutions.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends import BackendUnavailable, InputError
+from backends import BackendUnavailable
 from backends.errors import install_command
 from dnn.layers.layer import Layer, Shape
 
 FILE_DTYPE = "float32"
 """dtype of all floats in a file: node attributes are float32, and onnxruntime has no float64 convolution."""
-
-
-def as_float32(name: str, values: Any) -> np.ndarray:
-    """Return an array in float32. ``to_onnx`` has checked that rounding is allowed.
-
-    Raises InputError: a number overflows.
-    """
-    array = np.asarray(values)
-    with np.errstate(over="ignore"):
-        rounded = array.astype(FILE_DTYPE)
-    if np.isinf(rounded).any() and not np.isinf(array).any():
-        raise InputError(
-            f"weights {name} hold {np.abs(array).max():.3g}", f"numbers that {FILE_DTYPE} can represent"
-        )
-    return rounded
 
 
 @dataclass(frozen=True)
@@ -51,12 +35,10 @@ class Value:
 class Graph:
     """The nodes and constants of a file, which grow while layers are written.
 
-    Args:
-        reserved: names that ``new_name`` must not return, such as those of parameters.
     Raises BackendUnavailable: the package onnx is not installed.
     """
 
-    def __init__(self, reserved: Iterable[str]) -> None:
+    def __init__(self) -> None:
         try:
             import onnx
         except ImportError as error:
@@ -66,17 +48,6 @@ class Graph:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self.transposes: dict[str, Value] = {}  # name of a value -> the value in the other layout
-        self._names = set(reserved)
-
-    def new_name(self, base: str) -> str:
-        """Return an unused name: ``base``, or with a number appended."""
-        name = base
-        number = 1
-        while name in self._names:
-            number += 1
-            name = f"{base}_{number}"
-        self._names.add(name)
-        return name
 
     def add_array(self, name: str, array: np.ndarray) -> str:
         """Add a constant array (an ONNX initializer) and return its name."""
@@ -101,12 +72,12 @@ class Writer:
         """Add a parameter ("W") or buffer of the layer, with its axes in this order; return its name."""
         name = f"{self.name}.{short}"
         arrays = {**self.layer.value, **self.layer.state}
-        array = as_float32(name, self.layer.backend.to_host(arrays[short]))
+        array = np.asarray(self.layer.backend.to_host(arrays[short]), FILE_DTYPE)
         return self.graph.add_array(name, array if axes is None else array.transpose(axes))
 
     def constant(self, short: str, value: Any, dtype: str = FILE_DTYPE) -> str:
         """Add a constant number or array that is not a parameter; return its name."""
-        name = self.graph.new_name(f"{self.name}.{short}")
+        name = f"{self.name}.{short}_{len(self.graph.initializers)}"
         return self.graph.add_array(name, np.asarray(value, dtype=dtype))
 
     def node(
@@ -123,7 +94,8 @@ class Writer:
         like = next(x for x in inputs if isinstance(x, Value))
         shape = like.shape if shape is None else shape
         channels_first = like.channels_first if channels_first is None else channels_first
-        y = Value(self.graph.new_name(f"{self.name}.{op}"), shape, channels_first and len(shape) > 1)
+        name = f"{self.name}.{op}_{len(self.graph.nodes)}"
+        y = Value(name, shape, channels_first and len(shape) > 1)
         names = [x.name if isinstance(x, Value) else x for x in inputs]
         made = self.graph.onnx.helper.make_node(op, names, [y.name], name=y.name, **attributes)
         self.graph.nodes.append(made)

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backends import InputError
-from backends.errors import reraise, short_repr, shorten
+from backends.errors import reraise
 from dnn import __version__
 from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value, Writer
 from dnn.interop.onnx.layers import write_layers
@@ -14,7 +13,15 @@ from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
-from dnn.validation.settings import is_text, look_up, require_bool, require_kind, require_list, require_path
+from dnn.validation.settings import (
+    is_text,
+    look_up,
+    require,
+    require_bool,
+    require_kind,
+    require_list,
+    require_path,
+)
 
 PRODUCER = "array-api-dnn"
 OPSET_VERSION = 20
@@ -24,10 +31,6 @@ IR_VERSION = 9
 CLASS_NAMES_KEY = "class_names"
 """Key of the class names in a file's metadata."""
 INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
-MAX_WEIGHT_BYTES = 2**31 - 2**20
-"""Limit for the weights in bytes. An ONNX file holds at most 2 GiB, including 1 MiB reserved for the
-graph.
-"""
 
 
 def write_network(
@@ -42,8 +45,7 @@ def write_network(
         logits: leave out the last activation.
         about: metadata.
     """
-    arrays = (f"{layer.name}.{short}" for layer in layers for short in {**layer.value, **layer.state})
-    graph = Graph({"x", "logits", "probabilities", "outputs", *arrays})
+    graph = Graph()
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = Value("x", input_shape)
     if input_dtype not in (None, wanted):
@@ -67,10 +69,12 @@ def write_network(
 
 
 def to_onnx(
-    model: Sequential, *, input_dtype: str | None = None, logits: bool = False, rounded: bool = False,
+    model: Sequential, *, input_dtype: str | None = None, logits: bool = False,
     class_names: Sequence[str] | None = None, metadata: Mapping[str, str] | None = None,
 ) -> Any:  # fmt: skip
-    """Convert a model to an ``onnx.ModelProto`` in float32, in evaluation mode (no dropout, no augmentation).
+    """Convert a model to an ``onnx.ModelProto`` in evaluation mode (no dropout, no augmentation).
+
+    Weights are rounded to float32.
 
     The model's input "x" (batch, \\*input_shape) and output (batch, C) are those of ``predict``. The output
     is named "probabilities" after a softmax or sigmoid, else "outputs". Nodes and weights have the layers'
@@ -80,56 +84,28 @@ def to_onnx(
         input_dtype: of x: "float32", "uint8" (raw pixels) or "int64"; None: "int64" before an Embedding, else
             "float32". The dtype does not change what a value means.
         logits: leave out the last activation; the output is then named "logits".
-        rounded: allow rounding the weights of a float64 model.
         class_names: C names, stored as JSON under "class_names" in the file's metadata.
         metadata: further metadata, such as {"preset": "cnn"}.
 
     Raises:
         NoTwin: a custom layer or activation without nodes in ``LAYER_NODES`` or ``ACTIVATION_NODES``.
-        InputError: an invalid argument, or 2 GiB of weights or more.
+        InputError: an invalid argument.
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
     if input_dtype is not None:
         look_up("input_dtype", input_dtype, dict.fromkeys(INPUT_DTYPES))
     require_bool("logits", logits)
-    require_bool("rounded", rounded)
-    if model.backend.dtype_name != FILE_DTYPE and not rounded:
-        raise InputError(
-            f"model has dtype {model.backend.dtype_name}",
-            f"{FILE_DTYPE}, the dtype of ONNX files",
-            "round its weights with rounded=True (--rounded)",
-        )
-    if 4 * model.parameters.count >= MAX_WEIGHT_BYTES:
-        raise InputError(
-            f"model has {model.parameters.count} weights", "less than 2 GiB, the limit of an ONNX file"
-        )
-    about = {**_labels(model, class_names), **_metadata(metadata)}
-    return write_network(model.layers, model.input_shape, input_dtype, logits, about)
-
-
-def _labels(model: Sequential, names: Sequence[str] | None) -> dict[str, str]:
-    if names is None:
-        return {}
-    require_list("class_names", names)
-    n_names = max(2, model.outputs)  # one output: a negative and a positive class
-    if len(names) != n_names or not all(map(is_text, names)):
-        raise InputError(
-            f"class_names are {short_repr(names)}", f"{'two' if model.outputs == 1 else n_names} names"
-        )
-    return {CLASS_NAMES_KEY: json.dumps(list(names))}
-
-
-def _metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
     require_kind("metadata", metadata, Mapping, None)
-    texts = dict(metadata or {})
-    for key, text in texts.items():
-        if not (is_text(key) and is_text(text)) or key in (CLASS_NAMES_KEY, ""):
-            raise InputError(
-                f"metadata has {shorten(repr(key))}: {short_repr(text)}",
-                f"text under a key other than {CLASS_NAMES_KEY}",
-            )
-    return texts
+    about = dict(metadata or {})
+    require(all(map(is_text, [*about, *about.values()])), "metadata", metadata, "text under names")
+    if class_names is not None:
+        require_list("class_names", class_names)
+        n = max(2, model.outputs)  # one output: a negative and a positive class
+        fit = len(class_names) == n and all(map(is_text, class_names))
+        require(fit, "class_names", class_names, f"{n} names")
+        about[CLASS_NAMES_KEY] = json.dumps(list(class_names))
+    return write_network(model.layers, model.input_shape, input_dtype, logits, about)
 
 
 def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, Self, get_type_hints
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
@@ -25,7 +25,6 @@ from dnn.interop.sklearn.training import (
     Task,
     build,
     compile_model,
-    plain_number,
     train,
 )
 from dnn.layers import Layer
@@ -51,23 +50,14 @@ from dnn.validation.settings import (
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
-def _count_or(constant: str | float) -> Callable[[str, Any], None]:
-    """Return a check: the setting is an integer of at least 1, or this constant."""
-
-    def check(name: str, value: Any) -> None:
-        if not (isinstance(value, type(constant)) and value == constant):
-            positive_integer(name, value)
-
-    return check
+def _count_or_auto(name: str, value: Any) -> None:
+    """Raise InputError unless the setting is an integer of at least 1, or "auto"."""
+    if not (isinstance(value, str) and value == "auto"):
+        positive_integer(name, value)
 
 
 class EstimatorMixin:
-    """What scikit-learn's mixins for classifiers and regressors lack: tensors with a gradient, and tags."""
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Return the accuracy or, of a regression, R2 for X (n, features), y and weights (n,)."""
-        mixin: Any = super()
-        return mixin.score(X, detach("y", y), detach("sample_weight", sample_weight))
+    """The tags that scikit-learn's mixins for classifiers and regressors lack."""
 
     def __sklearn_tags__(self) -> Any:
         mixin: Any = super()
@@ -90,7 +80,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     _: KW_ONLY
     solver: Annotated[str, one_of(SOLVERS)] = "adam"
     alpha: NotNegative = 1e-4
-    batch_size: Annotated[Any, _count_or("auto")] = "auto"
+    batch_size: Annotated[Any, _count_or_auto] = "auto"
     learning_rate_init: Positive = 1e-3
     max_iter: Count = 200
     shuffle: Flag = True
@@ -100,7 +90,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     warm_start: Flag = False
     early_stopping: Flag = False
     validation_fraction: Annotated[Fraction, require_positive] = 0.1
-    n_iter_no_change: Annotated[float, _count_or(float("inf"))] = 10
+    n_iter_no_change: Count = 10
     momentum: Fraction = 0.9
     nesterovs_momentum: Flag = True
     beta_1: Fraction = 0.9
@@ -139,8 +129,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        warm = plain_number(self.warm_start) is True  # anything but a bool is refused later
-        return self._fit(X, y, sample_weight, fresh=not (warm and hasattr(self, "model_")))
+        fresh = not (hasattr(self, "model_") and self.warm_start)
+        return self._fit(X, y, sample_weight, fresh=fresh)
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *,
@@ -154,11 +144,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """
         for name, hint in get_type_hints(Estimator, include_extras=True).items():
             for check in getattr(hint, "__metadata__", ()):
-                check(name, plain_number(getattr(self, name)))
+                check(name, getattr(self, name))
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
-        X, y = self._validate(X, y=detach("y", y), multi_output=True, reset=fresh)
-        sample_weight = detach("sample_weight", sample_weight)
+        X, y = self._validate(X, y=y, multi_output=True, y_numeric=is_regressor(self), reset=fresh)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not fresh:
@@ -190,16 +179,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
         classes = targets if task.score == "accuracy" and not task.multilabel else None
-        parts = split_rows(X, classes, float(self.validation_fraction), seed)
-        first, held = [
-            (
-                _safe_indexing(X, part),
-                _safe_indexing(targets, part),
-                None if weights is None else _safe_indexing(weights, part),
-            )
-            for part in parts
+        parts: Any = [
+            tuple(None if array is None else _safe_indexing(array, rows) for array in (X, targets, weights))
+            for rows in split_rows(X, classes, float(self.validation_fraction), seed)
         ]
-        return first, held
+        return parts[0], parts[1]
 
     def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
         """Set the fitted attributes. Raises InputError: the weights are not finite."""
@@ -214,10 +198,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = model.outputs
         self.n_iter_ = len(outcome.losses)
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = min(self.loss_curve_)
-        self.validation_scores_ = scores = outcome.scores
-        self.best_validation_score_ = None if scores is None else max(scores)
+        self.validation_scores_ = outcome.scores
 
     # ----- prediction
 

@@ -11,7 +11,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from backends import Array, InputError
-from backends.errors import reraise, short_repr
 from dnn.interop.sklearn.arrays import move_beside, move_result
 from dnn.interop.sklearn.base import Estimator, EstimatorMixin
 from dnn.interop.sklearn.labels import (
@@ -19,12 +18,9 @@ from dnn.interop.sklearn.labels import (
     decode_labels,
     encode_labels,
     holds_text,
-    same_classes,
     unique_labels,
 )
 from dnn.interop.sklearn.training import Task, binary_task
-from dnn.validation.conversion import detach, refuse_dates
-from dnn.validation.settings import require
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
@@ -69,9 +65,8 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
         model_: the ``Sequential``. n_outputs_: its number of outputs.
         coefs_, intercepts_: W and b of each layer that has them.
         n_iter_: epochs of the last fit. n_features_in_, feature_names_in_: of X.
-        loss_curve_, loss_, best_loss_: mean loss of each epoch, of the last and of the best one; without the
-            penalty, except for lbfgs.
-        validation_scores_, best_validation_score_: with early stopping the score of each epoch, and the best.
+        loss_curve_: mean loss of each epoch, without the penalty, except for lbfgs.
+        validation_scores_: with early stopping the score of each epoch.
 
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
     >>> DNNClassifier(solver="lbfgs", random_state=0).fit(X, y).predict([[0.5], [2.5]]).tolist()
@@ -86,17 +81,14 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
         """Train for one epoch on X and y, keeping the optimizer's state. Arguments as in ``fit``.
 
         Args:
-            classes: all labels that may occur; required in the first call, except for multilabel targets.
+            classes: all labels that may occur. Required in the first call, except for multilabel targets;
+                not used in later ones.
         """
         if isinstance(self.class_weight, str):
             raise InputError("class_weight is 'balanced'", "a dict of weights for partial_fit")
-        y = detach("y", y)
         fresh = not hasattr(self, "model_")
         if classes is not None:
             classes = unique_labels(column_or_1d(classes))
-            require(classes.shape[0] > 0, "classes", classes, "at least one label")
-            is_same = fresh or same_classes(classes, self.classes_)
-            require(is_same, "classes", classes, "those of the first call of partial_fit")
         elif fresh and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
@@ -180,11 +172,6 @@ class DNNRegressor(EstimatorMixin, RegressorMixin, Estimator):  # type: ignore[m
         return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
-        refuse_dates("y", y)
-        if getattr(y.dtype, "kind", None) in ("O", "U", "S"):
-            got = f"Unknown label type: y is {short_repr(y)}"
-            with reraise((TypeError, ValueError, OverflowError), got, "numbers"):
-                y = y.astype(np.float64)
         y = move_beside(X, y)
         outputs = 1 if y.ndim == 1 else int(y.shape[1])
         # scikit-learn reports half the mean squared error, and takes the gradient of the sum over outputs.

@@ -25,11 +25,6 @@ def unique_labels(y: Array) -> Array:
     return xp.sort(xp.unique_values(y))
 
 
-def same_classes(one: Array, other: Array) -> bool:
-    """Whether two arrays hold the same classes."""
-    return np.array_equal(*(move_to(classes, xp=np, device="cpu") for classes in (one, other)))
-
-
 def encode_labels(y: Array, classes: Array) -> Array:
     """Return the index of each label of y (n,) in the sorted classes (C,), as (n,) int64 in y's library.
 

@@ -9,7 +9,6 @@ rescaled by s.
 from copy import copy
 from typing import Any, NamedTuple
 
-import numpy as np
 from sklearn.utils._array_api import get_namespace
 
 from backends import Array, Backend, InputError
@@ -45,11 +44,6 @@ def binary_task(outputs: int, multilabel: bool = False) -> Task:
     return Task(
         outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
     )
-
-
-def plain_number(value: Any) -> Any:
-    """Convert a NumPy scalar, as a grid search passes it, to a Python number."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:

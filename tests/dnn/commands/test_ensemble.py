@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dnn import load_model
-from dnn.commands import calibration, evaluate
+from dnn.commands import calibration
 from dnn.commands.calibration import (
     calibration_error,
     confidence_threshold,
@@ -46,9 +46,7 @@ def test_ensemble_averages_probabilities(runs, tmp_path):
     assert found["accuracy"] == np.mean(p.argmax(axis=1) == data.y_test)
     assert found["loss"] == pytest.approx(-np.mean(np.log(p[np.arange(len(p)), data.y_test])))
     assert found["calibration_error"] == pytest.approx(calibration_error(p, data.y_test))
-    held = mean_outputs(runs, data.x_train[-300:])
-    assert found["sure_from"] == confidence_threshold(held, data.y_train[-300:])
-    assert found["held-out"]["right"] >= 0.999
+    assert "sure" not in found  # an ensemble has no threshold
     with Image.open(picture) as drawn:
         assert drawn.size == (600, 600)
     line = run_here("evaluate", *runs).stdout
@@ -63,6 +61,9 @@ def test_held_out_images_are_not_trained_on(runs, tmp_path):
     assert result["held_out_accuracy"] == np.mean(p.argmax(axis=1) == data.y_train[-300:])
     assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
     assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
+    said = run_here("evaluate", runs[0], "--json", "--calibration", tmp_path / "a.png")
+    p = mean_outputs(runs[:1], data.x_test)
+    assert json.loads(said.stdout)["sure"] == selective_accuracy(p, data.y_test, result["sure_from"])
     n = len(data.x_train) - 300
     run_here(f"train {OPTIONS} --seed 1 --limit {n} --run-dir", tmp_path / "less")
     same, less = ((run / "model.safetensors").read_bytes() for run in (runs[0], tmp_path / "less"))
@@ -80,17 +81,22 @@ def test_predict_marks_unsure_answers(runs, tmp_path):
     assert {answer["sure"] for answer in read} == {True, False}
     printed = run_here("predict", runs[0], *pictures).stdout
     assert printed.count(f"unsure: below {threshold:.4f}\n") == [a["sure"] for a in read].count(False)
-    # Several runs have no common threshold, unless --sure-from sets it.
+    # Several runs have no common threshold.
     both = json.loads(run_here("predict", *runs, *pictures, "--json").stdout)
     assert len(both["runs"]) == 2
     assert not any("sure" in answer for answer in both["images"])
-    mean = json.loads(run_here("predict", *runs, *pictures, "--json", "--sure-from", 0.5).stdout)["images"]
-    assert all(a["sure"] == (a["probability"] >= 0.5) for a in mean if a["digit"] is not None)
+
+
+@pytest.mark.parametrize("shift", [-0.9, 0.9])
+def test_calibration_needs_probabilities(shift, runs, tmp_path, monkeypatch):
+    predict = Ensemble.predict
+    monkeypatch.setattr(Ensemble, "predict", lambda ensemble, x: predict(ensemble, x) + shift)
+    said = run_here("evaluate", runs[0], "--calibration", tmp_path / "a.png")
+    assert_refused(said, "not probabilities, expected a network that ends with softmax or sigmoid")
 
 
 def test_rejects_bad_numbers(runs):
     assert_refused(run_here(f"train {OPTIONS} --hold-out 1000000"), "hold_out", "fewer than")
-    assert_refused(run_here("predict", runs[0], "x.png", "--sure-from=-1"), "sure_from", "-1")
 
 
 def test_calibration_by_hand():
@@ -127,15 +133,8 @@ def test_zero_probability_gives_a_finite_loss():
     loss, accuracy = both.evaluate(np.zeros((2, 1)), np.asarray([1, 1]))
     assert loss == pytest.approx((-np.log(np.finfo(float).tiny) - np.log(0.75)) / 2)
     assert accuracy == 0.5
-
-
-def test_held_out_images_of_an_ensemble():
-    data = SimpleNamespace(name="digits", x_train=np.arange(9), y_train=np.arange(9) * 2)
-    many, few = ({"hold_out": n, "dataset": "digits"} for n in (4, 2))
-    x, y = Ensemble([many, few], []).held_out(data)
-    assert (x.tolist(), y.tolist()) == ([7, 8], [14, 16])
-    for other in ({"dataset": "digits"}, {**many, "hold_out": None}, {**many, "dataset": "mnist"}):
-        assert Ensemble([many, other], []).held_out(data) is None
+    with input_error("y is 'class 2', expected classes below 2"):
+        both.evaluate(np.zeros((2, 1)), np.asarray([1, 2]))
 
 
 @pytest.mark.parametrize(
@@ -146,34 +145,7 @@ def test_held_out_images_of_an_ensemble():
 def test_read_threshold(text, found, tmp_path):
     if text is not None:
         (tmp_path / "result.json").write_text(text)
-    assert read_threshold(tmp_path) == found
-
-
-def test_calibrate_reports_the_threshold(monkeypatch, tmp_path):
-    """One of two held-out images is above the threshold, and two of three test images, one correct."""
-    monkeypatch.setattr(evaluate, "draw_reliability", lambda *drawn: seen.append(drawn))
-    seen, found = [], {}
-    held = fake_models([[0.9, 0.1], [0.4, 0.6]])[0].predict(None)
-    ensemble = SimpleNamespace(held_out=lambda data: ("x", np.asarray([0, 0])), predict=lambda x: held)
-    data = SimpleNamespace(name="digits", y_test=np.asarray([0, 1, 1]))
-    p = np.asarray([[0.95, 0.05], [0.92, 0.08], [0.2, 0.8]])
-    first, second = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    output = "confidence threshold 0.9000: {1}% of {0} images are below, accuracy of the others {2}%"
-    assert first == output.format("2 held-out", "50.00", "100.00")
-    assert second == output.format("3 test", "33.33", "50.00")
-    assert (found["sure_from"], found["held-out"]) == (pytest.approx(0.9), {"right": 1.0, "refused": 0.5})
-    assert found["test"] == {"right": 0.5, "refused": pytest.approx(1 / 3)}
-    assert seen[0][2:] == ("3 test images of digits", tmp_path)
-    held[0] = 0.4, 0.6
-    (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    assert line == "no confidence threshold reaches an accuracy of 99.9% on the held-out images"
-    assert found["sure_from"] is None
-    ensemble.held_out = lambda data: None
-    (line,) = evaluate.calibrate(ensemble, data, p, tmp_path, found)
-    assert line.startswith("no confidence threshold: no images were held out")
-    for shift in (-0.3, 0.3):
-        with input_error("not probabilities"):
-            list(evaluate.calibrate(ensemble, data, p + shift, tmp_path, found))
+    assert read_threshold([tmp_path]) == found
 
 
 def test_reliability_diagram(monkeypatch):

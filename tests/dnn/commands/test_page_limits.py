@@ -92,7 +92,7 @@ def test_concurrent_large_pictures_use_bounded_memory(page_folder):
 @pytest.mark.parametrize("first", [b"", b"GET /about HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 def test_silent_connections_are_closed(page_folder, first):
     """Also after a complete request and the first bytes of another one."""
-    with serving("run", "--keep", "kept", cwd=page_folder) as url:
+    with serving("run", cwd=page_folder) as url:
         address = urlsplit(url)
         silent = []
         for _ in range(server.MAX_CONNECTIONS):
@@ -115,4 +115,4 @@ def test_silent_connections_are_closed(page_folder, first):
         for connection in (*silent, slow):
             connection.close()
         httpx.post(f"{url}/keep?digit=1", content=picture("L", (90, 90), "PNG"), timeout=MAX_SECONDS)
-    assert len(list((page_folder / "kept" / "1").iterdir())) == 1
+    assert len(list((page_folder / "run-drawings" / "1").iterdir())) == 1

@@ -21,7 +21,7 @@ BROKEN = st.one_of([broken_bytes(content).map(lambda b, n=name: (n, b)) for name
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
 def test_broken_files_are_rejected_or_hold_images(small_files, tmp_path, name, folder):
-    """350 for each data set. Fashion-MNIST has no digests: sizes, headers and labels decide."""
+    """350 for each data set. Fashion-MNIST has no digests: sizes decide."""
     raw = write_raw_files(tmp_path, small_files, folder)
     accepted = []
 
@@ -36,7 +36,6 @@ def test_broken_files_are_rejected_or_hold_images(small_files, tmp_path, name, f
         accepted.append(which)
         assert len(broken) == len(small_files[which])
         assert data.x_train.shape == (5, 784)
-        assert data.y_train.max() <= 9
         parts = dict(zip(small_files, (data.x_train, data.y_train, data.x_test, data.y_test), strict=True))
         assert parts[which].astype(np.uint8).tobytes() == broken[16 if "images" in which else 8 :]
 

@@ -124,7 +124,8 @@ def test_huge_pictures_are_rejected_by_their_header(tmp_path):
     def check(width, height, form, content):
         path.write_bytes(png(width, height, zlib.compress(content), *form))
         text = str(attempt(load_digit_image, path).error)
-        assert ("is too large" in text) == (width * height > 50_000_000)
+        assert "at most 50 megapixels" in text
+        assert ("is too large" in text) == (50_000_000 < width * height <= 2 * Image.MAX_IMAGE_PIXELS)
 
 
 def test_thousands_of_dots_take_little_memory():

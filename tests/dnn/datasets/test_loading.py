@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 from helpers import input_error
-from small_sets import IMAGES, REAL_MD5, idx_bytes, small_set, write_raw_files
+from small_sets import IMAGES, small_set, write_raw_files
 
 from dnn.datasets import DatasetError, fetch, load_dataset
 from dnn.datasets import download as fetching
@@ -90,9 +90,10 @@ def test_a_damaged_file_is_reported_and_kept(damage, small_files, tried_sources,
     with pytest.raises(DatasetError) as caught:
         load_dataset("mnist", tmp_path)
     message = str(caught.value)
-    for part in (str(path), f"got {len(bad)} bytes", hashlib.md5(bad).hexdigest(), "delete or move it"):
+    sizes = f"got {len(bad)} bytes, expected {len(good)}"
+    digests = f"got md5 {hashlib.md5(bad).hexdigest()}, expected {hashlib.md5(good).hexdigest()}"
+    for part in (str(path), digests if damage == "altered" else sizes, "delete or move it"):
         assert part in message
-    assert f"expected {len(good)} bytes with md5 {hashlib.md5(good).hexdigest()}" in message
     assert path.read_bytes() == bad
     assert not tried_sources
 
@@ -106,31 +107,15 @@ def test_a_huge_file_is_not_read(tmp_path, small_files):
 
 def test_rejects_a_small_fake_of_mnist(tmp_path):
     write_raw_files(tmp_path, small_set())
-    with pytest.raises(DatasetError, match=f"expected 47040016 bytes with md5 {REAL_MD5[IMAGES]}"):
+    with pytest.raises(DatasetError, match="got 3936 bytes, expected 47040016"):
         load_dataset("mnist", tmp_path, download=False)
 
 
-def fashion():
-    """Return four black files with Fashion-MNIST's sizes and headers."""
-    return {
-        name: idx_bytes(*header, content=bytes(size - 4 * len(header)))
-        for name, (size, header, _) in fetching.RAW_FILES.items()
-    }
-
-
-def test_data_sets_without_digests_are_checked_by_header_size_and_labels(tmp_path):
-    files = fashion()
-    raw = write_raw_files(tmp_path, files, "FashionMNIST")
-    name = "t10k-labels-idx1-ubyte"
-    good = files["t10k-labels-idx1-ubyte"]
-    (raw / name).write_bytes(good[:-1] + b"\x09")
+def test_data_sets_without_digests_are_checked_by_size(tmp_path):
+    sizes = {name: size for name, (size, _) in fetching.RAW_FILES.items()}
+    raw = write_raw_files(tmp_path, {name: bytes(size) for name, size in sizes.items()}, "FashionMNIST")
     data = load_dataset("fashion_mnist", tmp_path)
-    assert (data.x_train.shape, data.y_test[-1]) == ((60_000, 784), 9)
-    for bad, complaint in (
-        (good[:-1], "got 10007 bytes with md5 .*, expected 10008 bytes"),
-        (idx_bytes(2051, 10_000) + good[8:], r"IDX header \(2051, 10000\), expected \(2049, 10000\)"),
-        (good[:-1] + b"\x0a", "got a label of 10, expected 0 to 9"),
-    ):
-        (raw / name).write_bytes(bad)
-        with pytest.raises(DatasetError, match=f"{name} is .*{complaint}"):
-            load_dataset("fashion_mnist", tmp_path)
+    assert (data.x_train.shape, data.y_test.shape) == ((60_000, 784), (10_000,))
+    (raw / "t10k-labels-idx1-ubyte").write_bytes(bytes(10_007))
+    with pytest.raises(DatasetError, match=r"t10k-labels-idx1-ubyte is .*got 10007 bytes, expected 10008"):
+        load_dataset("fashion_mnist", tmp_path)

@@ -68,13 +68,6 @@ def test_printed_lines_and_frames_are_removed(under, tmp_path):
     assert shifted_correlation(got, wanted) > 0.85
 
 
-def test_coloured_ink_as_light_as_its_paper(tmp_path):
-    ink = np.asarray(page(lambda d: two(d, 1), paper=0))[..., None]
-    colours = np.where(ink, [200, 80, 80], [60, 140, 80]).astype(np.uint8)
-    got = read(Image.fromarray(colours), tmp_path)
-    np.testing.assert_allclose(got, read(page(two), tmp_path), atol=3)
-
-
 def scribble(d):
     points = np.random.default_rng(2).uniform(50, 190, (30, 2))
     d.line([tuple(point) for point in points], 30, 6)

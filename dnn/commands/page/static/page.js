@@ -288,7 +288,7 @@ function showBackends(content) {
   $("backends").replaceChildren(...rows);
   if (!content) return;
   const [largest, bound] = [content.largest, content.bound].map((v) => v.toExponential(1));
-  const missing = Object.keys(content.missing).join(", ");
+  const missing = content.missing.join(", ");
   $("backends-text").textContent =
     `The largest difference is ${largest}, the bound is ${bound}: it ${content.holds ? "holds" : "does not hold"}. ` +
     `The difference is that of the last layer's output before its activation. ` +
