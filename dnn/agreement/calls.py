@@ -44,10 +44,10 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         half = (n + 1) // 2
         bits = textbook.random_bits(seed, "agreement masks", n, 0, batch * half).reshape(batch, half)
         bits[2:3] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
-        noise = bits.copy(), x, deviation, output_array(*x.shape)
-        condition = _noise_condition(bits, x, deviation)
+        # Not the 0.1 % of uniform numbers next to 1, whose logarithm magnifies their rounding.
+        noise = np.minimum(bits, ((1 << 31) - (1 << 21) << 32) - 1), x, deviation, output_array(*x.shape)
         label = f"{batch} x {n}, deviation {deviation}"
-        yield Call("gaussian_noise", label, noise, n_terms=1, condition=condition)
+        yield Call("gaussian_noise", label, noise, n_terms=1, condition=2.0, floor=8.0 * deviation)
         edge = round(rate * 2.0**31) - np.arange(bits.shape[1]) % 2  # the limit and one less
         bits[:2] = (np.maximum(edge, 0) << 32) | np.maximum(edge, 0)
         bits[1:2] ^= (1 << 32) | 1
@@ -56,18 +56,6 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         mask = bits, x, rate, output_array(*x.shape), output_array(*x.shape)
         ulp = 0.0 if rate in (0.0, 0.5, 0.75) else 4.0
         yield Call("dropout", f"{batch} x {n}, rate {rate}", mask, ulp=ulp)
-
-
-def _noise_condition(bits: np.ndarray, x: np.ndarray, deviation: float) -> float:
-    """Return norm(e) / (5 norm(y)), at least 1; e is the rounding error of y = x + deviation noise, in u.
-
-    For r, a and p see ``textbook.normal_noise``. Rounding p changes r by u / (2 r), which is much for p near
-    1. Rounding a changes the noise by r a u, which is much where the cosine is near 0.
-    """
-    noise, r, angle = textbook.normal_noise(bits, x.shape[1])
-    error = np.tile((5.0 + angle) * r + 0.5 / r, 2)[:, : x.shape[1]]  # 5: log, sqrt, cos and three products
-    y = np.linalg.norm(x + deviation * noise)
-    return max(1.0, float(deviation * np.linalg.norm(error) / (5.0 * y))) if y else 1.0
 
 
 def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
