@@ -79,18 +79,17 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             k = max(W.size, dz.size, 1)
             for border in (padding,) if more else both_ways(padding):
                 geometry: Any = (strides, border, dilation)[: 3 if more else 2]
-                what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
-                yield Call(kernel, what, arguments, k)
+                yield Call(kernel, arguments, k)
                 dx = output_array(*x.shape) if has_dx else None
                 x = -x
                 arguments = dz, x, W, *geometry, (output_array(*W.shape), output_array(n * groups), dx)
-                yield Call(f"{kernel}_backward", what, arguments, k)
+                yield Call(f"{kernel}_backward", arguments, k)
     for special in (np.nan, np.inf):  # 0 times it is NaN, also beside the image
         W = draw(3, 3, 2, 4)
         W[..., 1] = special
         arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], output_array(2, 5, 5, 4)
-        yield Call("conv2d", f"0 times {special}", arguments, W.size, condition=1.0)
+        yield Call("conv2d", arguments, W.size, condition=1.0)
 
 
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -120,13 +119,12 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
             geometry: Any = size, strides, border
             y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
             Kernels(np).max_pool2d(-x, size, strides, border, y, index)
-            what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
             outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
-            yield Call("max_pool2d", what, (x, *geometry, *outputs))
-            yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
+            yield Call("max_pool2d", (x, *geometry, *outputs))
+            yield Call("max_pool2d_backward", (dy, index, *geometry, output_array(*x.shape)))
             k = prod(size)
-            yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k)
-            yield Call("average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k)
+            yield Call("average_pool2d", (x, *geometry, output_array(*dy.shape)), k)
+            yield Call("average_pool2d_backward", (dy, *geometry, output_array(*x.shape)), k)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -143,10 +141,9 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     for batch, (height, width), channels, far, turned, strength in rows:
         shares = [(np.resize(draws, (n, n)) >> 20) % max(4096 // n, 1) * 1.0 for n in (height, width)]
         moves = output_array(batch, 2, height, width)
-        what = f"{batch} x {height} x {width} x {channels}, moves {far}, turned {turned}"
         bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
-        yield Call("displacements", what, (bits, *shares, strength, moves))
+        yield Call("displacements", (bits, *shares, strength, moves))
         quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
         x = draw(batch, height, width, channels)
         matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))
-        yield Call("warp_images", what, (x, matrix, quarters, output_array(*x.shape)))
+        yield Call("warp_images", (x, matrix, quarters, output_array(*x.shape)))

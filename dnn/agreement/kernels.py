@@ -6,19 +6,19 @@ behind each array. Native PyTorch has steps, but no other kernels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import pi, sqrt
+from math import sqrt
 
 import numpy as np
 
 from backends.reference.control import UPDATES
-from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls, textbook
+from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
 from dnn.agreement.call import MEASURED, Call, make_draw
 from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.layers import Conv2D, Dense, Flatten
-from dnn.random import permutation, stream_key
+from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
@@ -28,8 +28,6 @@ CALL_GENERATORS = (
     image_calls.convolution_calls, image_calls.pooling_calls, image_calls.warp_calls,
 )  # fmt: skip
 """Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
-SHUFFLED_ROWS = 131101
-"""Number of rows to shuffle: more than 2^16, where 16-bit indices fail, and more than a block of 2^17."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 
@@ -54,6 +52,9 @@ def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
 
 def initializer_level(setup: Setup) -> Iterator[Record]:
     """Compare initial weights with He's and Glorot's formulas in float64; the weights are rounded once."""
+    key = stream_key(setup.seed, "weights")
+    shape = 3, 3, 9, 16
+    n_in, n_out = 9 * 9, 9 * 16
     for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
         def compute(c: Contender, name: str = name) -> HostArrays:
@@ -61,27 +62,11 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
             model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
             return model.parameters.to_host()
 
-        n_in, n_out = 9 * 9, 9 * 16
-        draws = (textbook.random_bits(setup.seed, "weights", 0, i, 9 * n_out) for i in (0, 1))
-        u, v = (((bits >> 10) + 0.5) * 2.0**-53 for bits in draws)
-        w = np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * pi * v)
+        w = host_normal(key, shape)
         if name.endswith("uniform"):
-            w = sqrt(3.0) * (2.0 * u - 1.0)
+            w = sqrt(3.0) * (2.0 * host_uniform(key, shape) - 1.0)
         w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
-        expected = {"conv2d_1.W": w.reshape(3, 3, 9, 16)}
-        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected=expected)
-
-
-def shuffle_level(setup: Setup) -> Iterator[Record]:
-    """Compare the order of SHUFFLED_ROWS rows in an epoch; the positions must be equal."""
-    key = stream_key(setup.seed, "shuffle")
-    epoch = 3
-
-    def compute(c: Contender) -> HostArrays:
-        return {"order": c.backend.to_host(permutation(c.backend, key, epoch, SHUFFLED_ROWS))}
-
-    expected = {"order": textbook.epoch_order(setup.seed, epoch, SHUFFLED_ROWS)}
-    yield from setup.compare("shuffle", compute, 0.0, count_different, expected=expected)
+        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected={"conv2d_1.W": w})
 
 
 def is_short(call: Call) -> bool:
@@ -143,9 +128,8 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             c = condition.get(tensor, call.condition or 1.0)
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
-        name = " ".join(filter(None, (call.kernel, call.label)))
         some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
-        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
+        return some.compare(call.label, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
     return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype, units[dtype])]
