@@ -95,9 +95,9 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1; masked classes.
+    """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1.
 
-    The last calls have extreme outputs, in wide and narrow rows, and rows with NaN and infinities.
+    Outputs are usual, far from 0, or extreme; classes are masked; rows contain NaN and infinities.
     """
     names = [name for name, declared in declarations(Kernels).items() if "losses" in declared.writes]
     forms = "class numbers", "rows", "one-hot rows", "signs"
@@ -106,11 +106,17 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
-    square = ((17, 17, name, form, "usual") for name, form in product(names, forms))
+    square = ((17, 17, *more) for more in product(names, forms, ("usual", "extreme", "broken")))
     for batch, n, name, form, outputs in chain(rows, square):
-        z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
+        z = draw(batch, n) / 2.0
         y = class_numbers(draw, batch, n)
         t = np.abs(draw(batch, n)) / 4.0
+        if outputs == "large":
+            z += (np.arange(batch) % 3 - 1.0)[:, None] * 1000.0
+        if outputs == "extreme":
+            z = np.resize(single(np.append(EXTREMES, -EXTREMES)), (batch, n))
+        if outputs == "broken":
+            z[:3, -1] = np.nan, np.inf, -np.inf
         if outputs == "masked":
             z[:, 1::3] = -np.inf
             y -= y % 3 == 1
@@ -118,19 +124,10 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
             t[:, 2::7] = -0.25
         one_hot = (np.arange(n) == y[:, None]) * 1.0
         targets = dict(zip(forms, (y, t, one_hot, 2.0 * one_hot - 1.0), strict=True))[form]
-        yield loss_call(name, z, targets)
-    usual = draw(4, 24) / 2.0
-    usual[:2] += [[1000.0], [-1000.0]]
-    long = np.append(EXTREMES, -EXTREMES)
-    extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
-    broken = draw(8, 9)
-    broken[3, 4] = np.nan
-    broken[5:7, 4] = np.inf, -np.inf
-    for name in names:
-        for z in (extremes, extremes[:, 3:12], broken):
-            y = class_numbers(draw, *z.shape)
-            yield loss_call(name, z, y)
-            yield loss_call(name, z, np.abs(draw(*z.shape)) / 4.0)
+        # p - t may cancel, so errors are relative to the sizes of p and t, number by number.
+        floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
+        arguments = z, targets, output_array(batch), output_array(batch, n)
+        yield Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
 def class_numbers(draw: Draw, batch: int, n: int) -> np.ndarray:
@@ -138,14 +135,6 @@ def class_numbers(draw: Draw, batch: int, n: int) -> np.ndarray:
     y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n
     y[-1:] = n - 1
     return y
-
-
-def loss_call(name: str, z: np.ndarray, targets: np.ndarray) -> Call:
-    """Return a call. p - t may cancel, so errors are relative to the sizes of p and t, number by number."""
-    batch, n = z.shape
-    floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
-    arguments = z, targets, output_array(batch), output_array(batch, n)
-    return Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:

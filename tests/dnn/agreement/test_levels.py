@@ -241,7 +241,7 @@ def test_inputs_contain_special_values():
 
 def test_errors_of_extreme_outputs_are_relative():
     """Errors are relative to the floor plus abs(x), element by element; for losses the floor is 1."""
-    call = [c for c in dense_calls.loss_calls(0, make_draw(0)) if c.n_terms == 24][-1]
+    call = [c for c in dense_calls.loss_calls(0, make_draw(0)) if c.n_terms == 17][-2]
 
     def off(y, targets, losses, dy):
         losses += 2.0**-15 * (1 + np.abs(losses))
@@ -252,7 +252,7 @@ def test_errors_of_extreme_outputs_are_relative():
     for tensor in ("losses", "dy"):
         record = found[tensor, "float32"]
         assert record.measured == pytest.approx(2.0**-15, rel=0.01)
-        assert record.bound == pytest.approx(((23**0.5 + 5) * 2 + 5) * 2.0**-24)
+        assert record.bound == pytest.approx(((16**0.5 + 5) * 2 + 5) * 2.0**-24)
 
 
 @pytest.mark.parametrize(
