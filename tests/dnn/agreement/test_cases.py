@@ -32,19 +32,17 @@ def test_data_are_cast_to_float32_and_int64(x):
     [
         (
             {"x": np.zeros((4, 2, 2))},
-            r"x has shape \(4, 2, 2\), expected \(N, n\); use x.reshape\(len\(x\), -1\)",
+            r"x has shape \(4, 2, 2\) and .*, expected shape \(N, n\) .*; use x.reshape\(len\(x\), -1\)",
         ),
         ({"y": np.eye(4)[:, :3]}, r"y has shape \(4, 3\), expected \(N,\) class numbers"),
-        ({"x": np.full((4, 3), 255)}, "x holds 255 to 255, expected numbers from 0 to 1; scale them"),
-        ({"x": -np.ones((4, 3))}, "x holds -1 to -1, expected numbers from 0 to 1"),
+        ({"x": np.full((4, 3), 255)}, "numbers from 255 to 255, expected .* from 0 to 1; .* scale"),
+        ({"x": -np.ones((4, 3))}, "numbers from -1 to -1, expected .* from 0 to 1"),
         (
             {"x": np.full((4, 3), np.nan)},
             "x holds NaN or infinity, or a number too large for float32, first in example 0",
         ),
         ({"x": np.zeros((5, 3))}, r"y has shape \(4,\), expected \(5,\) class numbers"),
         ({"y": np.asarray([0, 1, 2, 3])}, "y holds class numbers from 0 to 3, expected 0 to 2"),
-        ({"x": np.full((4, 3), 0.5)}, "columns of x vary by 0 at most, expected at least 0.01; scale x"),
-        ({"classes": 1}, "classes is 1, expected an integer of at least 2"),
         ({"classes": "3"}, "classes is '3', expected an integer of at least 1"),
     ],
 )
