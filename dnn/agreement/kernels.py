@@ -76,12 +76,11 @@ def is_short(call: Call) -> bool:
 def measure_call(setup: Setup, call: Call, expected: HostArrays) -> dict[str, float]:
     """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
 
-    A few numbers may change little by chance, so short outputs of short calls are disturbed more often.
+    A few numbers may change little by chance, so short calls are disturbed more often.
     """
     disturbed = make_disturbed_oracle(setup.seed)
     found = dict.fromkeys(call.outputs, 1.0)
-    shortest = min((expected[tensor].size for tensor in found), default=0)
-    for _ in range(8 if shortest < 30 and is_short(call) else 2):
+    for _ in range(8 if is_short(call) else 2):
         moved = disturbed.kernel(call)
         for tensor in found:
             finite = np.isfinite(expected[tensor]) & np.isfinite(moved[tensor])
