@@ -30,7 +30,7 @@ def make_oracle() -> BackendContender:
 
 def disturb(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
     """Return the numbers in float64, each moved up or down by DISTURBANCE, relative to its size."""
-    return a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape)
+    return np.asarray(a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape))
 
 
 def make_disturbed_oracle(seed: int) -> BackendContender:

@@ -65,7 +65,7 @@ def _judge_layer(
 
     if ACTIVATIONS[probe.activation].kink:
         # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
-        near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
+        near = max(KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders))
         plain = setup.oracle.run_layer(without_activation(make()), shape, values, batches)
         z = [array for name, array in plain.items() if name.startswith("y") and name != "y in evaluation"]
         batches = [

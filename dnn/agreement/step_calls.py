@@ -10,6 +10,7 @@ import numpy as np
 from dnn.agreement.call import Call, Draw
 from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.agreement.covering import cover_pairs
+from dnn.agreement.textbook import control_after
 from dnn.optimizers import Optimizer
 
 UNSEEN_UPDATES = 1050
@@ -83,8 +84,7 @@ def step_call(
     if special:
         g[:1] = special
         repeat = 1  # torch's second update from infinity is NaN
-    biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
-    control = np.asarray([rate, *biases, done])
+    control = control_after(done, rate, settings)
     condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings

@@ -25,11 +25,10 @@ from dnn.layers import (
     GaussianNoise,
     Layer,
     RandomElastic,
-    RandomRotation,
-    RandomTranslation,
     Rescaling,
     Reshape,
 )
+from dnn.layers.augmentation import Augmentation
 from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
 from dnn.random import stream_key
@@ -48,6 +47,12 @@ def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.nd
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """Return the order of n rows in an epoch, counted from 1."""
     return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
+
+
+def control_after(updates: int, rate: float, settings: tuple[Any, ...]) -> np.ndarray:
+    """Return an optimizer's control array: with 1 - beta^t, if the first two settings are Adam's betas."""
+    biases = [1.0 - float(beta) ** updates for beta in (*settings, 0.0, 0.0)[:2]]
+    return np.asarray([rate, *biases, updates])
 
 
 def words_of(bits: np.ndarray) -> np.ndarray:
@@ -115,22 +120,20 @@ class TextbookTraining:
                 x = x.astype(np.float64) * layer.scale
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
-            elif isinstance(layer, (RandomTranslation, RandomRotation, RandomElastic)) and g is not None:
+            elif isinstance(layer, Augmentation) and g is not None:
                 pairs = 2 + ceil(2 * x[0, ..., 0].size / 7) * isinstance(layer, RandomElastic)
                 bits = self.draw(layer, index, len(x), pairs)
                 u = words_of(bits[:, :2]) * 2.0**-31
                 x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
-            elif isinstance(layer, GaussianNoise) and g is not None:
+            elif isinstance(layer, (GaussianNoise, Dropout)) and g is not None:
                 bits = self.draw(layer, index, len(x), (x.shape[1] + 1) // 2)
-                y = np.empty(x.shape)
-                self.kernels.gaussian_noise(bits, x, layer.stddev, y)
+                y, mask = np.empty((2, *x.shape))
+                if isinstance(layer, Dropout):
+                    self.kernels.dropout(bits, x, layer.rate, mask, y)
+                    backs.append(mask.__mul__)
+                else:
+                    self.kernels.gaussian_noise(bits, x, layer.stddev, y)
                 x = y
-            elif isinstance(layer, Dropout) and g is not None:
-                drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
-                kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
-                mask = kept / (1.0 - layer.rate)
-                x = x * mask
-                backs.append(mask.__mul__)
             elif isinstance(layer, BatchNormalization):
                 x, back = self.normalise(name, layer, x, g)
                 backs.append(back)
@@ -194,11 +197,9 @@ class TextbookTraining:
     def update(self, g: HostArrays) -> None:
         """Make one update by the optimizer's reference kernel, parameter by parameter."""
         settings = self.case.optimizer.settings()
-        biases = [1.0 - float(beta) ** self.t for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
-        rate = learning_rate(self.rate, self.t)
+        control = control_after(self.t, learning_rate(self.rate, self.t), settings)
         for name, d in g.items():
-            control = np.asarray([rate, *biases, self.t])
-            self.step(self.p[name], d, self.slots[name], control, settings)
+            self.step(self.p[name], d, self.slots[name], control.copy(), settings)
         self.t = self.t + 1
 
 
