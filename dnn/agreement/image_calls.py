@@ -46,6 +46,18 @@ def windows_of(
     return size, (down, across)
 
 
+def fits(
+    batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+    n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
+) -> bool:  # fmt: skip
+    """Whether there are windows, and few enough products with n filters."""
+    size, windows = windows_of(image, window, strides, padding, dilation)
+    products = batch * prod(windows) * prod(size) * channels * n
+    largest = max(batch * prod(image), prod(size) * n) * channels
+    is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
+    return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
+
+
 def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
     """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
     (top, bottom), (left, right) = padding
@@ -54,17 +66,6 @@ def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
 
 def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
-
-    def fits(
-        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
-        n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
-    ) -> bool:  # fmt: skip
-        size, windows = windows_of(image, window, strides, padding, dilation)
-        products = batch * prod(windows) * prod(size) * channels * n
-        largest = max(batch * prod(image), prod(size) * n) * channels
-        is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
-        return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
-
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
     # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
@@ -95,19 +96,15 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
 
-    def fits(
-        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
-        *_: Any,
-    ) -> bool:  # fmt: skip
-        size, windows = windows_of(image, window, strides, padding)
-        inside = all(max(border) < extent for border, extent in zip(padding, size, strict=True))
-        largest = batch * channels * max(prod(image), prod(windows) * prod(size) // 8)
-        return inside and largest <= MAX_NUMBERS and prod(size) <= MAX_WINDOW and min(windows) > 0
+    def is_allowed(*row: Any) -> bool:
+        size, _ = windows_of(*row[1:5])
+        inside = all(max(border) < extent for border, extent in zip(row[4], size, strict=True))
+        return inside and fits(*row[:6], 2)
 
     rows = cover_pairs(
         # The first row has only first values: windows of 2 x 2 at strides of 2, which fill the image.
         BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
-        allowed=fits,
+        allowed=is_allowed,
     )  # fmt: skip
     for batch, image, window, strides, padding, channels, special in rows:
         size, windows = windows_of(image, window, strides, padding)

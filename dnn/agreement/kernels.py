@@ -55,7 +55,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
     key = stream_key(setup.seed, "weights")
     shape = 3, 3, 9, 16
     n_in, n_out = 9 * 9, 9 * 16
-    for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
+    for name in ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
         def compute(c: Contender, name: str = name) -> HostArrays:
             layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
@@ -65,7 +65,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
         w = host_normal(key, shape)
         if name.endswith("uniform"):
             w = sqrt(3.0) * (2.0 * host_uniform(key, shape) - 1.0)
-        w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
+        w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out))
         yield from setup.compare(f"initializer {name}", compute, bounds.U, expected={"conv2d_1.W": w})
 
 
