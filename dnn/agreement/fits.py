@@ -7,7 +7,6 @@ predict.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -34,10 +33,6 @@ from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import CosineDecay, LinearDecay
 from dnn.typing import HostArrays
 
-REPEATED_FITS = "fit late", "fit plan"
-"""Names of cases that would only repeat the oracle on a backend with its kernels."""
-
-
 NORMALISATION = BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)
 
 
@@ -62,40 +57,37 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
-    sessions: tuple[Session, ...] = (Session(epochs=2, class_weight={0: 0.25, 1: 3.0}),)
-    loss = CategoricalCrossentropy(ignore_index=2)
-    weighted = case(
-        "weighted", nesterov, 37, loss=loss, sessions=sessions, l1=0.002, l2=0.003, between=NORMALISATION
-    )
     often = np.arange(37) % 4 / 2.0
     often[textbook.epoch_order(seed, 1, 37)[-(37 % 8) :]] = 0.0
-    yield replace(weighted, sample_weight=often)
+    uneven = Session(epochs=2, class_weight={0: 0.25, 1: 3.0})
+    yield case(
+        "weighted", nesterov, 37, loss=CategoricalCrossentropy(ignore_index=2), sample_weight=often,
+        sessions=(uneven,), l1=0.002, l2=0.003, between=NORMALISATION,
+    )  # fmt: skip
     late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
     # Without l1: its gradient jumps when a weight changes sign, and in a thousand updates rounding shifts
     # some of these sign changes by one update.
-    long = (Session(5, 38),)
-    yield case("late", late, 138, sessions=long, l2=0.003, between=NORMALISATION[:1])
+    yield case("late", late, 138, sessions=(Session(5, 38),), l2=0.003, between=NORMALISATION[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
-    sessions = (
+    sessions: tuple[Session, ...] = (
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
         Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[1:]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
     yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=sessions)
-    sessions = (Session(8, 2),)
     before = (
         Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0),
         RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3), Flatten(), GaussianNoise(0.3),
     )  # fmt: skip
-    yield case("augmented", nesterov, 37, before=before, sessions=sessions)
-    sessions = Session(10, 3, stop=2), Session(10, 2)
+    yield case("augmented", nesterov, 37, before=before, sessions=(Session(8, 2),))
     scheduler = LearningRateScheduler(lambda epoch, rate: rate * (1.0 + epoch) / 2.0)
+    sessions = Session(10, 3, stop=2), Session(10, 2)
     yield case("scheduled", nesterov, 37, callbacks=(scheduler,), sessions=sessions)
-    sessions = Session(8, 14), Session(8, 3)
     plateau = ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)
+    sessions = Session(8, 14), Session(8, 3)
     yield case("plateau", SGD(0.5), 37, callbacks=(plateau,), sessions=sessions)
-    sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
+    sessions = uneven, Session(class_weight="balanced")
     yield case("two classes", nesterov, 37, classes=2, l2=0.003, sessions=sessions)
     yield from plan_cases(case)
 
@@ -124,7 +116,8 @@ def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostAr
 def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for case in fit_cases(setup.data, setup.seed):
-        some = setup.without_repetitions() if case.name.startswith(REPEATED_FITS) else setup
+        is_long = case.name.startswith(("fit late", "fit plan"))
+        some = setup.without_repetitions() if is_long else setup
         yield from _judge_fit(some, case)
 
 

@@ -1,8 +1,8 @@
 """A training written out in plain float64 NumPy, with only settings from ``dnn``.
 
 The oracle of the other levels shares layers, schedules and the training loop with the backends, so it would
-share a mistake in them. This training shares only the random streams, which are defined bit by bit, and
-reference kernels that other programs compute too: L0 to L3 compare them with native PyTorch.
+share a mistake in them. This training shares only the random streams, which are defined bit by bit, the
+curves of schedules, and reference kernels, which L0 to L3 compare with other programs.
 """
 
 from collections.abc import Callable
