@@ -109,7 +109,8 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
     square = ((17, 17, *more) for more in product(names, forms, ("usual", "extreme", "broken")))
     for batch, n, name, form, outputs in chain(rows, square):
         z = draw(batch, n) / 2.0
-        y = class_numbers(draw, batch, n)
+        y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n  # from all parts of the n classes
+        y[-1:] = n - 1
         t = np.abs(draw(batch, n)) / 4.0
         if outputs == "large":
             z += (np.arange(batch) % 3 - 1.0)[:, None] * 1000.0
@@ -128,13 +129,6 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
         arguments = z, targets, output_array(batch), output_array(batch, n)
         yield Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
-
-
-def class_numbers(draw: Draw, batch: int, n: int) -> np.ndarray:
-    """Return class numbers (B,) from all parts of the n classes; the last example has the last class."""
-    y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n
-    y[-1:] = n - 1
-    return y
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:

@@ -5,14 +5,14 @@ The inputs of a kernel are compared too, since a kernel must not change them, an
 behind each array. Native PyTorch has steps, but no other kernels.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import sqrt
 
 import numpy as np
 
 from backends.reference.control import UPDATES
 from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
-from dnn.agreement.call import MEASURED, Call, make_draw
+from dnn.agreement.call import MEASURED, Call, Draw, make_draw
 from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
@@ -35,17 +35,17 @@ MAX_DOUBLES = 20000
 def kernel_level(setup: Setup) -> Iterator[Record]:
     """L0: compare every call. Integers must be equal; see ``Call`` for other bounds."""
     for make_calls in CALL_GENERATORS:
-        yield from judge_calls(setup, make_calls(setup.seed, make_draw(setup.seed)))
+        yield from judge_calls(setup, make_calls)
 
 
 def step_level(setup: Setup) -> Iterator[Record]:
     """L3: compare every optimizer's step."""
-    yield from judge_calls(setup, step_calls.step_calls(setup.seed, make_draw(setup.seed)))
+    yield from judge_calls(setup, step_calls.step_calls)
 
 
-def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
+def judge_calls(setup: Setup, make_calls: Callable[[int, Draw], Iterable[Call]]) -> Iterator[Record]:
     """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
-    for number, call in enumerate(some):
+    for number, call in enumerate(make_calls(setup.seed, make_draw(setup.seed))):
         with setup.in_threads(several=number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 

@@ -55,11 +55,6 @@ def control_after(updates: int, rate: float, settings: tuple[Any, ...]) -> np.nd
     return np.asarray([rate, *biases, updates])
 
 
-def words_of(bits: np.ndarray) -> np.ndarray:
-    """Return the 31-bit integers (B, 2, pairs) in bits (B, pairs)."""
-    return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
-
-
 def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
     """Return the probabilities (n, C) that the loss expects: one-hot rows, smoothed (Szegedy et al. 2016)."""
     e = getattr(get_loss(case.loss), "label_smoothing", 0.0)
@@ -123,8 +118,8 @@ class TextbookTraining:
             elif isinstance(layer, Augmentation) and g is not None:
                 pairs = 2 + ceil(2 * x[0, ..., 0].size / 7) * isinstance(layer, RandomElastic)
                 bits = self.draw(layer, index, len(x), pairs)
-                u = words_of(bits[:, :2]) * 2.0**-31
-                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
+                words = [word for pair in bits[:, :2].T for word in (pair >> 32, pair & 0x7FFFFFFF)]
+                x = augment(layer, np.stack(words) * 2.0**-31, bits[:, 2:], x)
             elif isinstance(layer, (GaussianNoise, Dropout)) and g is not None:
                 bits = self.draw(layer, index, len(x), (x.shape[1] + 1) // 2)
                 y, mask = np.empty((2, *x.shape))
