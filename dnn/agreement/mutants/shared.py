@@ -1,6 +1,6 @@
 """Mistakes in functions that all backends and the oracle share.
 
-L0 and L4 reject these, since their textbook (``dnn.agreement.textbook``) shares no code with the backends.
+L0 and L4 reject these, since none of these functions computes what they expect.
 """
 
 from dnn.agreement.mutants.mutant import Mutant
