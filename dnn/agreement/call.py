@@ -26,7 +26,6 @@ class Call(NamedTuple):
     """
 
     kernel: str
-    label: str
     arguments: tuple[Any, ...]
     n_terms: float = 0.0  # of a sum
     ulp: float = 0.0
@@ -34,6 +33,20 @@ class Call(NamedTuple):
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
     optimizer: Optimizer | None = None  # of a step, which it binds; ``kernel`` is then its name
     repeat: int = 1  # number of calls with the same arrays
+
+    @property
+    def label(self) -> str:
+        """The kernel and its arguments: the shapes of arrays, but the numbers of short vectors."""
+
+        def show(argument: Any) -> str:
+            if isinstance(argument, tuple):
+                return f"({', '.join(map(show, argument))})"
+            if not isinstance(argument, np.ndarray):
+                return str(argument)
+            is_short = argument.ndim == 1 and argument.size < 5
+            return str(argument.tolist()) if is_short else "x".join(map(str, argument.shape))
+
+        return " ".join([self.kernel, *map(show, self.arguments)])
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

@@ -26,12 +26,10 @@ from dnn.training.callback import Callback
 from dnn.typing import HostArrays
 from dnn.validation.arrays import validate_examples, validate_targets
 from dnn.validation.conversion import as_array
-from dnn.validation.settings import positive_integer, require
+from dnn.validation.settings import positive_integer
 
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
-MIN_SPREAD = 0.01
-"""At least one column of the data must vary by this much."""
 SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
     "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
 })  # fmt: skip
@@ -55,7 +53,7 @@ def draw_weights(seed: int, initializer: str, layer: int, shape: tuple[int, ...]
 class Data:
     """Labelled examples on the host.
 
-    Raises InputError: another shape, numbers outside of [0, 1], NaN, equal rows, class numbers out of range.
+    Raises InputError: another shape, numbers outside of [0, 1], NaN, class numbers out of range.
     """
 
     x: np.ndarray  # (N, n) in [0, 1], cast to float32; uint8 pixels are divided by 255
@@ -65,23 +63,17 @@ class Data:
     def __post_init__(self) -> None:
         host = get_backend("numpy")
         classes = positive_integer("classes", self.classes)
-        require(classes > 1, "classes", classes, "an integer of at least 2")
         x = as_array(host, "x", self.x)
-        if x.ndim != 2:
-            raise InputError(f"x has shape {x.shape}", "(N, n)", "use x.reshape(len(x), -1)")
         x = np.asarray(validate_examples(host, "x", x, x.shape[1:]))
         if x.dtype == np.uint8:
             x = x.astype(np.float32) * np.float32(1.0 / 255.0)
-        if x.min() < 0.0 or x.max() > 1.0:
-            got = f"x holds {x.min():g} to {x.max():g}"
-            raise InputError(got, "numbers from 0 to 1", "scale them, or give pixels as uint8")
+        if x.ndim != 2 or x.min() < 0.0 or x.max() > 1.0:
+            got = f"x has shape {x.shape} and numbers from {x.min():g} to {x.max():g}"
+            cure = "use x.reshape(len(x), -1), and scale the numbers or give pixels as uint8"
+            raise InputError(got, "shape (N, n) and numbers from 0 to 1", cure)
         y = validate_targets(host, "y", self.y, len(x), classes)
         if y.ndim != 1:
             raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
-        spread = np.ptp(x, axis=0).max()
-        if spread < MIN_SPREAD:  # batch normalisation then has gradients of 0 up to rounding
-            got = f"columns of x vary by {spread:g} at most"
-            raise InputError(got, f"at least {MIN_SPREAD:g}", "scale x")
         self.x = x
         self.y = y
         self.classes = classes

@@ -44,20 +44,19 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
             W = W * 2.0 ** -np.ceil(np.log2(4.0 * n_in**0.5))
             b = b / 8.0
         x[:1, :1] = special or x[:1, :1]
-        what = f"{kind} {batch} x {n_in} x {n}, {special}"
         k = 0 if exact else sum_length(batch, n_in, n)
-        yield Call("dense", what, (kind, x, W, b, output_array(batch, n)), k)
+        yield Call("dense", (kind, x, W, b, output_array(batch, n)), k)
         x = -x
         with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
             y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
         dy = draw(batch, n)
         gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
         arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
-        yield Call("dense_backward", what, arguments, k)
+        yield Call("dense_backward", arguments, k)
     for special in (np.nan, np.inf):  # 0 times it is NaN
         W = np.full((3, 4), special)
         zeros = "linear", np.zeros((9, 3)), W, draw(4), output_array(9, 4)
-        yield Call("dense", f"linear 0 times {special}", zeros)
+        yield Call("dense", zeros)
 
 
 def sum_length(rows: int, *widths: int) -> int:
@@ -84,25 +83,21 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
         if form in ("infinite", "NaN"):
             far = 2.0**44 if f.gated else -np.inf  # z^3 overflows
             z[-1:, :1] = far if form == "infinite" else np.nan
-        what = f"{kind} {batch} x {n}, {form}"
         k = n if kind == "softmax" else 1
-        yield Call("activation", what, (kind, z, z if in_place else output_array(batch, n)), k)
+        yield Call("activation", (kind, z, z if in_place else output_array(batch, n)), k)
         if form == "infinite" and kind != "softmax" and not f.gated:
             continue  # f'(inf) is 0 or NaN, depending on the formula
         z = z.copy()
         with np.errstate(over="ignore", invalid="ignore"):  # of large and infinite numbers
             y = single(f.forward(np, z))
         arguments = kind, dy, z, y, dy if in_place else output_array(batch, n)
-        yield Call("activation_backward", what, arguments, k)
-    for kind in ACTIVATIONS:
-        z = single(np.linspace(-40.0, 40.0, 165)).reshape(33, 5)
-        yield Call("activation", f"{kind} -40 to 40", (kind, z, output_array(33, 5)), 5, condition=1.0)
+        yield Call("activation_backward", arguments, k)
 
 
 def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
-    """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1; masked classes.
+    """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1.
 
-    The last calls have extreme outputs, in wide and narrow rows, and rows with NaN and infinities.
+    Outputs are usual, far from 0, or extreme; classes are masked; rows contain NaN and infinities.
     """
     names = [name for name, declared in declarations(Kernels).items() if "losses" in declared.writes]
     forms = "class numbers", "rows", "one-hot rows", "signs"
@@ -111,11 +106,18 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
-    square = ((17, 17, name, form, "usual") for name, form in product(names, forms))
+    square = ((17, 17, *more) for more in product(names, forms, ("usual", "extreme", "broken")))
     for batch, n, name, form, outputs in chain(rows, square):
-        z = draw(batch, n) / 2.0 + (np.arange(batch) % 3 * 1000.0)[:, None] * (outputs == "large")
-        y = class_numbers(draw, batch, n)
+        z = draw(batch, n) / 2.0
+        y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n  # from all parts of the n classes
+        y[-1:] = n - 1
         t = np.abs(draw(batch, n)) / 4.0
+        if outputs == "large":
+            z += (np.arange(batch) % 3 - 1.0)[:, None] * 1000.0
+        if outputs == "extreme":
+            z = np.resize(single(np.append(EXTREMES, -EXTREMES)), (batch, n))
+        if outputs == "broken":
+            z[:3, -1] = np.nan, np.inf, -np.inf
         if outputs == "masked":
             z[:, 1::3] = -np.inf
             y -= y % 3 == 1
@@ -123,34 +125,10 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
             t[:, 2::7] = -0.25
         one_hot = (np.arange(n) == y[:, None]) * 1.0
         targets = dict(zip(forms, (y, t, one_hot, 2.0 * one_hot - 1.0), strict=True))[form]
-        yield loss_call(name, f"{form} {batch} x {n}, {outputs}", z, targets)
-    usual = draw(4, 24) / 2.0
-    usual[:2] += [[1000.0], [-1000.0]]
-    long = np.append(EXTREMES, -EXTREMES)
-    extremes = single(np.stack([long, long / 100.0, *usual, usual[3] * 0.0]))
-    broken = draw(8, 9)
-    broken[3, 4] = np.nan
-    broken[5:7, 4] = np.inf, -np.inf
-    for name in names:
-        for z in (extremes, extremes[:, 3:12], broken):
-            y = class_numbers(draw, *z.shape)
-            yield loss_call(name, f"class numbers {z.shape}", z, y)
-            yield loss_call(name, f"rows {z.shape}", z, np.abs(draw(*z.shape)) / 4.0)
-
-
-def class_numbers(draw: Draw, batch: int, n: int) -> np.ndarray:
-    """Return class numbers (B,) from all parts of the n classes; the last example has the last class."""
-    y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n
-    y[-1:] = n - 1
-    return y
-
-
-def loss_call(name: str, what: str, z: np.ndarray, targets: np.ndarray) -> Call:
-    """Return a call. p - t may cancel, so errors are relative to the sizes of p and t, number by number."""
-    batch, n = z.shape
-    floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
-    arguments = z, targets, output_array(batch), output_array(batch, n)
-    return Call(name, what, arguments, n_terms=n, condition=2.0, floor=floor)
+        # p - t may cancel, so errors are relative to the sizes of p and t, number by number.
+        floor = 1.0 / (batch if name == "softmax_cross_entropy" else batch * n)
+        arguments = z, targets, output_array(batch), output_array(batch, n)
+        yield Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
 def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -174,10 +152,9 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
         middle: Any = (epsilon,) if axis else running
         k = sum_length(rows_, n)
         arguments = x, gamma, beta, *middle, stats, output_array(rows_, n)
-        what = f"{rows_} x {n}, epsilon {epsilon}, momentum {momentum}{', NaN' * special}"
-        yield Call(name, what, arguments, k)
+        yield Call(name, arguments, k)
         x = 3.0 - 2.0 * x
         mean, inverse = single(x.mean(axis=axis)), single(1.0 / np.sqrt(x.var(axis=axis) + epsilon))
         dx = {"new": output_array(rows_, n), "in place": dy, "none": None}[form]
         arguments = dy, x, (mean, inverse), gamma, (output_array(n), output_array(n), dx)
-        yield Call(f"{name}_backward", f"{what}, dx {form}", arguments, k)
+        yield Call(f"{name}_backward", arguments, k)

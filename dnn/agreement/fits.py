@@ -7,7 +7,6 @@ predict.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -31,76 +30,65 @@ from dnn.layers import (
 )
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
-from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
+from dnn.optimizers.schedules import CosineDecay, LinearDecay
 from dnn.typing import HostArrays
-
-SCHEDULES = (
-    LinearDecay(0.05, 8, 0.01, warmup=3), CosineDecay(0.05, 9, 0.002, warmup=2), OneCycle(0.05, 13),
-    StepDecay(0.05, 9, 4, 0.5), Constant(0.05, warmup=13),
-)  # fmt: skip
-
-
-REPEATED_FITS = "fit late", "fit plan"
-"""Names of cases that would only repeat the oracle on a backend with its kernels."""
-
 
 NORMALISATION = BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)
 
 
 def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
-    """Yield schedules, weights and a long training in float64; a few updates in float32."""
+    """Yield weights, a long training and others in float64; plans also in float32."""
 
-    def case(name: str, optimizer: Optimizer, n: int, n_in: int = 64, **settings: Any) -> FitCase:
+    def case(
+        name: str, optimizer: Optimizer, n: int, n_in: int = 64, classes: int | None = None, **settings: Any
+    ) -> FitCase:
         rows = np.resize(data.rows(seed, 0, n), n)
+        labels = data.y[rows]
+        if classes:
+            labels = (labels * 28 + np.arange(n) % 5) % classes
         # Few inputs keep training stable. If the data have fewer columns, they are repeated.
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
         usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(
-            f"fit {name}", len(pixels), classes=data.classes, optimizer=optimizer, seed=seed,
-            images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=data.y[rows],
+            f"fit {name}", len(pixels), classes=classes or data.classes, optimizer=optimizer, seed=seed,
+            images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
             **{**usual, **settings},
         )  # fmt: skip
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
-    penalised: dict[str, Any] = {"l1": 0.002, "l2": 0.003, "between": NORMALISATION}
-    for schedule in SCHEDULES:
-        yield case(schedule.name, replace(nesterov, learning_rate=schedule), 37, **penalised)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
-    sessions: tuple[Session, ...] = (Session(epochs=2, class_weight={0: 0.25, 1: 3.0}),)
-    loss = CategoricalCrossentropy(ignore_index=2)
-    weighted = case("weighted", nesterov, 37, loss=loss, sessions=sessions, **penalised)
     often = np.arange(37) % 4 / 2.0
     often[textbook.epoch_order(seed, 1, 37)[-(37 % 8) :]] = 0.0
-    yield replace(weighted, sample_weight=often)
+    uneven = Session(epochs=2, class_weight={0: 0.25, 1: 3.0})
+    yield case(
+        "weighted", nesterov, 37, loss=CategoricalCrossentropy(ignore_index=2), sample_weight=often,
+        sessions=(uneven,), l1=0.002, l2=0.003, between=NORMALISATION,
+    )  # fmt: skip
     late = Adam(CosineDecay(0.003, 1030, 0.0003, warmup=40), beta1=0.8, beta2=0.99, epsilon=1e-4)
     # Without l1: its gradient jumps when a weight changes sign, and in a thousand updates rounding shifts
     # some of these sign changes by one update.
-    long = (Session(5, 38),)
-    yield case("late", late, 138, sessions=long, l2=0.003, between=NORMALISATION[:1])
+    yield case("late", late, 138, sessions=(Session(5, 38),), l2=0.003, between=NORMALISATION[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
-    sessions = (
+    sessions: tuple[Session, ...] = (
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
-        Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[:1]),
+        Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[1:]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
     yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=sessions)
-    sessions = (Session(8, 2),)
-    to_images = Reshape((8, 8, 1))
-    moves = to_images, RandomTranslation(2), RandomRotation(25.0), Flatten()
-    yield case("augmented", nesterov, 37, before=moves, sessions=sessions)
-    warp = RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3)
-    distortion = to_images, warp, Flatten(), GaussianNoise(0.3)
-    yield case("distorted", nesterov, 37, before=distortion, sessions=sessions)
-    sessions = Session(10, 3, stop=2), Session(10, 2)
+    before = (
+        Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0),
+        RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3), Flatten(), GaussianNoise(0.3),
+    )  # fmt: skip
+    yield case("augmented", nesterov, 37, before=before, sessions=(Session(8, 2),))
     scheduler = LearningRateScheduler(lambda epoch, rate: rate * (1.0 + epoch) / 2.0)
+    sessions = Session(10, 3, stop=2), Session(10, 2)
     yield case("scheduled", nesterov, 37, callbacks=(scheduler,), sessions=sessions)
-    sessions = Session(8, 14), Session(8, 3)
     plateau = ReduceLROnPlateau("val_loss", 0.5, patience=2, min_delta=0.4, cooldown=1, min_lr=0.1)
+    sessions = Session(8, 14), Session(8, 3)
     yield case("plateau", SGD(0.5), 37, callbacks=(plateau,), sessions=sessions)
-    two = case("two classes", nesterov, 37, l2=0.003)
-    sessions = Session(epochs=2, class_weight={0: 0.25, 1: 3.0}), Session(class_weight="balanced")
-    yield replace(two, classes=2, labels=two.labels % 3 % 2, sessions=sessions)
+    sessions = uneven, Session(class_weight="balanced")
+    yield case("two classes", nesterov, 37, classes=2, l2=0.003, sessions=sessions)
     yield from plan_cases(case)
 
 
@@ -128,17 +116,20 @@ def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostAr
 def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for case in fit_cases(setup.data, setup.seed):
-        some = setup.without_repetitions() if case.name.startswith(REPEATED_FITS) else setup
+        is_long = case.name.startswith(("fit late", "fit plan"))
+        some = setup.without_repetitions() if is_long else setup
         yield from _judge_fit(some, case)
 
 
 def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
     expected, start = textbook.fit(case)
+    if case.dtype == "float32":
+        del expected["accuracy"]  # rounding may exchange the largest probability and that of the label
 
     def bound(tensor: str, unit: float) -> float:
         if case.dtype == "float64":
             return bounds.TRAJECTORY_BOUND
-        if tensor in ("before", "learning rate", "accuracy"):
+        if tensor in ("before", "learning rate"):
             return bounds.U * (sqrt(case.classes) + 10.0)
         return short_fit_bound(case, tensor, start, expected)
 

@@ -46,6 +46,18 @@ def windows_of(
     return size, (down, across)
 
 
+def fits(
+    batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+    n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
+) -> bool:  # fmt: skip
+    """Whether there are windows, and few enough products with n filters."""
+    size, windows = windows_of(image, window, strides, padding, dilation)
+    products = batch * prod(windows) * prod(size) * channels * n
+    largest = max(batch * prod(image), prod(size) * n) * channels
+    is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
+    return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
+
+
 def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
     """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
     (top, bottom), (left, right) = padding
@@ -54,17 +66,6 @@ def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
 
 def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
-
-    def fits(
-        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
-        n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
-    ) -> bool:  # fmt: skip
-        size, windows = windows_of(image, window, strides, padding, dilation)
-        products = batch * prod(windows) * prod(size) * channels * n
-        largest = max(batch * prod(image), prod(size) * n) * channels
-        is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
-        return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
-
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
     # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
@@ -79,36 +80,31 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             k = max(W.size, dz.size, 1)
             for border in (padding,) if more else both_ways(padding):
                 geometry: Any = (strides, border, dilation)[: 3 if more else 2]
-                what = f"{x.shape}, {W.shape} windows, {groups} groups, {geometry}"
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
-                yield Call(kernel, what, arguments, k)
+                yield Call(kernel, arguments, k)
                 dx = output_array(*x.shape) if has_dx else None
                 x = -x
                 arguments = dz, x, W, *geometry, (output_array(*W.shape), output_array(n * groups), dx)
-                yield Call(f"{kernel}_backward", what, arguments, k)
+                yield Call(f"{kernel}_backward", arguments, k)
     for special in (np.nan, np.inf):  # 0 times it is NaN, also beside the image
         W = draw(3, 3, 2, 4)
         W[..., 1] = special
         arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], output_array(2, 5, 5, 4)
-        yield Call("conv2d", f"0 times {special}", arguments, W.size, condition=1.0)
+        yield Call("conv2d", arguments, W.size, condition=1.0)
 
 
 def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
 
-    def fits(
-        batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
-        *_: Any,
-    ) -> bool:  # fmt: skip
-        size, windows = windows_of(image, window, strides, padding)
-        inside = all(max(border) < extent for border, extent in zip(padding, size, strict=True))
-        largest = batch * channels * max(prod(image), prod(windows) * prod(size) // 8)
-        return inside and largest <= MAX_NUMBERS and prod(size) <= MAX_WINDOW and min(windows) > 0
+    def is_allowed(*row: Any) -> bool:
+        size, _ = windows_of(*row[1:5])
+        inside = all(max(border) < extent for border, extent in zip(row[4], size, strict=True))
+        return inside and fits(*row[:6], 2)
 
     rows = cover_pairs(
         # The first row has only first values: windows of 2 x 2 at strides of 2, which fill the image.
         BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
-        allowed=fits,
+        allowed=is_allowed,
     )  # fmt: skip
     for batch, image, window, strides, padding, channels, special in rows:
         size, windows = windows_of(image, window, strides, padding)
@@ -120,13 +116,12 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
             geometry: Any = size, strides, border
             y, index = np.zeros(dy.shape), np.zeros(dy.shape, dtype=int)
             Kernels(np).max_pool2d(-x, size, strides, border, y, index)
-            what = f"{x.shape}, {size} windows, strides {strides}, padding {border}, {special}"
             outputs = output_array(*dy.shape), output_array(*dy.shape, dtype=int)
-            yield Call("max_pool2d", what, (x, *geometry, *outputs))
-            yield Call("max_pool2d_backward", what, (dy, index, *geometry, output_array(*x.shape)))
+            yield Call("max_pool2d", (x, *geometry, *outputs))
+            yield Call("max_pool2d_backward", (dy, index, *geometry, output_array(*x.shape)))
             k = prod(size)
-            yield Call("average_pool2d", what, (x, *geometry, output_array(*dy.shape)), k)
-            yield Call("average_pool2d_backward", what, (dy, *geometry, output_array(*x.shape)), k)
+            yield Call("average_pool2d", (x, *geometry, output_array(*dy.shape)), k)
+            yield Call("average_pool2d_backward", (dy, *geometry, output_array(*x.shape)), k)
 
 
 def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
@@ -143,10 +138,9 @@ def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
     for batch, (height, width), channels, far, turned, strength in rows:
         shares = [(np.resize(draws, (n, n)) >> 20) % max(4096 // n, 1) * 1.0 for n in (height, width)]
         moves = output_array(batch, 2, height, width)
-        what = f"{batch} x {height} x {width} x {channels}, moves {far}, turned {turned}"
         bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
-        yield Call("displacements", what, (bits, *shares, strength, moves))
+        yield Call("displacements", (bits, *shares, strength, moves))
         quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
         x = draw(batch, height, width, channels)
         matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))
-        yield Call("warp_images", what, (x, matrix, quarters, output_array(*x.shape)))
+        yield Call("warp_images", (x, matrix, quarters, output_array(*x.shape)))

@@ -5,20 +5,20 @@ The inputs of a kernel are compared too, since a kernel must not change them, an
 behind each array. Native PyTorch has steps, but no other kernels.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from math import pi, sqrt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import sqrt
 
 import numpy as np
 
 from backends.reference.control import UPDATES
-from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls, textbook
-from dnn.agreement.call import MEASURED, Call, make_draw
+from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
+from dnn.agreement.call import MEASURED, Call, Draw, make_draw
 from dnn.agreement.contender import Contender
 from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.layers import Conv2D, Dense, Flatten
-from dnn.random import permutation, stream_key
+from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
@@ -28,8 +28,6 @@ CALL_GENERATORS = (
     image_calls.convolution_calls, image_calls.pooling_calls, image_calls.warp_calls,
 )  # fmt: skip
 """Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
-SHUFFLED_ROWS = 131101
-"""Number of rows to shuffle: more than 2^16, where 16-bit indices fail, and more than a block of 2^17."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 
@@ -37,51 +35,38 @@ MAX_DOUBLES = 20000
 def kernel_level(setup: Setup) -> Iterator[Record]:
     """L0: compare every call. Integers must be equal; see ``Call`` for other bounds."""
     for make_calls in CALL_GENERATORS:
-        yield from judge_calls(setup, make_calls(setup.seed, make_draw(setup.seed)))
+        yield from judge_calls(setup, make_calls)
 
 
 def step_level(setup: Setup) -> Iterator[Record]:
     """L3: compare every optimizer's step."""
-    yield from judge_calls(setup, step_calls.step_calls(setup.seed, make_draw(setup.seed)))
+    yield from judge_calls(setup, step_calls.step_calls)
 
 
-def judge_calls(setup: Setup, some: Iterable[Call]) -> Iterator[Record]:
+def judge_calls(setup: Setup, make_calls: Callable[[int, Draw], Iterable[Call]]) -> Iterator[Record]:
     """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
-    for number, call in enumerate(some):
+    for number, call in enumerate(make_calls(setup.seed, make_draw(setup.seed))):
         with setup.in_threads(several=number // 4 % 4 == 3):
             yield from judge_call(setup, call)
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:
     """Compare initial weights with He's and Glorot's formulas in float64; the weights are rounded once."""
-    for name in ("zeros", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
+    key = stream_key(setup.seed, "weights")
+    shape = 3, 3, 9, 16
+    n_in, n_out = 9 * 9, 9 * 16
+    for name in ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
         def compute(c: Contender, name: str = name) -> HostArrays:
             layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
             model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
             return model.parameters.to_host()
 
-        n_in, n_out = 9 * 9, 9 * 16
-        draws = (textbook.random_bits(setup.seed, "weights", 0, i, 9 * n_out) for i in (0, 1))
-        u, v = (((bits >> 10) + 0.5) * 2.0**-53 for bits in draws)
-        w = np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * pi * v)
+        w = host_normal(key, shape)
         if name.endswith("uniform"):
-            w = sqrt(3.0) * (2.0 * u - 1.0)
-        w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out)) * (name != "zeros")
-        expected = {"conv2d_1.W": w.reshape(3, 3, 9, 16)}
-        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected=expected)
-
-
-def shuffle_level(setup: Setup) -> Iterator[Record]:
-    """Compare the order of SHUFFLED_ROWS rows in an epoch; the positions must be equal."""
-    key = stream_key(setup.seed, "shuffle")
-    epoch = 3
-
-    def compute(c: Contender) -> HostArrays:
-        return {"order": c.backend.to_host(permutation(c.backend, key, epoch, SHUFFLED_ROWS))}
-
-    expected = {"order": textbook.epoch_order(setup.seed, epoch, SHUFFLED_ROWS)}
-    yield from setup.compare("shuffle", compute, 0.0, count_different, expected=expected)
+            w = sqrt(3.0) * (2.0 * host_uniform(key, shape) - 1.0)
+        w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out))
+        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected={"conv2d_1.W": w})
 
 
 def is_short(call: Call) -> bool:
@@ -91,12 +76,11 @@ def is_short(call: Call) -> bool:
 def measure_call(setup: Setup, call: Call, expected: HostArrays) -> dict[str, float]:
     """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
 
-    A few numbers may change little by chance, so short outputs of short calls are disturbed more often.
+    A few numbers may change little by chance, so short calls are disturbed more often.
     """
     disturbed = make_disturbed_oracle(setup.seed)
     found = dict.fromkeys(call.outputs, 1.0)
-    shortest = min((expected[tensor].size for tensor in found), default=0)
-    for _ in range(8 if shortest < 30 and is_short(call) else 2):
+    for _ in range(8 if is_short(call) else 2):
         moved = disturbed.kernel(call)
         for tensor in found:
             finite = np.isfinite(expected[tensor]) & np.isfinite(moved[tensor])
@@ -143,9 +127,8 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             c = condition.get(tensor, call.condition or 1.0)
             return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
 
-        name = " ".join(filter(None, (call.kernel, call.label)))
         some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
-        return some.compare(name, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
+        return some.compare(call.label, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
     units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
     return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype, units[dtype])]

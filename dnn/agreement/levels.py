@@ -12,7 +12,7 @@ from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
-from dnn.agreement.kernels import initializer_level, kernel_level, shuffle_level, step_level
+from dnn.agreement.kernels import initializer_level, kernel_level, step_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -26,7 +26,7 @@ from dnn.validation.settings import look_up, require, require_instances, require
 Level = Callable[[Setup], Iterator[Record]]
 
 LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
-    "L0": (activation_level, initializer_level, shuffle_level, kernel_level),
+    "L0": (activation_level, initializer_level, kernel_level),
     "L1": (layer_level,),
     "L2": (network_level,),
     "L3": (step_level,),

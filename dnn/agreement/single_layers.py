@@ -9,7 +9,7 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.contender import Batches, without_activation
-from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle, measure_condition
+from dnn.agreement.oracle import disturb, make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup
@@ -65,7 +65,7 @@ def _judge_layer(
 
     if ACTIVATIONS[probe.activation].kink:
         # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
-        near = max([KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders if c.unit > bounds.U)])
+        near = max(KINK_DISTANCE, *(32.0 * c.unit for c in setup.contenders))
         plain = setup.oracle.run_layer(without_activation(make()), shape, values, batches)
         z = [array for name, array in plain.items() if name.startswith("y") and name != "y in evaluation"]
         batches = [
@@ -73,31 +73,20 @@ def _judge_layer(
             for near_z, (x, dy) in zip(z, batches, strict=True)
         ]
     expected = setup.oracle.run_layer(make(), shape, values, batches)
-    disturbed = setup.oracle.run_layer(make(), shape, values, _disturb(setup, probe, batches))
-    condition = measure_condition(disturbed, expected)
-    if isinstance(probe, Normalization):
-        # Backward reads the mean; its rounding moves all rows alike, which no disturbance of x does.
-        disturbed = make_disturbed_oracle(setup.seed).run_layer(make(), shape, values, batches)
-        moved = measure_condition(disturbed, expected)
-        condition = {name: max(c, moved[name]) for name, c in condition.items()}
+    oracle, moved = setup.oracle, batches
+    if isinstance(probe, (Normalization, Warp)):
+        # Their kernels read a mean or a matrix, whose rounding moves all rows alike.
+        oracle = make_disturbed_oracle(setup.seed)
+    else:
+        rng = np.random.default_rng(setup.seed)
+        moved = [
+            (x if probe.n_categories is not None else disturb(rng, x), disturb(rng, dy)) for x, dy in batches
+        ]
+    condition = measure_condition(oracle.run_layer(make(), shape, values, moved), expected)
     bound = partial(_layer_bound, probe, [len(x) for x, _ in batches], condition)
     yield from setup.compare(
         name, lambda c: c.run_layer(make(), shape, values, batches), bound, expected=expected
     )
-
-
-def _disturb(setup: Setup, probe: Layer, batches: Batches) -> Batches:
-    """Return the batches in float64, with each number moved up or down by DISTURBANCE; indices stay."""
-
-    def move(name: str, a: np.ndarray, i: int) -> np.ndarray:
-        return a * (
-            1.0 + DISTURBANCE * np.sign(setup.normal(f"signs of {name}", a.shape, i).astype(np.float64))
-        )
-
-    return [
-        (x if probe.n_categories is not None else move("x", x, i), move("dy", dy, i))
-        for i, (x, dy) in enumerate(batches)
-    ]
 
 
 def _layer_bound(
@@ -115,8 +104,6 @@ def _layer_bound(
     last = is_average or bool(number)
     forward, back, over = sum_lengths(probe, sizes[int(number) - 1 if number.isdecimal() else -last])
     c = 1.0 if is_average else condition[tensor]
-    if isinstance(probe, Warp) and tensor != "y in evaluation":
-        c = sum(probe.input_shape[:2]) / 2  # source coordinates are up to H / 2 and W / 2 from the centre
     if short == "y":
         return bounds.layer(forward, unit, c, 4.0)
     return bounds.layer(back if short == "dx" else over, unit, max(1.0, c), 4.0)

@@ -10,6 +10,7 @@ import numpy as np
 from dnn.agreement.call import Call, Draw
 from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.agreement.covering import cover_pairs
+from dnn.agreement.textbook import control_after
 from dnn.optimizers import Optimizer
 
 UNSEEN_UPDATES = 1050
@@ -57,8 +58,7 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     w, g = draw(2, 25001)
     slots = np.maximum(g * g - 2.0, 0.0), 0.0 * g, g.copy()
     control = np.asarray([0.25, 0.0, 0.0, 2.0])
-    yield Call("rmsprop", "centered, equal gradients", (w, g, slots, control, (0.5, 0.5, 0.5)))
-    yield Call("sgd", "momentum 0", (draw(9), draw(9), (np.full(9, np.nan),), control, (0.0, False)))
+    yield Call("rmsprop", (w, g, slots, control, (0.5, 0.5, 0.5)))
 
 
 def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
@@ -84,11 +84,8 @@ def step_call(
     if special:
         g[:1] = special
         repeat = 1  # torch's second update from infinity is NaN
-    biases = [1.0 - float(beta) ** done for beta in (*settings, 0.0, 0.0)[:2]]  # Adam's
-    control = np.asarray([rate, *biases, done])
-    variant = "".join(f"{setting}, " for setting in one.variants if getattr(one, setting))
-    what = f"{variant}{n} numbers, {repeat} updates after {done}, rate {rate}, settings {settings}"
+    control = control_after(done, rate, settings)
     condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(one.name, what, arguments, terms, condition=condition, optimizer=one, repeat=repeat)
+    return Call(one.name, arguments, terms, condition=condition, optimizer=one, repeat=repeat)

@@ -11,7 +11,7 @@ from backends import InputError, get_backend
 from backends.errors import reraise, short_repr
 from backends.reference.activations import ActivationFunction
 from dnn.agreement.contender import build_layer
-from dnn.agreement.samples import SAMPLE_SHAPES, SEQUENCE_SHAPE, fits
+from dnn.agreement.samples import SAMPLE_SHAPES, fits
 from dnn.layers import Input, Layer
 from dnn.losses import Loss
 from dnn.typing import HostArrays
@@ -38,7 +38,7 @@ def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[in
     if layer.random or layer.n_categories is not None or layer.must_precede_trained:
         expected = "a layer of numbers that is differentiable and draws no random numbers"
         raise InputError(f"part is {short_repr(layer)}", expected)
-    shapes = (*SAMPLE_SHAPES, SEQUENCE_SHAPE) if input_shape is None else (tuple(Input(input_shape).shape),)
+    shapes = SAMPLE_SHAPES if input_shape is None else (tuple(Input(input_shape).shape),)
     shape = next((s for s in shapes if fits(copy(layer), s)), None)
     if shape is None:
         raise InputError(f"{type(layer).__name__} fits none of the shapes {shapes}", "input_shape=")

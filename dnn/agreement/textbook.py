@@ -1,19 +1,20 @@
-"""A training written out in plain float64 NumPy: formulas of the papers, and only settings from ``dnn``.
+"""A training written out in plain float64 NumPy, with only settings from ``dnn``.
 
 The oracle of the other levels shares layers, schedules and the training loop with the backends, so it would
-share a mistake in them. This training shares only the random streams, which are defined bit by bit.
+share a mistake in them. This training shares only the random streams, which are defined bit by bit, the
+curves of schedules, and reference kernels, which L0 to L3 compare with other programs.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import ceil, pi
+from math import ceil
 from typing import Any
 
 import numpy as np
 
-from backends.reference.random import RandomKernels
+from backends import get_backend
+from backends.reference import ACTIVATIONS, Kernels
 from dnn.agreement.cases import FitCase, Session
-from dnn.agreement.textbook_activations import FORMULAS
 from dnn.agreement.textbook_images import augment
 from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
 from dnn.layers import (
@@ -24,26 +25,22 @@ from dnn.layers import (
     GaussianNoise,
     Layer,
     RandomElastic,
-    RandomRotation,
-    RandomTranslation,
     Rescaling,
     Reshape,
 )
+from dnn.layers.augmentation import Augmentation
 from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
-from dnn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.random import stream_key
 from dnn.typing import HostArrays
 
-CERTAIN_MARGIN = 2e-5
-"""Difference of two probabilities that rounding cannot exchange."""
 Back = Callable[[np.ndarray], np.ndarray]
 
 
 def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.ndarray:
     """Return n 63-bit integers from one step of a random stream."""
     out = np.zeros(n, dtype=np.int64)
-    RandomKernels(np).threefry(stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
+    Kernels(np).threefry(stream_key(seed, purpose, layer), np.asarray([step]), np.arange(n), out)
     return out
 
 
@@ -52,21 +49,10 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
 
 
-def words_of(bits: np.ndarray) -> np.ndarray:
-    """Return the 31-bit integers (B, 2, pairs) in bits (B, pairs)."""
-    return np.stack([bits >> 32, bits & 0x7FFFFFFF], axis=1)
-
-
-def normal_noise(bits: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return standard normal numbers (B, n) of bits (B, pairs), and their radii and angles (B, pairs).
-
-    The numbers are r cos(a) and r sin(a), with r = sqrt(-2 log p) (Box and Muller 1958).
-    """
-    words = words_of(bits)
-    radius = np.sqrt(-2.0 * np.log((words[:, 0] + 0.5) * 2.0**-31))
-    angle = words[:, 1] * (2.0 * pi * 2.0**-31)
-    noise = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    return noise[:, :n], radius, angle
+def control_after(updates: int, rate: float, settings: tuple[Any, ...]) -> np.ndarray:
+    """Return an optimizer's control array: with 1 - beta^t, if the first two settings are Adam's betas."""
+    biases = [1.0 - float(beta) ** updates for beta in (*settings, 0.0, 0.0)[:2]]
+    return np.asarray([rate, *biases, updates])
 
 
 def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
@@ -104,7 +90,11 @@ class TextbookTraining:
             if isinstance(layer, BatchNormalization):
                 self.running[f"{name}.running_mean"] = np.zeros(case.hidden[0])
                 self.running[f"{name}.running_variance"] = np.ones(case.hidden[0])
-        self.slots = {k: [np.zeros_like(w) for _ in range(3)] for k, w in self.p.items()}
+        slots = case.optimizer.slot_names
+        self.slots = {k: tuple(np.zeros_like(w) for _ in slots) for k, w in self.p.items()}
+        reference = get_backend("numpy", dtype="float64", fused=False)
+        self.kernels = reference.kernels
+        self.step = case.optimizer.bind(reference)
 
     def numbers(self) -> HostArrays:
         return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
@@ -125,20 +115,20 @@ class TextbookTraining:
                 x = x.astype(np.float64) * layer.scale
             elif isinstance(layer, (Reshape, Flatten)):
                 x = x.reshape(len(x), *layer.shape_after(x.shape[1:]))
-            elif isinstance(layer, (RandomTranslation, RandomRotation, RandomElastic)) and g is not None:
+            elif isinstance(layer, Augmentation) and g is not None:
                 pairs = 2 + ceil(2 * x[0, ..., 0].size / 7) * isinstance(layer, RandomElastic)
                 bits = self.draw(layer, index, len(x), pairs)
-                u = words_of(bits[:, :2]) * 2.0**-31
-                x = augment(layer, u.transpose(2, 1, 0).reshape(4, -1), bits[:, 2:], x)
-            elif isinstance(layer, GaussianNoise) and g is not None:
+                words = [word for pair in bits[:, :2].T for word in (pair >> 32, pair & 0x7FFFFFFF)]
+                x = augment(layer, np.stack(words) * 2.0**-31, bits[:, 2:], x)
+            elif isinstance(layer, (GaussianNoise, Dropout)) and g is not None:
                 bits = self.draw(layer, index, len(x), (x.shape[1] + 1) // 2)
-                x = x + layer.stddev * normal_noise(bits, x.shape[1])[0]
-            elif isinstance(layer, Dropout) and g is not None:
-                drawn = words_of(self.draw(layer, index, len(x), (x.shape[1] + 1) // 2))
-                kept = drawn.reshape(len(x), -1)[:, : x.shape[1]] >= layer.rate * 2.0**31
-                mask = kept / (1.0 - layer.rate)
-                x = x * mask
-                backs.append(mask.__mul__)
+                y, mask = np.empty((2, *x.shape))
+                if isinstance(layer, Dropout):
+                    self.kernels.dropout(bits, x, layer.rate, mask, y)
+                    backs.append(mask.__mul__)
+                else:
+                    self.kernels.gaussian_noise(bits, x, layer.stddev, y)
+                x = y
             elif isinstance(layer, BatchNormalization):
                 x, back = self.normalise(name, layer, x, g)
                 backs.append(back)
@@ -150,42 +140,40 @@ class TextbookTraining:
 
     def dense(self, name: str, kind: str, x: np.ndarray, g: HostArrays | None) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
-        f, slope = FORMULAS["linear" if kind == "softmax" else kind]  # the softmax follows later
+        f = ACTIVATIONS["linear" if kind == "softmax" else kind]  # the softmax follows later
         z = x @ W + self.p.get(f"{name}.b", 0.0)
+        y = f.forward(np, z)
 
         def back(dy: np.ndarray) -> np.ndarray:
             assert g is not None
-            dz = dy * slope(z)
+            dz = f.backward(np, dy, z, y)
             g[f"{name}.W"] = x.T @ dz
             if f"{name}.b" in self.p:
                 g[f"{name}.b"] = dz.sum(axis=0)
             return np.asarray(dz @ W.T)
 
-        return f(z), back
+        return y, back
 
     def normalise(
         self, name: str, layer: BatchNormalization, x: np.ndarray, g: HostArrays | None
     ) -> tuple[np.ndarray, Back]:
-        gamma = self.p[f"{name}.gamma"]
-        running = [self.running[f"{name}.running_{k}"] for k in ("mean", "variance")]
-        by_batch = g is not None and name not in self.frozen
-        mean, variance = (x.mean(axis=0), x.var(axis=0)) if by_batch else running
-        inverse = 1.0 / np.sqrt(variance + layer.epsilon)
-        normal = (x - mean) * inverse
-        if by_batch:
-            unbiased = variance * len(x) / (len(x) - 1)
-            for kind, old, new in zip(("mean", "variance"), running, (mean, unbiased), strict=True):
-                self.running[f"{name}.running_{kind}"] = old + layer.momentum * (new - old)
+        gamma, beta = (self.p[f"{name}.{k}"] for k in ("gamma", "beta"))
+        running = tuple(self.running[f"{name}.running_{k}"] for k in ("mean", "variance"))
+        if g is None or name in self.frozen:
+            slope = gamma / np.sqrt(running[1] + layer.epsilon)
+            return (x - running[0]) * slope + beta, slope.__mul__
+        y = np.empty_like(x)
+        stats = np.empty_like(gamma), np.empty_like(gamma)
+        settings = layer.momentum, layer.epsilon
+        self.kernels.batch_norm(x, gamma, beta, running, settings, stats, y)
 
         def back(dy: np.ndarray) -> np.ndarray:
-            assert g is not None
-            g[f"{name}.gamma"] = (dy * normal).sum(axis=0)
-            g[f"{name}.beta"] = dy.sum(axis=0)
-            rest = dy.mean(axis=0) + normal * (dy * normal).mean(axis=0)
-            found: np.ndarray = gamma * inverse * (dy - rest * by_batch)
-            return found
+            gradients = np.empty_like(gamma), np.empty_like(beta), dy
+            self.kernels.batch_norm_backward(dy, x, stats, gamma, gradients)
+            g[f"{name}.gamma"], g[f"{name}.beta"], dx = gradients
+            return dx
 
-        return normal * gamma + self.p[f"{name}.beta"], back
+        return y, back
 
     def train_batch(self, rows: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Make an update on these rows, with the weights w of all examples; return the probabilities."""
@@ -202,36 +190,12 @@ class TextbookTraining:
         return found
 
     def update(self, g: HostArrays) -> None:
-        """Make one update of Adam (Kingma and Ba 2015; AMSGrad: Reddi et al. 2018), AdamW (Loshchilov and
-        Hutter 2019), Adagrad (Duchi et al. 2011), RMSprop (Tieleman and Hinton 2012; centered: Graves 2013),
-        or SGD with Nesterov momentum (Sutskever et al. 2013).
-        """
-        o = self.case.optimizer
-        now = learning_rate(self.rate, self.t)
-        self.t = self.t + 1
+        """Make one update by the optimizer's reference kernel, parameter by parameter."""
+        settings = self.case.optimizer.settings()
+        control = control_after(self.t, learning_rate(self.rate, self.t), settings)
         for name, d in g.items():
-            slots = self.slots[name]
-            if isinstance(o, (Adam, AdamW)):
-                slots[0] = o.beta1 * slots[0] + (1.0 - o.beta1) * d
-                slots[1] = o.beta2 * slots[1] + (1.0 - o.beta2) * d * d
-                m = slots[0] / (1.0 - o.beta1**self.t)
-                slots[2] = np.maximum(slots[2], slots[1])
-                v = slots[2 if o.amsgrad else 1] / (1.0 - o.beta2**self.t)
-                decayed = self.p[name] * (1.0 - now * getattr(o, "weight_decay", 0.0))
-                self.p[name] = decayed - now * m / (np.sqrt(v) + o.epsilon)
-            elif isinstance(o, Adagrad):
-                slots[0] = slots[0] + d * d
-                self.p[name] = self.p[name] - now * d / (np.sqrt(slots[0]) + o.epsilon)
-            elif isinstance(o, RMSprop):
-                slots[0] = o.decay * slots[0] + (1.0 - o.decay) * d * d
-                slots[1] = o.decay * slots[1] + (1.0 - o.decay) * d
-                v = slots[0] - slots[1] ** 2 if o.centered else slots[0]
-                slots[2] = o.momentum * slots[2] + d / (np.sqrt(np.maximum(v, 0.0)) + o.epsilon)
-                self.p[name] = self.p[name] - now * slots[2]
-            elif isinstance(o, SGD):
-                slots[0] = o.momentum * slots[0] + d
-                step = d + o.momentum * slots[0] if o.nesterov else slots[0]
-                self.p[name] = self.p[name] - now * step
+            self.step(self.p[name], d, self.slots[name], control.copy(), settings)
+        self.t = self.t + 1
 
 
 def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
@@ -241,12 +205,9 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     - "loss" and "accuracy": during each epoch, then at the end of each epoch.
     - "predictions": probabilities (N, C) after training. "learning rate": of the last update.
     - the parameters and running averages by name.
-
-    Without "accuracy" if rounding may exchange the largest probability and that of the label.
     """
     run = TextbookTraining(case)
     start = run.numbers()
-    is_certain: list[bool] = []
 
     def scores(p: np.ndarray, session: Session | None = None) -> tuple[float, float]:
         y = run.case.labels
@@ -254,10 +215,6 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
         right = np.argmax(p, axis=1) == y  # the first maximum wins ties
         t = targets(run.case, y)
         loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
-        top = np.sort(p, axis=1)
-        equal = top[:, 0] == top[:, -1]  # the last layer is still 0
-        lead = top[:, -1] - CERTAIN_MARGIN
-        is_certain.append(not np.any(~equal & (top[:, -2] > lead) & (p[np.arange(len(y)), y] > lead)))
         return float(loss), float(np.mean(right[y != get_loss(case.loss).ignored_class]))
 
     def predict() -> np.ndarray:
@@ -286,8 +243,6 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     last = learning_rate(run.rate, run.t - 1)
     numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
     found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    if not all(is_certain):
-        del found["accuracy"]
     return {**found, **run.numbers()}, start
 
 

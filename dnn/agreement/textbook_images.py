@@ -9,12 +9,11 @@ from dnn.layers import Layer, RandomElastic, RandomRotation, RandomTranslation
 
 def interpolate(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return images (B, H, W, C) at positions (B, H, W) between pixels; outside of the image is 0."""
-    found = np.zeros(images.shape)
-    for i in range(images.shape[1]):
-        for j in range(images.shape[2]):
-            share = np.maximum(1.0 - np.abs(rows - i), 0.0) * np.maximum(1.0 - np.abs(columns - j), 0.0)
-            found += share[..., None] * images[:, i : i + 1, j : j + 1]
-    return found
+    shares = [
+        np.maximum(1.0 - np.abs(place[..., None] - np.arange(n)), 0.0)
+        for place, n in zip((rows, columns), images.shape[1:3], strict=True)
+    ]
+    return np.asarray(np.einsum("bhwi,bhwj,bijc->bhwc", *shares, images))
 
 
 def smooth(layer: RandomElastic, noise: np.ndarray) -> np.ndarray:
@@ -40,20 +39,20 @@ def augment(layer: Layer, u: np.ndarray, bits: np.ndarray, images: np.ndarray) -
     """
     _, height, width, _ = images.shape
     y, x = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
-    if isinstance(layer, RandomTranslation):
-        moves = np.floor(u[:2] * (2 * layer.pixels + 1)) - layer.pixels
-        return interpolate(images, y - moves[0][:, None, None], x - moves[1][:, None, None])
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     down, across = y - middle_y, x - middle_x
     spread = (2.0 * u - 1.0)[..., None, None]
-    if isinstance(layer, RandomElastic):
+    moves = np.zeros((len(images), 2, 1, 1))
+    angle = 0.0 * spread[0]
+    if isinstance(layer, RandomTranslation):
+        moves[..., 0, 0] = (layer.pixels - np.floor(u[:2] * (2 * layer.pixels + 1))).T
+    elif isinstance(layer, RandomElastic):
         moves = elastic_moves(layer, bits, height, width)
         angle = 2.0 * np.arctan(spread[0] * tan(layer.degrees * pi / 360.0))
         across = (1.0 + layer.scale * spread[2]) * across + layer.shear * spread[3] * down
         down = (1.0 + layer.scale * spread[1]) * down
     else:
         assert isinstance(layer, RandomRotation)
-        moves = np.zeros((len(images), 2, height, width))
         angle = spread[2] * layer.degrees * pi / 180.0
     rows = np.cos(angle) * down - np.sin(angle) * across + middle_y + moves[:, 0]
     columns = np.sin(angle) * down + np.cos(angle) * across + middle_x + moves[:, 1]

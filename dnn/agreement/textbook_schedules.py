@@ -1,39 +1,23 @@
-"""Schedules of the learning rate and callbacks that change it, written out for ``textbook``."""
+"""The learning rate of an update, and callbacks that change it, written out for ``textbook``."""
 
 from collections.abc import Sequence
-from math import cos, inf, pi
+from math import inf
 from typing import Any
 
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
-from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
+from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 
 
 def learning_rate(schedule: float | Schedule, t: int) -> float:
-    """Return the learning rate of update t = 0, 1, ...; for the formulas see ``dnn.optimizers.schedules``."""
+    """Return the learning rate of update t = 0, 1, ...: warm-up, the schedule's curve, its last rate."""
     if not isinstance(schedule, Schedule):
         return schedule
-    if t < schedule.warmup:
-        return learning_rate(schedule, schedule.warmup) * (t + 1) / (schedule.warmup + 1)
-    t -= schedule.warmup
-    if isinstance(schedule, Constant):
-        return schedule.rate
-    if isinstance(schedule, StepDecay):
-        return schedule.initial * schedule.factor ** (min(t, schedule.steps) // schedule.every)
-    if isinstance(schedule, OneCycle):
-        t = min(t, schedule.steps - 1)
-        top = schedule.rise * schedule.steps - 1.0
-        first = schedule.highest / schedule.div_factor
-        rises = t <= top
-        share = t / top if rises else (t - top) / (schedule.steps - 1.0 - top)
-        last = first / schedule.final_div_factor
-        start, end = (first, schedule.highest) if rises else (schedule.highest, last)
-        return end + (start - end) * cos(pi * share / 2.0) ** 2
-    assert isinstance(schedule, LinearDecay)
-    share = min(t / schedule.steps, 1.0)
-    if isinstance(schedule, CosineDecay):
-        share = (1.0 - cos(pi * share)) / 2.0
-    return schedule.initial + (schedule.final - schedule.initial) * share
+    curve = schedule.curve()
+    after = t - schedule.warmup
+    if after < 0:
+        return float(curve[0]) * (t + 1) / (schedule.warmup + 1)
+    return float(curve[min(after, len(curve) - 1)])
 
 
 def rate_before_epoch(callbacks: Sequence[Callback], rate: Any, epoch: int) -> Any:

@@ -1,12 +1,12 @@
 """Mistakes in functions that all backends and the oracle share.
 
-L0 and L4 reject these, since their textbook (``dnn.agreement.textbook``) shares no code with the backends.
+L0 and L4 reject these, since none of these functions computes what they expect.
 """
 
 from dnn.agreement.mutants.mutant import Mutant
 
 SHARED_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("last-rows-not-shuffled", "only the first 65,536 of the rows are shuffled", "L0",
+    Mutant("last-rows-not-shuffled", "only the first 65,536 of the rows are shuffled", "L4",
            "dnn.random.permutation",
            {"random_integers(backend, key, step, n)":
             "backend.xp.concat([random_integers(backend, key, step, n)[:65536] // 2, "

@@ -129,7 +129,7 @@ def test_forward_only_contenders_are_compared_at_l0_to_l2(data):
     assert found == {("L2", "outputs")}
     assert {r.level for r in records if r.backend == "numpy"} == {"L2", "L3"}
     with pytest.raises(NoTwin, match="onnxruntime does not compute this"):
-        alone.kernel(Call("adam", "", ()))
+        alone.kernel(Call("adam", ()))
     assert alone.describe()["onnxruntime"]
 
 

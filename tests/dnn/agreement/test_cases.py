@@ -9,7 +9,7 @@ from agreement_inputs import DATA
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
 from dnn import SGD
-from dnn.agreement import Data, contenders, fits, networks, oracle, textbook, textbook_activations
+from dnn.agreement import Data, contenders, fits, networks, oracle
 from dnn.agreement.cases import Case, FitCase, normal
 from dnn.agreement.sizes import Sizes
 from dnn.losses import LOSSES
@@ -32,19 +32,17 @@ def test_data_are_cast_to_float32_and_int64(x):
     [
         (
             {"x": np.zeros((4, 2, 2))},
-            r"x has shape \(4, 2, 2\), expected \(N, n\); use x.reshape\(len\(x\), -1\)",
+            r"x has shape \(4, 2, 2\) and .*, expected shape \(N, n\) .*; use x.reshape\(len\(x\), -1\)",
         ),
         ({"y": np.eye(4)[:, :3]}, r"y has shape \(4, 3\), expected \(N,\) class numbers"),
-        ({"x": np.full((4, 3), 255)}, "x holds 255 to 255, expected numbers from 0 to 1; scale them"),
-        ({"x": -np.ones((4, 3))}, "x holds -1 to -1, expected numbers from 0 to 1"),
+        ({"x": np.full((4, 3), 255)}, "numbers from 255 to 255, expected .* from 0 to 1; .* scale"),
+        ({"x": -np.ones((4, 3))}, "numbers from -1 to -1, expected .* from 0 to 1"),
         (
             {"x": np.full((4, 3), np.nan)},
             "x holds NaN or infinity, or a number too large for float32, first in example 0",
         ),
         ({"x": np.zeros((5, 3))}, r"y has shape \(4,\), expected \(5,\) class numbers"),
         ({"y": np.asarray([0, 1, 2, 3])}, "y holds class numbers from 0 to 3, expected 0 to 2"),
-        ({"x": np.full((4, 3), 0.5)}, "columns of x vary by 0 at most, expected at least 0.01; scale x"),
-        ({"classes": 1}, "classes is 1, expected an integer of at least 2"),
         ({"classes": "3"}, "classes is '3', expected an integer of at least 1"),
     ],
 )
@@ -170,48 +168,26 @@ def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
     assert oracle.safe_rows(case, network, x, y, 2).tolist() == safe[:2]
 
 
-def test_fit_cases_cover_what_users_do():
-    """Schedules run past their end; there are frozen layers, a resume, weights of 0, and every form of x."""
+def test_plans_cover_what_users_do():
+    """Every optimizer and schedule, past its end; no layer is dead, and no unit is near its kink."""
     cases = list(fits.fit_cases(Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3))
-    named = {case.name.removeprefix("fit "): case for case in cases}
-    updates = {
-        name: sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
-        for name, case in named.items()
-    }
-    for schedule in fits.SCHEDULES:
-        case = named[schedule.name]
-        assert updates[schedule.name] > len(schedule.rates())
-        assert (case.l1, case.l2, case.optimizer.learning_rate) == (0.002, 0.003, schedule)
-    assert set(SCHEDULES) == {schedule.name for schedule in fits.SCHEDULES}
     assert {case.seed for case in cases} == {3}
-    weighted = named["weighted"]
-    assert np.unique(weighted.sample_weight).tolist() == [0.0, 0.5, 1.0, 1.5]
-    last = textbook.epoch_order(weighted.seed, 1, 37)[32:]
-    assert len(last) == 5
-    assert not weighted.sample_weight[last].any()
-    assert updates["late"] > 1000
-    sessions = [session for case in named.values() for session in case.sessions]
-    assert any(s.stop for s in sessions)
-    assert {name for s in sessions for name in s.frozen} == {"dense_1", "dense_2", "batch_normalization_1"}
-    assert {"balanced"} < {s.class_weight if isinstance(s.class_weight, str) else None for s in sessions}
-    plans = [case for name, case in named.items() if name.startswith("plan")]
-    assert {(case.images.dtype.name, case.sparse) for case in plans} == {
-        ("uint8", False), ("float32", False), ("float32", True),
-    }  # fmt: skip
+    plans = [case for case in cases if case.name.startswith("fit plan")]
     assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
+    past = set()
+    for case in plans:
+        updates = sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
+        if updates > len(case.optimizer.rates()):
+            past.add(getattr(case.optimizer.learning_rate, "name", None))
+    assert past == {None, *SCHEDULES}
     for case in (case for case in plans if ACTIVATIONS[case.activation].kink):
         weights = case.weights()
         h = case.images / 255.0
-        f = textbook_activations.FORMULAS[case.activation][0]
-        for i in range(1, len(case.hidden) + 1):  # no layer is dead, and no unit is near its kink
+        f = ACTIVATIONS[case.activation].forward
+        for i in range(1, len(case.hidden) + 1):
             z = h @ weights[f"dense_{i}.W"] + weights[f"dense_{i}.b"]
             assert (z[:, ::2].min() > 0.1, z[:, 1::2].max() < -0.1) == (True, True)
-            h = f(z)
-    assert {len(case.labels) % s.batch_size for case in plans for s in case.sessions} == {8, 1, 9, 4, 5}
-    numbers = [
-        set(np.count_nonzero(case.images, axis=1)) for case in plans if case.sparse and case.n_in == 300
-    ]
-    assert any({0, 1, 300} <= some for some in numbers)
+            h = f(np, z)
 
 
 def test_contenders_get_precision_and_device(monkeypatch):

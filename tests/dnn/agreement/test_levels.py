@@ -31,7 +31,7 @@ from dnn.agreement import (
     trajectories,
 )
 from dnn.agreement.call import Call, make_draw, output_array
-from dnn.agreement.calls import gradient_calls, stream_calls
+from dnn.agreement.calls import gradient_calls
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.sizes import QUICK, Sizes
@@ -88,10 +88,10 @@ def test_kernels_are_compared_as_documented(monkeypatch):
     """Inputs must be equal; outputs too, or within ULPs, or within the bound of a sum. Both dtypes."""
     x = np.asarray([[1.0, np.nan], [3.0, 4.0]])
     given = [
-        Call("clip_value", "exact", (x[1].copy(), 9.0)),
-        Call("clip_norm", "close", (x[1].copy(), 2.0), ulp=4.0),
-        Call("activation", "sum", ("linear", x.copy(), output_array(2, 2)), n_terms=2),
-        Call("gather_rows", "read", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
+        Call("clip_value", (x[1].copy(), 9.0)),
+        Call("clip_norm", (x[1].copy(), 2.0), ulp=4.0),
+        Call("activation", ("linear", x.copy(), output_array(2, 2)), n_terms=2),
+        Call("gather_rows", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
     monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
@@ -117,7 +117,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
 )
 def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     """Writing beside an array, an exception and an unwritten output are each a broken record."""
-    call = Call("gather_rows", "", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
+    call = Call("gather_rows", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
     records = kernels.judge_call(setup("L0", wrapped(["gather_rows"], wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
 
@@ -126,7 +126,7 @@ def test_calls_in_float64_need_float64():
     """Exact sums stay exact, and an array that is passed twice stays one array."""
     x = make_draw(0)(30, 4)
     assert (x.min(), x.max()) == (-4.0, 4.0)
-    _, z, y = Call("activation", "", ("linear", x, x)).for_float64().arguments
+    _, z, y = Call("activation", ("linear", x, x)).for_float64().arguments
     assert z is y
     np.testing.assert_array_equal(z == z.astype(np.float32), x == 0.0)
     np.testing.assert_allclose(z, x, rtol=1e-7)
@@ -155,7 +155,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
     own = ThreadedBackend("own", get_backend("numpy").xp, "cpu", "float32")
     own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(counts[-1]) or kernel(*a))
     n = len(expected)
-    calls = [Call("clip_value", "", (np.zeros(2), 1.0))] * n
+    calls = [Call("clip_value", (np.zeros(2), 1.0))] * n
     monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(calls),))
     monkeypatch.setattr(single_layers, "samples", lambda: [("dense", lambda: Dense(2), (3,))] * n)
     monkeypatch.setattr(networks, "network_cases", lambda *_: [DATA.case("c", (2,), SGD(), 0)] * n)
@@ -199,7 +199,9 @@ def equal_trees(one, other):
     "drawn",
     [
         *(
-            lambda seed, part=part: [list(call[2]) for call in islice(part(seed, make_draw(seed)), 200)]
+            lambda seed, part=part: [
+                list(call.arguments) for call in islice(part(seed, make_draw(seed)), 200)
+            ]
             for part in GENERATORS
         ),
         lambda seed: make_batches(seed)[0][0],
@@ -239,7 +241,7 @@ def test_inputs_contain_special_values():
 
 def test_errors_of_extreme_outputs_are_relative():
     """Errors are relative to the floor plus abs(x), element by element; for losses the floor is 1."""
-    call = [c for c in dense_calls.loss_calls(0, make_draw(0)) if c.n_terms == 24][-1]
+    call = [c for c in dense_calls.loss_calls(0, make_draw(0)) if c.n_terms == 17][-2]
 
     def off(y, targets, losses, dy):
         losses += 2.0**-15 * (1 + np.abs(losses))
@@ -250,7 +252,7 @@ def test_errors_of_extreme_outputs_are_relative():
     for tensor in ("losses", "dy"):
         record = found[tensor, "float32"]
         assert record.measured == pytest.approx(2.0**-15, rel=0.01)
-        assert record.bound == pytest.approx(((23**0.5 + 5) * 2 + 5) * 2.0**-24)
+        assert record.bound == pytest.approx(((16**0.5 + 5) * 2 + 5) * 2.0**-24)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +261,9 @@ def test_errors_of_extreme_outputs_are_relative():
 def test_each_number_of_control_and_each_slot_is_compared_by_itself(number, error):
     """The number of updates must be equal; each of the other numbers has a relative error of its own."""
     call = next(
-        c for c in step_calls.step_calls(0, make_draw(0)) if c.kernel == "adam" and "after 2047" in c.label
+        c
+        for c in step_calls.step_calls(0, make_draw(0))
+        if c.kernel == "adam" and c.arrays["control"][UPDATES] == 2047
     )
 
     def off(p, g, slots, control, settings):
@@ -274,19 +278,6 @@ def test_each_number_of_control_and_each_slot_is_compared_by_itself(number, erro
         for tensor, size in off_by.items()
         for note in ("float32", "float64")
     }
-
-
-@pytest.mark.parametrize("seed", [20, 20000, 30001])
-def test_noise_is_judged_by_the_rounding_of_few_numbers(seed):
-    """In these seeds a single number is near a zero of the cosine, or its radius is small."""
-    calls = [
-        c for c in stream_calls(seed, make_draw(seed)) if c.kernel == "gaussian_noise" and c.arguments[1].size
-    ]
-    numpy = setup("L0", wrapped())
-    assert all(r.holds for call in calls for r in kernels.judge_call(numpy, call))
-    conditions = [call.condition for call in calls]
-    assert (min(conditions), max(conditions) > 3) == (1.0, True)
-    assert np.median(conditions) < 2.5
 
 
 class FrozenContender(BackendContender):
@@ -331,7 +322,7 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
     still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
     found = list(fits.fit_level(setup("L4", still)))
     double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
-    assert set(double) == set(after) == set(single)
+    assert set(double) == set(after) == {*single, "accuracy"}
     for tensor, record in double.items():
         expected = 1.0 if tensor in start else 0.5 if tensor == "loss" else 0.0
         assert record.measured == pytest.approx(expected), tensor
