@@ -3,12 +3,13 @@
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
-from math import gcd
+from math import gcd, isfinite
 from typing import Any
 
 import numpy as np
 
 from dnn.distributed.group import Workers
+from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
@@ -209,8 +210,18 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
+        self._warn_of_divergence()
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
+
+    def _warn_of_divergence(self) -> None:
+        """Warn of the first epoch whose loss is NaN or infinite. TerminateOnNaN ends the training instead."""
+        columns = self.history.history
+        recent = [columns[name][-2:] for name in ("loss", "val_loss") if name in columns]
+        *before, now = map(sum, zip(*recent, strict=True))
+        if not isfinite(now) and all(map(isfinite, before)):
+            cure = "train a new model with a smaller learning rate"
+            warn(f"the loss is {now} after epoch {self.network.epochs_done}: the training diverged; {cure}")
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""
