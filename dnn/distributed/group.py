@@ -46,7 +46,6 @@ class Workers:
     seconds = 0.0  # spent in sums over workers
     _nccl: Any = None
     _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
-    _added = ""  # dtype and shape of that vector
 
     @classmethod
     def from_environment(cls, *, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -165,14 +164,13 @@ class Workers:
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
-        m must be a multiple of the number of workers.
+        m must be a multiple of the number of workers, and equal in all of them, as the dtype (``agree``).
 
-        Raises WorkerError: a worker does not answer, or adds an array of another dtype or shape.
+        Raises WorkerError: a worker does not answer.
         """
         if self.size == 1:
             return
         begun = time.perf_counter()
-        self._require_equal_arrays(f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}")
         backend.synchronize()
         if backend.device_type in ("cpu", "cuda"):
             if self._buffers is None or self._buffers[0] is not vector:
@@ -183,16 +181,6 @@ class Workers:
             self._sum(host, np.empty_like(host))
             vector[...] = backend.from_host(host)
         self.seconds += time.perf_counter() - begun
-
-    def _require_equal_arrays(self, description: str) -> None:
-        """Compare the arrays of all workers, if this worker adds another one than before."""
-        if description == self._added:
-            return
-        texts = self._gather(description)
-        for rank, text in enumerate(texts):
-            if text != texts[0]:
-                raise WorkerError(f"worker {rank} adds {text}", f"that of worker 0, {texts[0]}")
-        self._added = description
 
     def _sum(self, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
@@ -228,28 +216,23 @@ class Workers:
         try:
             yield
         except (RuntimeError, OSError) as error:
-            is_late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
             missing = [0]  # if the store has ended too
             clear_frames(error.__traceback__)  # their variables would keep the connections open
             with suppress(RuntimeError, OSError):
-                missing, is_late = call_within(4 * GRACE_SECONDS, self._find_missing, is_late)
+                missing = call_within(4 * GRACE_SECONDS, self._find_missing)
                 self._keep_store()
-            ended = "have ended" if len(missing) > 1 else "has ended"
-            how = f"did not answer within {self.timeout:g} s" if is_late else ended
-            raise WorkerError(f"{_format_ranks(missing)} {how}", cure="the run ends") from None
+            got = f"{_format_ranks(missing)} ended, or did not answer within {self.timeout:g} s"
+            raise WorkerError(got, cure="the run ends") from None
 
-    def _find_missing(self, is_late: bool) -> tuple[list[int], bool]:
-        """Return the ranks of the missing workers, and whether a worker waited for them until its timeout.
+    def _find_missing(self) -> list[int]:
+        """Return the ranks of the missing workers.
 
         The first worker that notices closes its connections, so that all others notice. Each worker that
         notices reports in the store; the others are missing.
         """
-        if is_late:
-            self._store.set("late", "")
         with suppress(TimeoutError):
             call_within(GRACE_SECONDS, self._dist.destroy_process_group)
-        missing = self._find_absent("waits", GRACE_SECONDS)
-        return missing, self._store.check(["late"])
+        return self._find_absent("waits", GRACE_SECONDS)
 
 
 def _leave_group() -> None:
