@@ -114,7 +114,6 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
         "describe": {**described, "update_forms": ", ".join(sorted(run.model.update_forms))},
         "updates": run.updates, "seconds": seconds, "test_loss": loss,
-        "seconds_in_sums": run.workers.seconds,  # summing gradients over the workers
         "seconds_to_first_update": first,  # includes loading and compiling
         # From the median epoch, because the first one may include compilation.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,

@@ -43,7 +43,6 @@ class Workers:
     local_size = 1
     restarts = 0  # number of times that torchrun has restarted the group
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
-    seconds = 0.0  # spent in sums over workers
     _nccl: Any = None
     _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
 
@@ -170,7 +169,6 @@ class Workers:
         """
         if self.size == 1:
             return
-        begun = time.perf_counter()
         backend.synchronize()
         if backend.device_type in ("cpu", "cuda"):
             if self._buffers is None or self._buffers[0] is not vector:
@@ -180,7 +178,6 @@ class Workers:
             host = backend.to_host(vector).copy()
             self._sum(host, np.empty_like(host))
             vector[...] = backend.from_host(host)
-        self.seconds += time.perf_counter() - begun
 
     def _sum(self, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.

@@ -36,7 +36,6 @@ class Batches:
         batch_size: if N is not a multiple, the last batch is shorter; if N is smaller, there is one batch.
         shuffle: reorder the examples each epoch, by the model's seed and the epoch's number.
         steps: updates per epoch, if fewer than there are batches; None: all.
-        unroll: number of updates that a recording backend replays at a time.
         cut: whether the batches are cut into blocks.
 
     Attributes:
@@ -48,7 +47,7 @@ class Batches:
 
     def __init__(
         self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True,
-        steps: int | None = None, unroll: int = 25, cut: Cut = WHOLE,
+        steps: int | None = None, cut: Cut = WHOLE,
     ) -> None:  # fmt: skip
         backend = network.backend
         self.network = network
@@ -70,7 +69,7 @@ class Batches:
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
-                self._parts.append((step, make_runner(step, unroll)))
+                self._parts.append((step, make_runner(step)))
 
     @property
     def data_fingerprint(self) -> str:

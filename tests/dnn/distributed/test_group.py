@@ -182,11 +182,11 @@ def test_adds_vectors_in_the_order_of_the_tree(tmp_path):
                 vector[...] = vectors[workers.rank, :n]
                 workers.add(NUMPY, vector)
                 found.append(vector.tolist())
-        return [found, 0 < workers.seconds < 600]
+        return found
 
     total = (vectors[0] + vectors[1]) + (vectors[2] + vectors[3])
     expected = [total[:n].tolist() for n in (8, 12, 12) for _ in range(20)]
-    assert run(tmp_path, work, 4) == [[expected, True]] * 4
+    assert run(tmp_path, work, 4) == [expected] * 4
 
 
 def test_the_largest_number_of_all_workers(tmp_path):
