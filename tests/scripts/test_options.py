@@ -20,8 +20,8 @@ EXAMPLE = {"seed": 0, "seeds": 3, **AUTO}
 DEFAULTS = {
     "train": ("", {
         **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
-        "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
-        "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
+        "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None,
+        "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
         "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
         "keep": 3, "quiet": False,
     }),
@@ -44,12 +44,12 @@ DEFAULTS = {
 # (command, arguments, options).
 GIVEN_OPTIONS = [
     ("train", "--preset p --hidden 3 4 --activation tanh --loss l --optimizer sgd --learning-rate 2 "
-     "--schedule s --warmup 5 --batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 "
+     "--batch-size 6 --epochs 7 --seed 8 --limit 9 --hold-out 10 --blocks 2 "
      "--worker-timeout 3 --run-dir r --resume q --checkpoint-every 11 --keep 12 --quiet "
      "--dataset d --data-dir e --backend b --device c --dtype float64 --precision tf32 --graphs --threads 13 "
      "--require-backend",
      {"preset": "p", "hidden": [3, 4], "activation": "tanh", "loss": "l", "optimizer": "sgd",
-      "learning_rate": 2.0, "schedule": "s", "warmup": 5, "batch_size": 6, "epochs": 7, "seed": 8, "limit": 9,
+      "learning_rate": 2.0, "batch_size": 6, "epochs": 7, "seed": 8, "limit": 9,
       "hold_out": 10, "blocks": 2, "worker_timeout": 3.0, "run_dir": "r", "resume": "q",
       "checkpoint_every": 11, "keep": 12, "quiet": True, "dataset": "d", "data_dir": "e",
       "backend": "b", "device": "c", "dtype": "float64", "precision": "tf32", "graphs": True, "threads": 13,
