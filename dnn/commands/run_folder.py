@@ -203,7 +203,7 @@ class RunFolder(Callback):
         """Write the curves. If they cannot be drawn, warn instead of failing."""
         try:
             picture = io.BytesIO()
-            history.plot(title, ("training", "test"), ("loss", "accuracy")).savefig(picture, dpi=120)
+            history.plot(title, ("training", "test")).savefig(picture, dpi=120)
         except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
             warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:

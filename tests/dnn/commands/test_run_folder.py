@@ -156,7 +156,7 @@ def test_a_folder_with_weights_or_states_does_not_restart(tmp_path, name):
 
 
 def test_failing_curves_are_a_warning(tmp_path, caplog):
-    def plot(title, names, measures):
+    def plot(title, labels):
         raise RuntimeError("no fonts")
 
     RunFolder(tmp_path).draw(SimpleNamespace(plot=plot), "a title")
