@@ -26,7 +26,7 @@ from dnn.validation.settings import (
 )
 
 FORMAT = "array-api-dnn-training"
-VERSION = 2
+VERSION = 3
 HISTORY_PREFIX = "history: "  # of the arrays of a file that are columns of the history
 FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # other files are never touched
 

@@ -125,7 +125,6 @@ class Training:
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
         self._validated = [f"val_{name}" for name in names]
-        self.log_names = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -137,10 +136,11 @@ class Training:
             made_with["updates"] = "planned"
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
-            "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
-            "validation": self._validation_fingerprint, "batch_size": b.batch_size, "shuffle": b.shuffle,
-            "steps_per_epoch": b.steps,
-            "blocks": b.cut.blocks, MADE_WITH: made_with,
+            "dtype": network.backend.dtype_name, "seed": network.seed,
+            "validation": self._validation_fingerprint, "data": b.data_fingerprint,
+            "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps, "blocks": b.cut.blocks,
+            "history": [*b.totals.names, *self._validated], MADE_WITH: made_with,
         }  # fmt: skip
 
     @property
@@ -168,7 +168,7 @@ class Training:
         done = 0
         if state is not None:
             sums = self.batches.totals.sums
-            before = states.restore(network, state, sums, self.facts, updates, last, self.log_names)
+            before = states.restore(network, state, sums, self.facts, updates, last)
             first = state.epoch
             done = state.updates
         self.workers.agree(lambda: {**self.facts, "start": self.take_state(first, done).digest, "end": last})
