@@ -124,11 +124,9 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
 
 def is_option_value(value: Any, default: Any, kind: type) -> bool:
     """Return whether a value from config.json is one that the command line could produce."""
-    if isinstance(default, list):
-        return isinstance(value, list) and all(type(part) is kind for part in value)
-    if value is None:
-        return default is None
-    return type(value) is kind or (kind is float and type(value) is int)
+    kinds = (float, int) if kind is float else (kind,)
+    parts = value if isinstance(default, list) else [value]
+    return isinstance(parts, list) and all(part is default or type(part) in kinds for part in parts)
 
 
 def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
