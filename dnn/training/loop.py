@@ -166,12 +166,13 @@ class Training:
         first = network.epochs_done + 1
         last = network.epochs_done + epochs
         done = 0
+        sums = self.batches.totals.sums
         if state is not None:
-            sums = self.batches.totals.sums
             before = states.restore(network, state, sums, self.facts, updates, last)
             first = state.epoch
             done = state.updates
-        self.workers.agree(lambda: {**self.facts, "start": self.take_state(first, done).digest, "end": last})
+        start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
+        self.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
         network.stop_training = False
         begun: list[Callback] = []
         try:

@@ -47,14 +47,6 @@ class TrainingState:
         return {name: a for name, a in self.arrays.items() if not name.startswith(CALLBACK_PREFIX)}
 
     @property
-    def digest(self) -> str:
-        """Digest of the position and of all arrays except those of callbacks."""
-        digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
-        for name, array in sorted(self.model_arrays.items()):
-            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
-        return digest.hexdigest()
-
-    @property
     def is_finite(self) -> bool:
         """Whether no array contains NaN or infinity, except those of callbacks, which may be a best value."""
         return all(np.all(np.isfinite(array)) for array in self.model_arrays.values())

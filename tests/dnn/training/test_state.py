@@ -148,18 +148,6 @@ def test_rejects_states_past_the_end(saved, epoch, updates, history):
         fit(model_on(), resume=past)
 
 
-def test_the_digest_covers_position_and_arrays_except_callbacks():
-    def of(epoch=2, updates=5, **changed):
-        arrays = {"a": np.zeros(2, "f4"), "b": np.ones(2), **changed}
-        return TrainingState(epoch, updates, {}, arrays=arrays).digest
-
-    backwards = TrainingState(2, 5, {"seed": 1}, arrays={"b": np.ones(2), "a": np.zeros(2, "f4")})
-    assert of() == of(**{"callback Mine 0 x": np.ones(3)}) == backwards.digest
-    others = [of(3), of(2, 6), of(a=np.ones(2, "f4")), of(a=np.zeros(2, "i4")), of(a=np.zeros((2, 1), "f4")),
-              of(c=np.zeros(1))]  # fmt: skip
-    assert len({of(), *others}) == 7
-
-
 def test_previous_history():
     def before(epoch, **history):
         return previous_history(TrainingState(epoch, 0, {}, history))
