@@ -54,7 +54,7 @@ def test_run_folder_contents(run_folder):
     assert lines[-1]["val_accuracy"] == result["test_accuracy"]
     assert result["test_loss"] == lines[-1]["val_loss"]
     assert result["ms_per_update"] == pytest.approx(1e3 * np.median([line["seconds"] for line in lines]) / 15)
-    assert (result["device"], "sure" in result) == ("cpu", False)
+    assert (result["device"], "sure_from" in result) == ("cpu", False)
     config = json.loads((folder / "config.json").read_text())
     assert not {"quiet", "resume", "run_dir", "worker_timeout"} & set(config)
     last = printed.splitlines()[-1].split()

@@ -94,8 +94,7 @@ def test_no_threshold_for_held_out_images():
     """test_ensemble.py has runs with a threshold."""
     model = SimpleNamespace(predict=lambda x: np.eye(2)[x])
     data = SimpleNamespace(x_train=np.arange(2), y_train=np.asarray([1, 0]))
-    nothing = {"right": None, "refused": None}
-    assert evaluate_held_out(model, data, 1) == {"held_out_accuracy": 0.0, "sure_from": None, "sure": nothing}
+    assert evaluate_held_out(model, data, 1) == {"held_out_accuracy": 0.0, "sure_from": None}
 
 
 # ----- resuming
