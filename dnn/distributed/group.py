@@ -124,8 +124,8 @@ class Workers:
         if self._holds_store:
             time.sleep(2 * GRACE_SECONDS)
 
-    def _gather(self, item: Any) -> list[Any]:
-        """Return this object of every worker, by rank; pickle must support it."""
+    def gather(self, item: Any) -> list[Any]:
+        """Return this object of every worker, by rank; all must call this. Pickle must support the object."""
         found = [item] * self.size
         if self.size > 1:
             with self._expect_answers():
@@ -141,24 +141,19 @@ class Workers:
         """
         if self.size == 1:
             return
-        difference = find_difference(self._gather(describe_facts(facts())))
+        difference = find_difference(self.gather(describe_facts(facts())))
         if difference is not None:
             raise WorkerError(difference)
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
-        return self._gather(make() if self.is_first else None)[0]
+        return self.gather(make() if self.is_first else None)[0]
 
     def make_after_first(self, make: Callable[[], Any]) -> Any:
         """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
         result = make() if self.is_first else None
         self.share(lambda: None)
         return result if self.is_first else make()
-
-    def largest(self, number: int) -> int:
-        """Return the largest of the workers' numbers; every worker calls this at the same update."""
-        numbers: list[int] = self._gather(number)
-        return max(numbers)
 
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.

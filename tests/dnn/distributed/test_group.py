@@ -189,9 +189,9 @@ def test_adds_vectors_in_the_order_of_the_tree(tmp_path):
     assert run(tmp_path, work, 4) == [expected] * 4
 
 
-def test_the_largest_number_of_all_workers(tmp_path):
-    assert run(tmp_path, lambda workers: workers.largest(workers.rank % 3), 4) == [2] * 4
-    assert Workers().largest(5) == 5
+def test_gathers_the_objects_of_all_workers(tmp_path):
+    assert run(tmp_path, lambda workers: workers.gather(workers.rank % 3), 4) == [[0, 1, 2, 0]] * 4
+    assert Workers().gather(5) == [5]
 
 
 def test_a_single_process_calls_make_itself():
