@@ -82,14 +82,6 @@ def shorten(value: object, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def shorten_differing(a: object, b: object) -> list[str]:
-    """Return two texts shortened for a message, from shortly before their first difference."""
-    texts = str(a), str(b)
-    n_equal = next((i for i, (p, q) in enumerate(zip(*texts, strict=False)) if p != q), 0)
-    start = max(0, n_equal - 20)
-    return [shorten("..." * bool(start) + text[start:], 60) for text in texts]
-
-
 def short_repr(value: object) -> str:
     """Return ``repr(value)`` on one line, shortened, for a message.
 

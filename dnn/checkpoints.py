@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend, InputError, get_backend
+from backends.backend import FLOAT_DTYPES
 from backends.errors import UnknownName, reraise, shorten
 from backends.reference.control import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
@@ -58,7 +59,9 @@ def backend_settings(path: str | Path) -> dict[str, Any]:
 
 def _backend_settings(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     with _report_contents(path):
-        return {"dtype": facts["dtype"], "dense": is_dense(Block(facts["layers"]).inner)}
+        dtype = facts["dtype"]
+        settings.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
+        return {"dtype": dtype, "dense": is_dense(Block(facts["layers"]).inner)}
 
 
 @checks_keywords
@@ -81,9 +84,10 @@ def load_model(
     """
     path = settings.require_path("path", path)
     facts, arrays = read_checkpoint(path)
+    wanted = _backend_settings(path, facts)
     if isinstance(backend, str):
-        backend = get_backend(backend, **_backend_settings(path, facts))
-    if facts["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
+        backend = get_backend(backend, **wanted)
+    if wanted["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {facts['dtype']}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={facts['dtype']!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]

@@ -55,7 +55,7 @@ def draw(folder: Path, docs: Path) -> None:
     for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         logs = json.loads(line)
         history.add(logs.pop("epoch"), logs)
-    figure = history.plot("", ("training", "test"), ("loss", "accuracy"))
+    figure = history.plot("", ("training", "test"))
     figure.savefig(docs / "curves.png", dpi=120)
     translate_labels(figure)
     figure.savefig(docs / "curves.zh.png", dpi=120)

@@ -3,7 +3,7 @@
 from dnn.callbacks.learning_rate_scheduler import LearningRateScheduler
 from dnn.callbacks.loggers import CSVLogger, JSONLogger, TensorBoard
 from dnn.callbacks.monitor import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-from dnn.callbacks.progress_bar import LiveProgress, PlainProgress, progress_for_stdout
+from dnn.callbacks.progress import LiveProgress, PlainProgress, progress_for_stdout
 from dnn.callbacks.stop_on_signal import StopOnSignal, Stopped
 from dnn.callbacks.terminate_on_nan import DivergedError, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state

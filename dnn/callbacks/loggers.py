@@ -2,17 +2,16 @@
 
 import contextlib
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InputError, install_command, reraise, shorten
+from backends.errors import InputError, install_command, reraise
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import require_bool, require_path
+from dnn.validation.settings import require_path
 
 
 class _Log(Callback):
@@ -41,17 +40,16 @@ class _Log(Callback):
 class _File(_Log):
     """A text file in an existing folder.
 
+    It is overwritten at the end of the first epoch, when all callbacks have accepted the training; a resumed
+    training first writes the earlier epochs again.
+
     Args:
         filename: path of the file.
-        append: whether to append to an existing file. Otherwise the file is overwritten at the end of the
-            first epoch, when all callbacks have accepted the training; a resumed training first writes the
-            earlier epochs again.
     Raises InputError: when training begins, the file cannot be written.
     """
 
-    def __init__(self, filename: str | Path, append: bool = False) -> None:
+    def __init__(self, filename: str | Path) -> None:
         self.filename = require_path("filename", filename)
-        self.append = require_bool("append", append)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._rows: list[tuple[int, Logs]] = []  # to be written before the next epoch
@@ -63,12 +61,11 @@ class _File(_Log):
         return self.filename.open(mode, encoding="utf-8", newline="")
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
-        if not self.append:
-            self._rows = [*history.rows()]
+        self._rows = [*history.rows()]
 
     def write(self, epoch: int, logs: Logs) -> None:
         if self._file is None:
-            self._file = self._open("a" if self.append else "w")
+            self._file = self._open("w")
         rows = [*self._rows, (epoch, logs)]
         self._rows = []
         for row in rows:
@@ -81,20 +78,13 @@ class _File(_Log):
 class CSVLogger(_File):
     """One line per epoch with its number, from 1, and its logs; as Keras's CSVLogger.
 
-    The columns are the names in the first epoch's logs, or with ``append`` those of the file. Names that
-    appear in later epochs only are not written.
+    The columns are the names in the first epoch's logs. Names that appear in later epochs only are not
+    written.
     """
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        header: list[str] = []
-        if self.append and os.path.isfile(self.filename):
-            with self.filename.open(encoding="utf-8", errors="replace", newline="") as file:
-                header = next(csv.reader([file.readline(100_000)]))  # below the field limit of csv
-            if header and header[0] != "epoch":
-                got = f"filename {self.filename} begins with {shorten(header)}"
-                raise InputError(got, "a CSVLogger's file")
         super().on_train_begin(first_epoch, epochs, updates_per_epoch)
-        self._columns = header[1:]
+        self._columns: list[str] = []
 
     def write_row(self, epoch: int, logs: Logs) -> None:
         writer = csv.writer(self._file, lineterminator="\n")

@@ -10,15 +10,9 @@ from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import Count, Flag, Fraction, Natural, NotNegative, one_of, require, require_path
+from dnn.validation.settings import Count, Flag, Fraction, Natural, NotNegative, kind_of, one_of, require_path
 
-
-def _check_name(argument: str, value: str) -> str:
-    require(isinstance(value, str), argument, value, "the name of a number such as 'val_loss'")
-    return value
-
-
-LogName = Annotated[str, _check_name]
+LogName = Annotated[str, kind_of(str)]
 Mode = Annotated[str, one_of(("auto", "min", "max"))]
 
 

@@ -61,7 +61,7 @@ class StopOnSignal(Callback):
             self._stop_if_asked(take_state)
 
     def _stop_if_asked(self, take_state: TakeState) -> None:
-        number = self.workers.largest(self.signal_number or 0)
+        number = max(self.workers.gather(self.signal_number or 0))
         if number:
             raise Stopped(number, self.workers.share(lambda: self.checkpoints.save(take_state())))
 

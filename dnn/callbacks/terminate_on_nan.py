@@ -16,16 +16,11 @@ class TerminateOnNaN(Callback):
     """Check the sum of losses every ``every`` updates, and losses and weights after each epoch."""
 
     every = 100
-    _finite: tuple[int, int] | None = None  # update and epoch of the last check with finite numbers
-
-    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._finite = (0, first_epoch) if self.model.parameters.is_finite else None
 
     def on_progress(self, progress: Progress) -> None:
         loss = progress.read()[0]
         if not isfinite(loss):
             self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
-        self._finite = progress.updates, progress.epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Check weights and validation loss too: no loss depends on the weights of the last update yet."""
@@ -38,8 +33,5 @@ class TerminateOnNaN(Callback):
         values = self.model.parameters.to_host()  # in the layers' order
         broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
-        got = f"training diverged: {what}"
-        if self._finite is not None:
-            update, epoch = self._finite
-            got += f" (it was finite at update {update} of epoch {epoch})"
-        raise DivergedError(f"{got}, NaN or infinity {where}", cure="use a smaller learning rate")
+        got = f"training diverged: {what}, NaN or infinity {where}"
+        raise DivergedError(got, cure="use a smaller learning rate")

@@ -26,7 +26,7 @@ from dnn.validation.settings import (
 )
 
 FORMAT = "array-api-dnn-training"
-VERSION = 2
+VERSION = 3
 HISTORY_PREFIX = "history: "  # of the arrays of a file that are columns of the history
 FILE_PATTERN = re.compile(r"state-\d{5,}-\d{7,}\.safetensors")  # other files are never touched
 
@@ -141,20 +141,19 @@ class TrainingCheckpoint(CheckedCallback):
         Raises InputError: the folder has states of another training.
         """
         path = _state_path(self.folder, state.epoch, state.updates)
-        before = self._failed
-        self._failed = "" if state.is_finite else "it holds NaN or infinity"
+        failed = "" if state.is_finite else "it holds NaN or infinity"
         if state.is_finite:
             try:
                 self._write(state, path)
                 self._prune(state)
             except OSError as error:
-                self._failed = error.strerror or str(error)
-        if self._failed and self._failed != before:  # warn once, not for every state
-            why = f"({self._failed}); older states remain, training continues"
-            warn(f"training state {path} cannot be written {why}")
-        elif before and not self._failed:
-            warn(f"training states can be written again: {path}")
-        return not self._failed
+                failed = error.strerror or str(error)
+        if failed not in ("", self._failed):  # warn once, not for every state
+            warn(
+                f"training state {path} cannot be written ({failed}); older states remain, training continues"
+            )
+        self._failed = failed
+        return not failed
 
     def remove_old_states(self, state: TrainingState) -> None:
         """Remove old states after a training that resumed from ``state`` and saved nothing.

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import io
 import logging
 import os
@@ -59,17 +58,8 @@ class Parser(argparse.ArgumentParser):
             self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
-        hint = self._closest_option(message)
-        print_status(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
+        print_status(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)")
         sys.exit(EXIT_BAD_INPUT)
-
-    def _closest_option(self, message: str) -> str:
-        """Return "; did you mean --epochs?" for argparse's message about --epoch; else an empty string."""
-        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        if unknown is None:
-            return ""
-        close = difflib.get_close_matches(unknown[1], self._option_string_actions, cutoff=0.7)
-        return f"; did you mean {close[0]}?" if close else ""
 
 
 def print_status(line: str) -> None:

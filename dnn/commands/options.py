@@ -67,11 +67,9 @@ def digit_shape(path: Path, config: Json, model: Sequential) -> tuple[int, int]:
 
     Raises InputError: it reads other pictures, or tables; the message says how to predict them in Python.
     """
-    shape = model.input_shape
-    x = f"load_image(PICTURE, {shape[:2]}, grey={shape[2] == 1})[None]" if len(shape) == 3 else "x"
-    cure = f"predict other data in Python: load_model({str(path)!r}).predict({x})"
+    cure = f"predict other data in Python: load_model({str(path)!r}).predict(x)"
     with reraise(InputError, f"{path} does not read digits:", cure=cure):
-        size = image_shape_of(shape)
+        size = image_shape_of(model.input_shape)
         require(model.outputs == 10, "outputs", model.outputs, "10, one per digit")
     if config["dataset"] is None:
         print_status(
@@ -101,8 +99,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense:
         if arguments.require_backend:
             raise
         backend = on_cpu(name, dtype, arguments.threads, arguments.precision)
-        library = {"numpy": "NumPy", "torch": "PyTorch"}[backend.name]
-        print_status(f"WARNING: {error}. Using {library} on the CPU instead.")
+        print_status(f"WARNING: {error}. Using {backend.name} on the CPU instead.")
     if backend.reason is not None and not getattr(arguments, "quiet", False):
         print_status(f"--backend auto: {one_line(backend.reason)}")
     return backend

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 
 from dnn.checkpoints import weights_digest
-from dnn.commands.calibration import confidence_threshold, selective_accuracy
+from dnn.commands.calibration import confidence_threshold
 from dnn.commands.command_line import program_command, quote
 from dnn.commands.presets import PRESETS
 from dnn.commands.run_folder import RESULT_FILE, RunFolder
@@ -114,7 +114,6 @@ def report(run: Run, folder: RunFolder, history: History, seconds: float, first:
         "backend_asked": run.options.backend, "backend_used": backend.name, "device": str(backend.device),
         "describe": {**described, "update_forms": ", ".join(sorted(run.model.update_forms))},
         "updates": run.updates, "seconds": seconds, "test_loss": loss,
-        "seconds_in_sums": run.workers.seconds,  # summing gradients over the workers
         "seconds_to_first_update": first,  # includes loading and compiling
         # From the median epoch, because the first one may include compilation.
         "ms_per_update": 1e3 * median(numbers["seconds"]) * run.options.epochs / run.updates,
@@ -141,7 +140,5 @@ def evaluate_held_out(model: Sequential, data: Dataset, n: int) -> Json:
         return {}
     p = model.predict(data.x_train[-n:])
     y = data.y_train[-n:]
-    threshold = confidence_threshold(p, y)
-    found = {"right": None, "refused": None} if threshold is None else selective_accuracy(p, y, threshold)
     right = float((p.argmax(axis=1) == y).mean())
-    return {"held_out_accuracy": right, "sure_from": threshold, "sure": found}
+    return {"held_out_accuracy": right, "sure_from": confidence_threshold(p, y)}

@@ -71,10 +71,9 @@ def make_unique_folder(parent: Path, ending: str) -> Path:
 class RunFolder(Callback):
     """The run folder of one training, locked by one process; as a callback it writes a line for each epoch.
 
-    A new folder is created when training starts. A folder that vanishes is created again: the weights of an
-    hour's training are worth more than the lost states. In a folder that took its place nothing is written.
-    Files are replaced atomically, and a link is replaced instead of followed, so nothing is written outside
-    the folder.
+    A new folder is created when training starts. If it is removed or replaced during the training, nothing
+    more is written there. Files are replaced atomically, and a link is replaced instead of followed, so
+    nothing is written outside the folder.
 
     Args:
         path: does not exist or is an empty folder; with ``resume`` a folder that a training wrote.
@@ -89,7 +88,7 @@ class RunFolder(Callback):
     def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
         self.config: Json | None = None
-        self._files: dict[str, bytes] = {}  # contents by name, to write again if the folder vanishes
+        self._metrics = b""  # the content of metrics.jsonl
         self._is_new = not resume
         self._lock: FolderLock | None = None
         with _report_write_errors(self.path):
@@ -102,8 +101,6 @@ class RunFolder(Callback):
             raise InputError(
                 f"run {path} is finished and cannot be resumed", cure="start a new run with --run-dir"
             )
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            self._files[CONFIG_FILE] = read_text(self.path / CONFIG_FILE).encode()
 
     def latest_state(self) -> TrainingState | None:
         """Return the newest readable state, or None if the training wrote neither states nor weights.
@@ -121,31 +118,23 @@ class RunFolder(Callback):
         """
         path = self.path
         left = {path / LOCK_FILE, *unfinished_files(path)}
-        if not path.exists() or (path.is_dir() and left.issuperset(path.iterdir())):
-            return
-        if self._lock is None:
-            raise InputError(
-                f"run folder {path} exists and is not an empty folder",
-                "a new folder",
-                "choose another --run-dir, or continue an unfinished training with "
-                f"--resume {path} and no other option",
-            )
-        got = f"run folder {self.path} was removed or replaced during this training"
-        raise InputError(
-            f"{got}, which writes nothing more there", cure="start it again with another --run-dir"
-        )
+        if path.exists() and not (path.is_dir() and left.issuperset(path.iterdir())):
+            got = f"run folder {path} exists and is not an empty folder"
+            resume = f"continue an unfinished training with --resume {path} and no other option"
+            raise InputError(got, "a new folder", f"choose another --run-dir, or {resume}")
 
     def prepare(self) -> None:
-        """Check that the folder is this training's; if it does not exist, create and lock it.
+        """Create and lock the folder, or check that it is still the locked one.
 
         To be called before each write, and as the ``check`` of ``write_atomically``.
-        Raises InputError: it is another training's. OSError: it cannot be created.
+        Raises InputError: it is another training's, or was removed. OSError: it cannot be created.
         """
-        if self._lock is not None and self._lock.is_held():
-            return
-        has_vanished = self._lock is not None
-        if has_vanished:
-            self._require_free()
+        if self._lock is not None:
+            if self._lock.is_held():
+                return
+            got = f"run folder {self.path} was removed or replaced during this training"
+            cure = "start it again with another --run-dir"
+            raise InputError(f"{got}, which writes nothing more there", cure=cure)
         make_folder(self.path)
         with tempfile.TemporaryFile(dir=self.path):
             pass
@@ -154,20 +143,15 @@ class RunFolder(Callback):
             lock = FolderLock(self.path / LOCK_FILE)
             if not lock.is_held():
                 raise BlockingIOError("it was replaced just now")
-        if self._is_new or has_vanished:
+        if self._is_new:
             self._require_free()  # again: another training may have come and ended meanwhile
         self._lock = lock
         for left in unfinished_files(self.path):
             left.unlink(missing_ok=True)
-        if has_vanished:
-            for name, content in self._files.items():
-                write_atomically(self.path / name, content, self.prepare)
-            warn(f"run folder {self.path} vanished and was created again, without its saved states")
 
     def _write(self, name: str, content: bytes) -> None:
         """Write one of the folder's files atomically. Raises OSError: it cannot be written."""
         self.prepare()
-        self._files[name] = content
         write_atomically(self.path / name, content, self.prepare)
 
     def write_json(self, name: str, content: Json) -> None:
@@ -176,12 +160,12 @@ class RunFolder(Callback):
             self._write(name, (as_json(content, indent=2) + os.linesep).encode())
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._files[METRICS_FILE] = b""
+        self._metrics = b""
         self._has_begun = False
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
         """Keep the lines of these epochs, which drops the epochs that will be trained again."""
-        self._files[METRICS_FILE] = b"".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
+        self._metrics = b"".join(_metrics_line(epoch, logs) for epoch, logs in history.rows())
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Write the first files: now all callbacks have accepted the training."""
@@ -191,7 +175,7 @@ class RunFolder(Callback):
         if self.config is not None:
             self.write_json(CONFIG_FILE, self.config)
         with _report_write_errors(self.path):
-            self._write(METRICS_FILE, self._files[METRICS_FILE])
+            self._write(METRICS_FILE, self._metrics)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
@@ -202,26 +186,24 @@ class RunFolder(Callback):
 
     def _add_line(self, line: bytes) -> None:
         """Append a line to the metrics; write the whole file if that fails."""
-        before = self._files[METRICS_FILE]
-        self._files[METRICS_FILE] = before + line
-        self.prepare()
+        before = len(self._metrics)
+        self._metrics += line
         try:
-            append(self.path / METRICS_FILE, len(before), line, self.prepare)
+            append(self.path / METRICS_FILE, before, line, self.prepare)
         except OSError:
-            self._write(METRICS_FILE, self._files[METRICS_FILE])
+            self._write(METRICS_FILE, self._metrics)
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
         with _report_write_errors(self.path):
             self._write(MODEL_FILE, checkpoint_content(model))
-            if METRICS_FILE in self._files:
-                self._write(METRICS_FILE, self._files[METRICS_FILE])
+            self._write(METRICS_FILE, self._metrics)
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves. If they cannot be drawn, warn instead of failing."""
         try:
             picture = io.BytesIO()
-            history.plot(title, ("training", "test"), ("loss", "accuracy")).savefig(picture, dpi=120)
+            history.plot(title, ("training", "test")).savefig(picture, dpi=120)
         except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
             warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:

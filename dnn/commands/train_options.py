@@ -18,32 +18,31 @@ class Option:
 
     Args:
         resumable: whether it may be given with --resume. Otherwise it is read from the run's config.json.
-        recorded: whether config.json contains it. An option of one call is not recorded.
-        stored: whether a resumed run reads it from config.json: not where that decides which files are read.
+        recorded: whether config.json contains it, from where a resumed run reads it. Options of one call are
+            not recorded, nor those that decide which files are read.
         in_preset: whether a preset sets it.
     """
 
     resumable: bool = False
     recorded: bool = True
-    stored: bool = True
     in_preset: bool = False
 
 
 _OF_THE_RUN = Option()
 _OF_THE_MACHINE = Option(resumable=True)
 _OF_THE_PRESET = Option(in_preset=True)
-_OF_THE_CALL = Option(resumable=True, recorded=False, stored=False)
+_OF_THE_CALL = Option(resumable=True, recorded=False)
 OPTIONS = {
-    "dataset": _OF_THE_RUN, "data_dir": Option(resumable=True, stored=False), "preset": _OF_THE_RUN,
+    "dataset": _OF_THE_RUN, "data_dir": _OF_THE_CALL, "preset": _OF_THE_RUN,
     "hidden": _OF_THE_PRESET, "activation": _OF_THE_PRESET, "loss": _OF_THE_PRESET,
     "optimizer": _OF_THE_PRESET, "learning_rate": Option(resumable=True, in_preset=True),
-    "schedule": _OF_THE_PRESET, "warmup": _OF_THE_PRESET, "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
+    "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
     "seed": _OF_THE_RUN, "limit": _OF_THE_RUN, "hold_out": _OF_THE_RUN, "dtype": _OF_THE_RUN,
     "blocks": _OF_THE_RUN, "backend": _OF_THE_MACHINE, "device": _OF_THE_MACHINE,
     "precision": _OF_THE_MACHINE, "graphs": _OF_THE_MACHINE, "threads": _OF_THE_MACHINE,
     "require_backend": _OF_THE_MACHINE, "checkpoint_every": _OF_THE_MACHINE, "keep": _OF_THE_MACHINE,
     "worker_timeout": _OF_THE_CALL, "quiet": _OF_THE_CALL, "resume": _OF_THE_CALL,
-    "run_dir": Option(recorded=False, stored=False),
+    "run_dir": Option(recorded=False),
 }  # fmt: skip
 
 
@@ -63,10 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
     add("--loss", default="categorical_crossentropy", help="default: %(default)s")
     add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
-    add("--learning-rate", type=float, help="default: the optimizer's default")
-    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
-    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
-    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
+    add("--learning-rate", type=float, help="the first one; it falls to 0 (default: the optimizer's)")
     add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
     add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
     add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")
@@ -128,11 +124,9 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
 
 def is_option_value(value: Any, default: Any, kind: type) -> bool:
     """Return whether a value from config.json is one that the command line could produce."""
-    if isinstance(default, list):
-        return isinstance(value, list) and all(type(part) is kind for part in value)
-    if value is None:
-        return default is None
-    return type(value) is kind or (kind is float and type(value) is int)
+    kinds = (float, int) if kind is float else (kind,)
+    parts = value if isinstance(default, list) else [value]
+    return isinstance(parts, list) and all(part is default or type(part) in kinds for part in parts)
 
 
 def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
@@ -148,7 +142,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
             "leave it out, since the run keeps its own; for another value start a new run",
         )
     merged = {**vars(parsed.options)}
-    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].stored):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].recorded):
         if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.errors import shorten_differing
+from backends.errors import shorten
 
 UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
 
@@ -39,6 +39,6 @@ def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
         # "data" last: with another dtype, for example, the data differ too
         for name in sorted(expected.keys() | found.keys(), key=lambda name: (name == "data", name)):
             if found.get(name) != expected.get(name):
-                a, b = shorten_differing(found.get(name), expected.get(name))
+                a, b = (shorten(f.get(name), 60) for f in (found, expected))
                 return f"worker {rank} differs in {name}: {a}, expected that of worker 0, {b}"
     return None

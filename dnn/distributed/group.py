@@ -43,10 +43,8 @@ class Workers:
     local_size = 1
     restarts = 0  # number of times that torchrun has restarted the group
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
-    seconds = 0.0  # spent in sums over workers
     _nccl: Any = None
     _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
-    _added = ""  # dtype and shape of that vector
 
     @classmethod
     def from_environment(cls, *, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -126,8 +124,8 @@ class Workers:
         if self._holds_store:
             time.sleep(2 * GRACE_SECONDS)
 
-    def _gather(self, item: Any) -> list[Any]:
-        """Return this object of every worker, by rank; pickle must support it."""
+    def gather(self, item: Any) -> list[Any]:
+        """Return this object of every worker, by rank; all must call this. Pickle must support the object."""
         found = [item] * self.size
         if self.size > 1:
             with self._expect_answers():
@@ -143,13 +141,13 @@ class Workers:
         """
         if self.size == 1:
             return
-        difference = find_difference(self._gather(describe_facts(facts())))
+        difference = find_difference(self.gather(describe_facts(facts())))
         if difference is not None:
             raise WorkerError(difference)
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
-        return self._gather(make() if self.is_first else None)[0]
+        return self.gather(make() if self.is_first else None)[0]
 
     def make_after_first(self, make: Callable[[], Any]) -> Any:
         """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
@@ -157,22 +155,15 @@ class Workers:
         self.share(lambda: None)
         return result if self.is_first else make()
 
-    def largest(self, number: int) -> int:
-        """Return the largest of the workers' numbers; every worker calls this at the same update."""
-        numbers: list[int] = self._gather(number)
-        return max(numbers)
-
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
-        m must be a multiple of the number of workers.
+        m must be a multiple of the number of workers, and equal in all of them, as the dtype (``agree``).
 
-        Raises WorkerError: a worker does not answer, or adds an array of another dtype or shape.
+        Raises WorkerError: a worker does not answer.
         """
         if self.size == 1:
             return
-        begun = time.perf_counter()
-        self._require_equal_arrays(f"an array of {backend.dtype_name}, shape {tuple(vector.shape)}")
         backend.synchronize()
         if backend.device_type in ("cpu", "cuda"):
             if self._buffers is None or self._buffers[0] is not vector:
@@ -182,17 +173,6 @@ class Workers:
             host = backend.to_host(vector).copy()
             self._sum(host, np.empty_like(host))
             vector[...] = backend.from_host(host)
-        self.seconds += time.perf_counter() - begun
-
-    def _require_equal_arrays(self, description: str) -> None:
-        """Compare the arrays of all workers, if this worker adds another one than before."""
-        if description == self._added:
-            return
-        texts = self._gather(description)
-        for rank, text in enumerate(texts):
-            if text != texts[0]:
-                raise WorkerError(f"worker {rank} adds {text}", f"that of worker 0, {texts[0]}")
-        self._added = description
 
     def _sum(self, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
@@ -228,28 +208,23 @@ class Workers:
         try:
             yield
         except (RuntimeError, OSError) as error:
-            is_late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
             missing = [0]  # if the store has ended too
             clear_frames(error.__traceback__)  # their variables would keep the connections open
             with suppress(RuntimeError, OSError):
-                missing, is_late = call_within(4 * GRACE_SECONDS, self._find_missing, is_late)
+                missing = call_within(4 * GRACE_SECONDS, self._find_missing)
                 self._keep_store()
-            ended = "have ended" if len(missing) > 1 else "has ended"
-            how = f"did not answer within {self.timeout:g} s" if is_late else ended
-            raise WorkerError(f"{_format_ranks(missing)} {how}", cure="the run ends") from None
+            got = f"{_format_ranks(missing)} ended, or did not answer within {self.timeout:g} s"
+            raise WorkerError(got, cure="the run ends") from None
 
-    def _find_missing(self, is_late: bool) -> tuple[list[int], bool]:
-        """Return the ranks of the missing workers, and whether a worker waited for them until its timeout.
+    def _find_missing(self) -> list[int]:
+        """Return the ranks of the missing workers.
 
         The first worker that notices closes its connections, so that all others notice. Each worker that
         notices reports in the store; the others are missing.
         """
-        if is_late:
-            self._store.set("late", "")
         with suppress(TimeoutError):
             call_within(GRACE_SECONDS, self._dist.destroy_process_group)
-        missing = self._find_absent("waits", GRACE_SECONDS)
-        return missing, self._store.check(["late"])
+        return self._find_absent("waits", GRACE_SECONDS)
 
 
 def _leave_group() -> None:

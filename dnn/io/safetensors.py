@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import FLOAT_DTYPES
 from backends.errors import InputError, reraise, shorten
 from dnn.io.atomic_files import write_atomically
 from dnn.typing import HostArrays, Json
@@ -122,10 +121,4 @@ def read_checkpoint(path: Path) -> tuple[Json, HostArrays]:
 
     Raises CheckpointError: missing, truncated, corrupt, or of another kind or version.
     """
-    facts, arrays = read(path, FORMAT, VERSION, "checkpoint", CheckpointError)
-    if not isinstance(facts.get("input_shape"), list) or not isinstance(facts.get("layers"), list):
-        raise CheckpointError(f"checkpoint {path} is invalid: input_shape and layers are not lists")
-    if facts.get("dtype") not in FLOAT_DTYPES:
-        got = f"checkpoint {path} has dtype {shorten(repr(facts.get('dtype')))}"
-        raise CheckpointError(got, f"one of {', '.join(FLOAT_DTYPES)}")
-    return facts, arrays
+    return read(path, FORMAT, VERSION, "checkpoint", CheckpointError)

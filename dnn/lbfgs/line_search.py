@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from math import copysign, inf, isfinite, nan, sqrt
 
 from backends import Array
-from dnn.lbfgs.state import LBFGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,10 @@ class LineSearch:
 
     along: Callable[[float], Trial]  # evaluates a step
     start: Trial  # step 0, with negative slope
-    settings: LBFGS  # with c1 and c2
     trials_left: int  # number of evaluations that are still allowed
     rounding: float  # bound on the rounding error of a value
+    c1: float = 1e-4
+    c2: float = 0.9
     exhausted: bool = field(default=False, init=False)  # whether the search ended for lack of trials
 
     def _try(self, step: float) -> Trial:
@@ -66,14 +66,13 @@ class LineSearch:
 
     def _falls_enough(self, trial: Trial) -> bool:
         start = self.start
-        c1 = self.settings.sufficient_decrease
-        if not trial.is_finite or trial.value <= start.value + c1 * trial.step * start.slope:
+        if not trial.is_finite or trial.value <= start.value + self.c1 * trial.step * start.slope:
             return trial.is_finite
         near = abs(trial.value - start.value) <= self.rounding
-        return near and trial.slope <= (2.0 * c1 - 1.0) * start.slope
+        return near and trial.slope <= (2.0 * self.c1 - 1.0) * start.slope
 
     def _is_flat(self, trial: Trial) -> bool:
-        return abs(trial.slope) <= -self.settings.curvature * self.start.slope
+        return abs(trial.slope) <= -self.c2 * self.start.slope
 
     def run(self, step: float) -> Trial | None:
         """Return the first trial that meets both conditions, going outward from ``step``.

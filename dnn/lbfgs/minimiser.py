@@ -19,6 +19,7 @@ from dnn.validation.settings import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
 ROUNDING_ULPS = 1000.0  # error of a sum of squares of small differences between large numbers
+MAX_TRIALS = 25  # of a line search
 PATIENCE_ITERATIONS = 10  # iterations judged together: f may stay equal in one and fall in the next
 
 
@@ -50,21 +51,20 @@ class _Minimiser:
         On a function with steep walls the stored steps together can give a bad direction, although each was
         a good step. If the search along -H g fails, they are dropped and the steepest descent is tried.
         """
-        settings = self.settings
         while True:
             with np.errstate(all="ignore"):  # overflow makes the slope non-finite, which is checked
                 direction = descent_direction(self.xp, state.gradient, state.pairs)
                 slope = dot(self.xp, state.gradient, direction)
             found = None
             if isfinite(slope) and slope < 0.0:
-                allowed = min(settings.line_search_evaluations, evaluations)
+                allowed = min(MAX_TRIALS, evaluations)
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
-                search = LineSearch(along, Trial(0.0, state.value, slope), settings, allowed, rounding)
+                search = LineSearch(along, Trial(0.0, state.value, slope), allowed, rounding)
                 # Without pairs d is -g, whose length says nothing about a step; the first step has length 1.
                 found = search.run(1.0 if state.pairs else 1.0 / sqrt(-slope))
                 evaluations -= allowed - search.trials_left
-                if search.exhausted and allowed < settings.line_search_evaluations:
+                if search.exhausted and allowed < MAX_TRIALS:
                     return None  # with more evaluations the result could differ
             if found is not None or evaluations == 0 or not state.pairs:
                 return found

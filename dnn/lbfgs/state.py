@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,8 @@ from dnn.lbfgs.direction import CurvaturePair, dot
 from dnn.parameters import copy_to_host
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.typing import HostArrays, Json
-from dnn.validation import settings
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Fraction, NotNegative, require_kind, require_path
+from dnn.validation.settings import Count, NotNegative, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-lbfgs", 3
 HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")
@@ -38,17 +36,6 @@ class LBFGS(Settings):
     max_evaluations: Count = 10_000  # per call
     gradient_tolerance: NotNegative = 1e-5  # stop if no entry of the gradient is larger
     decrease_tolerance: NotNegative = 1e-12  # relative to f; 0: no such test
-    # c1 < c2 of the Wolfe conditions.
-    sufficient_decrease: Annotated[float, partial(settings.require_number, low=0.0, high=0.5)] = 1e-4
-    curvature: Fraction = 0.9
-    line_search_evaluations: Count = 25  # maximum per line search
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        c1 = self.sufficient_decrease
-        c2 = self.curvature
-        expected = f"a number above 0 and below the curvature {c2!r}"
-        settings.require(0.0 < c1 < c2, "sufficient_decrease", c1, expected)
 
 
 class Reason(StrEnum):
@@ -135,13 +122,6 @@ def load_state(path: str | Path, backend: Backend) -> State:
     return state
 
 
-def _numbers(values: Any, *types: type) -> list[Any]:
-    """Return the values. Raises TypeError: they are not a list of numbers of these types."""
-    if not isinstance(values, list) or any(type(value) not in types for value in values):
-        raise TypeError(f"{shorten(values, 60)} is not a list of numbers")
-    return values
-
-
 def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     """Build the state from the contents of a file.
 
@@ -150,27 +130,26 @@ def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     """
     n_pairs = len(arrays) // 2 - 1
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(n_pairs) for letter in "sy")]
-    if set(arrays) != set(names):
-        raise ValueError(f"vectors are named {sorted(arrays)}, expected {sorted(names)}")
-    for name, array in arrays.items():
-        if array.ndim != 1 or array.shape != arrays["point"].shape or str(array.dtype) != backend.dtype_name:
-            raise ValueError(f"vector {name!r} has shape {array.shape} and dtype {array.dtype}")
-        if name != "gradient" and not np.all(np.isfinite(array)):
-            raise ValueError(f"vector {name!r} is not finite")
-    history = {name: _numbers(about["history"][name], int, float) for name in HISTORY_NAMES}
-    if len(set(map(len, history.values()))) > 1:
-        raise ValueError("the lists of the history have different lengths")
-    largest = np.max(np.abs(arrays["gradient"]))
-    if not np.array_equal(history["gradient_norm"][-1:], [largest], equal_nan=True):
-        raise ValueError("the gradient is not that of the history's last entry")
-    *counts, evaluations = _numbers([*history["evaluations"], about["evaluations"]], int)
-    if any(b <= a for a, b in pairwise([0, *counts, evaluations + 1])):
-        raise ValueError("the evaluations do not increase from 1")
-    if n_pairs >= len(counts):
-        raise ValueError(f"{n_pairs} steps are stored of {len(counts) - 1}")
+    shape = arrays["point"].shape
+    finite = [array for name, array in arrays.items() if name != "gradient"]
     reason = None if about["reason"] is None else Reason(about["reason"])
-    if reason is not Reason.NON_FINITE and not np.all(np.isfinite([*history["loss"], largest])):
-        raise ValueError("loss or gradient is not finite")
+    history = {name: about["history"][name] for name in HISTORY_NAMES}
+    counts, losses, norms = history.values()
+    evaluations = about["evaluations"]
+    largest = np.max(np.abs(arrays["gradient"]))
+    if not (
+        set(arrays) == set(names)
+        and all((*a.shape, str(a.dtype)) == (*shape, backend.dtype_name) for a in arrays.values())
+        and len(shape) == 1
+        and np.all(np.isfinite(finite))
+        and all(type(count) is int for count in (*counts, evaluations))
+        and all(type(number) in (int, float) for number in (*losses, *norms))
+        and n_pairs < len(counts) == len(losses) == len(norms)
+        and all(a < b for a, b in pairwise([0, *counts, evaluations + 1]))
+        and np.array_equal(norms[-1:], [largest], equal_nan=True)
+        and (reason is Reason.NON_FINITE or np.all(np.isfinite([*losses, largest])))
+    ):
+        raise ValueError("its vectors, history and counts do not fit together")
     point, gradient, *steps = (backend.from_host(arrays[name].copy()) for name in names)
     pairs = []
     for s, y in zip(steps[::2], steps[1::2], strict=True):

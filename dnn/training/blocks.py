@@ -40,7 +40,7 @@ class BlockedStep(TrainingStep):
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._subtree] or filled[:1]
         super().__init__(network, examples, order, totals)
-        self._random = [leaf for leaf in leaves(network.layers) if isinstance(leaf, Random)]
+        self._random = [x for x in all_layers(network.layers) if isinstance(x, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         self._make_vectors()
 
@@ -143,10 +143,11 @@ class BlockedStep(TrainingStep):
             out[place] = network.backend.xp.reshape(change, (-1,))
 
 
-def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """Yield all layers of a network; a container is replaced by its layers."""
+def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield the layers, and after each container the layers in it."""
     for layer in layers:
-        yield from leaves(layer.inner) if layer.inner else (layer,)
+        yield layer
+        yield from all_layers(layer.inner)
 
 
 @contextmanager

@@ -21,25 +21,20 @@ class Evaluation(tuple[float, ...]):
     (Evaluation(loss=0.5, accuracy=0.75), 0.75)
     """
 
-    _names: tuple[str, ...]
-
-    def __new__(cls, numbers: Iterable[float], names: Iterable[str] = ("loss", "accuracy")) -> Self:
+    def __new__(cls, numbers: Iterable[float], names: Iterable[str] = ()) -> Self:
         result = super().__new__(cls, numbers)
-        result._names = tuple(names)[: len(result)]
+        vars(result).update(zip(names, result, strict=False))
         return result
 
     def __getattr__(self, name: str) -> float:
-        names = self.__dict__.get("_names", ())
-        if name in names:
-            return float(self[names.index(name)])
-        raise AttributeError(f"{name} was not measured, expected one of {', '.join(names)}")
+        raise AttributeError(f"{name} was not measured, expected one of {', '.join(vars(self))}")
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name."""
-        return dict(zip(self._names, self, strict=True))
+        return dict(vars(self))
 
     def __repr__(self) -> str:
-        pairs = (f"{name}={value!r}" for name, value in self.as_dict().items())
+        pairs = (f"{name}={value!r}" for name, value in vars(self).items())
         return f"Evaluation({', '.join(pairs)})"
 
 

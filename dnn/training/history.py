@@ -1,6 +1,6 @@
 """History: the loss, metrics and seconds of each epoch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
@@ -36,22 +36,19 @@ class History:
         for i, epoch in enumerate(self.epoch):
             yield epoch, {name: values[i] for name, values in self.history.items()}
 
-    def plot(
-        self, title: str = "", labels: tuple[str, str] = ("training", "validation"),
-        names: Sequence[str] | None = None,
-    ) -> Any:  # fmt: skip
-        """Return the curves as a matplotlib Figure; a notebook shows it, ``savefig("curves.png")`` writes it.
+    def plot(self, title: str = "", labels: tuple[str, str] = ("training", "validation")) -> Any:
+        """Return the curves of all numbers except seconds as a matplotlib Figure.
+
+        A notebook shows it, ``savefig("curves.png")`` writes it.
 
         Args:
             title: above all panels.
             labels: of the training curve and of the validation curve.
-            names: one panel for each name; None: for each number except seconds.
         """
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        every = [n for n in self.history if n != "seconds" and not n.startswith("val_")]
-        shown = every if names is None else list(names)
+        shown = [n for n in self.history if n != "seconds" and not n.startswith("val_")]
         figure = Figure(figsize=(4 * max(1, len(shown)), 3.2), layout="constrained")
         figure.suptitle(title, fontsize=10)
         places = figure.subplots(1, max(1, len(shown)), squeeze=False).flat

@@ -1,17 +1,16 @@
 """Gradients of the losses with respect to the examples, for saliency maps.
 
 The first layer of a model computes no dx, because training does not need it. So a copy of the layers computes
-it, with the model's parameters, frozen and without random layers, which is what ``predict`` computes.
+it, with the model's parameters, frozen and outside training, as ``predict``.
 """
 
-from typing import Any
-
 from backends import Array, InputError
-from dnn.layers import LAYERS, Activation, Block, Layer
+from dnn.layers import Block
 from dnn.layers.buffers import Buffers
 from dnn.layers.containers import MODEL_INDEX
 from dnn.layers.noise import Random
 from dnn.network import Network
+from dnn.training.blocks import all_layers
 from dnn.training.evaluation import chunks
 from dnn.validation.examples import Examples
 from dnn.validation.objects import layer_from_config
@@ -42,8 +41,12 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
 def _differentiable(network: Network) -> Network:
     """Return a copy of the network whose layers all compute dx. It shares the network's parameters."""
-    block = Block([_copy_without_noise(layer) for layer in network.called_layers])
-    block.build(network.input_shape, network.backend, "", True, seed=network.seed, index=MODEL_INDEX)
+    block = Block([layer_from_config(type(layer), layer.config()) for layer in network.called_layers])
+    block.build(network.input_shape, network.backend, "", False, seed=network.seed, index=MODEL_INDEX)
+    for layer in all_layers([block]):
+        vars(layer)["_needs_dx"] = True
+        if isinstance(layer, Random):
+            vars(layer)["backward"] = lambda dy: dy  # outside training it returns its input
     parameters = network.parameters
     block.attach(parameters.by_name, parameters.views(network.backend.zeros(parameters.vector.shape)))
     for name, array in block.state.items():
@@ -53,22 +56,3 @@ def _differentiable(network: Network) -> Network:
     vars(twin).update(vars(network), _block=block, _loss_buffers=Buffers())
     twin._take_activation(network.objective)
     return twin
-
-
-def _copy_without_noise(layer: Layer) -> Layer:
-    """Return a new layer, with an identity in place of each layer that acts only in training."""
-    if isinstance(layer, Random):
-        return Activation("linear", name=layer.name)
-    copy: Layer = layer_from_config(type(layer), _without_noise(layer.config()))
-    return copy
-
-
-def _without_noise(setting: Any) -> Any:
-    """Return a layer's settings as JSON values, with an identity for each inner layer that is random."""
-    if isinstance(setting, list):
-        return [_without_noise(value) for value in setting]
-    if not isinstance(setting, dict):
-        return setting
-    if issubclass(LAYERS.get(str(setting.get("type")), Layer), Random):
-        return {"type": "Activation", "activation": "linear", "name": setting["name"]}
-    return {name: _without_noise(value) for name, value in setting.items()}

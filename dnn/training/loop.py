@@ -3,12 +3,13 @@
 import time
 from collections.abc import Sequence
 from functools import cached_property, partial
-from math import gcd
+from math import gcd, isfinite
 from typing import Any
 
 import numpy as np
 
 from dnn.distributed.group import Workers
+from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
@@ -35,7 +36,6 @@ class Batches:
         batch_size: if N is not a multiple, the last batch is shorter; if N is smaller, there is one batch.
         shuffle: reorder the examples each epoch, by the model's seed and the epoch's number.
         steps: updates per epoch, if fewer than there are batches; None: all.
-        unroll: number of updates that a recording backend replays at a time.
         cut: whether the batches are cut into blocks.
 
     Attributes:
@@ -47,7 +47,7 @@ class Batches:
 
     def __init__(
         self, network: Network, examples: Examples, batch_size: int, shuffle: bool = True,
-        steps: int | None = None, unroll: int = 25, cut: Cut = WHOLE,
+        steps: int | None = None, cut: Cut = WHOLE,
     ) -> None:  # fmt: skip
         backend = network.backend
         self.network = network
@@ -69,7 +69,7 @@ class Batches:
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
-                self._parts.append((step, make_runner(step, unroll)))
+                self._parts.append((step, make_runner(step)))
 
     @property
     def data_fingerprint(self) -> str:
@@ -125,7 +125,6 @@ class Training:
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
         self._validated = [f"val_{name}" for name in names]
-        self.log_names = [*batches.totals.names, "seconds", *self._validated]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -137,10 +136,11 @@ class Training:
             made_with["updates"] = "planned"
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
-            "dtype": network.backend.dtype_name, "seed": network.seed, "data": b.data_fingerprint,
-            "validation": self._validation_fingerprint, "batch_size": b.batch_size, "shuffle": b.shuffle,
-            "steps_per_epoch": b.steps,
-            "blocks": b.cut.blocks, MADE_WITH: made_with,
+            "dtype": network.backend.dtype_name, "seed": network.seed,
+            "validation": self._validation_fingerprint, "data": b.data_fingerprint,
+            "batch_size": b.batch_size, "shuffle": b.shuffle,
+            "steps_per_epoch": b.steps, "blocks": b.cut.blocks,
+            "history": [*b.totals.names, *self._validated], MADE_WITH: made_with,
         }  # fmt: skip
 
     @property
@@ -166,12 +166,13 @@ class Training:
         first = network.epochs_done + 1
         last = network.epochs_done + epochs
         done = 0
+        sums = self.batches.totals.sums
         if state is not None:
-            sums = self.batches.totals.sums
-            before = states.restore(network, state, sums, self.facts, updates, last, self.log_names)
+            before = states.restore(network, state, sums, self.facts, updates, last)
             first = state.epoch
             done = state.updates
-        self.workers.agree(lambda: {**self.facts, "start": self.take_state(first, done).digest, "end": last})
+        start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
+        self.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
         network.stop_training = False
         begun: list[Callback] = []
         try:
@@ -209,8 +210,18 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
+        self._warn_of_divergence()
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
+
+    def _warn_of_divergence(self) -> None:
+        """Warn of the first epoch whose loss is NaN or infinite. TerminateOnNaN ends the training instead."""
+        columns = self.history.history
+        recent = [columns[name][-2:] for name in ("loss", "val_loss") if name in columns]
+        *before, now = map(sum, zip(*recent, strict=True))
+        if not isfinite(now) and all(map(isfinite, before)):
+            cure = "train a new model with a smaller learning rate"
+            warn(f"the loss is {now} after epoch {self.network.epochs_done}: the training diverged; {cure}")
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""

@@ -19,13 +19,13 @@ Batch = tuple[Any, float, Any, Any, Any]  # x, scale, y, order and position of a
 PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
 
 
-def plan_updates(step: TrainingStep, unroll: int = 25) -> Callable[[int], None] | None:
+def plan_updates(step: TrainingStep) -> Callable[[int], None] | None:
     """Return the backend's function ``run(n)`` for n steps; None if they must run layer by layer."""
-    plan = make_plan(step, unroll)
+    plan = make_plan(step)
     return None if plan is None else step.network.backend.compile_plan(plan)
 
 
-def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
+def make_plan(step: TrainingStep) -> Plan | None:
     """Return the plan of this step; None if a plan cannot describe it."""
     network = step.network
     layers: list[Any] = list(network.called_layers)
@@ -34,7 +34,7 @@ def make_plan(step: TrainingStep, unroll: int = 25) -> Plan | None:
     x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
     if x is None:
         return None
-    return _describe(step, layers, (x, network.scale, step.y, step.order, step.position), unroll)
+    return _describe(step, layers, (x, network.scale, step.y, step.order, step.position))
 
 
 def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
@@ -56,7 +56,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
     order[0, :] = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
     position = backend.zeros(1, dtype=backend.xp.int64)
     batch = moved, 1.0, step.batch_y, order, position
-    planned = backend.compile_plan(_describe(step, layers[first:], batch, 1))
+    planned = backend.compile_plan(_describe(step, layers[first:], batch))
     if planned is None:
         return None
 
@@ -73,7 +73,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
     return run
 
 
-def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) -> Plan:
+def _describe(step: TrainingStep, layers: list[Any], batch: Batch) -> Plan:
     """Return the plan of these layers for the batch."""
     network = step.network
     loss: Any = network.objective
@@ -84,7 +84,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, unroll: int) 
     return Plan(
         *batch, _layers(network, layers), vectors,
         network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
-        step.totals.sums, bool(metrics), unroll, loss.label_smoothing, network.update_forms,
+        step.totals.sums, bool(metrics), label_smoothing=loss.label_smoothing, forms=network.update_forms,
     )  # fmt: skip
 
 

@@ -26,22 +26,17 @@ def make_step(
     return BlockedStep(network, examples, order, totals, cut)
 
 
-def make_runner(step: TrainingStep, unroll: int) -> RunUpdates:
-    """Return the fastest available function ``run(n)`` that makes n updates.
-
-    Args:
-        step: the update to repeat.
-        unroll: number of updates that a recording backend replays at a time.
-    """
+def make_runner(step: TrainingStep) -> RunUpdates:
+    """Return the fastest available function ``run(n)`` that makes n updates."""
     backend = step.network.backend
     by_layers = (
         _run_from_host(step)
         if isinstance(step.x, Rows)
-        else backend.capture(step, unroll, step.network.update_forms)
+        else backend.capture(step, forms=step.network.update_forms)
     )
     planned = None
     if type(step) is TrainingStep:
-        planned = plan_updates(step, unroll) or plan_after_moving(step)
+        planned = plan_updates(step) or plan_after_moving(step)
     step.network.update_forms.add("layers" if planned is None else "planned")
     if planned is None:
         return by_layers

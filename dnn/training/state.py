@@ -5,7 +5,7 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.io.notices import warn
-from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.typing import HostArrays, Json
@@ -24,8 +23,6 @@ from dnn.validation.settings import require
 
 MADE_WITH = "made_with"  # the only fact that may differ on resume; a difference is a warning
 CALLBACK_PREFIX = "callback "  # of the names of callbacks' arrays in a training state
-FIT_METRIC_NAMES = ("loss", "seconds", *METRICS)
-"""Names of numbers that fit itself writes into the history; callbacks add other names."""
 
 
 class StateError(InputError):
@@ -38,7 +35,7 @@ class TrainingState:
 
     epoch: int  # the current one, from 1
     updates: int  # number of updates done in this epoch
-    facts: Json  # must be equal on resume: model, optimizer, seed, data, batches
+    facts: Json  # must be equal on resume: model, optimizer, seed, data, batches, names of the numbers
     # Name -> (finished epochs,) float64.
     history: HostArrays = field(default_factory=dict)
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
@@ -48,14 +45,6 @@ class TrainingState:
     def model_arrays(self) -> HostArrays:
         """The arrays without those of callbacks."""
         return {name: a for name, a in self.arrays.items() if not name.startswith(CALLBACK_PREFIX)}
-
-    @property
-    def digest(self) -> str:
-        """Digest of the position and of all arrays except those of callbacks."""
-        digest = hashlib.sha256(f"{self.epoch} {self.updates};".encode())
-        for name, array in sorted(self.model_arrays.items()):
-            digest.update(f"{name} {array.dtype} {array.shape};".encode() + array.tobytes())
-        return digest.hexdigest()
 
     @property
     def is_finite(self) -> bool:
@@ -111,19 +100,18 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
 
 def restore(
     model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
-    updates: int, last_epoch: int, log_names: Sequence[str],
+    updates: int, last_epoch: int,
 ) -> History:  # fmt: skip
     """Write a state into a compiled model and into ``totals``; return the finished epochs.
 
     Args:
         facts: of this training, as those of the state.
         updates, last_epoch: number of updates of an epoch, and the last epoch of this fit.
-        log_names: names of the numbers that this fit writes into the history.
     Raises StateError: the state is of another training; then nothing is written. Its position is checked
     first, then its history, its facts and its arrays.
     """
     _require_position(state, updates, last_epoch)
-    history = previous_history(state, log_names)
+    history = previous_history(state)
     places = state_arrays(model, totals)
     _require_facts(state, facts)
     _require_arrays(state, places)
@@ -144,16 +132,12 @@ def _require_position(state: TrainingState, updates: int, last_epoch: int) -> No
         raise StateError(got, f"one of a training of {last_epoch} epochs", "start a new training")
 
 
-def previous_history(state: TrainingState, log_names: Sequence[str]) -> History:
-    """Return the finished epochs of the state. Raises StateError: their metrics are not ``log_names``."""
+def previous_history(state: TrainingState) -> History:
+    """Return the finished epochs of the state. Raises StateError: their numbers do not fit its epoch."""
     epochs = {len(values) for values in state.history.values()} or {0}
-    measured = {n for n in state.history if n in log_names or n in FIT_METRIC_NAMES or n.startswith("val_")}
     if len(epochs) != 1 or max(epochs) >= state.epoch:
         got = f"the history of the training state has {sorted(epochs)} epochs"
         raise StateError(got, f"one number, below {state.epoch}")
-    if state.history and measured != set(log_names):
-        got = f"the history of the training state has {shorten(', '.join(state.history))}"
-        raise StateError(got, ", ".join(log_names), "resume with the validation data of that training")
     first = state.epoch - epochs.pop()
     return History(list(range(first, state.epoch)), {n: [*map(float, v)] for n, v in state.history.items()})
 

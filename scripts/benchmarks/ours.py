@@ -19,9 +19,6 @@ from dnn.layers import (
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
-UPDATES_PER_GRAPH = 25
-"""Updates in one CUDA graph."""
-
 
 def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     """Return the settings' network, compiled with cross-entropy and Adam. Like the peers it has no metrics.
@@ -54,7 +51,7 @@ class Trainer:
         self.backend = model.backend
         self.epoch = 0
         examples = model.input_pipeline.validate(task.x, task.y)
-        self.batches = Batches(model, examples, task.settings.batch, unroll=UPDATES_PER_GRAPH)
+        self.batches = Batches(model, examples, task.settings.batch)
 
     def run(self, n: int) -> None:
         """Run n updates and wait until they are done."""

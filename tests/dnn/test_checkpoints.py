@@ -86,7 +86,7 @@ def test_the_same_model_gives_the_same_file(saved, tmp_path):
         ({"dtype": "float16"}, "float16"),
         ({"dtype": "float64"}, "float64"),
         ({"layers": []}, "layers"),
-        ({"layers": "none"}, "are not lists"),
+        ({"layers": "none"}, "layers is .none"),
         ({"layers": [{"type": "Evil", "units": 3}]}, "Evil"),
         ({"layers": [{"type": "Dense", "units": 3, "code": "1"}]}, "code"),
         ({"layers": [{"type": "Dense", "units": "3"}]}, "units"),

@@ -65,7 +65,7 @@ fit_lbfgs model x y *chunk_size=1000
 EarlyStopping monitor=val_loss min_delta=0.0 patience=0 verbose=0 mode=auto restore_best_weights=False
 ReduceLROnPlateau monitor=val_loss factor=0.1 patience=10 verbose=0 mode=auto min_delta=0.0001 cooldown=0 min_lr=0.0
 ModelCheckpoint filepath monitor=val_loss verbose=0 save_best_only=False mode=auto
-CSVLogger filename append=False
+CSVLogger filename
 """  # noqa: E501
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from dnn.callbacks.training_checkpoint import FILE_PATTERN, read_state
 from dnn.commands.run_folder import LOCK_FILE, METRICS_FILE, RESULT_FILE
 
-TIME_FIELDS = ("seconds", "seconds_in_sums", "ms_per_update", "seconds_to_first_update")
+TIME_FIELDS = ("seconds", "ms_per_update", "seconds_to_first_update")
 
 
 def _drop_times(numbers):

@@ -66,10 +66,10 @@ def test_rejects_states_without_the_best_weights():
     fit([EarlyStopping(patience=9)], kept.states[-1], epochs=4)  # it needs no weights
 
 
-def test_rejects_states_with_other_metrics():
+def test_rejects_states_with_other_validation():
     kept = Kept(every=2)
     fit([kept], epochs=3)
-    with pytest.raises(StateError, match=r"accuracy, seconds, val_loss.*resume with the validation data"):
+    with pytest.raises(StateError, match=r"differs in validation: .* expected None; resume with"):
         fit([], kept.states[-1], validation_split=0.0)
 
 

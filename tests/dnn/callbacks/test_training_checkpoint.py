@@ -167,7 +167,5 @@ def test_a_full_disk_keeps_the_only_older_state(tmp_path, monkeypatch, caplog):
     assert [path.name for path in tmp_path.iterdir()] == ["state-00002-0000000.safetensors"]
     assert latest_state(tmp_path).epoch == 2
     assert checkpoints.save(made_up(5, 0))
-    said = caplog.text.splitlines()
-    assert len(said) == 2
-    assert "No space left on device" in said[0]
-    assert "can be written again" in said[1]
+    (said,) = caplog.text.splitlines()
+    assert "No space left on device" in said

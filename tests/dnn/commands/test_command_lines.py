@@ -30,7 +30,7 @@ def test_help_imports_no_large_library(script):
         f"import runpy\n"
         f"try: runpy.run_path({str(SCRIPTS / script)!r} + '.py', run_name='__main__')\n"
         f"except SystemExit as stop: assert stop.code == 0\n"
-        f"heavy = {{'torch', 'cupy', 'matplotlib', 'PIL', 'numba', 'rich'}} & set(sys.modules)\n"
+        f"heavy = {{'torch', 'cupy', 'matplotlib', 'PIL', 'numba'}} & set(sys.modules)\n"
         f"assert not heavy, heavy\n"
     )
     assert "usage" in run_code(code).stdout
@@ -54,7 +54,7 @@ def test_run_folder_contents(run_folder):
     assert lines[-1]["val_accuracy"] == result["test_accuracy"]
     assert result["test_loss"] == lines[-1]["val_loss"]
     assert result["ms_per_update"] == pytest.approx(1e3 * np.median([line["seconds"] for line in lines]) / 15)
-    assert (result["device"], result["seconds_in_sums"], "sure" in result) == ("cpu", 0.0, False)
+    assert (result["device"], "sure_from" in result) == ("cpu", False)
     config = json.loads((folder / "config.json").read_text())
     assert not {"quiet", "resume", "run_dir", "worker_timeout"} & set(config)
     last = printed.splitlines()[-1].split()

@@ -60,7 +60,6 @@ def test_held_out_images_are_not_trained_on(runs, tmp_path):
     p = mean_outputs(runs[:1], data.x_train[-300:])
     assert result["held_out_accuracy"] == np.mean(p.argmax(axis=1) == data.y_train[-300:])
     assert result["sure_from"] == confidence_threshold(p, data.y_train[-300:])
-    assert result["sure"] == selective_accuracy(p, data.y_train[-300:], result["sure_from"])
     said = run_here("evaluate", runs[0], "--json", "--calibration", tmp_path / "a.png")
     p = mean_outputs(runs[:1], data.x_test)
     assert json.loads(said.stdout)["sure"] == selective_accuracy(p, data.y_test, result["sure_from"])

@@ -33,7 +33,7 @@ def test_torch_without_a_gpu_falls_back_to_its_cpu(capsys, more):
     backend, output = open_with_output(capsys, "--backend", "torch", *more, "--dtype", "float64")
     assert (backend.name, str(backend.device), backend.dtype_name) == ("torch", "cpu", "float64")
     assert output.startswith("WARNING: ")
-    assert output.endswith("Using PyTorch on the CPU instead.\n")
+    assert output.endswith("Using torch on the CPU instead.\n")
     assert output.count("\n") == 1
     with pytest.raises(BackendUnavailable):
         open_with_output(capsys, "--backend", "torch", *more, "--require-backend")

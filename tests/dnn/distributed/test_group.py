@@ -3,7 +3,6 @@
 import faulthandler
 import json
 import os
-import re
 import signal
 import time
 
@@ -106,9 +105,16 @@ def test_workers_with_different_backends_are_refused(tmp_path):
         assert said.startswith("WorkerError: worker 1 differs in ")
 
 
-def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
+def test_all_workers_reject_another_network_seed_data_or_code(tmp_path, monkeypatch):
     def other_seed(workers):
         return train_model("numpy", seed=workers.rank // 3)(workers)
+
+    def other_network(workers):
+        return train_model("numpy", normalised=workers.rank == 1)(workers)
+
+    def other_dtype(workers):
+        backend = get_backend("numpy", dtype=("float32", "float64")[workers.rank])
+        return train_model(backend)(workers)
 
     def other_data(workers):
         return train_model("numpy", n=53 - workers.rank)(workers)
@@ -119,6 +125,8 @@ def test_all_workers_reject_another_seed_data_or_code(tmp_path, monkeypatch):
 
     for size, work, words in [
         (4, other_seed, "WorkerError: worker 3 differs in seed: 1, expected that of worker 0, 0"),
+        (2, other_network, "WorkerError: worker 1 differs in model"),
+        (2, other_dtype, 'WorkerError: worker 1 differs in dtype: "float64"'),
         (2, other_data, "WorkerError: worker 1 differs in data"),
         (2, other_code, 'WorkerError: worker 1 differs in code: "version 1"'),
     ]:
@@ -157,8 +165,8 @@ def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
 
     work = train_model("numpy", watch=[Stop(number)])
     found = run(tmp_path, work, 4, timeout=3.0, disturb=disturb, whole=False)
-    how = "did not answer within 3 s" if number == signal.SIGSTOP else "has ended"
-    assert found == [f"WorkerError: worker 3 {how}; the run ends"] * 3 + [None]
+    said = "WorkerError: worker 3 ended, or did not answer within 3 s; the run ends"
+    assert found == [said] * 3 + [None]
 
 
 def test_adds_vectors_in_the_order_of_the_tree(tmp_path):
@@ -174,29 +182,16 @@ def test_adds_vectors_in_the_order_of_the_tree(tmp_path):
                 vector[...] = vectors[workers.rank, :n]
                 workers.add(NUMPY, vector)
                 found.append(vector.tolist())
-        return [found, 0 < workers.seconds < 600]
+        return found
 
     total = (vectors[0] + vectors[1]) + (vectors[2] + vectors[3])
     expected = [total[:n].tolist() for n in (8, 12, 12) for _ in range(20)]
-    assert run(tmp_path, work, 4) == [[expected, True]] * 4
+    assert run(tmp_path, work, 4) == [expected] * 4
 
 
-@pytest.mark.parametrize(
-    ("of_second", "words"), [((12, "float32"), r"shape \(12,\), expected that"), ((10, "float64"), "float64")]
-)
-def test_all_workers_reject_another_array(of_second, words, tmp_path):
-    def work(workers):
-        size, dtype = of_second if workers.rank else (10, "float32")
-        backend = get_backend("numpy", dtype=dtype)
-        workers.add(backend, backend.zeros(size))
-
-    for text in run(tmp_path, work, 2):
-        assert re.search(f"WorkerError: worker 1 adds an array of .*{words}.* worker 0", text)
-
-
-def test_the_largest_number_of_all_workers(tmp_path):
-    assert run(tmp_path, lambda workers: workers.largest(workers.rank % 3), 4) == [2] * 4
-    assert Workers().largest(5) == 5
+def test_gathers_the_objects_of_all_workers(tmp_path):
+    assert run(tmp_path, lambda workers: workers.gather(workers.rank % 3), 4) == [[0, 1, 2, 0]] * 4
+    assert Workers().gather(5) == [5]
 
 
 def test_a_single_process_calls_make_itself():

@@ -69,7 +69,7 @@ def test_current_files_are_read():
     assert kept("lbfgs").iterations == 5
 
 
-@pytest.mark.parametrize("name", ["state-1", "lbfgs-1", "pickle-1"])
+@pytest.mark.parametrize("name", ["state-1", "state-2", "lbfgs-1", "pickle-1"])
 def test_older_files_are_rejected(name):
     kind, number = name.split("-")
     sentence = f"version {number}, this release reads {VERSIONS[kind]}; a version of .* from before 0.1.0 "

@@ -1,7 +1,6 @@
 """The line search alone, on functions of one number, with the strong Wolfe conditions checked afterwards."""
 
 from math import cos, exp, inf, isfinite, isnan, log, nan, pi, sin, sqrt
-from types import SimpleNamespace
 
 import pytest
 
@@ -67,8 +66,7 @@ def search(function, step, c1=1e-4, c2=0.9, evaluations=50, rounding=0.0):
         calls.append(a)
         return Trial(a, *function(a))
 
-    settings = SimpleNamespace(sufficient_decrease=c1, curvature=c2)  # also c1 = c2, as in the tables
-    line = LineSearch(along, Trial(0.0, *function(0.0)), settings, evaluations, rounding)
+    line = LineSearch(along, Trial(0.0, *function(0.0)), evaluations, rounding, c1, c2)
     found = line.run(step)
     assert line.trials_left == evaluations - len(calls)
     assert found is None or found.step in calls

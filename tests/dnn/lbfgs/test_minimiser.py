@@ -186,11 +186,6 @@ def test_the_start_is_unchanged_and_the_gradient_array_may_be_reused():
         ({"memory": 0}, "memory is 0, expected an integer of at least 1"),
         ({"gradient_tolerance": -1.0}, "gradient_tolerance is -1.0"),
         ({"decrease_tolerance": float("nan")}, "decrease_tolerance is nan"),
-        ({"curvature": 1.0}, "curvature is 1.0"),
-        ({"curvature": 1e-5}, "sufficient_decrease is 0.0001, expected .* below the curvature"),
-        ({"sufficient_decrease": 0.0}, "sufficient_decrease is 0.0, expected a number above 0"),
-        ({"sufficient_decrease": 0.5}, "sufficient_decrease is 0.5, expected .* below 0.5"),
-        ({"sufficient_decrease": 0.3, "curvature": 0.3}, "sufficient_decrease is 0.3, expected .* curvature"),
     ],
 )
 def test_settings_out_of_range(settings, message):
@@ -199,7 +194,7 @@ def test_settings_out_of_range(settings, message):
 
 
 def test_usual_settings():
-    assert LBFGS() == LBFGS(10, 100, 10_000, 1e-5, 1e-12, 1e-4, 0.9, 25)
+    assert LBFGS() == LBFGS(10, 100, 10_000, 1e-5, 1e-12)
 
 
 @pytest.mark.parametrize(

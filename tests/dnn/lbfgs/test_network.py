@@ -1,5 +1,7 @@
 """L-BFGS on networks: chunks, backends, states, errors."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import (
@@ -17,6 +19,7 @@ from helpers import (
 
 from dnn import BatchNormalization, Block, Dense, Dropout, Residual
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
+from dnn.lbfgs.line_search import LineSearch
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
 
@@ -94,7 +97,7 @@ def test_rejects_states_of_other_examples_or_losses(make_backend, backend_id):
         assert same_bits(weights(model), before)
 
 
-def test_an_interrupt_leaves_the_last_iterate(backend):
+def test_an_interrupt_leaves_the_last_iterate(backend, monkeypatch):
     x, y = small_data(100)
     model, kept = small_model(backend), []
 
@@ -106,8 +109,9 @@ def test_an_interrupt_leaves_the_last_iterate(backend):
     with pytest.raises(KeyboardInterrupt):
         fit_lbfgs(model, x, y, watch=stop_at_three)
     assert same_bits(backend.to_host(model.parameters.vector), kept[-1])
+    monkeypatch.setattr("dnn.lbfgs.minimiser.LineSearch", partial(LineSearch, c2=0.01))
     for most in range(2, 8):  # searches with several trials, which are interrupted
-        state = fit_lbfgs(model, x, y, settings=LBFGS(max_evaluations=most, curvature=0.01))
+        state = fit_lbfgs(model, x, y, settings=LBFGS(max_evaluations=most))
         assert same_bits(backend.to_host(model.parameters.vector), backend.to_host(state.point))
 
 

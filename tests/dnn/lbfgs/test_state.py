@@ -1,5 +1,7 @@
 """L-BFGS resumes with the same bits: states, files of states, and broken files."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import NUMPY64, both_dtypes, same_bits
@@ -8,7 +10,8 @@ from lbfgs_runs import on, run
 
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
-from dnn.lbfgs import LBFGS, Reason, load_state, minimise, save_state
+from dnn.lbfgs import LBFGS, Reason, load_state, minimise, minimiser, save_state
+from dnn.lbfgs.line_search import LineSearch
 from dnn.lbfgs.state import FORMAT, VERSION
 
 
@@ -39,13 +42,15 @@ def test_resuming_from_a_file_gives_the_same_bits(make_backend, tmp_path, name, 
 
 
 @pytest.mark.parametrize("name", ["wood", "jennrich_sampson", "watson_6"])
-def test_an_interrupted_search_is_repeated(name):
+def test_an_interrupted_search_is_repeated(name, monkeypatch):
     """With any limit of evaluations a run ends at an iterate of the full run, and continues equally.
 
     Few trials per search and a strict curvature make some searches fail, which clears the memory.
     """
     backend = NUMPY64
-    options = {"line_search_evaluations": 3, "curvature": 0.3, "gradient_tolerance": 1e-8}
+    monkeypatch.setattr(minimiser, "MAX_TRIALS", 3)
+    monkeypatch.setattr(minimiser, "LineSearch", partial(LineSearch, c2=0.3))
+    options = {"gradient_tolerance": 1e-8}
     function, start, _ = on(backend, PROBLEMS[name])
     forgotten = []
 
@@ -95,12 +100,12 @@ def replace_number(vector, number):
     [
         ({"dtype": "float32"}, "dtype 'float32', expected float64"),
         ({"reason": "bored"}, "bored"),
-        ({"evaluations": True}, "not a list of numbers"),
-        ({"evaluations": 3.0}, "not a list of numbers"),
-        ({"history": {"evaluations": [1], "loss": ["low"], "gradient_norm": [1.0]}}, "not a list of numbers"),
-        ({"history": {"evaluations": [1], "loss": [2.0, 1.0], "gradient_norm": [1.0]}}, "different lengths"),
-        ({"history": {"evaluations": [1], "loss": [1.0], "gradient_norm": [1.0]}}, "the history's last"),
-        ({"history": {"evaluations": [], "loss": [], "gradient_norm": []}}, "the history's last"),
+        ({"evaluations": True}, "do not fit together"),
+        ({"evaluations": 3.0}, "do not fit together"),
+        ({"history": {"evaluations": [1], "loss": ["low"], "gradient_norm": [1.0]}}, "do not fit together"),
+        ({"history": {"evaluations": [1], "loss": [2.0, 1.0], "gradient_norm": [1.0]}}, "do not fit"),
+        ({"history": {"evaluations": [1], "loss": [1.0], "gradient_norm": [1.0]}}, "do not fit together"),
+        ({"history": {"evaluations": [], "loss": [], "gradient_norm": []}}, "do not fit together"),
     ],
 )
 def test_rejects_inconsistent_facts(saved, changes, word):

@@ -23,7 +23,7 @@ from dnn import (
     Residual,
 )
 from dnn.losses import apply_weights
-from dnn.training.blocks import BlockedStep, leaves
+from dnn.training.blocks import BlockedStep, all_layers
 from dnn.training.runners import make_step
 from dnn.training.state import StateError
 from dnn.training.step import Cut, TrainingStep
@@ -154,8 +154,8 @@ def test_blocks_are_computed_in_one_thread(name):
 
 def test_finds_random_layers_in_containers():
     made = build_network([Flatten(), Residual([Dense(36), Dropout(0.5)]), Dense(3, "softmax")], (6, 6))
-    names = [type(leaf).__name__ for leaf in leaves(made.layers)]
-    assert [name for name in names if name != "Activation"] == ["Flatten", "Dense", "Dropout", "Dense"]
+    names = [type(layer).__name__ for layer in all_layers(made.layers)]
+    assert names == ["Flatten", "Residual", "Activation", "Block", "Dense", "Dropout", "Dense"]
 
 
 def test_the_running_statistics_are_the_mean_of_the_blocks():

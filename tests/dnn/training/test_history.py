@@ -24,11 +24,12 @@ def test_plot_of_each_number():
     assert file.getvalue()[:4] == b"\x89PNG"
 
 
-def test_plot_of_selected_names():
-    history = History([1, 2], {"loss": [0.5, 0.25], "val_top_5": [0.5, 0.75]})
-    (axes,) = history.plot(labels=("a", "b"), names=["top_5"]).axes
+def test_plot_of_a_metric_with_other_labels():
+    history = History([1, 2], {"top_5": [0.25, 0.5], "val_top_5": [0.5, 0.75]})
+    (axes,) = history.plot(labels=("a", "b")).axes
     assert axes.get_ylabel() == "top 5"
-    assert [(line.get_label(), list(line.get_ydata())) for line in axes.lines] == [("b", [0.5, 0.75])]
+    curves = [(line.get_label(), list(line.get_ydata())) for line in axes.lines]
+    assert curves == [("a", [0.25, 0.5]), ("b", [0.5, 0.75])]
 
 
 @pytest.mark.parametrize("history", [History(), History([1], {"loss": [0.5], "seconds": [1.0]})])

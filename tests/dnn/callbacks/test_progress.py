@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import fit_small, input_error, small_model
 
-from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress_bar
+from dnn.callbacks import LiveProgress, PlainProgress, Progress, progress
 
 
 def capture_fit(capsys, **options):
@@ -25,7 +25,7 @@ def test_a_line_per_epoch(capsys, verbose):
     assert all(words in lines[0] for words in (" loss ", " acc ", " val loss ", " val acc ", " s"))
 
 
-def test_a_bar_on_a_terminal(capsys, monkeypatch):
+def test_a_line_during_an_epoch_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert "epoch 2/2" in capture_fit(capsys)
     assert capture_fit(capsys, verbose=0) == ""
@@ -35,34 +35,27 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
 def test_the_line_of_an_epoch():
     logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.25, "val_mean_absolute_error": 1.0, "seconds": 1.26}
     wanted = "epoch  3/10  loss 0.5000  acc 0.7500  val loss 0.2500  val error 1.0000  1.3 s"
-    assert progress_bar.epoch_line(3, 10, logs) == wanted
-    assert progress_bar.epoch_line(3, 10, logs, "test") == wanted.replace("val", "test")
+    assert progress.epoch_line(3, 10, logs) == wanted
+    assert progress.epoch_line(3, 10, logs, "test") == wanted.replace("val", "test")
 
 
-def test_the_bar_counts_updates_and_reads_at_most_four_times_a_second(monkeypatch):
-    """Epochs 3 and 4 of 50 updates each."""
+def test_the_line_during_an_epoch_reads_at_most_four_times_a_second(monkeypatch, capsys):
     now = [7.0]
-    looks = []
-    monkeypatch.setattr(progress_bar, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    bar = LiveProgress()
-    bar.on_train_begin(3, 4, 50)
-    task = bar._bar.tasks[0]
-    assert task.total == 100
-    for now[0], epoch, updates, done in (
-        (7.125, 3, 10, 0), (7.25, 3, 20, 20), (7.375, 3, 30, 20), (7.5, 3, 40, 40), (8.0, 4, 10, 60)
-    ):  # fmt: skip
-        bar.on_progress(Progress(epoch, 4, updates, 50, 0, lambda: looks.append(0) or (0.5, 0.75), None))
-        assert task.completed == done
-    assert len(looks) == 3
-    assert task.description == "epoch 4/4"
-    assert task.fields == {"numbers": "loss 0.5000  acc 0.7500", "rate": "60 updates/s"}
-    bar.on_epoch_end(3, {"loss": 0.5, "seconds": 1.0})
-    assert task.completed == 50
-    bar.on_train_end()
-    assert not bar._bar.live.is_started
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(progress, "get_terminal_size", lambda: SimpleNamespace(columns=60))
+    live = LiveProgress()
+    live.on_train_begin(3, 4, 50)
+    for now[0], updates in ((7.125, 10), (7.25, 20), (7.375, 30), (7.5, 40)):
+        live.on_progress(Progress(3, 4, updates, 50, 0, lambda: (0.5, 0.75), None))
+    live.on_epoch_end(3, {"loss": 0.5, "accuracy": 0.75, "seconds": 1.0})
+    live.on_train_end()
+    numbers = "loss 0.5000  acc 0.7500"
+    lines = [line.strip(" ") for line in capsys.readouterr().out.split("\r")]
+    shown = [f"epoch 3/4  {done}/50  {numbers}" for done in (10, 30)]
+    assert lines == [*shown, "", f"epoch 3/4  {numbers}  1.0 s\n", ""]
 
 
-def test_fit_adds_no_second_progress_bar(capsys):
+def test_fit_adds_no_second_progress_line(capsys):
     assert len(capture_fit(capsys, verbose=2, callbacks=[PlainProgress()]).splitlines()) == 2
 
 

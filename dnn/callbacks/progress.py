@@ -1,12 +1,11 @@
-"""Progress of a training on standard output: a live bar on a terminal, else one line per epoch."""
+"""Progress of a training on standard output: one line per epoch, and on a terminal one during an epoch."""
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, cast
+from shutil import get_terminal_size
 
-from backends.errors import printable
-from dnn.io.notices import SteadyOutput, print_line
+from dnn.io.notices import print_line
 from dnn.training.callback import Callback, CheckedCallback, Progress, require_callbacks
 from dnn.typing import Logs
 from dnn.validation.settings import require
@@ -56,50 +55,37 @@ class PlainProgress(CheckedCallback):
 
 
 class LiveProgress(PlainProgress):
-    """A progress bar (rich): updates, loss, accuracy, updates per second, time left."""
+    """Also show updates, loss and metrics during an epoch, in one line of the terminal."""
 
     every = 25  # the number of updates that a backend records together
     _INTERVAL_SECONDS = 0.25  # between two reads of the device
-
-    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        from rich import console, progress
-
-        super().on_train_begin(first_epoch, epochs, updates_per_epoch)
-        self._first = first_epoch
-        self._per_epoch = updates_per_epoch
-        text = progress.TextColumn
-        self._bar: Any = progress.Progress(
-            text("{task.description}"), progress.BarColumn(bar_width=24), progress.MofNCompleteColumn(),
-            text("{task.fields[numbers]}"), text("{task.fields[rate]}"), progress.TimeRemainingColumn(),
-            console=console.Console(file=cast("IO[str]", SteadyOutput())),
-        )  # fmt: skip
-        total = (epochs - first_epoch + 1) * updates_per_epoch
-        self._task = self._bar.add_task("training", total=total, numbers="", rate="")
-        self._last = self._start = time.perf_counter()
-        self._bar.start()
+    _last = 0.0
 
     def on_progress(self, progress: Progress) -> None:
         now = time.perf_counter()
         if now - self._last < self._INTERVAL_SECONDS:
             return
         self._last = now
-        numbers = "  ".join(format_numbers(dict(zip(progress.names, progress.read(), strict=True))))
-        done = (progress.epoch - self._first) * progress.updates_per_epoch + progress.updates
-        where = f"epoch {progress.epoch}/{progress.epochs}"
-        rate = f"{done / (now - self._start):.0f} updates/s"
-        self._bar.update(self._task, completed=done, description=where, numbers=numbers, rate=rate)
+        where = f"epoch {progress.epoch}/{progress.epochs}  {progress.updates}/{progress.updates_per_epoch}"
+        numbers = format_numbers(dict(zip(progress.names, progress.read(), strict=True)))
+        show_for_now("  ".join([where, *numbers]))
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        self._bar.update(self._task, completed=(epoch - self._first + 1) * self._per_epoch)
-        line = epoch_line(epoch, self._epochs, logs, self.validation)
-        self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        show_for_now("")
+        super().on_epoch_end(epoch, logs)
 
     def on_train_end(self) -> None:
-        self._bar.stop()
+        show_for_now("")
+
+
+def show_for_now(text: str) -> None:
+    """Print a line of the terminal that the next output overwrites."""
+    width = get_terminal_size().columns - 1
+    print_line(f"{text:{width}.{width}}", end="\r")
 
 
 def progress_for_stdout(headline: str = "", validation: str = "val") -> Callback:
-    """Return the live bar if standard output is a terminal, else plain lines."""
+    """Return LiveProgress if standard output is a terminal, else PlainProgress."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     return (LiveProgress if terminal else PlainProgress)(headline, validation)
 
