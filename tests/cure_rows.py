@@ -459,19 +459,6 @@ ADVICE = {
         "dnn.RandomTranslation(0.2)", WRITE, "", "made.pixels == 6"
     ),
     "two translations": warning_row("dnn.RandomTranslation(2, 2)", WRITE, "", "made.pixels == 2"),
-    "a factor upside down": warning_row("dnn.Rescaling(255)", r"write (.+)$", "", "made.scale == 1 / 255"),
-    "Keras's third setting of RMSprop": warning_row(
-        "dnn.RMSprop(1e-3, 0.9, 0.8)",
-        WRITE,
-        "made = dnn.RMSprop(1e-3, 0.9, {cure})",
-        "(made.momentum, made.epsilon) == (0.8, 1e-8)",
-    ),
-    "Keras's decay of RMSprop": warning_row(
-        "dnn.RMSprop(1e-3, decay=1e-6)",
-        r"give (a schedule) as learning_rate$",
-        "made = dnn.RMSprop(dnn.LinearDecay(1e-3, 100))  # {cure}",
-        "made.decay == 0.99",
-    ),
     "Keras's second setting of AdamW": warning_row(
         "dnn.AdamW(1e-3, 0.004)",
         WRITE,

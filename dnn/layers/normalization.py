@@ -64,11 +64,11 @@ class BatchNormalization(Normalization):
 
     uses_batch_statistics = True
 
-    def other_meaning(self) -> str:
-        if self.momentum <= 0.5:
-            return ""
-        keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
-        return f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.momentum > 0.5:
+            keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
+            warn(f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}")
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)

@@ -78,12 +78,6 @@ class Rescaling(Layer):
 
     examples = ({"scale": 0.5}, {"scale": 0.5, "offset": -1.0})
 
-    def other_meaning(self) -> str:
-        if self.scale not in (127.5, 255.0, 256.0):
-            return ""
-        cure = f"to map pixels to [0, 1] write Rescaling(1 / {self.scale:g})"
-        return f"Rescaling({self.scale:g}) multiplies by {self.scale:g}; {cure}"
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
-from dnn.io.notices import warn
 from dnn.keras_names import ChecksKeywords
 
 SampleSettings = tuple[Mapping[str, Any], ...]
@@ -64,12 +63,6 @@ class Settings(ChecksKeywords):
 
     def __post_init__(self) -> None:
         """Check what depends on several settings. A subclass that overrides this calls it first."""
-        if "_is_restored" not in vars(self) and (text := self.other_meaning()):
-            warn(text)
-
-    def other_meaning(self) -> str:
-        """Return a warning of a setting that means something else in Keras or PyTorch; "": there is none."""
-        return ""
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls: Any = type(self)
@@ -95,19 +88,11 @@ class Settings(ChecksKeywords):
         vars(self)[name] = getattr(self, name) or value
 
 
-def restore(cls: Any, settings: Mapping[str, Any]) -> Any:
-    """Return a new object with the settings of an earlier one, whose ``other_meaning`` has been logged."""
-    made = cls.__new__(cls, **settings)
-    vars(made)["_is_restored"] = True
-    made.__init__(**settings)
-    return made
-
-
 def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     """Return a new layer with the settings from ``config``."""
     arguments = dict(settings)
     trainable = arguments.pop("trainable", True)  # a hand-written constructor may lack it
-    layer = restore(layer_class, arguments)
+    layer = layer_class(**arguments)
     if trainable is not True:
         layer.trainable = trainable
     return layer
