@@ -6,7 +6,6 @@ the advice is to permute the axes if that gives the shape, and to reshape only i
 
 import datetime
 from contextlib import suppress
-from itertools import permutations
 from math import prod
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 from dnn.typing import Shape
 
 USUAL_CHANNELS = (1, 3, 4)
-MAX_AXES = 4  # of an example whose axes are permuted in an advice
 FILL_CURE = (
     "remove the row from x and y, or fill the gap (replace infinity by NaN first) with "
     "pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
@@ -103,10 +101,8 @@ def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") ->
         dates = f"numpy.asarray({code}, 'datetime64[s]')"
         years = f"({dates} - numpy.datetime64('2000-01-01')) / numpy.timedelta64(365, 'D')"
         return f"use numbers, as the years {years}, or parts such as the month"
-    if kind == "m":
-        return f"use numbers, as the days numpy.asarray({code}, 'timedelta64[s]') / numpy.timedelta64(1, 'D')"
-    if kind == "c":
-        return f"use {code}.real, {code}.imag or abs({code})"
+    if kind in ("m", "c"):
+        return ""
     is_target = argument.startswith(("y", "validation_data[1]"))
     cure = label_cure(code) if is_target else ENCODE_CURE
     with suppress(TypeError, ValueError):
@@ -141,49 +137,24 @@ def examples_cure(argument: str, data: Any, found: Shape, shape: Shape, channels
     'use numpy.asarray(x).reshape((5, 28, 28, 1))'
     """
     code = as_code(argument, data)
-    count = prod(shape)
+    n = len(shape)
     if not found:
         return ""
-    images = len(shape) == 3 and not channels_first
-    if images and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
+    if found == shape:
+        return f"use {code}[None, ...], a batch of one example"
+    images = n == 3 and not channels_first and shape[0] in USUAL_CHANNELS
+    if images and found[1:] == (*shape[1:], shape[0]):
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
-    if prod(found[1:]) == count:
-        return _rows_cure(code, data, found, shape, channels_first)
-    if prod(found) == count:  # one example
-        if found == shape:
-            return f"use {code}[None, ...], a batch of one example"
-        return _rows_cure(f"{code}[None, ...]", data, (1, *found), shape, channels_first)
-    if found[:-1] == shape:
-        last = len(shape)
-        return f"use {permute(code, data, (last, *range(last)))}, examples first"
+    lengths, expected = (_without_ones(numbers) for numbers in (found[1:], shape))
+    # Flat rows of coloured images may have either order.
+    is_flat = n == 1 or (len(lengths) == 1 and len(expected) < 3)
+    if lengths == expected or (is_flat and prod(lengths) == prod(expected)):
+        return f"use {reshape(code, data, (found[0], *shape))}"
+    channels = (0, n, *range(1, n)) if channels_first else (0, *range(2, n + 1), 1)
+    for axes in channels, (n, *range(n)):
+        if len(found) == n + 1 and tuple(found[i] for i in axes[1:]) == shape:
+            return f"use {permute(code, data, axes)}"
     return ""
-
-
-def _rows_cure(code: str, data: Any, found: Shape, shape: Shape, channels_first: bool) -> str:
-    """Return advice for (N, ...) with as many numbers for each example as ``shape``."""
-    lengths = found[1:]
-    n = len(shape)
-    to_last = (*range(2, n + 1), 1)  # moves channels first to channels last
-    to_first = (n, *range(1, n))
-    plain = code.removesuffix("[None, ...]")  # a reshape adds the axis of the batch itself
-    as_rows = f"use {reshape(plain, data, (found[0], *shape))}"
-    if _without_ones(lengths) == _without_ones(shape) or n == 1:
-        return as_rows
-    if len(lengths) == 1:
-        if n < 3 or shape[0 if channels_first else -1] == 1:
-            return as_rows
-        turned = [shape[i - 1] for i in (to_last if channels_first else to_first)]
-        other = reshape(plain, data, (found[0], *turned))
-        moved = permute(other, data, (0, *(to_first if channels_first else to_last)))
-        cases = ["if rows are in PyTorch's order", "if the channels of a pixel are neighbours"]
-        first, second = cases if channels_first else reversed(cases)
-        return f"{as_rows} {first}, or {moved} {second}"
-    if sorted(lengths) != sorted(shape) or n > MAX_AXES:
-        return ""
-    orders = [axes for axes in permutations(range(1, n + 1)) if tuple(found[i] for i in axes) == shape]
-    cure = f"use {permute(code, data, (0, *orders[0]))}"
-    is_clear = orders[0] in (to_last, to_first) or len(orders) == 1
-    return cure if is_clear else f"{cure}, and check that images stand upright"
 
 
 def _without_ones(shape: Shape) -> list[int]:
@@ -205,7 +176,4 @@ def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int
         return f"use {code}.T"
     if _without_ones(found) == _without_ones((rows, outputs)):
         return f"use {reshape(code, data, (rows, outputs))}"
-    if len(found) == 2 and found[0] == rows:
-        one_hot = f", or use {code}[:, 1] if the rows are one-hot" if (outputs, found[1]) == (1, 2) else ""
-        return f"end the network with Dense({found[1]}){one_hot}"
-    return ""
+    return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == rows else ""

@@ -101,9 +101,8 @@ def validate_examples(
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         low, high = float(xp.min(x)), float(xp.max(x))
-        cure = f"use Embedding({high + 1:g}, ...)" if low >= 0 and high >= n_categories else ""
         values = f"{argument} holds {low:g} to {high:g}"
-        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding", cure)
+        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
     return x
 
 
