@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import printable, short_repr
+from backends.errors import short_repr
 from backends.reference import ACTIVATIONS
 from dnn.io.notices import warn
 from dnn.io.tables import format_columns
@@ -115,5 +115,5 @@ def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str,
         name = type(layer).__name__
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
         count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-        yield printable(f"{indent}{layer.name} ({label})"), str(("batch", *layer.output_shape)), f"{count:,}"
+        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
         yield from _rows(layer.inner, indent + "  ")

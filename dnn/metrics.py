@@ -6,7 +6,7 @@ to ``sklearn.metrics``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from dnn.validation.settings import is_text, look_up, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
 
+# Keras names the accuracy by the form of the targets.
+ACCURACIES = "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 
 
@@ -122,8 +124,9 @@ def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Ar
 
 
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
-    Metric("accuracy", _accuracy, takes_logits=True), Metric("mean_absolute_error", _absolute_error),
-    Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
+    *(Metric(name, _accuracy, takes_logits=True) for name in ACCURACIES),
+    Metric("mean_absolute_error", _absolute_error), Metric("mean_squared_error", _squared_error),
+    R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""
 
@@ -168,8 +171,6 @@ def _resolve_metric(metric: Any) -> Metric:
         return metric
     if callable(metric):
         return metric_of(metric)
-    if isinstance(metric, str) and metric in ALIASES["metric that keeps its name"]:
-        return replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric)
     return look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS)
 
 

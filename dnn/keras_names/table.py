@@ -293,8 +293,5 @@ ALIASES: dict[str, dict[Any, str]] = {
     "metric": {
         "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
     },
-    "metric that keeps its name": dict.fromkeys(
-        ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"
-    ),
 }  # fmt: skip
 """Kind of a component -> its name in Keras -> its name here."""
