@@ -36,9 +36,9 @@ def test_shapes(layer, shape, expected):
         (lambda: Conv2D(4, 0), "kernel_size is 0"),
         (lambda: Conv2D(4, (3, 3, 3)), r"kernel_size is \(3, 3, 3\)"),
         (lambda: Conv2D(4, 3, padding="some"), "padding is 'some', expected one of valid, same.*'same'"),
-        (lambda: Conv2D(4, 3, padding=3), r"padding is 3, expected less than kernel_size \(3, 3\)"),
+        (lambda: Conv2D(4, 3, padding=3), r"padding is .*, expected less than kernel_size \(3, 3\)"),
         (lambda: Conv2D(4, 3, padding=-1), "padding is -1"),
-        (lambda: Conv2D(4, 3, padding=((1, 2), 3)), r"padding is \(\(1, 2\), 3\), expected less"),
+        (lambda: Conv2D(4, 3, padding=((1, 2), 3)), r"padding is .*, expected less"),
         (lambda: Conv2D(4, 3, groups=0), "groups is 0"),
         (lambda: Conv2D(4, 3, dilation=0), "dilation is 0"),
         (
