@@ -708,7 +708,7 @@ ADVICE = {
     "weights of another dtype": Row(
         "model = network((4,))\nvalues = {n: v.astype('f8') for n, v in model.parameters.to_host().items()}",
         "model.parameters.load(values)",
-        r"expected (float32); convert them with astype$",
+        r" and (float32)$",
         "values = {{name: value.astype('{cure}') for name, value in values.items()}}",
         "True",
     ),

@@ -66,11 +66,9 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     for i, layer in enumerate(layers):
         require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         layer.require_unused()
-        if any(layer is other for other in layers[:i]):
-            name = layer.name or type(layer).__name__
-            raise InputError(
-                f"layer {name!r} is in the model already", cure="expected a new layer for each place"
-            )
+        if layer in layers[:i]:
+            got = f"layer {layer.name or type(layer).__name__!r} is in the model already"
+            raise InputError(got, cure="expected a new layer for each place")
     for layer, usual in zip(layers, layer_names(layers), strict=True):
         layer.complete("name", usual)
     return layers

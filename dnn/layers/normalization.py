@@ -73,7 +73,6 @@ class BatchNormalization(Normalization):
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
-        self._has_warned = False
 
     def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
@@ -83,8 +82,7 @@ class BatchNormalization(Normalization):
         return self.trainable and batch * self._pixels > 1
 
     def reserve(self, batch: int, training: bool) -> None:
-        if training and self.trainable and not self._uses_batch(batch) and not self._has_warned:
-            self._has_warned = True
+        if training and self.trainable and not self._uses_batch(batch):
             cure = "choose a batch_size that leaves no single example at the end or in a block"
             warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
         super().reserve(batch, training)
