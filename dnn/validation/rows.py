@@ -10,9 +10,7 @@ import numpy as np
 from backends.plan import Compressed
 
 BLOCK_BYTES = 1 << 21  # size of the blocks in which a pass over all examples reads them
-MAX_MAPPED_BYTES = 3 << 21  # bytes of a file that are in memory at a time
-PAGE_BYTES = 1 << 21
-"""Bytes that reading one row may map into memory: Linux 6.18 maps a whole large page."""
+MAPPED_ROWS = 3  # rows of a file that are read at a time; each may map 2 MB, a large page, since Linux 6.18
 
 
 class Rows:
@@ -74,11 +72,9 @@ class OnDisk(Rows):
     def _pick(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
-        row = prod(self.shape[1:]) * plain.dtype.itemsize
-        touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGE_BYTES, row))
-        step = -(-len(index) // -(-touched // MAX_MAPPED_BYTES))
-        for start in range(0, len(index), step):
-            out[start : start + step] = plain[index[start : start + step]]
+        for start in range(0, len(index), MAPPED_ROWS):
+            part = slice(start, start + MAPPED_ROWS)
+            out[part] = plain[index[part]]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)
