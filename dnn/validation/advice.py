@@ -44,36 +44,12 @@ def as_code(argument: str, data: Any) -> str:
     name = expression_of(argument)
     if hasattr(data, "tocsr"):
         return f"{name}.toarray()"
-    is_array = hasattr(data, "reshape") or hasattr(data, "__array_namespace__")
-    return name if is_array else f"numpy.asarray({name})"
-
-
-def has_methods(data: Any) -> bool:
-    """Whether an array has methods such as reshape; those of the array API standard alone have not."""
-    return hasattr(data, "reshape") or not hasattr(data, "__array_namespace__")
-
-
-def reshape(code: str, data: Any, shape: Shape | int) -> str:
-    """Return the expression that reshapes an array."""
-    if has_methods(data):
-        return f"{code}.reshape({shape})"
-    return f"xp.reshape({code}, {(shape,) if isinstance(shape, int) else shape})"
-
-
-def permute(code: str, data: Any, axes: Shape) -> str:
-    """Return the expression that moves the axes of an array."""
-    order = ", ".join(map(str, axes))
-    if not has_methods(data):
-        return f"xp.permute_dims({code}, ({order}))"
-    return f"{code}.{'permute' if hasattr(data, 'permute') else 'transpose'}({order})"
+    return name if hasattr(data, "reshape") else f"numpy.asarray({name})"
 
 
 def as_integers(argument: str, data: Any) -> str:
     """Return the expression that casts an array to integers."""
-    code = as_code(argument, data)
-    if hasattr(data, "long"):
-        return f"{code}.long()"
-    return f"{code}.astype(int)" if has_methods(data) else f"xp.astype({code}, xp.int64)"
+    return f"{as_code(argument, data)}.{'long()' if hasattr(data, 'long') else 'astype(int)'}"
 
 
 def first_element(array: Any) -> Any:
@@ -149,11 +125,11 @@ def examples_cure(argument: str, data: Any, found: Shape, shape: Shape, channels
     # Flat rows of coloured images may have either order.
     is_flat = n == 1 or (len(lengths) == 1 and len(expected) < 3)
     if lengths == expected or (is_flat and prod(lengths) == prod(expected)):
-        return f"use {reshape(code, data, (found[0], *shape))}"
+        return f"use {code}.reshape({(found[0], *shape)})"
     channels = (0, n, *range(1, n)) if channels_first else (0, *range(2, n + 1), 1)
     for axes in channels, (n, *range(n)):
         if len(found) == n + 1 and tuple(found[i] for i in axes[1:]) == shape:
-            return f"use {permute(code, data, axes)}"
+            return f"use {code}.{'permute' if hasattr(data, 'permute') else 'transpose'}{axes}"
     return ""
 
 
@@ -164,7 +140,7 @@ def _without_ones(shape: Shape) -> list[int]:
 def column_cure(argument: str, data: Any, found: Shape, rows: int) -> str:
     """Return advice for numbers that are a column or a row instead of (rows,), "" for other shapes."""
     is_line = found in ((rows, 1), (1, rows))
-    return f"use {reshape(as_code(argument, data), data, -1)}" if is_line else ""
+    return f"use {as_code(argument, data)}.reshape(-1)" if is_line else ""
 
 
 def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int) -> str:
@@ -175,5 +151,5 @@ def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int
     if found == (outputs, rows):
         return f"use {code}.T"
     if _without_ones(found) == _without_ones((rows, outputs)):
-        return f"use {reshape(code, data, (rows, outputs))}"
+        return f"use {code}.reshape({(rows, outputs)})"
     return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == rows else ""
