@@ -158,11 +158,9 @@ def validate_targets(
     low = int(xp.min(known))
     high = int(xp.max(known))
     if low < 0 or high >= outputs:
-        either = f"for a network with {outputs} outputs" + (
-            "" if ignored_class is None else f", or {ignored_class}"
-        )
+        expected = f"0 to {outputs - 1} for a network with {outputs} outputs"
         got = f"{argument} holds class numbers from {low} to {high}"
-        raise InputError(got, f"0 to {outputs - 1} {either}", class_range_cure(argument, data, low, high))
+        raise InputError(got, expected, class_range_cure(argument, data, low, high))
     return backend.from_host(y) if host else y
 
 
