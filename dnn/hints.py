@@ -96,8 +96,6 @@ def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
     """Print a table of the layers with output shapes and parameter counts, and totals."""
     rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
     rows.append(("total", "", f"{model.parameters.count:,}"))
-    if untrained := sum(prod(array.shape) for array in model.parameters.state.values()):
-        rows.append(("state, not trained", "", f"{untrained:,}"))
     for line in format_columns(rows, left=2).splitlines():
         print_fn(line)
 

@@ -26,12 +26,8 @@ class UnsupportedArgument(InputError, TypeError):
     """A function or class lacks an argument that other libraries have."""
 
 
-class UnsupportedName(InputError, ImportError):
-    """A module lacks a name that other libraries have."""
-
-
-class UnsupportedModule(InputError, ModuleNotFoundError):
-    """There is no module of this name, but another library has one."""
+class UnsupportedName(InputError, ModuleNotFoundError):
+    """A module or package lacks a name that other libraries have."""
 
 
 def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
@@ -82,12 +78,10 @@ class KerasModules:
 
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
-        """Raise UnsupportedModule if Keras or PyTorch has this name, else return None."""
+        """Raise UnsupportedName if Keras or PyTorch has this name, else return None."""
         package, _, name = fullname.rpartition(".")
         if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module"]:
-            error = UnsupportedModule(f"{name} is not in this library", REPLACEMENTS["module"][name])
-            error.name = fullname
-            raise error
+            raise UnsupportedName(f"{name} is not in this library", REPLACEMENTS["module"][name])
 
 
 def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:

@@ -124,8 +124,8 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
-        kinds.add(str(dtype) if isinstance(kind, str) else None)
-    mixed = is_frame and len(kinds) > 1 and None not in kinds
+        kinds.add(str(dtype))
+    mixed = is_frame and len(kinds) > 1
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(data, dtype=backend.dtype_name if mixed else None)
