@@ -7,6 +7,7 @@ to ``sklearn.metrics``.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,17 +116,14 @@ def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
     return xp.mean(correct, axis=1) if correct.ndim == 2 else correct
 
 
-def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)), axis=1)
+def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)) ** power, axis=1)
 
 
-def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean((outputs - as_dense(backend.xp, y, outputs)) ** 2, axis=1)
-
-
+_squared_error = partial(_mean_error, 2)
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
     *(Metric(name, _accuracy, takes_logits=True) for name in ACCURACIES),
-    Metric("mean_absolute_error", _absolute_error), Metric("mean_squared_error", _squared_error),
+    Metric("mean_absolute_error", partial(_mean_error, 1)), Metric("mean_squared_error", _squared_error),
     R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""

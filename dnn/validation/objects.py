@@ -1,13 +1,14 @@
 """Settings: base of layers, losses, optimizers and schedules, which consist of checked settings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from inspect import signature
 from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
+from backends.errors import InputError, short_repr, unknown_name_error
 from dnn.keras_names import ChecksKeywords
 
 SampleSettings = tuple[Mapping[str, Any], ...]
@@ -76,8 +77,12 @@ class Settings(ChecksKeywords):
         super().__setattr__(name, value)
 
     def require_settable(self, name: str, value: Any) -> None:
-        """Raise an error unless this attribute, which is no setting or has a value, may be set."""
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        """Raise InputError: an attribute that is no setting, or a setting that has a value."""
+        cls = type(self)
+        if name not in vars(self):
+            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+        made = f"{cls.__name__}({name}={short_repr(value)})"
+        raise InputError(f"{name} of {cls.__name__} cannot be changed", cure=f"give the model a new {made}")
 
     def config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
