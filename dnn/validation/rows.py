@@ -36,13 +36,9 @@ class Rows:
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
-        with np.errstate(over="ignore"):
-            return self._pick(index + self._start)
+        return np.ascontiguousarray(self.take_sparse(index, self.dtype).toarray())
 
-    def _pick(self, index: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
-
-    def take_sparse(self, index: np.ndarray, dtype: str) -> Any:
+    def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
         with np.errstate(over="ignore"):
             return self.source[index + self._start].astype(dtype, copy=False)
@@ -69,12 +65,13 @@ class OnDisk(Rows):
     def as_compressed(self) -> None:
         """Return None: the rows are dense."""
 
-    def _pick(self, index: np.ndarray) -> np.ndarray:
+    def take(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         for start in range(0, len(index), MAPPED_ROWS):
             part = slice(start, start + MAPPED_ROWS)
-            out[part] = plain[index[part]]
+            with np.errstate(over="ignore"):
+                out[part] = plain[index[part] + self._start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)
