@@ -11,7 +11,7 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.typing import HostArrays
 from dnn.validation.settings import Fraction, NotNegative
@@ -129,15 +129,12 @@ class LayerNormalization(Normalization):
     torch.nn.LayerNorm(n).
     """
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        mean, inverse = (self.backend.zeros((batch, self._pixels)) for _ in range(2))
-        return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; stores x and the statistics."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
+        n = x.shape[0] * self._pixels
+        buffers.statistics = self.backend.zeros(n), self.backend.zeros(n)
         self.backend.kernels.layer_norm(
             self._rows(x), self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
             self._rows(buffers.y),
