@@ -715,8 +715,8 @@ ADVICE = {
     "a rate that is set": Row(
         "model = network((4,))\nloss = 'categorical_crossentropy'",
         "model.optimizer.learning_rate = 0.1",
-        r"expected (model\.compile\(loss, .+?\)\));",
-        "from dnn import *\n{cure}",
+        r"make a new (.+?); model.compile takes losses and optimizers$",
+        "model.compile(loss, dnn.{cure})",
         "model.optimizer.learning_rate == 0.1",
         "pass",
     ),

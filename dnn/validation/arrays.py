@@ -19,7 +19,7 @@ from dnn.validation.advice import (
     targets_cure,
 )
 from dnn.validation.conversion import NUMBER_KINDS, as_array, detach
-from dnn.validation.rows import OnDisk, Rows, as_rows
+from dnn.validation.rows import Rows, as_rows
 
 
 def dtype_name(array: Array) -> str:
@@ -71,8 +71,8 @@ def validate_examples(
 ) -> Array | Rows:  # fmt: skip
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
-    On a CPU, a memory map stays on the disk. On every device, a sparse matrix stays sparse. Both become
-    ``Rows``, which are read once here, block by block, to check them.
+    A memory map stays on the disk, and a sparse matrix stays sparse. Both become ``Rows``, which are read
+    once here, block by block, to check them.
 
     Args:
         argument: name of x in messages.
@@ -94,7 +94,7 @@ def validate_examples(
     if got[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
-        return _check_rows(backend, argument, rows)
+        return _check_rows(argument, rows, backend.dtype_name)
     if n_categories is None:
         return validate_numbers(backend, argument, x, allowed_dtype="uint8")
     x = validate_numbers(backend, argument, x)
@@ -106,21 +106,14 @@ def validate_examples(
     return x
 
 
-def _check_rows(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
-    """Check the rows and return them; a memory map is copied to the device unless that is the CPU."""
+def _check_rows(argument: str, rows: Rows, dtype: str) -> Rows:
+    """Check the rows and return them; ``dtype`` is that of the backend."""
     require_numbers(argument, rows.source)
-    copy = None
     source = rows.source.dtype
-    if isinstance(rows, OnDisk) and backend.device_type != "cpu":
-        copy = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
-    if source.kind != "f" and copy is None:  # all integers are finite
-        return rows
-    for part, block in rows.blocks():
-        cast_to = "" if source == rows.dtype else backend.dtype_name
-        _require_finite(argument, np, block, cast_to, part.start)
-        if copy is not None:
-            copy[part, ...] = backend.from_host(block)
-    return rows if copy is None else copy
+    if source.kind == "f":  # all integers are finite
+        for part, block in rows.blocks():
+            _require_finite(argument, np, block, "" if source == rows.dtype else dtype, part.start)
+    return rows
 
 
 def validate_targets(

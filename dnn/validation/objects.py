@@ -82,7 +82,8 @@ class Settings(ChecksKeywords):
         if name not in vars(self):
             raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
         made = f"{cls.__name__}({name}={short_repr(value)})"
-        raise InputError(f"{name} of {cls.__name__} cannot be changed", cure=f"give the model a new {made}")
+        cure = f"make a new {made}; model.compile takes losses and optimizers"
+        raise InputError(f"{name} of {cls.__name__} cannot be changed", cure=cure)
 
     def config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
