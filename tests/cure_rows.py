@@ -116,7 +116,7 @@ def target_row(wrong, pattern=USE, follow="y = {cure}", check="", outputs=3, **o
 YES_NO = {"outputs": 1, "loss": "binary_crossentropy", "last": "sigmoid"}
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "numpy.eye(3)[right]"
-INTEGERS = r"; use (.+), or give rows"
+INTEGERS = r"for class numbers use (.+), or give rows"
 DENSE = r"end the network with (Dense\(.+?\))"
 TARGETS = {
     "a column": target_row("right[:, None]"),

@@ -144,7 +144,11 @@ def validate_targets(
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        _refuse_float_classes(backend, argument, data, y, (rows, outputs))
+        cure = (
+            f"for class numbers use {as_integers(argument, data)}, or give rows {(rows, outputs)}; to "
+            "predict values, end the network with Dense(1) and compile it with the loss 'mse'"
+        )
+        raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
     xp = np if host else backend.xp
     y = xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
@@ -155,14 +159,3 @@ def validate_targets(
         got = f"{argument} holds class numbers from {low} to {high}"
         raise InputError(got, expected, class_range_cure(argument, data, low, high))
     return backend.from_host(y) if host else y
-
-
-def _refuse_float_classes(
-    backend: Backend, argument: str, data: Any, y: Array, shape: tuple[int, int]
-) -> None:
-    """Raise InputError for y (N,) with floating-point numbers."""
-    numbers = backend.to_host(validate_numbers(backend, argument, y))
-    cure = f"use {as_integers(argument, data)}, or give rows {shape}"
-    if np.any(numbers != np.floor(numbers)):
-        cure = "to predict values, end the network with Dense(1) and compile it with the loss 'mse'"
-    raise InputError(f"{argument} has dtype {dtype_name(y)}", "integers for class numbers", cure)

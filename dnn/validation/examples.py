@@ -93,8 +93,7 @@ class InputPipeline(NamedTuple):
         """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of {argument} is a {type(item).__name__}"
-            is_pair = argument == "validation_data" and hasattr(item, "shape")
-            cure = "give arrays as a tuple (x, y), not as a list" if is_pair else ""
+            cure = "give arrays as a tuple (x, y), not as a list"
             raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
         x, y, weight = (*item, None)[:3]
         place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
