@@ -103,7 +103,7 @@ class Parameters:
         for name, array in values.items():
             shape = tuple(arrays[name].shape)
             dtype = dtype_name(arrays[name])
-            if (array.shape, array.dtype) != (shape, dtype):
+            if (array.shape, str(array.dtype)) != (shape, dtype):
                 got = f"weights {name!r} have shape {array.shape} and dtype {array.dtype}"
                 raise InputError(got, f"{shape} and {dtype}")
         self.clear()
