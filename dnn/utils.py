@@ -35,4 +35,4 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     if numbers.min() < 0 or largest >= classes:
         got = f"x holds class numbers from {numbers.min()} to {largest}"
         raise InputError(got, f"0 to {classes - 1}, below num_classes")
-    return np.asarray(np.eye(classes)[numbers])
+    return np.asarray(np.eye(classes)[numbers.astype(np.int64)])

@@ -11,6 +11,7 @@ from dnn.utils import to_categorical
 def test_rows(x):
     np.testing.assert_array_equal(to_categorical(x), [[0, 0, 1], [1, 0, 0]])
     assert to_categorical(x, 5).shape == (2, 5)
+    np.testing.assert_array_equal(to_categorical([True, False]), [[0, 1], [1, 0]])
 
 
 @pytest.mark.parametrize(
