@@ -118,9 +118,5 @@ class Copyable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend
-        if backend.kernels.is_wrapped:
-            raise InputError(
-                "the model's backend has wrapped kernels, which cannot be pickled", cure="use save"
-            )
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
         return unpickle_model, (VERSION, tuple(parts_of(self)), settings)

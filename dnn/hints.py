@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from backends.errors import printable, short_repr
+from backends.errors import short_repr
 from backends.reference import ACTIVATIONS
 from dnn.io.notices import warn
 from dnn.io.tables import format_columns
@@ -51,8 +51,8 @@ def warn_of_logits(model: Network) -> None:
         warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
 
-def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
-    """Warn of what makes a new network learn slowly: large values, targets it cannot return, a rate of 0."""
+def warn_of_slow_learning(model: Network, x: Any, y: Any) -> None:
+    """Warn of what makes a new network learn slowly: large values, or targets it cannot return."""
     if model.epochs_done:
         return
     xp = model.backend.xp
@@ -71,18 +71,11 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
             outputs = ACTIVATIONS[last].forward(np, np.stack([z, -z], axis=1)).round(3)
         bottom, top = outputs.min(), outputs.max()
         if low < bottom or high > top:
-            change = "" if last == "linear" else "end in 'linear', and "
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
-                f"well only values from {bottom:g} to {top:g}; {change}with a new model train on "
-                "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
+                f"well only values from {bottom:g} to {top:g}; end in 'linear', and with a new model "
+                "train on (y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
-    rates = model.optimizer_state.rates
-    if rates[min(updates, rates.shape[0]) - 1] == 0:
-        warn(
-            f"the learning rate is 0 before the last of {updates} updates; give a rate above 0, or a "
-            f"schedule with steps={updates}"
-        )
 
 
 def warn_of_channels_first(model: Network) -> None:
@@ -103,8 +96,6 @@ def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
     """Print a table of the layers with output shapes and parameter counts, and totals."""
     rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
     rows.append(("total", "", f"{model.parameters.count:,}"))
-    if untrained := sum(prod(array.shape) for array in model.parameters.state.values()):
-        rows.append(("state, not trained", "", f"{untrained:,}"))
     for line in format_columns(rows, left=2).splitlines():
         print_fn(line)
 
@@ -115,5 +106,5 @@ def _rows(layers: Sequence[Layer], indent: str = "") -> Iterator[tuple[str, str,
         name = type(layer).__name__
         label = name if layer.activation == "linear" else f"{name}, {layer.activation}"
         count = sum(prod(shape) for shape in layer.parameter_shapes().values())
-        yield printable(f"{indent}{layer.name} ({label})"), str(("batch", *layer.output_shape)), f"{count:,}"
+        yield f"{indent}{layer.name} ({label})", str(("batch", *layer.output_shape)), f"{count:,}"
         yield from _rows(layer.inner, indent + "  ")

@@ -43,8 +43,6 @@ class Loss(Settings):
     row_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)  # default metrics of targets in rows
     output_activation = "softmax"  # of the last layer of a classifier with this loss
 
-    settings = Settings.config
-
     @property
     def ignored_class(self) -> int | None:
         """Class number of the examples that loss and metrics ignore; None: there are none."""

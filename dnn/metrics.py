@@ -6,7 +6,8 @@ to ``sklearn.metrics``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from dnn.validation.settings import is_text, look_up, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
 
+# Keras names the accuracy by the form of the targets.
+ACCURACIES = "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 
 
@@ -113,17 +116,15 @@ def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
     return xp.mean(correct, axis=1) if correct.ndim == 2 else correct
 
 
-def _absolute_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)), axis=1)
+def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)) ** power, axis=1)
 
 
-def _squared_error(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean((outputs - as_dense(backend.xp, y, outputs)) ** 2, axis=1)
-
-
+_squared_error = partial(_mean_error, 2)
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
-    Metric("accuracy", _accuracy, takes_logits=True), Metric("mean_absolute_error", _absolute_error),
-    Metric("mean_squared_error", _squared_error), R2("r2", _squared_error),
+    *(Metric(name, _accuracy, takes_logits=True) for name in ACCURACIES),
+    Metric("mean_absolute_error", partial(_mean_error, 1)), Metric("mean_squared_error", _squared_error),
+    R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""
 
@@ -168,8 +169,6 @@ def _resolve_metric(metric: Any) -> Metric:
         return metric
     if callable(metric):
         return metric_of(metric)
-    if isinstance(metric, str) and metric in ALIASES["metric that keeps its name"]:
-        return replace(METRICS[ALIASES["metric that keeps its name"][metric]], name=metric)
     return look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS)
 
 

@@ -289,7 +289,7 @@ class Network(Copyable, KerasNames):
 
     def config(self) -> dict[str, Any]:
         """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
-        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.settings())
+        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.config())
         return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
                 "loss_settings": settings}  # fmt: skip
 

@@ -103,11 +103,9 @@ class Parameters:
         for name, array in values.items():
             shape = tuple(arrays[name].shape)
             dtype = dtype_name(arrays[name])
-            if tuple(array.shape) != shape:
-                raise InputError(f"weights {name!r} have shape {tuple(array.shape)}", f"{shape}")
-            if str(array.dtype) != dtype:
-                got = f"weights {name!r} have dtype {array.dtype}"
-                raise InputError(got, dtype, "convert them with astype")
+            if (array.shape, str(array.dtype)) != (shape, dtype):
+                got = f"weights {name!r} have shape {array.shape} and dtype {array.dtype}"
+                raise InputError(got, f"{shape} and {dtype}")
         self.clear()
         for name, array in values.items():
             arrays[name][...] = self.backend.from_host(np.ascontiguousarray(array))

@@ -15,11 +15,11 @@ from dnn.optimizers.schedules import SCHEDULES, Schedule
 T = TypeVar("T")
 
 
-def _source(part: Any) -> tuple[Any, Any]:
-    """Return the module and qualified name of a part; they are equal if a notebook cell runs again."""
-    source = getattr(part, "forward", part) if isinstance(part, ActivationFunction) else part
-    source = getattr(getattr(source, "batch", source), "function", source)  # the function of a metric
-    return getattr(source, "__module__", None), getattr(source, "__qualname__", source)
+def _module(part: Any) -> str | None:
+    """Return the name of the module that defines a part."""
+    part = getattr(getattr(part, "batch", part), "function", part)  # the function of a metric
+    source = part.forward if isinstance(part, ActivationFunction) else part
+    return getattr(source, "__module__", None)
 
 
 def register(thing: T, name: str | None = None) -> T:
@@ -31,7 +31,7 @@ def register(thing: T, name: str | None = None) -> T:
         name: None: the class name of a Layer, the attribute ``name`` of a Loss, Optimizer or Schedule, or
             the name of the function. An ActivationFunction needs one.
     Returns ``thing``.
-    Raises InputError: an object of another kind, or a name of another part.
+    Raises InputError: an object of another kind, or a name of a part of another module.
 
     >>> @register
     ... def largest_error(y, outputs):
@@ -55,5 +55,5 @@ def register(thing: T, name: str | None = None) -> T:
         kinds = "a subclass of Layer, Loss, Optimizer or Schedule, an ActivationFunction, or a function"
         raise InputError(f"{short_repr(thing)} cannot be registered", f"{kinds} of (y, outputs)")
     name = name or usual
-    table.add(name, part, overwrite=name in table and _source(table[name]) == _source(part))
+    table.add(name, part, overwrite=name in table and _module(table[name]) == _module(part))
     return thing

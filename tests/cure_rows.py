@@ -37,7 +37,7 @@ def same(a, b):
     return np.array_equal(np.asarray(a, "f4"), np.asarray(b, "f4"))
 
 
-USE = r"; use (.+?)(?:$| if |, a batch |, examples first|, and check that )"
+USE = r"; use (.+?)(?:$| if |, a batch )"
 NUMBER = r"of the training with (.+), and those"
 RGB = 4, 5, 3
 SQUARE = 5, 5, 3
@@ -66,11 +66,9 @@ EXAMPLES = {
     "channels first, with a gradient": example_row(RGB, f"torch.tensor({FIRST}, requires_grad=True)"),
     "channels first, of the standard": example_row(SQUARE, f"xp.asarray({FIRST}.copy())", backend="strict"),
     "channels first, a list": example_row(SQUARE, f"{FIRST}.tolist()"),
-    "channels first, one image": example_row(SQUARE, "right[0].transpose(2, 0, 1)"),
     "channels first, one tensor": example_row(RGB, "torch.from_numpy(right[0].transpose(2, 0, 1).copy())"),
     "sequences with channels first": example_row((7, 2), "right.transpose(0, 2, 1)"),
     "width before height": example_row((5, 4), "right.transpose(0, 2, 1)"),
-    "channels between rows and columns": example_row(SQUARE, "right.transpose(0, 1, 3, 2)"),
     "images last": example_row(RGB, "right.transpose(1, 2, 3, 0)"),
     "features x examples": example_row((4,), "right.T"),
     "features x examples, a tensor": example_row((4,), "torch.from_numpy(right).T"),
@@ -81,7 +79,6 @@ EXAMPLES = {
     "flat rows, a data frame": example_row(GREY, "pandas.DataFrame(right.reshape(6, -1))"),
     "flat rows, sparse": example_row(GREY, "scipy.sparse.csr_array(right.reshape(6, -1))"),
     "flat rows of colours": example_row(RGB, "right.reshape(6, -1)"),
-    "flat rows of colours, PyTorch's order": example_row(SQUARE, f"{FIRST}.reshape(6, -1)", TORCH_ORDER),
     "flat rows, PyTorch's tensor": example_row(
         RGB, f"torch.from_numpy({FIRST}.copy()).flatten(1)", TORCH_ORDER
     ),
@@ -108,7 +105,6 @@ EXAMPLES = {
     "bfloat16": example_row(
         (4,), "torch.from_numpy(right).bfloat16(); right = x.float()", r"as (x\.float\(\)) does"
     ),
-    "values of a dict": example_row((4,), "dict(enumerate(right.tolist())).values()"),
     "numbers as objects": example_row((4,), "right.astype(object)"),
     "numbers as text": example_row((4,), "right.astype(str)", r"or for numbers use (.+)$"),
 }
@@ -130,7 +126,7 @@ def target_row(wrong, pattern=USE, follow="y = {cure}", check="", outputs=3, **o
 YES_NO = {"outputs": 1, "loss": "binary_crossentropy", "last": "sigmoid"}
 SPARSE = "sparse_categorical_crossentropy"
 ONE_HOT = "numpy.eye(3)[right]"
-INTEGERS = r"; use (.+), or give rows"
+INTEGERS = r"for class numbers use (.+), or give rows"
 DENSE = r"end the network with (Dense\(.+?\))"
 TARGETS = {
     "a column": target_row("right[:, None]"),
@@ -145,7 +141,6 @@ TARGETS = {
     "one-hot columns, a data frame": target_row(f"pandas.DataFrame({ONE_HOT}).T"),
     "an axis too many": target_row(f"{ONE_HOT}[:, None, :]"),
     "sparse rows": target_row(f"scipy.sparse.csr_array({ONE_HOT})"),
-    "one-hot for one output": target_row("numpy.eye(2)[right]", r"or use (.+) if the rows", **YES_NO),
     "floats": target_row("right.astype('f4')", INTEGERS),
     "floats, a tensor": target_row("torch.from_numpy(right).float()", INTEGERS),
     "floats, a list": target_row("right.astype(float).tolist()", INTEGERS),
@@ -360,13 +355,6 @@ ADVICE = {
         "y = {cure}",
         "numpy.allclose(y, years)",
     ),
-    "times": Row(
-        f"{DATES}x['when'] = when - when[0]",
-        FIT,
-        r"as the days (.+)$",
-        "x['when'] = {cure}",
-        "same(x['when'], 30 * numpy.arange(8))",
-    ),
     "text": Row(
         f"{DATES}x['when'] = list('abcaabca')",
         FIT,
@@ -450,19 +438,6 @@ ADVICE = {
         "dnn.RandomTranslation(0.2)", WRITE, "", "made.pixels == 6"
     ),
     "two translations": warning_row("dnn.RandomTranslation(2, 2)", WRITE, "", "made.pixels == 2"),
-    "a factor upside down": warning_row("dnn.Rescaling(255)", r"write (.+)$", "", "made.scale == 1 / 255"),
-    "Keras's third setting of RMSprop": warning_row(
-        "dnn.RMSprop(1e-3, 0.9, 0.8)",
-        WRITE,
-        "made = dnn.RMSprop(1e-3, 0.9, {cure})",
-        "(made.momentum, made.epsilon) == (0.8, 1e-8)",
-    ),
-    "Keras's decay of RMSprop": warning_row(
-        "dnn.RMSprop(1e-3, decay=1e-6)",
-        r"give (a schedule) as learning_rate$",
-        "made = dnn.RMSprop(dnn.LinearDecay(1e-3, 100))  # {cure}",
-        "made.decay == 0.99",
-    ),
     "Keras's second setting of AdamW": warning_row(
         "dnn.AdamW(1e-3, 0.004)",
         WRITE,
@@ -552,14 +527,6 @@ ADVICE = {
         "first = [{cure}]",
         "len(model.layers) == 2",
     ),
-    "a schedule that ends early": Row(
-        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nrate = dnn.LinearDecay(0.01, steps=3)",
-        "model = network((4,)); model.compile('categorical_crossentropy', dnn.Adam(rate))\n"
-        "model.fit(x, y, epochs=9, verbose=0)",
-        r"a schedule with (steps=9)$",
-        "rate = dnn.LinearDecay(0.01, {cure})",
-        "0.001 < model.optimizer_state.rate < 0.002",
-    ),
     "the rate in compile": Row(
         "model = network((4,))\noptions = dict(lr=0.1)",
         "model.compile('categorical_crossentropy', **options)",
@@ -609,13 +576,6 @@ ADVICE = {
         r"input_shape is the shape of (one example), without their number$",
         "shape = x[0].shape  # {cure}",
         "model.predict(x).shape == (6, 3)",
-    ),
-    "complex numbers": Row(
-        "x = examples((4,)) * 1j\nmodel = network((4,))",
-        "model.predict(x)",
-        r"use x\.real, x\.imag or (abs\(x\))$",
-        "x = {cure}",
-        "same(x, examples((4,)))",
     ),
     "another name of a number": Row(
         "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nmodel = network((4,))\nname = 'val_acc'",
@@ -695,13 +655,6 @@ ADVICE = {
         "module = {cure}(net.a, nn.ReLU(), net.b)",
         "numpy.allclose(model.predict(x), net(x).detach(), atol=1e-6)",
     ),
-    "an entry of an Embedding": Row(
-        "size = 5\nx = numpy.asarray([[0, 5]])",
-        "model = dnn.Sequential([dnn.Embedding(size, 2), dnn.Flatten()], input_shape=(2,))\nmodel.predict(x)",
-        r"use Embedding\((\d+), \.\.\.\)$",
-        "size = {cure}",
-        "size == 6",
-    ),
     "validation data in a list": Row(
         f"{IMAGES}model = network((5, 5, 3))\nvalidation_data = [x, y]",
         "model.fit(x, y, verbose=0, validation_data=validation_data)",
@@ -733,7 +686,7 @@ ADVICE = {
     "weights of another dtype": Row(
         "model = network((4,))\nvalues = {n: v.astype('f8') for n, v in model.parameters.to_host().items()}",
         "model.parameters.load(values)",
-        r"expected (float32); convert them with astype$",
+        r" and (float32)$",
         "values = {{name: value.astype('{cure}') for name, value in values.items()}}",
         "True",
     ),
@@ -748,8 +701,8 @@ ADVICE = {
     "a rate that is set": Row(
         "model = network((4,))\nloss = 'categorical_crossentropy'",
         "model.optimizer.learning_rate = 0.1",
-        r"expected (model\.compile\(loss, .+?\)\));",
-        "from dnn import *\n{cure}",
+        r"make a new (.+?); model.compile takes losses and optimizers$",
+        "model.compile(loss, dnn.{cure})",
         "model.optimizer.learning_rate == 0.1",
         "pass",
     ),

@@ -26,12 +26,8 @@ class UnsupportedArgument(InputError, TypeError):
     """A function or class lacks an argument that other libraries have."""
 
 
-class UnsupportedName(InputError, ImportError):
-    """A module lacks a name that other libraries have."""
-
-
-class UnsupportedModule(InputError, ModuleNotFoundError):
-    """There is no module of this name, but Keras has one."""
+class UnsupportedName(InputError, ModuleNotFoundError):
+    """A module or package lacks a name that other libraries have."""
 
 
 def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
@@ -51,7 +47,7 @@ def explain_names(*modules: ModuleType) -> None:
 def _find_name(module: ModuleType, name: str) -> Any:
     """Return a layer by its alias in Keras.
 
-    For a name of another module here, or of Keras, the error says what to use.
+    For a name of another module here, or of another library, the error says what to use.
     """
     names = vars(module)
     if ALIASES["layer"].get(name) in names:
@@ -60,11 +56,10 @@ def _find_name(module: ModuleType, name: str) -> Any:
     got = f"{module.__name__} has no {name}"
     expected = f"{home}.{name}"
     if home is None:
-        library = "Keras" if name in REPLACEMENTS["module of Keras"] else "PyTorch"
-        if name not in REPLACEMENTS[f"module of {library}"]:
+        if name not in REPLACEMENTS["module"]:
             raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
-        got = f"{name} of {library} is not in this library"
-        expected = REPLACEMENTS[f"module of {library}"][name]
+        got = f"{name} is not in this library"
+        expected = REPLACEMENTS["module"][name]
     importer = sys._getframe(1)
     # ``from dnn import name`` drops the text of an AttributeError.
     if importer.f_code.co_code[importer.f_lasti] == _IMPORT_FROM:
@@ -79,17 +74,14 @@ def _home_of(name: str) -> str | None:
 
 
 class KerasModules:
-    """Import hook for ``import dnn.NAME``: the error says what to use if Keras has a module of this name."""
+    """Import hook for ``import dnn.NAME``: the error says what to use if Keras or PyTorch has this name."""
 
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
-        """Raise UnsupportedModule if Keras has a module of this name, else return None."""
+        """Raise UnsupportedName if Keras or PyTorch has this name, else return None."""
         package, _, name = fullname.rpartition(".")
-        if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module of Keras"]:
-            got = f"{name} of Keras is not in this library"
-            error = UnsupportedModule(got, REPLACEMENTS["module of Keras"][name])
-            error.name = fullname
-            raise error
+        if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module"]:
+            raise UnsupportedName(f"{name} is not in this library", REPLACEMENTS["module"][name])
 
 
 def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:

@@ -65,7 +65,7 @@ compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """
 
-_KERAS = """
+_MODULE = """
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)
@@ -162,9 +162,6 @@ wrappers: dnn.interop.sklearn
 register_keras_serializable get_custom_objects custom_object_scope CustomObjectScope: dnn.register
 cifar10 cifar100: torchvision.datasets
 imdb reuters boston_housing california_housing: load_csv, or your own arrays
-"""
-
-_PYTORCH = """
 Module: Sequential, or a subclass of Layer
 Linear: Dense
 Conv1d: Conv1D
@@ -271,8 +268,7 @@ on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_b
 REPLACEMENTS = {
     "model": _parse(_MODEL),
     "layer": _parse(_LAYER),
-    "module of Keras": _parse(_KERAS),
-    "module of PyTorch": _parse(_PYTORCH),
+    "module": _parse(_MODULE),
     "argument": _parse(_ARGUMENT),
     "renamed argument": _parse(_RENAMED),
     "callback method": _parse(_METHOD),
@@ -293,8 +289,5 @@ ALIASES: dict[str, dict[Any, str]] = {
     "metric": {
         "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
     },
-    "metric that keeps its name": dict.fromkeys(
-        ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"), "accuracy"
-    ),
 }  # fmt: skip
 """Kind of a component -> its name in Keras -> its name here."""

@@ -17,6 +17,7 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from backends.reference.warping import SMOOTHING_ROW_SUM
 from backends.reproducible.functions import cos, exp, sin
+from dnn.io.notices import warn
 from dnn.layers.layer import Arrays, Shape
 from dnn.layers.noise import Random
 from dnn.validation.settings import (
@@ -150,12 +151,12 @@ class RandomRotation(Warp):
 
     examples = ({"degrees": 5.0},)
 
-    def other_meaning(self) -> str:
-        if not 0.0 < self.degrees < 1.0:
-            return ""
-        number = f"{self.degrees:g}"
-        keras = f"for {number} of a full turn, as in Keras, write RandomRotation({360 * self.degrees:g})"
-        return f"RandomRotation({number}) rotates by at most {number} degrees; {keras}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0.0 < self.degrees < 1.0:
+            number = f"{self.degrees:g}"
+            keras = f"for {number} of a full turn, as in Keras, write RandomRotation({360 * self.degrees:g})"
+            warn(f"RandomRotation({number}) rotates by at most {number} degrees; {keras}")
 
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
         xp = self.backend.xp

@@ -18,7 +18,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
@@ -66,11 +66,9 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     for i, layer in enumerate(layers):
         require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
         layer.require_unused()
-        if any(layer is other for other in layers[:i]):
-            name = layer.name or type(layer).__name__
-            raise InputError(
-                f"layer {name!r} is in the model already", cure="expected a new layer for each place"
-            )
+        if layer in layers[:i]:
+            got = f"layer {layer.name or type(layer).__name__!r} is in the model already"
+            raise InputError(got, cure="expected a new layer for each place")
     for layer, usual in zip(layers, layer_names(layers), strict=True):
         layer.complete("name", usual)
     return layers
@@ -226,11 +224,6 @@ class Parallel(Container):
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        shapes = [branch.output_shape for branch in self.inner if training]
-        copies = {f"dy{i}": self.backend.zeros((batch, *shape)) for i, shape in enumerate(shapes)}
-        return super().make_buffers(batch, training) | copies
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
@@ -242,8 +235,7 @@ class Parallel(Container):
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
         buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            copy = getattr(buffers, f"dy{i}")
-            copy[...] = dy[..., part]  # because layers may overwrite it
+            copy = self.backend.xp.asarray(dy[..., part], copy=True)  # layers may overwrite it
             inner = branch.backward(copy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner

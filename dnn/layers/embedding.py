@@ -3,7 +3,7 @@
 import numpy as np
 
 from backends import Array, Backend
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, require
 
@@ -49,15 +49,11 @@ class Embedding(Layer):
     def initial_values(self, key: Key) -> dict[str, np.ndarray]:
         return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        index = self.backend.zeros((batch, *self.input_shape), dtype=self.backend.xp.int64)
-        return {**super().make_buffers(batch, training), "index": index}
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_t = W_(x_t); stores x as integers."""
         buffers = self._buffers[x.shape[0]]
         view = self.backend.view
-        buffers.index[...] = self.backend.xp.astype(x, buffers.index.dtype)
+        buffers.index = self.backend.xp.astype(x, self.backend.xp.int64)
         rows = view(buffers.y, (-1, self.output_dim))
         self.backend.kernels.gather_rows(self.value["W"], view(buffers.index, (-1,)), rows, 1.0)
         return buffers.y

@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Annotated, Any, ClassVar
 
 from backends import Array, Backend, InputError
-from backends.errors import short_repr, unknown_name_error
+from backends.errors import short_repr
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.layers.model_part import ModelPart
@@ -67,13 +67,10 @@ class Layer(Settings, ModelPart, ABC):
         if name == "trainable" or not (is_ours or name in vars(cls).get("__dataclass_fields__", ())):
             return
         if name in vars(self):
-            in_model = f"layer {self.name!r} is in a model, where its"
-            whose = in_model if "backend" in vars(self) else f"a {cls.__name__}'s"
-            raise InputError(
-                f"{whose} {name} cannot be changed to {short_repr(value)}", cure="make a new layer"
-            )
+            got = f"{name} of a {cls.__name__} cannot be changed to {short_repr(value)}"
+            raise InputError(got, cure="make a new layer")
         if name != "backend" and not hasattr(cls, name):
-            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+            super().require_settable(name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a new layer with these settings, in no model."""

@@ -11,7 +11,7 @@ import numpy as np
 from backends import Array, Backend
 from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
 from dnn.typing import HostArrays
 from dnn.validation.settings import Fraction, NotNegative
@@ -64,16 +64,15 @@ class BatchNormalization(Normalization):
 
     uses_batch_statistics = True
 
-    def other_meaning(self) -> str:
-        if self.momentum <= 0.5:
-            return ""
-        keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
-        return f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.momentum > 0.5:
+            keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
+            warn(f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}")
 
     def bind(self, backend: Backend) -> None:
         super().bind(backend)
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
-        self._has_warned = False
 
     def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
@@ -83,8 +82,7 @@ class BatchNormalization(Normalization):
         return self.trainable and batch * self._pixels > 1
 
     def reserve(self, batch: int, training: bool) -> None:
-        if training and self.trainable and not self._uses_batch(batch) and not self._has_warned:
-            self._has_warned = True
+        if training and self.trainable and not self._uses_batch(batch):
             cure = "choose a batch_size that leaves no single example at the end or in a block"
             warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
         super().reserve(batch, training)
@@ -131,15 +129,12 @@ class LayerNormalization(Normalization):
     torch.nn.LayerNorm(n).
     """
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        mean, inverse = (self.backend.zeros((batch, self._pixels)) for _ in range(2))
-        return {**super().make_buffers(batch, training), "mean": mean, "inverse": inverse}
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; stores x and the statistics."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        buffers.statistics = tuple(self.backend.view(a, (-1,)) for a in (buffers.mean, buffers.inverse))
+        n = x.shape[0] * self._pixels
+        buffers.statistics = self.backend.zeros(n), self.backend.zeros(n)
         self.backend.kernels.layer_norm(
             self._rows(x), self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
             self._rows(buffers.y),

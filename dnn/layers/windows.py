@@ -26,14 +26,6 @@ def _split(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
 
 
-def _join(value: Any) -> Any:
-    """Return the shortest form of a pair, or of a pair of pairs: the opposite of ``_split``."""
-    if not isinstance(value, tuple):
-        return value
-    first, second = map(_join, value)
-    return first if first == second else (first, second)
-
-
 def _pair(argument: str, value: Any, check: Callable[[str, Any], int] = positive_integer) -> Pair:
     """Return a checked length for each of two axes, or sides. Raises InputError."""
     first, second = (check(argument, n) for n in _split(value))
@@ -41,14 +33,14 @@ def _pair(argument: str, value: Any, check: Callable[[str, Any], int] = positive
 
 
 def _border(argument: str, value: Any, *, two_axes: bool) -> Any:
-    """Return a padding in its shortest form. Raises InputError."""
+    """Return a padding: a name, or its width on both sides of each axis. Raises InputError."""
     if isinstance(value, str):
         return one_of(("valid", "same"))(argument, value)
     axes = _split(value) if two_axes else (value,)
-    sides = [_pair(argument, axis, natural_number) for axis in axes]
-    is_symmetric = all(before == after for before, after in sides)
-    shortest = tuple(before if is_symmetric else (before, after) for before, after in sides)
-    return (shortest if two_axes else shortest[0]) if any(map(any, sides)) else "valid"
+    sides = tuple(_pair(argument, axis, natural_number) for axis in axes)
+    if not any(map(any, sides)):
+        return "valid"
+    return sides if two_axes else sides[0]
 
 
 AxisLengths = Annotated[int | Sequence[int], _pair]
@@ -93,7 +85,7 @@ class Windows(Layer):
         self._sides = [_split(side) for side in self.both_axes(width, 0)]
         if any(max(p) >= n for p, n in zip(self._sides, self._reach, strict=True)):
             expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
-            raise InputError(f"padding is {short_repr(_join(self.padding))}", expected)
+            raise InputError(f"padding is {short_repr(self.padding)}", expected)
 
     @property
     def borders(self) -> Padding:

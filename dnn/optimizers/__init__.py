@@ -8,7 +8,6 @@ from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
-from dnn.validation.objects import restore
 from dnn.validation.settings import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
@@ -24,9 +23,8 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
     chosen = look_up("optimizer", settings.pop("name", None), OPTIMIZERS)
     if isinstance(settings.get("learning_rate"), Mapping):
         terms = dict(settings["learning_rate"])
-        settings["learning_rate"] = restore(look_up("schedule", terms.pop("name", None), SCHEDULES), terms)
-    optimizer: Optimizer = restore(chosen, settings)
-    return optimizer
+        settings["learning_rate"] = look_up("schedule", terms.pop("name", None), SCHEDULES)(**terms)
+    return chosen(**settings)
 
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:

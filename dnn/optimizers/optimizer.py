@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
-from backends.errors import short_repr
 from backends.reference.control import RATE, UPDATES
 from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
@@ -48,15 +47,6 @@ class Optimizer(Settings):
             require_number("learning_rate", self.learning_rate, 0.0)
         if self.clip_norm is not None and self.clip_value is not None:
             raise InputError("clip_norm and clip_value are both given", "at most one", "leave one out")
-
-    def require_settable(self, name: str, value: Any) -> None:
-        """Raise InputError for a setting, which cannot change, and AttributeError for any other name."""
-        if name not in {f.name for f in fields(self)}:
-            raise AttributeError(f"{type(self).__name__} has no setting {name!r}")
-        made = f"{type(self).__name__}({name}={short_repr(value)})"
-        cure = "for rates that change in a training give a schedule or the callback LearningRateScheduler"
-        got = f"{name} of an optimizer cannot be set, since several models may share it"
-        raise InputError(got, f"model.compile(loss, {made})", cure)
 
     @property
     def slot_names(self) -> tuple[str, ...]:

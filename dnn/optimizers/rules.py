@@ -4,11 +4,12 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 that all of them share, and the errors. epsilon must be above 0: a weight with gradient 0 would become 0 / 0.
 """
 
-from dataclasses import field
+from dataclasses import KW_ONLY, field
 from types import MappingProxyType
 
 from backends import Backend, InputError
 from backends.reference.signatures import OptimizerStep
+from dnn.io.notices import warn
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
 from dnn.validation.settings import Flag, Fraction, NotNegative, Positive
@@ -69,10 +70,11 @@ class RMSprop(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
+    _: KW_ONLY  # the order of the others differs between Keras and PyTorch
     decay: Fraction = 0.99
     epsilon: Positive = 1e-8
     momentum: Fraction = 0.0
-    centered: Flag = field(default=False, kw_only=True)
+    centered: Flag = False
 
     name = "rmsprop"
     slots = ("v", "velocity")
@@ -83,15 +85,6 @@ class RMSprop(Optimizer):
 
     def bind(self, backend: Backend) -> OptimizerStep:
         return backend.kernels.rmsprop
-
-    def other_meaning(self) -> str:
-        if 0.0 < self.decay < 0.5:
-            cure = "for a falling learning rate give a schedule as learning_rate"
-            return f"RMSprop has decay={self.decay:g}, the weight of the old mean (rho in Keras); {cure}"
-        if 0.5 < self.epsilon < 1.0 and self.momentum == 0.0:
-            cure = f"for Keras's order of the settings write momentum={self.epsilon:g}"
-            return f"RMSprop has epsilon={self.epsilon:g}, its third setting; {cure}"
-        return ""
 
 
 class Adam(Optimizer):
@@ -131,8 +124,8 @@ class AdamW(Adam):
 
     name = "adamw"
 
-    def other_meaning(self) -> str:
-        if not 0.0 < self.beta1 < 0.1:
-            return ""
-        cure = f"for Keras's order of the settings write weight_decay={self.beta1:g}"
-        return f"AdamW has beta1={self.beta1:g}, its second setting; {cure}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0.0 < self.beta1 < 0.1:
+            cure = f"for Keras's order of the settings write weight_decay={self.beta1:g}"
+            warn(f"AdamW has beta1={self.beta1:g}, its second setting; {cure}")

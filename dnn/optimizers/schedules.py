@@ -14,6 +14,7 @@ import numpy as np
 from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
+from dnn.io.notices import warn
 from dnn.validation.objects import Settings
 from dnn.validation.settings import (
     Count,
@@ -126,11 +127,11 @@ class CosineDecay(LinearDecay):
 
     name = "cosine"
 
-    def other_meaning(self) -> str:
-        if not 0.0 < self.initial < self.final:
-            return ""
-        cure = f"for Keras's alpha={self.final:g} write final={self.final * self.initial:g}"
-        return f"CosineDecay rises from {self.initial:g} to final={self.final:g}; {cure}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0.0 < self.initial < self.final:
+            cure = f"for Keras's alpha={self.final:g} write final={self.final * self.initial:g}"
+            warn(f"CosineDecay rises from {self.initial:g} to final={self.final:g}; {cure}")
 
     def curve(self) -> np.ndarray:
         return _cosine(self.initial, self.final, np.linspace(0.0, 1.0, self.steps + 1))

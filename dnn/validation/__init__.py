@@ -7,7 +7,7 @@ on the host), lists, and data frames and their columns:
 - on the host: copied once to a device with its own memory. Lists, arrays that are not in C order, and
   (torch) read-only arrays are copied too. A data frame becomes one array.
 - on another device: an error.
-- x as ``numpy.memmap``: on the CPU read from the disk and cast batch by batch.
+- x as ``numpy.memmap``: read from the disk and cast batch by batch.
 - x as a sparse SciPy matrix: kept as CSR (other formats are converted); each batch is made dense and cast.
 
 x may also be an iterable of batches, with y None: a list, a torch DataLoader or similar that yields (x, y) or

@@ -6,7 +6,6 @@ the advice is to permute the axes if that gives the shape, and to reshape only i
 
 import datetime
 from contextlib import suppress
-from itertools import permutations
 from math import prod
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 from dnn.typing import Shape
 
 USUAL_CHANNELS = (1, 3, 4)
-MAX_AXES = 4  # of an example whose axes are permuted in an advice
 FILL_CURE = (
     "remove the row from x and y, or fill the gap (replace infinity by NaN first) with "
     "pandas.DataFrame.fillna or sklearn.impute.SimpleImputer"
@@ -46,36 +44,12 @@ def as_code(argument: str, data: Any) -> str:
     name = expression_of(argument)
     if hasattr(data, "tocsr"):
         return f"{name}.toarray()"
-    is_array = hasattr(data, "reshape") or hasattr(data, "__array_namespace__")
-    return name if is_array else f"numpy.asarray({name})"
-
-
-def has_methods(data: Any) -> bool:
-    """Whether an array has methods such as reshape; those of the array API standard alone have not."""
-    return hasattr(data, "reshape") or not hasattr(data, "__array_namespace__")
-
-
-def reshape(code: str, data: Any, shape: Shape | int) -> str:
-    """Return the expression that reshapes an array."""
-    if has_methods(data):
-        return f"{code}.reshape({shape})"
-    return f"xp.reshape({code}, {(shape,) if isinstance(shape, int) else shape})"
-
-
-def permute(code: str, data: Any, axes: Shape) -> str:
-    """Return the expression that moves the axes of an array."""
-    order = ", ".join(map(str, axes))
-    if not has_methods(data):
-        return f"xp.permute_dims({code}, ({order}))"
-    return f"{code}.{'permute' if hasattr(data, 'permute') else 'transpose'}({order})"
+    return name if hasattr(data, "reshape") else f"numpy.asarray({name})"
 
 
 def as_integers(argument: str, data: Any) -> str:
     """Return the expression that casts an array to integers."""
-    code = as_code(argument, data)
-    if hasattr(data, "long"):
-        return f"{code}.long()"
-    return f"{code}.astype(int)" if has_methods(data) else f"xp.astype({code}, xp.int64)"
+    return f"{as_code(argument, data)}.{'long()' if hasattr(data, 'long') else 'astype(int)'}"
 
 
 def first_element(array: Any) -> Any:
@@ -103,10 +77,8 @@ def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") ->
         dates = f"numpy.asarray({code}, 'datetime64[s]')"
         years = f"({dates} - numpy.datetime64('2000-01-01')) / numpy.timedelta64(365, 'D')"
         return f"use numbers, as the years {years}, or parts such as the month"
-    if kind == "m":
-        return f"use numbers, as the days numpy.asarray({code}, 'timedelta64[s]') / numpy.timedelta64(1, 'D')"
-    if kind == "c":
-        return f"use {code}.real, {code}.imag or abs({code})"
+    if kind in ("m", "c"):
+        return ""
     is_target = argument.startswith(("y", "validation_data[1]"))
     cure = label_cure(code) if is_target else ENCODE_CURE
     with suppress(TypeError, ValueError):
@@ -139,47 +111,36 @@ def examples_cure(argument: str, data: Any, found: Shape, shape: Shape) -> str:
     'use numpy.asarray(x).reshape((5, 28, 28, 1))'
     """
     code = as_code(argument, data)
-    count = prod(shape)
+    n = len(shape)
     if not found:
         return ""
-    if len(shape) == 3 and found[1:] == (*shape[1:], shape[0]) and shape[0] in USUAL_CHANNELS:
+    if found == shape:
+        return f"use {code}[None, ...], a batch of one example"
+    if n == 3 and shape[0] in USUAL_CHANNELS and found[1:] == (*shape[1:], shape[0]):
         return f"images are (height, width, channels): make the model with input_shape={found[1:]}"
-    if prod(found[1:]) == count:
-        return _rows_cure(code, data, found, shape)
-    if prod(found) == count:  # one example
-        if found == shape:
-            return f"use {code}[None, ...], a batch of one example"
-        return _rows_cure(f"{code}[None, ...]", data, (1, *found), shape)
-    if found[:-1] == shape:
-        last = len(shape)
-        return f"use {permute(code, data, (last, *range(last)))}, examples first"
+    if prod(found) == prod(shape) != prod(found[1:]):  # one example
+        code = f"{code}[None, ...]"
+        found = (1, *found)
+    lengths = found[1:]
+    has_count = prod(lengths) == prod(shape)
+    reshaped = f"use {code}.reshape({(found[0], *shape)})"
+    is_row = has_count and len(lengths) == 1
+    if is_row and n == 3 and shape[2] > 1:
+        planes = f"{code}.reshape({(found[0], shape[2], *shape[:2])})"
+        other = f"{planes}.{_move_axes(data)}(0, 2, 3, 1)"
+        pixels = "if the channels of a pixel are neighbours"
+        return f"{reshaped} {pixels}, or {other} if rows are in PyTorch's order"
+    if is_row or (has_count and n == 1) or _without_ones(lengths) == _without_ones(shape):
+        return reshaped
+    for axes in (0, *range(2, n + 1), 1), (n, *range(n)):  # channels first, examples last
+        if len(found) == n + 1 and tuple(found[i] for i in axes[1:]) == shape:
+            return f"use {code}.{_move_axes(data)}{axes}"
     return ""
 
 
-def _rows_cure(code: str, data: Any, found: Shape, shape: Shape) -> str:
-    """Return advice for (N, ...) with as many numbers for each example as ``shape``."""
-    lengths = found[1:]
-    n = len(shape)
-    to_last = (*range(2, n + 1), 1)  # moves channels first to channels last
-    to_first = (n, *range(1, n))
-    plain = code.removesuffix("[None, ...]")  # a reshape adds the axis of the batch itself
-    as_rows = f"use {reshape(plain, data, (found[0], *shape))}"
-    if _without_ones(lengths) == _without_ones(shape) or n == 1:
-        return as_rows
-    if len(lengths) == 1:
-        if n < 3 or shape[-1] == 1:
-            return as_rows
-        other = reshape(plain, data, (found[0], shape[-1], *shape[:-1]))
-        moved = permute(other, data, (0, *to_last))
-        return (
-            f"{as_rows} if the channels of a pixel are neighbours, or {moved} if rows are in PyTorch's order"
-        )
-    if sorted(lengths) != sorted(shape) or n > MAX_AXES:
-        return ""
-    orders = [axes for axes in permutations(range(1, n + 1)) if tuple(found[i] for i in axes) == shape]
-    cure = f"use {permute(code, data, (0, *orders[0]))}"
-    is_clear = orders[0] in (to_last, to_first) or len(orders) == 1
-    return cure if is_clear else f"{cure}, and check that images stand upright"
+def _move_axes(data: Any) -> str:
+    """Return the name of the array's method that permutes its axes."""
+    return "permute" if hasattr(data, "permute") else "transpose"
 
 
 def _without_ones(shape: Shape) -> list[int]:
@@ -189,7 +150,7 @@ def _without_ones(shape: Shape) -> list[int]:
 def column_cure(argument: str, data: Any, found: Shape, rows: int) -> str:
     """Return advice for numbers that are a column or a row instead of (rows,), "" for other shapes."""
     is_line = found in ((rows, 1), (1, rows))
-    return f"use {reshape(as_code(argument, data), data, -1)}" if is_line else ""
+    return f"use {as_code(argument, data)}.reshape(-1)" if is_line else ""
 
 
 def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int) -> str:
@@ -200,8 +161,5 @@ def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int
     if found == (outputs, rows):
         return f"use {code}.T"
     if _without_ones(found) == _without_ones((rows, outputs)):
-        return f"use {reshape(code, data, (rows, outputs))}"
-    if len(found) == 2 and found[0] == rows:
-        one_hot = f", or use {code}[:, 1] if the rows are one-hot" if (outputs, found[1]) == (1, 2) else ""
-        return f"end the network with Dense({found[1]}){one_hot}"
-    return ""
+        return f"use {code}.reshape({(rows, outputs)})"
+    return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == rows else ""

@@ -19,7 +19,7 @@ from dnn.validation.advice import (
     targets_cure,
 )
 from dnn.validation.conversion import NUMBER_KINDS, as_array, detach
-from dnn.validation.rows import OnDisk, Rows, as_rows
+from dnn.validation.rows import Rows, as_rows
 
 
 def dtype_name(array: Array) -> str:
@@ -70,8 +70,8 @@ def validate_examples(
 ) -> Array | Rows:
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
-    On a CPU, a memory map stays on the disk. On every device, a sparse matrix stays sparse. Both become
-    ``Rows``, which are read once here, block by block, to check them.
+    A memory map stays on the disk, and a sparse matrix stays sparse. Both become ``Rows``, which are read
+    once here, block by block, to check them.
 
     Args:
         argument: name of x in messages.
@@ -92,34 +92,26 @@ def validate_examples(
     if got[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
-        return _check_rows(backend, argument, rows)
+        return _check_rows(argument, rows, backend.dtype_name)
     if n_categories is None:
         return validate_numbers(backend, argument, x, allowed_dtype="uint8")
     x = validate_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         low, high = float(xp.min(x)), float(xp.max(x))
-        cure = f"use Embedding({high + 1:g}, ...)" if low >= 0 and high >= n_categories else ""
         values = f"{argument} holds {low:g} to {high:g}"
-        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding", cure)
+        raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
     return x
 
 
-def _check_rows(backend: Backend, argument: str, rows: Rows) -> Array | Rows:
-    """Check the rows and return them; a memory map is copied to the device unless that is the CPU."""
+def _check_rows(argument: str, rows: Rows, dtype: str) -> Rows:
+    """Check the rows and return them; ``dtype`` is that of the backend."""
     require_numbers(argument, rows.source)
-    copy = None
     source = rows.source.dtype
-    if isinstance(rows, OnDisk) and backend.device_type != "cpu":
-        copy = backend.zeros(rows.shape, dtype=getattr(backend.xp, rows.dtype.name))
-    if source.kind != "f" and copy is None:  # all integers are finite
-        return rows
-    for part, block in rows.blocks():
-        cast_to = "" if source == rows.dtype else backend.dtype_name
-        _require_finite(argument, np, block, cast_to, part.start)
-        if copy is not None:
-            copy[part, ...] = backend.from_host(block)
-    return rows if copy is None else copy
+    if source.kind == "f":  # all integers are finite
+        for part, block in rows.blocks():
+            _require_finite(argument, np, block, "" if source == rows.dtype else dtype, part.start)
+    return rows
 
 
 def validate_targets(
@@ -150,27 +142,18 @@ def validate_targets(
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
-        _refuse_float_classes(backend, argument, data, y, (rows, outputs))
+        cure = (
+            f"for class numbers use {as_integers(argument, data)}, or give rows {(rows, outputs)}; to "
+            "predict values, end the network with Dense(1) and compile it with the loss 'mse'"
+        )
+        raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
     xp = np if host else backend.xp
     y = xp.astype(y, xp.int64)  # torch has no min of uint16
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
     low = int(xp.min(known))
     high = int(xp.max(known))
     if low < 0 or high >= outputs:
-        either = f"for a network with {outputs} outputs" + (
-            "" if ignored_class is None else f", or {ignored_class}"
-        )
+        expected = f"0 to {outputs - 1} for a network with {outputs} outputs"
         got = f"{argument} holds class numbers from {low} to {high}"
-        raise InputError(got, f"0 to {outputs - 1} {either}", class_range_cure(argument, data, low, high))
+        raise InputError(got, expected, class_range_cure(argument, data, low, high))
     return backend.from_host(y) if host else y
-
-
-def _refuse_float_classes(
-    backend: Backend, argument: str, data: Any, y: Array, shape: tuple[int, int]
-) -> None:
-    """Raise InputError for y (N,) with floating-point numbers."""
-    numbers = backend.to_host(validate_numbers(backend, argument, y))
-    cure = f"use {as_integers(argument, data)}, or give rows {shape}"
-    if np.any(numbers != np.floor(numbers)):
-        cure = "to predict values, end the network with Dense(1) and compile it with the loss 'mse'"
-    raise InputError(f"{argument} has dtype {dtype_name(y)}", "integers for class numbers", cure)

@@ -4,7 +4,7 @@ An array on the model's device is shared through DLPack without a copy. Anything
 array. Arrays on other devices are errors.
 """
 
-from collections.abc import Iterator, KeysView, ValuesView
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -74,10 +74,8 @@ def as_array(backend: Backend, argument: str, data: Any) -> Array:
     if hasattr(data, "__dlpack_device__"):
         return _from_dlpack(backend, argument, data)
     if not isinstance(data, (list, tuple)) and not hasattr(data, "__array__"):
-        is_sequence = isinstance(data, (range, KeysView, ValuesView))
-        cure = f"use list({expression_of(argument)})" if is_sequence else ""
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
-        raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame", cure)
+        raise InputError(f"{argument} is a {kind}", "an array, a list of numbers, or a data frame")
     return _to_numpy(backend, argument, data)
 
 
@@ -109,12 +107,7 @@ def _from_dlpack(backend: Backend, argument: str, data: Any) -> Array:
                 return np.from_dlpack(data)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         got = f"{argument} cannot be read through DLPack ({shorten(error)})"
-        code = as_code(argument, data)
-        cure = (
-            f"convert it, as {code}.float() does in PyTorch"
-            if hasattr(data, "float")
-            else "use a NumPy array"
-        )
+        cure = f"convert it, as {as_code(argument, data)}.float() does in PyTorch"
         raise InputError(got, "a dense numeric array", cure) from None
     kind = f"{type(data).__module__}.{type(data).__qualname__} on device {data.device}"
     place = f"device {backend.device} or on the host"
@@ -131,8 +124,8 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
-        kinds.add(str(dtype) if isinstance(kind, str) else None)
-    mixed = is_frame and len(kinds) > 1 and None not in kinds
+        kinds.add(str(dtype))
+    mixed = is_frame and len(kinds) > 1
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(data, dtype=backend.dtype_name if mixed else None)
@@ -143,6 +136,5 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
     if is_frame and array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         row, column = np.argwhere(~np.isfinite(array))[0]
         got = f"column {data.columns[column]!r} of {argument} holds NaN or infinity, first in example {row}"
-        where = f" (index {shorten(data.index[row])})" if hasattr(data, "index") else ""
-        raise InputError(f"{got}{where}", "finite numbers", FILL_CURE)
+        raise InputError(got, "finite numbers", FILL_CURE)
     return array

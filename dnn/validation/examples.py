@@ -76,10 +76,9 @@ class InputPipeline(NamedTuple):
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
     ) -> Examples | ValidatedBatches | None:
         """Return the validation data for an iterable of batches x; check that other arguments allow it."""
-        split = require_number("validation_split", validation_split, 0.0, 1.0)
-        if split != 0.0 or sample_weight is not None:
-            got = f"{'validation_split' if split else 'sample_weight'} is given with an iterable of batches"
-            raise InputError(got, "it only with arrays", "use validation_data, and batches (x, y, weight)")
+        if validation_split != 0.0 or sample_weight is not None:
+            got = "validation_split or sample_weight is given with an iterable of batches"
+            raise InputError(got, "them only with arrays", "use validation_data, and batches (x, y, weight)")
         if resume is not None and isinstance(x, Iterator):
             expected = "with resume an iterable that starts again, such as a list or a DataLoader"
             raise InputError("x is an iterator", expected)
@@ -91,8 +90,7 @@ class InputPipeline(NamedTuple):
         """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
         if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
             got = f"batch {number} of {argument} is a {type(item).__name__}"
-            is_pair = argument == "validation_data" and hasattr(item, "shape")
-            cure = "give arrays as a tuple (x, y), not as a list" if is_pair else ""
+            cure = "give arrays as a tuple (x, y), not as a list"
             raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
         x, y, weight = (*item, None)[:3]
         place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")

@@ -1,14 +1,14 @@
 """Settings: base of layers, losses, optimizers and schedules, which consist of checked settings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import FrozenInstanceError, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from inspect import signature
 from typing import Any, ClassVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
-from dnn.io.notices import warn
+from backends.errors import InputError, short_repr, unknown_name_error
 from dnn.keras_names import ChecksKeywords
 
 SampleSettings = tuple[Mapping[str, Any], ...]
@@ -64,12 +64,6 @@ class Settings(ChecksKeywords):
 
     def __post_init__(self) -> None:
         """Check what depends on several settings. A subclass that overrides this calls it first."""
-        if "_is_restored" not in vars(self) and (text := self.other_meaning()):
-            warn(text)
-
-    def other_meaning(self) -> str:
-        """Return a warning of a setting that means something else in Keras or PyTorch; "": there is none."""
-        return ""
 
     def __setattr__(self, name: str, value: Any) -> None:
         cls: Any = type(self)
@@ -83,8 +77,13 @@ class Settings(ChecksKeywords):
         super().__setattr__(name, value)
 
     def require_settable(self, name: str, value: Any) -> None:
-        """Raise an error unless this attribute, which is no setting or has a value, may be set."""
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        """Raise InputError: an attribute that is no setting, or a setting that has a value."""
+        cls = type(self)
+        if name not in vars(self):
+            raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)
+        made = f"{cls.__name__}({name}={short_repr(value)})"
+        cure = f"make a new {made}; model.compile takes losses and optimizers"
+        raise InputError(f"{name} of {cls.__name__} cannot be changed", cure=cure)
 
     def config(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -95,19 +94,11 @@ class Settings(ChecksKeywords):
         vars(self)[name] = getattr(self, name) or value
 
 
-def restore(cls: Any, settings: Mapping[str, Any]) -> Any:
-    """Return a new object with the settings of an earlier one, whose ``other_meaning`` has been logged."""
-    made = cls.__new__(cls, **settings)
-    vars(made)["_is_restored"] = True
-    made.__init__(**settings)
-    return made
-
-
 def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     """Return a new layer with the settings from ``config``."""
     arguments = dict(settings)
     trainable = arguments.pop("trainable", True)  # a hand-written constructor may lack it
-    layer = restore(layer_class, arguments)
+    layer = layer_class(**arguments)
     if trainable is not True:
         layer.trainable = trainable
     return layer

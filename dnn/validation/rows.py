@@ -10,9 +10,7 @@ import numpy as np
 from backends.plan import Compressed
 
 BLOCK_BYTES = 1 << 21  # size of the blocks in which a pass over all examples reads them
-MAX_MAPPED_BYTES = 3 << 21  # bytes of a file that are in memory at a time
-PAGE_BYTES = 1 << 21
-"""Bytes that reading one row may map into memory: Linux 6.18 maps a whole large page."""
+MAPPED_ROWS = 3  # rows of a file that are read at a time; each may map 2 MB, a large page, since Linux 6.18
 
 
 class Rows:
@@ -38,13 +36,9 @@ class Rows:
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
-        with np.errstate(over="ignore"):
-            return self._pick(index + self._start)
+        return np.ascontiguousarray(self.take_sparse(index, self.dtype).toarray())
 
-    def _pick(self, index: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self.source[index].astype(self.dtype).toarray())
-
-    def take_sparse(self, index: np.ndarray, dtype: str) -> Any:
+    def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
         with np.errstate(over="ignore"):
             return self.source[index + self._start].astype(dtype, copy=False)
@@ -71,14 +65,13 @@ class OnDisk(Rows):
     def as_compressed(self) -> None:
         """Return None: the rows are dense."""
 
-    def _pick(self, index: np.ndarray) -> np.ndarray:
+    def take(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
-        row = prod(self.shape[1:]) * plain.dtype.itemsize
-        touched = min(int(np.ptp(index) + 1) * row, len(index) * max(PAGE_BYTES, row))
-        step = -(-len(index) // -(-touched // MAX_MAPPED_BYTES))
-        for start in range(0, len(index), step):
-            out[start : start + step] = plain[index[start : start + step]]
+        for start in range(0, len(index), MAPPED_ROWS):
+            part = slice(start, start + MAPPED_ROWS)
+            with np.errstate(over="ignore"):
+                out[part] = plain[index[part] + self._start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)

@@ -60,13 +60,6 @@ def positive_integer(argument: str, value: Any, low: int = 1) -> int:
 natural_number = partial(positive_integer, low=0)
 
 
-def require_integer(argument: str, value: Any) -> int | None:
-    """Return the value. Raises InputError: neither None nor an integer that fits into int64."""
-    fits = value is None or (is_integer(value) and -(2**63) < value < 2**63)
-    require(fits, argument, value, "an integer of 64 bits or None")
-    return None if value is None else int(value)
-
-
 def require_number(argument: str, value: float, low: float, high: float = float("inf")) -> float:
     """Return the value as float. Raises InputError unless it is finite and low <= value < high."""
     if isinstance(value, (np.integer, np.floating)):
@@ -156,5 +149,5 @@ Count = Annotated[int, positive_integer]
 Flag = Annotated[bool, require_bool]
 Natural = Annotated[int, natural_number]
 Finite = Annotated[float, partial(require_number, low=float("-inf"))]
-ClassNumber = Annotated[int | None, require_integer]
+ClassNumber = Annotated[int | None, or_none(partial(positive_integer, low=-(2**63)))]
 Lengths = Annotated[Sequence[int], positive_integers]

@@ -91,11 +91,3 @@ def test_classes_of_your_own(copied):
     assert type(copied(trained(NUMPY, Named))) is Named
     with input_error(r"a Narrow cannot be copied .* use save and load_model"):
         copied(Narrow(3, NUMPY))
-
-
-def test_a_wrapped_backend_cannot_be_pickled():
-    backend = NUMPY.with_wrapper(lambda name, kernel: kernel)
-    model = small_model(backend)
-    assert same_bits(weights(copy.copy(model)), weights(model))
-    with input_error("cannot be pickled; use save"):
-        pickle.dumps(model)

@@ -56,13 +56,13 @@ def test_settings_of_a_layer_are_frozen():
     model = small_model()
     settings = (("units", 9), ("activation", "tanh"), ("name", "other"))
     for name, value in settings:
-        message = f"a Dense's {name} cannot be changed to {value!r}; make a new layer"
+        message = f"{name} of a Dense cannot be changed to {value!r}; make a new layer"
         with input_error(message):
             setattr(Dense(3), name, value)
     for name, value in (*settings, ("value", {}), ("input_shape", (3,))):
-        with input_error(f"is in a model, where its {name} cannot be changed"):
+        with input_error(f"{name} of a Dense cannot be changed"):
             setattr(model.layers[0], name, value)
     layer = Dense(3)
     layer.input_shape = (9,)
-    with input_error(r"a Dense's input_shape cannot be changed to \(6,\)"):
+    with input_error(r"input_shape of a Dense cannot be changed to \(6,\)"):
         build_network([layer])

@@ -154,7 +154,10 @@ REFUSED_AT_ONCE = {
     "no batches": ({"x": []}, "steps_per_epoch is 0"),
     "too many": ({"x": [(X, Y)], "steps_per_epoch": 2}, "steps_per_epoch is 2, expected at most the 1 b"),
     "too many of arrays": ({"x": X, "y": Y, "steps_per_epoch": 2}, "is 2, expected at most the 1 batches"),
-    "split": ({"x": [(X, Y)], "validation_split": 0.2}, "validation_split is given with an iterable"),
+    "split": (
+        {"x": [(X, Y)], "validation_split": 0.2},
+        "validation_split or sample_weight is given with an iterable",
+    ),
     "weights": (
         {"x": [(X, Y)], "sample_weight": Y},
         "sample_weight is given with an iterable.*validation_da",

@@ -1,7 +1,5 @@
 """Examples that stay on the disk, or sparse: the same numbers as from an array."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -19,7 +17,6 @@ from helpers import (
 )
 
 from backends import get_backend
-from backends.torch.backend import TorchBackend
 from dnn import Dense, Dropout, Rescaling
 from dnn.training.evaluation import chunks
 from dnn.training.state import fingerprint
@@ -64,7 +61,7 @@ def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     assert same_bits(other.predict(x, batch_size=7), other.predict(source, batch_size=7))
     assert other.evaluate(x, y) == other.evaluate(source, y)
     validated = validate_examples(backend, "x", source, (6,))
-    assert isinstance(validated, Rows) == (backend.device_type == "cpu" or "map" not in form)
+    assert isinstance(validated, Rows)
     assert fingerprint(backend, validated) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
 
 
@@ -157,21 +154,6 @@ def test_rejects_damaged_matrices(form, indices, starts):
     x = form((np.ones(2, "f4"), indices, starts), shape=(2, 2))
     with input_error(r"x is a damaged sparse matrix .*, expected indices inside its shape"):
         validate_examples(get_backend("numpy"), "x", x, (2,))
-
-
-class OnCUDA(TorchBackend):
-    """torch on the CPU, taken for another device."""
-
-    device_type = "cuda"
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_memory_map_is_copied_to_a_device_with_its_own_memory(tmp_path, dtype):
-    cpu = get_backend("torch")
-    backend = OnCUDA(**{f.name: getattr(cpu, f.name) for f in dataclasses.fields(cpu) if f.init})
-    x, _ = data_of(dtype)
-    validated = validate_examples(backend, "x", on_disk(tmp_path / "x", x), (6,))
-    assert same_bits(validated.numpy(), x if dtype == "uint8" else x.astype("f4"))
 
 
 def test_rejects_memory_maps_of_a_single_number(tmp_path):

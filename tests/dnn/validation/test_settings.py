@@ -1,7 +1,5 @@
 """The last valid value of each setting, and the first invalid one."""
 
-import copy
-import pickle
 from functools import partial
 from math import inf, nan
 
@@ -31,7 +29,6 @@ ANY = partial(settings.require_number, low=-inf)
             [0, -1, True, 1.0, "3", None, 2**63, SECOND],
         ),
         (settings.natural_number, int, [0, np.int32(3), 2**63 - 1], [-1, True, 0.0, 2**63]),
-        (settings.require_integer, int, [0, 1 - 2**63, 2**63 - 1, None], [True, 1.0, 2**63, -(2**63)]),
         (settings.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
         (SHARE, float, [0, 0.0, BELOW_1], [1, 1.0, -TINY, True, nan, "0.5", None]),
         (ANY, float, [-HUGE, HUGE, -1], [inf, -inf, nan, 10**400, -(10**400)]),
@@ -42,29 +39,24 @@ def test_the_bounds_of_settings(check, kind, taken, refused):
     for value in taken:
         found = check("n", value)
         assert found == value
-        assert type(found) is (type(None) if value is None else kind)
+        assert type(found) is kind
     for value in refused:
         with input_error(r"^n is "):
             check("n", value)
 
 
-def other_meanings():
-    """Return settings whose values mean something else in Keras."""
-    layers = dnn.BatchNormalization(momentum=0.51), dnn.RandomRotation(0.99), dnn.Rescaling(127.5)
-    rates = CosineDecay(0.01, 100, 0.02)
-    return layers, dnn.RMSprop(rates, 0.49), dnn.RMSprop(0.1, 0.9, 0.51), dnn.AdamW(0.1, 0.09)
-
-
-def test_a_setting_with_another_meaning_is_announced_once(caplog, tmp_path):
-    layers, optimizer, *_ = other_meanings()
-    assert len(caplog.messages) == 7
-    parts = [*layers[1:], dnn.Flatten(), layers[0], dnn.Dense(2, "softmax")]
-    model = dnn.Sequential(parts, input_shape=(4, 4, 1), backend="numpy")
-    model.compile("categorical_crossentropy", optimizer)
-    model.save(tmp_path / "model")
-    copies = copy.deepcopy(model), pickle.loads(pickle.dumps(model)), dnn.load_model(tmp_path / "model")
-    assert all(found.layers[0].degrees == 0.99 and found.optimizer == optimizer for found in copies)
-    assert len(caplog.messages) == 7
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: dnn.BatchNormalization(momentum=0.51),
+        lambda: dnn.RandomRotation(0.99),
+        lambda: CosineDecay(0.01, 100, 0.02),
+        lambda: dnn.AdamW(0.1, 0.09),
+    ],
+)
+def test_a_setting_with_another_meaning_is_announced(make, caplog):
+    make()
+    assert len(caplog.messages) == 1
 
 
 def test_usual_settings_are_not_announced(caplog):
@@ -72,10 +64,6 @@ def test_usual_settings_are_not_announced(caplog):
         dnn.BatchNormalization(momentum=momentum)
     for degrees in (0.0, 1.0, 10.0):
         dnn.RandomRotation(degrees)
-    for scale in (1 / 255, 1 / 127.5, 2.0, 254.0):
-        dnn.Rescaling(scale)
-    for decay, epsilon, momentum in ((0.0, 1e-7, 0.0), (0.5, 0.5, 0.0), (0.9, 1.0, 0.0), (0.99, 0.9, 0.5)):
-        dnn.RMSprop(0.1, decay, epsilon, momentum)
     for beta1 in (0.0, 0.1, 0.5, 0.9):
         dnn.AdamW(0.1, beta1)
     for first, last in ((0.1, 0.1), (0.1, 0.0), (0.0, 0.1)):
