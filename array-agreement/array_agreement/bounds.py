@@ -50,7 +50,6 @@ class Verdict:
         dtype: name of the expected dtype
         rtol, atol: smallest tolerances that admit what the bound admits
         xfail: reason why a disagreement is expected, or ""
-        is_wider: the oracle computed all calls of the function in a wider dtype
     """
 
     backend: str
@@ -68,7 +67,6 @@ class Verdict:
     rtol: float = 0.0
     atol: float = 0.0
     xfail: str = ""
-    is_wider: bool = True
 
     @property
     def agrees(self) -> bool:
@@ -92,8 +90,6 @@ class Verdict:
         kept, available = self.digits
         if kept < available / 2:
             text += f", keeps about {kept:.0f} of {available:.0f} digits"
-        if not self.is_wider:
-            text += ", the oracle rounds too"
         if self.vacuous:
             text += f", nothing was computed by {self.backend}"
         reason = self.xfail and f"xfail{', but it agrees' * self.agrees}: {self.xfail}"
@@ -139,7 +135,6 @@ class Bound:
         self.dtype = dtype
         self.limit = limit if dtype is None else limits(dtype)
         self.vacuous = vacuous
-        self.is_wider = True
         self.note = note
         finite = np.isfinite(self.exact)
         self.size = size = np.where(finite, np.abs(self.exact), 0)
@@ -207,7 +202,6 @@ class Bound:
         worst = float(np.max(ratio, initial=0))
         verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
         verdict.digits = float(self.kept), float(-np.log10(self.limit.u))
-        verdict.is_wider = self.is_wider
         verdict.dtype = expected if self.dtype else "float32" if self.limit is FLOAT32 else "float64"
         verdict.rtol, verdict.atol = self.tolerances()
         if verdict.ratio > 1:

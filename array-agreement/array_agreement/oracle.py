@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -146,33 +145,13 @@ class Oracle:
         Raises InputError: f returns no array and no number.
         """
         if default not in self._bounds:
-            hook = Rounding()
-            exact, space = self.run_hooked(hook, default)
+            exact, space = self.run_hooked(Rounding(), default)
             if exact.keys() == self._find_unchanged(exact):
                 raise InputError("f returns no array and no number, expected at least one to compare")
-            known = self._find_known(default)
-            if known.keys() != exact.keys() or not all(
-                is_within_rounding(unwrap(x), known[name].exact) for name, x in exact.items()
-            ):
-                found = self._derive_bounds(default, exact, space.n_calls, hook.is_wider)
-                known.clear()
-                known.update(found)
-            self._bounds[default] = known.copy()
+            self._bounds[default] = self._derive_bounds(default, exact, space.n_calls)
         return self._bounds[default]
 
-    def _find_known(self, default: str) -> dict[str, Bound]:
-        """Return the bounds of an earlier check of f with these arguments: each library has a test."""
-        if sum(x.size for x in self.arrays) > 10_000:
-            return {}
-        arguments = tree_map(lambda x: (x.dtype, x.tolist()) if isinstance(x, np.ndarray) else x, self.args)
-        try:
-            return known_bounds(self.inner, repr((arguments, self.runs, self.seed, default, self.is_jax)))
-        except TypeError:  # a function without a hash
-            return {}
-
-    def _derive_bounds(
-        self, default: str, exact: dict[str, Any], n_calls: int, is_wider: bool
-    ) -> dict[str, Bound]:
+    def _derive_bounds(self, default: str, exact: dict[str, Any], n_calls: int) -> dict[str, Bound]:
         """Return the bounds of the exact results of a run with ``n_calls`` calls."""
         unchanged = self._find_unchanged(exact)
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
@@ -198,7 +177,6 @@ class Oracle:
                     note,
                     unit,
                 )
-                bounds[name].is_wider = is_wider
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
@@ -267,12 +245,6 @@ class Oracle:
             for verdict in suspects:
                 verdict.vacuous = True
         return verdicts
-
-
-@lru_cache(256)
-def known_bounds(f: Callable[..., Any], arguments: str) -> dict[str, Bound]:
-    """Return the bounds of a function, at first none. They hold while its exact results stay the same."""
-    return {}
 
 
 def is_compiler(f: Any) -> bool:

@@ -363,21 +363,6 @@ def test_numpy_scalars_and_dtypes_are_those_of_each_library(dtype):
     assert {v.kind for v in verdicts(f, X, np.int64(2), kwargs={"dtype": dtype}).values()} == {"agrees"}
 
 
-def test_bounds_are_derived_again_only_if_the_results_changed():
-    calls = []
-
-    def f(xp, x):
-        calls.append(xp)
-        return x * len(scale)
-
-    scale = "ab"
-    for text, n in (("ab", 18), ("ab", 1), ("abcd", 18)):
-        scale, before = text, len(calls)
-        bound = Oracle(f, [X]).bounds("float64")["result"]
-        assert np.all(bound.exact == len(text) * X)
-        assert len(calls) - before == n
-
-
 @pytest.mark.parametrize("maker", ["jax_autojit", "_dask_wrap", "deprecated"])
 def test_the_oracle_calls_the_function_below_its_compiler(maker):
     def compiled(xp, x):
