@@ -3,7 +3,7 @@
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from traceback import walk_tb
@@ -28,8 +28,6 @@ NAMESPACES = {
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
 """Packages of array libraries and of this one: their frames are no user code."""
-CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
-"""Functions and attributes that compute nothing."""
 
 
 class InputError(ValueError):
@@ -71,24 +69,6 @@ def caller_location() -> str:
     while frame.f_back and not is_user_code(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def is_called(xp: Any, run: Callable[[], Any]) -> bool:
-    """Return whether a run calls Python functions of a library that compute, as SciPy calls jax.scipy."""
-    library = xp.__name__.partition(".")[0]
-    called = set()
-
-    def watch(frame: Any, event: str, _: Any) -> None:
-        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
-        if event == "call" and is_inner and is_user_code(frame.f_back):
-            called.add(frame.f_code.co_name)
-
-    sys.setprofile(watch)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return any(name[0] != "_" for name in called - CONVERSIONS)
 
 
 def default_dtype(xp: Any) -> str:
