@@ -175,10 +175,6 @@ class Bound:
         rtol = _round_up(np.max(bound[large] / size[large], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
 
-    def show(self, x: Any) -> str:
-        """Return an element as text, with all digits of the dtype."""
-        return f"{x:.{9 if self.limit is FLOAT32 else 17}g}" if x.dtype.kind in "fc" else str(x)
-
     def judge(self, backend: str, value: Any, allowed: float = 0.0, any_dtype: bool = False) -> Verdict:
         """Compare a backend's output with the oracle.
 
@@ -207,7 +203,7 @@ class Bound:
         if verdict.ratio > 1:
             i = np.unravel_index(np.argmax(ratio), ratio.shape)
             at = f"at [{', '.join(map(str, i))}]: " if i else ""
-            pair = f"got {self.show(value[i])}, expected {self.show(self.exact[i])}"
+            pair = f"got {value[i]}, expected {self.exact[i]}"
             verdict.element = f"{at}{pair}, allowed error {bound[i]:.3g}, error / allowed {ratio[i]:.3g}"
         return verdict
 
