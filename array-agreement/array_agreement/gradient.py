@@ -6,7 +6,6 @@ x is 0).
 """
 
 import importlib
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -81,7 +80,7 @@ class Backward(Rounding):
                 return r
             return r + self.perturbation(u, n_affected + 3, r)
 
-        result = tree_map(perturb_derivative, super().__call__(replace(call)))
+        result = tree_map(perturb_derivative, super().__call__(call))
         # Libraries may compute these derivatives from the rounded result: tanh' = 1 - tanh^2.
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
         if not from_result:

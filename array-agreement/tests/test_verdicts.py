@@ -217,7 +217,7 @@ def test_arguments_are_compared_after_the_call():
 
 def test_a_number_is_no_array():
     f = lambda xp, x: float(xp.sum(x)) if is_torch(xp) else xp.sum(x)  # noqa: E731
-    assert "a Python float, expected torch array on cpu" in verdicts(f, X)["torch", "result"].note
+    assert "a Python number, expected torch array on cpu" in verdicts(f, X)["torch", "result"].note
     f = lambda xp, x: xp.sum(x) if is_torch(xp) else float(xp.sum(x))  # noqa: E731
     assert "array on cpu, expected a Python number" in verdicts(f, X)["torch", "result"].note
 
