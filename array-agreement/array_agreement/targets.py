@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from traceback import walk_tb
 from typing import Any
 
@@ -156,6 +157,18 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
     """Return the reason given for a target, by "library:device" or by its library; None if there is none."""
     named = {_full_name(key): why for key, why in reasons.items()}
     return named.get(_full_name(name), named.get(_full_name(name.partition(":")[0])))
+
+
+def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
+    """Raise InputError: the name of a target with a reason is neither known nor compared."""
+    known = {"dpnp", *NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
+    for name in reasons:
+        library = name.partition(":")[0]
+        if library not in known:
+            (close,) = get_close_matches(library, known, 1, cutoff=0)
+            raise InputError(
+                f"skip or xfail names {name!r}, which is no array library; did you mean {close!r}?"
+            )
 
 
 def _full_name(name: str) -> str:

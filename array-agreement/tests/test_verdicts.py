@@ -128,6 +128,8 @@ def test_max_unjudged_of_each_output():
         check_agreement(f, X, backends=["numpy"], max_unjudged={"double": 0.7})
     with pytest.raises(InputError, match=r"names \['casts'\], expected outputs among \['cast', 'double'\]"):
         check_agreement(f, X, backends=["numpy"], max_unjudged={"casts": 1})
+    with pytest.raises(InputError, match="max_unjudged is 10, expected shares from 0 to 1"):
+        check_agreement(f, X, backends=["numpy"], max_unjudged=10)
 
 
 @pytest.mark.parametrize(
