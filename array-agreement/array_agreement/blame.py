@@ -60,7 +60,8 @@ class Replay(Rounding):
         An error is not reported here if the backend lacks the call, or if the call returns other parts.
         """
         arrays = [unwrap_narrow(x) for x in call.arrays]
-        oracle = Oracle(partial(repeat_call, call), arrays, self.runs)
+        dtype = "float32" if self.derivative else None
+        oracle = Oracle(partial(repeat_call, call), arrays, self.runs, dtype=dtype)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient
