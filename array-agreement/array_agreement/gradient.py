@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_jax_namespace, is_torch_namespace
+from array_api_compat import is_jax_array, is_torch_array
 
 from array_agreement.bounds import Bound, Verdict
 from array_agreement.calls import WIDER_DTYPES, Array, Call
@@ -159,15 +159,16 @@ class Gradient:
 
     def judge(self, backend: Target) -> list[Verdict]:
         """Compare a backend's gradient with the bound; return nothing if the backend has no autograd."""
-        xp, put = backend.xp, backend.to_array
-        library = "torch.func" if is_torch_namespace(xp) else "jax" if is_jax_namespace(xp) else None
+        put = backend.to_array
+        sample = put(np.zeros(1, np.float32))
+        library = "torch.func" if is_torch_array(sample) else "jax" if is_jax_array(sample) else None
         if library is None:
             return []
 
         def values(*floats: Any) -> tuple[Any, ...]:
             rest = iter(floats)
             copy = lambda x: 1 * next(rest) if _is_float(x) else put(x)  # noqa: E731  # f may write in place
-            outputs = self.oracle.run(xp, copy)
+            outputs = self.oracle.run(backend.xp, copy)
             return tuple(outputs[name] for name in self.weights)
 
         with np.errstate(all="ignore"):
