@@ -105,7 +105,8 @@ class Bound:
 
     If rounding decides an element, its bound is NaN and it is not judged. Then a run differs from the oracle
     in shape, in an integer or boolean, or in whether the element is finite; or the bound exceeds MAX_LOSS
-    times the largest element, so that it contains any answer.
+    times the largest element, so that it contains any answer. A floating-point element that is close to the
+    oracle's nevertheless counts as judged.
 
     Args:
         name: name of the output
@@ -137,6 +138,8 @@ class Bound:
         self.note = note
         finite = np.isfinite(self.exact)
         self.size = size = np.where(finite, np.abs(self.exact), 0)
+        self.close = -1.0
+        """Largest error of an element that agrees although rounding may decide it."""
         self.kept = available = -np.log10(self.limit.u)
         """Number of digits that the median element keeps."""
         if note or any(np.shape(run) != self.exact.shape for run in runs):
@@ -153,6 +156,7 @@ class Bound:
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
+            self.close = largest / 10
             if largest <= self.limit.u * unit:
                 largest = np.sqrt(self.limit.u) * unit
             lost = judged & finite & (t * spread > largest)
@@ -190,7 +194,7 @@ class Bound:
             bound = np.maximum(bound, allowed * self.size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
-        unjudged = int(np.sum(np.isnan(self.bound)))
+        unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
         worst = float(np.max(ratio, initial=0))
         verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
         verdict.digits = float(self.kept), float(-np.log10(self.limit.u))

@@ -154,6 +154,7 @@ class Gradient:
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)
         bound = Bound("gradient", exact, runs, None, FLOAT32)
+        bound.close = -1.0  # at a kink, no number is right
         bound.bound = np.where(kinks > bound.bound / 10, np.nan, bound.bound + change)
         return bound
 
