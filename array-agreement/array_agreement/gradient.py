@@ -44,6 +44,7 @@ class Backward(Rounding):
     """
 
     perturbed_results = (ROUNDED_ONCE | SUMS_AND_DOTS) - {"var", "std"}
+    rng: Any
 
     def __init__(self, seed: list[int], first: list[Any]):
         super().__init__(np.random.default_rng(seed))
