@@ -62,6 +62,8 @@ class Array(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         """Pass operators and element-wise functions of NumPy and SciPy, which are all ufuncs, to the hook."""
+        if method != "__call__":  # np.sum computes outside the namespace, like np.mean
+            return getattr(ufunc, method)(*map(np.asarray, args), **kwargs)
         name = STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
         name = name if hasattr(numpy_xp, name) else f"special.{name}"
         result = self.space.apply(name, ufunc, args, kwargs)

@@ -15,6 +15,7 @@ from array_agreement.targets import (
     find_reason,
     find_target,
     target_name,
+    validate_reasons,
 )
 
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -102,7 +103,8 @@ def check_agreement(
         Disagreement: an output breaks its bound, is vacuous, or has too few elements that were judged.
         NothingCompared: all backends were skipped.
         InputError: a backend has an unknown name, an argument is float16 or long double, f returns no array
-            and no number, ``max_unjudged`` names no output, or f has no gradient although it was asked for.
+            and no number, ``max_unjudged`` is no share or names no output, ``skip`` or ``xfail`` names no
+            library, or f has no gradient although it was asked for.
 
     >>> import numpy as np
     >>> print(check_agreement(lambda xp, x: xp.max(x), np.ones(3), backends=["numpy"]).verdicts[0])
@@ -111,8 +113,11 @@ def check_agreement(
     __tracebackhide__ = True
     oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
     agreement = Agreement(getattr(f, "__qualname__", repr(f)))
-    gradients = Gradient(oracle) if gradient else None
-    for target in expand_targets(backends):
+    # Finite differences are too inexact for float64.
+    gradients = Gradient(Oracle(f, arrays, runs, seed, kwargs, "float32")) if gradient else None
+    targets = list(expand_targets(backends))
+    validate_reasons({**(skip or {}), **(xfail or {})}, targets)
+    for target in targets:
         _judge_target(agreement, target, oracle, gradients, skip or {})
     if not agreement.verdicts:
         raise NothingCompared(agreement)
@@ -122,6 +127,8 @@ def check_agreement(
     shares = max_unjudged if isinstance(max_unjudged, Mapping) else dict.fromkeys(outputs, max_unjudged)
     if unknown := shares.keys() - outputs - {"gradient"}:
         raise InputError(f"max_unjudged names {sorted(unknown)}, expected outputs among {sorted(outputs)}")
+    if not all(0 <= share <= 1 for share in shares.values()):
+        raise InputError(f"max_unjudged is {max_unjudged}, expected shares from 0 to 1, such as 0.1 for 10%")
     for verdict in agreement.verdicts:
         verdict.max_unjudged = shares.get(verdict.output, MAX_UNJUDGED)
         verdict.vacuous = verdict.vacuous and not allow_vacuous

@@ -6,8 +6,7 @@ x is 0).
 """
 
 import importlib
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -37,21 +36,20 @@ PERTURBED_STEP = 3  # index in STEPS of the step of perturbed runs and of the te
 class Backward(Rounding):
     """A perturbed run with rounding errors that stay fixed while x moves, so that it has derivatives.
 
-    The derivative of each call is perturbed as well, by the errors of a backward pass. Call ``begin`` before
-    each run. The first run must be at the point x itself: it records the values that later runs compare with.
+    The derivative of each call is perturbed as well, by the errors of a backward pass.
+
+    Args:
+        seed: of the random errors
+        first: values of the first run, which must be at the point x itself; an empty list in that run
     """
 
     perturbed_results = (ROUNDED_ONCE | SUMS_AND_DOTS) - {"var", "std"}
+    rng: Any
 
-    def __init__(self, *seed: int):
-        self.seed = seed
-        self.first = list[Any]()
-
-    def begin(self) -> "Backward":
-        """Start a run. Each run draws the same random errors."""
-        self.rng, self.errors = np.random.default_rng(self.seed), np.random.default_rng((*self.seed, 1))
+    def __init__(self, seed: list[int], first: list[Any]):
+        super().__init__(np.random.default_rng(seed))
+        self.first = first
         self.position = 0
-        return self
 
     def first_value(self, value: Any) -> Any:
         """Return the value that the first run had at the same position; in the first run, record it."""
@@ -64,7 +62,7 @@ class Backward(Rounding):
 
     def perturbation(self, u: float, size: Any, x: Any) -> Any:
         """Return u size xi (x - x0), with x0 from the first run and xi in [-1, 1] the same in each run."""
-        return u * size * self.errors.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
+        return u * size * self.rng.uniform(-1, 1, np.shape(x)) * (x - self.first_value(x))
 
     def __call__(self, call: Call) -> Any:
         arrays = [x for x in call.arrays if x.dtype in WIDER_DTYPES]
@@ -81,7 +79,7 @@ class Backward(Rounding):
                 return r
             return r + self.perturbation(u, n_affected + 3, r)
 
-        result = tree_map(perturb_derivative, super().__call__(replace(call)))
+        result = tree_map(perturb_derivative, super().__call__(call))
         # Libraries may compute these derivatives from the rounded result: tanh' = 1 - tanh^2.
         from_result = call.name in ("tanh", "expm1") or "special." in call.name
         if not from_result:
@@ -97,18 +95,13 @@ class Gradient:
     """
 
     def __init__(self, oracle: Oracle):
-        if oracle.limit is not FLOAT32:  # finite differences are too inexact for float64
-            args, kwargs = oracle.args
-            oracle = Oracle(oracle.f, args, oracle.runs, oracle.seed, kwargs, "float32")
         self.oracle = oracle
         self.rng = np.random.default_rng([oracle.seed, 0])
         self.floats = [x for x in oracle.arrays if _is_float(x)]
         if not self.floats:
             raise InputError("no argument is an array of real numbers, expected one for gradient=True")
-        n = max(1, MAX_DIRECTIONS // len(self.floats))  # directions of each argument
-        groups = np.concatenate([i * n + np.arange(x.size) % n for i, x in enumerate(self.floats)])
-        self.groups = np.unique(groups, return_inverse=True)[1]  # index of the direction of each element
         self.point = x = np.concatenate([x.ravel() for x in self.floats], dtype=np.float64)
+        self.groups = np.arange(x.size) % MAX_DIRECTIONS  # index of the direction of each element
         moves = np.where(np.isfinite(x), np.where(x == 0, 1.0, x), 0.0)
         self.moves = moves * self.rng.choice([-1, 1], x.size)
         self.weights = dict[str, Any]()
@@ -142,9 +135,9 @@ class Gradient:
     @cached_property
     def bound(self) -> Bound:
         """The bound in each direction; NaN where f jumps or has a kink."""
-        hooks = [Backward(self.oracle.seed, run, 1) for run in range(self.oracle.runs)]
+        hooks = [partial(Backward, [self.oracle.seed, run, 1], []) for run in range(self.oracle.runs)]
         base = self._weighted_outputs(Rounding())
-        bases = [self._weighted_outputs(h.begin()) for h in hooks]
+        bases = [self._weighted_outputs(hook()) for hook in hooks]
         rows = []
         for direction in range(self.groups.max() + 1):
             move = np.where(self.groups == direction, self.moves, 0.0)
@@ -157,7 +150,7 @@ class Gradient:
             change = np.abs(np.diff(slopes))  # between steps that differ by a factor of 8
             best = np.argmin(np.where(np.isnan(change), np.inf, change))
             kink = jumps[PERTURBED_STEP] if jumps[PERTURBED_STEP] > jumps[PERTURBED_STEP - 1] / 2 else 0.0
-            moved = [self._weighted_outputs(h.begin(), move * STEPS[PERTURBED_STEP]) for h in hooks]
+            moved = [self._weighted_outputs(hook(), move * STEPS[PERTURBED_STEP]) for hook in hooks]
             spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[PERTURBED_STEP] - right[PERTURBED_STEP]
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)

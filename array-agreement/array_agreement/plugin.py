@@ -19,39 +19,20 @@ from array_agreement.report import to_json, to_markdown
 
 RESULTS = pytest.StashKey[Any]()
 """A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
-REASONS = pytest.StashKey[dict[str, dict[str, str]]]()
-"""For "skip" and "xfail": backend -> reason in the configuration file."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "comparison of array backends").addoption
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
-    add(
-        "--agree-report",
-        "--agree-json",
-        metavar="FILE",
-        help="write all verdicts as JSON, and a text for a pull request (.md)",
-    )
+    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and as a text (.md)")
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
-    for name, effect in (("agree_skip", "are not compared"), ("agree_xfail", "may disagree")):
-        parser.addini(name, f"backends that {effect}, one a line: 'torch:mps: reason'", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     options = "options of the fixture agree, such as backends=[...], skip={...}, xfail={...}"
     config.addinivalue_line("markers", f"agree(...): {options}; each test with the fixture has the marker")
     config.stash[RESULTS] = [], defaultdict(set)
-    config.stash[REASONS] = {name: parse_reasons(config, f"agree_{name}") for name in ("skip", "xfail")}
-
-
-def parse_reasons(config: pytest.Config, name: str) -> dict[str, str]:
-    """Return backend -> reason of an option in the configuration file."""
-    lines = [line.partition(": ") for line in config.getini(name)]
-    for library, separator, reason in lines:
-        if not (separator and reason):
-            raise pytest.UsageError(f"{name} has the line {library!r}, expected 'backend: reason'")
-    return {library: reason for library, _, reason in lines}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,8 +67,6 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     def check(f: Callable[..., Any], *arrays: Any, **options: Any) -> Agreement:
         __tracebackhide__ = True
         options = {**marked, **options}
-        for name, reasons in config.stash[REASONS].items():
-            options[name] = {**reasons, **options.get(name, {})}
         if option and all(isinstance(backend, str) for backend in options["backends"]):
             options["backends"] = option.split(",")
         try:

@@ -3,9 +3,10 @@
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from traceback import walk_tb
 from typing import Any
 
@@ -28,8 +29,6 @@ NAMESPACES = {
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
 """Packages of array libraries and of this one: their frames are no user code."""
-CONVERSIONS = {"asarray", "array", "from_dlpack", "devices", "device", "dtype", "shape", "ndim", "size"}
-"""Functions and attributes that compute nothing."""
 
 
 class InputError(ValueError):
@@ -71,24 +70,6 @@ def caller_location() -> str:
     while frame.f_back and not is_user_code(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def is_called(xp: Any, run: Callable[[], Any]) -> bool:
-    """Return whether a run calls Python functions of a library that compute, as SciPy calls jax.scipy."""
-    library = xp.__name__.partition(".")[0]
-    called = set()
-
-    def watch(frame: Any, event: str, _: Any) -> None:
-        is_inner = str(frame.f_globals.get("__name__")).startswith(library)
-        if event == "call" and is_inner and is_user_code(frame.f_back):
-            called.add(frame.f_code.co_name)
-
-    sys.setprofile(watch)
-    try:
-        run()
-    finally:
-        sys.setprofile(None)
-    return any(name[0] != "_" for name in called - CONVERSIONS)
 
 
 def default_dtype(xp: Any) -> str:
@@ -176,6 +157,18 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
     """Return the reason given for a target, by "library:device" or by its library; None if there is none."""
     named = {_full_name(key): why for key, why in reasons.items()}
     return named.get(_full_name(name), named.get(_full_name(name.partition(":")[0])))
+
+
+def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
+    """Raise InputError: the name of a target with a reason is neither known nor compared."""
+    known = {"dpnp", *NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
+    for name in reasons:
+        library = name.partition(":")[0]
+        if library not in known:
+            (close,) = get_close_matches(library, known, 1, cutoff=0)
+            raise InputError(
+                f"skip or xfail names {name!r}, which is no array library; did you mean {close!r}?"
+            )
 
 
 def _full_name(name: str) -> str:

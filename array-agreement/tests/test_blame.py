@@ -56,7 +56,6 @@ def test_a_backend_is_wrong_if_its_float64_answer_is_right():
     wrong = torch_with(exp=lambda x: torch_xp.exp(x) * (1 + 1e-5 * (x.dtype == torch_xp.float32)))
     agreement = failure(lambda xp, x: xp.exp(x), X, backends=[wrong], dtype="float32")
     assert [v.kind for v in agreement.verdicts] == ["disagrees"]
-    assert "in float64 mistaken agrees with the oracle" in agreement.verdicts[0].note
 
 
 def test_a_backend_is_wrong_if_the_wrong_call_has_an_extended_precision():
@@ -100,7 +99,7 @@ def test_a_failure_shows_the_element_and_the_tolerances():
     wrong = torch_with(exp=lambda x: torch_xp.exp(x) + torch_xp.asarray([[0.0, 0.0], [0.0, 0.5]]))
     agreement = failure(lambda xp, x: xp.exp(x), np.zeros((2, 2)), backends=["numpy", wrong])
     element = agreement.verdicts[1].element
-    assert element.startswith("at [1, 1]: got 1.5, expected 1, allowed error ")
+    assert element.startswith("at [1, 1]: got 1.5, expected 1.0, allowed error ")
     allowed, ratio = (float(text.split()[-1]) for text in element.split(", ")[-2:])
     assert allowed * ratio == pytest.approx(0.5, rel=0.01)
 
@@ -121,7 +120,7 @@ def test_vacuous_outputs_fail():
     def leave(xp, x):
         return xp.asarray(np.exp(np.asarray(x)))
 
-    for f in (leave, lambda xp, x: x, lambda xp, x: 3.0):
+    for f in (leave, lambda xp, x: np.sum(x), lambda xp, x: x, lambda xp, x: 3.0):
         agreement = failure(f, X, backends=["numpy"])
         assert [v.kind for v in agreement.verdicts] == ["vacuous"]
         assert "nothing was computed by numpy" in str(agreement)
@@ -144,19 +143,6 @@ def test_says_how_many_digits_are_kept():
     assert "keeps about 0 of 7 digits" in str(lost)
     verdict = check_agreement(f, X + 1000, backends=["torch"]).verdicts[0]
     assert 8 < verdict.digits[0] < 12
-
-
-def test_says_where_the_oracle_has_no_wider_dtype():
-    """NumPy has no linear algebra in long double; code outside the namespace computes in its own dtype."""
-    for f, x in (
-        (lambda xp, x: xp.linalg.svdvals(x), X),
-        (lambda xp, x: xp.asarray(np.exp(np.asarray(x))), X),
-    ):
-        for dtype in ("float32", "float64"):
-            verdict = check_agreement(f, x, backends=["torch"], dtype=dtype, allow_vacuous=True).verdicts[0]
-            rounds = dtype == "float64" or "svdvals" not in f.__code__.co_names
-            assert verdict.is_wider != rounds
-            assert ("the oracle rounds too" in str(verdict)) == rounds
 
 
 def test_infinities_at_poles_are_compared():

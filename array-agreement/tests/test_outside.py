@@ -69,7 +69,7 @@ def test_detects_mutants_of_outside_code(report):
     mutants = report["mutants"]
     noticed = {name for name, outcomes in mutants.items() if "noticed" in outcomes}
     survived = {name for name, outcomes in mutants.items() if "survived" in outcomes} - noticed
-    # Measured: 1754 noticed, 11 survived, 911 equivalent. Ten may depend on the rounding of a processor.
+    # Measured: 1754 noticed, 11 survived, 914 equivalent. Ten may depend on the rounding of a processor.
     # Fewer mean that some functions, calls or mistakes were not tried, which the share below does not show.
     assert len(noticed) >= 1744
     assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from array_agreement import Disagreement, check_agreement
+from array_agreement import Disagreement, InputError, check_agreement
 from array_agreement.targets import Target, TargetUnavailable, find_target
 
 X = np.random.default_rng(0).normal(size=(5, 4))
@@ -122,6 +122,12 @@ def test_skips_and_expected_failures_name_a_library_or_a_device(key):
     other = {"strict:device2": "known bug", "torch": "known bug"}
     with pytest.raises(Disagreement):
         check_agreement(wrong, X, backends=backends, xfail=other)
+
+
+@pytest.mark.parametrize("option", ["skip", "xfail"])
+def test_a_misspelled_library_is_refused(option):
+    with pytest.raises(InputError, match=r"names 'torhc:cuda', .* did you mean 'torch'\?"):
+        check_agreement(row_sums, X, **{option: {"cupy": "no card", "torhc:cuda": "no card"}})
 
 
 def test_says_that_an_expected_failure_agrees():
