@@ -11,7 +11,7 @@ from dnn.datasets import Dataset
 from dnn.layers import Dense, Layer, Rescaling
 from dnn.losses import get_loss
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.optimizers.schedules import LinearDecay
+from dnn.optimizers.schedules import over_training
 from dnn.sequential import Sequential
 from dnn.validation.settings import look_up, require_number
 
@@ -40,8 +40,8 @@ def build_model(options: Namespace, backend: Backend, data: Dataset, examples: i
 
 
 def _optimizer(options: Namespace, updates: int) -> Optimizer:
-    """Return the optimizer with --learning-rate, which falls to 0 over ``updates`` updates."""
+    """Return the optimizer with --learning-rate and a --schedule over ``updates`` updates."""
     optimizer = get_optimizer(options.optimizer)
     rate: Any = optimizer.learning_rate if options.learning_rate is None else options.learning_rate
     require_number("learning_rate", rate, 0.0)
-    return replace(optimizer, learning_rate=LinearDecay(rate, updates))
+    return replace(optimizer, learning_rate=over_training(options.schedule, rate, updates, options.warmup))

@@ -36,7 +36,7 @@ OPTIONS = {
     "dataset": _OF_THE_RUN, "data_dir": _OF_THE_CALL, "preset": _OF_THE_RUN,
     "hidden": _OF_THE_PRESET, "activation": _OF_THE_PRESET, "loss": _OF_THE_PRESET,
     "optimizer": _OF_THE_PRESET, "learning_rate": Option(resumable=True, in_preset=True),
-    "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
+    "schedule": _OF_THE_PRESET, "warmup": _OF_THE_PRESET, "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
     "seed": _OF_THE_RUN, "limit": _OF_THE_RUN, "hold_out": _OF_THE_RUN, "dtype": _OF_THE_RUN,
     "blocks": _OF_THE_RUN, "backend": _OF_THE_MACHINE, "device": _OF_THE_MACHINE,
     "precision": _OF_THE_MACHINE, "graphs": _OF_THE_MACHINE, "threads": _OF_THE_MACHINE,
@@ -62,7 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
     add("--loss", default="categorical_crossentropy", help="default: %(default)s")
     add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
-    add("--learning-rate", type=float, help="the first one; it falls to 0 (default: the optimizer's)")
+    add("--learning-rate", type=float, help="default: the optimizer's default")
+    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
+    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
+    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
     add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
     add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
     add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")

@@ -6,7 +6,7 @@ curve, with milestones=[warmup].
 A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` updates (at least 1).
 """
 
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,11 +22,15 @@ from dnn.validation.settings import (
     Natural,
     NotNegative,
     Positive,
+    look_up,
+    positive_integer,
+    require,
 )
 
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
 MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
+_RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
 class Schedule(Settings):
@@ -34,7 +38,7 @@ class Schedule(Settings):
 
     warmup: Natural = field(default=0, kw_only=True)
 
-    name: ClassVar[str]  # its name in a file
+    name: ClassVar[str]  # the name that ``over_training`` and the command line take
 
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
@@ -189,3 +193,19 @@ SCHEDULES: Table[type[Schedule]] = Table(
     "schedule", {c.name: c for c in (Constant, StepDecay, LinearDecay, CosineDecay, OneCycle)}
 )
 """Every schedule by name."""
+
+
+def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Schedule:
+    """Return the named schedule for a training of so many updates, warm-up included.
+
+    The curve starts at ``rate``; "one_cycle" rises to it. "step" divides the rate by 10 after each third.
+
+    >>> over_training("linear", 1.0, updates=5, warmup=1).rates()
+    array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
+    """
+    schedule = look_up("schedule", name, SCHEDULES)
+    rest = positive_integer("updates", updates) - warmup
+    require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
+    usual: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
+    usual |= dict.fromkeys(_RATE_FIELDS, rate)
+    return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual})

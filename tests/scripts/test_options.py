@@ -16,8 +16,8 @@ RUN = {"json": False, "allow_nonfinite": False}
 DEFAULTS = {
     "train": ("", {
         **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
-        "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None,
-        "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
+        "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
+        "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
         "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
         "keep": 3, "quiet": False,
     }),

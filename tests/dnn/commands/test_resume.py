@@ -18,7 +18,9 @@ from dnn.callbacks import StopOnSignal
 from dnn.callbacks.training_checkpoint import read_state
 
 TRAINING = "--dataset digits --hidden 64 64 --epochs 6 --batch-size 4 --backend numpy"
-DIVERGENCE = "--optimizer sgd --learning-rate 1e20 --loss mean_squared_error --activation linear"
+DIVERGENCE = (
+    "--optimizer sgd --learning-rate 1e20 --schedule constant --loss mean_squared_error --activation linear"
+)
 
 
 def start_training(folder, *more):
@@ -121,10 +123,11 @@ def test_a_diverged_training_continues_with_the_printed_command(tmp_path):
     assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] > 0.2
 
 
-def test_a_run_is_resumed_with_another_rate(tmp_path):
+@pytest.mark.parametrize("schedule", ["linear", "constant"])
+def test_a_run_is_resumed_with_another_rate(schedule, tmp_path):
     """A rate of 0 leaves the weights as they were saved after the first epoch."""
     folder = tmp_path / "run"
-    words = "--dataset digits --hidden 16 --epochs 3 --keep 9"
+    words = f"--dataset digits --hidden 16 --epochs 3 --schedule {schedule} --keep 9"
     succeed(f"train {words} --run-dir", folder)
     (folder / "result.json").unlink()
     for later in (*folder.glob("state-00003-*"), *folder.glob("state-00004-*")):
@@ -138,7 +141,7 @@ def test_a_run_is_resumed_with_another_rate(tmp_path):
     )
     config = json.loads((folder / "config.json").read_text())
     assert config["learning_rate"] == 0.0
-    assert config["optimizer_settings"]["learning_rate"]["initial"] == 0.0
+    assert config["optimizer_settings"]["learning_rate"]["name"] == schedule
 
 
 def test_a_run_without_a_state_restarts(tmp_path, reference):

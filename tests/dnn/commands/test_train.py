@@ -53,7 +53,8 @@ def test_a_preset_sets_options_that_were_not_given(parse_words):
 
 @pytest.mark.parametrize(
     "words",
-    ["--hidden 3", "--activation relu", "--loss mean_squared_error", "--optimizer adam", "--learning-rate 1"],
+    ["--hidden 3", "--activation relu", "--loss mean_squared_error", "--optimizer adam", "--learning-rate 1",
+     "--schedule linear", "--warmup 0"],
 )  # fmt: skip
 def test_rejects_options_that_a_preset_sets(parse_words, words):
     with input_error(f"^{words.split()[0]} was given with --preset"):
@@ -61,18 +62,18 @@ def test_rejects_options_that_a_preset_sets(parse_words, words):
 
 
 def test_build_model(parse_words):
-    """25 examples are three batches of ten: six updates in two epochs."""
-    words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --seed 5 --optimizer sgd"
+    """25 examples are three batches of ten: six updates in two epochs, two of them warm-up."""
+    words = "--hidden 4 3 --activation tanh --epochs 2 --batch-size 10 --warmup 2 --seed 5 --optimizer sgd"
     model = build_model(parse_words(words).options, NUMPY, make_data(), 25)
     layers = [Rescaling(1 / 255), Dense(4, "tanh"), Dense(3, "tanh"), Dense(10, "softmax")]
     same = build_network(layers, (64,), seed=5)
     same.compile()
     assert model.config() == same.config()
     np.testing.assert_array_equal(model.parameters.vector, same.parameters.vector)
-    assert model.optimizer == SGD(LinearDecay(0.01, 6))
-    more = "--learning-rate 0.5 --loss binary_crossentropy --hidden"
+    assert model.optimizer == SGD(LinearDecay(0.01, 4, warmup=2))
+    more = "--learning-rate 0.5 --schedule constant --loss binary_crossentropy --hidden"
     model = build_model(parse_words(more).options, NUMPY, make_data(), 25)
-    assert model.optimizer.config()["learning_rate"]["initial"] == 0.5
+    assert model.optimizer.config()["learning_rate"]["rate"] == 0.5
     assert [layer.config().get("activation") for layer in model.layers] == [None, "sigmoid"]
     options = parse_words("--preset quick --epochs 3").options
     model = build_model(options, NUMPY, make_data(), 250)
@@ -149,8 +150,8 @@ def test_resumed_options_are_overridden_by_the_command_line(parse_words, run):
 ALLOWED = ("--backend b", "--device c", "--require-backend", "--precision p", "--graphs", "--threads 1",
         "--data-dir d", "--quiet", "--checkpoint-every 1", "--keep 1", "--learning-rate 1",
         "--worker-timeout 1")  # fmt: skip
-REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o",
-            "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
+REJECTED = ("--preset p", "--hidden 3", "--activation a", "--loss l", "--optimizer o", "--schedule s",
+             "--warmup 1", "--batch-size 1", "--epochs 1", "--seed 1", "--limit 1",
             "--hold-out 1", "--blocks 2", "--run-dir r", "--dtype float64", "--dataset d")  # fmt: skip
 
 
@@ -176,8 +177,8 @@ def test_the_rate_of_a_preset_stays(parse_words, run):
 
 def test_rejects_runs_that_cannot_be_resumed(parse_words, run):
     config = json.loads((run / "config.json").read_text())
-    without = {name: value for name, value in config.items() if name != "seed"}
-    for content, name in (({}, "activation"), (without, "seed"), ({**config, "dataset": 2}, "dataset")):
+    without = {name: value for name, value in config.items() if name != "warmup"}
+    for content, name in (({}, "activation"), (without, "warmup"), ({**config, "dataset": 2}, "dataset")):
         (run / "config.json").write_text(json.dumps(content))
         with input_error(f"no valid '{name}'"):
             merge_options(parse_words(f"--resume {run}"))

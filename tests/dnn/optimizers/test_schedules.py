@@ -8,7 +8,7 @@ import torch
 from helpers import fit_small, input_error, small_model
 
 from dnn import SGD, Constant, CosineDecay, LinearDecay, OneCycle, StepDecay
-from dnn.optimizers.schedules import SCHEDULES
+from dnn.optimizers.schedules import SCHEDULES, over_training
 
 lr = torch.optim.lr_scheduler
 N = 20
@@ -110,3 +110,19 @@ def test_the_optimizer_uses_the_rates_of_the_schedule(backend, case):
 def test_rejects_invalid_arguments(make, message):
     with input_error(message):
         make()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("warmup", [0, 7])
+def test_over_training_reaches_its_end_with_the_last_update(name, warmup):
+    table = over_training(name, 0.5, 100, warmup).rates()
+    assert table.max() == pytest.approx(0.5, rel=0.01)  # a cycle's top may lie between two updates
+    last = table[min(99, len(table) - 1)]  # the rate of update 100
+    expected = {"constant": 0.5, "step": 0.005, "linear": 0.5 / (100 - warmup)}.get(name, 0.0)
+    assert last == pytest.approx(expected, abs=2e-4)
+
+
+def test_rejects_a_warmup_as_long_as_the_training():
+    assert over_training("linear", 0.5, 1).rates().tolist() == [0.5, 0.0]
+    with input_error("warmup is 10, expected less than the 10 updates"):
+        over_training("linear", 0.5, 10, 10)
