@@ -11,7 +11,6 @@ from backends.cupy import sources
 from backends.errors import BackendUnavailable, report_unavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
-from backends.reference.control import UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
@@ -85,10 +84,11 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         stats[0].add_(first)
         running[0].lerp_(stats[0], settings[0])
 
-    def _flush(self, control: Array, *moments: Array) -> None:
-        if int(control[UPDATES]) % FLUSH_EVERY == 0:
-            for moment in moments:
-                torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
+    def _flush(self, moment: Array, updates: Array) -> Array:
+        """Set small numbers to 0 in place."""
+        if int(updates) % FLUSH_EVERY == 0:
+            torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
+        return moment
 
 
 class TorchCudaKernels(FusedAdam, TorchKernels):
