@@ -43,10 +43,6 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         """Compute in the memory of the tensors with 32-bit words, which wrap."""
         self._host.threefry(key, high.numpy(), low.numpy(), out.numpy())
 
-    def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:
-        """Call NumPy's kernel on the memory of the tensors: half the reference's time."""
-        self._host.dropout(bits.numpy(), x.numpy(), rate, mask.numpy(), y.numpy())
-
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call NumPy's kernel on the memory of the tensors: a fifth of the reference's time."""
         self._host.warp_images(x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
