@@ -70,8 +70,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "threefry", {"_part(low, block)": "_part(low, block) % 2**20"}),
     Mutant("lost-duplicates",
            "rows with equal indices: the last one instead of their sum (an embedding's gradient)", "L0",
-           "scatter_rows", {"np.add.reduceat(rows[order], starts, axis=0)":
-                            "rows[order[[*starts[1:] - 1, -1]]]"}),
+           "scatter_rows", {"np.add.at(out, index, rows)": "out[index] = rows"}),
     Mutant("batch-beyond-65536-lost", "a batch loses its numbers from the 65,537th on", "L0",
            "gather_rows", {"out[...] = batch if scale == 1.0 else batch * scale":
                            "out.reshape(-1)[:65536] = (batch * scale).reshape(-1)[:65536]"}),
