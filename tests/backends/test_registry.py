@@ -93,7 +93,7 @@ def test_dtype(dtype):
 @no_gpu
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", torch.device("cuda")])
 def test_torch_cuda_without_a_gpu(device):
-    with pytest.raises(BackendUnavailable, match=r"needs a CUDA device.*--device cpu"):
+    with pytest.raises(BackendUnavailable, match=r"needs a CUDA device.*the device 'cpu'"):
         get_backend("torch", device)
 
 
