@@ -1,6 +1,6 @@
 """Table: a registry by name, for activations, layers, losses, optimizers and others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from backends.errors import InputError, short_repr
@@ -8,8 +8,8 @@ from backends.errors import InputError, short_repr
 T = TypeVar("T")
 
 
-class Table(dict[str, T]):
-    """A dict to which ``add`` adds entries.
+class Table(Mapping[str, T]):
+    """A mapping that is read-only except for ``add``.
 
     Args:
         what: a word for an entry, for messages.
@@ -22,8 +22,8 @@ class Table(dict[str, T]):
     """
 
     def __init__(self, what: str, entries: Mapping[str, T]) -> None:
-        super().__init__(entries)
         self.what = what
+        self._entries = dict(entries)
 
     def add(self, name: str, entry: T, overwrite: bool = False) -> None:
         """Add an entry; ``overwrite`` allows an existing name.
@@ -32,6 +32,18 @@ class Table(dict[str, T]):
         """
         if not isinstance(name, str) or not name:
             raise InputError(f"{self.what} is named {short_repr(name)}", "a string")
-        if name in self and not overwrite:
+        if name in self._entries and not overwrite:
             raise InputError(f"{self.what} {name!r} exists already", "another name")
-        self[name] = entry
+        self._entries[name] = entry
+
+    def __repr__(self) -> str:
+        return f"Table({self.what!r}, {list(self)})"
+
+    def __getitem__(self, name: str) -> T:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -65,4 +65,4 @@ def test_table_rejects_duplicates_unless_overwrite():
             table.add(name, 2)
     assert dict(table) == {"apple": 1}
     table.add("apple", 2, overwrite=True)
-    assert table == {"apple": 2}
+    assert (dict(table), len(table), repr(table)) == ({"apple": 2}, 1, "Table('fruit', ['apple'])")
