@@ -40,15 +40,13 @@ class Backend(Threads):
     # Why "auto" chose this backend; None: it was requested by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
 
-    REPRODUCIBLE_KERNELS: ClassVar[type[Kernels]] = Kernels  # with the bits of the reference kernels
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
     CURE: ClassVar[str] = "use another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
-        is_exact = self.precision == "reproducible"
-        best = self.REPRODUCIBLE_KERNELS if is_exact else self.kernel_class()
-        kernels = best(self.xp) if self.fused else Kernels(self.xp)
+        uses_references = not self.fused or self.precision == "reproducible"
+        kernels = (Kernels if uses_references else self.kernel_class())(self.xp)
         object.__setattr__(self, "kernels", kernels.with_wrapper(self.wrap) if self.wrap else kernels)
 
     def kernel_class(self) -> type[Kernels]:

@@ -29,8 +29,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-
 SCRIPTS = {
     path.stem.replace("_", "-") for path in (ROOT / "scripts").rglob("*") if path.suffix in ("", ".py")
 }
-# Besides the project's own: threadpoolctl is an optional helper of the benchmark.
-UNDECLARED = {"array-agreement", "backends", "dnn", "threadpoolctl", *SCRIPTS}
+UNDECLARED = {"array-agreement", "backends", "dnn", *SCRIPTS}
 OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # their importers report the missing extra
 
 

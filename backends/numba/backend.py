@@ -14,7 +14,7 @@ from llvmlite import binding
 
 from backends.errors import BackendUnavailable
 from backends.numba import plans, reproducible
-from backends.numba.kernels import NumbaKernels, ReproducibleNumbaKernels
+from backends.numba.kernels import NumbaKernels
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
@@ -26,7 +26,6 @@ from backends.reference import Kernels
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops; kernels without one are NumPy's."""
 
-    REPRODUCIBLE_KERNELS: ClassVar[type[Kernels]] = ReproducibleNumbaKernels
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
     def kernel_class(self) -> type[Kernels]:

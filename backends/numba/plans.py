@@ -23,15 +23,14 @@ DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
 def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
     """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
     pool = worker_pool()
-    weights = [a for layer in plan.layers for a in (layer.W, layer.dW, *(W for W, _ in layer.slots))]
     if (
         pool is None
         or plan.optimizer != kernels.adam
         or len(plan.vectors) != 4  # AMSGrad has a third slot
         or plan.order.shape[1] > MAX_BATCH_SIZE
         or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
-        or not all(_is_contiguous(np.float32, array) for array in weights)
-        or not all(_is_contiguous(np.int64, array) for array in (plan.y, plan.order))
+        or plan.vectors[0].dtype != np.float32
+        or not _is_contiguous(np.int64, plan.y)
         or not _is_readable(plan.x)
     ):
         return None

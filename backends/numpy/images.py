@@ -1,4 +1,4 @@
-"""NumPy's kernels of images: convolution, its gradient, the gradient of max pooling, and augmentation.
+"""NumPy's kernels of images: convolution, its gradient, and augmentation.
 
 Windows are unfolded into the rows of a matrix (im2col), a few images at a time.
 """
@@ -39,7 +39,7 @@ def _blocks(batch: int, numbers: int) -> Iterator[slice]:
 
 
 class NumpyImages(Kernels):
-    """Convolution, the gradient of max pooling, and augmentation."""
+    """Convolution and augmentation."""
 
     def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
         h, w, _, n_out = W.shape
@@ -72,17 +72,6 @@ class NumpyImages(Kernels):
         np.copyto(dW, total.reshape(W.shape))
         if dx is not None:
             np.copyto(dx, crop_border(d_wide, padding))
-
-    def max_pool2d_backward(
-        self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
-    ) -> None:
-        batch, height, width, channels = dx.shape
-        images = np.arange(batch, dtype=np.int64)[:, None, None, None] * (height * width * channels)
-        places = index * channels
-        places += images
-        places += np.arange(channels, dtype=np.int64)
-        dx.fill(0.0)
-        np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
 
     def displacements(self, bits: Array, rows: Array, columns: Array, strength: float, moves: Array) -> None:
         """Call the reference. Its larger product decides the number of BLAS threads for both products."""

@@ -6,7 +6,6 @@ from backends.reference import Kernels
 from backends.reference.random import KEY_PARITY, ROTATIONS
 
 Array = np.ndarray
-BLOCK_SIZE = 32768  # counters; their words stay in the cache
 
 
 class NumpyRandom(Kernels):
@@ -14,30 +13,20 @@ class NumpyRandom(Kernels):
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
         keys = np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], dtype=np.uint32)
-        for start in range(0, out.size, BLOCK_SIZE):
-            block = slice(start, start + BLOCK_SIZE)
-            _threefry(keys, _part(high, block), _part(low, block), out[block])
-
-
-def _part(words: Array, block: slice) -> Array:
-    return words if words.size == 1 else words[block]
-
-
-def _threefry(keys: Array, high: Array, low: Array, out: Array) -> None:
-    x0 = np.broadcast_to(high.astype(np.uint32) + keys[0], out.shape).copy()
-    x1 = np.broadcast_to(low.astype(np.uint32) + keys[1], out.shape).copy()
-    rotated = np.empty_like(x1)
-    for group in range(5):
-        for r in ROTATIONS[group % 2]:
-            x0 += x1
-            np.left_shift(x1, r, out=rotated)
-            x1 >>= 32 - r
-            x1 |= rotated
-            x1 ^= x0
-        x0 += keys[(group + 1) % 3]
-        x1 += keys[(group + 2) % 3]
-        x1 += group + 1
-    x0 >>= 1
-    out[...] = x0
-    out <<= 32
-    out |= x1
+        x0 = np.broadcast_to(high.astype(np.uint32) + keys[0], out.shape).copy()
+        x1 = np.broadcast_to(low.astype(np.uint32) + keys[1], out.shape).copy()
+        rotated = np.empty_like(x1)
+        for group in range(5):
+            for r in ROTATIONS[group % 2]:
+                x0 += x1
+                np.left_shift(x1, r, out=rotated)
+                x1 >>= 32 - r
+                x1 |= rotated
+                x1 ^= x0
+            x0 += keys[(group + 1) % 3]
+            x1 += keys[(group + 2) % 3]
+            x1 += group + 1
+        x0 >>= 1
+        out[...] = x0
+        out <<= 32
+        out |= x1

@@ -22,8 +22,6 @@ PRODUCTS = (
 """(m, k, n) of the products; rows that neither vectors nor threads divide."""
 FUNCTIONS = ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "sin", "cos")
 MAX_ULP = 4.0
-OLDEST_CORES = {"aarch64": "ARMV8", "arm64": "ARMV8", "x86_64": "Nehalem", "amd64": "Nehalem"}
-"""Machine -> kernels of OpenBLAS that every such processor can run."""
 
 
 def require_sound_numpy() -> None:
@@ -35,12 +33,13 @@ def require_sound_numpy() -> None:
 def find_faults() -> Iterator[InputError]:
     """Yield an error for each kind of operation with a wrong result; products with all threads and with 1."""
     blas = numpy_blas()
-    core = OLDEST_CORES.get(platform.machine().lower(), "GENERIC")
-    for n in dict.fromkeys((get_threads(), 1 if blas else get_threads())):
+    name = blas.description if blas else "an unknown BLAS"
+    is_arm = platform.machine().lower() in ("aarch64", "arm64")
+    core = "ARMV8" if is_arm else "Nehalem"  # kernels of OpenBLAS that every such processor can run
+    for n in (get_threads(), 1) if blas else (get_threads(),):
         with threads(n):
             wrong = find_wrong_product()
         if wrong:
-            name = blas.description if blas else "an unknown BLAS"
             cure = f"set OPENBLAS_CORETYPE={core} before Python starts, or reinstall NumPy"
             yield InputError(f"{wrong} ({name}, threads: {n})", "exact integers", cure)
             break
@@ -71,11 +70,10 @@ def exact_product(m: int, k: int, n: int) -> tuple[np.ndarray, np.ndarray, np.nd
 def find_wrong_sum() -> str:
     """Return the first wrong sum or mean of integers; an empty string if all are exact."""
     numbers = np.arange(1024 * 33).reshape(1024, 33) ** 2 % 1009
-    columns = [sum(column) for column in numbers.T.tolist()]
-    rows = [sum(row) for row in numbers.tolist()]
+    columns, rows = numbers.sum(axis=0), numbers.sum(axis=1)
     x = numbers.astype(np.float64)
     found: dict[str, tuple[Any, Any]] = {
-        "sum": (npx.sum(x), sum(rows)),
+        "sum": (npx.sum(x), rows.sum()),
         "sum of columns": (npx.sum(x, axis=0), columns),
         "sum of rows": (npx.sum(x, axis=1), rows),
         "mean of columns": (1024 * npx.mean(x, axis=0), columns),

@@ -7,8 +7,6 @@ control   (4,) numbers that change with every update, indexed by ``backends.refe
 settings  the optimizer's numbers; its first line unpacks them in order
 """
 
-from typing import Any
-
 from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays, Numbers
@@ -26,13 +24,6 @@ from there to the first denormal number, so every 32nd update is often enough.
 optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
-def _flush(xp: Any, moment: Array, updates: Array) -> Array:
-    """Return the moment; every FLUSH_EVERY-th update, numbers below MOMENT_FLOOR become 0."""
-    # NaN < floor is false, so NaN stays NaN.
-    tiny = (xp.abs(moment) < MOMENT_FLOOR) & (xp.remainder(updates, float(FLUSH_EVERY)) == 0)
-    return xp.where(tiny, xp.zeros_like(moment), moment)
-
-
 def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
     """Advance the number of updates, and c = beta c + (1 - beta): it is 1 - beta^t without cancellation."""
     control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
@@ -42,6 +33,13 @@ def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
 
 class OptimizerKernels(KernelBase):
     """The step of every optimizer."""
+
+    def _flush(self, moment: Array, updates: Array) -> Array:
+        """Return the moment; every FLUSH_EVERY-th update, numbers below MOMENT_FLOOR become 0."""
+        xp = self.xp
+        # NaN < floor is false, so NaN stays NaN.
+        tiny = (xp.abs(moment) < MOMENT_FLOOR) & (xp.remainder(updates, float(FLUSH_EVERY)) == 0)
+        return xp.where(tiny, xp.zeros_like(moment), moment)
 
     @optimizer_step
     def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
@@ -57,7 +55,7 @@ class OptimizerKernels(KernelBase):
         if momentum == 0.0:
             p[...] = p - rate * g
             return
-        velocity[...] = _flush(self.xp, momentum * velocity + g, control[UPDATES])
+        velocity[...] = self._flush(momentum * velocity + g, control[UPDATES])
         p[...] = p - rate * (g + momentum * velocity if nesterov else velocity)
 
     @optimizer_step
@@ -76,10 +74,10 @@ class OptimizerKernels(KernelBase):
             p[...] = p * (1.0 - control[RATE] * decay[0])
         advance_adam_control(control, beta1, beta2)
         rate_over_c1 = control[RATE] / control[BIAS_1]
-        m[...] = _flush(xp, beta1 * m + (1.0 - beta1) * g, control[UPDATES])
-        v[...] = _flush(xp, beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
+        m[...] = self._flush(beta1 * m + (1.0 - beta1) * g, control[UPDATES])
+        v[...] = self._flush(beta2 * v + (1.0 - beta2) * (g * g), control[UPDATES])
         if largest:
-            largest[0][...] = _flush(xp, xp.maximum(largest[0], v), control[UPDATES])
+            largest[0][...] = self._flush(xp.maximum(largest[0], v), control[UPDATES])
             v = largest[0]
         p[...] = p - rate_over_c1 * m / (xp.sqrt(v) / xp.sqrt(control[BIAS_2]) + epsilon)
 
@@ -92,7 +90,7 @@ class OptimizerKernels(KernelBase):
         (total,) = slots
         (epsilon,) = settings
         control[UPDATES] = control[UPDATES] + 1.0
-        total[...] = _flush(self.xp, total + g * g, control[UPDATES])
+        total[...] = self._flush(total + g * g, control[UPDATES])
         p[...] = p - control[RATE] * (g / (self.xp.sqrt(total) + epsilon))
 
     @optimizer_step
@@ -109,14 +107,14 @@ class OptimizerKernels(KernelBase):
         (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
         rate = control[RATE]
         control[UPDATES] = control[UPDATES] + 1.0
-        v[...] = _flush(xp, decay * v + (1.0 - decay) * (g * g), control[UPDATES])
+        v[...] = self._flush(decay * v + (1.0 - decay) * (g * g), control[UPDATES])
         square = v
         if mean:
-            mean[0][...] = _flush(xp, decay * mean[0] + (1.0 - decay) * g, control[UPDATES])
+            mean[0][...] = self._flush(decay * mean[0] + (1.0 - decay) * g, control[UPDATES])
             square = v - mean[0] * mean[0]
             square = xp.where(square < 0, xp.zeros_like(v), square)  # rounding may make it negative
         s = g / (xp.sqrt(square) + epsilon)
         if momentum != 0.0:
-            velocity[...] = _flush(xp, momentum * velocity + s, control[UPDATES])
+            velocity[...] = self._flush(momentum * velocity + s, control[UPDATES])
             s = velocity
         p[...] = p - rate * s

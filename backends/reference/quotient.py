@@ -6,11 +6,6 @@ from backends.reference.signatures import Array
 
 
 def quotient(xp: Any, a: Array | float, b: Array | float) -> Array:
-    """Return a / b for two arrays, or an array and a number; rounded once if ``xp`` asks for it."""
-    return divide_once(xp, a, b) if getattr(xp, "rounds_quotients_once", False) else a / b
-
-
-def divide_once(xp: Any, a: Array | float, b: Array | float) -> Array:
     """Return a / b for two arrays, or an array and a number, which becomes an array.
 
     With a Python number torch multiplies by a reciprocal, which is rounded too: for ``1.5 / array``

@@ -9,7 +9,7 @@ from math import pi
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
-_WORD_MASK = 0xFFFFFFFF
+WORD_MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 KEY_PARITY = 0x1BD11BDA
 _LOW_BITS_MASK = 0x7FFFFFFF
@@ -31,14 +31,14 @@ class RandomKernels(KernelBase):
         int64 in [0, 2^63): the first result word without its lowest bit, then the second word.
         """
         keys = (key[0], key[1], key[0] ^ key[1] ^ KEY_PARITY)
-        x0 = (high + keys[0]) & _WORD_MASK
-        x1 = (low + keys[1]) & _WORD_MASK
+        x0 = (high + keys[0]) & WORD_MASK
+        x1 = (low + keys[1]) & WORD_MASK
         for group in range(5):
             for r in ROTATIONS[group % 2]:
-                x0 = (x0 + x1) & _WORD_MASK
-                x1 = (((x1 << r) | (x1 >> (32 - r))) & _WORD_MASK) ^ x0
-            x0 = (x0 + keys[(group + 1) % 3]) & _WORD_MASK
-            x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _WORD_MASK
+                x0 = (x0 + x1) & WORD_MASK
+                x1 = (((x1 << r) | (x1 >> (32 - r))) & WORD_MASK) ^ x0
+            x0 = (x0 + keys[(group + 1) % 3]) & WORD_MASK
+            x1 = (x1 + keys[(group + 2) % 3] + group + 1) & WORD_MASK
         out[...] = ((x0 >> 1) << 32) | x1
 
     @kernel(writes=("mask", "y"))

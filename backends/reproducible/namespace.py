@@ -29,8 +29,6 @@ class ReproducibleNamespace:
     Raises InputError: the bits of the requested function depend on the library.
     """
 
-    rounds_quotients_once = True  # read by ``backends.reference.quotient``
-
     def __init__(self, xp: Any, faster: Mapping[str, Callable[..., Any]]) -> None:
         self._xp = xp
         ours = {**functions.FUNCTIONS, **sums.FUNCTIONS}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from backends.reference.quotient import divide_once
+from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 from backends.reproducible.functions import is_float, square_root
 
@@ -99,14 +99,14 @@ def sum_by_halves(
 def mean(xp: Any, x: Array, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
     """Return the sum divided by the number of elements."""
     total = sum_by_halves(xp, x, axis=axis, keepdims=keepdims)
-    return divide_once(xp, total, prod(x.shape) / max(1, prod(total.shape)))
+    return quotient(xp, total, prod(x.shape) / max(1, prod(total.shape)))
 
 
 def var(xp: Any, x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Return the sum of (x - mean)^2, divided by the number of elements minus ``correction``."""
     centered = x - mean(xp, x, axis=axis, keepdims=True)
     total = sum_by_halves(xp, centered * centered, axis=axis, keepdims=keepdims)
-    return divide_once(xp, total, prod(x.shape) / max(1, prod(total.shape)) - correction)
+    return quotient(xp, total, prod(x.shape) / max(1, prod(total.shape)) - correction)
 
 
 def std(xp: Any, x: Array, /, **options: Any) -> Array:

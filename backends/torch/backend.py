@@ -55,7 +55,7 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = "use --device cpu, or install a build of torch for this driver and this card"
+    CURE: ClassVar[str] = "use the device 'cpu', or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:
@@ -150,12 +150,12 @@ def _explain_missing_cuda() -> tuple[str, str]:
     extra = find_extra(cards)
     cure = "update the NVIDIA driver" if extra is None else replace_torch_command(extra)
     if not cards:
-        cure = "use --device cpu, or install the NVIDIA driver first"
+        cure = "use the device 'cpu', or install the NVIDIA driver first"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
     obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
     if obstacle is None:
-        return "torch finds none", "use --device cpu, or check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        return "torch finds none", "use the device 'cpu', or check nvidia-smi and CUDA_VISIBLE_DEVICES"
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 
@@ -179,7 +179,7 @@ def _parse_device(device: Any, dtype: str) -> torch.device:
         return torch.device("cpu")
     if place.type == "mps":
         if not torch.backends.mps.is_available():
-            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use --device cpu")
+            raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use the device 'cpu'")
         if dtype == "float64":
             raise InputError("dtype is 'float64'", "'float32' on the device 'mps'")
         return torch.device("mps", 0)

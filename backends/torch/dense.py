@@ -3,81 +3,50 @@
 The backward functions make the calls that autograd makes.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from backends.reference import Kernels
-from backends.reference.activations import LEAKY_SLOPE, SATURATION_BOUND
+from backends.reference.activations import SATURATION_BOUND
 from backends.reference.dense import require_from_output
 from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
-FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # those of ``dense``
-LARGE_PRODUCT = 2**24  # multiplications
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-_FORWARD: dict[str, Callable[..., Any]] = {
-    "linear": lambda z, y: None if y is z else y.copy_(z),
-    "sigmoid": lambda z, y: torch.sigmoid(z, out=y),
-    "tanh": lambda z, y: torch.tanh(z, out=y),
-    "relu": lambda z, y: torch.clamp_min(z, 0.0, out=y),
-    "leaky_relu": lambda z, y: aten.leaky_relu.out(z, LEAKY_SLOPE, out=y),
-    "elu": lambda z, y: aten.elu.out(z, out=y),
-    # Outside of this bound torch's calls give NaN: -inf times 0, and z z overflows.
-    "gelu": lambda z, y: aten.gelu.out(z.clamp_min(-SATURATION_BOUND), approximate="tanh", out=y),
-}
-_BACKWARD: dict[str, Callable[..., Any]] = {
-    "linear": lambda dy, z, y, dz: None if dz is dy else dz.copy_(dy),
-    "sigmoid": lambda dy, z, y, dz: aten.sigmoid_backward.grad_input(dy, y, grad_input=dz),
-    "tanh": lambda dy, z, y, dz: aten.tanh_backward.grad_input(dy, y, grad_input=dz),
-    "relu": lambda dy, z, y, dz: aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz),
-    "leaky_relu": lambda dy, z, y, dz: aten.leaky_relu_backward.grad_input(
-        dy, z, LEAKY_SLOPE, False, grad_input=dz
-    ),
-    # Not elu_backward: it returns dy for NaN.
-    "elu": lambda dy, z, y, dz: torch.mul(dy, torch.clamp_max(y, 0.0).add_(1.0), out=dz),
-    "gelu": lambda dy, z, y, dz: aten.gelu_backward.grad_input(
-        dy, z.clamp(-SATURATION_BOUND, SATURATION_BOUND), approximate="tanh", grad_input=dz
-    ),
-}
 
 
 class TorchDense(Kernels):
-    """Dense layers, activations and rows by index."""
-
-    def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
-        """Convert and scale the rows in ``out``, which takes half the time of new arrays."""
-        out.copy_(torch.index_select(rows, 0, index))
-        if scale != 1.0:
-            out.mul_(scale)
+    """Dense layers, activations and the sum of rows by index."""
 
     def scatter_rows(self, rows: Array, index: Array, out: Array) -> None:
         out.zero_().index_add_(0, index, rows)
 
     def activation(self, name: str, z: Array, y: Array) -> None:
-        if name in _FORWARD:
-            _FORWARD[name](z, y)
+        if name == "sigmoid":
+            torch.sigmoid(z, out=y)
+        elif name == "relu":
+            torch.clamp_min(z, 0.0, out=y)
+        elif name == "gelu":  # outside of this bound torch's calls give NaN: -inf times 0, and z z overflows
+            aten.gelu.out(z.clamp_min(-SATURATION_BOUND), approximate="tanh", out=y)
         else:
             super().activation(name, z, y)
 
     def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
-        if name in _BACKWARD:
-            _BACKWARD[name](dy, z, y, dz)
+        if name == "sigmoid":
+            aten.sigmoid_backward.grad_input(dy, y, grad_input=dz)
+        elif name == "relu":
+            aten.threshold_backward.grad_input(dy, z, 0.0, grad_input=dz)
+        elif name == "gelu":
+            z = z.clamp(-SATURATION_BOUND, SATURATION_BOUND)
+            aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz)
         else:
             super().activation_backward(name, dy, z, y, dz)
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
-        if activation not in FUSED_ACTIVATIONS:
-            return super().dense(activation, x, W, b, y)
-        self.activation(activation, self._affine(x, W, b, y), y)
-
-    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
-        """Return ``x W + b``, which is written to y or to a new tensor."""
-        return torch.addmm(b, x, W, out=y)
+        require_from_output(activation)
+        torch.addmm(b, x, W, out=y)
+        self.activation(activation, y, y)
 
     def dense_backward(
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
@@ -88,37 +57,4 @@ class TorchDense(Kernels):
         torch.mm(x.T, dz, out=dW)
         torch.sum(dz, 0, out=db)
         if dx is not None:
-            self._input_gradient(dz, W, dx)
-
-    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
-        """``dx = dz W^T``."""
-        torch.mm(dz, W.T, out=dx)
-
-
-class OneDnnDense(TorchDense):
-    """Dense layers on the CPU. oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32.
-
-    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for these
-    products, although it allocates its result. It is slower for dW, and for small products, since each call
-    takes 12 microseconds longer.
-    """
-
-    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
-        if not _suits_onednn(x, W):
-            return super()._affine(x, W, b, y)
-        return _onednn_linear(x, W.T, b)
-
-    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
-        if not _suits_onednn(dz, W):
-            return super()._input_gradient(dz, W, dx)
-        dx.copy_(_onednn_linear(dz, W, None))
-
-
-def _suits_onednn(rows: Array, W: Array) -> bool:
-    """Whether oneDNN can compute the product of the rows with W or its transpose, and takes less time."""
-    return HAS_ONEDNN and rows.dtype == torch.float32 and rows.shape[0] * W.numel() >= LARGE_PRODUCT
-
-
-def _onednn_linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    """Return ``x weight^T + bias`` as a new tensor. The call is private to torch; torch.compile makes it."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+            torch.mm(dz, W.T, out=dx)

@@ -47,22 +47,21 @@ def needed_pixels(
     return (slices[0], slices[1]), (remaining[0], remaining[1])
 
 
-def _add_border(x: Array, W: Array, padding: Padding, dilation: Pair) -> tuple[Array, list[int]]:
-    """Return (x as (B, C, H, W), the padding for torch's call).
+def _add_border(
+    xp: Any, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, windows: Pair
+) -> tuple[Array, tuple[slice, slice], Pair, list[int]]:
+    """Return (x or padded x, the needed pixels of it, the strides, the padding) for torch's call.
 
     An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
     crashes if entire windows lie in its own border (uxlfoundation/oneDNN#5942, in torch 2.13).
     """
+    needed, remaining = needed_pixels(W.shape[:2], strides, dilation, windows)
     (top, bottom), (left, right) = padding
     height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
-    if (top, left) == (bottom, right) and top < height and left < width:
-        return x.movedim(3, 1), [top, left]
-    return torch.nn.functional.pad(x.movedim(3, 1), (left, right, top, bottom)), [0, 0]
-
-
-def _output_mask(gradients: Arrays) -> list[bool]:
-    """Return torch's output_mask for (dx, dgamma, dbeta), from the gradients (dgamma, dbeta, dx)."""
-    return [gradients[2] is not None, True, True]
+    is_symmetric = (top, left) == (bottom, right) and top < height and left < width
+    if is_symmetric and remaining == tuple(strides):
+        return x, needed, remaining, [top, left]
+    return pad(xp, x, padding), needed, remaining, [0, 0]
 
 
 class TorchImages(Kernels):
@@ -79,58 +78,46 @@ class TorchImages(Kernels):
     def grouped_conv2d(
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
-        needed, remaining = needed_pixels(W.shape[:2], strides, dilation, z.shape[1:3])
-        if remaining != tuple(strides):
-            x = pad(self.xp, x, padding)[:, *needed].contiguous()
-            padding = NO_PADDING
-        images, border = _add_border(x, W, padding, dilation)
+        geometry = strides, padding, dilation, z.shape[1:3]
+        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        images = wide[:, *needed].contiguous().movedim(3, 1)
         filters = W.permute(3, 2, 0, 1)
         groups = x.shape[3] // W.shape[2]
-        z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
+        z.copy_(torch.conv2d(images, filters, b, strides, border, dilation, groups).movedim(1, 3))
 
     def grouped_conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
         gradients: Arrays,
     ) -> None:  # fmt: skip
         dW, db, dx = gradients
-        needed, remaining = needed_pixels(W.shape[:2], strides, dilation, dz.shape[1:3])
-        if remaining != tuple(strides):
-            wide = pad(self.xp, x, padding)
-            pixels = wide[:, *needed].contiguous()
-            d_pixels = None if dx is None else torch.empty_like(pixels)
-            part = dW, db, d_pixels
-            self.grouped_conv2d_backward(dz, pixels, W, remaining, NO_PADDING, dilation, part)
-            if dx is not None:
-                d_wide = torch.zeros_like(wide)
-                d_wide[:, *needed] = d_pixels
-                dx.copy_(crop_border(d_wide, padding))
-            return
-        images, border = _add_border(x, W, padding, dilation)
+        geometry = strides, padding, dilation, dz.shape[1:3]
+        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        images = wide[:, *needed].contiguous().movedim(3, 1)
         # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
         # format, which its plain CPU code (float64, batches of 1) cannot write.
-        images_ = dz.movedim(3, 1), images, W.permute(3, 2, 0, 1).contiguous()
-        geometry = None, strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
-        d_images, dW_, _ = aten.convolution_backward(*images_, *geometry, [dx is not None, True, False])
+        filters = W.permute(3, 2, 0, 1).contiguous()
+        options = None, strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
+        outputs = [dx is not None, True, False]
+        d_images, dW_, _ = aten.convolution_backward(dz.movedim(3, 1), images, filters, *options, outputs)
         dW.copy_(dW_.permute(2, 3, 1, 0))
         # oneDNN takes up to 1.8 times as long for dW if it also computes db, so db is summed here. torch
         # divides the inner sum, over the pixels of each example, among its threads.
         torch.sum(torch.sum(dz, (1, 2)), 0, out=db)
         if dx is not None:
-            (top, _), (left, _) = padding if border == [0, 0] else NO_PADDING
-            height, width = dx.shape[1:3]
-            dx.copy_(d_images[:, :, top : top + height, left : left + width].movedim(1, 3))
+            d_wide = dx.zero_() if wide is x else torch.zeros_like(wide)
+            d_wide[:, *needed] = d_images.movedim(1, 3)
+            if wide is not x:
+                dx.copy_(crop_border(d_wide, padding))
 
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
-        (top, bottom), (left, right) = padding
-        images = x.movedim(3, 1)
-        if any((top, bottom, left, right)):  # torch's own padding is symmetric and at most half the window
-            images = torch.nn.functional.pad(images, (left, right, top, bottom), value=-float("inf"))
+        images = pad(self.xp, x, padding, -float("inf")).movedim(3, 1)
         largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
         y.copy_(largest.movedim(1, 3))
         index.copy_(place.movedim(1, 3))
         if images.shape[2:] != x.shape[1:3]:
+            (top, _), (left, _) = padding
             wide = images.shape[3]
             # The maximum of a window of only -inf is its first pixel, which may be in the border.
             row = torch.div(index, wide, rounding_mode="floor").sub_(top).clamp_min_(0)
@@ -159,7 +146,7 @@ class TorchImages(Kernels):
     ) -> None:
         # epsilon is 0.0 here: inverse includes it.
         found = aten.native_batch_norm_backward(
-            dy, x, gamma, None, None, *stats, True, 0.0, _output_mask(gradients)
+            dy, x, gamma, None, None, *stats, True, 0.0, [gradients[2] is not None, True, True]
         )
         for source, target in zip((found[1], found[2], found[0]), gradients, strict=True):
             if target is not None:

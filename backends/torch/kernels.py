@@ -11,11 +11,10 @@ from backends.cupy import sources
 from backends.errors import BackendUnavailable, report_unavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
-from backends.reference.control import UPDATES
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
-from backends.torch.dense import OneDnnDense, TorchDense
+from backends.torch.dense import TorchDense
 from backends.torch.images import NO_PADDING, TorchImages, aten
 from backends.torch.optimizers import FusedAdam, TorchOptimizers
 
@@ -26,7 +25,7 @@ class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
+class TorchCpuKernels(FusedAdam, TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
 
     fused_dtypes = torch.float32, torch.float64
@@ -44,21 +43,9 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         """Compute in the memory of the tensors with 32-bit words, which wrap."""
         self._host.threefry(key, high.numpy(), low.numpy(), out.numpy())
 
-    def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:
-        """Call NumPy's kernel on the memory of the tensors: half the reference's time."""
-        self._host.dropout(bits.numpy(), x.numpy(), rate, mask.numpy(), y.numpy())
-
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call NumPy's kernel on the memory of the tensors: a fifth of the reference's time."""
         self._host.warp_images(x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
-
-    def max_pool2d(
-        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
-    ) -> None:
-        if padding != NO_PADDING:
-            return super().max_pool2d(x, size, strides, padding, y, index)
-        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
-        aten.max_pool2d_with_indices.out(x.movedim(3, 1), size, strides, **outputs)
 
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
@@ -85,10 +72,11 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         stats[0].add_(first)
         running[0].lerp_(stats[0], settings[0])
 
-    def _flush(self, control: Array, *moments: Array) -> None:
-        if int(control[UPDATES]) % FLUSH_EVERY == 0:
-            for moment in moments:
-                torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
+    def _flush(self, moment: Array, updates: Array) -> Array:
+        """Set small numbers to 0 in place."""
+        if int(updates) % FLUSH_EVERY == 0:
+            torch.hardshrink(moment, MOMENT_FLOOR, out=moment)
+        return moment
 
 
 class TorchCudaKernels(FusedAdam, TorchKernels):

@@ -15,8 +15,9 @@ Array = Any  # torch.Tensor
 class TorchOptimizers(Kernels):
     """In-place calls, for every optimizer but Adam."""
 
-    def _flush(self, control: Array, *moments: Array) -> None:
-        """Set small moments to 0 on the CPU. On a GPU this would be six launches for no gain."""
+    def _flush(self, moment: Array, updates: Array) -> Array:
+        """Return the moment as it is: on a GPU this would be six launches for no gain."""
+        return moment
 
     def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (velocity,) = slots
@@ -27,7 +28,7 @@ class TorchOptimizers(Kernels):
             p.addcmul_(g, rate, value=-1.0)
             return
         velocity.mul_(momentum).add_(g)
-        self._flush(control, velocity)
+        self._flush(velocity, control[UPDATES])
         p.addcmul_(torch.add(g, velocity, alpha=momentum) if nesterov else velocity, rate, value=-1.0)
 
     def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
@@ -35,7 +36,7 @@ class TorchOptimizers(Kernels):
         (epsilon,) = settings
         control[UPDATES].add_(1.0)
         total.addcmul_(g, g)
-        self._flush(control, total)
+        self._flush(total, control[UPDATES])
         root = torch.sqrt(total).add_(epsilon)
         p.addcmul_(torch.div(g, root, out=root), control[RATE], value=-1.0)
 
@@ -46,12 +47,12 @@ class TorchOptimizers(Kernels):
         decay, epsilon, momentum = settings
         control[UPDATES].add_(1.0)
         v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
-        self._flush(control, v)
+        self._flush(v, control[UPDATES])
         root = torch.sqrt(v).add_(epsilon)
         step = torch.div(g, root, out=root)
         if momentum != 0.0:
             step = velocity.mul_(momentum).add_(step)
-            self._flush(control, velocity)
+            self._flush(velocity, control[UPDATES])
         p.addcmul_(step, control[RATE], value=-1.0)
 
 
@@ -75,4 +76,5 @@ class FusedAdam(TorchOptimizers):
         )  # fmt: skip
         for slot in slots[2:]:  # the call's own maximum is not NaN where v is, at the end of a vector
             torch.maximum(slot, slots[1], out=slot)
-        self._flush(control, *slots)
+        for slot in slots:
+            self._flush(slot, control[UPDATES])

@@ -78,7 +78,7 @@ OPTIMIZER = [
         (m,), (beta1, beta2, weight_decay) = slots, settings
         control[UPDATES] = control[UPDATES] + 1.0
         p[...] = p - control[RATE] * (self.xp.sign(beta1 * m + (1.0 - beta1) * g) + weight_decay * p)
-        m[...] = _flush(self.xp, beta2 * m + (1.0 - beta2) * g, control[UPDATES])
+        m[...] = self._flush(beta2 * m + (1.0 - beta2) * g, control[UPDATES])
 ''',
     ),
     Addition(

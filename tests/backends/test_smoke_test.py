@@ -88,7 +88,7 @@ def no_code(*arguments):
 def test_rejects_torch_that_fails_on_its_gpu(monkeypatch):
     card(monkeypatch)
     with pytest.raises(
-        BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*--device cpu"
+        BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*the device 'cpu'"
     ):
         get_backend("torch", "cuda")
 

@@ -56,13 +56,12 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     Mutant("images-kept", "a convolution's gradient takes the first images with this shape", "L0",
            "conv2d_backward", {"pad(np, x,": "pad(np, seen.setdefault(x.shape, x.copy()),"}),
     Mutant("repeated-mask", "the same dropout mask and the same order of rows in every step", "L0",
-           "threefry", {"_part(high, block)": "0 * _part(high, block)"}),
+           "threefry", {"high.astype": "(0 * high).astype"}),
     Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
-           "threefry", {"_part(low, block)": "_part(low, block) % 2**20"}),
+           "threefry", {"low.astype": "(low % 2**20).astype"}),
     Mutant("lost-duplicates",
            "rows with equal indices: the last one instead of their sum (an embedding's gradient)", "L0",
-           "scatter_rows", {"np.add.reduceat(rows[order], starts, axis=0)":
-                            "rows[order[[*starts[1:] - 1, -1]]]"}),
+           "scatter_rows", {"np.add.at(out, index, rows)": "out[index] = rows"}),
     Mutant("batch-beyond-65536-lost", "a batch loses its numbers from the 65,537th on", "L0",
            "gather_rows", {"out[...] = batch if scale == 1.0 else batch * scale":
                            "out.reshape(-1)[:65536] = (batch * scale).reshape(-1)[:65536]"}),

@@ -4,7 +4,13 @@ from dnn.agreement.mutants.mutant import Mutant
 
 STEPS = "sgd,adam,adagrad,rmsprop"
 ADVANCE = "rate, floor = advance_adam(control, beta1, beta2, epsilon)"
-BLOCKS = "_blocks(p, g,"
+BODY = "-> None:\n    "
+
+
+def _before(statement: str) -> dict[str, str]:
+    """Return the edit that puts a statement before a kernel's first one."""
+    return {BODY: f"{BODY}{statement}\n    "}
+
 
 TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("dropped-mean", "the gradient of cross-entropy not divided by the batch size", "L0",
@@ -36,19 +42,19 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("epsilon-raised-to-1e-8", "Adam's epsilon below 1e-8 counts as 1e-8", "L3",
            "adam", {ADVANCE: f"epsilon = max(epsilon, 1e-8); {ADVANCE}"}),
     Mutant("momentum-clipped", "momentum and decays above 0.99 count as 0.99", "L3",
-           "sgd,rmsprop", {"= settings": "= (min(number, 0.99) for number in settings)"}),
+           "sgd,rmsprop", _before("settings = [min(number, 0.99) for number in settings]")),
     Mutant("tail-beyond-262144", "parameters from the 262,145th on are not updated", "L3",
-           "adam", {f"{BLOCKS} m, v)": "_blocks(*(vector[: 1 << 18] for vector in (p, g, m, v)))"}),
+           "adam", _before("p, g, *slots = (vector[: 1 << 18] for vector in (p, g, *slots))")),
     Mutant("nan-gradient-skipped", "a NaN in a gradient counts as 0", "L3",
-           STEPS, {BLOCKS: "_blocks(p, np.where(np.isnan(g), g.dtype.type(0), g),"}),
+           STEPS, _before("g = np.where(np.isnan(g), g.dtype.type(0), g)")),
     Mutant("rate-of-0-skipped", "an update at a rate of 0 leaves the moments", "L3",
-           STEPS, {f"in {BLOCKS}": f"in () if control[RATE] == 0.0 else {BLOCKS}"}),
+           STEPS, _before("slots = [s.copy() if control[RATE] == 0.0 else s for s in slots]")),
     Mutant("late-calls", "gradients 0.1 % too small after 1000 updates in one process", "L3",
-           STEPS, {BLOCKS: "_blocks(p, g * (1.0 if next(calls) < 1000 else 0.999),"}),
+           STEPS, _before("g = g * (1.0 if next(calls) < 1000 else 0.999)")),
     Mutant("stale-momentum", "Adam does not store the first moment", "L3",
-           "adam", {f"{BLOCKS} m": f"{BLOCKS} m.copy()"}),
-    Mutant("short-count", "the update count overflows at 32767", "L3", STEPS,
-           {"flush =": "control[UPDATES] = control[UPDATES].astype(int).astype(np.int16); flush ="}),
+           "adam", _before("slots = (slots[0].copy(), *slots[1:])")),
+    Mutant("short-count", "the update count overflows at 32767", "L3",
+           STEPS, _before("control[UPDATES] = control[UPDATES].astype(int).astype(np.int16)")),
     Mutant("half-penalty", "l2 w instead of 2 l2 w, as torch's weight_decay", "L0",
            "penalty", {"2.0 * l2": "l2"}),
     Mutant("clip-only-above", "gradients are clipped by value only from above", "L0",
