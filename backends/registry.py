@@ -37,6 +37,9 @@ def backend_names() -> tuple[str, ...]:
     return (*_BUILT_IN, *(name for name in registered if name not in _BUILT_IN))
 
 
+GPU_NAMES = ("cuda", "gpu", "nvidia")
+
+
 def _factory(name: str) -> Factory:
     """Return the backend's factory; raises BackendUnavailable if it cannot be imported."""
     if isinstance(name, str) and name in _BUILT_IN:
@@ -48,6 +51,9 @@ def _factory(name: str) -> Factory:
             with report_unavailable(name, REGISTRATION_CURE):
                 factory = point.load()
             return factory
+    if isinstance(name, str) and name.lower() in GPU_NAMES:
+        cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
+        raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
 
 

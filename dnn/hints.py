@@ -51,8 +51,8 @@ def warn_of_logits(model: Network) -> None:
         warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
 
-def warn_of_slow_learning(model: Network, x: Any, y: Any) -> None:
-    """Warn of what makes a new network learn slowly: large values, or targets it cannot return."""
+def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
+    """Warn of what makes a new network learn slowly: large values, targets it cannot return, a rate of 0."""
     if model.epochs_done:
         return
     xp = model.backend.xp
@@ -71,11 +71,18 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any) -> None:
             outputs = ACTIVATIONS[last].forward(np, np.stack([z, -z], axis=1)).round(3)
         bottom, top = outputs.min(), outputs.max()
         if low < bottom or high > top:
+            change = "" if last == "linear" else "end in 'linear', and "
             warn(
                 f"y holds values from {low:.3g} to {high:.3g}, but a network that ends in {last!r} learns "
-                f"well only values from {bottom:g} to {top:g}; end in 'linear', and with a new model "
-                "train on (y - y.mean()) / y.std(), validate alike, and scale predictions back"
+                f"well only values from {bottom:g} to {top:g}; {change}with a new model train on "
+                "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
+    rates = model.optimizer_state.rates
+    if rates[min(updates, rates.shape[0]) - 1] == 0:
+        warn(
+            f"the learning rate is 0 before the last of {updates} updates; give a rate above 0, or a "
+            f"schedule with steps={updates}"
+        )
 
 
 def warn_of_channels_first(model: Network) -> None:

@@ -145,7 +145,7 @@ class Sequential(Network):
                     x, y, validation_split, validation_data, class_weight, sample_weight
                 )
                 batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch, cut=cut)
-                warn_of_slow_learning(self, examples.x, examples.y)
+                warn_of_slow_learning(self, examples.x, examples.y, epochs * batches.updates)
             return Training(self, batches, validation, callbacks, workers).run(epochs, resume)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, dict[str, np.ndarray]]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from dnn.validation.conversion import NUMBER_KINDS
 from dnn.validation.settings import positive_integer
 
 __all__ = ["to_categorical"]
@@ -17,7 +18,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
         x: (N,) or (N, 1) class numbers from 0.
         num_classes: C; None: the largest number plus 1.
     Returns (N, C) float64.
-    Raises InputError: no integers, or a number that is not below ``num_classes``.
+    Raises InputError: no class numbers, or a number that is not below ``num_classes``.
 
     >>> to_categorical([1, 0, 1])
     array([[0., 1.],
@@ -27,12 +28,13 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     numbers = np.asarray(x)
     if numbers.shape[1:] == (1,):
         numbers = numbers[:, 0]
-    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iub":
+    is_numeric = numbers.dtype.kind in NUMBER_KINDS
+    whole = numbers.astype(np.int64) if is_numeric else numbers
+    if numbers.ndim != 1 or not numbers.size or not is_numeric or np.any(whole != numbers):
         got = f"x has shape {numbers.shape} and dtype {numbers.dtype}"
-        raise InputError(got, "integers (N,) or (N, 1), with N of at least 1")
-    largest = int(numbers.max())
-    classes = largest + 1 if num_classes is None else positive_integer("num_classes", num_classes)
-    if numbers.min() < 0 or largest >= classes:
-        got = f"x holds class numbers from {numbers.min()} to {largest}"
+        raise InputError(got, "class numbers (N,) or (N, 1), with N of at least 1")
+    classes = int(whole.max()) + 1 if num_classes is None else positive_integer("num_classes", num_classes)
+    if whole.min() < 0 or whole.max() >= classes:
+        got = f"x holds class numbers from {whole.min()} to {whole.max()}"
         raise InputError(got, f"0 to {classes - 1}, below num_classes")
-    return np.asarray(np.eye(classes)[numbers.astype(np.int64)])
+    return np.asarray(np.eye(classes)[whole])

@@ -527,6 +527,14 @@ ADVICE = {
         "first = [{cure}]",
         "len(model.layers) == 2",
     ),
+    "a schedule that ends early": Row(
+        "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nrate = dnn.LinearDecay(0.01, steps=3)",
+        "model = network((4,)); model.compile('categorical_crossentropy', dnn.Adam(rate))\n"
+        "model.fit(x, y, epochs=9, verbose=0)",
+        r"a schedule with (steps=9)$",
+        "rate = dnn.LinearDecay(0.01, {cure})",
+        "0.001 < model.optimizer_state.rate < 0.002",
+    ),
     "the rate in compile": Row(
         "model = network((4,))\noptions = dict(lr=0.1)",
         "model.compile('categorical_crossentropy', **options)",

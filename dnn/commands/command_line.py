@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import difflib
 import io
 import logging
 import os
@@ -58,7 +59,11 @@ class Parser(argparse.ArgumentParser):
             self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
-        print_status(f"{self.prog}: error: {one_line(message)} (see {self.prog} --help)")
+        hint = ""
+        if unknown := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
+            close = difflib.get_close_matches(unknown[1], self._option_string_actions, cutoff=0.7)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        print_status(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
         sys.exit(EXIT_BAD_INPUT)
 
 

@@ -3,28 +3,40 @@
 from collections.abc import Sequence
 from dataclasses import field
 from math import prod
+from typing import Annotated, Any
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Finite, Lengths
+from dnn.validation.settings import Finite, is_integer, positive_integer, require
+
+
+def _check_shape(argument: str, value: Any) -> Shape:
+    """Return the lengths as a tuple. Raises InputError: not lengths, or more than one is -1."""
+    expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
+    require(isinstance(value, (tuple, list)), argument, value, expected)
+    free = [is_integer(n) and n == -1 for n in value]
+    require(sum(free) <= 1, argument, value, expected)
+    return tuple(-1 if f else positive_integer(argument, n) for n, f in zip(value, free, strict=True))
 
 
 class Reshape(Layer):
-    """Each example in another shape, in C order.
+    """Each example in another shape, in C order; one length may be -1 and is inferred.
 
     >>> Reshape((28, 28, 1)).shape_after((784,))
     (28, 28, 1)
     """
 
-    target_shape: Lengths
+    target_shape: Annotated[Sequence[int], _check_shape]
 
     examples = ({"target_shape": (4, 6)},)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        shape = tuple(self.target_shape)
-        if prod(shape) != prod(input_shape):
-            got = f"got examples of shape {input_shape}, {prod(input_shape)} numbers"
-            raise self.input_error(got, f"the number in {shape}; change target_shape")
+        count = prod(input_shape)
+        known = prod(n for n in self.target_shape if n != -1)
+        shape = tuple(count // known if n == -1 else n for n in self.target_shape)
+        if prod(shape) != count:
+            got = f"got examples of shape {input_shape}, {count} numbers"
+            raise self.input_error(got, f"the number in {self.target_shape}; change target_shape")
         return shape
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
@@ -42,12 +54,9 @@ class Flatten(Reshape):
     (128,)
     """
 
-    target_shape: Sequence[int] = field(default=(), init=False)
+    target_shape: Sequence[int] = field(default=(-1,), init=False)
 
     examples = ({},)
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        return (prod(input_shape),)
 
 
 class Rescaling(Layer):

@@ -24,6 +24,7 @@ from backends.numpy.backend import NumpyBackend
     [
         ("jax", {}, "backend is 'jax', expected one of auto, numpy, numba, cupy, torch, strict"),
         ("nunpy", {}, "did you mean 'numpy'"),
+        ("GPU", {}, "cupy, or torch; .*--backend torch --device cuda"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
         (

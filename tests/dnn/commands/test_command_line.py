@@ -111,6 +111,18 @@ def test_parser_errors(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("word", "hint"), [("--epocs=3", "; did you mean --epochs?"), ("--lr", ""), ("epochs", "")]
+)
+def test_an_unknown_option_names_the_closest_one(capsys, word, hint):
+    parser = command_line.Parser()
+    parser.add_argument("--epochs")
+    parser.add_argument("--loss")
+    with pytest.raises(SystemExit):
+        parser.parse_args([word])
+    assert f"error: unrecognized arguments: {word}{hint} (see" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("first", "words"),
     [("dnn train", ["-m", "dnn", "train"]), ("my scripts/train.py", ["my scripts/train.py"])],
 )
