@@ -14,6 +14,8 @@ from backends.reference.signatures import Arrays
 
 Array = Any  # torch.Tensor
 aten = torch.ops.aten
+LARGE_PRODUCT = 2**24  # multiplications
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 class TorchDense(Kernels):
@@ -45,8 +47,11 @@ class TorchDense(Kernels):
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
         require_from_output(activation)
-        torch.addmm(b, x, W, out=y)
-        self.activation(activation, y, y)
+        self.activation(activation, self._affine(x, W, b, y), y)
+
+    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
+        """Return ``x W + b``, which is written to y or to a new tensor."""
+        return torch.addmm(b, x, W, out=y)
 
     def dense_backward(
         self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
@@ -57,4 +62,37 @@ class TorchDense(Kernels):
         torch.mm(x.T, dz, out=dW)
         torch.sum(dz, 0, out=db)
         if dx is not None:
-            torch.mm(dz, W.T, out=dx)
+            self._input_gradient(dz, W, dx)
+
+    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
+        """``dx = dz W^T``."""
+        torch.mm(dz, W.T, out=dx)
+
+
+class OneDnnDense(TorchDense):
+    """Dense layers on the CPU. oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32.
+
+    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for these
+    products, although it allocates its result. It is slower for dW, and for small products, since each call
+    takes 12 microseconds longer.
+    """
+
+    def _affine(self, x: Array, W: Array, b: Array, y: Array) -> Array:
+        if not _suits_onednn(x, W):
+            return super()._affine(x, W, b, y)
+        return _onednn_linear(x, W.T, b)
+
+    def _input_gradient(self, dz: Array, W: Array, dx: Array) -> None:
+        if not _suits_onednn(dz, W):
+            return super()._input_gradient(dz, W, dx)
+        dx.copy_(_onednn_linear(dz, W, None))
+
+
+def _suits_onednn(rows: Array, W: Array) -> bool:
+    """Whether oneDNN can compute the product of the rows with W or its transpose, and takes less time."""
+    return HAS_ONEDNN and rows.dtype == torch.float32 and rows.shape[0] * W.numel() >= LARGE_PRODUCT
+
+
+def _onednn_linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """Return ``x weight^T + bias`` as a new tensor. The call is private to torch; torch.compile makes it."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")

@@ -14,7 +14,7 @@ from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
 from backends.reference.windows import Padding, Pair
-from backends.torch.dense import TorchDense
+from backends.torch.dense import OneDnnDense, TorchDense
 from backends.torch.images import NO_PADDING, TorchImages, aten
 from backends.torch.optimizers import FusedAdam, TorchOptimizers
 
@@ -25,7 +25,7 @@ class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(FusedAdam, TorchKernels):
+class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
 
     fused_dtypes = torch.float32, torch.float64
@@ -46,6 +46,14 @@ class TorchCpuKernels(FusedAdam, TorchKernels):
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call NumPy's kernel on the memory of the tensors: a fifth of the reference's time."""
         self._host.warp_images(x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
+
+    def max_pool2d(
+        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
+    ) -> None:
+        if padding != NO_PADDING:
+            return super().max_pool2d(x, size, strides, padding, y, index)
+        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
+        aten.max_pool2d_with_indices.out(x.movedim(3, 1), size, strides, **outputs)
 
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array

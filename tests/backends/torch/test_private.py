@@ -9,6 +9,7 @@ from kernel_checks import assert_equals_reference
 
 from backends import get_backend
 from backends.numpy.kernels import NumpyKernels
+from backends.torch import dense
 
 
 @both_dtypes
@@ -24,3 +25,24 @@ def test_without_numba_the_generator_is_numpys(monkeypatch):
     backend = get_backend("torch")
     assert_equals_reference(backend, "threefry", "plain")
     assert type(backend.kernels._host) is NumpyKernels
+
+
+@pytest.mark.parametrize(
+    ("rows", "units", "dtype", "has_onednn", "expected"),
+    [
+        (64, 512, "float32", True, 2),
+        (64, 512, "float32", False, 0),
+        (63, 512, "float32", True, 0),
+        (64, 511, "float32", True, 0),
+        (64, 512, "float64", True, 0),
+    ],
+)
+def test_only_large_float32_products_are_onednns(monkeypatch, rows, units, dtype, has_onednn, expected):
+    backend = get_backend("torch", "cpu", dtype)
+    calls = []
+    monkeypatch.setattr(dense, "HAS_ONEDNN", has_onednn)
+    monkeypatch.setattr(dense, "_onednn_linear", lambda x, W, b: calls.append(W) or x.new_zeros(rows, len(W)))
+    x, dz, W = map(backend.zeros, ((rows, 512), (rows, units), (512, units)))
+    backend.kernels.dense("linear", x, W, W[0], dz)
+    backend.kernels.dense_backward("linear", dz, x, dz, W, dz, (W, W[0], x))
+    assert len(calls) == expected
