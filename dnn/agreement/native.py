@@ -50,19 +50,21 @@ class PyTorchContender(Contender):
             yield "y", y.detach()
             if x.grad is not None:
                 yield "dx", x.grad
-            for name, p, axes in convert.twin_parameters(module):
-                yield f"d{name.partition('.')[2]}", p.grad.permute(axes)
+            for name, _, gradient in convert.twin_tensors(module):
+                if gradient is not None:  # None: a buffer
+                    yield f"d{name.partition('.')[2]}", gradient
 
         def evaluate(x: Array) -> Tensors:
             yield "y in evaluation", module.eval()(x).detach()
-            for name, buffer, _ in convert.twin_parameters(module, state=True):
-                yield name.partition(".")[2], buffer
+            for name, tensor, _ in convert.twin_tensors(module):
+                if (short := name.partition(".")[2]) in layer.state:
+                    yield short, tensor
 
         return train, evaluate
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         module = twin.to_torch(model, self.backend.device)
-        trained = {name.split(".")[0] for name, _, _ in convert.twin_parameters(module)}
+        trained = {name.split(".")[0] for name, _, _ in convert.twin_tensors(module)}
         h = x
         for name, child in module.named_children():
             h = child(h)
@@ -70,12 +72,12 @@ class PyTorchContender(Contender):
                 yield f"z {name}", h.detach()
         yield "outputs", h.detach()
         twin.torch_loss(model.objective)(h, y).backward()
-        for name, p, axes in convert.twin_parameters(module):
-            yield f"d {name}", p.grad.permute(axes)
+        for name, _, gradient in convert.twin_tensors(module):
+            yield f"d {name}", gradient
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
-        parameters = convert.twin_parameters(self._train(case, batches))
-        return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
+        tensors = convert.twin_tensors(self._train(case, batches))
+        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
 
     def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
         """Make an update on each batch (x, y) and return the trained module."""
