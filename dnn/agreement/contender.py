@@ -9,7 +9,7 @@ the host.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -56,24 +56,16 @@ class Contender(ABC):
     Args:
         name: id, as for ``get_contender``.
         open_backend: dtype -> Backend. The oracle's always returns float64.
+    Raises BackendUnavailable: it cannot run here.
     """
 
     is_partial = False
     """Whether it may leave out tensors that the oracle returns."""
 
-    repeats_oracle = False
-    """Whether it runs the oracle's kernels: long calls, float64, plans and long trainings then repeat it."""
-
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
-        self._open = open_backend
-        self._dtype = "float32"
-        self._by_dtype = {self._dtype: self}
-
-    @cached_property
-    def backend(self) -> Backend:
-        """The backend in this dtype. Raises BackendUnavailable: it cannot run here."""
-        return self._open(self._dtype)
+        self._open = cache(open_backend)
+        self.backend = self._open("float32")
 
     @property
     def builder(self) -> Backend:
@@ -82,12 +74,9 @@ class Contender(ABC):
 
     def in_dtype(self, dtype: str) -> "Contender":
         """Return the same contender in another dtype."""
-        if dtype not in self._by_dtype:
-            other = copy(self)
-            other._dtype = dtype
-            vars(other).pop("backend", None)
-            self._by_dtype[dtype] = other
-        return self._by_dtype[dtype]
+        other = copy(self)
+        other.backend = self._open(dtype)
+        return other
 
     @property
     def unit(self) -> float:

@@ -37,10 +37,7 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         raise InputError(f"backend is {name!r}", f"one of {known}, or one with :device")
     held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
     open_backend = partial(get_backend, held, device or None, precision=precision)
-    made = kind(name, lambda dtype: open_backend(dtype=dtype))
-    made.repeats_oracle = library == "strict"
-    made.backend  # noqa: B018  # raises BackendUnavailable before any comparison
-    return made
+    return kind(name, lambda dtype: open_backend(dtype=dtype))
 
 
 def available_contenders(precision: str = "float32") -> tuple[list[Contender], dict[str, str]]:
