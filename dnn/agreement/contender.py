@@ -33,14 +33,11 @@ LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors
 """Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
 
 
-def build_layer(
-    layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
-) -> Parameters:
-    """Build a layer outside a model, load these values, and return its parameters."""
+def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Parameters:
+    """Build a layer outside a model, and return its parameters, which are 0."""
     layer.build(shape, backend, "layer", needs_dx=not layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.by_name, parameters.gradient_by_name)
-    parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})
     return parameters
 
 
@@ -102,7 +99,8 @@ class Contender(ABC):
         Returns "y", "dx", "dW", "db", ... of the first batch, "y 2", "dx 2", ... of the second, and so on;
         then "y in evaluation" for the last x, and the layer's buffers.
         """
-        parameters = build_layer(layer, shape, self.builder, values)
+        parameters = build_layer(layer, shape, self.builder)
+        parameters.load({name: v.astype(self.backend.dtype_name) for name, v in values.items()})
         train, evaluate = self.open_layer(layer, parameters)
         found: HostArrays = {}
         for i, (x, dy) in enumerate(batches):

@@ -166,19 +166,19 @@ class ModuleReader:
 
     def _read_branches(self, module: Any, kind: str, items: list[NamedModule], label: str) -> list[Layer]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
-        branches = [items]
+        branches = [[], items]
         if kind == "Parallel":
             branches = [
                 list(part._modules.items()) if type(part).__name__ == "Branch" else [(name, part)]
                 for name, part in items
             ]
         inner = []
-        layouts = [self.layout] if kind == "Residual" else []  # of the shortcut
+        layouts = []
         for branch in branches:
             reader = ModuleReader(self.shape, copy(self.layout), self.converted)
             inner += reader.read(branch)
             layouts.append(reader.layout)
-        adds = kind == "Residual" or module.merge == "add"
+        adds = getattr(module, "merge", "add") == "add"
         last = len(self.shape)
         axis = 1 if self.layout.is_first else last  # of channels or features
         if not adds and module.axis not in (axis, axis - last - 1):
