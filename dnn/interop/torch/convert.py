@@ -12,6 +12,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import reraise, short_repr
+from dnn.interop import NoTwin
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
@@ -44,6 +45,9 @@ def layer_modules(layer: Layer, layout: Layout) -> dict[str, torch.nn.Module]:
     else:
         order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
         if type(layer) is Reshape:
+            if len(layer.input_shape) != 1:
+                got = f"layer {layer.name!r} takes {layer.input_shape}"
+                raise NoTwin(got, "rank 1", "add Flatten() before it")
             module.unflattened_size = layout.of_torch(layer.output_shape)
     ours = {**layer.value, **layer.state}
     for short, tensor, _ in tensors_of(module, twin):

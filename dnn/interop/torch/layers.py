@@ -11,10 +11,8 @@ from dnn.interop.torch.twins import (
     Module,
     Tensors,
     find_twin,
-    make_reshape,
     nn_module,
     require_same,
-    reshape_from_module,
     settings_twin,
 )
 from dnn.layers import (
@@ -40,6 +38,7 @@ from dnn.layers import (
     MaxPooling2D,
     Parallel,
     Rescaling,
+    Reshape,
     Residual,
 )
 from dnn.layers.augmentation import Augmentation
@@ -106,7 +105,9 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
     "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes", start_dim=1, end_dim=-1),
-    "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
+    "Reshape": settings_twin(
+        Reshape, "Unflatten", {"target_shape": "unflattened_size"}, acts_on="axes", dim=1
+    ),
     "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
     "Activation": LayerTwin(
         ("Identity",),

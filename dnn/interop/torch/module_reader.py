@@ -83,7 +83,7 @@ class ModuleReader:
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if type(module).__name__ == "Unflatten":
-            size = self.layout.of_ours(tuple(module.unflattened_size))
+            size = list(self.layout.of_ours(tuple(module.unflattened_size)))
             module = SimpleNamespace(dim=module.dim, unflattened_size=size)
         if type(module).__name__.startswith("Adaptive") and not self._is_global(module, rest):
             module = self._fixed_pooling(module, label)

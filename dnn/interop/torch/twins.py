@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from backends.table import Table
 from dnn.interop import NoTwin
-from dnn.layers import Layer, Reshape
+from dnn.layers import Layer
 from dnn.layers.containers import Container
 from dnn.layers.dense import Affine
 from dnn.layers.normalization import Normalization
@@ -71,12 +71,6 @@ def torch_padding(layer: Any) -> Any:
     return (top, left)[3 - len(layer.input_shape) :]  # a sequence is stored as an image of one row
 
 
-def make_reshape(layer: Any) -> Module:
-    if len(layer.input_shape) != 1:
-        raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "rank 1", "add Flatten() before it")
-    return nn_module("Unflatten", 1, layer.output_shape)
-
-
 def require_same(module: Module, **expected: Any) -> None:
     """Reject settings of a module that our layer does not have."""
     for name, value in expected.items():
@@ -124,11 +118,6 @@ def settings_twin(
         return layer_class(*inner, name=name, **options)
 
     return LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
-
-
-def reshape_from_module(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, dim=1)
-    return Reshape(tuple(module.unflattened_size), name=name)
 
 
 def is_sequential(module: Module) -> bool:
