@@ -64,11 +64,6 @@ class Contender(ABC):
         self._open = cache(open_backend)
         self.backend = self._open("float32")
 
-    @property
-    def builder(self) -> Backend:
-        """The backend that builds models with the initial weights."""
-        return self.backend
-
     def in_dtype(self, dtype: str) -> "Contender":
         """Return the same contender in another dtype."""
         other = copy(self)
@@ -99,7 +94,7 @@ class Contender(ABC):
         Returns "y", "dx", "dW", "db", ... of the first batch, "y 2", "dx 2", ... of the second, and so on;
         then "y in evaluation" for the last x, and the layer's buffers.
         """
-        parameters = build_layer(layer, shape, self.builder)
+        parameters = build_layer(layer, shape, self.backend)
         parameters.load({name: v.astype(self.backend.dtype_name) for name, v in values.items()})
         train, evaluate = self.open_layer(layer, parameters)
         found: HostArrays = {}
@@ -114,7 +109,7 @@ class Contender(ABC):
 
     def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> HostArrays:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
-        model = case.model(self.builder)
+        model = case.model(self.backend)
         return receive(self.backend, self.tensors(model, self.move(x)[0], self.backend.from_host(y)))
 
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import dnn.interop.torch as twin
-from backends import Array, Backend, get_backend
+from backends import Array
 from dnn.agreement.accuracy import BATCH_SIZE
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
@@ -26,14 +26,9 @@ from dnn.typing import HostArrays
 
 
 class PyTorchContender(Contender):
-    """torch.nn and autograd. The torch Backend only moves data and checks results."""
+    """torch.nn and autograd. The torch Backend only moves data and weights, and checks results."""
 
     is_partial = True
-
-    @property
-    def builder(self) -> Backend:
-        """NumPy, so that the twin's weights do not pass through our torch backend."""
-        return get_backend("numpy", dtype=self.backend.dtype_name)
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         import torch
@@ -63,7 +58,7 @@ class PyTorchContender(Contender):
         return train, evaluate
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
-        module = twin.to_torch(model, self.backend.device)
+        module = twin.to_torch(model)
         trained = {name.split(".")[0] for name, _, _ in convert.twin_tensors(module)}
         h = x
         for name, child in module.named_children():
@@ -81,7 +76,7 @@ class PyTorchContender(Contender):
 
     def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
         """Make an update on each batch (x, y) and return the trained module."""
-        module = twin.to_torch(case.model(self.builder), self.backend.device)
+        module = twin.to_torch(case.model(self.backend))
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
         rates = case.optimizer.rates().tolist()

@@ -76,7 +76,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "Embedding": settings_twin(
         Embedding, "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
-        tensors={"W": ("weight", (0, 1))}, acts_on="axes", padding_idx=None, max_norm=None,
+        tensors={"W": ("weight", (0, 1))}, acts_on="", padding_idx=None, max_norm=None,
     ),
     "MaxPooling2D": settings_twin(
         MaxPooling2D, "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
@@ -104,9 +104,9 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
         LayerNormalization, "LayerNorm", {"epsilon": "eps"}, tensors=_SCALES, acts_on="features"
     ),
     "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
-    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes", start_dim=1, end_dim=-1),
+    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="", start_dim=1, end_dim=-1),
     "Reshape": settings_twin(
-        Reshape, "Unflatten", {"target_shape": "unflattened_size"}, acts_on="axes", dim=1
+        Reshape, "Unflatten", {"target_shape": "unflattened_size"}, acts_on="", dim=1
     ),
     "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
     "Activation": LayerTwin(

@@ -66,7 +66,7 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
         if module._modules:
             cure = f"; {REWRITE}"
         raise NoTwin(label, f"one of {', '.join(known)}{cure}")
-    if module is not child and twin.acts_on not in ("channels", ""):
+    if module is not child and twin.acts_on != "channels":
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
     return twin
 

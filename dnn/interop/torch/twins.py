@@ -30,8 +30,8 @@ class LayerTwin:
     tensors: Tensors = field(default_factory=dict)
     has_activation: bool = False  # whether our layer contains an activation; in torch it is a module
     # What the module treats alike: "elements", "channels" of (B, C, ...), or "features" of vectors (B, n).
-    # "axes": their order matters; "": unknown. Networks with channels first need it. With channels last,
-    # modules that act on the channels of images or sequences are wrapped in ``ChannelsLast``.
+    # "": anything else. Networks with channels first need it. With channels last, modules that act on the
+    # channels of images or sequences are wrapped in ``ChannelsLast``.
     acts_on: str = ""
 
 
