@@ -84,7 +84,7 @@ def unwrap_number(value: Any) -> Any:
 
 
 def settings_twin(
-    layer_class: type[Layer], name: str, settings: Mapping[str, str], *, for_images: str = "",
+    layer_class: Any, name: str, settings: Mapping[str, str], *, for_images: str = "",
     tensors: Tensors | None = None, acts_on: str = "elements", **expected: Any,
 ) -> LayerTwin:  # fmt: skip
     """Return the twin of a layer; each setting of the layer is one argument of the torch module.
@@ -115,7 +115,8 @@ def settings_twin(
         if is_affine:
             options |= {"activation": activation, "use_bias": module.bias is not None}
         inner = [module.inner] if issubclass(layer_class, Container) else []
-        return layer_class(*inner, name=name, **options)
+        layer: Layer = layer_class(*inner, name=name, **options)
+        return layer
 
     return LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
 
