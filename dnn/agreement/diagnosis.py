@@ -37,9 +37,7 @@ def explain(
             return f"it is that of the {which} example alone: sum over the batch"
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
-        above, below = (
-            np.array(subject.forward({**subject.inputs, "x": y + step})) for step in (STEP, -STEP)
-        )
+        above, below = (np.array(subject.forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
         slope = (above - below) / (2 * STEP)
         if np.allclose(found, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
             return "it is the derivative at y = f(x), expected at x"
