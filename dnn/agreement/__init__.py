@@ -11,10 +11,9 @@ True
 from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.bits import bits_level
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.comparison import compare_gradients
 from dnn.agreement.contender import Contender
 from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
-from dnn.agreement.gradcheck import Verdict, gradcheck
+from dnn.agreement.gradcheck import Verdict, compare_gradients, gradcheck
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle

@@ -9,7 +9,7 @@ the host.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,14 +33,11 @@ LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors
 """Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
 
 
-def build_layer(
-    layer: Layer, shape: tuple[int, ...], backend: Backend, values: Mapping[str, np.ndarray]
-) -> Parameters:
-    """Build a layer outside a model, load these values, and return its parameters."""
+def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Parameters:
+    """Build a layer outside a model, and return its parameters, which are 0."""
     layer.build(shape, backend, "layer", needs_dx=not layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.by_name, parameters.gradient_by_name)
-    parameters.load({name: v.astype(backend.dtype_name) for name, v in values.items()})
     return parameters
 
 
@@ -56,38 +53,22 @@ class Contender(ABC):
     Args:
         name: id, as for ``get_contender``.
         open_backend: dtype -> Backend. The oracle's always returns float64.
+    Raises BackendUnavailable: it cannot run here.
     """
 
     is_partial = False
     """Whether it may leave out tensors that the oracle returns."""
 
-    repeats_oracle = False
-    """Whether it runs the oracle's kernels: long calls, float64, plans and long trainings then repeat it."""
-
     def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         self.name = name
-        self._open = open_backend
-        self._dtype = "float32"
-        self._by_dtype = {self._dtype: self}
-
-    @cached_property
-    def backend(self) -> Backend:
-        """The backend in this dtype. Raises BackendUnavailable: it cannot run here."""
-        return self._open(self._dtype)
-
-    @property
-    def builder(self) -> Backend:
-        """The backend that builds models with the initial weights."""
-        return self.backend
+        self._open = cache(open_backend)
+        self.backend = self._open("float32")
 
     def in_dtype(self, dtype: str) -> "Contender":
         """Return the same contender in another dtype."""
-        if dtype not in self._by_dtype:
-            other = copy(self)
-            other._dtype = dtype
-            vars(other).pop("backend", None)
-            self._by_dtype[dtype] = other
-        return self._by_dtype[dtype]
+        other = copy(self)
+        other.backend = self._open(dtype)
+        return other
 
     @property
     def unit(self) -> float:
@@ -113,7 +94,8 @@ class Contender(ABC):
         Returns "y", "dx", "dW", "db", ... of the first batch, "y 2", "dx 2", ... of the second, and so on;
         then "y in evaluation" for the last x, and the layer's buffers.
         """
-        parameters = build_layer(layer, shape, self.builder, values)
+        parameters = build_layer(layer, shape, self.backend)
+        parameters.load({name: v.astype(self.backend.dtype_name) for name, v in values.items()})
         train, evaluate = self.open_layer(layer, parameters)
         found: HostArrays = {}
         for i, (x, dy) in enumerate(batches):
@@ -127,7 +109,7 @@ class Contender(ABC):
 
     def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> HostArrays:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
-        model = case.model(self.builder)
+        model = case.model(self.backend)
         return receive(self.backend, self.tensors(model, self.move(x)[0], self.backend.from_host(y)))
 
     @abstractmethod

@@ -2,22 +2,23 @@
 
 from functools import partial
 
-from backends import BackendUnavailable, InputError, backend_names, get_backend
+from backends import BackendUnavailable, backend_names, get_backend
 from dnn.agreement.contender import Contender
 from dnn.agreement.native import PyTorchContender
 from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
-from dnn.validation.settings import require_kind
+from dnn.validation.settings import look_up, require_kind
 
-NATIVE_ID = "pytorch"
-ONNX_ID = "onnxruntime"
-FOREIGN_CONTENDERS = {NATIVE_ID: ("torch", PyTorchContender), ONNX_ID: ("numpy", OnnxContender)}
+Kinds = dict[str, tuple[str, type[Contender]]]
+FOREIGN_CONTENDERS: Kinds = {
+    "pytorch": ("torch", PyTorchContender), "onnxruntime": ("numpy", OnnxContender),
+}  # fmt: skip
 """Contenders that are not backends: id -> (backend that holds its arrays, class)."""
 
 
 def contender_ids() -> tuple[str, ...]:
     """Return the ids that are tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
-    return (*backend_names(), "torch:cuda", NATIVE_ID, f"{NATIVE_ID}:cuda", ONNX_ID)
+    return (*backend_names(), "torch:cuda", "pytorch", "pytorch:cuda", "onnxruntime")
 
 
 def get_contender(name: str, precision: str = "float32") -> Contender:
@@ -32,15 +33,10 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         BackendUnavailable: it cannot run here.
     """
     library, _, device = require_kind("name", name, str).partition(":")
-    if library not in (*backend_names(), *FOREIGN_CONTENDERS):
-        known = ", ".join((*backend_names(), *FOREIGN_CONTENDERS))
-        raise InputError(f"backend is {name!r}", f"one of {known}, or one with :device")
-    held, kind = FOREIGN_CONTENDERS.get(library, (library, BackendContender))
+    ours: Kinds = {backend: (backend, BackendContender) for backend in backend_names()}
+    held, kind = look_up("backend", library, ours | FOREIGN_CONTENDERS)
     open_backend = partial(get_backend, held, device or None, precision=precision)
-    made = kind(name, lambda dtype: open_backend(dtype=dtype))
-    made.repeats_oracle = library == "strict"
-    made.backend  # noqa: B018  # raises BackendUnavailable before any comparison
-    return made
+    return kind(name, lambda dtype: open_backend(dtype=dtype))
 
 
 def available_contenders(precision: str = "float32") -> tuple[list[Contender], dict[str, str]]:

@@ -4,24 +4,24 @@ from typing import Any
 
 import numpy as np
 
-from dnn.typing import HostArrays
+from dnn.agreement.subjects import Subject
 
 STEP = 1e-5
 UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
 def explain(
-    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, inputs: HostArrays,
-    y: np.ndarray, forward: Any, differences: Any,
+    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, y: np.ndarray,
+    subject: Subject, differences: Any,
 ) -> str:  # fmt: skip
     """Return advice on a wrong gradient.
 
     Args:
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
-        dy: dL/dy. inputs: of the function, with x. y: its output.
-        forward: function of other inputs that returns their y.
+        dy: dL/dy. y: the output of the subject.
         differences: function of another dL/dy that returns places and the numbers expected there.
     """
+    inputs = subject.inputs
     x = inputs["x"]
     sizes = {"the batch size": len(x), "the number of outputs": y.shape[-1],
              "the number of inputs": x.shape[-1]}  # fmt: skip
@@ -37,7 +37,7 @@ def explain(
             return f"it is that of the {which} example alone: sum over the batch"
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
-        above, below = (np.array(forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
+        above, below = (np.array(subject.forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
         slope = (above - below) / (2 * STEP)
         if np.allclose(found, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
             return "it is the derivative at y = f(x), expected at x"

@@ -1,11 +1,12 @@
-"""gradcheck: compare the backward of a layer, loss, activation or function with finite differences.
+"""gradcheck: compare the backward of a layer, loss, activation or function with finite differences;
+compare_gradients: compare the gradients of a network that was written by hand with those of the library.
 
-All are computed in float64. Differences up to MAX_ROUNDING of the largest gradient are rounding, and larger
+gradcheck computes in float64. Differences up to MAX_ROUNDING of the largest gradient are rounding, and larger
 ones are a bug. Central differences with STEP have errors of about STEP^2 and 1e-16 / STEP.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,19 @@ import numpy as np
 from backends import InputError
 from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
-from dnn.agreement.diagnosis import STEP, compare_numbers, explain, largest, summarize
+from dnn.agreement.diagnosis import (
+    STEP,
+    UNKNOWN,
+    compare_numbers,
+    explain,
+    explain_numbers,
+    largest,
+    summarize,
+)
 from dnn.agreement.subjects import (
     Subject,
     Wrong,
+    as_numbers,
     function_subject,
     part_subjects,
     require_unchanged,
@@ -27,10 +37,11 @@ from dnn.agreement.subjects import (
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.typing import HostArrays
-from dnn.validation.settings import natural_number
+from dnn.validation.settings import natural_number, require_kind
 
 Part = Layer | Loss | ActivationFunction
 MAX_ROUNDING = 1e-5
+MAX_FLOAT32_ERROR = 1e-3
 MAX_ENTRIES = 300  # of a tensor that are compared
 
 
@@ -89,28 +100,19 @@ def gradcheck(
         subjects = part_subjects(part, input_shape, seed)
     else:
         subjects = [function_subject(part, forward, arrays)]
+    rng = np.random.default_rng(seed + 1)
     worst = 0.0
     problem = ""
-    try:
-        worst = max(_check_double(part, subjects, seed))
-    except Wrong as wrong:
-        problem = str(wrong)
-    return Verdict(getattr(part, "__name__", type(part).__name__), problem, worst)
-
-
-def _check_double(part: Any, subjects: list[Subject], seed: int) -> list[float]:
-    """Return the largest difference for each batch. Raises Wrong."""
-    rng = np.random.default_rng(seed + 1)
-    found = []
     for number, subject in enumerate(subjects):
         try:
-            found.append(_check_batch(subject, part, rng))
+            worst = max(worst, _check_batch(subject, part, rng))
         except Exception as error:  # of the user's code too
             again = " (the first batch was right: is something of it used again?)" if number else ""
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: "
-            raise Wrong(f"{'' if isinstance(error, Wrong) else place}{error}{again}") from None
-    return found
+            problem = f"{'' if isinstance(error, Wrong) else place}{error}{again}"
+            break
+    return Verdict(getattr(part, "__name__", type(part).__name__), problem, worst)
 
 
 def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float:
@@ -146,7 +148,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
         worst = max(worst, difference)
         if text:
             differences = partial(_differences, subject, name, rng=rng, places=places)
-            hint = explain(gradient, places, expected, dy, inputs, y, subject.forward, differences)
+            hint = explain(gradient, places, expected, dy, y, subject, differences)
             wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
         raise Wrong(summarize(wrong, len(got)))
@@ -197,3 +199,41 @@ def _differences(
     smooth = np.asarray(jumps) < 0.01 * (np.max(np.abs(slope), initial=0.0) + 1e-6)
     keep = smooth if places is None else slice(None)
     return np.asarray(chosen)[keep], slope[keep]
+
+
+def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdict:
+    """Return whether arrays are equal up to rounding, or the first that differs, and where.
+
+    Arrays are compared from the last to the first, as backward computes them: a mistake spreads to all
+    layers before it, but not to those after it.
+
+    Args:
+        gradients: name -> array of yours.
+        expected: name -> array, as ``model.gradients(x, y)`` returns them.
+    Raises InputError: the names differ, or an array holds no numbers.
+
+    >>> print(compare_gradients({"W": [1.0, 4.0]}, {"W": [1.0, 2.0]}).problem.partition(": ")[0])
+    W[1] is 4, expected 2 (1 of 2 numbers differ)
+    """
+    require_kind("gradients", gradients, Mapping)
+    require_kind("expected", expected, Mapping)
+    if set(gradients) != set(expected):
+        names = f"gradients has the names {', '.join(map(str, gradients))}"
+        raise InputError(names, ", ".join(map(str, expected)))
+    wrong: dict[str, str] = {}
+    worst = 0.0
+    for name in reversed(list(expected)):
+        gradient, wanted = (as_numbers(name, arrays[name]) for arrays in (gradients, expected))
+        if gradient.shape != wanted.shape:
+            transposed = "; it is transposed" if gradient.shape == wanted.shape[::-1] else ""
+            wrong[name] = f"{name} has shape {gradient.shape}, expected {wanted.shape}{transposed}"
+            worst = np.inf
+            continue
+        limit = MAX_ROUNDING if gradient.dtype == wanted.dtype == np.float64 else MAX_FLOAT32_ERROR
+        numbers = gradient.astype(np.float64), np.arange(wanted.size), wanted.astype(np.float64).reshape(-1)
+        difference, text = compare_numbers(name, *numbers, limit)
+        worst = max(worst, difference)
+        if text:
+            wrong[name] = f"{text}: {explain_numbers(*numbers, {}, limit / 10) or UNKNOWN}"
+    problem = summarize(wrong, len(expected)) if wrong else ""
+    return Verdict("gradients", problem, worst, "the expected arrays")

@@ -59,7 +59,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
 
         def compute(c: Contender, name: str = name) -> HostArrays:
             layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
-            model = Sequential(layers, input_shape=(6, 6, 9), backend=c.builder, seed=setup.seed)
+            model = Sequential(layers, input_shape=(6, 6, 9), backend=c.backend, seed=setup.seed)
             return model.parameters.to_host()
 
         w = host_normal(key, shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import dnn.interop.torch as twin
-from backends import Array, Backend, get_backend
+from backends import Array
 from dnn.agreement.accuracy import BATCH_SIZE
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, Data
@@ -26,14 +26,9 @@ from dnn.typing import HostArrays
 
 
 class PyTorchContender(Contender):
-    """torch.nn and autograd. The torch Backend only moves data and checks results."""
+    """torch.nn and autograd. The torch Backend only moves data and weights, and checks results."""
 
     is_partial = True
-
-    @property
-    def builder(self) -> Backend:
-        """NumPy, so that the twin's weights do not pass through our torch backend."""
-        return get_backend("numpy", dtype=self.backend.dtype_name)
 
     def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
         import torch
@@ -50,19 +45,21 @@ class PyTorchContender(Contender):
             yield "y", y.detach()
             if x.grad is not None:
                 yield "dx", x.grad
-            for name, p, axes in convert.twin_parameters(module):
-                yield f"d{name.partition('.')[2]}", p.grad.permute(axes)
+            for name, _, gradient in convert.twin_tensors(module):
+                if gradient is not None:  # None: a buffer
+                    yield f"d{name.partition('.')[2]}", gradient
 
         def evaluate(x: Array) -> Tensors:
             yield "y in evaluation", module.eval()(x).detach()
-            for name, buffer, _ in convert.twin_parameters(module, state=True):
-                yield name.partition(".")[2], buffer
+            for name, tensor, _ in convert.twin_tensors(module):
+                if (short := name.partition(".")[2]) in layer.state:
+                    yield short, tensor
 
         return train, evaluate
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
-        module = twin.to_torch(model, self.backend.device)
-        trained = {name.split(".")[0] for name, _, _ in convert.twin_parameters(module)}
+        module = twin.to_torch(model)
+        trained = {name.split(".")[0] for name, _, _ in convert.twin_tensors(module)}
         h = x
         for name, child in module.named_children():
             h = child(h)
@@ -70,16 +67,16 @@ class PyTorchContender(Contender):
                 yield f"z {name}", h.detach()
         yield "outputs", h.detach()
         twin.torch_loss(model.objective)(h, y).backward()
-        for name, p, axes in convert.twin_parameters(module):
-            yield f"d {name}", p.grad.permute(axes)
+        for name, _, gradient in convert.twin_tensors(module):
+            yield f"d {name}", gradient
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
-        parameters = convert.twin_parameters(self._train(case, batches))
-        return receive(self.backend, ((name, p.detach().permute(axes)) for name, p, axes in parameters))
+        tensors = convert.twin_tensors(self._train(case, batches))
+        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
 
     def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
         """Make an update on each batch (x, y) and return the trained module."""
-        module = twin.to_torch(case.model(self.builder), self.backend.device)
+        module = twin.to_torch(case.model(self.backend))
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
         rates = case.optimizer.rates().tolist()

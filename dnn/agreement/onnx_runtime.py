@@ -5,7 +5,7 @@ without the results of training mode.
 """
 
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,9 @@ class OnnxContender(Contender):
 
     is_partial = True
 
-    @cached_property
-    def backend(self) -> Backend:
+    def __init__(self, name: str, open_backend: Callable[[str], Backend]) -> None:
         import_runtime()
-        return super().backend
+        super().__init__(name, open_backend)
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "onnxruntime": import_runtime().__version__}

@@ -105,7 +105,7 @@ class BackendContender(Contender):
         """
         backend = self.backend
         dtype = getattr(backend.xp, host.dtype.name)
-        step = 2 if host.ndim > 1 and not is_written and self._dtype == "float64" else 1
+        step = 2 if host.ndim > 1 and not is_written and backend.dtype_name == "float64" else 1
         memory = backend.zeros(step * host.size + 2 * MARGIN, dtype=dtype)
         if host.size == 0:
             return memory, backend.zeros(host.shape, dtype=dtype)

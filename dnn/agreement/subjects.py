@@ -48,33 +48,26 @@ def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[in
 def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[Subject]:
     """Return the part as a function for each batch size; all of them use the same layer."""
     rng = np.random.default_rng(seed)
-    xp = get_backend("numpy").xp
     normal = rng.standard_normal
+    backend = get_backend("numpy", dtype="float64")
+    xp = backend.xp
     if isinstance(part, ActivationFunction):
         return [
-            Subject(
+            function_subject(
+                lambda dy, x, y: part.backward(xp, dy, x, y),
+                lambda x: part.forward(xp, x),
                 {"x": 2 * normal((n, 7))},
-                lambda v: part.forward(xp, v["x"]),
-                lambda v, dy: {"x": part.backward(xp, dy, v["x"], part.forward(xp, v["x"]))},
             )
             for n in BATCH_SIZES
         ]
     if isinstance(part, Loss):
         if type(part).compute is Loss.compute:
             raise InputError(f"loss {part.name!r} has a kernel", "a loss with compute")
-        low, high = part.target_range or (-1.0, 1.0)
-        subjects = []
-        for n in BATCH_SIZES:
-            targets = rng.uniform(low, high, (n, 4))
-            targets /= targets.sum(axis=1, keepdims=True) if part.target_range == (0.0, 1.0) else 1
-            subjects.append(_loss_subject(part, xp, normal((n, 4)), targets))
-        return subjects
+        return [_loss_subject(part, xp, rng, n) for n in BATCH_SIZES]
     shape = _choose_shape(part, shape)
-    layer, probe = copy(part), copy(part)
-    backend = get_backend("numpy", dtype="float64")
-    probe.build(shape, backend, "layer", needs_dx=True)
-    values = {name: normal(form) / np.sqrt(form[0]) for name, form in probe.parameter_shapes().items()}
-    parameters = build_layer(layer, shape, backend, values)
+    layer = copy(part)
+    parameters = build_layer(layer, shape, backend)
+    values = {name: normal(form) / np.sqrt(form[0]) for name, form in parameters.shapes.items()}
 
     def forward(v: HostArrays) -> Any:
         for name, view in parameters.by_name.items():
@@ -95,11 +88,17 @@ def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[S
     return [Subject({"x": normal((n, *shape)), **values}, forward, backward) for n in BATCH_SIZES]
 
 
-def _loss_subject(loss: Loss, xp: Any, outputs: np.ndarray, targets: np.ndarray) -> Subject:
+def _loss_subject(loss: Loss, xp: Any, rng: np.random.Generator, n: int) -> Subject:
+    """Return a loss of n examples as a function of the outputs; targets from 0 to 1 are probabilities."""
+    targets = rng.uniform(*(loss.target_range or (-1.0, 1.0)), (n, 4))
+    if loss.target_range == (0.0, 1.0):
+        targets /= targets.sum(axis=1, keepdims=True)
+
     def backward(v: HostArrays, dy: Any) -> dict[str, Any]:
         gradient = np.asarray(loss.compute(xp, v["x"], targets)[1])
         return {"x": gradient if gradient.shape != v["x"].shape else gradient * dy[:, None]}
 
+    outputs = rng.standard_normal((n, 4))
     return Subject({"x": outputs}, lambda v: loss.compute(xp, v["x"], targets)[0], backward)
 
 

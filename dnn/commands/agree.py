@@ -67,8 +67,6 @@ def check_file(path: Path) -> int:
     from dnn.layers import Layer
     from dnn.losses import Loss
 
-    if not path.is_file():
-        raise InputError(f"--my-layer is {path}", "a Python file that exists")
     with reraise((Exception, SystemExit), f"{path} cannot be run:"):
         names = runpy.run_path(str(path), run_name="my_layer")
     parts: dict[str, Any] = {}

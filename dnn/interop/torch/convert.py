@@ -12,14 +12,14 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import reraise, short_repr
+from dnn.interop import NoTwin
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
-from dnn.interop.torch.twins import Tensors, nn_module, unwrap
+from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.typing import Shape
 from dnn.validation.settings import look_up, require_kind
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ def layer_modules(layer: Layer, layout: Layout) -> dict[str, torch.nn.Module]:
     else:
         order = layout.pass_layer(layer, twin, f"layer {layer.name!r} is {type(layer).__name__}")
         if type(layer) is Reshape:
+            if len(layer.input_shape) != 1:
+                got = f"layer {layer.name!r} takes {layer.input_shape}"
+                raise NoTwin(got, "rank 1", "add Flatten() before it")
             module.unflattened_size = layout.of_torch(layer.output_shape)
     ours = {**layer.value, **layer.state}
-    with torch.no_grad():
-        for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
-            tensor.permute(axes)[rows_in(order, short)] = torch.tensor(layer.backend.to_host(ours[short]))
+    for short, tensor, _ in tensors_of(module, twin):
+        tensor[rows_in(order, short)] = torch.tensor(layer.backend.to_host(ours[short]))
     modules = {layer.name: module}
     if isinstance(layer, GlobalAveragePooling2D):
         modules[f"{layer.name}_flatten"] = torch.nn.Flatten()
@@ -138,26 +140,26 @@ def to_torch(
     return twin
 
 
-def tensors_of(module: Any, table: Tensors) -> Iterator[tuple[str, Any, Shape]]:
-    """Yield (our short name, tensor t of the module, axes). Our array is t.permute(axes)."""
-    for short, (theirs, axes) in table.items():
+def tensors_of(module: Any, twin: LayerTwin) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (our short name, tensor, its gradient or None) of each parameter and buffer, in the order of our
+    axes; they share the memory of the module's.
+    """
+    for short, (theirs, axes) in twin.tensors.items():
         tensor = getattr(unwrap(module), theirs)
         if tensor is not None:  # None: a layer without bias
-            yield short, tensor, axes
+            gradient = None if tensor.grad is None else tensor.grad.permute(axes)
+            yield short, tensor.detach().permute(axes), gradient
 
 
-def twin_parameters(module: torch.nn.Module, state: bool = False) -> Iterator[tuple[str, Any, Shape]]:
-    """Yield (our name, parameter p, axes) for every parameter of a twin. Our array is p.permute(axes).
-
-    With ``state`` yield the buffers instead.
-    """
+def twin_tensors(module: torch.nn.Module) -> Iterator[tuple[str, Any, Any]]:
+    """Yield ``tensors_of`` all modules of a twin, with our full names."""
     import torch
 
     for name, child in module.named_children():
         twin = twin_of(child)
         if twin is not None:
-            for short, tensor, axes in tensors_of(child, twin.state if state else twin.parameters):
-                yield f"{name}.{short}", tensor, axes
+            for short, tensor, gradient in tensors_of(child, twin):
+                yield f"{name}.{short}", tensor, gradient
         if isinstance(child, torch.nn.Sequential):
             before = {"Branch": "", "Residual": f"{name}.block."}.get(type(child).__name__, f"{name}.")
-            yield from ((before + n, tensor, axes) for n, tensor, axes in twin_parameters(child, state))
+            yield from ((before + n, tensor, gradient) for n, tensor, gradient in twin_tensors(child))

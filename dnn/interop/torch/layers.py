@@ -10,20 +10,15 @@ from dnn.interop.torch.twins import (
     LayerTwin,
     Module,
     Tensors,
-    activation_from_module,
     find_twin,
-    layer_maker,
-    layer_norm_from_module,
-    make_batch_norm,
-    make_reshape,
     nn_module,
     require_same,
-    reshape_from_module,
     settings_twin,
 )
 from dnn.layers import (
     ELU,
     GELU,
+    Activation,
     AveragePooling1D,
     AveragePooling2D,
     BatchNormalization,
@@ -37,11 +32,13 @@ from dnn.layers import (
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling1D,
     MaxPooling2D,
     Parallel,
     Rescaling,
+    Reshape,
     Residual,
 )
 from dnn.layers.augmentation import Augmentation
@@ -55,6 +52,9 @@ def _weights(*axes: int) -> Tensors:
 
 
 _SCALES = {"gamma": ("weight", _VECTOR_AXES), "beta": ("bias", _VECTOR_AXES)}
+_AVERAGES = {
+    "running_mean": ("running_mean", _VECTOR_AXES), "running_variance": ("running_var", _VECTOR_AXES),
+}  # fmt: skip
 _CONV = {
     "filters": "out_channels", "kernel_size": "kernel_size", "strides": "stride", "padding": "padding",
 }  # fmt: skip
@@ -64,19 +64,19 @@ _AVERAGE = {**_POOL, "count_include_pad": "count_include_pad"}
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     # torch's weights are (n_out, n_in), (n_out, n_in, h, w) and (n_out, n_in, k).
     "Dense": settings_twin(
-        Dense, "Linear", {"units": "out_features"}, parameters=_weights(1, 0), acts_on="features"
+        Dense, "Linear", {"units": "out_features"}, tensors=_weights(1, 0), acts_on="features"
     ),
     "Conv2D": settings_twin(
         Conv2D, "Conv2d", {**_CONV, "dilation": "dilation", "groups": "groups"},
-        parameters=_weights(2, 3, 1, 0), acts_on="channels", padding_mode="zeros",
+        tensors=_weights(2, 3, 1, 0), acts_on="channels", padding_mode="zeros",
     ),
     "Conv1D": settings_twin(
-        Conv1D, "Conv1d", _CONV, parameters=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
-        groups=1, dilation=(1,),
+        Conv1D, "Conv1d", _CONV, tensors=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
+        groups=1, dilation=1,
     ),
     "Embedding": settings_twin(
         Embedding, "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
-        parameters={"W": ("weight", (0, 1))}, acts_on="axes", padding_idx=None, max_norm=None,
+        tensors={"W": ("weight", (0, 1))}, acts_on="", padding_idx=None, max_norm=None,
     ),
     "MaxPooling2D": settings_twin(
         MaxPooling2D, "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
@@ -89,41 +89,30 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     ),
     "AveragePooling1D": settings_twin(AveragePooling1D, "AvgPool1d", _AVERAGE, acts_on="channels"),
     # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
-    "GlobalAveragePooling2D": LayerTwin(
-        ("AdaptiveAvgPool2d",),
-        lambda layer: nn_module("AdaptiveAvgPool2d", 1),
-        layer_maker(GlobalAveragePooling2D),
-        acts_on="channels",
+    "GlobalAveragePooling2D": settings_twin(
+        GlobalAveragePooling2D, "AdaptiveAvgPool2d", {}, acts_on="channels", output_size=1
     ),
-    "GlobalMaxPooling2D": LayerTwin(
-        ("AdaptiveMaxPool2d",),
-        lambda layer: nn_module("AdaptiveMaxPool2d", 1),
-        layer_maker(GlobalMaxPooling2D, return_indices=False),
-        acts_on="channels",
+    "GlobalMaxPooling2D": settings_twin(
+        GlobalMaxPooling2D, "AdaptiveMaxPool2d", {}, acts_on="channels", output_size=1, return_indices=False
     ),
-    "BatchNormalization": LayerTwin(
-        ("BatchNorm1d", "BatchNorm2d"),
-        make_batch_norm,
-        layer_maker(BatchNormalization, {"momentum": "momentum", "epsilon": "eps"}, track_running_stats=True),
-        _SCALES,
-        {"running_mean": ("running_mean", _VECTOR_AXES), "running_variance": ("running_var", _VECTOR_AXES)},
-        acts_on="channels",
+    "BatchNormalization": settings_twin(
+        BatchNormalization, "BatchNorm1d", {"momentum": "momentum", "epsilon": "eps"},
+        for_images="BatchNorm2d", tensors={**_SCALES, **_AVERAGES}, acts_on="channels",
+        track_running_stats=True,
     ),
-    "LayerNormalization": LayerTwin(
-        ("LayerNorm",),
-        lambda layer: nn_module("LayerNorm", layer.input_shape[-1], layer.epsilon),
-        layer_norm_from_module,
-        _SCALES,
-        acts_on="features",
+    "LayerNormalization": settings_twin(
+        LayerNormalization, "LayerNorm", {"epsilon": "eps"}, tensors=_SCALES, acts_on="features"
     ),
     "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
-    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="axes", start_dim=1, end_dim=-1),
-    "Reshape": LayerTwin(("Unflatten",), make_reshape, reshape_from_module, acts_on="axes"),
+    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="", start_dim=1, end_dim=-1),
+    "Reshape": settings_twin(
+        Reshape, "Unflatten", {"target_shape": "unflattened_size"}, acts_on="", dim=1
+    ),
     "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
     "Activation": LayerTwin(
         ("Identity",),
         lambda layer: activation_module(layer.activation),
-        activation_from_module,
+        lambda module, activation, name: Activation(activation, name=name),
         acts_on="elements",
     ),
     # With default settings, these three convert back to an Activation of the same name.
@@ -131,28 +120,11 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
     "ELU": settings_twin(ELU, "ELU", {"alpha": "alpha"}),
     "GELU": settings_twin(GELU, "GELU", {"approximate": "approximate"}),
     # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
-    "Block": LayerTwin(
-        ("Sequential",),
-        lambda layer: nn_module("Sequential"),
-        layer_maker(Block, {"layers": "inner"}),
-        acts_on="axes",
-    ),
-    "Residual": LayerTwin(
-        ("Residual",),
-        lambda layer: nn_module("Residual"),
-        layer_maker(Residual, {"layers": "inner"}),
-        acts_on="axes",
-    ),
-    "Parallel": LayerTwin(
-        ("Parallel",),
-        lambda layer: nn_module("Parallel", merge=layer.merge),
-        layer_maker(Parallel, {"branches": "inner", "merge": "merge"}),
-        acts_on="axes",
-    ),
+    "Block": settings_twin(Block, "Sequential", {}),
+    "Residual": settings_twin(Residual, "Residual", {}),
+    "Parallel": settings_twin(Parallel, "Parallel", {"merge": "merge"}),
     # Augmentations act only in training, so predictions do not change without them.
-    "Augmentation": LayerTwin(
-        ("Identity",), lambda layer: nn_module("Identity"), activation_from_module, acts_on="elements"
-    ),
+    "Augmentation": settings_twin(Activation, "Identity", {}),
 })  # fmt: skip
 """Layer class -> twin. "Augmentation" covers all augmentations. GaussianNoise has no twin in torch.nn."""
 

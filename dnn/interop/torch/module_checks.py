@@ -59,14 +59,14 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
     twin = twin_of(child)
     module = unwrap(child)
     if twin is None:
-        known = [n for entry in LAYER_TWINS.values() for n in entry.modules]
+        known = [n for entry in LAYER_TWINS.values() for n in dict.fromkeys(entry.modules)]
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         is_log = type(module).__name__ == "LogSoftmax"
         cure = "; leave it out and give output_activation='softmax'" if is_log else ""
         if module._modules:
             cure = f"; {REWRITE}"
         raise NoTwin(label, f"one of {', '.join(known)}{cure}")
-    if module is not child and twin.acts_on not in ("channels", ""):
+    if module is not child and twin.acts_on != "channels":
         raise NoTwin(label, "a convolution, pooling or batch normalisation within ChannelsLast")
     return twin
 

@@ -7,7 +7,6 @@ channels first; their weights become those of a network with channels last (``dn
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from copy import copy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +28,7 @@ from dnn.interop.torch.module_checks import (
     takes_channels_first,
 )
 from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
-from dnn.layers import Activation, Layer, Parallel, Residual
+from dnn.layers import Layer, Parallel
 from dnn.sequential import Sequential
 from dnn.typing import Shape
 from dnn.validation.arrays import dtype_name
@@ -39,14 +38,13 @@ if TYPE_CHECKING:
     import torch
 
 
-class LayerModule(NamedTuple):
+class Converted(NamedTuple):
     """A layer of ours and the module from which it was converted."""
 
     layer: Layer
     module: torch.nn.Module
     twin: LayerTwin
-    inner: list[LayerModule]  # children of a container
-    order: np.ndarray | None = None  # torch's position of each of our features
+    order: np.ndarray | None  # torch's position of each of our features
 
 
 class ModuleReader:
@@ -55,41 +53,42 @@ class ModuleReader:
     Args:
         shape: of one of our examples, before the next module.
         layout: with channels last if image modules are within ``ChannelsLast``, or if there are none.
+        converted: list that gets the layers that are not containers.
     """
 
-    def __init__(self, shape: Shape, layout: Layout) -> None:
+    def __init__(self, shape: Shape, layout: Layout, converted: list[Converted]) -> None:
         self.shape = shape
         self.layout = layout
+        self.converted = converted
 
-    def read(self, children: list[NamedModule]) -> list[LayerModule]:
-        """Return the pairs for these modules. Raises NoTwin or InputError, with the name of the module."""
+    def read(self, children: list[NamedModule]) -> list[Layer]:
+        """Return the layers of these modules. Raises NoTwin or InputError, with the name of the module."""
         rest = deque(children)
-        pairs = []
+        layers = []
         while rest:
             name, child = rest.popleft()
-            pairs.append(self._read_one(name, child, rest))
-        return pairs
+            layer = self._read_one(name, child, rest)
+            if name.isdecimal():  # modules that torch numbered get our default names
+                vars(layer)["name"] = ""
+            layers.append(layer)
+        return layers
 
-    def _read_one(self, name: str, child: Any, rest: deque[NamedModule]) -> LayerModule:
+    def _read_one(self, name: str, child: Any, rest: deque[NamedModule]) -> Layer:
         """Convert a module; take from ``rest`` the activation or Flatten that becomes part of our layer."""
         label = f"module {name!r} is {child}"
-        layer_name = "" if name.isdecimal() else name  # modules that torch numbered get our default names
         alone = activation_of(child)
-        if alone is not None:
-            pair = LayerModule(Activation(alone, name=layer_name), child, LAYER_TWINS["Activation"], [])
-            return self._advance(pair, label, name, child)
-        twin = require_twin(label, child)
+        twin = LAYER_TWINS["Activation"] if alone else require_twin(label, child)
         if twin.modules[0] in ("Sequential", "Residual", "Parallel"):
-            return self._read_container(child, twin, layer_name, name)
+            return self._read_container(child, twin, name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if type(module).__name__ == "Unflatten":
-            size = self.layout.of_ours(tuple(module.unflattened_size))
+            size = list(self.layout.of_ours(tuple(module.unflattened_size)))
             module = SimpleNamespace(dim=module.dim, unflattened_size=size)
         if type(module).__name__.startswith("Adaptive") and not self._is_global(module, rest):
             module = self._fixed_pooling(module, label)
             twin = require_twin(label, module)
-        activation = "linear"
+        activation = alone or "linear"
         last = child
         if twin.has_activation and rest:
             following, after = rest[0]
@@ -98,21 +97,18 @@ class ModuleReader:
                 activation = next_one
                 last = rest.popleft()[1]
         with reraise(InputError, f"{label}:", error_type=NoTwin):
-            layer = twin.make_layer(module, activation, layer_name)
-        return self._advance(LayerModule(layer, module, twin, []), label, name, last)
-
-    def _advance(self, pair: LayerModule, label: str, name: str, last: Any) -> LayerModule:
-        """Follow the shape of an example and the order of features past a layer."""
-        layer = copy(pair.layer)
-        vars(layer)["name"] = layer.name or name  # errors show the module's name
-        layer.set_shape(self.shape)
-        self.shape = layer.output_shape
+            layer = twin.make_layer(module, activation, name)
+        shaped = copy(layer)  # a layer gets its shapes once
+        shaped.set_shape(self.shape)
+        self.shape = shaped.output_shape
         if type(last).__name__ == "Softmax":
             axes = len(self.shape) + 1
             expected = 1 if self.layout.is_first else axes - 1
             if last.dim is None or last.dim % axes != expected:
                 raise NoTwin(f"{label}: {last}", f"dim={expected}, over channels or features")
-        return pair._replace(order=self.layout.pass_layer(layer, pair.twin, label))
+        order = self.layout.pass_layer(shaped, twin, label)
+        self.converted.append(Converted(layer, module, twin, order))
+        return layer
 
     def _require_input(self, module: Any, label: str, *, is_plain: bool) -> None:
         """Raise NoTwin or InputError unless the module takes examples of this shape and layout."""
@@ -132,6 +128,9 @@ class ModuleReader:
                 what = setting.partition("_")[2]
                 got = f"{label}, which takes {count} {what}, but gets examples of {theirs}"
                 raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
+        if kind == "LayerNorm" and module.normalized_shape != theirs[-1:]:
+            expected = f"normalized_shape={theirs[-1:]}, the last axis alone"
+            raise NoTwin(f"{label}, on examples of {theirs}", expected)
 
     def _is_global(self, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
@@ -153,53 +152,39 @@ class ModuleReader:
             raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, layer_name: str, name: str) -> LayerModule:
+    def _read_container(self, module: Any, twin: LayerTwin, name: str) -> Layer:
         """Convert a container with its children, and follow the shape of an example."""
         kind = twin.modules[0]
         label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
         inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
-        settings = SimpleNamespace(inner=[p.layer for p in inner], merge=getattr(module, "merge", "add"))
-        layer = twin.make_layer(settings, "linear", layer_name or name)  # the name is for error messages
+        settings = SimpleNamespace(inner=inner, merge=getattr(module, "merge", "add"))
+        layer = twin.make_layer(settings, "linear", name)
         if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
-        vars(layer)["name"] = layer_name
-        if isinstance(layer, Residual):
-            inner = [LayerModule(layer.inner[1], module, LAYER_TWINS["Block"], inner)]
-        return LayerModule(layer, module, twin, inner)
+        return layer
 
-    def _read_branches(
-        self, module: Any, kind: str, items: list[NamedModule], label: str
-    ) -> list[LayerModule]:
+    def _read_branches(self, module: Any, kind: str, items: list[NamedModule], label: str) -> list[Layer]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
-        branches = [items]
+        branches = [[], items]
         if kind == "Parallel":
             branches = [
                 list(part._modules.items()) if type(part).__name__ == "Branch" else [(name, part)]
                 for name, part in items
             ]
         inner = []
-        layouts = [self.layout] if kind == "Residual" else []  # of the shortcut
+        layouts = []
         for branch in branches:
-            reader = ModuleReader(self.shape, copy(self.layout))
+            reader = ModuleReader(self.shape, copy(self.layout), self.converted)
             inner += reader.read(branch)
             layouts.append(reader.layout)
-        adds = kind == "Residual" or module.merge == "add"
+        adds = getattr(module, "merge", "add") == "add"
         last = len(self.shape)
         axis = 1 if self.layout.is_first else last  # of channels or features
         if not adds and module.axis not in (axis, axis - last - 1):
             raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
         self.layout.merge(layouts, adds, label)
         return inner
-
-
-def _values(pairs: list[LayerModule], before: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (our name, array) for all parameters and buffers of the modules."""
-    for layer, module, twin, inner, order in pairs:
-        for short, tensor, axes in tensors_of(module, {**twin.parameters, **twin.state}):
-            values = tensor.permute(axes).detach().cpu().numpy()
-            yield f"{before}{layer.name}.{short}", values[rows_in(order, short)]
-        yield from _values(inner, f"{before}{layer.name}.")
 
 
 def from_torch(
@@ -241,15 +226,19 @@ def from_torch(
         if layout.is_first and ending == "softmax":
             last.dim = 1
         children.append(("0", last))
-    reader = ModuleReader(ours, layout)
-    pairs = reader.read(children)
+    reader = ModuleReader(ours, layout, [])
+    layers = reader.read(children)
     require_vector(reader.shape, layout)
     layout.finish()
-    model = Sequential([p.layer for p in pairs], input_shape=ours, backend=backend, seed=seed)
+    model = Sequential(layers, input_shape=ours, backend=backend, seed=seed)
     for parameter in module.parameters():
         if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
             cast = "float" if model.backend.dtype_name == "float32" else "double"
             cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
             raise InputError(f"module has parameters of dtype {dtype}", model.backend.dtype_name, cure)
-    model.parameters.load({**model.parameters.to_host(), **dict(_values(pairs))})
+    for layer, source, twin, order in reader.converted:
+        values = {**layer.value, **layer.state}
+        for short, tensor, _ in tensors_of(source, twin):
+            rows = tensor.cpu().numpy()[rows_in(order, short)]
+            values[short][...] = model.backend.from_host(np.ascontiguousarray(rows))
     return model

@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 
 from backends.table import Table
 from dnn.interop import NoTwin
-from dnn.layers import Activation, Layer, LayerNormalization, Reshape
+from dnn.layers import Layer
+from dnn.layers.containers import Container
 from dnn.layers.dense import Affine
+from dnn.layers.normalization import Normalization
 
 Module = Any  # torch.nn.Module
 T = TypeVar("T")
@@ -24,14 +26,12 @@ class LayerTwin:
     # (module without ChannelsLast, activation, name) -> our layer. For a container the first argument is a
     # namespace with its settings and our layers, ``inner``.
     make_layer: Callable[[Any, str, str], Layer]
-    # Our short name -> (torch's name, axes). Our array is torch's permuted by axes.
-    parameters: Tensors = field(default_factory=dict)
-    # The same for the buffers.
-    state: Tensors = field(default_factory=dict)
+    # Our short name of a parameter or buffer -> (torch's name, axes). Our array is torch's permuted by axes.
+    tensors: Tensors = field(default_factory=dict)
     has_activation: bool = False  # whether our layer contains an activation; in torch it is a module
     # What the module treats alike: "elements", "channels" of (B, C, ...), or "features" of vectors (B, n).
-    # "axes": their order matters; "": unknown. Networks with channels first need it. With channels last,
-    # modules that act on the channels of images or sequences are wrapped in ``ChannelsLast``.
+    # "": anything else. Networks with channels first need it. With channels last, modules that act on the
+    # channels of images or sequences are wrapped in ``ChannelsLast``.
     acts_on: str = ""
 
 
@@ -71,88 +71,54 @@ def torch_padding(layer: Any) -> Any:
     return (top, left)[3 - len(layer.input_shape) :]  # a sequence is stored as an image of one row
 
 
-def make_batch_norm(layer: Any) -> Module:
-    name = "BatchNorm2d" if len(layer.input_shape) == 3 else "BatchNorm1d"
-    return nn_module(name, layer.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
-
-
-def make_reshape(layer: Any) -> Module:
-    if len(layer.input_shape) != 1:
-        raise NoTwin(f"layer {layer.name!r} takes {layer.input_shape}", "rank 1", "add Flatten() before it")
-    return nn_module("Unflatten", 1, layer.output_shape)
-
-
 def require_same(module: Module, **expected: Any) -> None:
     """Reject settings of a module that our layer does not have."""
     for name, value in expected.items():
-        if getattr(module, name) != value:
+        if unwrap_number(getattr(module, name)) != value:
             raise NoTwin(f"module {module} has {name}={getattr(module, name)!r}", f"{value!r}")
 
 
 def unwrap_number(value: Any) -> Any:
-    """Return the only entry of a tuple of one, as torch's modules for sequences store a number."""
-    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
-
-
-def layer_maker(
-    layer_class: type[Layer], settings: Mapping[str, str] | None = None, **expected: Any
-) -> Callable[..., Layer]:
-    """Return a function (module, activation, name) that makes our layer.
-
-    Args:
-        settings: our argument -> attribute of the module.
-        expected: required values of attributes of the module.
-    """
-
-    def make(module: Module, activation: str, name: str) -> Layer:
-        require_same(module, **expected)
-        options = {ours: unwrap_number(getattr(module, theirs)) for ours, theirs in (settings or {}).items()}
-        if issubclass(layer_class, Affine):
-            options |= {"activation": activation, "use_bias": module.bias is not None}
-        return layer_class(name=name, **options)
-
-    return make
+    """Return the number of a tuple of equal numbers, as torch's modules store a number for each axis."""
+    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
 def settings_twin(
-    layer_class: type[Layer], name: str, settings: Mapping[str, str], *,
-    parameters: Tensors | None = None, acts_on: str = "elements", **expected: Any,
+    layer_class: Any, name: str, settings: Mapping[str, str], *, for_images: str = "",
+    tensors: Tensors | None = None, acts_on: str = "elements", **expected: Any,
 ) -> LayerTwin:  # fmt: skip
     """Return the twin of a layer; each setting of the layer is one argument of the torch module.
 
-    The module of a Dense or a convolution also takes the number of its inputs and whether it has a bias.
+    The module of a layer with weights also takes the number of its inputs, and that of a Dense or a
+    convolution whether it has a bias.
 
     Args:
         settings: our argument -> the name of the module's argument, and of its attribute.
-        expected: required values of other attributes of the module.
+        for_images: name of the module for images, if it is another one.
+        expected: other arguments of the module, and required values of its attributes.
     """
     is_affine = issubclass(layer_class, Affine)
+    names = name, for_images or name
 
     def make_module(layer: Any) -> Module:
         options = {theirs: getattr(layer, ours) for ours, theirs in settings.items()}
         if "padding" in settings:
             options["padding"] = torch_padding(layer)
-        if not is_affine:
-            return nn_module(name, **options)
-        return nn_module(name, layer.input_shape[-1], bias=layer.use_bias, **options)
+        if is_affine:
+            options["bias"] = layer.use_bias
+        width = layer.input_shape[-1:] if issubclass(layer_class, (Affine, Normalization)) else ()
+        return nn_module(names[len(layer.input_shape) == 3], *width, **options, **expected)
 
-    make_layer = layer_maker(layer_class, settings, **expected)
-    return LayerTwin((name,), make_module, make_layer, parameters or {}, {}, is_affine, acts_on)
+    def make_layer(module: Module, activation: str, name: str) -> Layer:
+        require_same(module, **expected)
+        options = {ours: unwrap_number(getattr(module, theirs)) for ours, theirs in settings.items()}
+        if is_affine:
+            options |= {"activation": activation, "use_bias": module.bias is not None}
+        inner = [module.inner] if issubclass(layer_class, Container) else []
+        layer: Layer = layer_class(*inner, name=name, **options)
+        return layer
 
-
-def layer_norm_from_module(module: Module, activation: str, name: str) -> Layer:
-    if len(module.normalized_shape) != 1:
-        raise NoTwin(f"module {module} normalises {module.normalized_shape}", "the last axis alone")
-    return LayerNormalization(epsilon=module.eps, name=name)
-
-
-def activation_from_module(module: Module, activation: str, name: str) -> Layer:
-    return Activation(activation, name=name)
-
-
-def reshape_from_module(module: Module, activation: str, name: str) -> Layer:
-    require_same(module, dim=1)
-    return Reshape(tuple(module.unflattened_size), name=name)
+    return LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
 
 
 def is_sequential(module: Module) -> bool:
