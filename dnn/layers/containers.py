@@ -235,7 +235,7 @@ class Parallel(Container):
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
         buffers = self._buffers[dy.shape[0]]
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            copy = self.backend.xp.asarray(dy[..., part], copy=True)  # layers may overwrite it
+            copy = dy[..., part] * 1.0  # layers may overwrite it
             inner = branch.backward(copy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner
