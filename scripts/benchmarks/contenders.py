@@ -39,9 +39,7 @@ CONTENDERS: Mapping[str, Contender] = {
     # The fused Adam is the fastest one that PyTorch users have.
     "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
     "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
-    "keras-jax": Contender("Keras fit on JAX", peers.prepare_keras),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
-    "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn),
 }
 CPU_CONTENDERS = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]
 """Contenders that run by default. GPU times should not be compared with theirs."""

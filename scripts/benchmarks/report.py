@@ -8,7 +8,6 @@ results.
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ RIVALS = {
     "auto / JAX": ("jax",),
 }
 """Heading of a ratio -> contenders. The time of the backend of "auto" is divided by that of the fastest."""
-VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
+VERSIONS = ("numpy", "numba", "torch", "jax")
 N_RESAMPLES = 1000
 MAX_QUIET_CORES = 0.1
 """Mean number of cores busy with other processes up to which the machine counts as quiet."""
@@ -74,11 +73,6 @@ def quietness(results: Sequence[Results]) -> list[str]:
     return [f"Other processes used {cores:.2f} cores on average during the slices: {word}."]
 
 
-def as_json(results: Results) -> Json:
-    """Return the settings, and the measurements with versions and processor."""
-    return {"settings": asdict(results.settings), "runs": results.runs, "missing": results.missing}
-
-
 def speed_grid(results: Results, text: Callable[[Estimate], str]) -> Grid:
     """Return a table of all contenders, the fastest first; ``text`` formats a number."""
     ms = quartiles(results)
@@ -99,14 +93,10 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
         cells = [f"{ms[name].value:.3g}" if name in ms else "-" for name in names]
         cells.append(auto)
         for rivals in RIVALS.values():
-            best = min((ms[name] for name in rivals if name in ms), default=None)
-            cells.append(_ratio(ms.get(auto), best))
+            theirs = [ms[name].value for name in rivals if name in ms]
+            cells.append(f"{ms[auto].value / min(theirs):.2f}" if auto in ms and theirs else "-")
         grid.append([workload, *cells])
     return grid
-
-
-def _ratio(ours: Estimate | None, theirs: Estimate | None) -> str:
-    return "-" if ours is None or theirs is None else f"{ours.value / theirs.value:.2f}"
 
 
 def describe(results: Sequence[Results]) -> str:

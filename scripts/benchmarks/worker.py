@@ -1,7 +1,6 @@
 """Time one contender in this process, slice by slice."""
 
 import os
-import platform
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -37,8 +36,7 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
     # All contenders warm up with the same number of updates. Contenders that train full epochs use one call
     # of the timed size, so that it is compiled.
     prepared.run(task.updates_per_call)
-    size = task.updates_per_call if prepared.trains_epochs else min(settings.slice, settings.updates)
-    facts = {"python": platform.python_version(), "numpy": np.__version__, **prepared.facts}
+    size = task.updates_per_call if prepared.trains_epochs else settings.slice
     while True:
         awake = time.perf_counter() + WAKE_SECONDS
         while not prepared.trains_epochs and time.perf_counter() < awake:
@@ -57,5 +55,5 @@ def measure(name: str, settings: Workload) -> Iterator[dict[str, Any]]:
             "ms": 1e3 * seconds / updates,
             "other": None if before is None or after is None else max(0.0, after - before) / seconds,
             "test_accuracy": float(np.mean(predicted == task.y_test)),
-            "facts": facts,
+            "facts": {"numpy": np.__version__, **prepared.facts},
         }
