@@ -1,4 +1,4 @@
-"""The parts of the check: functions from CheckOptions to rows, and their time limits.
+"""The parts of the check: functions from CheckOptions to rows, their time limits, and the table of results.
 
 ``_workers`` runs each part in its own process, so a hang or crash does not affect the others. Rows are
 printed as they arrive. Warnings are errors in all parts.
@@ -7,16 +7,18 @@ printed as they arrive. Warnings are errors in all parts.
 import json
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from _workers import Answer
+from _workers import Answer, run_in_process
 from checkout import SCRIPTS_FOLDER
 
-from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row
+from dnn.commands.command_line import print_status
+from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row, row_holds
 from gpu_checks.kernels import kernels
 
 
@@ -115,6 +117,8 @@ class Part(NamedTuple):
     seconds: int
 
 
+PartResult = dict[str, Any]
+"""Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
 PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 240),
@@ -133,14 +137,61 @@ BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 
 
-def try_library(library: str, settings: CheckOptions) -> Iterator[Answer]:
-    """Raise what prevents the use of a library; yield nothing."""
-    settings.backend(library)
-    yield from ()
-
-
 def work(name: str, settings: CheckOptions) -> Iterator[Answer]:
     """Run one part in this process."""
     warnings.simplefilter("error", UserWarning)
     for row, found in PARTS[name].run(settings):
         yield {"row": row, "found": found}
+
+
+def run_part(name: str, settings: CheckOptions, limit: float) -> PartResult:
+    """Run one part in its own process. Rows that arrive before the time limit are kept."""
+    start = time.perf_counter()
+    outcome: PartResult = {"seconds": 0.0, "rows": {}}
+    for answer in run_in_process(work, name, settings, timeout=limit):
+        if "reason" in answer:
+            outcome["reason"] = answer["reason"]
+        else:
+            outcome["rows"][answer["row"]] = answer["found"]
+    outcome["seconds"] = time.perf_counter() - start
+    return outcome
+
+
+def run_parts(names: Sequence[str], settings: CheckOptions) -> Iterator[tuple[str, PartResult]]:
+    """Yield (name, outcome) as each part ends. A part gets a reason if the time budget is spent."""
+    start = time.perf_counter()
+    for name in names:
+        left = BUDGET_SECONDS - (time.perf_counter() - start)
+        if left < 5:
+            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
+        else:
+            print_status(f"{name} ...")
+            yield name, run_part(name, settings, min(left, PARTS[name].seconds))
+
+
+def table(outcomes: dict[str, PartResult]) -> str:
+    """Return a line for each row of each part. Failures start with FAILED."""
+    text = []
+    for name, outcome in outcomes.items():
+        text.append(f"{name}  ({outcome['seconds']:.0f} s)")
+        for row, found in outcome["rows"].items():
+            values = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items())
+            text.append(f"    {'' if row_holds(found) else 'FAILED: '}{row}: {', '.join(values)}")
+        if "reason" in outcome:
+            text.append(f"    FAILED: {outcome['reason']}")
+    return "\n".join(text)
+
+
+def part_holds(outcome: PartResult) -> bool:
+    """Return whether a part was completed and all its rows passed."""
+    return "reason" not in outcome and all(map(row_holds, outcome["rows"].values()))
+
+
+def what_to_send(outcomes: dict[str, PartResult], json_file: object) -> str:
+    """Return what a report of this run contains."""
+    file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
+    text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
+    failed = ",".join(name for name, outcome in outcomes.items() if not part_holds(outcome))
+    if failed:
+        text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
+    return text
