@@ -36,8 +36,6 @@ def main(arguments: Namespace) -> None:
     from _pages import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
-    from lecture_experiments.features import sparsity_grid
-    from lecture_experiments.measurements import gradients_grid, noise_grid
     from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
@@ -69,9 +67,9 @@ def main(arguments: Namespace) -> None:
     has_depths = any(name.startswith("depth-") for name in names)
     grids = {
         **tables.experiment_tables(outcomes),
-        "noise": noise_grid(outcomes, results, data, backend, seed),
-        "gradients": gradients_grid(data, backend, seed) if has_depths else [],
-        "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
+        "noise": tables.noise_grid(outcomes, results, data, backend, seed),
+        "gradients": tables.gradients_grid(data, backend, seed) if has_depths else [],
+        "sparsity": tables.sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
     }
     endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)

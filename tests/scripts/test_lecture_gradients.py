@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import NUMPY, build_network
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
-from lecture_experiments.measurements import gradients_grid
+from lecture_experiments.tables import gradients_grid
 
 from dnn.datasets import load_dataset
 from dnn.interop.torch import to_torch
