@@ -57,7 +57,9 @@ def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
     return found
 
 
-def gradients_grid(data: Dataset, backend: Backend, seed: int, n_images: int = 1000) -> Grid:
+def gradients_grid(
+    outcomes: Mapping[str, Outcome], data: Dataset, backend: Backend, seed: int, n_images: int = 1000
+) -> Grid:
     """Return a table of the gradients of the networks of all depths at their initial weights.
 
     It has the root mean square of the gradient of a layer's weights, for the mean loss over the first
@@ -65,6 +67,8 @@ def gradients_grid(data: Dataset, backend: Backend, seed: int, n_images: int = 1
     """
     grid = [["setting", "first layer", "last hidden layer", "output layer", "first / last hidden"]]
     for experiment in TABLES["depth"]:
+        if experiment.name not in outcomes:
+            continue
         model = build(experiment, data, backend, seed)
         _, gradients = model.gradients(data.x_train[:n_images], data.y_train[:n_images])
         weights = [g for key, g in gradients.items() if key.endswith(".W")]

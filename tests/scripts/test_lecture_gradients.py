@@ -15,7 +15,7 @@ DIGITS = load_dataset("digits")
 
 @pytest.fixture(scope="module")
 def grid():
-    return gradients_grid(DIGITS, NUMPY, 0, 100)
+    return gradients_grid(EXPERIMENTS, DIGITS, NUMPY, 0, 100)
 
 
 @pytest.mark.parametrize("name", ["depth-1-relu", "depth-3-sigmoid", "depth-10-sigmoid"])
