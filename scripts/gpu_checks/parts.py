@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -51,14 +52,10 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
-def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[CheckOptions], NamedRows]:
-    """Return a part with a row for each entry of ``libraries``: names that one run of agree.py compares."""
-
-    def rows(settings: CheckOptions) -> NamedRows:
-        for names in libraries:
-            yield names, check_agreement(settings, names, *options)
-
-    return rows
+def agreement(settings: CheckOptions, libraries: Sequence[str] = LIBRARIES, options: str = "") -> NamedRows:
+    """Yield a row for each entry of ``libraries``: names that one run of agree.py compares."""
+    for names in libraries:
+        yield names, check_agreement(settings, names, *options.split())
 
 
 class Form(NamedTuple):
@@ -124,12 +121,12 @@ PARTS: Mapping[str, Part] = {
     "forms": Part(forms, 240),
     "kernels": Part(kernels, 40),
     # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
-    "agreement_cupy": Part(agreement("numpy cupy"), 150),
-    "agreement_torch": Part(agreement("numpy torch pytorch"), 80),
-    "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 90),
+    "agreement_cupy": Part(partial(agreement, libraries=["numpy cupy"]), 150),
+    "agreement_torch": Part(partial(agreement, libraries=["numpy torch pytorch"]), 80),
+    "bits": Part(partial(agreement, options="--bits --quick"), 90),
     # L4 has no bounds for TF32. Each library is compared alone, because one may be missing.
     "agreement_tf32": Part(
-        agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
+        partial(agreement, options="--precision tf32 --levels L0,L1,L2,L3"), 60
     ),
 }  # fmt: skip
 """Parts in running order, the most important first."""

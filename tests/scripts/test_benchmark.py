@@ -8,7 +8,7 @@ from itertools import islice
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import report, rotation, worker
+from benchmarks import report, rotation
 from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, WORKLOAD_CONTENDERS, get_contender
 from benchmarks.task import WORKLOADS, Workload, load, scale_pixels
 from command_lines import assert_refused, run_here
@@ -178,8 +178,8 @@ def test_a_contender_may_name_its_device():
 
 def test_slices_are_timed_one_by_one(monkeypatch):
     clock, runs = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
-    monkeypatch.setattr(worker, "other_core_seconds", lambda: next(clock))
-    monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
+    monkeypatch.setattr(rotation, "other_core_seconds", lambda: next(clock))
+    monkeypatch.setattr(rotation, "WAKE_SECONDS", 0.0)
     numpy = CONTENDERS["numpy"]
 
     def prepare(task):
@@ -188,7 +188,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
 
     monkeypatch.setitem(CONTENDERS, "numpy", replace(numpy, prepare=prepare))
     settings = Workload(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000)
-    first, second, last = islice(worker.measure("numpy", settings), 3)
+    first, second, last = islice(rotation.measure("numpy", settings), 3)
     assert first["other"] > 0
     assert [second["other"], last["other"]] == [None, 0.0]
     assert runs == [6, 2, 2, 2]  # an epoch is six
@@ -196,7 +196,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     assert first["facts"]["backend"] == "numpy"
     clock = iter([1.0, 2.0])
     runs.clear()
-    found = next(worker.measure("numpy", replace(settings, slice_seconds=0.05)))
+    found = next(rotation.measure("numpy", replace(settings, slice_seconds=0.05)))
     assert found["ms"] * sum(runs[1:]) >= 50
 
 
