@@ -62,9 +62,6 @@ def main(arguments: Namespace) -> None:
     networks = WORKLOADS if arguments.workloads else {"lecture": Workload()}
     networks = {name: replace(settings, **chosen) for name, settings in networks.items()}
     rotations = positive_integer("rotations", arguments.rotations)
-    path = arguments.json
-    if path is not None and not path.absolute().parent.is_dir():
-        raise InputError(f"json is {str(path)!r}", "a file in a folder that exists")
     names = arguments.contenders or (WORKLOAD_CONTENDERS if arguments.workloads else CPU_CONTENDERS)
     for name in names:
         get_contender(name)  # rejects an unknown name before any work
@@ -83,7 +80,6 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     from benchmarks import report
 
     note = report.describe(list(results.values()))
-    command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})
     if arguments.workloads:
         table = "workloads"
         printed = grid = report.workloads_grid(results)
@@ -94,6 +90,7 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     print(markdown(printed), note, sep="\n", flush=True)
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
+    command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})
 
 
 if __name__ == "__main__":

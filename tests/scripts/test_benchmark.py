@@ -42,7 +42,6 @@ def results_of(settings=None, other=None, **ms):
         (("--hidden", "0"), ("hidden", "0")),
         (("--activation", "rellu"), ("activation", "relu")),
         (("--dataset", "minst"), ("dataset", "did you mean 'mnist'")),
-        (("--json", "/nowhere/b.json"), ("json", "/nowhere")),
         (("--workloads", "--hidden"), ("--workloads", "leave out", "--hidden")),
     ],
 )
