@@ -11,6 +11,8 @@ import _example
 
 BOTTLENECK = 8
 """Units of the layer in the middle."""
+MAX_IMAGES = 5000
+"""Number of training images at most."""
 
 
 def parse() -> Namespace:
@@ -19,8 +21,6 @@ def parse() -> Namespace:
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
     )
     _example.add_data_arguments(parser, "digits", "digits (default), or mnist if its files are present")
-    limit = "maximum number of training images (default: %(default)s)"
-    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
     return parser.parse_args()
 
 
@@ -30,8 +30,6 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.datasets import load_dataset
 
-    if arguments.limit < BOTTLENECK:  # fewer images do not have so many principal components
-        raise InputError(f"limit is {arguments.limit}", f"at least {BOTTLENECK}")
     normal = sorted(set(arguments.normal))
     if not 1 <= len(normal) <= 9 or normal[0] < 0 or normal[-1] > 9:
         raise InputError(f"normal is {arguments.normal}", "one to nine of the digits 0 to 9")
@@ -43,7 +41,7 @@ def main(arguments: Namespace) -> None:
     from dnn.interop.sklearn import DNNRegressor
 
     data = load_dataset(arguments.dataset, arguments.data_dir, download=False)
-    x = data.x_train[np.isin(data.y_train, normal)][: arguments.limit]
+    x = data.x_train[np.isin(data.y_train, normal)][:MAX_IMAGES]
     x = x / np.float32(255)
     held = data.x_test / np.float32(255)
     strange = ~np.isin(data.y_test, normal)

@@ -55,7 +55,6 @@ def test_find_anomalies():
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("find_anomalies", ("--limit", 7), ["limit", "7", "at least 8"]),
         ("predict_disease", ("--seeds", 0), ["seeds", "0"]),
         ("predict_disease", ("--backend", "nunpy"), ["nunpy", "numpy"]),
         ("find_anomalies", ("--dataset", "minst"), ["minst", "mnist"]),
