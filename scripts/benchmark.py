@@ -28,13 +28,15 @@ def parse() -> Namespace:
         "Default: all that run without a GPU and whose library is installed"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, default=12, metavar="R", help="slices per contender (default: %(default)s)")
+    add("--rotations", type=int, default=24, metavar="R", help="slices per contender (default: %(default)s)")
     add("--updates", type=int, metavar="N", help="timed updates per contender (default: 1200)")
     add("--batch-size", dest="batch", type=int, metavar="N", help="default: 100")
     add("--hidden", type=int, nargs="*", metavar="UNITS", help="default: 500 500")
     add("--activation", help="sigmoid, tanh or relu (default: sigmoid)")
     options.add_data_arguments(parser, None, "mnist, digits, random, ... (default: mnist)")
-    workloads = "time nine networks on noise images, in ten minutes at most; default: 240 updates"
+    workloads = (
+        "time nine networks on noise images; with --rotations 12 in ten minutes at most; default: 240 updates"
+    )
     add("--workloads", action="store_true", help=workloads)
     add("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     add("--pages", type=Path, metavar="DIR", help="write the table into DIR/speed.md")

@@ -114,7 +114,7 @@ def test_options_become_settings(monkeypatch, tmp_path, capsys):
 
     seen = []
     monkeypatch.setattr(rotation, "rotate", rotate)
-    assert main("") == [(CPU_CONTENDERS, Workload(), 12, False)]
+    assert main("") == [(CPU_CONTENDERS, Workload(), 24, False)]
     printed = capsys.readouterr().out
     assert "| ours on NumPy with Numba | 2.000 (2.000 to 2.000) | 1.000 (" in printed
     assert "Not run: jax (no jax)" in printed
@@ -122,7 +122,7 @@ def test_options_become_settings(monkeypatch, tmp_path, capsys):
     settings = Workload("digits", "d", (3,), "relu", 4, 5)
     assert main(f"--rotations 2 --contenders numpy {more}") == [(["numpy"], settings, 2, True)]
     networks = list(WORKLOADS.values())
-    assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 12, False) for network in networks]
+    assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 24, False) for network in networks]
     printed = capsys.readouterr().out
     assert "| auto takes |" in printed
     assert "Not run: jax (no jax)" in printed
