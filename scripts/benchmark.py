@@ -4,7 +4,7 @@
 import os
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,25 @@ def parse() -> Namespace:
         description=__doc__,
         epilog="Example: benchmark.py --contenders numpy torch pytorch --rotations 20 --updates 1000. "
         "Times are lower quartiles over the slices, and ratios compare these quartiles, because other load "
-        'on the machine only adds time. Other libraries: pip install -e ".[peers]". '
+        'on the machine only adds time. JAX: pip install -e ".[peers]". '
         "Exit code: 0 done, 2 bad input or a named contender that cannot run.",
     )
     add = parser.add_argument
     contenders = (
         "numpy, numba, torch, cupy, torch-graphs, cupy-graphs (ours); pytorch, pytorch-fused, torch-compile, "
-        "keras-jax, jax, sklearn. Those on torch and CuPy accept a device: torch:cuda. "
+        "jax. Those on torch and CuPy accept a device: torch:cuda. "
         "Default: all that run without a GPU and whose library is installed"
     )
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
-    add("--rotations", type=int, metavar="R", help="time slices per contender (default: 24)")
+    add("--rotations", type=int, default=24, metavar="R", help="slices per contender (default: %(default)s)")
     add("--updates", type=int, metavar="N", help="timed updates per contender (default: 1200)")
     add("--batch-size", dest="batch", type=int, metavar="N", help="default: 100")
     add("--hidden", type=int, nargs="*", metavar="UNITS", help="default: 500 500")
     add("--activation", help="sigmoid, tanh or relu (default: sigmoid)")
     options.add_data_arguments(parser, None, "mnist, digits, random, ... (default: mnist)")
-    workloads = "time nine networks on noise images; default: 12 rotations, 240 updates: ten minutes at most"
+    workloads = (
+        "time nine networks on noise images; with --rotations 12 in ten minutes at most; default: 240 updates"
+    )
     add("--workloads", action="store_true", help=workloads)
     add("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     add("--pages", type=Path, metavar="DIR", help="write the table into DIR/speed.md")
@@ -49,39 +51,29 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.validation.settings import positive_integer
 
-    network_options = _options(arguments, "dataset", "hidden", "activation", "batch")
-    if arguments.workloads and network_options:
+    chosen = {
+        name: value
+        for name, value in vars(arguments).items()
+        if hasattr(Workload, name) and value is not None
+    }
+    if arguments.workloads and chosen.keys() - {"data_dir", "updates"}:
         raise InputError(
             "--workloads times its own networks and data",
             cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
         )
     networks = WORKLOADS if arguments.workloads else {"lecture": Workload()}
-    changes = network_options | _options(arguments, "data_dir", "updates")
-    networks = {name: replace(settings, **changes) for name, settings in networks.items()}
-    rotations = arguments.rotations
-    if rotations is None:
-        rotations = 12 if arguments.workloads else 24
-    positive_integer("rotations", rotations)
-    path = arguments.json
-    if path is not None and not path.absolute().parent.is_dir():
-        raise InputError(f"json is {str(path)!r}", "a file in a folder that exists")
+    networks = {name: replace(settings, **chosen) for name, settings in networks.items()}
+    rotations = positive_integer("rotations", arguments.rotations)
     names = arguments.contenders or (WORKLOAD_CONTENDERS if arguments.workloads else CPU_CONTENDERS)
     for name in names:
         get_contender(name)  # rejects an unknown name before any work
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # settings of a machine that can make it slower
         os.environ.pop(name, None)
-    required = bool(arguments.contenders)
     results = {}
     for network, settings in networks.items():
-        if arguments.workloads:
-            command_line.print_status(network)
-        results[network] = rotation.rotate(names, settings, rotations, required)
+        command_line.print_status(network)
+        results[network] = rotation.rotate(names, settings, rotations, bool(arguments.contenders))
     publish(arguments, results)
-
-
-def _options(arguments: Namespace, *names: str) -> dict[str, Any]:
-    """Return the options of these names that were set."""
-    return {name: value for name, value in vars(arguments).items() if name in names and value is not None}
 
 
 def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
@@ -90,8 +82,6 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     from benchmarks import report
 
     note = report.describe(list(results.values()))
-    content = {name: report.as_json(result) for name, result in results.items()}
-    command_line.write_json(arguments.json, content if arguments.workloads else content["lecture"])
     if arguments.workloads:
         table = "workloads"
         printed = grid = report.workloads_grid(results)
@@ -102,6 +92,7 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
     print(markdown(printed), note, sep="\n", flush=True)
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
+    command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})
 
 
 if __name__ == "__main__":

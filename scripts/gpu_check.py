@@ -16,7 +16,7 @@ def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Example: gpu_check.py --parts doctor,forms --json gpu.json. Exit code: 0 all parts passed, "
-        "1 a part failed or no library can use the card, 2 bad input, 3 no card.",
+        "1 a part failed, 2 bad input, 3 no card.",
     )
     parser.add_argument("--parts", metavar="NAME,...", help="default: all (an unknown name lists them)")
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
@@ -25,24 +25,19 @@ def parse() -> Namespace:
 
 
 def main(arguments: Namespace) -> int:
-    from gpu_checks.common import LIBRARIES, CheckOptions
-    from gpu_checks.parts import PARTS
-    from gpu_checks.run import find_obstacles, part_holds, run_parts, table, what_to_send
+    from gpu_checks.common import CheckOptions
+    from gpu_checks.parts import PARTS, part_holds, run_parts, table, what_to_send
 
     from backends.nvidia import query_cards
     from dnn.datasets import load_dataset
 
     names = command_line.parse_names("part", arguments.parts, PARTS)
-    settings = CheckOptions(arguments.data_dir)
-    obstacles = find_obstacles(settings)
-    if len(obstacles) == len(LIBRARIES):
-        has_card = bool(query_cards())
-        what = "there is a card, but no library can use it" if has_card else "no CUDA device can be used"
-        command_line.print_status(f"gpu_check.py: {what}: {'; '.join(obstacles.values())}")
-        return EXIT_FAILED if has_card else EXIT_NO_DEVICE
+    if not query_cards():
+        command_line.print_status("gpu_check.py: there is no NVIDIA card: nvidia-smi lists none")
+        return EXIT_NO_DEVICE
     load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}
-    for name, outcome in run_parts(names, settings):
+    for name, outcome in run_parts(names, CheckOptions(arguments.data_dir)):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
     print(table(outcomes), what_to_send(outcomes, arguments.json), sep="\n\n", end="", flush=True)

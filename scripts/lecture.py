@@ -36,8 +36,6 @@ def main(arguments: Namespace) -> None:
     from _pages import markdown
     from lecture_experiments import pictures, tables
     from lecture_experiments.experiments import EXPERIMENTS
-    from lecture_experiments.features import sparsity_grid
-    from lecture_experiments.measurements import gradients_grid, noise_grid
     from lecture_experiments.run import ResultFolder, train
 
     from backends import InputError
@@ -65,13 +63,12 @@ def main(arguments: Namespace) -> None:
             command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")
             results.save(name, *train(EXPERIMENTS[name], data, backend, shared))
     outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
-    lecture = results.load_network("lecture", backend) if "lecture" in names else None
-    has_depths = any(name.startswith("depth-") for name in names)
+    lecture = results.load_network("lecture", backend) if "lecture" in outcomes else None
     grids = {
         **tables.experiment_tables(outcomes),
-        "noise": noise_grid(outcomes, results, data, backend, seed),
-        "gradients": gradients_grid(data, backend, seed) if has_depths else [],
-        "sparsity": sparsity_grid(data) if any(EXPERIMENTS[n].features for n in names) else [],
+        "noise": tables.noise_grid(outcomes, results, data, backend, seed),
+        "gradients": tables.gradients_grid(outcomes, data, backend, seed),
+        "sparsity": tables.sparsity_grid(data) if any(EXPERIMENTS[n].features for n in outcomes) else [],
     }
     endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
@@ -81,8 +78,7 @@ def main(arguments: Namespace) -> None:
     write_atomically(arguments.out / "tables.md", text.encode())
     if arguments.pages is not None:
         tables.publish(shown, arguments.out, arguments.pages)
-    files = sorted(path.name for path in arguments.out.iterdir() if path.is_file())
-    command_line.print_status(f"{arguments.out} has {', '.join(files)}")
+    command_line.print_status(f"{arguments.out} has tables.md and the pictures")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ SCRIPT_LINES = [c.removeprefix("python scripts/") for c in COMMANDS if c.startsw
 OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
-IMAGES = "--dataset digits --epochs 1 --limit 100 --seeds 1 --backend numpy"
+IMAGES = "--dataset digits --seeds 1"
 MUTANTS = (
     "agree.py --quick --mutant "
     "tf32,adam-epsilon,dropped-mean,transposed-weight,flipped-kernel,biased-variance"
@@ -53,16 +53,16 @@ SMALL = {
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
     "benchmark.py --activation relu --updates 150 --rotations 4 --contenders numba numpy torch pytorch": TIME,
-    "benchmark.py --workloads --pages docs": "--updates 1 --rotations 1 --contenders numpy",
+    "benchmark.py --workloads --rotations 12 --pages docs": "--updates 1 --rotations 1 --contenders numpy",
     "readme_results.py": "--dataset digits --limit 100 --epochs 1",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
     "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
-    "examples/predict_disease.py": "--epochs 1 --seeds 1 --backend numpy",
+    "examples/predict_disease.py": "--seeds 1",
     "examples/find_anomalies.py": IMAGES,
     "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
-    "examples/find_anomalies.py --dataset mnist --limit 5000 --epochs 20": IMAGES,
+    "examples/find_anomalies.py --dataset mnist": IMAGES,
     "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
 }

@@ -24,10 +24,6 @@ def _ours(backend: str, label: str, device: str | None = None, graphs: bool = Fa
     return Contender(f"ours on {label}", partial(ours.prepare, name=backend, graphs=graphs), device=device)
 
 
-def _pytorch(label: str, compiled: bool = False, fused: bool | None = None) -> Contender:
-    return Contender(label, partial(peers.prepare_pytorch, compiled=compiled, fused=fused), device="cpu")
-
-
 CONTENDERS: Mapping[str, Contender] = {
     "numpy": _ours("numpy", "NumPy alone"),
     "numba": _ours("numba", "NumPy with Numba"),
@@ -35,13 +31,15 @@ CONTENDERS: Mapping[str, Contender] = {
     "torch-graphs": _ours("torch", "torch, CUDA graphs", "cuda", graphs=True),
     "cupy": _ours("cupy", "CuPy", "cuda"),
     "cupy-graphs": _ours("cupy", "CuPy, CUDA graphs", "cuda", graphs=True),
-    "pytorch": _pytorch("PyTorch eager"),
+    "pytorch": Contender("PyTorch eager", peers.prepare_pytorch, "cpu"),
     # The fused Adam is the fastest one that PyTorch users have.
-    "pytorch-fused": _pytorch("PyTorch eager, fused Adam", fused=True),
-    "torch-compile": _pytorch("torch.compile, fused Adam", compiled=True, fused=True),
-    "keras-jax": Contender("Keras fit on JAX", peers.prepare_keras),
+    "pytorch-fused": Contender(
+        "PyTorch eager, fused Adam", partial(peers.prepare_pytorch, fused=True), "cpu"
+    ),
+    "torch-compile": Contender(
+        "torch.compile, fused Adam", partial(peers.prepare_pytorch, compiled=True, fused=True), "cpu"
+    ),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
-    "sklearn": Contender("scikit-learn MLPClassifier", peers.prepare_sklearn),
 }
 CPU_CONTENDERS = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]
 """Contenders that run by default. GPU times should not be compared with theirs."""

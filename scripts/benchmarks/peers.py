@@ -1,11 +1,5 @@
-"""Other libraries that a user might choose: PyTorch, Keras, JAX, scikit-learn.
+"""Other libraries that a user might choose: PyTorch and JAX (``pip install -e ".[peers]"``)."""
 
-All but PyTorch train at most one epoch per call, and are optional (``pip install -e ".[peers]"``), so mypy
-does not see them.
-"""
-
-import importlib
-import os
 from typing import Any
 
 import numpy as np
@@ -59,44 +53,15 @@ def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = Non
     return Prepared(run, probabilities, {"torch": torch.__version__})
 
 
-def require_dense(task: Task) -> None:
-    """Raise InputError if the network has other layers than Dense."""
-    if not task.settings.is_dense:
-        raise InputError("timed for Dense layers only")
-
-
-def prepare_keras(task: Task) -> Prepared:
-    """Prepare Keras model.fit on float32 images, on JAX unless the variable KERAS_BACKEND is set."""
-    require_dense(task)
-    os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is imported
-    k: Any = importlib.import_module("keras")
-    k.utils.set_random_seed(0)
-    hidden = [k.layers.Dense(n, activation=task.settings.activation) for n in task.settings.hidden]
-    model = k.Sequential(
-        [k.layers.Input((task.x.shape[1],)), *hidden, k.layers.Dense(10, activation="softmax")]
-    )
-    adam = k.optimizers.Adam(learning_rate=1e-3, epsilon=1e-8)
-    model.compile(optimizer=adam, loss="sparse_categorical_crossentropy")
-    x = scale_pixels(task.x)
-    y = task.y
-    batch = task.settings.batch
-
-    def run(n: int) -> None:
-        model.fit(x[: n * batch], y[: n * batch], batch_size=batch, epochs=1, shuffle=True, verbose=0)
-
-    def probabilities(images: Floats) -> Floats:
-        return np.asarray(model.predict(images, batch_size=1000, verbose=0))
-
-    return Prepared(run, probabilities, {"keras": k.__version__}, trains_epochs=True)
-
-
 def prepare_jax(task: Task) -> Prepared:
     """Prepare JAX: one jit per epoch with lax.scan over the batches, JAX's own Adam, donated buffers."""
-    require_dense(task)
-    j: Any = importlib.import_module("jax")
-    jnp: Any = importlib.import_module("jax.numpy")
-    optimizers: Any = importlib.import_module("jax.example_libraries.optimizers")
-    activation = {"sigmoid": j.nn.sigmoid, "tanh": jnp.tanh, "relu": j.nn.relu}[task.settings.activation]
+    if not task.settings.is_dense:
+        raise InputError("timed for Dense layers only")
+    import jax
+    from jax import numpy as jnp
+    from jax.example_libraries import optimizers
+
+    activation = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[task.settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(scale_pixels(task.x))
     y = jnp.asarray(task.y.astype(np.int32))
@@ -108,18 +73,18 @@ def prepare_jax(task: Task) -> Prepared:
         return rows @ W + b
 
     def loss_of(weights: Any, rows: Any, classes: Any) -> Any:
-        log_p = j.nn.log_softmax(logits(weights, rows))
+        log_p = jax.nn.log_softmax(logits(weights, rows))
         return -jnp.mean(jnp.take_along_axis(log_p, classes[:, None], axis=1))
 
     def epoch(state: Any, done: Any, order: Any, x: Any, y: Any) -> Any:
         def update(state: Any, batch: Any) -> Any:
             step, index = batch
-            loss, gradient = j.value_and_grad(loss_of)(weights_of(state), x[index], y[index])
+            loss, gradient = jax.value_and_grad(loss_of)(weights_of(state), x[index], y[index])
             return adam_update(step, gradient, state), loss
 
-        return j.lax.scan(update, state, (done + jnp.arange(len(order)), order))
+        return jax.lax.scan(update, state, (done + jnp.arange(len(order)), order))
 
-    train = j.jit(epoch, donate_argnums=0)
+    train = jax.jit(epoch, donate_argnums=0)
     ours = build(task, get_backend("numpy"), scaled=False)
     values = ours.parameters.to_host()
     state = initialize(
@@ -135,35 +100,6 @@ def prepare_jax(task: Task) -> Prepared:
         done += len(order)
 
     def probabilities(images: Floats) -> Floats:
-        return np.asarray(j.nn.softmax(logits(weights_of(state), jnp.asarray(images))))
+        return np.asarray(jax.nn.softmax(logits(weights_of(state), jnp.asarray(images))))
 
-    return Prepared(run, probabilities, {"jax": j.__version__}, trains_epochs=True)
-
-
-def prepare_sklearn(task: Task) -> Prepared:
-    """Prepare MLPClassifier.partial_fit, one epoch per call, without its default L2 penalty."""
-    require_dense(task)
-    from sklearn import __version__
-    from sklearn.neural_network import MLPClassifier
-
-    names = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
-    model = MLPClassifier(
-        task.settings.hidden,
-        activation=names[task.settings.activation],
-        alpha=0.0,
-        batch_size=task.settings.batch,
-        learning_rate_init=1e-3,
-        random_state=0,
-    )
-    x = scale_pixels(task.x)
-    y = task.y
-    classes = np.arange(10)
-
-    def run(n: int) -> None:
-        rows = slice(n * task.settings.batch)
-        model.partial_fit(x[rows], y[rows], classes=classes)
-
-    def probabilities(images: Floats) -> Floats:
-        return np.asarray(model.predict_proba(images))
-
-    return Prepared(run, probabilities, {"scikit-learn": __version__}, trains_epochs=True)
+    return Prepared(run, probabilities, {"jax": jax.__version__}, trains_epochs=True)

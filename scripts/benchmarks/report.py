@@ -8,7 +8,6 @@ results.
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ RIVALS = {
     "auto / JAX": ("jax",),
 }
 """Heading of a ratio -> contenders. The time of the backend of "auto" is divided by that of the fastest."""
-VERSIONS = ("numpy", "numba", "torch", "jax", "keras", "scikit-learn")
+VERSIONS = ("numpy", "numba", "torch", "jax")
 N_RESAMPLES = 1000
 MAX_QUIET_CORES = 0.1
 """Mean number of cores busy with other processes up to which the machine counts as quiet."""
@@ -63,22 +62,6 @@ def quartiles(results: Results) -> dict[str, Estimate]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def quietness(results: Sequence[Results]) -> list[str]:
-    """Return a sentence about other load during the timed slices, or nothing if it is unknown."""
-    slices = [run for result in results for runs in result.runs.values() for run in runs]
-    others = [run["other"] for run in slices if run["other"] is not None]
-    if not others:
-        return []
-    cores = statistics.fmean(others)
-    word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
-    return [f"Other processes used {cores:.2f} cores on average during the slices: {word}."]
-
-
-def as_json(results: Results) -> Json:
-    """Return the settings, and the measurements with versions and processor."""
-    return {"settings": asdict(results.settings), "runs": results.runs, "missing": results.missing}
-
-
 def speed_grid(results: Results, text: Callable[[Estimate], str]) -> Grid:
     """Return a table of all contenders, the fastest first; ``text`` formats a number."""
     ms = quartiles(results)
@@ -99,28 +82,27 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
         cells = [f"{ms[name].value:.3g}" if name in ms else "-" for name in names]
         cells.append(auto)
         for rivals in RIVALS.values():
-            best = min((ms[name] for name in rivals if name in ms), default=None)
-            cells.append(_ratio(ms.get(auto), best))
+            theirs = [ms[name].value for name in rivals if name in ms]
+            cells.append(f"{ms[auto].value / min(theirs):.2f}" if auto in ms and theirs else "-")
         grid.append([workload, *cells])
     return grid
 
 
-def _ratio(ours: Estimate | None, theirs: Estimate | None) -> str:
-    return "-" if ours is None or theirs is None else f"{ours.value / theirs.value:.2f}"
-
-
 def describe(results: Sequence[Results]) -> str:
     """Return sentences with processor and versions, what did not run, and how quiet the machine was."""
+    runs = {name: run for result in results for name, run in result.runs.items()}
+    missing = {name: why for result in results for name, why in result.missing.items() if name not in runs}
     facts: Json = {}
-    missing: dict[str, str] = {}
-    ran: set[str] = set()
-    for result in results:
-        missing |= result.missing
-        ran |= result.runs.keys()
-        for runs in result.runs.values():
-            facts |= runs[-1]["facts"]
+    for run in runs.values():
+        facts |= run[-1]["facts"]
     versions = [f"{name} {facts[name]}" for name in VERSIONS if name in facts]
     machine = f"{os.cpu_count()} cores of {facts.get('processor')} ({facts.get('instruction_set')})"
     sentences = [f"{machine}, {', '.join(versions)}."]
-    sentences += [f"Not run: {name} ({why})." for name, why in missing.items() if name not in ran]
-    return " ".join(sentences + quietness(results))
+    sentences += [f"Not run: {name} ({why})." for name, why in missing.items()]
+    slices = [answer["other"] for result in results for run in result.runs.values() for answer in run]
+    others = [cores for cores in slices if cores is not None]
+    if others:
+        cores = statistics.fmean(others)
+        word = "quiet" if cores <= MAX_QUIET_CORES else "NOT QUIET: compare only ratios, and with care"
+        sentences.append(f"Other processes used {cores:.2f} cores on average during the slices: {word}.")
+    return " ".join(sentences)

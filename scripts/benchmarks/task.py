@@ -72,13 +72,9 @@ class Task:
     device: str | None = None  # training device; None: the default of the contender's library
 
     @property
-    def updates_per_epoch(self) -> int:
-        return len(self.x) // self.settings.batch
-
-    @property
     def updates_per_call(self) -> int:
         """Updates per call of a contender that trains full epochs: one epoch, or all updates if fewer."""
-        return min(self.updates_per_epoch, self.settings.updates)
+        return min(len(self.x) // self.settings.batch, self.settings.updates)
 
     def order(self, epoch: int) -> np.ndarray:
         """Return a random order of the training examples in batches, (updates, batch)."""

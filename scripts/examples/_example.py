@@ -1,4 +1,4 @@
-"""Shared code of the examples: import path, options, training and the table of results."""
+"""Shared code of the examples: import path, options and the table of results."""
 
 import runpy
 from argparse import Namespace
@@ -12,63 +12,31 @@ runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 from dnn.commands import command_line, options  # noqa: E402
 from dnn.io.tables import format_columns  # noqa: E402
 
-run = command_line.run
+add_data_arguments = options.add_data_arguments
 
 
-def parser(description: str | None, epochs: int) -> command_line.Parser:
-    """Return a parser with --epochs, --seeds and the backend options."""
+def parser(description: str | None) -> command_line.Parser:
+    """Return a parser with --seeds and --backend."""
     parser = command_line.Parser(description=description)
-    parser.add_argument("--epochs", type=int, default=epochs, help="training epochs (default: %(default)s)")
     more = "number of seeds for the mean and standard error (default: %(default)s)"
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
-    options.add_backend_arguments(parser)
+    names = "numpy, numba, torch, ... (default: %(default)s)"
+    parser.add_argument("--backend", default="numpy", metavar="NAME", help=names)
     return parser
 
 
-def open_backend(arguments: Namespace) -> Any:
-    """Validate --epochs and --seeds, and return the requested backend.
+def run(main: Callable[[Namespace], None], parse: Callable[[], Namespace]) -> None:
+    """Run an example. Its errors are one sentence, also if scikit-learn is missing."""
 
-    Raises InputError: one of them is not positive, or scikit-learn is missing.
-    """
-    from backends.errors import install_command, reraise
-    from dnn.validation.settings import positive_integer
+    def run_main(arguments: Namespace) -> None:
+        from backends.errors import install_command, reraise
+        from dnn.validation.settings import positive_integer
 
-    positive_integer("epochs", arguments.epochs)
-    positive_integer("seeds", arguments.seeds)
-    got = "the baselines need scikit-learn, which cannot be imported"
-    with reraise(ImportError, got, cure=install_command("apps")):
-        import sklearn  # noqa: F401
-    return options.open_backend(arguments)
+        positive_integer("seeds", arguments.seeds)
+        with reraise(ImportError, "the examples need scikit-learn:", cure=install_command("apps")):
+            main(arguments)
 
-
-def train_network(
-    x: Any,
-    y: Any,
-    units: list[tuple[int, str]],
-    arguments: Namespace,
-    backend: Any,
-    *,
-    rate: float,
-    batch: int,
-    seed: int,
-    loss: str = "categorical_crossentropy",
-) -> Any:
-    """Train a network of Dense layers by Adam with a learning rate that falls linearly to 0.
-
-    Args:
-        x: (n, n_in).
-        y: (n,) classes, or (n, n_out) for another loss.
-        units: (units, activation) of each layer.
-        batch: batch size.
-    """
-    from dnn import Adam, Dense, LinearDecay, Sequential
-
-    updates = arguments.epochs * -(-x.shape[0] // batch)
-    layers = [Dense(count, activation) for count, activation in units]
-    model = Sequential(layers, input_shape=x.shape[1:], backend=backend, seed=seed)
-    model.compile(loss, Adam(LinearDecay(rate, updates)))
-    model.fit(x, y, batch_size=batch, epochs=arguments.epochs, verbose=0)
-    return model
+    command_line.run(run_main, parse)
 
 
 def compare(

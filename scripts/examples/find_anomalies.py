@@ -11,18 +11,16 @@ import _example
 
 BOTTLENECK = 8
 """Units of the layer in the middle."""
+MAX_IMAGES = 5000
+"""Number of training images at most."""
 
 
 def parse() -> Namespace:
-    parser = _example.parser(__doc__, epochs=100)
+    parser = _example.parser(__doc__)
     parser.add_argument(
         "--normal", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="DIGIT", help="default: 0 to 4"
     )
-    _example.options.add_data_arguments(
-        parser, "digits", "digits (default), or mnist if its files are present"
-    )
-    limit = "maximum number of training images (default: %(default)s)"
-    parser.add_argument("--limit", type=int, default=10_000, metavar="N", help=limit)
+    _example.add_data_arguments(parser, "digits", "digits (default), or mnist if its files are present")
     return parser.parse_args()
 
 
@@ -32,9 +30,6 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.datasets import load_dataset
 
-    backend = _example.open_backend(arguments)
-    if arguments.limit < BOTTLENECK:  # fewer images do not have so many principal components
-        raise InputError(f"limit is {arguments.limit}", f"at least {BOTTLENECK}")
     normal = sorted(set(arguments.normal))
     if not 1 <= len(normal) <= 9 or normal[0] < 0 or normal[-1] > 9:
         raise InputError(f"normal is {arguments.normal}", "one to nine of the digits 0 to 9")
@@ -43,18 +38,19 @@ def main(arguments: Namespace) -> None:
     from sklearn.ensemble import IsolationForest
     from sklearn.metrics import roc_auc_score
 
+    from dnn.interop.sklearn import DNNRegressor
+
     data = load_dataset(arguments.dataset, arguments.data_dir, download=False)
-    x = data.x_train[np.isin(data.y_train, normal)][: arguments.limit]
-    x = (x / 255).astype(backend.dtype_name)
-    held = (data.x_test / 255).astype(backend.dtype_name)
+    x = data.x_train[np.isin(data.y_train, normal)][:MAX_IMAGES]
+    x = x / np.float32(255)
+    held = data.x_test / np.float32(255)
     strange = ~np.isin(data.y_test, normal)
     n, pixels = x.shape
 
     def autoencoder(seed):
-        units = [(128, "relu"), (BOTTLENECK, "linear"), (128, "relu"), (pixels, "sigmoid")]
-        goal = {"loss": "mean_squared_error", "rate": 2e-3, "batch": 50, "seed": seed}
-        model = _example.train_network(x, x, units, arguments, backend, **goal)
-        return np.mean((model.predict(held) - held) ** 2, axis=1)
+        settings = {"batch_size": 50, "learning_rate_init": 2e-3}
+        model = DNNRegressor((128, BOTTLENECK, 128), **settings, random_state=seed, backend=arguments.backend)
+        return np.mean((model.fit(x, x).predict(held) - held) ** 2, axis=1)
 
     def principal(seed):
         pca = PCA(BOTTLENECK, random_state=seed).fit(x)
@@ -67,7 +63,7 @@ def main(arguments: Namespace) -> None:
         return lambda seed: (roc_auc_score(strange, score(seed)),)
 
     methods = {
-        f"autoencoder {pixels}-128-{BOTTLENECK}-128-{pixels}, {backend.name}": roc_auc(autoencoder),
+        f"autoencoder {pixels}-128-{BOTTLENECK}-128-{pixels}, {arguments.backend}": roc_auc(autoencoder),
         f"{BOTTLENECK} principal components": roc_auc(principal),
         "isolation forest": roc_auc(forest),
     }

@@ -1,4 +1,4 @@
-"""The parts of the check: functions from CheckOptions to rows, and their time limits.
+"""The parts of the check: functions from CheckOptions to rows, their time limits, and the table of results.
 
 ``_workers`` runs each part in its own process, so a hang or crash does not affect the others. Rows are
 printed as they arrive. Warnings are errors in all parts.
@@ -7,16 +7,19 @@ printed as they arrive. Warnings are errors in all parts.
 import json
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from _workers import Answer
+from _workers import Answer, run_in_process
 from checkout import SCRIPTS_FOLDER
 
-from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row
+from dnn.commands.command_line import print_status
+from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row, row_holds
 from gpu_checks.kernels import kernels
 
 
@@ -49,42 +52,31 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
-def agreement(*libraries: str, options: tuple[str, ...] = ()) -> Callable[[CheckOptions], NamedRows]:
-    """Return a part with a row for each entry of ``libraries``: names that one run of agree.py compares."""
-
-    def rows(settings: CheckOptions) -> NamedRows:
-        for names in libraries:
-            yield names, check_agreement(settings, names, *options)
-
-    return rows
+def agreement(settings: CheckOptions, libraries: Sequence[str] = LIBRARIES, options: str = "") -> NamedRows:
+    """Yield a row for each entry of ``libraries``: names that one run of agree.py compares."""
+    for names in libraries:
+        yield names, check_agreement(settings, names, *options.split())
 
 
-class Form(NamedTuple):
-    """How updates are requested, and the ``update_forms`` that the network must have afterwards."""
-
-    library: str
-    expected: str
-    precision: str = "float32"
-    graphs: bool = False
-
-
-FORMS: Mapping[str, Form] = {
-    "cupy": Form("cupy", "planned"),
-    "cupy graphs": Form("cupy", "graphs, planned", graphs=True),
-    "cupy tf32": Form("cupy", "layers", "tf32"),
-    "torch": Form("torch", "layers"),
-    "torch graphs": Form("torch", "graphs, layers", graphs=True),
-    "torch tf32": Form("torch", "layers", "tf32"),
-    "torch graphs tf32": Form("torch", "graphs, layers", "tf32", graphs=True),
-}  # fmt: skip
+FORMS: Mapping[str, str] = {
+    "cupy": "planned",
+    "cupy graphs": "graphs, planned",
+    "cupy tf32": "layers",
+    "torch": "layers",
+    "torch graphs": "graphs, layers",
+    "torch tf32": "layers",
+    "torch graphs tf32": "graphs, layers",
+}
+"""Library and options of a training -> the ``update_forms`` that its network must have."""
 
 
-def train(settings: CheckOptions, form: Form) -> Row:
+def train(settings: CheckOptions, form: str) -> Row:
     """Run train.py with its defaults (6000 updates, linear decay, metrics); return parts of result.json."""
+    library, *words = form.split()
     with TemporaryDirectory() as folder:
         place = Path(folder) / "run"
-        on = ("--backend", form.library, "--device", settings.device, "--require-backend")
-        options = ("--precision", form.precision, *["--graphs"] * form.graphs)
+        on = ("--backend", library, "--device", settings.device, "--require-backend")
+        options = ["--graphs"] * ("graphs" in words) + ["--precision", "tf32"] * ("tf32" in words)
         done = run_script(settings, "train.py", *on, *options, "--quiet", "--run-dir", str(place))
         if done.returncode != 0:
             return {"reason": f"train.py ended with code {done.returncode}: {last_line(done.stderr)}"}
@@ -96,15 +88,15 @@ def train(settings: CheckOptions, form: Form) -> Row:
 def forms(settings: CheckOptions) -> NamedRows:
     """Train twice in each of FORMS: which form ran, times, accuracy, and whether the bits are equal."""
     digests: dict[str, str] = {}  # name of a form -> digest of its weights
-    for name, form in FORMS.items():
-        row = train(settings, form)
+    for name, expected in FORMS.items():
+        row = train(settings, name)
         if "reason" not in row:
             digest = digests[name] = row["weights_sha256"]
             equal = {
-                "bits of two runs": train(settings, form).get("weights_sha256") == digest,
+                "bits of two runs": train(settings, name).get("weights_sha256") == digest,
                 "bits without graphs": digests.get(name.replace(" graphs", ""), digest) == digest,
             }
-            row |= {"holds": row["form"] == form.expected and all(equal.values()), **equal}
+            row |= {"holds": row["form"] == expected and all(equal.values()), **equal}
         yield name, row
 
 
@@ -115,17 +107,19 @@ class Part(NamedTuple):
     seconds: int
 
 
+PartResult = dict[str, Any]
+"""Result of a part: "seconds", "rows" by name, and "reason" if it was not completed."""
 PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 240),
     "kernels": Part(kernels, 40),
     # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
-    "agreement_cupy": Part(agreement("numpy cupy"), 150),
-    "agreement_torch": Part(agreement("numpy torch pytorch"), 80),
-    "bits": Part(agreement(*LIBRARIES, options=("--bits", "--quick")), 90),
+    "agreement_cupy": Part(partial(agreement, libraries=["numpy cupy"]), 150),
+    "agreement_torch": Part(partial(agreement, libraries=["numpy torch pytorch"]), 80),
+    "bits": Part(partial(agreement, options="--bits --quick"), 90),
     # L4 has no bounds for TF32. Each library is compared alone, because one may be missing.
     "agreement_tf32": Part(
-        agreement(*LIBRARIES, options=("--precision", "tf32", "--levels", "L0,L1,L2,L3")), 60
+        partial(agreement, options="--precision tf32 --levels L0,L1,L2,L3"), 60
     ),
 }  # fmt: skip
 """Parts in running order, the most important first."""
@@ -133,14 +127,61 @@ BUDGET_SECONDS = 470
 """Time limit for all parts together: afterwards no part starts, and the running one is stopped."""
 
 
-def try_library(library: str, settings: CheckOptions) -> Iterator[Answer]:
-    """Raise what prevents the use of a library; yield nothing."""
-    settings.backend(library)
-    yield from ()
-
-
 def work(name: str, settings: CheckOptions) -> Iterator[Answer]:
     """Run one part in this process."""
     warnings.simplefilter("error", UserWarning)
     for row, found in PARTS[name].run(settings):
         yield {"row": row, "found": found}
+
+
+def run_part(name: str, settings: CheckOptions, limit: float) -> PartResult:
+    """Run one part in its own process. Rows that arrive before the time limit are kept."""
+    start = time.perf_counter()
+    outcome: PartResult = {"seconds": 0.0, "rows": {}}
+    for answer in run_in_process(work, name, settings, timeout=limit):
+        if "reason" in answer:
+            outcome["reason"] = answer["reason"]
+        else:
+            outcome["rows"][answer["row"]] = answer["found"]
+    outcome["seconds"] = time.perf_counter() - start
+    return outcome
+
+
+def run_parts(names: Sequence[str], settings: CheckOptions) -> Iterator[tuple[str, PartResult]]:
+    """Yield (name, outcome) as each part ends. A part gets a reason if the time budget is spent."""
+    start = time.perf_counter()
+    for name in names:
+        left = BUDGET_SECONDS - (time.perf_counter() - start)
+        if left < 5:
+            yield name, {"seconds": 0.0, "rows": {}, "reason": f"not started: {BUDGET_SECONDS} s are over"}
+        else:
+            print_status(f"{name} ...")
+            yield name, run_part(name, settings, min(left, PARTS[name].seconds))
+
+
+def table(outcomes: dict[str, PartResult]) -> str:
+    """Return a line for each row of each part. Failures start with FAILED."""
+    text = []
+    for name, outcome in outcomes.items():
+        text.append(f"{name}  ({outcome['seconds']:.0f} s)")
+        for row, found in outcome["rows"].items():
+            values = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items())
+            text.append(f"    {'' if row_holds(found) else 'FAILED: '}{row}: {', '.join(values)}")
+        if "reason" in outcome:
+            text.append(f"    FAILED: {outcome['reason']}")
+    return "\n".join(text)
+
+
+def part_holds(outcome: PartResult) -> bool:
+    """Return whether a part was completed and all its rows passed."""
+    return "reason" not in outcome and all(map(row_holds, outcome["rows"].values()))
+
+
+def what_to_send(outcomes: dict[str, PartResult], json_file: object) -> str:
+    """Return what a report of this run contains."""
+    file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
+    text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
+    failed = ",".join(name for name, outcome in outcomes.items() if not part_holds(outcome))
+    if failed:
+        text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
+    return text

@@ -62,39 +62,47 @@ def _describe_hidden(layers: int, units: int, activation: str) -> str:
     return f"{layers} hidden layer{'s' if layers > 1 else ''} of {units}, {ACTIVATION_NAMES[activation]}"
 
 
-_STEPS = (
-    Experiment("mse-sgd", "mean squared error, gradient descent", loss="mean_squared_error",
-               optimizer=SGD(0.1), reported="11.35 %"),
-    Experiment("ce-sgd", "cross-entropy, gradient descent", optimizer=SGD(0.1),
-               reported="about 87 % (training)"),
-    Experiment("relu-sgd", "ReLU, cross-entropy, gradient descent", activation="relu", optimizer=SGD(0.1),
-               reported="95.64 %"),
-    Experiment("mse-adam", "mean squared error, Adam", loss="mean_squared_error"),
-    LECTURE,
-    Experiment("relu-adam", "ReLU, cross-entropy, Adam", activation="relu"),
-    Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
-               loss="mean_squared_error"),
-    Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=()),
-    Experiment("lbfgs", "cross-entropy, full-batch L-BFGS, 100 passes", optimizer=None,
-               batch=FULL_BATCH, epochs=100),
-)  # fmt: skip
+_LINEAR = Experiment("linear", "no hidden layer: multinomial logistic regression", hidden=())
 
-NO_HIDDEN_SUFFIX = ", no hidden layer"
-_FEATURES = {"zoning": "zone means", "pca": "principal components (PCA)", "hog": "oriented gradients (HOG)"}
-
-STEP_NAMES = tuple(experiment.name for experiment in _STEPS)
-"""Names of the experiments that change the loss, the activation or the optimizer."""
-
-_ALL = (
-    *_STEPS,
-    *(Experiment(f"depth-{n}-{f}", _describe_hidden(n, 500, f), (500,) * n, f)
-      for f in ACTIVATION_NAMES for n in DEPTHS),
-    *(Experiment(f"width-{n}", _describe_hidden(2, n, "sigmoid"), (n, n)) for n in WIDTHS),
-    Experiment("batch-1", "batch of 1", batch=1, epochs=1),  # one epoch is 60,000 updates
-    Experiment("batch-10", "batch of 10", batch=10),
-    Experiment("batch-1000", "batch of 1000", batch=1000),
-    Experiment("batch-all", "full batch: one update per epoch", batch=FULL_BATCH),
-    *(Experiment(f"features-{k}", v + NO_HIDDEN_SUFFIX, (), features=k) for k, v in _FEATURES.items()),
-)  # fmt: skip
-EXPERIMENTS: Mapping[str, Experiment] = {experiment.name: experiment for experiment in _ALL}
+TABLES: Mapping[str, tuple[Experiment, ...]] = {
+    "steps": (
+        Experiment("mse-sgd", "mean squared error, gradient descent", loss="mean_squared_error",
+                   optimizer=SGD(0.1), reported="11.35 %"),
+        Experiment("ce-sgd", "cross-entropy, gradient descent", optimizer=SGD(0.1),
+                   reported="about 87 % (training)"),
+        Experiment("relu-sgd", "ReLU, cross-entropy, gradient descent", activation="relu", optimizer=SGD(0.1),
+                   reported="95.64 %"),
+        Experiment("mse-adam", "mean squared error, Adam", loss="mean_squared_error"),
+        LECTURE,
+        Experiment("relu-adam", "ReLU, cross-entropy, Adam", activation="relu"),
+        Experiment("relu-mse-adam", "ReLU, mean squared error, Adam", activation="relu",
+                   loss="mean_squared_error"),
+        _LINEAR,
+        Experiment("lbfgs", "cross-entropy, full-batch L-BFGS, 100 passes", optimizer=None,
+                   batch=FULL_BATCH, epochs=100),
+    ),
+    "depth": tuple(
+        Experiment(f"depth-{n}-{f}", _describe_hidden(n, 500, f), (500,) * n, f)
+        for f in ACTIVATION_NAMES for n in DEPTHS
+    ),
+    "width": tuple(
+        Experiment(f"width-{n}", _describe_hidden(2, n, "sigmoid"), (n, n)) for n in WIDTHS
+    ),
+    "batch": (
+        LECTURE,
+        Experiment("batch-1", "batch of 1", batch=1, epochs=1),  # one epoch is 60,000 updates
+        Experiment("batch-10", "batch of 10", batch=10),
+        Experiment("batch-1000", "batch of 1000", batch=1000),
+        Experiment("batch-all", "full batch: one update per epoch", batch=FULL_BATCH),
+    ),
+    "features": (
+        _LINEAR,
+        Experiment("features-zoning", "zone means, no hidden layer", (), features="zoning"),
+        Experiment("features-pca", "principal components (PCA), no hidden layer", (), features="pca"),
+        Experiment("features-hog", "oriented gradients (HOG), no hidden layer", (), features="hog"),
+        LECTURE,
+    ),
+}  # fmt: skip
+"""Table of the pages -> its experiments. "steps" changes the loss, the activation or the optimizer."""
+EXPERIMENTS: Mapping[str, Experiment] = {e.name: e for table in TABLES.values() for e in table}
 """Name -> experiment, in the order of running and display."""

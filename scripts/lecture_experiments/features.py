@@ -13,7 +13,6 @@ import numpy as np
 
 from backends.errors import install_command, reraise
 from dnn.datasets import Dataset
-from lecture_experiments.experiments import EXPERIMENTS, NO_HIDDEN_SUFFIX
 
 ZONES_PER_SIDE = 7
 N_COMPONENTS = 50
@@ -56,17 +55,3 @@ def with_features(name: str, data: Dataset) -> Dataset:
     x = compute_features(name, images, images[:n]).astype(np.float32)
     x = (x - x[:n].mean(axis=0)) / np.maximum(x[:n].std(axis=0), MIN_DEVIATION)
     return replace(data, x_train=x[:n], x_test=x[n:])
-
-
-def sparsity_grid(data: Dataset, n_images: int = 2000) -> list[list[str]]:
-    """Return a table of each feature set's length and its share of zeros.
-
-    The share is measured on the first ``n_images`` training images.
-    """
-    images = data.x_train[:n_images].reshape(-1, *data.image_shape) / np.float32(255)
-    features_of = {"pixels": images.reshape(len(images), -1)}
-    for e in EXPERIMENTS.values():
-        if e.features:
-            features_of[e.about.removesuffix(NO_HIDDEN_SUFFIX)] = compute_features(e.features, images, images)
-    rows = [[about, str(x.shape[1]), f"{100 * (x == 0).mean():.1f} %"] for about, x in features_of.items()]
-    return [["features", "features per image", "zeros"], *rows]

@@ -9,9 +9,8 @@ import numpy as np
 from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
-from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, STEP_NAMES
+from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, TABLES
 from lecture_experiments.run import Outcome
-from lecture_experiments.tables import PAGE_TABLES
 
 SMALL_FONT_POINTS = 8
 
@@ -140,11 +139,11 @@ def draw_all(
         draw("mistakes", 8.4, 6, mistakes, data, p)
         draw("weights", 8.4, 4.4, weights, lecture, data.image_shape)
     notes = {"steps": " (dashed: squared error)", "depth": " (dashed: ReLU)"}
-    for table, names in PAGE_TABLES.items():
-        labels = {n: EXPERIMENTS[n].about for n in names if n in outcomes and n != "lbfgs"}
+    for table, experiments in TABLES.items():
+        labels = {e.name: e.about for e in experiments if e.name in outcomes and e.name != "lbfgs"}
         if table == "batch" and "lecture" in labels:
             labels["lecture"] = "batch of 100"
-        if labels if table == "steps" else labels.keys() - STEP_NAMES:
+        if labels.keys() - ({"lecture", "linear"} if table != "steps" else ()):
             name = "curves" if table == "steps" else table
             draw(name, 8.4, 5, curves, outcomes, labels, notes.get(table, ""))
     if "lbfgs" in outcomes:

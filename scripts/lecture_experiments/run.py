@@ -10,7 +10,6 @@ from dnn.checkpoints import load_model, save_model
 from dnn.commands.command_line import write_json
 from dnn.datasets import Dataset
 from dnn.lbfgs import LBFGS, fit_lbfgs
-from dnn.lbfgs.state import State
 from dnn.sequential import Sequential
 from dnn.typing import Json
 from lecture_experiments.experiments import LECTURE_EPOCHS, Experiment
@@ -42,38 +41,29 @@ def train(
     scaled = round(experiment.epochs * options["epochs"] / LECTURE_EPOCHS)
     experiment = replace(experiment, epochs=max(1, scaled))
     data = with_features(experiment.features, data)
-    x = data.x_train
-    y = data.y_train
     n = len(data.x_train)
     model = build(experiment, data, backend, options["seed"])
+
+    def accuracy() -> float:
+        return model.evaluate(data.x_test, data.y_test).accuracy
+
     if experiment.optimizer is None:
-        history, updates = _quasi_newton(model, experiment, data)
+        accuracies = [accuracy()]
+        settings = LBFGS(max_evaluations=experiment.epochs)
+        state = fit_lbfgs(
+            model, data.x_train, data.y_train, settings=settings,
+            watch=lambda state: accuracies.append(accuracy()),
+        )  # fmt: skip
+        updates = state.evaluations
+        history = {name: state.history[name] for name in ("loss", "evaluations")}
+        history["val_accuracy"] = accuracies
     else:
-        held = (data.x_test, data.y_test)
-        passes: Json = {"batch_size": experiment.batch or n, "epochs": experiment.epochs}
-        history = model.fit(x, y, validation_data=held, verbose=0, **passes).history
+        history = model.fit(
+            data.x_train, data.y_train, validation_data=(data.x_test, data.y_test), verbose=0,
+            batch_size=experiment.batch or n, epochs=experiment.epochs,
+        ).history  # fmt: skip
         updates = experiment.updates(n)
-    result = model.evaluate(data.x_test, data.y_test)
-    return model, Outcome(history, result.accuracy, updates, options)
-
-
-def _quasi_newton(
-    model: Sequential, experiment: Experiment, data: Dataset
-) -> tuple[dict[str, list[float]], int]:
-    """Train with L-BFGS for at most ``epochs`` passes over the data; return (history, passes)."""
-    accuracies = [model.evaluate(data.x_test, data.y_test).accuracy]
-
-    def watch(state: State) -> None:
-        accuracies.append(model.evaluate(data.x_test, data.y_test).accuracy)
-
-    settings = LBFGS(max_evaluations=experiment.epochs)
-    state = fit_lbfgs(model, data.x_train, data.y_train, settings=settings, watch=watch)
-    history = {
-        "loss": state.history["loss"],
-        "evaluations": state.history["evaluations"],
-        "val_accuracy": accuracies,
-    }
-    return history, state.evaluations
+    return model, Outcome(history, accuracy(), updates, options)
 
 
 class ResultFolder:

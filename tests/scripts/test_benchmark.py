@@ -8,7 +8,7 @@ from itertools import islice
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import report, rotation, worker
+from benchmarks import report, rotation
 from benchmarks.contenders import CONTENDERS, CPU_CONTENDERS, WORKLOAD_CONTENDERS, get_contender
 from benchmarks.task import WORKLOADS, Workload, load, scale_pixels
 from command_lines import assert_refused, run_here
@@ -42,7 +42,6 @@ def results_of(settings=None, other=None, **ms):
         (("--hidden", "0"), ("hidden", "0")),
         (("--activation", "rellu"), ("activation", "relu")),
         (("--dataset", "minst"), ("dataset", "did you mean 'mnist'")),
-        (("--json", "/nowhere/b.json"), ("json", "/nowhere")),
         (("--workloads", "--hidden"), ("--workloads", "leave out", "--hidden")),
     ],
 )
@@ -123,7 +122,7 @@ def test_options_become_settings(monkeypatch, tmp_path, capsys):
     settings = Workload("digits", "d", (3,), "relu", 4, 5)
     assert main(f"--rotations 2 --contenders numpy {more}") == [(["numpy"], settings, 2, True)]
     networks = list(WORKLOADS.values())
-    assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 12, False) for network in networks]
+    assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 24, False) for network in networks]
     printed = capsys.readouterr().out
     assert "| auto takes |" in printed
     assert "Not run: jax (no jax)" in printed
@@ -169,7 +168,7 @@ def test_a_contender_may_name_its_device():
     assert (contender.device, contender.label) == ("cuda:1", "ours on torch on cuda:1")
     with input_error(r"numpy accepts no device; these do: torch, .*cupy"):
         get_contender("numpy:cuda")
-    assert {"numpy", "torch", "torch-compile", "keras-jax", "sklearn"} <= set(CPU_CONTENDERS)
+    assert {"numpy", "torch", "torch-compile", "jax"} <= set(CPU_CONTENDERS)
     assert not {"cupy", "torch-graphs"} & set(CPU_CONTENDERS)
 
 
@@ -178,8 +177,8 @@ def test_a_contender_may_name_its_device():
 
 def test_slices_are_timed_one_by_one(monkeypatch):
     clock, runs = iter([10.0, 12.0, None, 3.0, 5.0, 4.0]), []
-    monkeypatch.setattr(worker, "other_core_seconds", lambda: next(clock))
-    monkeypatch.setattr(worker, "WAKE_SECONDS", 0.0)
+    monkeypatch.setattr(rotation, "other_core_seconds", lambda: next(clock))
+    monkeypatch.setattr(rotation, "WAKE_SECONDS", 0.0)
     numpy = CONTENDERS["numpy"]
 
     def prepare(task):
@@ -188,7 +187,7 @@ def test_slices_are_timed_one_by_one(monkeypatch):
 
     monkeypatch.setitem(CONTENDERS, "numpy", replace(numpy, prepare=prepare))
     settings = Workload(dataset="random", hidden=(4,), updates=6, slice=2, batch=1000)
-    first, second, last = islice(worker.measure("numpy", settings), 3)
+    first, second, last = islice(rotation.measure("numpy", settings), 3)
     assert first["other"] > 0
     assert [second["other"], last["other"]] == [None, 0.0]
     assert runs == [6, 2, 2, 2]  # an epoch is six
@@ -196,14 +195,15 @@ def test_slices_are_timed_one_by_one(monkeypatch):
     assert first["facts"]["backend"] == "numpy"
     clock = iter([1.0, 2.0])
     runs.clear()
-    found = next(worker.measure("numpy", replace(settings, slice_seconds=0.05)))
+    found = next(rotation.measure("numpy", replace(settings, slice_seconds=0.05)))
     assert found["ms"] * sum(runs[1:]) >= 50
 
 
 def test_a_task_has_full_batches():
     task = load(Workload(dataset="digits", updates=7, hidden=(5,)), "there")
     assert (len(task.x), len(task.y), len(task.x_test), task.device) == (1400, 1400, 360, "there")
-    assert (task.updates_per_epoch, task.updates_per_call) == (14, 7)
+    assert task.updates_per_call == 7
+    assert replace(task, settings=Workload(updates=20)).updates_per_call == 14
     assert sorted(task.order(3).ravel()) == list(range(1400))
     assert not np.array_equal(task.order(3), task.order(4))
     np.testing.assert_allclose(scale_pixels(task.x), task.x / 255, rtol=1e-6)
@@ -225,23 +225,21 @@ def test_noise_images():
         *(WORKLOADS[name] for name in list(WORKLOADS)[-3:]),
     ],
 )
-def test_contenders_learn(settings, monkeypatch):
+def test_contenders_learn(settings):
     """All contenders get the same task in this process; ``run`` trains what ``probabilities`` evaluates."""
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
     task, n = load(settings), 3 * settings.batch
     task = replace(task, x=task.x[:n], y=task.y[:n])
     x = task.x[:50].astype(np.float32) / 255
     first = CONTENDERS["numpy"].prepare(task).probabilities(x)
-    for name in ("torch", "pytorch", "pytorch-fused", "sklearn", "jax", "keras-jax"):
+    for name in ("torch", "pytorch", "pytorch-fused", "jax"):
         try:
             prepared = CONTENDERS[name].prepare(task)
         except ImportError:
             continue
         except InputError:  # timed for Dense layers only
-            assert name in ("sklearn", "jax", "keras-jax")
+            assert name == "jax"
             continue
-        if name not in ("sklearn", "keras-jax"):  # they draw weights of their own
-            np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(prepared.probabilities(x), first, atol=1e-5, err_msg=name)
         prepared.run(1)
         for n in (2, 4):  # within an epoch, and across its end
             before = prepared.probabilities(x)

@@ -35,7 +35,7 @@ def test_means_and_standard_errors_over_the_seeds(monkeypatch, capsys):
 
 
 def test_predict_disease():
-    options = ("--seeds", 1, "--epochs", 10, "--backend", "numpy")
+    options = ("--seeds", 1)
     first, table = read(run("predict_disease", *options))
     assert first == "569 tumours, 212 malignant; 10 folds, seeds: 1"
     network, logistic, never = table.values()
@@ -45,7 +45,7 @@ def test_predict_disease():
 
 
 def test_find_anomalies():
-    first, table = read(run("find_anomalies", "--epochs", 30, "--backend", "numpy"))
+    first, table = read(run("find_anomalies", "--seeds", 2))
     assert first.startswith("digits: 721 training images of 0, 1, 2, 3, 4; 360 test images")
     ours, components, forest = (row[0] for row in table.values())
     assert 0.7 < forest < components <= 1  # the forest does not model shapes
@@ -55,9 +55,8 @@ def test_find_anomalies():
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("find_anomalies", ("--limit", 7), ["limit", "7", "at least 8"]),
         ("predict_disease", ("--seeds", 0), ["seeds", "0"]),
-        ("predict_disease", ("--epochs", 0), ["epochs", "0"]),
+        ("predict_disease", ("--backend", "nunpy"), ["nunpy", "numpy"]),
         ("find_anomalies", ("--dataset", "minst"), ["minst", "mnist"]),
         ("find_anomalies", ("--normal", -1), ["normal", "-1"]),
         ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),
@@ -65,4 +64,4 @@ def test_find_anomalies():
     ],
 )
 def test_rejects_settings_out_of_range(name, arguments, words):
-    assert_refused(run(name, *arguments, "--backend", "numpy"), *words)
+    assert_refused(run(name, *arguments), *words)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 import warnings
@@ -17,7 +16,6 @@ from benchmarks import task as benchmark
 from command_lines import assert_refused, run_here
 from gpu_checks import kernels as gpu_kernels
 from gpu_checks import parts
-from gpu_checks import run as checks
 from gpu_checks.common import CheckOptions
 from gpu_checks.parts import BUDGET_SECONDS, FORMS, PARTS
 from helpers import NUMPY, no_gpu
@@ -29,13 +27,10 @@ from dnn.commands import train_options
 
 
 @no_gpu
-@pytest.mark.slow
 def test_reports_a_missing_device():
     result = run_here("gpu_check")
     assert (result.returncode, result.stdout) == (3, "")
-    start = "gpu_check.py: no CUDA device can be used: backend 'cupy' .*; backend 'torch'"
-    assert re.match(start, result.stderr)
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr == "gpu_check.py: there is no NVIDIA card: nvidia-smi lists none\n"
 
 
 def test_rejects_unknown_parts():
@@ -46,13 +41,12 @@ def test_rejects_unknown_parts():
 def check(monkeypatch, tmp_path, capsys):
     """Run gpu_check.py on made-up outcomes; return its exit code, its output and its JSON file."""
 
-    def run_on(outcomes, missing=()):
+    def run_on(outcomes):
         file = tmp_path / "j"
         monkeypatch.setattr(sys, "argv", f"gpu_check.py --parts {','.join(outcomes)} --json {file}".split())
-        obstacles = {library: f"{library} is missing" for library in missing}
-        monkeypatch.setattr(checks, "find_obstacles", lambda settings: obstacles)
+        monkeypatch.setattr(nvidia, "query_cards", lambda: [nvidia.Card(580, (9, 0))])
         monkeypatch.setattr(dnn.datasets, "load_dataset", lambda *found: None)
-        monkeypatch.setattr(checks, "run_parts", lambda names, settings: outcomes.items())
+        monkeypatch.setattr(parts, "run_parts", lambda names, settings: outcomes.items())
         code = gpu_check.main(gpu_check.parse())
         return code, capsys.readouterr().out, file.read_text() if file.exists() else ""
 
@@ -68,11 +62,10 @@ BAD_ROWS = {
 
 
 @pytest.mark.parametrize("second", [GOOD_ROW, *BAD_ROWS.values()])
-@pytest.mark.parametrize("missing", [(), ("cupy",), ("torch",)])
-def test_results_determine_the_exit_code(second, missing, check):
+def test_results_determine_the_exit_code(second, check):
     outcomes = {"doctor": GOOD_ROW, "kernels": second}
     fails = second is not GOOD_ROW
-    code, printed, written = check(outcomes, missing)
+    code, printed, written = check(outcomes)
     assert code == fails
     assert json.loads(written) == outcomes
     assert printed.startswith("doctor  (1 s)\n    cupy: holds True, us 12.5\n")
@@ -82,58 +75,26 @@ def test_results_determine_the_exit_code(second, missing, check):
     assert "/j, everything printed above, and the output of doctor.py" in printed
 
 
-@pytest.mark.parametrize(("cards", "code"), [([], 3), ([nvidia.Card(580, (9, 0))], 1)])
-def test_a_broken_installation_is_not_a_missing_card(check, monkeypatch, cards, code):
-    monkeypatch.setattr(nvidia, "query_cards", lambda: cards)
-    assert check({"doctor": GOOD_ROW}, ["cupy", "torch"])[0] == code
-
-
-@no_gpu
-def test_obstacles_are_found_in_other_processes(monkeypatch):
-    monkeypatch.setattr(
-        CheckOptions, "backend", lambda *options: pytest.fail("this process would use the card")
-    )
-    obstacles = checks.find_obstacles(CheckOptions(device="cpu"))
-    assert obstacles.keys() == {"cupy"}
-    assert obstacles["cupy"].startswith("backend 'cupy'")
-
-
-def test_parts_after_the_loss_of_the_card_are_skipped(monkeypatch):
-    lost = {"forms": {"cupy": "it is gone", "torch": "also gone"}, "kernels": {"cupy": "one fails"}}
-    begun = []
-
-    def run_part(name, settings, limit):
-        begun.append(name)
-        return {"seconds": 1.0, "rows": {}, "reason": "failed"} if name in lost else GOOD_ROW
-
-    monkeypatch.setattr(checks, "run_part", run_part)
-    monkeypatch.setattr(checks, "find_obstacles", lambda settings: lost[begun[-1]])
-    outcomes = dict(checks.run_parts(["doctor", "kernels", "forms", "bits"], CheckOptions()))
-    assert begun == ["doctor", "kernels", "forms"]
-    reason = "skipped: since the part 'forms' the card cannot be used (it is gone; also gone)"
-    assert outcomes["bits"] == {"seconds": 0.0, "rows": {}, "reason": reason}
-
-
 def test_no_part_starts_after_the_time_budget(monkeypatch):
     """A part gets its own limit or the rest of the budget, and starts only if five seconds are left."""
     clock, asked = iter([100.0, 100.0, 100.0 + BUDGET_SECONDS - 5, 100.1 + BUDGET_SECONDS - 5]), []
-    monkeypatch.setattr(checks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(parts, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
 
     def one(name, settings, limit):
         asked.append((name, limit))
         return GOOD_ROW
 
-    monkeypatch.setattr(checks, "run_part", one)
-    outcomes = dict(checks.run_parts(["doctor", "forms", "kernels"], CheckOptions()))
+    monkeypatch.setattr(parts, "run_part", one)
+    outcomes = dict(parts.run_parts(["doctor", "forms", "kernels"], CheckOptions()))
     assert asked == [("doctor", PARTS["doctor"].seconds), ("forms", 5.0)]
     reason = f"not started: {BUDGET_SECONDS} s are over"
     assert outcomes["kernels"] == {"seconds": 0.0, "rows": {}, "reason": reason}
-    assert not checks.part_holds(outcomes["kernels"])
+    assert not parts.part_holds(outcomes["kernels"])
     assert BUDGET_SECONDS < 480  # eight minutes
 
 
 def test_a_part_runs_in_its_own_process():
-    outcome = checks.run_part("doctor", CheckOptions(), 120)
+    outcome = parts.run_part("doctor", CheckOptions(), 120)
     assert "reason" not in outcome
     assert set(outcome["rows"]) == {"cupy", "torch"}
     json.dumps(outcome)
@@ -167,14 +128,14 @@ def test_a_crash_is_a_failed_row(monkeypatch):
         assert " ".join(command).endswith(words)
     rows = dict(parts.forms(CheckOptions()))
     assert {row["reason"] for row in rows.values()} == {"train.py ended with code 2: no such thing"}
-    assert not checks.part_holds({"seconds": 1.0, "rows": rows})
+    assert not parts.part_holds({"seconds": 1.0, "rows": rows})
 
 
 TROUBLES = {
     "": (),
-    "fell back": [name for name, form in FORMS.items() if form.expected != "layers"],
+    "fell back": [name for name, expected in FORMS.items() if expected != "layers"],
     "other bits": FORMS,
-    "other bits in graphs": [name for name, form in FORMS.items() if form.graphs],
+    "other bits in graphs": [name for name in FORMS if "graphs" in name],
 }
 """Trouble -> the forms that fail."""
 
@@ -205,7 +166,7 @@ def test_each_form_is_trained_twice_by_train_py(monkeypatch, trouble):
     assert [*rows] == [*FORMS]
     for name, row in rows.items():
         assert row.items() >= numbers.items()
-        assert checks.row_holds(row) == (name not in TROUBLES[trouble])
+        assert parts.row_holds(row) == (name not in TROUBLES[trouble])
 
 
 # --------------------------------------------------------------------------- kernels
@@ -272,4 +233,4 @@ def test_a_missing_library_is_a_failed_row(monkeypatch):
     rows = dict(parts.report_libraries(HostSettings()))
     assert rows.items() >= missing.items()
     assert rows["cupy"]["backend"] == "cupy"
-    assert not checks.part_holds({"seconds": 1.0, "rows": rows})
+    assert not parts.part_holds({"seconds": 1.0, "rows": rows})

@@ -35,7 +35,7 @@ def keras():
     patch = pytest.MonkeyPatch()
     patch.setenv("KERAS_BACKEND", "torch")
     try:
-        yield pytest.importorskip("keras", reason="Keras is in the extra peers")
+        yield pytest.importorskip("keras", reason="Keras is in no extra")
     finally:
         patch.undo()
 

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 from helpers import input_error
-from lecture_experiments.features import sparsity_grid, with_features
+from lecture_experiments.features import with_features
+from lecture_experiments.tables import sparsity_grid
 
 from dnn.datasets import Dataset, load_dataset
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import NUMPY, build_network
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS
-from lecture_experiments.measurements import gradients_grid
+from lecture_experiments.tables import gradients_grid
 
 from dnn.datasets import load_dataset
 from dnn.interop.torch import to_torch
@@ -15,7 +15,7 @@ DIGITS = load_dataset("digits")
 
 @pytest.fixture(scope="module")
 def grid():
-    return gradients_grid(DIGITS, NUMPY, 0, 100)
+    return gradients_grid(EXPERIMENTS, DIGITS, NUMPY, 0, 100)
 
 
 @pytest.mark.parametrize("name", ["depth-1-relu", "depth-3-sigmoid", "depth-10-sigmoid"])
