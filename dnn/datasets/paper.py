@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 Floats = np.ndarray  # float64
 Mask = np.ndarray  # bool
@@ -94,8 +95,6 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
 
 def components(mask: Mask) -> Iterator[Mask]:
     """Yield the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
-    from PIL import Image, ImageDraw
-
     image = Image.fromarray(mask.astype(np.int32))
     for number, (y, x) in enumerate(np.argwhere(mask).tolist(), 2):
         if image.getpixel((x, y)) == 1:
