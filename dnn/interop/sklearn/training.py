@@ -146,25 +146,21 @@ class Stopping(CheckedCallback):
             array[...] = best
 
 
-class FitResult(NamedTuple):
-    """Results of a fit, besides the weights."""
-
-    losses: list[float]  # one per epoch, or iteration of lbfgs
-    scores: list[float] | None  # validation scores
-    converged: bool
-
-
 def train(
     estimator: Any, model: Sequential, task: Task, examples: Samples, validation: Samples | None,
     epochs: int,
-) -> FitResult:  # fmt: skip
-    """Train from the current weights on examples (x, targets, weights or None)."""
+) -> tuple[list[float], list[float] | None, bool]:  # fmt: skip
+    """Train from the current weights on examples (x, targets, weights or None).
+
+    Returns the losses of the epochs, or iterations of lbfgs, the validation scores, and whether the training
+    converged.
+    """
     x, y, weights = examples
     if estimator.solver == "lbfgs":
         settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
-        return FitResult(losses, None, state.reason is not Reason.ITERATIONS)
+        return losses, None, state.reason is not Reason.ITERATIONS
     score = f"val_{task.score}" if validation is not None else None
     stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
     n = int(x.shape[0])
@@ -176,7 +172,7 @@ def train(
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return FitResult(losses, scores, model.stop_training)
+    return losses, scores, model.stop_training
 
 
 def batch_size(estimator: Any, n: int) -> int:
