@@ -23,17 +23,16 @@ def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
     require_list(argument, value)
     require(len(value) == 2, argument, value, "(height, width)")
     height, width = (positive_integer(argument, side) for side in value)
-    require(height * width / 1e6 <= MAX_MEGAPIXELS, argument, value, f"at most {MAX_MEGAPIXELS} megapixels")
+    require(
+        height * width <= MAX_MEGAPIXELS * 1_000_000, argument, value, f"at most {MAX_MEGAPIXELS} megapixels"
+    )
     return height, width
 
 
 def open_picture(path: Path) -> Image.Image:
     """Return the first frame, decoded and upright. Raises InputError, which names the file."""
-    if not os.path.exists(path):  # unlike Path.exists, False if a parent folder is not readable
-        raise InputError(f"image file {path} does not exist", cure="check the path")
-    if not os.path.isfile(path):
-        kind = "a folder" if os.path.isdir(path) else "not a regular file"
-        raise InputError(f"{path} is {kind}", "a PNG or JPEG image file")
+    if not os.path.isfile(path):  # unlike Path.is_file, False if a parent folder is not readable
+        raise InputError(f"{path} is not an existing file", "a PNG or JPEG image file")
     return decode(path, path)
 
 

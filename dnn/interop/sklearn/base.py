@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Callable
+from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator, clone, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
@@ -220,8 +221,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""
-        made: Self = clone(self)
-        made.__dict__.update(vars(self))
+        made = copy(self)
         values = converter(self._values)
         made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)

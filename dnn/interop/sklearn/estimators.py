@@ -14,7 +14,7 @@ from backends import Array, InputError
 from dnn.interop.sklearn.arrays import move_beside, move_result
 from dnn.interop.sklearn.base import Estimator, EstimatorMixin
 from dnn.interop.sklearn.labels import class_weights, decode_labels, encode_labels, holds_text
-from dnn.interop.sklearn.training import Task, binary_task
+from dnn.interop.sklearn.training import Task
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
@@ -94,7 +94,9 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
             y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
             self.classes_ = np.arange(y.shape[1]) if known is None else known
-            return xp.astype(y, X.dtype), binary_task(int(y.shape[1]), multilabel=True)
+            n = int(y.shape[1])
+            task = Task(n, "binary_crossentropy", "sigmoid", "accuracy", n, n, multilabel=True)
+            return xp.astype(y, X.dtype), task
         if kind == "multiclass-multioutput":
             raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = LabelEncoder().fit(y).classes_ if known is None else known
@@ -103,7 +105,7 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
         if count <= 2 and not softmax:
-            return numbers, binary_task(1)
+            return numbers, Task(1, "binary_crossentropy", "sigmoid", "accuracy")
         return numbers, Task(count, "categorical_crossentropy", "softmax", "accuracy")
 
     def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:

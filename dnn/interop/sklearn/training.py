@@ -39,13 +39,6 @@ class Task(NamedTuple):
     multilabel: bool = False  # whether an example may have several labels
 
 
-def binary_task(outputs: int, multilabel: bool = False) -> Task:
-    """Return the task for a binary decision at each output."""
-    return Task(
-        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
-    )
-
-
 def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:
     """Return a new network with copies of ``layers``, or with dense layers of ``hidden_layer_sizes``.
 

@@ -130,5 +130,5 @@ def test_one_picture_is_read_like_those_of_a_folder(pictures):
         np.testing.assert_array_equal(one, x[y == 1][0])
         assert (one.dtype, one.shape) == (np.uint8, (*x.shape[1:3], channels))
     assert load_image(str(pictures / "bee" / "0.png"), [3, 4]).shape == (3, 4, 3)
-    with input_error("nowhere.png does not exist"):
+    with input_error("nowhere.png is not an existing file"):
         load_image("nowhere.png", (3, 4))
