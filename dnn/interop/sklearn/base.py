@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from backends import Array, InputError
+from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows
 from dnn.interop.sklearn.labels import holds_text
@@ -27,6 +28,7 @@ from dnn.interop.sklearn.training import (
     train,
 )
 from dnn.layers import Layer
+from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
 from dnn.validation.conversion import detach, refuse_dates
@@ -127,7 +129,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             fresh: start from new weights. incremental: train for one epoch only.
             classes: (C,) all labels; None: the labels in y.
         """
-        self._validate_params()
+        with reraise(ValueError, "a setting is wrong:"):  # short, and in one line
+            self._validate_params()
         if self.layers is not None:
             require_instances("layers", self.layers, Layer)
         partial = "False for partial_fit, which is one epoch"
@@ -147,12 +150,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = self.model_
         examples, validation = self._hold_out(X, targets, weights, task, seed)
         compile_model(self, model, task, examples, incremental)
-        epochs = 1 if incremental else int(self.max_iter)
+        epochs = 1 if incremental else self.max_iter
         losses, scores, converged = train(self, model, task, examples, validation, epochs)
         if not model.parameters.is_finite:
             cure = "scale X, or use a smaller learning_rate_init"
             raise InputError("training ended with weights that are not finite", "numbers", cure)
-        self.model_ = model
+        self.model_: Sequential = model
         self._task = task
         self.n_outputs_ = model.outputs
         self.n_iter_ = len(losses)
@@ -175,7 +178,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         classes = targets if task.score == "accuracy" and not task.multilabel else None
         parts: Any = [
             tuple(None if array is None else _safe_indexing(array, rows) for array in (X, targets, weights))
-            for rows in split_rows(X, classes, float(self.validation_fraction), seed)
+            for rows in split_rows(X, classes, self.validation_fraction, seed)
         ]
         return parts[0], parts[1]
 
