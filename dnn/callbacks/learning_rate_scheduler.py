@@ -11,7 +11,7 @@ from dnn.io.notices import print_line
 from dnn.training.callback import CheckedCallback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import Natural, kind_of, require_number
+from dnn.validation.settings import Natural, require_kind, require_number
 
 
 class LearningRateScheduler(CheckedCallback):
@@ -27,7 +27,7 @@ class LearningRateScheduler(CheckedCallback):
     Raises InputError: in training, another result of ``schedule``, or an optimizer with a schedule.
     """
 
-    schedule: Annotated[Callable[..., float], kind_of(Callable)]
+    schedule: Annotated[Callable[..., float], lambda name, value: require_kind(name, value, Callable)]
     verbose: Natural = 0
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:

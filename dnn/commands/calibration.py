@@ -14,18 +14,19 @@ MIN_ACCURACY = 0.999  # of the predictions at or above the confidence threshold
 N_BINS = 15  # as in Guo et al. 2017
 
 
-def reliability_bins(p: np.ndarray, y: np.ndarray) -> list[tuple[float, float, int]]:
-    """Return (mean confidence, accuracy, count) of each non-empty bin; N_BINS equal bins divide [0, 1]."""
+def reliability_bins(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (mean confidence, accuracy, count) of the non-empty bins; N_BINS equal bins divide [0, 1]."""
     confidence = p.max(axis=1)
-    correct = p.argmax(axis=1) == y
     index = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
-    inside = [index == i for i in range(N_BINS) if np.any(index == i)]
-    return [(float(confidence[i].mean()), float(correct[i].mean()), int(i.sum())) for i in inside]
+    _, index, counts = np.unique(index, return_inverse=True, return_counts=True)
+    correct = np.bincount(index, p.argmax(axis=1) == y)
+    return np.bincount(index, confidence) / counts, correct / counts, counts
 
 
 def calibration_error(p: np.ndarray, y: np.ndarray) -> float:
     """Return the expected calibration error: the mean of |accuracy - confidence| over all predictions."""
-    return sum(n * abs(accuracy - mean) for mean, accuracy, n in reliability_bins(p, y)) / len(y)
+    confidence, accuracy, counts = reliability_bins(p, y)
+    return float(np.average(np.abs(accuracy - confidence), weights=counts))
 
 
 def confidence_threshold(p: np.ndarray, y: np.ndarray) -> float | None:
@@ -54,7 +55,7 @@ def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> No
     """Draw the reliability diagram: accuracy over confidence with standard errors, and the bin counts."""
     from matplotlib.ticker import PercentFormatter
 
-    confidence, accuracy, counts = np.asarray(reliability_bins(p, y)).T
+    confidence, accuracy, counts = reliability_bins(p, y)
     # The standard error with one success and one failure added: not 0 for small bins.
     error = np.sqrt((accuracy * counts + 1) * ((1 - accuracy) * counts + 1) / (counts + 2) ** 3)
     with picture(path, 5.0, 5.0) as figure:

@@ -21,8 +21,8 @@ from dnn.validation.settings import require
 class Ensemble:
     """Trained models with the same input and output shapes."""
 
-    configs: list[dict[str, Any]]  # of their runs
-    models: list[Sequential]
+    configs: Sequence[dict[str, Any]]  # of their runs
+    models: Sequence[Sequential]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the mean (N, C) of the models' outputs for x (N, ...)."""
@@ -48,18 +48,11 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
 
     Raises InputError: their input or output shapes differ.
     """
-    ensemble = Ensemble([], [])
-    for path in paths:
-        config, model = options.open_run(path, arguments)
-        ensemble.configs.append(config)
-        ensemble.models.append(model)
-        expected, found = (
-            f"has input shape {member.input_shape} and output shape {member.layers[-1].output_shape}"
-            for member in (ensemble.models[0], model)
-        )
-        if found != expected:
-            raise InputError(f"{paths[0]} {expected}, {path} {found}", "runs with the same shapes")
-    return ensemble
+    configs, models = zip(*(options.open_run(path, arguments) for path in paths), strict=True)
+    shapes = [(model.input_shape, model.layers[-1].output_shape) for model in models]
+    if len(set(shapes)) > 1:
+        raise InputError(f"the runs have the input and output shapes {shapes}", "runs with the same shapes")
+    return Ensemble(configs, models)
 
 
 def read_threshold(runs: Sequence[Path]) -> float | None:

@@ -18,7 +18,7 @@ import numpy as np
 from backends.errors import InputError
 from dnn.datasets.no_digit import why_no_digit
 from dnn.datasets.paper import Floats, Mask, box, covariance, remove_cut_off, remove_frame, remove_lines
-from dnn.datasets.pictures import MAX_UPLOAD_BYTES, Grey, decode, grey_pages, open_picture, require_size
+from dnn.datasets.pictures import MAX_UPLOAD_MEGAPIXELS, Grey, decode, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ MIN_STROKE_WIDTH = 0.06
 STROKE_WIDTH = 0.1
 MAX_CROSSING_EXTENT = 0.7  # share of the page's width (or height) of ink that reaches two opposite sides
 MIN_CROSSING_FILL = 0.8  # share of their box that these pixels fill; strokes that touch two sides fill less
-CROSSING_REASON = "it is a line or an area across the whole picture: leave a margin around the digit"
 MAX_SHEAR = 1.0  # largest horizontal shift per row that deskewing removes: 45 degrees
 
 
@@ -49,7 +48,7 @@ def load_digit_image(
 
     Args:
         path: a PNG or JPEG file (GIF, BMP and WebP are read too), or its bytes. Bytes may be untrusted, so
-            their pixels may use at most MAX_UPLOAD_BYTES of memory.
+            their size is limited, see MAX_UPLOAD_MEGAPIXELS.
         image_shape: (height, width) of the result. As in MNIST, the ink fills 20/28 of it; sides below 20
             pixels are filled, as in scikit-learn's 8x8 digits.
         only_digits: reject images that do not look like MNIST's digits, see ``why_no_digit``.
@@ -65,35 +64,32 @@ def load_digit_image(
     require_bool("deskew", deskew)
     if isinstance(path, bytes):
         named: object = "the picture"
-        image = decode(io.BytesIO(path), named, MAX_UPLOAD_BYTES)
+        image = decode(io.BytesIO(path), named, MAX_UPLOAD_MEGAPIXELS)
     else:
         named = path
         image = open_picture(require_path("path", path))
-    shows = "ink: got a blank or nearly even image, expected one digit that stands out from its background"
-    for digit, form, crosses in _candidates(image, shape, deskew):
-        reason = (CROSSING_REASON if crosses else why_no_digit(form)) if only_digits else None
+    shows = "ink: expected one digit that stands out from its background and has a margin around it"
+    for ink, digit in _candidates(image, shape, deskew):
+        form = digit if shape == (28, 28) else _fit(ink, (28, 28))
+        reason = why_no_digit(form) if only_digits else None
         if reason is None:
             return digit
         shows = f"digit: {reason}"
     raise InputError(f"{named} shows no {shows}")
 
 
-def _candidates(
-    image: Image.Image, shape: tuple[int, int], deskew: bool
-) -> Iterator[tuple[Grey, Grey, bool]]:
-    """Yield interpretations of the image: in `shape`, in (28, 28), and whether its ink crosses the page."""
+def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Iterator[tuple[Floats, Grey]]:
+    """Yield interpretations of the image: its ink, and the digit in `shape`."""
     if image.mode == "L" and not deskew and "transparency" not in image.info:
         pixels = np.array(image)
         if pixels.shape == shape and np.median(pixels[_border(pixels)]) <= MIN_CONTRAST < pixels.max():
-            form = pixels if shape == (28, 28) else _fit(pixels.astype(np.float64), (28, 28))
-            yield pixels, form, False
+            yield pixels.astype(np.float64), pixels
             return
     for page in grey_pages(image, for_ink=True):
-        found = _find_ink(page, max(_ink_shape(shape)))
-        if found is not None:
-            ink, crosses = found
+        ink = _find_ink(page, max(_ink_shape(shape)))
+        if ink is not None:
             ink = _deskew(ink) if deskew else ink
-            yield _fit(ink, shape), _fit(ink, (28, 28)), crosses
+            yield ink, _fit(ink, shape)
 
 
 def image_shape_of(input_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -123,11 +119,11 @@ def _border(pixels: np.ndarray) -> Mask:
     return border
 
 
-def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
-    """Return the ink's strength (h, w) >= 0, cropped to the ink, or None if the page is blank.
+def _find_ink(page: Image.Image, side: int) -> Floats | None:
+    """Return the ink's strength (h, w) >= 0, cropped to the ink, or None.
 
-    The second result says whether the ink crosses the page: it reaches two opposite sides, and the page is
-    wider. An edge between two areas crosses the page. A closely cropped digit does not.
+    None means that the page is blank, or that the ink crosses the page: it reaches two opposite sides, and
+    the page is wider. An edge between two areas crosses the page. A closely cropped digit does not.
 
     The background is bright if the border's median is above the middle between the page's darkest and
     brightest pixel. Subtracting a plane through the border removes a shadow across the page. Otsu's threshold
@@ -159,13 +155,13 @@ def _find_ink(page: Image.Image, side: int) -> tuple[Floats, bool] | None:
         return None
     rows, columns = box(core)
     extent = sorted((np.ptp(core.nonzero(), axis=1) + 1) / core.shape)
-    crosses = (
-        extent[0] < MAX_CROSSING_EXTENT and extent[1] == 1 and core[rows, columns].mean() > MIN_CROSSING_FILL
-    )
+    fill = core[rows, columns].mean()
+    if extent[0] < MAX_CROSSING_EXTENT and extent[1] == 1 and fill > MIN_CROSSING_FILL:
+        return None
     one_pixel = max(1, round(max(core[rows, columns].shape) / side))  # one pixel of the result
     edge = (_blur(core, one_pixel) > 0) & (ink > max(MIN_EDGE * ink.max(), 4 * noise))
     ink = np.where(core | edge, ink, 0)
-    return ink[box(ink > 0)], bool(crosses)
+    return ink[box(ink > 0)]
 
 
 def _fit_plane(grey: Floats, border: Mask) -> tuple[Floats, float]:

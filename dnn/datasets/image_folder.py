@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends.errors import InputError, reraise
-from dnn.datasets.pictures import composite, grey_pages, open_picture, require_pillow, require_size
+from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
 from dnn.validation.settings import require_bool, require_path
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp")
@@ -40,8 +40,8 @@ def load_image(
     shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
     path = require_path("path", path)
-    with require_pillow():
-        from PIL.Image import Resampling
+    from PIL.Image import Resampling
+
     image = open_picture(path)
     if grey or image.mode.startswith("I"):
         image = grey_pages(image)[0]

@@ -1,21 +1,19 @@
 """Decode picture files safely, apply their orientation, and convert them to 8-bit grey.
 
-Pillow is imported where a picture is read, because the known data sets do not need it.
+Pillow is imported where a picture is read: the known data sets do not need it.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from backends.errors import InputError, reraise
+from backends.errors import InputError
 from dnn.validation.settings import positive_integer, require, require_list
 
 if TYPE_CHECKING:
@@ -24,9 +22,7 @@ if TYPE_CHECKING:
 Grey = np.ndarray  # uint8
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # excludes formats that run a program, such as EPS
 MAX_MEGAPIXELS = 50  # phone photos have 12 to 50; larger files are bombs or mistakes
-MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
-MAX_UPLOAD_BYTES = 80_000_000  # memory of a decoded upload
-MAX_UPLOAD_PIXELS = 1_000_000  # larger uploads are averaged down to at most this
+MAX_UPLOAD_MEGAPIXELS = 4  # several copies of an upload in 32-bit colour take less than 100 MB
 
 
 def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
@@ -34,87 +30,47 @@ def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
     require_list(argument, value)
     require(len(value) == 2, argument, value, "(height, width)")
     height, width = (positive_integer(argument, side) for side in value)
-    require(height * width <= MAX_PIXELS, argument, value, f"at most {MAX_MEGAPIXELS} megapixels")
+    require(
+        height * width <= MAX_MEGAPIXELS * 1_000_000, argument, value, f"at most {MAX_MEGAPIXELS} megapixels"
+    )
     return height, width
-
-
-def require_pillow() -> AbstractContextManager[None]:
-    """Return a context for imports of Pillow. Raises InputError: it cannot be imported."""
-    return reraise(ImportError, "pictures need Pillow, which cannot be imported", cure="pip install pillow")
 
 
 def open_picture(path: Path) -> Image.Image:
     """Return the first frame, decoded and upright. Raises InputError, which names the file."""
-    if not os.path.exists(path):  # unlike Path.exists, False if a parent folder is not readable
-        raise InputError(f"image file {path} does not exist", cure="check the path")
-    if not os.path.isfile(path):
-        kind = "a folder" if os.path.isdir(path) else "not a regular file"
-        raise InputError(f"{path} is {kind}", "a PNG or JPEG image file")
+    if not os.path.isfile(path):  # unlike Path.is_file, False if a parent folder is not readable
+        raise InputError(f"{path} is not an existing file", "a PNG or JPEG image file")
     return decode(path, path)
 
 
-def decode(file: Path | BinaryIO, path: object, max_bytes: int | None = None) -> Image.Image:
+def decode(file: Path | BinaryIO, path: object, megapixels: int = MAX_MEGAPIXELS) -> Image.Image:
     """Return the upright first frame of an image file.
 
     Args:
         file: the file's path, or the open file.
         path: names the file in messages.
-        max_bytes: largest memory for the decoded pixels; None: MAX_PIXELS is the only limit. A JPEG above it
-            is decoded at a half, a quarter or an eighth of its size, and images of more than
-            MAX_UPLOAD_PIXELS pixels are averaged down.
+        megapixels: largest size. A JPEG above it is decoded at a quarter of its height and width.
     Raises InputError: not an image, damaged, or too large. The size is checked before decoding.
     """
-    with require_pillow():
-        from PIL import Image, ImageOps
+    from PIL import Image, ImageOps
+
+    limit = f"at most {megapixels} megapixels"
     try:
         # Pillow warns about big images (the limit below is lower) and odd metadata (harmless here).
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=IMAGE_FORMATS) as image:
             got = f"{image.width}x{image.height} pixels"
-            limit = _exceeded_limit(image, max_bytes)
-            if limit is None:
+            if megapixels < image.width * image.height / 1e6 <= MAX_MEGAPIXELS:
+                image.draft(None, (image.width // 4, image.height // 4))  # has no effect on other formats
+            if image.width * image.height / 1e6 <= megapixels:
                 image.load()
-                return ImageOps.exif_transpose(image if max_bytes is None else _shrink(image))
+                return ImageOps.exif_transpose(image)
     except Exception as error:  # broken files make Pillow raise almost any type, even SyntaxError
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             reason = getattr(error, "strerror", "memory is full")
             raise InputError(f"{path} cannot be read ({reason})") from error
         got = f"{path} cannot be read as an image ({type(error).__name__})"
-        expected = f"a complete PNG or JPEG file of at most {MAX_MEGAPIXELS} megapixels"
-        raise InputError(got, expected) from error
-    of_kind = "" if limit == MAX_MEGAPIXELS else " of its kind"
-    expected = f"at most {limit} megapixels{of_kind}"
-    raise InputError(f"{path} is too large: got {got}", expected, "scale or crop it")
-
-
-def _bytes_per_pixel(image: Image.Image) -> int:
-    """Return the measured memory per pixel of decoding and ``_shrink``."""
-    if image.format == "WEBP":
-        return 16
-    return {"L": 1, "1": 2, "RGB": 4}.get(image.mode, 8)
-
-
-def _exceeded_limit(image: Image.Image, max_bytes: int | None) -> int | None:
-    """Return the limit in megapixels that an image exceeds, or None if it may be decoded.
-
-    A JPEG of more than ``max_bytes`` is set to decode at a reduced size.
-    """
-    if image.width * image.height > MAX_PIXELS:
-        return MAX_MEGAPIXELS
-    if max_bytes is None:
-        return None
-    max_pixels = max_bytes // _bytes_per_pixel(image)
-    if image.width * image.height > max_pixels:
-        image.draft(None, (image.width // 2, image.height // 2))  # has no effect on other formats
-    return None if image.width * image.height <= max_pixels else max_pixels // 1_000_000
-
-
-def _shrink(image: Image.Image) -> Image.Image:
-    """Average an image down to MAX_UPLOAD_PIXELS pixels, because later steps need several copies of it."""
-    factor = math.ceil(math.sqrt(image.width * image.height / MAX_UPLOAD_PIXELS))
-    if factor < 2:
-        return image
-    mode = {"1": "L", "P": "RGBA", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else None)
-    return (image.convert(mode) if mode else image).reduce(factor)
+        raise InputError(got, f"a complete PNG or JPEG file of {limit}") from error
+    raise InputError(f"{path} is too large: got {got}", limit, "scale or crop it")
 
 
 def grey_pages(image: Image.Image, for_ink: bool = False) -> list[Image.Image]:

@@ -4,8 +4,6 @@ import hashlib
 import io
 from pathlib import Path
 
-from PIL import Image
-
 from backends.errors import InputError, reraise
 from dnn.commands.page.reader import HostArray
 from dnn.io.atomic_files import make_folder, write_atomically
@@ -18,6 +16,8 @@ def save_drawing(folder: Path, picture: HostArray, digit: int) -> Path:
 
     Raises InputError: it cannot be written, or the digit's folder is a link to another place.
     """
+    from PIL import Image
+
     place = folder / str(digit)
     png = io.BytesIO()
     Image.fromarray(picture).save(png, "PNG")

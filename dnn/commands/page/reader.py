@@ -84,11 +84,11 @@ class Reader:
         result = self.forward(picture)
         hidden = [
             {"name": name, "units": h.size, "active": int(np.count_nonzero(h)),
-             "values": _round(h.ravel()[:MAX_UNITS])}
+             "values": h.ravel()[:MAX_UNITS].tolist()}
             for name, h in result.hidden.items()
         ]  # fmt: skip
         return {
-            "digit": int(result.outputs[0].argmax()), "outputs": _round(result.outputs[0], 6),
+            "digit": int(result.outputs[0].argmax()), "outputs": result.outputs[0].tolist(),
             "shape": self.shape, "picture": picture.ravel().tolist(), "hidden": hidden,
         }  # fmt: skip
 
@@ -109,10 +109,4 @@ class Reader:
             without[np.arange(len(pixels)), pixels] = 0
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]
             parts[pixels] = z[first] - z[second] - lead
-        return {"for": int(first), "against": int(second), "shape": self.shape, "parts": _round(parts, 5)}
-
-
-def _round(values: HostArray, digits: int = 3) -> list[float]:
-    """Return rounded values for JSON."""
-    rounded: list[float] = np.round(values, digits).tolist()
-    return rounded
+        return {"for": int(first), "against": int(second), "shape": self.shape, "parts": parts.tolist()}

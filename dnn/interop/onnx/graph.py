@@ -88,12 +88,13 @@ class Writer:
 
         Args:
             inputs: values, and names of parameters or constants.
-            shape, channels_first: of the result; None: as the first Value among the inputs.
+            shape: of the result; None: the layer's output shape.
+            channels_first: of the result; None: as the first Value among the inputs.
             attributes: of the ONNX operator.
         """
-        like = next(x for x in inputs if isinstance(x, Value))
-        shape = like.shape if shape is None else shape
-        channels_first = like.channels_first if channels_first is None else channels_first
+        shape = self.layer.output_shape if shape is None else shape
+        if channels_first is None:
+            channels_first = next(x.channels_first for x in inputs if isinstance(x, Value))
         name = f"{self.name}.{op}_{len(self.graph.nodes)}"
         y = Value(name, shape, channels_first and len(shape) > 1)
         names = [x.name if isinstance(x, Value) else x for x in inputs]
@@ -107,7 +108,7 @@ class Writer:
         if x.name not in known:
             last = len(x.shape)
             perm = (0, *range(2, last + 1), 1) if x.channels_first else (0, last, *range(1, last))
-            y = self.node("Transpose", x, channels_first=not x.channels_first, perm=perm)
+            y = self.node("Transpose", x, shape=x.shape, channels_first=not x.channels_first, perm=perm)
             known |= {x.name: y, y.name: x}
         return known[x.name]
 

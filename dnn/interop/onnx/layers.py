@@ -58,7 +58,7 @@ def write_layers(
 
 def _dense(write: Writer, layer: Any, x: Value) -> Value:
     bias = [write.parameter("b")] if layer.use_bias else []
-    return write.node("Gemm", x, write.parameter("W"), *bias, shape=layer.output_shape)
+    return write.node("Gemm", x, write.parameter("W"), *bias)
 
 
 def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
@@ -69,9 +69,8 @@ def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
         bias = [write.parameter("b")] if layer.use_bias else []
         return write.node(
             "Conv", write.to_channels_first(x), write.parameter("W", axes), *bias,
-            shape=layer.output_shape, channels_first=True,
-            kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
-            pads=_pads(layer.borders[skip:]), group=layer.groups,
+            channels_first=True, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
+            dilations=layer.spacing[skip:], pads=_pads(layer.borders[skip:]), group=layer.groups,
         )  # fmt: skip
 
     return nodes
@@ -98,7 +97,7 @@ def _pool(op: str) -> LayerNodes:
             x = write.node("Pad", x, write.constant("pads", _pads(outside), "int64"))
             borders -= counted
         return write.node(
-            op, x, shape=layer.output_shape, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
+            op, x, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
             pads=_pads(borders.tolist()),
         )  # fmt: skip
 
@@ -110,7 +109,7 @@ def _reduce(op: str) -> LayerNodes:
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         axes = write.constant("axes", (2, 3) if x.channels_first else (1, 2), "int64")
-        return write.node(op, x, axes, shape=layer.output_shape, keepdims=0)
+        return write.node(op, x, axes, keepdims=0)
 
     return nodes
 
@@ -129,7 +128,7 @@ def _layer_norm(write: Writer, layer: Any, x: Value) -> Value:
 
 def _reshape(write: Writer, layer: Any, x: Value) -> Value:
     shape = write.constant("shape", (0, *layer.output_shape), "int64")  # 0: keep the batch size
-    return write.node("Reshape", write.to_channels_last(x), shape, shape=layer.output_shape)
+    return write.node("Reshape", write.to_channels_last(x), shape)
 
 
 def _rescaling(write: Writer, layer: Any, x: Value) -> Value:
@@ -142,7 +141,7 @@ def _parallel(write: Writer, layer: Any, x: Value) -> Value:
     side = write.to_channels_first if all(y.channels_first for y in made) else write.to_channels_last
     y, *others = (side(y) for y in made)
     if layer.merge == "concatenate":
-        return write.node("Concat", y, *others, shape=layer.output_shape, axis=y.axis)
+        return write.node("Concat", y, *others, axis=y.axis)
     for other in others:
         y = write.node("Add", y, other)
     return y
@@ -152,9 +151,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Dense": _dense,
     "Conv2D": conv_nodes((3, 2, 0, 1)),
     "Conv1D": conv_nodes((2, 1, 0)),
-    "Embedding": lambda write, layer, x: write.node(
-        "Gather", write.parameter("W"), x, shape=layer.output_shape
-    ),
+    "Embedding": lambda write, layer, x: write.node("Gather", write.parameter("W"), x),
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
     "MaxPooling1D": _pool("MaxPool"),
@@ -163,9 +160,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "GlobalMaxPooling2D": _reduce("ReduceMax"),
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
-    "Flatten": lambda write, layer, x: write.node(
-        "Flatten", write.to_channels_last(x), shape=layer.output_shape, axis=1
-    ),
+    "Flatten": lambda write, layer, x: write.node("Flatten", write.to_channels_last(x), axis=1),
     "Reshape": _reshape,
     "Rescaling": _rescaling,
     "LeakyReLU": lambda write, layer, x: write.node("LeakyRelu", x, alpha=layer.slope),

@@ -49,7 +49,7 @@ def write_network(
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = Value("x", input_shape)
     if input_dtype not in (None, wanted):
-        x = Writer(graph, "x", layers[0]).node("Cast", x, to=graph.element_type(wanted))
+        x = Writer(graph, "x", layers[0]).node("Cast", x, shape=input_shape, to=graph.element_type(wanted))
     last = layers[-1]
     y = Writer(graph, last.name, last).to_channels_last(write_layers(graph, layers, x, logits=logits))
     is_probability = last.activation in ("softmax", "sigmoid")

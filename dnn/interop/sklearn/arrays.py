@@ -11,11 +11,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._array_api import get_namespace_and_device, move_to
 
-from backends import Array, Backend, BackendUnavailable, InputError, backend_names, get_backend
-from backends.errors import short_repr
+from backends import Array, Backend, BackendUnavailable, InputError, get_backend
 from dnn.validation.arrays import dtype_name
-
-BACKEND_NAMES = {"array_api_strict": "strict"}  # module name -> backend name
 
 
 def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
@@ -39,12 +36,7 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
             return get_backend("numba", None, dtype)
     if library == "numpy":
         return get_backend("numpy" if device is None else "auto", device, dtype)
-    if (found := BACKEND_NAMES.get(library, library)) not in backend_names():
-        raise InputError(
-            f"X is an array of {short_repr(library)}",
-            f"one of a library with a backend ({', '.join(backend_names())})",
-            "register one, or convert X with numpy.asarray",
-        )
+    found = "strict" if library == "array_api_strict" else library
     return get_backend(found, place if device is None else device, dtype)
 
 

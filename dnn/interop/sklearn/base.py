@@ -2,25 +2,25 @@
 
 import warnings
 from collections.abc import Callable
+from copy import copy
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Any, Self, get_type_hints
+from typing import Any, Self
 
-import numpy as np
-from sklearn.base import BaseEstimator, clone, is_regressor
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from backends import Array, InputError
-from backends.reference import ACTIVATIONS
+from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for, split_rows
 from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
-    SKLEARN_NAMES,
     SOLVERS,
-    FitResult,
     Samples,
     Task,
     build,
@@ -32,28 +32,9 @@ from dnn.sequential import Sequential
 from dnn.training.evaluation import predict
 from dnn.validation.arrays import validate_examples
 from dnn.validation.conversion import detach, refuse_dates
-from dnn.validation.settings import (
-    Count,
-    Flag,
-    Fraction,
-    NotNegative,
-    Positive,
-    kind_of,
-    one_of,
-    or_none,
-    positive_integer,
-    require,
-    require_instances,
-    require_positive,
-)
+from dnn.validation.settings import require, require_instances
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
-
-
-def _count_or_auto(name: str, value: Any) -> None:
-    """Raise InputError unless the setting is an integer of at least 1, or "auto"."""
-    if not (isinstance(value, str) and value == "auto"):
-        positive_integer(name, value)
 
 
 class EstimatorMixin:
@@ -75,31 +56,37 @@ class EstimatorMixin:
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
 
-    hidden_layer_sizes: Annotated[Any, kind_of(tuple, list, int, np.ndarray)] = (100,)
-    activation: Annotated[str, one_of(ACTIVATIONS, SKLEARN_NAMES)] = "relu"
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
     _: KW_ONLY
-    solver: Annotated[str, one_of(SOLVERS)] = "adam"
-    alpha: NotNegative = 1e-4
-    batch_size: Annotated[Any, _count_or_auto] = "auto"
-    learning_rate_init: Positive = 1e-3
-    max_iter: Count = 200
-    shuffle: Flag = True
+    solver: str = "adam"
+    alpha: float = 1e-4
+    batch_size: Any = "auto"
+    learning_rate_init: float = 1e-3
+    max_iter: int = 200
+    shuffle: bool = True
     random_state: Any = None
-    tol: NotNegative = 1e-4
-    verbose: Annotated[bool, kind_of(bool, int)] = False
-    warm_start: Flag = False
-    early_stopping: Flag = False
-    validation_fraction: Annotated[Fraction, require_positive] = 0.1
-    n_iter_no_change: Count = 10
-    momentum: Fraction = 0.9
-    nesterovs_momentum: Flag = True
-    beta_1: Fraction = 0.9
-    beta_2: Fraction = 0.999
-    epsilon: Positive = 1e-8
-    backend: Annotated[str, kind_of(str)] = "auto"
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    backend: str = "auto"
     device: Any = None
-    dtype: Annotated[str | None, kind_of(str, None)] = None
-    layers: Annotated[Any, or_none(lambda name, value: require_instances(name, value, Layer))] = None
+    dtype: str | None = None
+    layers: Any = None
+
+    # The other settings are validated where they are used.
+    _parameter_constraints = MLPClassifier._parameter_constraints | {
+        "activation": [str],
+        "solver": [StrOptions(set(SOLVERS))],
+    }
 
     # ----- methods of the subclasses
 
@@ -142,9 +129,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             fresh: start from new weights. incremental: train for one epoch only.
             classes: (C,) all labels; None: the labels in y.
         """
-        for name, hint in get_type_hints(Estimator, include_extras=True).items():
-            for check in getattr(hint, "__metadata__", ()):
-                check(name, getattr(self, name))
+        with reraise(ValueError, "a setting is wrong:"):  # short, and in one line
+            self._validate_params()
+        if self.layers is not None:
+            require_instances("layers", self.layers, Layer)
         partial = "False for partial_fit, which is one epoch"
         require(not (self.early_stopping and incremental), "early_stopping", True, partial)
         X, y = self._validate(X, y=y, multi_output=True, y_numeric=is_regressor(self), reset=fresh)
@@ -162,9 +150,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             model = self.model_
         examples, validation = self._hold_out(X, targets, weights, task, seed)
         compile_model(self, model, task, examples, incremental)
-        outcome = train(self, model, task, examples, validation, 1 if incremental else int(self.max_iter))
-        self._store_fit(model, task, outcome, fresh)
-        if not (outcome.converged or incremental):
+        epochs = 1 if incremental else self.max_iter
+        losses, scores, converged = train(self, model, task, examples, validation, epochs)
+        if not model.parameters.is_finite:
+            cure = "scale X, or use a smaller learning_rate_init"
+            raise InputError("training ended with weights that are not finite", "numbers", cure)
+        self.model_: Sequential = model
+        self._task = task
+        self.n_outputs_ = model.outputs
+        self.n_iter_ = len(losses)
+        self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *losses]
+        self.validation_scores_ = scores
+        if not (converged or incremental):
             warnings.warn(
                 f"training ended after max_iter = {self.max_iter} without convergence; use a larger one",
                 ConvergenceWarning,
@@ -181,24 +178,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         classes = targets if task.score == "accuracy" and not task.multilabel else None
         parts: Any = [
             tuple(None if array is None else _safe_indexing(array, rows) for array in (X, targets, weights))
-            for rows in split_rows(X, classes, float(self.validation_fraction), seed)
+            for rows in split_rows(X, classes, self.validation_fraction, seed)
         ]
         return parts[0], parts[1]
-
-    def _store_fit(self, model: Sequential, task: Task, outcome: FitResult, fresh: bool) -> None:
-        """Set the fitted attributes. Raises InputError: the weights are not finite."""
-        if not model.parameters.is_finite:
-            raise InputError(
-                "training ended with weights that are not finite",
-                "numbers",
-                "scale X, or use a smaller learning_rate_init",
-            )
-        self.model_ = model
-        self._task = task
-        self.n_outputs_ = model.outputs
-        self.n_iter_ = len(outcome.losses)
-        self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *outcome.losses]
-        self.validation_scores_ = outcome.scores
 
     # ----- prediction
 
@@ -242,8 +224,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""
-        made: Self = clone(self)
-        made.__dict__.update(vars(self))
+        made = copy(self)
         values = converter(self._values)
         made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.utils import column_or_1d
+from sklearn.preprocessing import LabelEncoder
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -13,14 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from backends import Array, InputError
 from dnn.interop.sklearn.arrays import move_beside, move_result
 from dnn.interop.sklearn.base import Estimator, EstimatorMixin
-from dnn.interop.sklearn.labels import (
-    class_weights,
-    decode_labels,
-    encode_labels,
-    holds_text,
-    unique_labels,
-)
-from dnn.interop.sklearn.training import Task, binary_task
+from dnn.interop.sklearn.labels import class_weights, decode_labels, encode_labels, holds_text
+from dnn.interop.sklearn.training import Task
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
@@ -88,7 +82,7 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
             raise InputError("class_weight is 'balanced'", "a dict of weights for partial_fit")
         fresh = not hasattr(self, "model_")
         if classes is not None:
-            classes = unique_labels(column_or_1d(classes))
+            classes = LabelEncoder().fit(classes).classes_
         elif fresh and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None", "all labels in the first call of partial_fit")
         return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
@@ -100,16 +94,18 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
             y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
             self.classes_ = np.arange(y.shape[1]) if known is None else known
-            return xp.astype(y, X.dtype), binary_task(int(y.shape[1]), multilabel=True)
+            n = int(y.shape[1])
+            task = Task(n, "binary_crossentropy", "sigmoid", "accuracy", n, n, multilabel=True)
+            return xp.astype(y, X.dtype), task
         if kind == "multiclass-multioutput":
             raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
-        classes = unique_labels(y) if known is None else known
+        classes = LabelEncoder().fit(y).classes_ if known is None else known
         numbers = move_beside(X, encode_labels(y, classes))
         self.classes_ = classes if holds_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
         if count <= 2 and not softmax:
-            return numbers, binary_task(1)
+            return numbers, Task(1, "binary_crossentropy", "sigmoid", "accuracy")
         return numbers, Task(count, "categorical_crossentropy", "softmax", "accuracy")
 
     def _weights(self, targets: Array, X: Array, sample_weight: Any) -> Array | None:
@@ -122,25 +118,21 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
 
     def predict(self, X: Any) -> Array:
         """Return the most likely label (n,), or for multilabel targets (n, C) of 0 and 1, on X's device."""
-        outputs, X = self._outputs(X, "predict")
-        xp = self.model_.backend.xp
+        p = self._probabilities(X, "predict")
+        xp, _ = get_namespace(p)
         if self._task.multilabel:
-            return move_result(self.model_.backend, xp.astype(outputs > 0.5, xp.int64), X)
-        if self.n_outputs_ > 1:
-            found = xp.argmax(outputs, axis=1)
-        else:
-            found = (outputs[:, 0] > 0.5) & (self.classes_.shape[0] > 1)  # always 0 with one class
-        return decode_labels(move_result(self.model_.backend, xp.astype(found, xp.int64), X), self.classes_)
+            return xp.astype(p > 0.5, xp.int64)
+        return decode_labels(xp.argmax(p, axis=1), self.classes_)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
+        p = self._probabilities(X, "predict_log_proba")
+        with np.errstate(divide="ignore"):
+            return get_namespace(p)[0].log(p)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities (n, C) in the order of ``classes_``, on X's device."""
         return self._probabilities(X, "predict_proba")
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
-        found = self._probabilities(X, "predict_log_proba")
-        with np.errstate(divide="ignore"):
-            return get_namespace(found)[0].log(found)
 
     def _probabilities(self, X: Any, method: str) -> Array:
         """Return the probabilities; ``method`` is the caller's name in scikit-learn's errors."""

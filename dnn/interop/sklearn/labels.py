@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils._array_api import get_namespace, get_namespace_and_device, move_to
+from sklearn.utils._array_api import get_namespace_and_device, move_to
 from sklearn.utils._encode import _encode
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -15,14 +15,6 @@ from dnn.validation.arrays import dtype_name
 def holds_text(classes: Array) -> bool:
     """Whether the classes are text or objects, which only NumPy supports."""
     return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
-
-
-def unique_labels(y: Array) -> Array:
-    """Return the sorted unique labels of y (n,), in y's library and dtype."""
-    xp, _ = get_namespace(y)
-    if dtype_name(y) == "bool":  # the standard does not sort bool
-        return xp.astype(unique_labels(xp.astype(y, xp.int8)), y.dtype)
-    return xp.sort(xp.unique_values(y))
 
 
 def encode_labels(y: Array, classes: Array) -> Array:

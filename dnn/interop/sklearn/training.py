@@ -39,13 +39,6 @@ class Task(NamedTuple):
     multilabel: bool = False  # whether an example may have several labels
 
 
-def binary_task(outputs: int, multilabel: bool = False) -> Task:
-    """Return the task for a binary decision at each output."""
-    return Task(
-        outputs, "binary_crossentropy", "sigmoid", "accuracy", float(outputs), float(outputs), multilabel
-    )
-
-
 def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int) -> Sequential:
     """Return a new network with copies of ``layers``, or with dense layers of ``hidden_layer_sizes``.
 
@@ -75,13 +68,13 @@ def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int
 
 
 def _optimizer(estimator: Any, scale: float) -> Optimizer:
-    rate = float(estimator.learning_rate_init)
+    rate = estimator.learning_rate_init
     if estimator.solver == "sgd":
-        momentum = float(estimator.momentum)
+        momentum = estimator.momentum
         return SGD(rate * scale, momentum=momentum, nesterov=estimator.nesterovs_momentum and momentum > 0.0)
-    settings = rate, float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon) / scale
+    settings = rate, estimator.beta_1, estimator.beta_2, estimator.epsilon / scale
     if estimator.solver == "adamw":
-        return AdamW(*settings, weight_decay=float(estimator.alpha))
+        return AdamW(*settings, weight_decay=estimator.alpha)
     return Adam(*settings)
 
 
@@ -95,7 +88,7 @@ def compile_model(
     x, _, weights = examples
     mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
     batch = batch_size(estimator, int(x.shape[0])) * (mean or 1.0)
-    l2 = 0.0 if estimator.solver == "adamw" else float(estimator.alpha) / (2.0 * batch * task.scale)
+    l2 = 0.0 if estimator.solver == "adamw" else estimator.alpha / (2.0 * batch * task.scale)
     if incremental and model.loss is not None:
         if model.penalty is not None:
             model.penalty.l2 = l2
@@ -146,27 +139,23 @@ class Stopping(CheckedCallback):
             array[...] = best
 
 
-class FitResult(NamedTuple):
-    """Results of a fit, besides the weights."""
-
-    losses: list[float]  # one per epoch, or iteration of lbfgs
-    scores: list[float] | None  # validation scores
-    converged: bool
-
-
 def train(
     estimator: Any, model: Sequential, task: Task, examples: Samples, validation: Samples | None,
     epochs: int,
-) -> FitResult:  # fmt: skip
-    """Train from the current weights on examples (x, targets, weights or None)."""
+) -> tuple[list[float], list[float] | None, bool]:  # fmt: skip
+    """Train from the current weights on examples (x, targets, weights or None).
+
+    Returns the losses of the epochs, or iterations of lbfgs, the validation scores, and whether the training
+    converged.
+    """
     x, y, weights = examples
     if estimator.solver == "lbfgs":
-        settings = LBFGS(max_iterations=epochs, gradient_tolerance=float(estimator.tol) / task.scale)
+        settings = LBFGS(max_iterations=epochs, gradient_tolerance=estimator.tol / task.scale)
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
-        return FitResult(losses, None, state.reason is not Reason.ITERATIONS)
+        return losses, None, state.reason is not Reason.ITERATIONS
     score = f"val_{task.score}" if validation is not None else None
-    stopping = Stopping(float(estimator.tol), estimator.n_iter_no_change, task.loss_factor, score)
+    stopping = Stopping(estimator.tol, estimator.n_iter_no_change, task.loss_factor, score)
     n = int(x.shape[0])
     batch = batch_size(estimator, n)
     history = model.fit(
@@ -176,11 +165,11 @@ def train(
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
     scores = None if score is None else history.history[score]
-    return FitResult(losses, scores, model.stop_training)
+    return losses, scores, model.stop_training
 
 
 def batch_size(estimator: Any, n: int) -> int:
     """Return the batch size for n examples; n for L-BFGS."""
     if estimator.solver == "lbfgs":
         return n
-    return min(200 if estimator.batch_size == "auto" else int(estimator.batch_size), n)
+    return min(200 if estimator.batch_size == "auto" else estimator.batch_size, n)

@@ -213,9 +213,9 @@ def test_rejects_files_that_are_not_images(content, complaint, tmp_path):
 
 
 def test_rejects_paths_that_are_not_files(tmp_path):
-    with input_error(r"none\.png does not exist"):
+    with input_error(r"none\.png is not an existing file"):
         load_digit_image(tmp_path / "none.png")
-    with input_error("is a folder, expected a PNG or JPEG"):
+    with input_error("is not an existing file, expected a PNG or JPEG"):
         load_digit_image(tmp_path)
 
 
@@ -245,5 +245,5 @@ def test_image_shape_must_be_two_numbers(tmp_path):
     for bad in ((28,), (0, 28), (1, 50_000_001)):
         with input_error("image_shape is"):
             load_digit_image(tmp_path / "a.png", bad)
-    with input_error("does not exist"):
+    with input_error("is not an existing file"):
         load_digit_image(tmp_path / "a.png", (1, 50_000_000))

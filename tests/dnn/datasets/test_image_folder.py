@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from command_lines import run_code
 from helpers import input_error
 from hostile import assert_sentence
 from PIL import Image
@@ -131,13 +130,5 @@ def test_one_picture_is_read_like_those_of_a_folder(pictures):
         np.testing.assert_array_equal(one, x[y == 1][0])
         assert (one.dtype, one.shape) == (np.uint8, (*x.shape[1:3], channels))
     assert load_image(str(pictures / "bee" / "0.png"), [3, 4]).shape == (3, 4, 3)
-    with input_error("nowhere.png does not exist"):
+    with input_error("nowhere.png is not an existing file"):
         load_image("nowhere.png", (3, 4))
-
-
-def test_pillow_is_needed_for_pictures_only():
-    code = "import sys; sys.modules['PIL'] = None; import dnn.datasets as d; d.load_dataset('digits')\n"
-    call = "try: d.load_image('a.png', (2, 2))\nexcept ValueError as error: print(error)"
-    done = run_code(code + call)
-    assert done.stdout.startswith("pictures need Pillow")
-    assert done.stdout.endswith("pip install pillow\n")

@@ -79,7 +79,7 @@ def scribble(d):
         (lambda d: d.rectangle((60, 60, 180, 180), 30), "filled"),
         (lambda d: d.ellipse((100, 100, 110, 110), 30), "filled"),  # a dot
         *(
-            (lambda d, sides=sides: d.rectangle([SIDE * side for side in sides], 30), "across")
+            (lambda d, sides=sides: d.rectangle([SIDE * side for side in sides], 30), "margin")
             for sides in (
                 (0, 0, 1, 0.45), (0, 0, 0.45, 1), (0.9, 0, 1, 1)
             )

@@ -2,6 +2,7 @@
 
 // Side of the uploaded picture in pixels. From 100 on the server looks for printed lines, dust and frames.
 const PICTURE_SIDE = 96;
+const MAX_FILE_SIDE = 1600; // of an opened picture; larger ones are scaled down, as the server takes 4 megapixels
 const PICTURE_MARGIN = 6; // pixels on each side: ink that touches the edge would look cut off
 
 const $ = (id) => document.getElementById(id);
@@ -306,6 +307,14 @@ $("file").addEventListener("change", async ({ target }) => {
   clear();
   state.file = file;
   state.bitmap = await createImageBitmap(file).catch(() => null); // the server reports what is wrong
+  if (state.bitmap && Math.max(state.bitmap.width, state.bitmap.height) > MAX_FILE_SIDE) {
+    const scale = MAX_FILE_SIDE / Math.max(state.bitmap.width, state.bitmap.height);
+    const small = document.createElement("canvas");
+    small.width = Math.max(1, Math.round(state.bitmap.width * scale));
+    small.height = Math.max(1, Math.round(state.bitmap.height * scale));
+    small.getContext("2d").drawImage(state.bitmap, 0, 0, small.width, small.height);
+    state.file = await new Promise((resolve) => small.toBlob(resolve));
+  }
   ask();
 });
 $("keep").addEventListener("submit", async (event) => {
