@@ -49,7 +49,7 @@ class Plan:
         vectors: (n,) each: all values, all gradients, each optimizer slot. The layers' arrays are views.
         optimizer: its kernel, a bound method. settings, control: the kernel's arguments; control is (4,).
         rates: (R,) learning rate of each update; the last one repeats. If R > 1, an update first writes its
-            rate to ``control[RATE]`` (``backends.reference.control``). If R = 1, it must leave
+            rate to ``control[RATE]`` (``backends.reference.optimizers``). If R = 1, it must leave
             ``control[RATE]`` as it is, since a callback may have changed it.
         sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
         unroll: number of updates per replay, for a backend that records them; it adds "graphs" to ``forms``.

@@ -55,7 +55,7 @@ DNN_HD bool ranks_before(T z, T of_target, bool before) {
 
 // ----- optimizers
 
-// Elements of an optimizer's control array, as in backends/reference/control.py.
+// Elements of an optimizer's control array, as in backends/reference/optimizers.py.
 enum { RATE, BIAS_1, BIAS_2, UPDATES, CONTROL_SIZE };
 
 // An optimizer's moment; every FLUSH_EVERY-th update, 0 if it is below MOMENT_FLOOR.

@@ -5,9 +5,9 @@ from typing import Any
 
 from backends.cupy import compilation
 from backends.reference import Kernels
+from backends.reference.arithmetic import sum_rows
 from backends.reference.convolution import channel_groups
 from backends.reference.signatures import Array, Arrays, Numbers
-from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair
 
 MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 
 from backends.reference import Kernels
-from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
+from backends.reference.optimizers import (
+    BIAS_1,
+    BIAS_2,
+    FLUSH_EVERY,
+    MOMENT_FLOOR,
+    RATE,
+    UPDATES,
+    advance_adam_control,
+)
 from backends.reference.signatures import Arrays, Numbers, OptimizerStep
 
 Array = np.ndarray

@@ -7,9 +7,9 @@ with W, computed here as a sum over the window's pixels.
 
 from collections.abc import Iterator
 
+from backends.reference.arithmetic import sum_rows
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays
-from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 

@@ -13,7 +13,7 @@ from functools import wraps
 from math import factorial, inf, pi, sqrt
 from typing import Any
 
-from backends.reference.elementwise import clip
+from backends.reference.arithmetic import clip
 from backends.reference.signatures import Array
 
 LN2_HIGH = 6.93147180369123816490e-01  # the first 32 bits of ln 2: a product with an exponent is exact

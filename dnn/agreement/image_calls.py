@@ -79,7 +79,7 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
             dz = draw(batch, *windows, n * groups)
             k = max(W.size, dz.size, 1)
             for border in (padding,) if more else both_ways(padding):
-                geometry = strides, border, dilation
+                geometry: Any = strides, border, dilation
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
                 yield Call("conv2d", arguments, k)
                 dx = output_array(*x.shape) if has_dx else None
