@@ -65,9 +65,7 @@ def test_torchs_kernels_for_other_devices(make_backend, kernels, dtype):
             assert_equals_reference(backend, name, kernel_methods=kernels(backend.xp))
 
 
-@pytest.mark.parametrize(
-    "library", ["numpy.kernels.Numpy", "numba.kernels.Numba", "torch.kernels.Torch", "cupy.kernels.Cupy"]
-)
+@pytest.mark.parametrize("library", ["numpy.kernels.Numpy", "torch.kernels.Torch", "cupy.kernels.Cupy"])
 def test_the_parts_of_a_library_define_different_kernels(library):
     """Otherwise one would hide the other."""
     kernels = resolve_name(f"backends.{library}Kernels")
