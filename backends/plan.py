@@ -52,7 +52,7 @@ class Plan:
             rate to ``control[RATE]`` (``backends.reference.optimizers``). If R = 1, it must leave
             ``control[RATE]`` as it is, since a callback may have changed it.
         sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
-        unroll: number of updates per replay, for a backend that records them; it adds "graphs" to ``forms``.
+        forms: a backend that records the updates adds "graphs" to it.
         label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
             others.
     """
@@ -70,6 +70,5 @@ class Plan:
     rates: Array
     sums: Array
     accuracy: bool
-    unroll: int = 25
     label_smoothing: float = 0.0
     forms: set[str] = field(default_factory=set)
