@@ -5,26 +5,27 @@ a description of the device, and the kernels. For everything else use ``backend.
 namespace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from backends.errors import InputError
+from backends.errors import InputError, short_repr
 from backends.plan import Plan
 from backends.processor import this_processor
 from backends.reference import Kernels, overrides
 from backends.reference.declaration import Wrap
 from backends.reference.signatures import Array
-from backends.threads import Threads
 
 FLOAT_DTYPES = ("float32", "float64")
+MAX_THREADS = 1024
 Step = Callable[[], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Backend(Threads):
+class Backend:
     """One array library on one device with one dtype; immutable. A process may have several."""
 
     name: str  # "numpy", "torch", ...
@@ -122,12 +123,11 @@ class Backend(Threads):
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
         """Return ``run(n)``, which calls ``step`` n times.
 
         ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
-        once and replay it, ``unroll`` steps at a time; it then adds "graphs" to ``forms``. This default is a
-        plain loop.
+        once and replay it; it then adds "graphs" to ``forms``. This default is a plain loop.
         """
 
         def run(n: int) -> None:
@@ -139,6 +139,45 @@ class Backend(Threads):
     def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
         """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer."""
         return None
+
+    # ----- threads of matrix products: one, fixed, unless the library's backend overrides this
+
+    @property
+    def thread_count(self) -> int:
+        """Number of threads of a product."""
+        return 1
+
+    def set_threads(self, n: int) -> None:
+        """Use n threads for products from now on, process-wide.
+
+        Raises InputError: the library cannot do that; the message has the cure.
+        """
+        raise InputError(f"threads is {n}", f"None: the backend {self.name!r} does not support it")
+
+    def with_threads(self, n: int) -> Self:
+        """Set n threads, and return a copy of this backend that records the number.
+
+        Raises InputError: n is not an integer from 1 to MAX_THREADS, or ``set_threads`` fails.
+        """
+        if type(n) is not int or not 0 < n <= MAX_THREADS:
+            raise InputError(f"threads is {short_repr(n)}", f"a whole number from 1 to {MAX_THREADS}")
+        self.set_threads(n)
+        return replace(self, threads=n)
+
+    @contextmanager
+    def in_threads(self, n: int) -> Iterator[None]:
+        """Return a context in which products use n threads; 1 is the calling thread alone.
+
+        Raises InputError: as ``set_threads``.
+        """
+        before = self.thread_count
+        if before != n:
+            self.set_threads(n)
+        try:
+            yield
+        finally:
+            if before != n:
+                self.set_threads(before)
 
     # ----- description
 

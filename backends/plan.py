@@ -49,10 +49,10 @@ class Plan:
         vectors: (n,) each: all values, all gradients, each optimizer slot. The layers' arrays are views.
         optimizer: its kernel, a bound method. settings, control: the kernel's arguments; control is (4,).
         rates: (R,) learning rate of each update; the last one repeats. If R > 1, an update first writes its
-            rate to ``control[RATE]`` (``backends.reference.control``). If R = 1, it must leave
+            rate to ``control[RATE]`` (``backends.reference.optimizers``). If R = 1, it must leave
             ``control[RATE]`` as it is, since a callback may have changed it.
         sums: of the epoch: the losses, then the number of correct predictions if ``accuracy``, then others.
-        unroll: number of updates per replay, for a backend that records them; it adds "graphs" to ``forms``.
+        forms: a backend that records the updates adds "graphs" to it.
         label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
             others.
     """
@@ -70,6 +70,5 @@ class Plan:
     rates: Array
     sums: Array
     accuracy: bool
-    unroll: int = 25
     label_smoothing: float = 0.0
     forms: set[str] = field(default_factory=set)

@@ -11,7 +11,7 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.backend import FLOAT_DTYPES
 from backends.errors import UnknownName, reraise, shorten
-from backends.reference.control import UPDATES
+from backends.reference.optimizers import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.keras_names import checks_keywords
 from dnn.layers import Block

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from backends import Backend, InputError, get_backend
 from backends.errors import reraise
-from backends.reference.control import UPDATES
+from backends.reference.optimizers import UPDATES
 from dnn.io import safetensors
 from dnn.layers.layer import Layer
 from dnn.parameters import copy_to_host

@@ -12,8 +12,8 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.reference import ACTIVATIONS
+from backends.reference.arithmetic import quotient
 from backends.reference.losses import as_dense
-from backends.reference.quotient import quotient
 from backends.reference.signatures import LossFunction
 from backends.table import Table
 from dnn.keras_names.table import ALIASES

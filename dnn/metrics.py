@@ -14,7 +14,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
-from backends.reference.elementwise import clip
+from backends.reference.arithmetic import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.keras_names.table import ALIASES

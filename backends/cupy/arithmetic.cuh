@@ -55,7 +55,7 @@ DNN_HD bool ranks_before(T z, T of_target, bool before) {
 
 // ----- optimizers
 
-// Elements of an optimizer's control array, as in backends/reference/control.py.
+// Elements of an optimizer's control array, as in backends/reference/optimizers.py.
 enum { RATE, BIAS_1, BIAS_2, UPDATES, CONTROL_SIZE };
 
 // An optimizer's moment; every FLUSH_EVERY-th update, 0 if it is below MOMENT_FLOOR.
@@ -101,14 +101,14 @@ DNN_HD void optimize(int kind, const T* numbers, const T* control, T& p, T g, T&
     }
 }
 
-// ----- windows of images (B, height, width, channels), unfolded into a matrix: row (b, p, q) has the pixels (i, j) of
-// the window that begins at row p s - top and column q t - left, with all channels of each
+// ----- windows of images (B, height, width, channels), unfolded into a matrix: row (b, p, q) has the pixels of the
+// window that begins at row p s - top and column q t - left, d rows and e columns apart, with all channels of each
 
 // Index into the images of number `at` of the matrix; -1: in the border.
 DNN_HD long long unfold_index(long long at, int height, int width, int channels, int h, int w, int rows, int columns,
-                               int s, int t, int top, int left) {
+                               int s, int t, int d, int e, int top, int left) {
     const int c = at % channels, j = (at /= channels) % w, i = (at /= w) % h, q = (at /= h) % columns;
-    const int p = (at /= columns) % rows, y = p * s + i - top, x = q * t + j - left;
+    const int p = (at /= columns) % rows, y = p * s + d * i - top, x = q * t + e * j - left;
     if (y < 0 || y >= height || x < 0 || x >= width) return -1;
     return ((at / rows * height + y) * width + x) * channels + c;
 }
@@ -116,14 +116,14 @@ DNN_HD long long unfold_index(long long at, int height, int width, int channels,
 // The sum of all numbers of the matrix that belong to number `at` of the images.
 template <class T>
 DNN_HD T fold_sum(const T* matrix, long long at, int height, int width, int channels, int h, int w, int rows,
-                int columns, int s, int t, int top, int left) {
+                int columns, int s, int t, int d, int e, int top, int left) {
     const int c = at % channels, x = (at /= channels) % width + left, y = (at /= width) % height + top;
     T sum = 0;
-    for (int i = y % s; i < h && i <= y; i += s) {
-        const int p = (y - i) / s;
-        for (int j = x % t; j < w && j <= x; j += t) {
-            const int q = (x - j) / t;
-            if (p < rows && q < columns)
+    for (int i = 0; i < h && d * i <= y; ++i) {
+        const int p = (y - d * i) / s;
+        for (int j = 0; j < w && e * j <= x; ++j) {
+            const int q = (x - e * j) / t;
+            if (p * s + d * i == y && q * t + e * j == x && p < rows && q < columns)
                 sum += matrix[((((at / height * rows + p) * columns + q) * h + i) * w + j) * channels + c];
         }
     }

@@ -4,19 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from backends.cupy import compilation
-from backends.cupy.sources import FUSED_ACTIVATIONS
 from backends.reference import Kernels
+from backends.reference.arithmetic import sum_rows
+from backends.reference.convolution import channel_groups
 from backends.reference.signatures import Array, Arrays, Numbers
-from backends.reference.sums import sum_rows
 from backends.reference.windows import Padding, Pair
 
 MAX_UNFOLDED_NUMBERS = 1 << 26  # of a block: 256 MB in float32
 
 
-def _geometry(images: Array, W: Array, windows: Pair, strides: Pair, padding: Padding) -> tuple[int, ...]:
-    """Return the integer arguments of the kernels "unfold" and "fold"."""
+def _geometry(
+    x: Array, W: Array, windows: Pair, strides: Pair, padding: Padding, dilation: Pair
+) -> tuple[int, ...]:
+    """Return the integer arguments of the kernels "unfold" and "fold", for one group of channels."""
     (top, _), (left, _) = padding
-    return (*images.shape[1:], *W.shape[:2], *windows, *strides, top, left)
+    return (*x.shape[1:3], W.shape[2], *W.shape[:2], *windows, *strides, *dilation, top, left)
 
 
 def _unfold(xp: Any, x: Array, windows: Pair, length: int, geometry: Any) -> Iterator[tuple[slice, Array]]:
@@ -34,36 +36,39 @@ def _unfold(xp: Any, x: Array, windows: Pair, length: int, geometry: Any) -> Ite
 class CupyImages(Kernels):
     """Convolution and batch normalization."""
 
-    def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-        xp = self.xp
-        n_out = W.shape[3]
-        windows = z.shape[1:3]
-        geometry = _geometry(x, W, windows, strides, padding)
-        flat = xp.reshape(W, (-1, n_out))
-        for part, unfolded in _unfold(xp, x, windows, flat.shape[0], geometry):
-            out = xp.reshape(z[part], (-1, n_out))
-            xp.matmul(unfolded, flat, out=out)
-            compilation.elementwise("bias_activation")(FUSED_ACTIVATIONS.index("linear"), b, out)
-
-    def conv2d_backward(
-        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
+    def conv2d(
+        self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
         xp = self.xp
+        windows = z.shape[1:3]
+        geometry = _geometry(x, W, windows, strides, padding, dilation)
+        for inputs, outputs in channel_groups(x, W):
+            flat = xp.reshape(W[..., outputs], (-1, outputs.stop - outputs.start))
+            for part, unfolded in _unfold(xp, x[..., inputs], windows, flat.shape[0], geometry):
+                out = z[part, :, :, outputs]
+                xp.add(xp.reshape(xp.matmul(unfolded, flat), out.shape), b[outputs], out=out)
+
+    def conv2d_backward(
+        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
+        gradients: Arrays,
+    ) -> None:  # fmt: skip
+        xp = self.xp
         dW, db, dx = gradients
-        n_out = W.shape[3]
         windows = dz.shape[1:3]
-        geometry = _geometry(x, W, windows, strides, padding)
-        flat = xp.reshape(W, (-1, n_out))
-        total = xp.zeros(flat.shape, dtype=W.dtype)
+        geometry = _geometry(x, W, windows, strides, padding, dilation)
         db[...] = 0.0
-        for part, unfolded in _unfold(xp, x, windows, flat.shape[0], geometry):
-            d = xp.reshape(dz[part], (-1, n_out))
-            total += xp.matmul(unfolded.T, d)
-            db += sum_rows(xp, d)
-            if dx is not None:
-                xp.matmul(d, flat.T, out=unfolded)
-                compilation.elementwise("fold")(unfolded, *geometry, dx[part])
-        dW[...] = xp.reshape(total, W.shape)
+        for inputs, outputs in channel_groups(x, W):
+            n_out = outputs.stop - outputs.start
+            flat = xp.reshape(W[..., outputs], (-1, n_out))
+            total = xp.zeros(flat.shape, dtype=W.dtype)
+            for part, unfolded in _unfold(xp, x[..., inputs], windows, flat.shape[0], geometry):
+                d = xp.reshape(dz[part, :, :, outputs], (-1, n_out))
+                total += xp.matmul(unfolded.T, d)
+                db[outputs] += sum_rows(xp, d)
+                if dx is not None:
+                    xp.matmul(d, flat.T, out=unfolded)
+                    compilation.elementwise("fold")(unfolded, *geometry, dx[part, :, :, inputs])
+            dW[..., outputs] = xp.reshape(total, (*W.shape[:3], n_out))
 
     def batch_norm(
         self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array

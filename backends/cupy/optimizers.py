@@ -1,5 +1,6 @@
 """CuPy's steps of the optimizers, with two launches each."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -34,27 +35,25 @@ def _numbers_array(xp: Any, kind: str, settings: Numbers, dtype: Any) -> Array:
     return xp.asarray(optimizer_numbers(kind, settings), dtype=dtype)
 
 
-class CupyOptimizers(Kernels):
-    """The step of every optimizer: advance the control array, then update all numbers."""
+def _fused(reference: Callable[..., None]) -> Callable[..., None]:
+    """Return the kernel of this optimizer: it advances the control array, then updates all numbers."""
+    kind = reference.__name__
 
-    def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        self._step("sgd", p, g, slots, control, settings)
-
-    def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        self._step("adagrad", p, g, slots, control, settings)
-
-    def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+    def step(self: Kernels, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            return super().rmsprop(p, g, slots, control, settings)
-        self._step("rmsprop", p, g, slots, control, settings)
-
-    def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        if len(slots) > 2:
-            return super().adam(p, g, slots, control, settings)
-        self._step("adam", p, g, slots, control, settings)
-
-    def _step(self, kind: str, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+            return reference(self, p, g, slots, control, settings)
         compilation.elementwise("advance")(*optimizer_numbers(kind, settings)[1:5], control)
         numbers = _numbers_array(self.xp, kind, settings, p.dtype)
         reads = sources.OPTIMIZERS.index(kind), numbers, control, g
         compilation.elementwise("optimize")(*reads, p, slots[0], slots[-1])
+
+    return step
+
+
+class CupyOptimizers(Kernels):
+    """The step of every optimizer; with a third slot (AMSGrad, centered RMSprop) the reference's."""
+
+    sgd = _fused(Kernels.sgd)
+    adagrad = _fused(Kernels.adagrad)
+    rmsprop = _fused(Kernels.rmsprop)
+    adam = _fused(Kernels.adam)

@@ -18,7 +18,7 @@ CTYPES: Mapping[str, str] = MappingProxyType(
 FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam")  # kinds of dnn::optimize, by index
 
-_GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, top, left"
+_GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, d, e, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
 # Inputs, outputs and operation of each cupy.ElementwiseKernel; ``i`` is the element's index.
 ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({

@@ -9,6 +9,7 @@ import numpy as np
 
 from backends.numpy.products import blas_threads, column_sums, product
 from backends.reference import Kernels
+from backends.reference.convolution import channel_groups
 from backends.reference.signatures import Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
@@ -17,10 +18,12 @@ IMAGES_PER_BLOCK = 32  # images that ``warp_images`` computes at a time
 MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
 
-def _windows(wide: Array, size: Pair, strides: Pair) -> Array:
+def _windows(wide: Array, size: Pair, strides: Pair, dilation: Pair) -> Array:
     """Return all windows of padded images as a view (B, rows, columns, h, w, C)."""
-    views = np.lib.stride_tricks.sliding_window_view(wide, size, axis=(1, 2))
-    return views[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
+    (s, t), (d, e) = strides, dilation
+    reach = d * (size[0] - 1) + 1, e * (size[1] - 1) + 1
+    views = np.lib.stride_tricks.sliding_window_view(wide, reach, axis=(1, 2))
+    return views[:, ::s, ::t, :, ::d, ::e].transpose(0, 1, 2, 4, 5, 3)
 
 
 def _unfold(windows: Array) -> Array:
@@ -41,35 +44,42 @@ def _blocks(batch: int, numbers: int) -> Iterator[slice]:
 class NumpyImages(Kernels):
     """Convolution and augmentation."""
 
-    def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-        h, w, _, n_out = W.shape
+    def conv2d(
+        self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
+    ) -> None:
+        h, w, n_in, _ = W.shape
         batch, rows, columns, _ = z.shape
-        views = _windows(pad(np, x, padding), (h, w), strides)
-        flat = W.reshape(-1, n_out)
-        for part in _blocks(batch, rows * columns * flat.shape[0]):
-            out = z[part].reshape(-1, n_out)
-            product(_unfold(views[part]), flat, out)
-            out += b
+        wide = pad(np, x, padding)
+        for inputs, outputs in channel_groups(x, W):
+            views = _windows(wide[..., inputs], (h, w), strides, dilation)
+            flat = W[..., outputs].reshape(h * w * n_in, -1)
+            for part in _blocks(batch, rows * columns * flat.shape[0]):
+                out = z[part, :, :, outputs]
+                np.add(product(_unfold(views[part]), flat).reshape(out.shape), b[outputs], out=out)
 
     def conv2d_backward(
-        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
-    ) -> None:
+        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
+        gradients: Arrays,
+    ) -> None:  # fmt: skip
         dW, db, dx = gradients
-        h, w, n_in, n_out = W.shape
+        h, w, n_in, _ = W.shape
         batch, rows, columns, _ = dz.shape
         wide = pad(np, x, padding)
-        views = _windows(wide, (h, w), strides)
-        total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
-        db.fill(0.0)
         d_wide = None if dx is None else np.zeros_like(wide)
-        for part in _blocks(batch, rows * columns * total.shape[0]):
-            d = dz[part].reshape(-1, n_out)
-            total += product(_unfold(views[part]).T, d)
-            db += column_sums(d)
-            if d_wide is not None:
-                for i, j, place in window_pixels((h, w), strides, (rows, columns)):
-                    d_wide[part][place] += product(d, W[i, j].T).reshape(-1, rows, columns, n_in)
-        np.copyto(dW, total.reshape(W.shape))
+        db.fill(0.0)
+        for inputs, outputs in channel_groups(x, W):
+            views = _windows(wide[..., inputs], (h, w), strides, dilation)
+            n_out = outputs.stop - outputs.start
+            total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
+            for part in _blocks(batch, rows * columns * total.shape[0]):
+                d = dz[part, :, :, outputs].reshape(-1, n_out)
+                total += product(_unfold(views[part]).T, d)
+                db[outputs] += column_sums(d)
+                if d_wide is not None:
+                    for i, j, place in window_pixels((h, w), strides, (rows, columns), dilation, inputs):
+                        dx_ij = product(d, W[i, j, :, outputs].T)
+                        d_wide[part][place] += dx_ij.reshape(-1, rows, columns, n_in)
+            dW[..., outputs] = total.reshape(h, w, n_in, n_out)
         if dx is not None:
             np.copyto(dx, crop_border(d_wide, padding))
 

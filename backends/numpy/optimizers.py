@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 
 from backends.reference import Kernels
-from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR, advance_adam_control
+from backends.reference.optimizers import (
+    FLUSH_EVERY,
+    MOMENT_FLOOR,
+    RATE,
+    UPDATES,
+    advance_adam_control,
+)
 from backends.reference.signatures import Arrays, Numbers, OptimizerStep
 
 Array = np.ndarray
@@ -36,8 +41,9 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
     root = sqrt(c2) moved out of the division.
     """
     advance_adam_control(control, beta1, beta2)
-    root = np.sqrt(control[BIAS_2])
-    return control[RATE] / control[BIAS_1] * root, epsilon * root
+    rate, c1, c2, _ = control
+    root = np.sqrt(c2)
+    return rate / c1 * root, epsilon * root
 
 
 class NumpyOptimizers(Kernels):
@@ -53,18 +59,25 @@ class NumpyOptimizers(Kernels):
         if len(slots) > 2:
             return _step_blocks(super().adam, p, g, slots, control, settings)
         (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
-        factor = 1.0 - control[RATE] * decay[0] if decay else 1.0  # AdamW multiplies p by it
+        factor = 1.0 - control[RATE][0] * decay[0] if decay else 1.0
         rate, floor = advance_adam(control, beta1, beta2, epsilon)
+        moment_floor = MOMENT_FLOOR if control[UPDATES] % FLUSH_EVERY == 0 else 0.0
+        numbers = rate, beta1, 1.0 - beta1, beta2, 1.0 - beta2, floor, moment_floor, factor
+        self._step_adam(p, g, m, v, tuple(map(p.dtype.type, numbers)))
+
+    def _step_adam(self, p: Array, g: Array, m: Array, v: Array, step: Numbers) -> None:
+        """Make a step of Adam, or of AdamW, which first multiplies p by ``factor``."""
+        rate, beta1, rest1, beta2, rest2, floor, moment_floor, factor = step
         for block in _blocks(p.size):
             pb, gb, mb, vb = p[block], g[block], m[block], v[block]
             mb *= beta1
-            mb += (1.0 - beta1) * gb
+            mb += rest1 * gb
             vb *= beta2
-            vb += (1.0 - beta2) * (gb * gb)
-            if control[UPDATES] % FLUSH_EVERY == 0:
+            vb += rest2 * (gb * gb)
+            if moment_floor:
                 for moment in (mb, vb):
-                    moment[np.abs(moment) < MOMENT_FLOOR] = 0.0
-            if decay:
+                    moment[np.abs(moment) < moment_floor] = 0.0
+            if factor != 1.0:
                 pb *= factor
             pb -= rate * (mb / (np.sqrt(vb) + floor))
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import Any
 
+from backends.reference.arithmetic import clip
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.table import Table
 

@@ -1,8 +1,7 @@
 """Gradient transforms before the optimizer step: L1 and L2 penalty, clipping."""
 
+from backends.reference.arithmetic import clip, quotient, sign
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.elementwise import clip, sign
-from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
 NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 causes no division by 0; torch's value

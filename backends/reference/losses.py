@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from backends.reference.arithmetic import quotient, sign
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.elementwise import sign
-from backends.reference.quotient import quotient
 from backends.reference.signatures import Array
 
 

@@ -4,10 +4,9 @@ Forward writes ``stats``: the mean, and the inverse 1 / sqrt(variance + epsilon)
 recomputes the normalized values x^ = (x - mean) inverse.
 """
 
+from backends.reference.arithmetic import quotient, sum_rows
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.quotient import quotient
 from backends.reference.signatures import Array, Arrays, Numbers
-from backends.reference.sums import sum_rows
 
 
 class NormalizationKernels(KernelBase):

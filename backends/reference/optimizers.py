@@ -3,14 +3,20 @@
 p         (n,) parameters, written
 g         (n,) their gradient
 slots     the optimizer's state, (n,) each, written
-control   (4,) numbers that change with every update, indexed by ``backends.reference.control``; written
+control   (4,) numbers that change with every update, indexed by RATE, BIAS_1, BIAS_2 and UPDATES; written
 settings  the optimizer's numbers; its first line unpacks them in order
 """
 
-from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
+# Indices into the control array. It is on the device, so an update never reads from the device and can be
+# recorded as a CUDA graph. Each is a slice: ``control[RATE]`` is a view (1,), which every array library can
+# read and write.
+RATE = slice(0, 1)  # the learning rate of the next update
+BIAS_1 = slice(1, 2)  # Adam's 1 - beta1^t after t updates; other optimizers do not use it
+BIAS_2 = slice(2, 3)  # Adam's 1 - beta2^t
+UPDATES = slice(3, 4)  # number of updates so far
 MOMENT_FLOOR = 1e-36
 FLUSH_EVERY = 32
 """Every 32nd update, optimizer moments smaller than MOMENT_FLOOR become zero.

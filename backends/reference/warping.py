@@ -1,7 +1,7 @@
 """Image augmentation: warp images by an affine matrix and smooth random displacements."""
 
+from backends.reference.arithmetic import clip
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.elementwise import clip
 from backends.reference.signatures import Array
 from backends.reference.windows import pad
 

@@ -1,7 +1,8 @@
 """Sliding windows over images, for convolution and pooling.
 
 Images are (B, H, W, C), channels last. A window has (h, w) pixels; window (p, q) begins at row
-p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), (left, right)).
+p s - top and column q t - left, for strides (s, t) and padding ((top, bottom), (left, right)). Its pixel
+(i, j) is d i rows and e j columns from there, for dilation (d, e).
 """
 
 from collections.abc import Iterator
@@ -31,19 +32,21 @@ def crop_border(wide: Array, padding: Padding) -> Array:
     return wide[:, top : wide.shape[1] - bottom, left : wide.shape[2] - right, :]
 
 
-def window_pixels(size: Pair, strides: Pair, windows: Pair) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+def window_pixels(
+    size: Pair, strides: Pair, windows: Pair, dilation: Pair = (1, 1), channels: slice = slice(None)
+) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
     """Yield (i, j, index) for each pixel (i, j) of a window.
 
-    ``wide[index]`` is (B, rows, columns, C): that pixel in every window of padded images.
+    ``wide[index]`` is (B, rows, columns, C): that pixel in every window of padded images, and these channels.
     """
     s, t = strides
     rows, columns = windows
-    everything = slice(None)
+    d, e = dilation
     for i in range(size[0]):
         for j in range(size[1]):
-            down = slice(i, i + s * (rows - 1) + 1, s)
-            across = slice(j, j + t * (columns - 1) + 1, t)
-            yield i, j, (everything, down, across, everything)
+            down = slice(d * i, d * i + s * (rows - 1) + 1, s)
+            across = slice(e * j, e * j + t * (columns - 1) + 1, t)
+            yield i, j, (slice(None), down, across, channels)
 
 
 def window_starts(

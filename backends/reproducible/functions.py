@@ -13,7 +13,7 @@ from functools import wraps
 from math import factorial, inf, pi, sqrt
 from typing import Any
 
-from backends.reference.elementwise import clip
+from backends.reference.arithmetic import clip
 from backends.reference.signatures import Array
 
 LN2_HIGH = 6.93147180369123816490e-01  # the first 32 bits of ln 2: a product with an exponent is exact
@@ -212,10 +212,9 @@ def sqrt_of_float64(xp: Any, x: Array) -> Array:
     special = xp.where(x < 0, xp.nan * x, x)  # NaN for x < 0; 0, inf and NaN stay as they are
     x = xp.where(regular, x, xp.ones_like(x))
     one = xp.ones_like(x)
-    # Scale x by a power of 4, so that s^2 and its parts are finite and normal; unscale is 1 / sqrt(scale).
-    scale = xp.where(x < 2.0**-500, one * 2.0**600, xp.where(x > 2.0**900, one * 2.0**-600, one))
+    # Scale x by a power of 4, so that s^2 and its parts are finite and normal.
     unscale = xp.where(x < 2.0**-500, one * 2.0**-300, xp.where(x > 2.0**900, one * 2.0**300, one))
-    y = x * scale
+    y = x / unscale / unscale
     s = xp.sqrt(y)
     s = s + _square_residual(y, s) / (2.0 * s)
     rest = _square_residual(y, s)

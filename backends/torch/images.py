@@ -67,15 +67,7 @@ def _add_border(
 class TorchImages(Kernels):
     """Convolution, pooling and normalization."""
 
-    def conv2d(self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, z: Array) -> None:
-        self.grouped_conv2d(x, W, b, strides, padding, (1, 1), z)
-
-    def conv2d_backward(
-        self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, gradients: Arrays
-    ) -> None:
-        self.grouped_conv2d_backward(dz, x, W, strides, padding, (1, 1), gradients)
-
-    def grouped_conv2d(
+    def conv2d(
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
         geometry = strides, padding, dilation, z.shape[1:3]
@@ -85,7 +77,7 @@ class TorchImages(Kernels):
         groups = x.shape[3] // W.shape[2]
         z.copy_(torch.conv2d(images, filters, b, strides, border, dilation, groups).movedim(1, 3))
 
-    def grouped_conv2d_backward(
+    def conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
         gradients: Arrays,
     ) -> None:  # fmt: skip

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 
 from backends.reference import Kernels
-from backends.reference.control import RATE, UPDATES
-from backends.reference.optimizers import advance_adam_control
+from backends.reference.optimizers import RATE, UPDATES, advance_adam_control
 from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor

@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from backends.reference.control import UPDATES
+from backends.reference.optimizers import UPDATES
 from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
 from dnn.agreement.call import MEASURED, Call, Draw, make_draw
 from dnn.agreement.contender import Contender

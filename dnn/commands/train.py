@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import Backend, InputError
-from backends.reference.control import RATE, UPDATES
+from backends.reference.optimizers import RATE, UPDATES
 from dnn.callbacks import (
     DivergedError,
     StopOnSignal,

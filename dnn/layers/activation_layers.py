@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from backends import Array, Backend
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
-from backends.reference.elementwise import clip
-from backends.reference.quotient import quotient
+from backends.reference.arithmetic import clip, quotient
 from dnn.layers.layer import Layer
 from dnn.validation.settings import NotNegative, one_of
 

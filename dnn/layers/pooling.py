@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from backends import Array, Backend
-from backends.reference.quotient import quotient
+from backends.reference.arithmetic import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows

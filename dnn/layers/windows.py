@@ -174,11 +174,6 @@ class Convolution(Windows, Affine):
     def weight_shape(self) -> Shape:
         return (*self.size, self.input_shape[-1] // self.groups, self.filters)
 
-    @property
-    def _is_grouped(self) -> bool:
-        """Whether the kernels for groups and dilation are needed."""
-        return self.groups > 1 or self.spacing != (1, 1)
-
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
         buffers = self._buffers[x.shape[0]]
@@ -186,11 +181,7 @@ class Convolution(Windows, Affine):
         kernels = self.backend.kernels
         images = self.images(x)
         z = self.images(buffers.z)
-        geometry = self.steps, self.borders
-        if self._is_grouped:
-            kernels.grouped_conv2d(images, self._W, self._b, *geometry, self.spacing, z)
-        else:
-            kernels.conv2d(images, self._W, self._b, *geometry, z)
+        kernels.conv2d(images, self._W, self._b, self.steps, self.borders, self.spacing, z)
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -201,11 +192,7 @@ class Convolution(Windows, Affine):
         gradients = self._dW, self._db, dx
         kernels = self.backend.kernels
         arrays = self.images(dy), self.images(buffers.x), self._W
-        geometry = self.steps, self.borders
-        if self._is_grouped:
-            kernels.grouped_conv2d_backward(*arrays, *geometry, self.spacing, gradients)
-        else:
-            kernels.conv2d_backward(*arrays, *geometry, gradients)
+        kernels.conv2d_backward(*arrays, self.steps, self.borders, self.spacing, gradients)
         return buffers.dx
 
 

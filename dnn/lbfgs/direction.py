@@ -10,7 +10,7 @@ from math import inf, sqrt
 from typing import Any
 
 from backends import Array
-from backends.reference.quotient import quotient
+from backends.reference.arithmetic import quotient
 
 
 @dataclass(frozen=True, eq=False)

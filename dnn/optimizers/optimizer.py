@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Backend, InputError
-from backends.reference.control import RATE, UPDATES
+from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
@@ -85,7 +85,7 @@ class OptimizerState:
 
     Attributes:
         vectors: slot name -> (n,) vector with the layout of the parameters.
-        control: (4,) on the device; ``backends.reference.control`` names its elements.
+        control: (4,) on the device; ``backends.reference.optimizers`` names its elements.
         rates: (R,) learning rate of each update; the last one repeats.
     """
 

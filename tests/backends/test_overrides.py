@@ -18,13 +18,6 @@ from dnn.agreement.cases import optimizer_variants
 DECLARED = declarations(Kernels)
 
 
-def compared_kernels(kernels):
-    """Return the kernels that a library overrides, and those that call them."""
-    found = overrides(kernels)
-    calling = ("grouped_conv2d", "grouped_conv2d_backward") if "conv2d" in found else ()
-    return tuple(dict.fromkeys((*found, *calling)))
-
-
 def checks():
     """(backend, dtype, kernel, variant) for every override; one entry for each backend that cannot run."""
     for backend_id in (*BACKENDS, CUPY_ON_NUMPY):
@@ -34,7 +27,7 @@ def checks():
             except BackendUnavailable:
                 yield pytest.param(backend_id, dtype, None, "", id=f"{backend_id}-{dtype}")
                 continue
-            for name in compared_kernels(type(backend.kernels)):
+            for name in overrides(type(backend.kernels)):
                 for variant in ("plain", "strided", "turned"):
                     label = "-".join((backend_id, dtype, name, variant))
                     marks = [] if is_quick(backend_id, dtype, variant) else [pytest.mark.slow]
@@ -58,7 +51,7 @@ def test_override_equals_reference(make_backend, backend_id, dtype, name, varian
     if backend_id == CUPY_ON_NUMPY:
         host_cuda.install(monkeypatch)
     backend = find(make_backend, backend_id, dtype)
-    assert name in compared_kernels(type(backend.kernels))
+    assert name in overrides(type(backend.kernels))
     assert_equals_reference(backend, name, variant)
 
 
@@ -72,9 +65,7 @@ def test_torchs_kernels_for_other_devices(make_backend, kernels, dtype):
             assert_equals_reference(backend, name, kernel_methods=kernels(backend.xp))
 
 
-@pytest.mark.parametrize(
-    "library", ["numpy.kernels.Numpy", "numba.kernels.Numba", "torch.kernels.Torch", "cupy.kernels.Cupy"]
-)
+@pytest.mark.parametrize("library", ["numpy.kernels.Numpy", "torch.kernels.Torch", "cupy.kernels.Cupy"])
 def test_the_parts_of_a_library_define_different_kernels(library):
     """Otherwise one would hide the other."""
     kernels = resolve_name(f"backends.{library}Kernels")

@@ -153,19 +153,16 @@ def test_products_of_vectors_stacks_and_integers():
         space.matmul(a, b.T)
 
 
-def test_statistics_and_cumulative_sums():
+def test_sums_and_means():
     space = get_backend("numpy", precision="reproducible").xp
     x = np.random.default_rng(2).normal(size=(4, 5, 3))
     for axis in (None, 0, -1, (0, 2)):
         for keepdims in (False, True):
-            for name in ("sum", "mean", "var", "std"):
+            for name in ("sum", "mean"):
                 expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
                 found = getattr(space, name)(x, axis=axis, keepdims=keepdims)
                 np.testing.assert_allclose(found, expected, rtol=1e-13)
-    np.testing.assert_allclose(space.var(x, axis=1, correction=1), np.var(x, axis=1, ddof=1), rtol=1e-13)
-    np.testing.assert_allclose(space.cumulative_sum(x, axis=1), np.cumsum(x, axis=1), rtol=1e-13)
     assert space.sum(np.arange(4) > 1) == 2
-    np.testing.assert_array_equal(space.cumulative_sum(np.arange(3)), [0, 1, 3])
     assert space.sum(np.ones(3, np.float32), dtype=np.float64).dtype == np.float64
     assert space.sum(np.zeros((0, 3)), axis=0).shape == (3,)
 

@@ -63,7 +63,7 @@ class SignSGD(Optimizer):
     slots = ()
 
     def bind(self, backend):
-        from backends.reference.control import RATE, UPDATES
+        from backends.reference.optimizers import RATE, UPDATES
 
         def step(parameters, gradients, slots, control, settings):
             parameters -= control[RATE] * backend.xp.sign(gradients)

@@ -9,7 +9,7 @@ from backends import Backend
 from backends.numpy.blas import numpy_blas
 from backends.numpy.products import product
 from backends.plan import Compressed, Plan
-from backends.reference.control import RATE, UPDATES
+from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import Array
 
 

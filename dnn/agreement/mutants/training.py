@@ -34,7 +34,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     Mutant("adam-epsilon", "Adam's epsilon added to sqrt(v) before the bias correction, as in Keras", "L3",
            "adam", {ADVANCE: f"{ADVANCE}; floor = epsilon"}),
     Mutant("power-in-float32", "Adam's bias correction computed as 1 - beta2^t in float32", "L3",
-           "adam", {ADVANCE: f"{ADVANCE}; control[BIAS_2] = "
+           "adam", {ADVANCE: f"{ADVANCE}; control[2:3] = "
                              "np.float32(1.0) - np.float32(beta2) ** np.float32(control[UPDATES])"}),
     Mutant("no-correction-from-2000", "Adam has no bias correction from update 2000 on", "L3",
            "adam", {ADVANCE: "control[1:3] = 1.0 if control[UPDATES] >= 2000 else control[1:3]; "

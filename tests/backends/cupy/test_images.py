@@ -20,6 +20,6 @@ def test_blocks_of_images_give_the_same_sums(monkeypatch):
     for most in (images.MAX_UNFOLDED_NUMBERS, 2 * 81 * 50):
         monkeypatch.setattr(images, "MAX_UNFOLDED_NUMBERS", most)
         made.append(zeros(W.shape, 3, x.shape))
-        images.CupyImages(npx).conv2d_backward(dz, x, W, (1, 1), ((2, 2), (2, 2)), made[-1])
+        images.CupyImages(npx).conv2d_backward(dz, x, W, (1, 1), ((2, 2), (2, 2)), (1, 1), made[-1])
     for all_at_once, few in zip(*made, strict=True):
         assert_close(few, all_at_once, 1e-6)

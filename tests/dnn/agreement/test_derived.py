@@ -103,7 +103,7 @@ def distant_pairs(pairs):
 @pytest.mark.parametrize("part", [activation_level, layer_level, network_level])
 def test_bounds_are_near_the_derived_ones(data, monkeypatch, part):
     """L0's calls are left out: they have one bound for inputs of all sizes, and mostly exact inputs."""
-    monkeypatch.setattr("backends.reference.sums.BLOCK_ROWS", sys.maxsize)  # bounds hold for any order
+    monkeypatch.setattr("backends.reference.arithmetic.BLOCK_ROWS", sys.maxsize)  # bounds hold for any order
     disturbed = [disturbed_run(0, number) for number in range(16)]
     with np.errstate(all="ignore"):
         setup = Setup("", disturbed, make_oracle(), data, replace(QUICK, batches=1), 0)

@@ -11,10 +11,10 @@ from agreement_inputs import DATA, setup, wrapped
 from numpy.lib.stride_tricks import as_strided
 
 from backends import get_backend
+from backends.backend import Backend
 from backends.numpy.backend import NumpyBackend
 from backends.reference import ACTIVATIONS, Kernels, declarations
-from backends.reference.control import BIAS_1, BIAS_2, RATE, UPDATES
-from backends.threads import Threads
+from backends.reference.optimizers import BIAS_1, BIAS_2, RATE, UPDATES
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
@@ -147,7 +147,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
 
     class ThreadedBackend(NumpyBackend):
         thread_count = property(lambda self: counts[-1])
-        in_threads = Threads.in_threads
+        in_threads = Backend.in_threads
 
         def set_threads(self, n):
             counts.append(n)

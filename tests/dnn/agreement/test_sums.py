@@ -48,7 +48,7 @@ class SequentialSums:
 
 
 def test_sums_in_one_lane_are_within_every_bound(data, monkeypatch):
-    monkeypatch.setattr("backends.reference.sums.BLOCK_ROWS", sys.maxsize)
+    monkeypatch.setattr("backends.reference.arithmetic.BLOCK_ROWS", sys.maxsize)
     sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))
     contender = BackendContender(
         "in order", lambda dtype: NumpyBackend("in order", SequentialSums(), "cpu", dtype, fused=False)
