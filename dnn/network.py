@@ -180,11 +180,8 @@ class Network(Copyable, KerasNames):
     @property
     def input_pipeline(self) -> InputPipeline:
         """Validates examples and targets and moves them to the device."""
-        loss = self.objective
         n_categories = self.layers[0].n_categories
-        return InputPipeline(
-            self.backend, self.input_shape, self.outputs, loss.ignored_class, loss.check_targets, n_categories
-        )
+        return InputPipeline(self.backend, self.input_shape, self.outputs, self.objective, n_categories)
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -214,7 +211,10 @@ class Network(Copyable, KerasNames):
 
         ``forward`` calls this, too; call it in advance to allocate the memory of the largest batch at once.
         """
-        self._block.reserve(positive_integer("batch", batch), require_bool("training", training))
+        batch = positive_integer("batch", batch)
+        if self._loss_buffers.fits(batch, require_bool("training", training)):
+            return
+        self._block.reserve(batch, training)
         self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
 
     def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
@@ -233,14 +233,9 @@ class Network(Copyable, KerasNames):
             logits: leave out the activation of the last layer.
             out: (B, C) array for the outputs; None: one of the network, or a new one.
         """
-        self._require_buffers(x.shape[0], training)
+        self.reserve(x.shape[0], training)
         z = self._block.forward(x, training=training)
         return z if logits else self.activate(z, out)
-
-    def _require_buffers(self, batch: int, training: bool) -> None:
-        """Reserve the buffers for this batch size unless they are there."""
-        if not self._loss_buffers.fits(batch, training):
-            self.reserve(batch, training)
 
     def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
         """Compute the outputs and the loss of a batch on the device.
@@ -251,7 +246,7 @@ class Network(Copyable, KerasNames):
         Returns the inputs of the loss (outputs or logits) (B, C), the loss of each example (B,), and the
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
-        self._require_buffers(x.shape[0], training)
+        self.reserve(x.shape[0], training)
         buffers = self._loss_buffers[x.shape[0]]
         buffers.z = self._block.forward(x, training=training)
         outputs = self.activate(buffers.z, buffers.outputs) if self._activates else buffers.z

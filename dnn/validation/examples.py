@@ -3,7 +3,7 @@
 No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become one number per example.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple, Self
@@ -55,22 +55,24 @@ class InputPipeline(NamedTuple):
     backend: Backend  # of the device to which arrays are moved
     input_shape: tuple[int, ...]  # of one example
     outputs: int  # C, number of outputs for one example
-    ignored_class: int | None  # class number of examples that the loss ignores
-    check_targets: Callable[[Backend, str, Array], None]  # the loss's check
+    loss: Any
     n_categories: int | None = None  # of the first layer
 
     def validate(
-        self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y")
-    ) -> Examples:
-        """Return x, y and the weights on the device; ``names`` are those of x and y in messages."""
-        examples = self._validate_unweighted(x, y, names)
-        return examples._replace(weights=self._weights(examples.y, sample_weight))
+        self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y"),
+        class_weight: ClassWeight = None, in_batches: bool = False,
+    ) -> Examples:  # fmt: skip
+        """Return x, y and the weights on the device.
 
-    def _validate_unweighted(self, x: Any, y: Any, names: tuple[str, str]) -> Examples:
+        Args:
+            names: those of x and y in messages.
+            in_batches: these are a batch of an iterable, which always has weights; they may all be 0.
+        """
+        ignored = self.loss.ignored_class
         x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
-        y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, self.ignored_class)
-        self.check_targets(self.backend, names[1], y)
-        return Examples(x, y, None)
+        y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, ignored)
+        self.loss.check_targets(self.backend, names[1], y)
+        return Examples(x, y, self._weights(y, sample_weight, class_weight, in_batches))
 
     def validate_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
@@ -82,27 +84,20 @@ class InputPipeline(NamedTuple):
         if resume is not None and isinstance(x, Iterator):
             expected = "with resume an iterable that starts again, such as a list or a DataLoader"
             raise InputError("x is an iterator", expected)
-        return None if validation_data is None else self.validate_validation(validation_data)
+        return self.validate_validation(validation_data)
 
     def validate_batch(
         self, item: Any, number: int, class_weight: ClassWeight = None, argument: str = "x"
     ) -> Examples:
-        """Return a batch of an iterable, given as (x, y) or (x, y, weight); the weights may all be 0."""
-        if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-            got = f"batch {number} of {argument} is a {type(item).__name__}"
-            cure = "give arrays as a tuple (x, y), not as a list"
-            raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
-        x, y, weight = (*item, None)[:3]
+        """Return a batch of an iterable, given as (x, y) or (x, y, weight)."""
+        x, y, weight = _unpack(f"batch {number} of {argument}", item)
         place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
-        batch = self._validate_unweighted(x, y, (f"x {place}", f"y {place}"))
-        if weight is None:
-            weight = self.backend.xp.ones(batch.size, dtype=self.backend.dtype, device=self.backend.device)
-        return batch._replace(weights=self._weights(batch.y, weight, class_weight, require_nonzero=False))
+        return self.validate(x, y, weight, (f"x {place}", f"y {place}"), class_weight, in_batches=True)
 
     def _weights(
-        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, require_nonzero: bool = True
+        self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, in_batches: bool = False
     ) -> Array | None:
-        """Return the weights on the device, (N,) in the backend's dtype; None if all are 1.
+        """Return the weights on the device, (N,) in the backend's dtype; None if all are 1, but not in batches.
 
         The class of a row of y is its largest entry; with one output it is 1 above 0.5, else 0. Ignored
         examples have weight 0. "balanced" means N / (number of classes in y * examples of the class), as in
@@ -112,12 +107,12 @@ class InputPipeline(NamedTuple):
             y: validated targets.
             sample_weight: (N,) numbers of at least 0, or None.
             class_weight: class number -> weight of at least 0, "balanced", or None.
-            require_nonzero: raise if all weights are 0.
-        Raises InputError: wrong shape, unknown class, a negative number, NaN or infinity.
+            in_batches: as in ``validate``.
+        Raises InputError: wrong shape, unknown class, a negative number, NaN or infinity, or all are 0.
         """
         backend = self.backend
-        ignored_class = self.ignored_class if y.ndim == 1 else None
-        if sample_weight is None and class_weight is None and ignored_class is None:
+        ignored_class = self.loss.ignored_class if y.ndim == 1 else None
+        if not in_batches and sample_weight is class_weight is ignored_class is None:
             return None
         n = int(y.shape[0])
         weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
@@ -140,7 +135,7 @@ class InputPipeline(NamedTuple):
         if not isfinite(total):
             got = f"the sum of the weights is infinite in {backend.dtype_name}"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
-        if require_nonzero and total == 0.0:
+        if total == 0.0 and not in_batches:
             raise InputError("the weights are all 0", "at least one above 0")
         return weights
 
@@ -151,14 +146,13 @@ class InputPipeline(NamedTuple):
         batches = as_batches(source, self.input_shape, batch_size, in_order)
         return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument, repeats)
 
-    def validate_validation(self, data: Any) -> Examples | ValidatedBatches:
-        """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches."""
+    def validate_validation(self, data: Any) -> Examples | ValidatedBatches | None:
+        """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches, or None."""
+        if data is None:
+            return None
         if not isinstance(data, tuple) and has_batches(data, None):
             return self.validate_batches(data, VALIDATION_BATCH, "validation_data", repeats=True)
-        if not isinstance(data, tuple) or len(data) not in (2, 3):
-            expected = "a tuple (x, y) or (x, y, sample_weight), or an iterable of batches"
-            raise InputError("validation_data is not a pair", expected)
-        x, y, sample_weight = (*data, None)[:3]
+        x, y, sample_weight = _unpack("validation_data", data)
         return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
     def validate_training(
@@ -167,7 +161,7 @@ class InputPipeline(NamedTuple):
     ) -> tuple[Examples, Examples | ValidatedBatches | None]:  # fmt: skip
         """Return (training examples, validation examples or None); arguments as in ``Sequential.fit``."""
         training = self.validate(x, y, sample_weight)
-        validation = None if validation_data is None else self.validate_validation(validation_data)
+        validation = self.validate_validation(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given", "one of them")
@@ -181,6 +175,16 @@ class InputPipeline(NamedTuple):
             validation = last._replace(weights=self._weights(last.y, last.weights))
         weights = self._weights(training.y, training.weights, class_weight)
         return training._replace(weights=weights), validation
+
+
+def _unpack(what: str, data: Any) -> tuple[Any, Any, Any]:
+    """Return x, y, and the weight or None, given (x, y) or (x, y, weight)."""
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        got = f"{what} is a {type(data).__name__}"
+        cure = "give arrays as a tuple (x, y), not as a list"
+        raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
+    x, y, weight = (*data, None)[:3]
+    return x, y, weight
 
 
 def _class_weights(

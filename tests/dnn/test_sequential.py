@@ -82,7 +82,7 @@ def test_an_epoch_matches_plain_sgd(backend, batch_size):
         ({"batch_size": 0}, "batch_size is 0, expected an integer of at least 1"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 1.5}, "epochs is 1.5"),
-        ({"validation_data": np.zeros((2, 3))}, "validation_data is not a pair"),
+        ({"validation_data": np.zeros((2, 3))}, "validation_data is a ndarray, expected a tuple or list of"),
         ({"validation_data": (np.zeros((2, 5)), np.zeros(2))}, r"validation_data\[0\] has shape"),
         (
             {"validation_data": (np.zeros((2, 6), "f4"), np.zeros(3, int))},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, fit_small, input_error, same_bits, small_data, small_model, weights
 
-from dnn import SGD
+from dnn import SGD, CategoricalCrossentropy
 from dnn.validation.examples import InputPipeline
 
 EPS = float(np.finfo(np.float32).eps)
@@ -38,7 +38,7 @@ def test_sample_and_class_weights_are_multiplied(backend):
     sample = np.linspace(0, 2, 50)
     per_class = {0: 0.5, 2: 3.0}
     product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
-    inputs = InputPipeline(backend, (4,), 3, None, lambda backend, argument, y: None)
+    inputs = InputPipeline(backend, (4,), 3, CategoricalCrossentropy())
     for targets in (y, np.eye(3, dtype="f4")[y]):
         validated = backend.from_host(targets)
         found = inputs._weights(validated, sample.tolist(), per_class)
