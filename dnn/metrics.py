@@ -94,10 +94,8 @@ class R2(Metric):
 
     def value(self, sums: np.ndarray, examples: int) -> float:
         spread, residual = sums[1:].astype(np.float64).reshape(3, -1)[1:]
-        perfect = np.where(residual == 0, 1.0, 0.0)  # the value if all targets are equal
-        return float(
-            np.mean(np.where(spread > 0, 1.0 - residual / np.where(spread > 0, spread, 1.0), perfect))
-        )
+        shares = residual / np.where(spread > 0, spread, 1.0)
+        return float(np.mean(np.where(spread > 0, 1.0 - shares, residual == 0)))  # equal targets: 1 or 0
 
 
 def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:

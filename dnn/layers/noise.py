@@ -7,7 +7,6 @@ counts the draws and is on the device. So masks are equal on every backend, and 
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class Random(Layer):
     """Base: in training y depends on x and on pairs of 31 random bits; otherwise y = x."""
 
     random = True
-    output_buffers: ClassVar[tuple[str, ...]] = ("y",)  # names of the buffers (B, n) that ``apply`` writes
+    buffers = ("y",)  # (B, n) each, written by ``apply``
     _row = 0
 
     def set_first_row(self, row: int) -> None:
@@ -46,7 +45,7 @@ class Random(Layer):
         backend = self.backend
         shape = batch, self.word_pairs()
         return {
-            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.output_buffers},
+            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.buffers},
             "bits": backend.zeros(shape, dtype=backend.xp.int64),
             "counters": backend.from_host(np.arange(prod(shape), dtype=np.int64).reshape(shape)),
         }
@@ -83,7 +82,7 @@ class Dropout(Random):
 
     rate: Fraction
 
-    output_buffers = ("y", "mask")
+    buffers = ("y", "mask")
     examples = ({"rate": 0.25},)
 
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:

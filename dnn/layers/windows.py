@@ -10,9 +10,9 @@ from dataclasses import KW_ONLY, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from backends import Array, InputError
+from backends import Array, Backend, InputError
 from backends.errors import short_repr
-from backends.reference.windows import Padding, Pair
+from backends.reference.windows import Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import Layer, Shape
@@ -69,6 +69,7 @@ class Windows(Layer):
 
     # Derived from the settings; for both axes of an image.
     size = steps = spacing = (1, 1)  # window, strides, dilation
+    borders = counted_borders = ((0, 0), (0, 0))  # around an image; the latter without those of ``ceil_mode``
 
     size_name: ClassVar[str]  # name of the setting with the size of a window
     dilation: ClassVar[int | Sequence[int]] = 1
@@ -86,16 +87,6 @@ class Windows(Layer):
         if any(max(p) >= n for p, n in zip(self._sides, self._reach, strict=True)):
             expected = f"less than {self.size_name} {self.size}, or a window could lie outside the image"
             raise InputError(f"padding is {short_repr(self.padding)}", expected)
-
-    @property
-    def borders(self) -> Padding:
-        """Widths of the border around an image."""
-        return self._borders
-
-    @property
-    def counted_borders(self) -> Padding:
-        """The same without the rows and columns that ``ceil_mode`` adds."""
-        return self._counted_borders
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""
@@ -124,8 +115,7 @@ class Windows(Layer):
                 raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        self._borders = borders[0], borders[1]
-        self._counted_borders = counted[0], counted[1]
+        vars(self).update(borders=tuple(borders), counted_borders=tuple(counted))
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:
@@ -178,10 +168,10 @@ class Convolution(Windows, Affine):
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        kernels = self.backend.kernels
-        images = self.images(x)
         z = self.images(buffers.z)
-        kernels.conv2d(images, self._W, self._b, self.steps, self.borders, self.spacing, z)
+        self.backend.kernels.conv2d(
+            self.images(x), self._W, self._b, self.steps, self.borders, self.spacing, z
+        )
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
@@ -189,10 +179,9 @@ class Convolution(Windows, Affine):
         buffers = self._buffers[dy.shape[0]]
         self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
-        gradients = self._dW, self._db, dx
-        kernels = self.backend.kernels
         arrays = self.images(dy), self.images(buffers.x), self._W
-        kernels.conv2d_backward(*arrays, self.steps, self.borders, self.spacing, gradients)
+        gradients = self._dW, self._db, dx
+        self.backend.kernels.conv2d_backward(*arrays, self.steps, self.borders, self.spacing, gradients)
         return buffers.dx
 
 

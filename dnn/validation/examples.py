@@ -97,7 +97,7 @@ class InputPipeline(NamedTuple):
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, in_batches: bool = False
     ) -> Array | None:
-        """Return the weights on the device, (N,) in the backend's dtype; None if all are 1, but not in batches.
+        """Return the weights on the device, (N,) in the backend's dtype; None if all are 1 (not in batches).
 
         The class of a row of y is its largest entry; with one output it is 1 above 0.5, else 0. Ignored
         examples have weight 0. "balanced" means N / (number of classes in y * examples of the class), as in
