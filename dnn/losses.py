@@ -16,7 +16,6 @@ from backends.reference.arithmetic import quotient
 from backends.reference.losses import as_dense
 from backends.reference.signatures import LossFunction
 from backends.table import Table
-from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.advice import expression_of
 from dnn.validation.objects import SampleSettings, Settings
@@ -273,7 +272,6 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
-    loss = ALIASES["loss"].get(loss, loss) if isinstance(loss, str) else loss
     return resolve(
         "loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError() or CategoricalCrossentropy()"
     )

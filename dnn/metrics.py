@@ -17,7 +17,6 @@ from backends.errors import short_repr
 from backends.reference.arithmetic import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
-from dnn.keras_names.table import ALIASES
 from dnn.losses import Loss
 from dnn.validation.settings import is_text, look_up, require_list
 
@@ -167,7 +166,7 @@ def _resolve_metric(metric: Any) -> Metric:
         return metric
     if callable(metric):
         return metric_of(metric)
-    return look_up("metric", ALIASES["metric"].get(str(metric), metric), METRICS)
+    return look_up("metric", metric, METRICS)
 
 
 def resolve_metrics(metrics: Sequence[Any]) -> tuple[Metric, ...]:

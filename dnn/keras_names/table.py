@@ -281,7 +281,7 @@ ALIASES: dict[str, dict[Any, str]] = {
         "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
         "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
     },
-    "activation": {"swish": "silu", None: "linear"},
+    "activation": {"swish": "silu", "identity": "linear", "logistic": "sigmoid", None: "linear"},
     "loss": {
         "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
         "crossentropy": "categorical_crossentropy",
@@ -290,4 +290,4 @@ ALIASES: dict[str, dict[Any, str]] = {
         "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
     },
 }  # fmt: skip
-"""Kind of a component -> its name in Keras -> its name here."""
+"""Argument -> a name in Keras or scikit-learn -> its name here."""

@@ -6,11 +6,10 @@ from typing import Annotated
 
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
-from dnn.keras_names.table import ALIASES
 from dnn.layers.layer import Layer
 from dnn.validation.settings import one_of
 
-ActivationName = Annotated[str, one_of(ACTIVATIONS, ALIASES["activation"])]
+ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 
 
 class Activated(Layer):

@@ -4,24 +4,67 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import field
 from inspect import signature
-from typing import Annotated, Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from backends import Array, Backend, InputError
-from backends.errors import short_repr
+from backends.errors import MissingAttribute, short_repr
+from dnn.keras_names import missing_attribute
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
-from dnn.layers.model_part import ModelPart
 from dnn.random import Key
 from dnn.typing import HostArrays, Json
 from dnn.typing import Shape as Shape
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
+NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
+
 
 def _check_text(argument: str, value: Any) -> str:
     """Return the value if it is printable text, "" for None. Raises InputError."""
     require(value is None or is_text(value), argument, value, "a string or None")
     return value or ""
+
+
+class ModelPart:
+    """Base of layers. A class may override an attribute, or an object sets it once.
+
+    Attributes:
+        backend: of the model; missing until the model builds the layer.
+        input_shape, output_shape: shapes of one example, once the layer is built.
+        value, gradient: trained parameters and their gradients by short name; views of the flat vectors.
+        state: arrays by short name that are saved with the weights but not trained, such as running means
+            or the number of masks drawn.
+        activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
+        random: whether the layer draws random numbers in training.
+        uses_batch_statistics: whether the output for one example depends on the others in training.
+        n_categories: inputs must be integers in [0, n_categories); None: any numbers.
+    """
+
+    backend: Backend
+    input_shape: Shape = ()
+    output_shape: Shape = ()
+    value = gradient = state = NO_ARRAYS
+    activation = "linear"
+    random = False
+    uses_batch_statistics = False
+    n_categories: int | None = None
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Raise an error: unlike layers of Keras, these are not called."""
+        got = f"a {type(self).__name__} layer was called like a function"
+        raise InputError(got, "Sequential([...]) with all layers", "Residual and Parallel make branches")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise an error that explains why an attribute set by ``build`` is missing."""
+            kind = type(self).__name__
+            is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
+            if is_set_by_build and "backend" not in vars(self):
+                raise MissingAttribute(f"a {kind} layer is in no model yet", "Sequential([...]) around it")
+            raise missing_attribute("layer", self, name)
 
 
 class Layer(Settings, ModelPart, ABC):

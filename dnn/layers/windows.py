@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from backends import Array, Backend, InputError
+from backends import Array, InputError
 from backends.errors import short_repr
 from backends.reference.windows import Pair
 from dnn.layers.activated import ActivationName

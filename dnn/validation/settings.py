@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
+from dnn.keras_names.table import ALIASES
 
 T = TypeVar("T")
 
@@ -26,9 +27,14 @@ def require(fits: bool, argument: str, value: Any, expected: str, cure: str = ""
 
 
 def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
-    """Return ``table[name]``. Raises InputError with all names, the most similar one first."""
-    if isinstance(name, str) and name in table:
-        return table[name]
+    """Return ``table[name]``; names of other libraries for this argument are known too.
+
+    Raises InputError with all names, the most similar one first.
+    """
+    if name is None or isinstance(name, str):
+        key = ALIASES.get(argument, {}).get(name, name)
+        if key in table:
+            return table[key]
     raise unknown_name_error(argument, name, table)
 
 
@@ -124,15 +130,9 @@ def require_positive(argument: str, value: float) -> float:
     return number
 
 
-def one_of(names: Iterable[str], aliases: Mapping[Any, str] | None = None) -> Callable[[str, Any], str]:
-    """Return a check for ``Annotated``: the value must be one of these names, or an alias of one."""
-
-    def check(argument: str, value: Any) -> str:
-        name = (aliases or {}).get(value, value) if isinstance(value, (str, type(None))) else value
-        look_up(argument, name, dict.fromkeys(names))
-        return str(name)
-
-    return check
+def one_of(names: Iterable[str]) -> Callable[[str, Any], str]:
+    """Return a check for ``Annotated``: the value must be one of these names, or known by ``look_up``."""
+    return lambda argument, value: look_up(argument, value, {name: name for name in names})
 
 
 def or_none(check: Callable[[str, Any], T]) -> Callable[[str, Any], T | None]:

@@ -23,7 +23,6 @@ from dnn.validation.settings import positive_integer
 
 Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
-SKLEARN_NAMES = {"identity": "linear", "logistic": "sigmoid"}
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
 
@@ -52,9 +51,10 @@ def build(estimator: Any, backend: Backend, features: int, task: Task, seed: int
     else:
         sizes = estimator.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        activation = SKLEARN_NAMES.get(estimator.activation, estimator.activation)
         layers = [
-            Dense(positive_integer("hidden_layer_sizes", n), activation, initializer=INITIALIZER_NAME)
+            Dense(
+                positive_integer("hidden_layer_sizes", n), estimator.activation, initializer=INITIALIZER_NAME
+            )
             for n in sizes
         ]
         layers.append(Dense(task.outputs, task.activation, initializer=INITIALIZER_NAME))
