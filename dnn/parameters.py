@@ -33,7 +33,6 @@ class Parameters:
     Attributes:
         vector, gradient_vector: (n,) in the backend's dtype.
         by_name, gradient_by_name: name -> view of the parameter's shape.
-        values, gradients, value, gradient: other names of these four.
     Raises InputError: more than MAX_PARAMETERS numbers.
     """
 
@@ -51,11 +50,10 @@ class Parameters:
             end += -(-prod(shape) // step) * step
         if end > MAX_PARAMETERS:
             raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
-        # values, gradients, value and gradient are second names of these four.
-        self.values = self.vector = backend.zeros(end)
-        self.gradients = self.gradient_vector = backend.zeros(end)
-        self.value = self.by_name = self.views(self.vector)
-        self.gradient = self.gradient_by_name = self.views(self.gradient_vector)
+        self.vector = backend.zeros(end)
+        self.gradient_vector = backend.zeros(end)
+        self.by_name = self.views(self.vector)
+        self.gradient_by_name = self.views(self.gradient_vector)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Return name -> view into a vector that has the layout of ``self.vector``, such as a moment."""

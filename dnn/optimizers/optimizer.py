@@ -12,13 +12,13 @@ from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.objects import Settings
+from dnn.validation.objects import Named
 from dnn.validation.settings import or_none, require_number, require_positive
 
 Limit = Annotated[float | None, or_none(require_positive)]
 
 
-class Optimizer(Settings):
+class Optimizer(Named):
     """Base of optimizers: the settings. Several models may share one object, since each has its own state.
 
     A subclass declares further settings as fields, in the order of its kernel's settings.
@@ -36,7 +36,6 @@ class Optimizer(Settings):
     clip_norm: Limit = field(default=None, kw_only=True)
     clip_value: Limit = field(default=None, kw_only=True)
 
-    name: ClassVar[str]  # in ``compile``
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
     # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
     variants: ClassVar[Mapping[str, str]] = {}
@@ -74,10 +73,6 @@ class Optimizer(Settings):
         Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings.
         """
         raise NotImplementedError(f"optimizer {self.name!r} has no bind")
-
-    def config(self) -> dict[str, Any]:
-        """Return the name and the settings as JSON values."""
-        return {"name": self.name, **super().config()}
 
 
 class OptimizerState:

@@ -7,7 +7,7 @@ A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` update
 """
 
 from dataclasses import field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.io.notices import warn
-from dnn.validation.objects import Settings
+from dnn.validation.objects import Named
 from dnn.validation.settings import (
     Count,
     Fraction,
@@ -33,12 +33,10 @@ MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 _RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
-class Schedule(Settings):
+class Schedule(Named):
     """Learning rate of each update, counted from the model's first update; the last rate repeats."""
 
     warmup: Natural = field(default=0, kw_only=True)
-
-    name: ClassVar[str]  # the name that ``over_training`` and the command line take
 
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
@@ -53,10 +51,6 @@ class Schedule(Settings):
             raise InputError(got, f"at most {MAX_UPDATES}", cure)
         curve = self.curve()
         return np.concatenate([curve[0] * np.arange(1, self.warmup + 1) / (self.warmup + 1), curve])
-
-    def config(self) -> dict[str, Any]:
-        """Return the name and the settings as JSON values."""
-        return {"name": self.name, **super().config()}
 
 
 class Constant(Schedule):

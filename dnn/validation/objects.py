@@ -94,6 +94,16 @@ class Settings(ChecksKeywords):
         vars(self)[name] = getattr(self, name) or value
 
 
+class Named(Settings):
+    """Base of settings that a table holds by name."""
+
+    name: ClassVar[str]
+
+    def config(self) -> dict[str, Any]:
+        """Return the name and the settings as JSON values."""
+        return {"name": self.name, **super().config()}
+
+
 def layer_from_config(layer_class: type[Any], settings: Mapping[str, Any]) -> Any:
     """Return a new layer with the settings from ``config``."""
     arguments = dict(settings)
