@@ -4,7 +4,7 @@ from abc import abstractmethod
 from math import pi, sqrt
 from typing import Annotated, Any
 
-from backends import Array, Backend
+from backends import Array
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
 from backends.reference.arithmetic import clip, quotient
 from dnn.layers.layer import Layer
@@ -16,12 +16,10 @@ class Elementwise(Layer):
 
     buffers = ("y",)
 
+    @property
     @abstractmethod
-    def function(self) -> ActivationFunction:
-        """Return f and f'."""
-
-    def bind(self, backend: Backend) -> None:
-        self._function = self.function()
+    def _function(self) -> ActivationFunction:
+        """The functions f and f'."""
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         buffers = self._buffers[x.shape[0]]
@@ -45,7 +43,8 @@ class LeakyReLU(Elementwise):
 
     examples = ({}, {"slope": 0.3})
 
-    def function(self) -> ActivationFunction:
+    @property
+    def _function(self) -> ActivationFunction:
         return leaky_relu(self.slope)
 
 
@@ -60,7 +59,8 @@ class ELU(Elementwise):
 
     examples = ({}, {"alpha": 0.4})
 
-    def function(self) -> ActivationFunction:
+    @property
+    def _function(self) -> ActivationFunction:
         return elu(self.alpha)
 
 
@@ -78,7 +78,8 @@ class GELU(Elementwise):
 
     examples = ({}, {"approximate": "none"})
 
-    def function(self) -> ActivationFunction:
+    @property
+    def _function(self) -> ActivationFunction:
         exact = ActivationFunction(_gelu, _gelu_backward)
         return exact if self.approximate == "none" else ACTIVATIONS["gelu"]
 
