@@ -7,6 +7,7 @@ counts the draws and is on the device. So masks are equal on every backend, and 
 from abc import abstractmethod
 from math import prod
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Random(Layer):
     """Base: in training y depends on x and on pairs of 31 random bits; otherwise y = x."""
 
     random = True
-    buffers = ("y",)  # (B, n) each, written by ``apply``
+    buffers: ClassVar[tuple[str, ...]] = ("y",)  # (B, n) each, written by ``apply``
     _row = 0
 
     def set_first_row(self, row: int) -> None:

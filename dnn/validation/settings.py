@@ -32,7 +32,7 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     Raises InputError with all names, the most similar one first.
     """
     if name is None or isinstance(name, str):
-        key = ALIASES.get(argument, {}).get(name, name)
+        key: Any = ALIASES.get(argument, {}).get(name, name)
         if key in table:
             return table[key]
     raise unknown_name_error(argument, name, table)
