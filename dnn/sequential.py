@@ -146,7 +146,7 @@ class Sequential(Network):
                 )
                 batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch, cut=cut)
                 warn_of_slow_learning(self, examples.x, examples.y, epochs * batches.updates)
-            return Training(self, batches, validation, callbacks, workers).run(epochs, resume)
+            return Training(self, batches, validation, callbacks).run(epochs, resume)
 
     def gradients(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, dict[str, np.ndarray]]:
         """Return the mean loss of one batch, and its gradient for each parameter by name, as host copies.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
-from dnn.distributed import Workers
+from dnn.distributed import WorkerError, Workers
 from dnn.training.callback import Callback, Progress, TakeState
 from dnn.validation.settings import require_kind
 
@@ -74,12 +74,17 @@ class StopOnSignal(Callback):
     def handle_signals(self) -> Iterator[None]:
         """Record signals in this context; only the main thread may enter it.
 
-        A signal that is ignored stays ignored: with nohup a training outlives its terminal.
+        A signal that is ignored stays ignored: with nohup a training outlives its terminal. A signal may end
+        another worker before all could agree to save; this one then is stopped without it.
         """
         active = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
         before = {number: signal.signal(number, self._handle) for number in active}
         try:
             yield
+        except WorkerError:
+            if self.signal_number is None:
+                raise
+            raise Stopped(self.signal_number, saved=False) from None
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

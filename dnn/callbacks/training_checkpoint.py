@@ -1,6 +1,5 @@
 """TrainingCheckpoint: save training states in a folder atomically, and keep the latest and the best."""
 
-import contextlib
 import errno
 import os
 import re
@@ -154,15 +153,6 @@ class TrainingCheckpoint(CheckedCallback):
             )
         self._failed = failed
         return not failed
-
-    def remove_old_states(self, state: TrainingState) -> None:
-        """Remove old states after a training that resumed from ``state`` and saved nothing.
-
-        A training that was killed may have left more than ``max_to_keep``.
-        """
-        if not self._is_own:
-            with contextlib.suppress(OSError):
-                self._prune(state)
 
     def _own_states(self, state: TrainingState) -> list[Path]:
         """Return the states of this training, the oldest first. Raises InputError as ``save``."""

@@ -24,7 +24,7 @@ from dnn.commands.run import FirstUpdateTimer, Run, report
 from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
-from dnn.distributed import WorkerError, Workers
+from dnn.distributed import Workers
 from dnn.distributed.tree import require_blocks
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -111,13 +111,17 @@ def change_rate(run: Run, state: TrainingState) -> None:
     state.arrays["control"][RATE] = rates[min(done, len(rates) - 1)]
 
 
-def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: FirstUpdateTimer) -> History:
+def fit(run: Run, first: FirstUpdateTimer) -> History:
     """Train the run's model.
 
-    Raises DivergedError: a number is NaN or infinite; the message names the command that continues.
+    Raises Stopped: by a signal. DivergedError: a number is NaN or infinite; the message names the command
+    that continues.
     """
     options = run.options
     folder = run.folder
+    checks = [folder.prepare] if folder is not None else []
+    states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep, *checks)
+    stopper = StopOnSignal(states, run.workers)
     new_rate = options.resume is not None and options.learning_rate is not None
     if new_rate and run.state is not None:
         change_rate(run, run.state)
@@ -130,7 +134,7 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
             callbacks.append(progress_for_stdout(run.headline, "test"))
     try:
         with stopper.handle_signals():
-            history = run.model.fit(
+            return run.model.fit(
                 run.x, run.y, callbacks=[TerminateOnNaN(), *callbacks, states], resume=run.state,
                 batch_size=options.batch_size, epochs=options.epochs, verbose=0,
                 validation_data=(run.data.x_test, run.data.y_test),
@@ -142,9 +146,6 @@ def fit(run: Run, stopper: StopOnSignal, states: TrainingCheckpoint, first: Firs
         highest = float(run.model.backend.xp.max(run.model.optimizer_state.rates))
         command = f"{run.resume_command} --learning-rate {highest / 2:.2g}"
         raise DivergedError(f"{error}, as in: {command}") from None
-    if run.state is not None and run.workers.is_first:
-        states.remove_old_states(run.state)
-    return history
 
 
 def train(parsed: ParsedOptions) -> int:
@@ -154,24 +155,17 @@ def train(parsed: ParsedOptions) -> int:
     if is_finished(parsed.options, workers):
         return 0
     run = prepare(parsed, workers)
-    checks = [run.folder.prepare] if run.folder is not None else []
-    states = TrainingCheckpoint(run.place, run.options.checkpoint_every, run.options.keep, *checks)
-    stopper = StopOnSignal(states, workers)
     begun = time.perf_counter()
     try:
-        history = fit(run, stopper, states, first)
+        history = fit(run, first)
     except Stopped as stop:
         if run.folder is not None:
-            run.folder.save(run.model)  # for evaluate.py and predict.py
-            lost = "" if stop.saved else "its last updates are not saved (disk, NaN or infinity); "
+            lost = "its last updates are not saved (disk, NaN, infinity or a lost worker); "
+            if stop.saved:
+                lost = ""
+                run.folder.save(run.model)  # for evaluate.py and predict.py
             print_status(f"{program_name()}: {stop}; {lost}resume with: {run.resume_command}")
         return 128 + stop.signal
-    except WorkerError as error:
-        if stopper.signal_number is None:
-            raise
-        if workers.is_first:  # another worker ended by the signal before they could agree to save
-            print_status(f"{program_name()}: {error}")
-        return 128 + stopper.signal_number
     if run.folder is not None:
         report(run, run.folder, history, time.perf_counter() - begun, first.seconds)
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dnn.distributed.group import Workers
 from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.parameters import copy_to_host
@@ -109,18 +108,17 @@ class Training:
         batches: the updates of an epoch.
         validation: examples to evaluate after each epoch, or None.
         callbacks: called in this order.
-        workers: the processes of this training.
     """
 
     def __init__(
         self, network: Network, batches: Batches | Stream, validation: Examples | ValidatedBatches | None,
-        callbacks: Sequence[Callback], workers: Workers,
+        callbacks: Sequence[Callback],
     ) -> None:  # fmt: skip
         self.network = network
         self.batches = batches
         self.validation = validation
-        self.workers = workers
-        self.watchers = tuple(c for c in callbacks if workers.is_first or not c.first_worker_only)
+        is_first = batches.cut.workers.is_first
+        self.watchers = tuple(c for c in callbacks if is_first or not c.first_worker_only)
         self.history = History()
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
@@ -172,7 +170,7 @@ class Training:
             first = state.epoch
             done = state.updates
         start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
-        self.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
+        self.batches.cut.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
         network.stop_training = False
         begun: list[Callback] = []
         try:

@@ -10,6 +10,7 @@ from helpers import NUMPY, build_network
 from dnn import SGD, Dense
 from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
+from dnn.distributed import WorkerError
 from dnn.training.callback import Callback
 from dnn.training.state import TrainingState
 
@@ -76,6 +77,15 @@ def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
         stopper.on_epoch_saved(lambda: state)
     stopper.on_epoch_saved(lambda: state)
     assert latest_state(tmp_path).epoch == 3
+
+
+@pytest.mark.parametrize(("heard", "kind"), [(signal.SIGTERM, Stopped), (None, WorkerError)])
+def test_a_signalled_worker_that_loses_the_others_is_stopped(tmp_path, heard, kind):
+    stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
+    stopper.signal_number = heard
+    with pytest.raises(kind) as caught, stopper.handle_signals():
+        raise WorkerError("worker 0 has ended")
+    assert not getattr(caught.value, "saved", False)
 
 
 def test_a_nan_loss_names_layer_and_update(backend):

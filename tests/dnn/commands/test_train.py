@@ -1,7 +1,6 @@
 """Parts of train.py: presets, options with --resume, messages."""
 
 import json
-import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from dnn.commands.presets import PRESETS
 from dnn.commands.run import Run, evaluate_held_out, target_lines
 from dnn.commands.run_folder import read_config
 from dnn.datasets import Dataset
-from dnn.distributed import WorkerError
 from dnn.layers import Conv2D, Flatten, Rescaling
 
 
@@ -224,28 +222,3 @@ def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, dev
     monkeypatch.setattr(train, "open_backend", lambda options, dense: (options.device, dense))
     options = SimpleNamespace(device=device, preset=preset)
     assert train.open_own_backend(options, SimpleNamespace(local_size=size, local_rank=1)) == expected
-
-
-@pytest.mark.parametrize(("first", "heard", "code"), [(False, 15, 143), (False, None, None), (True, 15, 143)])
-def test_a_signalled_worker_returns_the_exit_code_of_the_signal(
-    first, heard, code, parse_words, monkeypatch, tmp_path, capsys
-):
-    def stop(states, workers):
-        return SimpleNamespace(signal_number=heard and signal.Signals(heard))
-
-    def fails(*_):
-        raise WorkerError("worker 0 has ended")
-
-    workers = SimpleNamespace(is_first=first)
-    monkeypatch.setattr(train, "join_workers", lambda options: workers)
-    monkeypatch.setattr(train, "is_finished", lambda *_: False)
-    monkeypatch.setattr(train, "prepare", lambda parsed, _: make_run(options=parsed.options))
-    monkeypatch.setattr(train, "fit", fails)
-    monkeypatch.setattr(train, "StopOnSignal", stop)
-    parsed = parse_words(f"--run-dir {tmp_path}")
-    if code is None:
-        with pytest.raises(WorkerError):
-            train.train(parsed)
-    else:
-        assert train.train(parsed) == code
-        assert ("worker 0 has ended" in capsys.readouterr().err) == first
