@@ -1,7 +1,8 @@
 """Save a model to a checkpoint (``dnn.io.safetensors``), and load it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ from dnn.validation import settings
 
 __all__ = [
     "CheckpointError",
-    "backend_settings",
     "load_model",
     "load_weights",
     "save_model",
@@ -48,25 +48,9 @@ def weights_digest(model: Network) -> str:
     return digest.hexdigest()
 
 
-def backend_settings(path: str | Path) -> dict[str, Any]:
-    """Return the arguments of ``get_backend`` that a checkpoint determines: ``dtype`` and ``dense``.
-
-    Raises CheckpointError: not a readable checkpoint.
-    """
-    path = settings.require_path("path", path)
-    return _backend_settings(path, read_checkpoint(path)[0])
-
-
-def _backend_settings(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    with _report_contents(path):
-        dtype = facts["dtype"]
-        settings.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
-        return {"dtype": dtype, "dense": is_dense(Block(facts["layers"]).inner)}
-
-
 @checks_keywords
 def load_model(
-    path: str | Path, backend: Backend | str = "auto", allow_nonfinite: bool = False
+    path: str | Path, backend: Backend | str | Callable[..., Backend] = "auto", allow_nonfinite: bool = False
 ) -> Sequential:
     """Load a model onto this backend, compiled as it was saved.
 
@@ -77,19 +61,25 @@ def load_model(
 
     Args:
         path: of the checkpoint.
-        backend: for the model, or its name.
+        backend: for the model; its name; or a function that returns it for the ``dtype`` of the weights, and
+            ``dense`` as in ``get_backend``.
         allow_nonfinite: whether to accept weights with NaN or infinity.
     Raises CheckpointError: not a readable checkpoint, another dtype, or weights that do not fit the
     architecture or are not finite.
     """
     path = settings.require_path("path", path)
     facts, arrays = read_checkpoint(path)
-    wanted = _backend_settings(path, facts)
+    with _report_contents(path):
+        dtype = facts["dtype"]
+        settings.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
+        dense = is_dense(Block(facts["layers"]).inner)
     if isinstance(backend, str):
-        backend = get_backend(backend, **wanted)
-    if wanted["dtype"] != settings.require_kind("backend", backend, Backend).dtype_name:
-        got = f"checkpoint {path} has dtype {facts['dtype']}"
-        raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={facts['dtype']!r}")
+        backend = partial(get_backend, backend)
+    if not isinstance(backend, Backend) and callable(backend):
+        backend = backend(dtype=dtype, dense=dense)
+    if dtype != settings.require_kind("backend", backend, Backend).dtype_name:
+        got = f"checkpoint {path} has dtype {dtype}"
+        raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={dtype!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
     if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"

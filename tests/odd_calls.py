@@ -150,7 +150,6 @@ def file_calls():
         "load_model": (checkpoints.load_model, {"path": data_file("model"), "backend": b,
                                                 "allow_nonfinite": False}),
         "load_weights": (checkpoints.load_weights, {"model": m, "path": data_file("model")}),
-        "backend_settings": (checkpoints.backend_settings, {"path": data_file("model")}),
         "read_state": (read_state, {"path": data_file("training")}),
         "write_state": (write_state, {"state": read_state(data_file("training")), "path": Path("made")}),
         "latest_state": (callbacks.latest_state, {"folder": Path("files")}),

@@ -22,7 +22,7 @@ from pathlib import Path
 from backends import Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.callbacks.training_checkpoint import latest_state, state_files
-from dnn.checkpoints import backend_settings, load_model
+from dnn.checkpoints import load_model
 from dnn.copies import checkpoint_content
 from dnn.datasets import DATASETS
 from dnn.io.atomic_files import append, make_folder, require_short, unfinished_files, write_atomically
@@ -36,7 +36,7 @@ from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import HostArrays, Json, Logs
-from dnn.validation.settings import look_up, natural_number
+from dnn.validation.settings import look_up
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -221,34 +221,20 @@ def load_run(
     """Return (configuration, trained model) of a run folder, or of the file of a saved model.
 
     Args:
-        open_backend: ``backend_settings`` of the weights -> the backend to load them on.
-        allow_nonfinite: load weights that are NaN or infinite.
+        open_backend, allow_nonfinite: as in ``load_model``.
     Raises InputError: not a run folder, or a file cannot be read.
     """
     file = path
     config: Json = {"dataset": None}  # of a saved model
     if not os.path.isfile(path):
         config = read_config(path)
-        _check_config(path / CONFIG_FILE, config)
+        with reraise(InputError, f"{path / CONFIG_FILE} is invalid:"):
+            look_up("dataset", config.get("dataset"), dict.fromkeys(DATASETS, True))
         file = path / MODEL_FILE
         if not os.path.exists(file):
             got = f"run {path} has no {MODEL_FILE}"
             raise InputError(got, "a finished training", f"continue it with train.py --resume {path}")
-    return config, load_model(file, open_backend(**backend_settings(file)), allow_nonfinite)
-
-
-def _check_config(file: Path, config: Json) -> None:
-    """Check the keys that evaluate, predict and draw read. train.py --resume checks all keys.
-
-    Raises InputError: a key is missing or its value is invalid.
-    """
-    for key in ("dataset", "hold_out"):
-        if key not in config:
-            raise InputError(f"{file} has no {key!r}", "what train.py writes")
-    with reraise(InputError, f"{file} is invalid:"):
-        look_up("dataset", config["dataset"], dict.fromkeys(DATASETS, True))
-        if config["hold_out"] is not None:
-            natural_number("hold_out", config["hold_out"])
+    return config, load_model(file, open_backend, allow_nonfinite)
 
 
 def read_config(path: Path) -> Json:

@@ -7,7 +7,7 @@ from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, small_
 from backends import get_backend
 from dnn import AdamW, CategoricalCrossentropy, Conv2D, Dense, Flatten, LinearDecay, Reshape, Sequential
 from dnn.agreement.samples import samples
-from dnn.checkpoints import backend_settings, load_model, load_weights, save_model
+from dnn.checkpoints import load_model, load_weights, save_model
 from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import FORMAT, VERSION, CheckpointError
 
@@ -51,7 +51,6 @@ def test_a_backend_by_name_fits_the_file(tmp_path, dense):
     path = tmp_path / "model.safetensors"
     layers = [Flatten()] if dense else [Conv2D(1, 2), Flatten()]
     save_model(Sequential([*layers, Dense(2)], input_shape=(3, 3, 1), backend=NUMPY64), path)
-    assert backend_settings(path) == {"dtype": "float64", "dense": dense}
     chosen = load_model(path, "auto").backend
     assert chosen.dtype_name == "float64"
     assert chosen.reason == get_backend("auto", dense=dense).reason
