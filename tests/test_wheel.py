@@ -139,7 +139,7 @@ def test_help_names_the_command(place):
     folder, programs = place
     helped = call([programs / "dnn", "evaluate", "--help"], folder).stdout
     assert helped.startswith("usage: dnn evaluate ")
-    assert "after dnn train --run-dir" in " ".join(helped.split())
+    assert "example: dnn evaluate runs/first" in " ".join(helped.split())
     refused = call([programs / "dnn", "tarin"], folder, expected=2)
     assert_refused(refused, "dnn: error: command is 'tarin'", "mean 'train'?")
     listed = call([programs / "dnn"], folder)

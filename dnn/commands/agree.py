@@ -15,7 +15,7 @@ from dnn.validation.settings import positive_integer, positive_or_none
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: agree.py --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
+        epilog="example: %(prog)s --backends numpy,torch --quick. L5 trains for minutes, so it runs only if "
         "--levels names it. exit code: 0 all bounds hold, 1 a bound is broken, 2 bad input, a named "
         "backend cannot run, or NumPy's float64 arithmetic is wrong.",
     )

@@ -51,12 +51,10 @@ def quote(word: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors. Under ``dnn NAME`` its help writes "dnn train" instead of "train.py"."""
+    """argparse with one-line errors; ``%(prog)s`` in its texts is "train.py" or "dnn train"."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(prog=program_name(), **settings)
-        if program_name().startswith("dnn ") and self.epilog:
-            self.epilog = re.sub(r"\b(\w+)\.py\b", r"dnn \1", self.epilog)
 
     def error(self, message: str) -> NoReturn:
         hint = ""

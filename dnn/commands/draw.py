@@ -11,7 +11,7 @@ from dnn.commands import command_line, options
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Ctrl-C stops the server. Example: draw.py runs/first, after train.py --run-dir runs/first",
+        epilog="Ctrl-C stops the server. Example: %(prog)s runs/first",
     )
     parser.add_argument("run", metavar="RUN", type=Path, help=options.RUN_HELP)
     parser.set_defaults(allow_nonfinite=False)  # such a network could not answer

@@ -18,7 +18,7 @@ from dnn.typing import Json
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: evaluate.py runs/first --backend torch, after train.py --run-dir runs/first. "
+        epilog="example: %(prog)s runs/first --backend torch. "
         "Several runs form an ensemble: their probabilities are averaged.",
     )
     options.add_run_arguments(parser, several=True)

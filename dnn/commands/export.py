@@ -16,7 +16,7 @@ from dnn.validation.settings import require
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: export.py runs/first model.onnx --input uint8, after train.py --run-dir runs/first. "
+        epilog="example: %(prog)s runs/first model.onnx --input uint8. "
         'The file maps "x" (any number of examples) to "probabilities".',
     )
     options.add_run_arguments(parser, json=False)

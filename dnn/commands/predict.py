@@ -15,8 +15,8 @@ from dnn.io.json_text import as_json
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="example: predict.py runs/first digit.png, after train.py --run-dir runs/first. More run "
-        "folders before the first image form an ensemble: their probabilities are averaged. A network "
+        epilog="example: %(prog)s runs/first digit.png. More run folders before the first image form an "
+        "ensemble: their probabilities are averaged. A network "
         "knows only its classes: most letters get the digit that they resemble, sometimes with a probability "
         "near 1.",
     )

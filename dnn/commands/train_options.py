@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
         "backend.",
         epilog="Ctrl-C, SIGTERM and SIGHUP save the training and print how to resume it (exit code 128 plus "
         "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
-        "Example: train.py --epochs 5 --seed 1",
+        "Example: %(prog)s --epochs 5 --seed 1",
     )
     add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
     add = parser.add_argument_group("network and training").add_argument
@@ -94,7 +94,6 @@ class ParsedOptions:
 
     options: argparse.Namespace
     defaults: Json  # option -> its default
-    types: dict[str, type]  # option -> type of its value, or of each value of a list
     chosen: set[str]  # options that the command line contains
 
 
@@ -104,9 +103,7 @@ def parse() -> ParsedOptions:
     defaults = vars(parser.parse_args([]))
     unset = argparse.Namespace(**dict.fromkeys(defaults, parser))  # a value that no option has
     chosen = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
-    types: dict[str, Any] = {n: str if value is None else type(value) for n, value in defaults.items()}
-    types |= {action.dest: action.type for action in parser._actions if action.type is not None}
-    return ParsedOptions(options, defaults, types, chosen)
+    return ParsedOptions(options, defaults, chosen)
 
 
 def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
@@ -125,11 +122,11 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
     return options
 
 
-def is_option_value(value: Any, default: Any, kind: type) -> bool:
-    """Return whether a value from config.json is one that the command line could produce."""
-    kinds = (float, int) if kind is float else (kind,)
-    parts = value if isinstance(default, list) else [value]
-    return isinstance(parts, list) and all(part is default or type(part) in kinds for part in parts)
+def is_option_value(value: Any, default: Any) -> bool:
+    """Return whether a value from config.json has the type of the default; None: its user checks it."""
+    if isinstance(default, list):
+        return isinstance(value, list) and {*map(type, value)} <= {int}
+    return default is None or type(value) is type(default)
 
 
 def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
@@ -146,7 +143,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
         )
     merged = {**vars(parsed.options)}
     for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].recorded):
-        if name not in config or not is_option_value(config[name], parsed.defaults[name], parsed.types[name]):
+        if name not in config or not is_option_value(config[name], parsed.defaults[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")
         merged[name] = config[name]

@@ -104,10 +104,9 @@ def test_json_has_null_for_nonfinite_numbers():
 def test_parser_errors(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["folder/it.py"])
     with pytest.raises(SystemExit) as stop:
-        command_line.Parser(epilog="after it.py").error("two\nlines")
+        command_line.Parser().error("two\nlines")
     assert stop.value.code == 2
     assert capsys.readouterr() == ("", "it.py: error: two lines (see it.py --help)\n")
-    assert command_line.Parser(epilog="after it.py").epilog == "after it.py"
 
 
 @pytest.mark.parametrize(
