@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.backend import FLOAT_DTYPES
-from backends.errors import UnknownName, reraise, shorten
+from backends.errors import UnknownName, reraise, short_repr, shorten
 from backends.reference.optimizers import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.keras_names import checks_keywords
@@ -76,7 +76,9 @@ def load_model(
     if isinstance(backend, str):
         backend = partial(get_backend, backend)
     if not isinstance(backend, Backend) and callable(backend):
-        backend = backend(dtype=dtype, dense=dense)
+        expected = "a backend, its name, or a function of dtype and dense"
+        with reraise(TypeError, f"backend is {short_repr(backend)}", expected):
+            backend = backend(dtype=dtype, dense=dense)
     if dtype != settings.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {dtype}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={dtype!r}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, NUMPY64, build_network, same_bits, small_data, small_model
+from helpers import NUMPY, NUMPY64, build_network, input_error, same_bits, small_data, small_model
 
 from backends import get_backend
 from dnn import AdamW, CategoricalCrossentropy, Conv2D, Dense, Flatten, LinearDecay, Reshape, Sequential
@@ -54,6 +54,9 @@ def test_a_backend_by_name_fits_the_file(tmp_path, dense):
     chosen = load_model(path, "auto").backend
     assert chosen.dtype_name == "float64"
     assert chosen.reason == get_backend("auto", dense=dense).reason
+    assert load_model(path, lambda dtype, dense: NUMPY64 if dtype == "float64" else NUMPY).backend is NUMPY64
+    with input_error("backend is .*, expected a backend, its name, or a function of dtype and dense"):
+        load_model(path, lambda dtype: NUMPY64)
 
 
 def test_a_loss_keeps_its_settings(saved):
