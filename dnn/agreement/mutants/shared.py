@@ -26,7 +26,7 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
            "dnn.losses.apply_weights", {"xp.where(total == 0, xp.ones_like(total), total)": "total"}),
     Mutant("ignored-class-trained-as-0", "examples with the ignored class are trained as class 0", "L4",
            "dnn.validation.examples.InputPipeline._weights",
-           {"self.ignored_class if y.ndim == 1 else None": "None"}),
+           {"self.loss.ignored_class if y.ndim == 1 else None": "None"}),
     Mutant("class-weight-square-root",
            "class_weight balanced divides by the square root of a class's size", "L4",
            "dnn.validation.examples._class_weights",
