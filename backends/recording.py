@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from backends.backend import Step
 
-UNROLL = 25  # steps of the longer graph
+UNROLL = 25
 WARM_UP_STEPS = 3  # before the recording, as torch's documentation recommends
 
 
 class RecordedSteps:
-    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of UNROLL steps, one of 1 step.
+    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of ``unroll`` steps, one of 1 step.
 
     Recording executes nothing, so the steps that warm up the libraries are real ones. If recording fails,
     there is one warning and all steps run eagerly. A call with n = 1, such as an epoch's short last batch,
@@ -20,8 +20,9 @@ class RecordedSteps:
         forms: the set to which "graphs" is added at the first recording.
     """
 
-    def __init__(self, step: Step, forms: set[str] | None = None) -> None:
+    def __init__(self, step: Step, unroll: int = UNROLL, forms: set[str] | None = None) -> None:
         self.step = step
+        self.unroll = unroll
         self.forms = set() if forms is None else forms
         self.warm_up_left = WARM_UP_STEPS
         self.failed = False
@@ -34,7 +35,7 @@ class RecordedSteps:
             self.warm_up_left = self.warm_up_left - warm
             n = n - warm
             self.warm_up(warm)
-        for size in (UNROLL, 1):
+        for size in (self.unroll, 1):
             while n >= size and (size in self.graphs or not single) and self._ensure_recorded(size):
                 self.graphs[size]()
                 n -= size

@@ -59,8 +59,8 @@ class CupyBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return CupyKernels
 
-    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
-        run = super().capture(step)
+    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+        run = super().capture(step, unroll)
 
         def run_with_warning(n: int) -> None:
             only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"
@@ -80,7 +80,7 @@ class CupyBackend(Backend):
             skipped = f"CuPy cannot run the kernels of a planned update ({why})"
             warnings.warn(f"{skipped}; updates run layer by layer", stacklevel=2)
             return None
-        return CupyGraphs(update, plan.forms) if self.graphs else super().capture(update)
+        return CupyGraphs(update, forms=plan.forms) if self.graphs else super().capture(update)
 
     def to_host(self, array: Array) -> np.ndarray:
         import cupy

@@ -30,7 +30,7 @@ def make_runner(step: TrainingStep) -> RunUpdates:
     """Return the fastest available function ``run(n)`` that makes n updates."""
     backend = step.network.backend
     forms = step.network.update_forms
-    by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, forms)
+    by_layers = _run_from_host(step) if isinstance(step.x, Rows) else backend.capture(step, forms=forms)
     planned = None
     if type(step) is TrainingStep:
         planned = plan_updates(step) or plan_after_moving(step)
@@ -50,7 +50,7 @@ def make_runner(step: TrainingStep) -> RunUpdates:
 
 def _run_from_host(step: TrainingStep) -> RunUpdates:
     """Return a runner that loads each batch on the host; only the rest of the update may be recorded."""
-    learn = step.network.backend.capture(step.learn, step.network.update_forms)
+    learn = step.network.backend.capture(step.learn, forms=step.network.update_forms)
 
     def run(n: int) -> None:
         for _ in range(n):

@@ -107,5 +107,5 @@ class Stream:
             xp = backend.xp
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
             step = make_step(self.network, batch, order, self.totals, self.cut)
-            self._parts[key] = step, backend.capture(step.learn, self.network.update_forms)
+            self._parts[key] = step, backend.capture(step.learn, forms=self.network.update_forms)
         return self._parts[key]

@@ -67,7 +67,7 @@ def card(monkeypatch):
 
 
 def test_graphs_run_on_their_device(card):
-    run = CudaGraphs(card.run, "cuda:1")
+    run = CudaGraphs(card.run, 25, "cuda:1")
     for n in (1, 60, 3):
         run(n)
     assert (card.done, card.replays) == (64, 13)
@@ -85,7 +85,7 @@ def test_the_cpu_rejects_graphs_and_tf32(name, settings):
 def test_a_model_knows_how_its_updates_ran(card):
     backend = get_backend("torch")
     recorded = TorchBackend("torch", backend.xp, torch.device("cpu"), "float32", graphs=True)
-    recorded.capture(card.run, forms := set())(40)
+    recorded.capture(card.run, forms=(forms := set()))(40)
     assert forms == {"graphs"}
     model = build_network([Dense(2, "softmax")], (3,), backend)
     model.compile()
