@@ -34,7 +34,7 @@ class NumbaActivations(NumpyKernels):
         "from backends.numba.log_sigmoid import NumbaActivations\n",
         before="from backends.numpy.kernels",
     ),
-    Addition("backends/numba/kernels.py", "NumbaActivations, ", before="NumbaOptimizers, NumbaRandom, Numpy"),
+    Addition("backends/numba/kernels.py", "NumbaActivations, ", before="NumpyKernels):"),
 ]
 
 CALLBACK = [
