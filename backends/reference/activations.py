@@ -140,7 +140,8 @@ class ActivationKernels(KernelBase):
 
         Reads z (B, ..., n); writes y (B, ..., n), which may be z itself.
         """
-        y[...] = ACTIVATIONS[name].forward(self.xp, z)
+        if name != "linear" or y is not z:
+            y[...] = ACTIVATIONS[name].forward(self.xp, z)
 
     @kernel(writes=("dz",), aliases=(("dy", "dz"),))
     def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
@@ -149,4 +150,5 @@ class ActivationKernels(KernelBase):
         Reads dy, z, y (B, ..., n); with ``from_output`` the caller may pass y for z. Writes dz (B, ..., n),
         which may be dy itself.
         """
-        dz[...] = ACTIVATIONS[name].backward(self.xp, dy, z, y)
+        if name != "linear" or dz is not dy:
+            dz[...] = ACTIVATIONS[name].backward(self.xp, dy, z, y)

@@ -9,11 +9,24 @@ from math import pi
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
-WORD_MASK = 0xFFFFFFFF
+_WORD_MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 KEY_PARITY = 0x1BD11BDA
 _LOW_BITS_MASK = 0x7FFFFFFF
 _BITS_SCALE = 2.0**-31
+
+
+def threefry_integer(keys: tuple[int, int, int], high: Array, low: Array) -> Array:
+    """Return the random integers of counters (high, low): arrays, or single numbers in compiled code."""
+    x0 = (high + keys[0]) & _WORD_MASK
+    x1 = (low + keys[1]) & _WORD_MASK
+    for group in range(5):
+        for r in ROTATIONS[group % 2]:
+            x0 = (x0 + x1) & _WORD_MASK
+            x1 = (((x1 << r) | (x1 >> (32 - r))) & _WORD_MASK) ^ x0
+        x0 = (x0 + keys[(group + 1) % 3]) & _WORD_MASK
+        x1 = (x1 + keys[(group + 2) % 3] + group + 1) & _WORD_MASK
+    return ((x0 >> 1) << 32) | x1
 
 
 class RandomKernels(KernelBase):
@@ -30,16 +43,7 @@ class RandomKernels(KernelBase):
         Reads high and low (n,) or (1,) int64, the counter's words, each in [0, 2^32); writes out (n,)
         int64 in [0, 2^63): the first result word without its lowest bit, then the second word.
         """
-        keys = (key[0], key[1], key[0] ^ key[1] ^ KEY_PARITY)
-        x0 = (high + keys[0]) & WORD_MASK
-        x1 = (low + keys[1]) & WORD_MASK
-        for group in range(5):
-            for r in ROTATIONS[group % 2]:
-                x0 = (x0 + x1) & WORD_MASK
-                x1 = (((x1 << r) | (x1 >> (32 - r))) & WORD_MASK) ^ x0
-            x0 = (x0 + keys[(group + 1) % 3]) & WORD_MASK
-            x1 = (x1 + keys[(group + 2) % 3] + group + 1) & WORD_MASK
-        out[...] = ((x0 >> 1) << 32) | x1
+        out[...] = threefry_integer((*key, key[0] ^ key[1] ^ KEY_PARITY), high, low)
 
     @kernel(writes=("mask", "y"))
     def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:

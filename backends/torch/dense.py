@@ -37,7 +37,7 @@ class TorchDense(Kernels):
             torch.clamp_min(z, 0.0, out=y)
         elif name == "gelu":  # outside of this bound torch's calls give NaN: -inf times 0, and z z overflows
             aten.gelu.out(z.clamp_min(-SATURATION_BOUND), approximate="tanh", out=y)
-        elif name != "linear" or y is not z:
+        else:
             super().activation(name, z, y)
 
     def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
@@ -48,7 +48,7 @@ class TorchDense(Kernels):
         elif name == "gelu":
             z = z.clamp(-SATURATION_BOUND, SATURATION_BOUND)
             aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz)
-        elif name != "linear" or dz is not dy:
+        else:
             super().activation_backward(name, dy, z, y, dz)
 
     def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
