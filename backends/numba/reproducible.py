@@ -15,7 +15,7 @@ from backends.reproducible.sums import matmul
 @partial(jit_cached, fastmath=())
 def _multiply(a, b, out):  # type: ignore[no-untyped-def]
     """Write the product of (n, k) and (k, m) to out: sum_k a_ik b_kj in the order of k."""
-    out[:] = -0.0  # which changes no number that is added to it
+    out[:] = -0.0  # adding a number gives the number itself, also its sign if it is 0
     for i in range(a.shape[0]):
         for k in range(a.shape[1]):
             factor = a[i, k]

@@ -20,7 +20,7 @@ BLOCK_SIZE = 49152  # elements of a flat vector
 
 
 def _blocks(size: int) -> Iterator[slice]:
-    """Yield slices of BLOCK_SIZE elements; of nothing there is one, as control advances even then."""
+    """Yield slices of BLOCK_SIZE elements. Size 0 has one too, since ``control`` must advance."""
     return (slice(start, start + BLOCK_SIZE) for start in range(0, max(1, size), BLOCK_SIZE))
 
 

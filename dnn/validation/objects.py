@@ -77,7 +77,7 @@ class Settings(ChecksKeywords):
         super().__setattr__(name, value)
 
     def require_settable(self, name: str, value: Any) -> None:
-        """Raise InputError: an attribute that is no setting, or a setting that has a value."""
+        """Raise InputError: ``name`` is no setting, or already has a value."""
         cls = type(self)
         if name not in vars(self):
             raise unknown_name_error(f"attribute of {cls.__name__}", name, signature(cls).parameters)

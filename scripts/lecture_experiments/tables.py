@@ -37,7 +37,7 @@ def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
 def noise_grid(
     outcomes: Mapping[str, Outcome], results: ResultFolder, data: Dataset, backend: Backend, seed: int
 ) -> Grid:
-    """Return a table of test accuracies under noise of each of NOISE_DEVIATIONS, one row per experiment."""
+    """Return a table of test accuracies: a row per experiment, a column for each of NOISE_DEVIATIONS."""
     rows = []
     for name in ("lecture", "relu-adam", "linear"):
         if name in outcomes:

@@ -209,7 +209,7 @@ def test_the_server_survives_hostile_requests(url, page_folder):
     assert b"500" not in codes
     assert post(f"{url}/answer", content=png()).status_code == 200
     assert {path.name for path in page_folder.iterdir()} <= {"run", "run-drawings"}
-    # The 1 is from test_page_limits.py.
+    # test_page_limits.py, which uses the same folder, saves a drawing as 1.
     assert {path.name for path in (page_folder / "run-drawings").glob("*")} <= {"1", "3", "7", "9"}
 
 
