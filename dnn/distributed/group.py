@@ -125,7 +125,7 @@ class Workers:
             time.sleep(2 * GRACE_SECONDS)
 
     def gather(self, item: Any) -> list[Any]:
-        """Return the ``item`` of every worker, by rank. All workers must call this; pickle must support it."""
+        """Return the ``item`` of every worker, by rank. All must call this; pickle must support it."""
         found = [item] * self.size
         if self.size > 1:
             with self._expect_answers():

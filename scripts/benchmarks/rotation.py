@@ -38,8 +38,8 @@ def measure(name: str, settings: Workload) -> Iterator[Answer]:
     contender = get_contender(name)
     task = load(settings, contender.device)
     prepared = contender.prepare(task)
-    # All contenders warm up with the same number of updates. A contender that trains full epochs warms up with
-    # one call of the size that is timed, because that size must be compiled.
+    # All contenders warm up with the same number of updates. One that trains full epochs makes one call of
+    # the size that is timed, because that size must be compiled.
     prepared.run(task.updates_per_call)
     size = task.updates_per_call if prepared.trains_epochs else settings.slice
     while True:

@@ -141,8 +141,9 @@ def to_torch(
 
 
 def tensors_of(module: Any, twin: LayerTwin) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (our short name, tensor, its gradient or None) of each parameter and buffer, in the order of our
-    axes; they share the memory of the module's.
+    """Yield (our short name, tensor, gradient or None) of each parameter and buffer, with axes in our order.
+
+    Tensors and gradients are views of the module's.
     """
     for short, (theirs, axes) in twin.tensors.items():
         tensor = getattr(unwrap(module), theirs)
