@@ -61,7 +61,6 @@ SMALL = {
     "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
     "examples/predict_disease.py": "--seeds 1",
     "examples/find_anomalies.py": IMAGES,
-    "examples/find_anomalies.py --normal 5 6 7 8 9": IMAGES,
     "examples/find_anomalies.py --dataset mnist": IMAGES,
     "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",

@@ -46,7 +46,7 @@ def test_predict_disease():
 
 def test_find_anomalies():
     first, table = read(run("find_anomalies", "--seeds", 2))
-    assert first.startswith("digits: 721 training images of 0, 1, 2, 3, 4; 360 test images")
+    assert first.startswith("digits: 721 training images of 0 to 4; 360 test images")
     ours, components, forest = (row[0] for row in table.values())
     assert 0.7 < forest < components <= 1  # the forest does not model shapes
     assert ours > 0.8
@@ -58,9 +58,6 @@ def test_find_anomalies():
         ("predict_disease", ("--seeds", 0), ["seeds", "0"]),
         ("predict_disease", ("--backend", "nunpy"), ["nunpy", "numpy"]),
         ("find_anomalies", ("--dataset", "minst"), ["minst", "mnist"]),
-        ("find_anomalies", ("--normal", -1), ["normal", "-1"]),
-        ("find_anomalies", ("--normal", 3, 12), ["normal", "12"]),
-        ("find_anomalies", ("--normal", *range(10)), ["normal"]),
     ],
 )
 def test_rejects_settings_out_of_range(name, arguments, words):
