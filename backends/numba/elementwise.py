@@ -70,11 +70,7 @@ def cross_entropy(logits, targets, index, smoothing):  # type: ignore[no-untyped
     for i in range(logits.shape[0]):
         row = logits[i]
         target = targets[index[i]]
-        best = 0
-        for j in range(row.shape[0]):
-            first_nan = row[j] != row[j] and row[best] == row[best]
-            if row[j] > row[best] or first_nan:  # as argmax: the first NaN counts as the maximum
-                best = j
+        best = np.argmax(row)  # the first NaN counts as the maximum
         top = row[best]
         expected = row[target] - top  # logit - top, weighted with the target
         total = f(0.0)
