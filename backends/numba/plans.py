@@ -13,7 +13,6 @@ from backends.numba.worker_pool import MAX_WORKERS, worker_pool
 from backends.numpy.backend import aligned_zeros
 from backends.plan import Compressed, Plan
 from backends.reference import Kernels
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 MAX_DENSITY = 0.3  # share of nonzero numbers up to which the sparse product is faster
 MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples on, layer by layer is faster
@@ -68,24 +67,22 @@ def _build_records(plan: Plan) -> tuple[np.ndarray, list[np.ndarray]]:
         (mW, mb), (vW, vb) = layer.slots
         fill(
             entry, n_in=n_in, n_out=n_out, kind=ACTIVATION_CODES[layer.activation], W=layer.W, mW=mW, vW=vW,
-            b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb, dz=_floats(rows * n_out),
+            b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb,
+            dz=_floats(rows * n_out * MAX_WORKERS),
             inputs=_floats((rows + PADDING_ROWS) * n_in), parts=_floats(rows * n_out * MAX_WORKERS),
         )  # fmt: skip
     beta1, beta2, epsilon, *decay = plan.settings
-    sparse = _density(plan.x) <= MAX_DENSITY
-    size = (rows + PADDING_ROWS) * n_inputs if sparse else 0
-    scratch_size = (CHUNK_ROWS + 1) * int(layers["n_out"].max())
+    size = (rows + PADDING_ROWS) * n_inputs
+    scratch_size = CHUNK_ROWS * int(layers["n_out"].max())
     fill(
         record[0], y=plan.y, order=plan.order, position=plan.position, accuracy=plan.accuracy,
         rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **_source(plan.x),
         **{name: aligned_zeros(size, np.int32) for name in ("places", "counts", "row_indices", "starts")},
         rows=rows, n_inputs=n_inputs, n_examples=n_examples, layers=layers, n_layers=len(layers),
-        sparse=sparse, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"], transposed=_floats(size),
-        scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
-        logits=_floats(rows * int(layers[-1]["n_out"]) * MAX_WORKERS),
+        sparse=_density(plan.x) <= MAX_DENSITY, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
+        transposed=_floats(size), scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
-        decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, flush_every=FLUSH_EVERY,
-        smoothing=plan.label_smoothing,
+        decay=decay[0] if decay else 0.0, smoothing=plan.label_smoothing,
     )  # fmt: skip
     return record, arrays
 
@@ -102,7 +99,7 @@ def _is_contiguous(dtype: Any, array: np.ndarray) -> bool:
 def _is_readable(x: Any) -> bool:
     """Whether the workers can load batches from x."""
     if isinstance(x, Compressed):
-        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= MAX_DENSITY
+        return _density(x) <= MAX_DENSITY
     return x.ndim == 2 and (_is_contiguous(np.uint8, x) or _is_contiguous(np.float32, x))
 
 
