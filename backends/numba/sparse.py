@@ -19,12 +19,14 @@ def load_row(row, plan, places, out):  # type: ignore[no-untyped-def]
 
     Returns how many were written.
     """
+    scale = plan.scale
+    keeps_zeros = not plan.sparse  # read before the loop, which is then compiled once for each value
     n = 0
     for k in range(row.shape[0]):
-        value = np.float32(row[k]) * plan.scale
+        value = np.float32(row[k]) * scale
         places[n] = k
         out[n] = value
-        n += not plan.sparse or value != 0
+        n += keeps_zeros or value != 0
     return n
 
 
