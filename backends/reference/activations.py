@@ -58,26 +58,20 @@ def _positive(xp: Any, z: Array) -> Array:
     return xp.where(z < 0, xp.zeros_like(z), z)  # z < 0 rather than z > 0: NaN stays NaN
 
 
-def _negative(xp: Any, z: Array) -> Array:
-    return xp.where(z > 0, xp.zeros_like(z), z)
+def _gated(argument: Callable[[Array], Array], slope: Callable[[Array], Any]) -> ActivationFunction:
+    """Return z sigmoid(v(z)), for v(z) = ``argument`` and v'(z) = ``slope``."""
 
+    def forward(xp: Any, z: Array) -> Array:
+        # Without the clip -inf would give NaN instead of 0.
+        return clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, argument(z))
 
-def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
-    s = _sigmoid(xp, z)
-    return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
+    def backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+        z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
+        v = argument(z)
+        s = _sigmoid(xp, v)
+        return dy * (s + z * (s * _sigmoid(xp, -v)) * slope(z))  # 1 - s without cancellation
 
-
-def _gelu_argument(z: Array) -> Array:
-    return _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z))
-
-
-def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
-    v = _gelu_argument(z)
-    s = _sigmoid(xp, v)
-    slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z))
-    return dy * (s + z * (s * _sigmoid(xp, -v)) * slope)
+    return ActivationFunction(forward, backward, gated=True, rectifies=True)
 
 
 def leaky_relu(slope: float) -> ActivationFunction:
@@ -91,7 +85,7 @@ def leaky_relu(slope: float) -> ActivationFunction:
 def elu(alpha: float) -> ActivationFunction:
     """Return z above 0, alpha (e^z - 1) below."""
     return ActivationFunction(
-        lambda xp, z: xp.where(z > 0, z, alpha * xp.expm1(_negative(xp, z))),
+        lambda xp, z: xp.where(z > 0, z, alpha * xp.expm1(-_positive(xp, -z))),  # exp does not overflow
         lambda xp, dy, z, y: dy * xp.where(z > 0, xp.ones_like(y), y + alpha), rectifies=True,
     )  # fmt: skip
 
@@ -114,15 +108,11 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     ),
     "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
-    "gelu": ActivationFunction(
-        # Without the clip -inf would give NaN instead of 0.
-        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, _gelu_argument(z)),
-        _gelu_backward, gated=True, rectifies=True,
+    "gelu": _gated(
+        lambda z: _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z)),
+        lambda z: _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z)),
     ),
-    "silu": ActivationFunction(
-        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, z),
-        _silu_backward, gated=True, rectifies=True,
-    ),
+    "silu": _gated(lambda z: z, lambda z: 1.0),
     "softplus": ActivationFunction(
         lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
         lambda xp, dy, z, y: dy * _sigmoid(xp, z), never_negative=True,
