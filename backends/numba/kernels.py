@@ -6,7 +6,7 @@ import numpy as np
 from backends.numba.compilation import jit_cached
 from backends.numba.elementwise import adam_loop
 from backends.numpy.kernels import NumpyKernels
-from backends.reference.random import KEY_PARITY, threefry_integer
+from backends.reference.random import key_words, threefry_integer
 from backends.reference.signatures import Numbers
 
 Array = np.ndarray
@@ -29,4 +29,4 @@ class NumbaKernels(NumpyKernels):
         _adam(p, g, m, v, step)
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-        _threefry((*key, key[0] ^ key[1] ^ KEY_PARITY), high, low, out)
+        _threefry(key_words(key), high, low, out)
