@@ -5,10 +5,9 @@ and their places.
 """
 
 import numpy as np
-from numba import carray
 
 from backends.numba.compilation import jit_helper
-from backends.numba.native import floats_at, int32s_at, int64s_at, matrix_at, pointer_at
+from backends.numba.native import bytes_at, floats_at, int32s_at, int64s_at
 
 FLOAT_FORMAT, BYTE_FORMAT, CSR_FORMAT = 0, 1, 2  # formats of x
 
@@ -55,22 +54,19 @@ def load_batch(plan, index, offset, low, high):  # type: ignore[no-untyped-def]
         index: (B,) int64, rows of x.
         offset: where the worker's part of the batch's arrays begins, in numbers.
     """
-    n = plan.n_inputs
     width = high - low
-    n_examples = plan.n_examples
-    floats = matrix_at(plan.x, n_examples, n)
-    bytes_ = carray(pointer_at(plan.x), (n_examples, n), np.uint8)
     counts = int32s_at(plan.counts + 4 * offset, plan.rows)
     for i in range(plan.rows):
         start = 4 * (offset + width * i)
         out = floats_at(plan.batch + start, width)
         places = int32s_at(plan.places + start, width)
+        first = plan.n_inputs * index[i] + low
         if plan.x_format == CSR_FORMAT:
             counts[i] = load_csr_row(plan, index[i], places, out, low, high)
         elif plan.x_format == BYTE_FORMAT:
-            counts[i] = load_row(bytes_[index[i], low:high], plan, places, out)
+            counts[i] = load_row(bytes_at(plan.x + first, width), plan, places, out)
         else:
-            counts[i] = load_row(floats[index[i], low:high], plan, places, out)
+            counts[i] = load_row(floats_at(plan.x + 4 * first, width), plan, places, out)
 
 
 @jit_helper

@@ -17,14 +17,16 @@ SHARE_MULTIPLE = 16  # of rows or columns: one cache line of float32
 def wait(mailbox, word, target):  # type: ignore[no-untyped-def]
     """Return when this word of the mailbox is at least ``target``."""
     address = mailbox.ctypes.data + 8 * word
-    for _ in range(MAX_POLLS):
-        if load_word(address) >= target:
-            return
-        pause()
-    now = load_word(address)
-    while now < target:
-        futex(address, 128, now & 0xFFFFFFFF)
+    polls = 0
+    while True:
         now = load_word(address)
+        if now >= target:
+            return
+        polls += 1
+        if polls < MAX_POLLS:
+            pause()
+        else:
+            futex(address, 128, now & 0xFFFFFFFF)
 
 
 @jit_helper
