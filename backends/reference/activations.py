@@ -43,7 +43,8 @@ class ActivationFunction:
     rectifies: bool = False  # f is near 0 below 0: He initialization fits
 
 
-def _sigmoid(xp: Any, z: Array) -> Array:
+def sigmoid(xp: Any, z: Array) -> Array:
+    """Return 1 / (1 + e^-z)."""
     # exp of negative numbers only: nothing overflows, and small results stay accurate.
     e = xp.exp(-xp.abs(z))
     return xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
@@ -63,13 +64,13 @@ def _gated(argument: Callable[[Array], Array], slope: Callable[[Array], Any]) ->
 
     def forward(xp: Any, z: Array) -> Array:
         # Without the clip -inf would give NaN instead of 0.
-        return clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, argument(z))
+        return clip(xp, z, -SATURATION_BOUND) * sigmoid(xp, argument(z))
 
     def backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
         z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
         v = argument(z)
-        s = _sigmoid(xp, v)
-        return dy * (s + z * (s * _sigmoid(xp, -v)) * slope(z))  # 1 - s without cancellation
+        s = sigmoid(xp, v)
+        return dy * (s + z * (s * sigmoid(xp, -v)) * slope(z))  # 1 - s without cancellation
 
     return ActivationFunction(forward, backward, gated=True, rectifies=True)
 
@@ -93,7 +94,7 @@ def elu(alpha: float) -> ActivationFunction:
 ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
     "sigmoid": ActivationFunction(
-        _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
+        sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
     ),
     "tanh": ActivationFunction(
         lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True,
@@ -115,7 +116,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "silu": _gated(lambda z: z, lambda z: 1.0),
     "softplus": ActivationFunction(
         lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
-        lambda xp, dy, z, y: dy * _sigmoid(xp, z), never_negative=True,
+        lambda xp, dy, z, y: dy * sigmoid(xp, z), never_negative=True,
     ),
 })  # fmt: skip
 """Every activation by name. An added one works in every layer and on every backend."""
