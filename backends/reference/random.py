@@ -58,11 +58,10 @@ class RandomKernels(KernelBase):
 
         Reads bits (B, ceil(n / 2)) int64 in [0, 2^63) and x (B, n); writes mask and y (B, n).
         """
+        xp = self.xp
         limit = round(rate / _BITS_SCALE)
-        half = bits.shape[1]
-        right = (bits & _LOW_BITS_MASK) >= limit
-        mask[:, :half] = self.xp.astype((bits >> 32) >= limit, x.dtype)
-        mask[:, half:] = self.xp.astype(right[:, : x.shape[1] - half], x.dtype)
+        kept = xp.concat([(bits >> 32) >= limit, (bits & _LOW_BITS_MASK) >= limit], axis=1)
+        mask[...] = xp.astype(kept[:, : x.shape[1]], x.dtype)
         mask *= 1.0 / (1.0 - rate)
         y[...] = x * mask
 
