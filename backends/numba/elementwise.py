@@ -46,13 +46,12 @@ def activate(y, kind):  # type: ignore[no-untyped-def]
 @jit_helper
 def multiply_by_derivative(dz, y, kind):  # type: ignore[no-untyped-def]
     """dz *= f'(z), computed from y = f(z)."""
-    f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):
             dz[j] *= y[j] - y[j] * y[j]
     elif kind == 2:
         for j in range(y.shape[0]):
-            dz[j] = f(0.0) if y[j] <= 0 else dz[j]
+            dz[j] = np.float32(0) if y[j] <= 0 else dz[j]
 
 
 @jit_helper

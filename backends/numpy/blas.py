@@ -51,12 +51,12 @@ def _find_openblas() -> Blas | None:
     """Return the OpenBLAS that this process has loaded (Linux), preferably NumPy's own; else None."""
     try:
         with open("/proc/self/maps", errors="replace", encoding="utf-8") as file:
-            lines = [line.strip() for line in file if "openblas" in line.rpartition("/")[2]]
+            lines = [line for line in file if "openblas" in line.rpartition("/")[2]]
     except OSError:
         return None
-    paths = {line.split(maxsplit=5)[-1] for line in lines}
-    home = str(Path(np.__file__).parents[1])
-    for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
+    paths = {line.split(maxsplit=5)[-1].strip() for line in lines}
+    home = str(Path(np.__file__).parent)  # also the start of numpy.libs, the folder of its wheels
+    for path in sorted(paths, key=lambda path: (not path.startswith(home), path)):
         try:
             library = ctypes.CDLL(path)
         except OSError:  # the file was replaced after loading
