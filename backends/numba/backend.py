@@ -36,11 +36,11 @@ class NumbaBackend(NumpyBackend):
         return plans.compile_plan(plan, self.kernels) if plannable else None
 
     def describe_library(self) -> dict[str, Any]:
-        pool = worker_pool()
-        sharing = {} if pool is None else {"workers": pool.workers}
         processor = numba.config.CPU_NAME or binding.get_host_cpu_name()
-        numba_facts = {"numba": numba.__version__, "numba_processor": processor}
-        return {**numba_facts, **super().describe_library(), **sharing}
+        facts = {"numba": numba.__version__, "numba_processor": processor, **super().describe_library()}
+        if pool := worker_pool():
+            facts["workers"] = pool.workers
+        return facts
 
 
 def make(device: Any, dtype: str, fused: bool) -> NumbaBackend:

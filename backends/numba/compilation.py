@@ -3,7 +3,7 @@
 import io
 import warnings
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -82,9 +82,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         _warn_on_failure(super().save_overload, *arguments)
 
 
-def jit_cached(function: Callable[..., None], fastmath: Collection[str] = FASTMATH_FLAGS) -> Any:
+def jit_cached(function: Callable[..., None], fastmath: set[str] = FASTMATH_FLAGS) -> Any:
     """Compile a function at its first call, for this machine's processor and for each dtype."""
-    dispatcher = numba.njit(function, fastmath=set(fastmath), **JIT_OPTIONS)
+    dispatcher = numba.njit(function, fastmath=fastmath, **JIT_OPTIONS)
     disk_cache = _warn_on_failure(_Cache, function)
     if disk_cache is not None:
         dispatcher._cache = disk_cache  # as Numba's enable_caching does

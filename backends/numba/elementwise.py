@@ -46,13 +46,12 @@ def activate(y, kind):  # type: ignore[no-untyped-def]
 @jit_helper
 def multiply_by_derivative(dz, y, kind):  # type: ignore[no-untyped-def]
     """dz *= f'(z), computed from y = f(z)."""
-    f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):
             dz[j] *= y[j] - y[j] * y[j]
     elif kind == 2:
         for j in range(y.shape[0]):
-            dz[j] = f(0.0) if y[j] <= 0 else dz[j]
+            dz[j] = np.float32(0) if y[j] <= 0 else dz[j]
 
 
 @jit_helper
@@ -70,11 +69,7 @@ def cross_entropy(logits, targets, index, smoothing):  # type: ignore[no-untyped
     for i in range(logits.shape[0]):
         row = logits[i]
         target = targets[index[i]]
-        best = 0
-        for j in range(row.shape[0]):
-            first_nan = row[j] != row[j] and row[best] == row[best]
-            if row[j] > row[best] or first_nan:  # as argmax: the first NaN counts as the maximum
-                best = j
+        best = np.argmax(row)  # the first NaN counts as the maximum
         top = row[best]
         expected = row[target] - top  # logit - top, weighted with the target
         total = f(0.0)

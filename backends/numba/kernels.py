@@ -1,15 +1,13 @@
 """The kernels that numba's compiled loops compute faster: Adam, AdamW and the random generator."""
 
 import numba
-import numpy as np
 
 from backends.numba.compilation import jit_cached
 from backends.numba.elementwise import adam_loop
 from backends.numpy.kernels import NumpyKernels
-from backends.reference.random import KEY_PARITY, threefry_integer
-from backends.reference.signatures import Numbers
+from backends.reference.random import key_words, threefry_integer
+from backends.reference.signatures import Array, Numbers
 
-Array = np.ndarray
 _adam = jit_cached(adam_loop)
 _threefry_integer = numba.njit(threefry_integer, inline="always")  # as a call it takes twice the time
 
@@ -29,4 +27,4 @@ class NumbaKernels(NumpyKernels):
         _adam(p, g, m, v, step)
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
-        _threefry((*key, key[0] ^ key[1] ^ KEY_PARITY), high, low, out)
+        _threefry(key_words(key), high, low, out)

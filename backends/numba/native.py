@@ -123,6 +123,7 @@ def _vector_reader(dtype: Any) -> Any:
     return vector_at
 
 
+bytes_at = _vector_reader(np.uint8)
 floats_at = _vector_reader(np.float32)
 int64s_at = _vector_reader(np.int64)
 int32s_at = _vector_reader(np.int32)

@@ -13,7 +13,6 @@ from backends.numba.worker_pool import MAX_WORKERS, worker_pool
 from backends.numpy.backend import aligned_zeros
 from backends.plan import Compressed, Plan
 from backends.reference import Kernels
-from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 MAX_DENSITY = 0.3  # share of nonzero numbers up to which the sparse product is faster
 MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples on, layer by layer is faster
@@ -23,6 +22,7 @@ DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
 def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
     """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
     pool = worker_pool()
+    x_fields = _describe_rows(plan.x)
     if (
         pool is None
         or plan.optimizer != kernels.adam
@@ -31,11 +31,11 @@ def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
         or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
         or plan.vectors[0].dtype != np.float32
         or not _is_contiguous(np.int64, plan.y)
-        or not _is_readable(plan.x)
+        or x_fields is None
     ):
         return None
     # Built at the first update, since the density of x may only be known then. It keeps the arrays alive.
-    records = cache(lambda: _build_records(plan))
+    records = cache(lambda: _build_records(plan, x_fields))
 
     def run(n: int) -> None:
         if not 0 <= int(plan.position[0]) <= plan.order.shape[0] - n:
@@ -45,7 +45,7 @@ def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
     return run
 
 
-def _build_records(plan: Plan) -> tuple[np.ndarray, list[np.ndarray]]:
+def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return (the plan as one record of sizes and addresses, all arrays at these addresses).
 
     The address of an array that does not exist is 0.
@@ -68,24 +68,22 @@ def _build_records(plan: Plan) -> tuple[np.ndarray, list[np.ndarray]]:
         (mW, mb), (vW, vb) = layer.slots
         fill(
             entry, n_in=n_in, n_out=n_out, kind=ACTIVATION_CODES[layer.activation], W=layer.W, mW=mW, vW=vW,
-            b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb, dz=_floats(rows * n_out),
+            b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb,
+            dz=_floats(rows * n_out * MAX_WORKERS),
             inputs=_floats((rows + PADDING_ROWS) * n_in), parts=_floats(rows * n_out * MAX_WORKERS),
         )  # fmt: skip
     beta1, beta2, epsilon, *decay = plan.settings
-    sparse = _density(plan.x) <= MAX_DENSITY
-    size = (rows + PADDING_ROWS) * n_inputs if sparse else 0
-    scratch_size = (CHUNK_ROWS + 1) * int(layers["n_out"].max())
+    size = (rows + PADDING_ROWS) * n_inputs
+    scratch_size = CHUNK_ROWS * int(layers["n_out"].max())
     fill(
         record[0], y=plan.y, order=plan.order, position=plan.position, accuracy=plan.accuracy,
-        rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **_source(plan.x),
+        rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **x_fields,
         **{name: aligned_zeros(size, np.int32) for name in ("places", "counts", "row_indices", "starts")},
         rows=rows, n_inputs=n_inputs, n_examples=n_examples, layers=layers, n_layers=len(layers),
-        sparse=sparse, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"], transposed=_floats(size),
-        scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
-        logits=_floats(rows * int(layers[-1]["n_out"]) * MAX_WORKERS),
+        sparse=_density(plan.x) <= MAX_DENSITY, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
+        transposed=_floats(size), scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
-        decay=decay[0] if decay else 0.0, floor=MOMENT_FLOOR, flush_every=FLUSH_EVERY,
-        smoothing=plan.label_smoothing,
+        decay=decay[0] if decay else 0.0, smoothing=plan.label_smoothing,
     )  # fmt: skip
     return record, arrays
 
@@ -99,23 +97,21 @@ def _is_contiguous(dtype: Any, array: np.ndarray) -> bool:
     return array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
 
 
-def _is_readable(x: Any) -> bool:
-    """Whether the workers can load batches from x."""
+def _describe_rows(x: Any) -> dict[str, Any] | None:
+    """Return the fields of PLAN_DTYPE that describe x; None if the workers cannot load batches from x."""
     if isinstance(x, Compressed):
-        return x.values.dtype == np.float32 and x.columns.dtype == np.int32 and _density(x) <= MAX_DENSITY
-    return x.ndim == 2 and (_is_contiguous(np.uint8, x) or _is_contiguous(np.float32, x))
-
-
-def _source(x: Any) -> dict[str, Any]:
-    """Return the fields of PLAN_DTYPE that describe x."""
-    if isinstance(x, Compressed):
+        if _density(x) > MAX_DENSITY:
+            return None
         return {"x": x.values, "columns": x.columns, "row_starts": x.starts, "x_format": CSR_FORMAT}
-    return {"x": x, "x_format": BYTE_FORMAT if x.dtype == np.uint8 else FLOAT_FORMAT}
+    for dtype, x_format in ((np.uint8, BYTE_FORMAT), (np.float32, FLOAT_FORMAT)):
+        if _is_contiguous(dtype, x):
+            return {"x": x, "x_format": x_format}
+    return None
 
 
 def _density(x: Any) -> float:
     """Return the share of nonzero numbers; of a dense x it is measured on rows spread over all of x."""
     if isinstance(x, Compressed):
-        return float(x.values.size) / max(1.0, float(x.shape[0]) * x.shape[1])
+        return float(x.values.size / (x.shape[0] * x.shape[1]))
     sample = x[:: max(1, x.shape[0] // DENSITY_SAMPLE_ROWS)]
-    return float(np.count_nonzero(sample)) / max(1, int(sample.size))
+    return float(np.count_nonzero(sample) / sample.size)

@@ -12,7 +12,7 @@ from backends.numba.compilation import jit_cached
 from backends.reproducible.sums import matmul
 
 
-@partial(jit_cached, fastmath=())
+@partial(jit_cached, fastmath=set())
 def _multiply(a, b, out):  # type: ignore[no-untyped-def]
     """Write the product of (n, k) and (k, m) to out: sum_k a_ik b_kj in the order of k."""
     out[:] = -0.0  # adding a number gives the number itself, also its sign if it is 0

@@ -5,39 +5,33 @@ and their places.
 """
 
 import numpy as np
-from numba import carray
 
 from backends.numba.compilation import jit_helper
-from backends.numba.native import floats_at, int32s_at, int64s_at, matrix_at, pointer_at
+from backends.numba.native import bytes_at, floats_at, int32s_at, int64s_at
 
 FLOAT_FORMAT, BYTE_FORMAT, CSR_FORMAT = 0, 1, 2  # formats of x
 
 
 @jit_helper
-def compress_row(row, scale, places, out):  # type: ignore[no-untyped-def]
-    """Write the places of the nonzero numbers, and the numbers times ``scale``; NaN is nonzero.
+def load_row(row, plan, places, out):  # type: ignore[no-untyped-def]
+    """Write the numbers times ``scale``; of a sparse x only the nonzero ones (so is NaN), and their places.
 
     Returns how many were written.
     """
+    scale = plan.scale
+    keeps_zeros = not plan.sparse  # read before the loop, which is then compiled once for each value
     n = 0
     for k in range(row.shape[0]):
         value = np.float32(row[k]) * scale
         places[n] = k
         out[n] = value
-        n += value != 0
+        n += keeps_zeros or value != 0
     return n
 
 
 @jit_helper
-def scale_row(row, scale, out):  # type: ignore[no-untyped-def]
-    """out = row * scale, in float32."""
-    for k in range(row.shape[0]):
-        out[k] = np.float32(row[k]) * scale
-
-
-@jit_helper
-def compress_csr_row(plan, row, places, out, low, high):  # type: ignore[no-untyped-def]
-    """``compress_row`` for columns low to high of a row in CSR format."""
+def load_csr_row(plan, row, places, out, low, high):  # type: ignore[no-untyped-def]
+    """``load_row`` for columns low to high of a row in CSR format."""
     row_starts = int64s_at(plan.row_starts, plan.n_examples + 1)
     n = 0
     first = 4 * row_starts[row]
@@ -60,27 +54,19 @@ def load_batch(plan, index, offset, low, high):  # type: ignore[no-untyped-def]
         index: (B,) int64, rows of x.
         offset: where the worker's part of the batch's arrays begins, in numbers.
     """
-    n = plan.n_inputs
     width = high - low
-    n_examples = plan.n_examples
-    floats = matrix_at(plan.x, n_examples, n)
-    bytes_ = carray(pointer_at(plan.x), (n_examples, n), np.uint8)
     counts = int32s_at(plan.counts + 4 * offset, plan.rows)
     for i in range(plan.rows):
         start = 4 * (offset + width * i)
         out = floats_at(plan.batch + start, width)
-        if plan.sparse:
-            places = int32s_at(plan.places + start, width)
-            if plan.x_format == CSR_FORMAT:
-                counts[i] = compress_csr_row(plan, index[i], places, out, low, high)
-            elif plan.x_format == BYTE_FORMAT:
-                counts[i] = compress_row(bytes_[index[i], low:high], plan.scale, places, out)
-            else:
-                counts[i] = compress_row(floats[index[i], low:high], plan.scale, places, out)
+        places = int32s_at(plan.places + start, width)
+        first = plan.n_inputs * index[i] + low
+        if plan.x_format == CSR_FORMAT:
+            counts[i] = load_csr_row(plan, index[i], places, out, low, high)
         elif plan.x_format == BYTE_FORMAT:
-            scale_row(bytes_[index[i], low:high], plan.scale, out)
+            counts[i] = load_row(bytes_at(plan.x + first, width), plan, places, out)
         else:
-            scale_row(floats[index[i], low:high], plan.scale, out)
+            counts[i] = load_row(floats_at(plan.x + 4 * first, width), plan, places, out)
 
 
 @jit_helper
@@ -164,9 +150,10 @@ def zero_times_rows(rows, out):  # type: ignore[no-untyped-def]
 
 @jit_helper
 def sparse_product(plan, W, out, start, offset):  # type: ignore[no-untyped-def]
-    """out = x W, for the worker's columns of x and its rows W; ``start`` is ``zero_times_rows`` of W."""
+    """out = x W, for the worker's columns of x and its rows W. Overwrites ``start``, n numbers."""
     counts = int32s_at(plan.counts + 4 * offset, plan.rows)
     width = W.shape[0]
+    zero_times_rows(W, start)
     for i in range(plan.rows):
         first = 4 * (offset + width * i)
         copy_numbers(start, out[i])

@@ -7,7 +7,7 @@ thread polls a word for some microseconds, and then sleeps until the word change
 from backends.numba.compilation import jit_helper
 from backends.numba.native import atomic_add, futex, load_word, pause
 
-# Indices of the mailbox's words. A polled word has a cache line to itself; the next word counts its sleepers.
+# Indices of the mailbox's words. A polled word has a cache line to itself.
 TICKET, ARRIVED, SIZE, PLAN, UPDATES, MAILBOX_WORDS = 0, 8, 16, 17, 18, 24
 MAX_POLLS = 1000  # a waiting thread then sleeps; about 25 microseconds
 SHARE_MULTIPLE = 16  # of rows or columns: one cache line of float32
@@ -17,16 +17,16 @@ SHARE_MULTIPLE = 16  # of rows or columns: one cache line of float32
 def wait(mailbox, word, target):  # type: ignore[no-untyped-def]
     """Return when this word of the mailbox is at least ``target``."""
     address = mailbox.ctypes.data + 8 * word
-    for _ in range(MAX_POLLS):
-        if load_word(address) >= target:
-            return
-        pause()
-    atomic_add(address + 8, 1)
-    now = load_word(address)
-    while now < target:
-        futex(address, 128, now & 0xFFFFFFFF)
+    polls = 0
+    while True:
         now = load_word(address)
-    atomic_add(address + 8, -1)
+        if now >= target:
+            return
+        polls += 1
+        if polls < MAX_POLLS:
+            pause()
+        else:
+            futex(address, 128, now & 0xFFFFFFFF)
 
 
 @jit_helper
@@ -34,8 +34,7 @@ def increment(mailbox, word):  # type: ignore[no-untyped-def]
     """Add 1 to this word of the mailbox, wake its sleepers, and return the new value."""
     address = mailbox.ctypes.data + 8 * word
     now = atomic_add(address, 1) + 1
-    if load_word(address + 8) > 0:
-        futex(address, 129, 1 << 30)
+    futex(address, 129, 1 << 30)
     return now
 
 

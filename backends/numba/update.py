@@ -33,6 +33,7 @@ from backends.numba.synchronization import (
     share_bounds,
     wait,
 )  # fmt: skip
+from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 
 CHUNK_ROWS = 256  # rows of a gradient that are computed and used before the next rows
 PADDING_ROWS = 4  # extra rows of arrays that all workers share, beyond the batch size
@@ -46,9 +47,9 @@ def record_dtype(words: str, floats: str = "") -> np.dtype:
 
 PLAN_DTYPE = record_dtype(
     "rows n_inputs n_examples x columns row_starts x_format y order position layers n_layers sparse accuracy "
-    "rates n_rates control sums batch places counts row_indices transposed starts logits scratch "
-    "scratch_size flush_every",
-    "scale beta1 rest1 beta2 rest2 epsilon decay floor smoothing",
+    "rates n_rates control sums batch places counts row_indices transposed starts scratch "
+    "scratch_size",
+    "scale beta1 rest1 beta2 rest2 epsilon decay smoothing",
 )
 LAYER_DTYPE = record_dtype("n_in n_out kind W b mW vW mb vb inputs parts dz")
 
@@ -66,60 +67,56 @@ def sum_parts(mailbox, plan, layer, y, low, high):  # type: ignore[no-untyped-de
     rows = plan.rows
     n = layer.n_out
     b = floats_at(layer.b, n)[low:high]
-    for worker in range(size):
-        first, end = share_bounds(layer.n_in, worker, size)
-        if end > first:
-            p = matrix_at(layer.parts + 4 * rows * n * worker, rows, n)
-            for i in range(rows):
-                out = y[i]
-                row = p[i, low:high]
-                if worker == 0:
-                    for j in range(out.shape[0]):
-                        out[j] = row[j] + b[j]
-                else:
-                    for j in range(out.shape[0]):
-                        out[j] += row[j]
     for i in range(rows):
-        activate(y[i], layer.kind)
+        out = y[i]
+        copy_numbers(b, out)
+        for worker in range(size):
+            first, end = share_bounds(layer.n_in, worker, size)
+            if end > first:
+                row = matrix_at(layer.parts + 4 * rows * n * worker, rows, n)[i, low:high]
+                for j in range(out.shape[0]):
+                    out[j] += row[j]
+        activate(out, layer.kind)
 
 
 @jit_helper
 def advance_control(plan):  # type: ignore[no-untyped-def]
     """Return (the control array after this update, the ``step`` argument of ``adam``)."""
-    before = floats_at(plan.control, 4)
-    rate = before[0]
-    c1 = before[1]
-    c2 = before[2]
-    updates = before[3]
+    control = floats_at(plan.control, 4)
     rates = floats_at(plan.rates, plan.n_rates)
     one = np.float32(1)
-    if plan.n_rates > 1:
-        rate = rates[min(np.int64(updates), plan.n_rates - 1)]
-    c1 = plan.beta1 * c1 + plan.rest1
-    c2 = plan.beta2 * c2 + plan.rest2
+    updates = control[3]
+    rate = rates[min(np.int64(updates), plan.n_rates - 1)] if plan.n_rates > 1 else control[0]
+    c1 = plan.beta1 * control[1] + plan.rest1
+    c2 = plan.beta2 * control[2] + plan.rest2
     updates += one
     root = np.sqrt(c2)
-    floor = plan.floor if np.int64(updates) % plan.flush_every == 0 else np.float32(0)
+    floor = np.float32(MOMENT_FLOOR if np.int64(updates) % FLUSH_EVERY == 0 else 0)
     betas = (plan.beta1, plan.rest1, plan.beta2, plan.rest2)
     decay = one - rate * plan.decay
     return (rate, c1, c2, updates), (rate / c1 * root, *betas, plan.epsilon * root, floor, decay)
 
 
 @jit_helper
+def adam_at(W, m, v, start, g, step):  # type: ignore[no-untyped-def]
+    """Step the parameters from ``start`` on in the arrays at these addresses, with the gradient g."""
+    n = g.shape[0]
+    offset = 4 * start
+    adam(floats_at(W + offset, n), g, floats_at(m + offset, n), floats_at(v + offset, n), step)
+
+
+@jit_helper
 def update_bias(layer, dz, scratch, step, low, high):  # type: ignore[no-untyped-def]
     """Compute db in columns low to high and step b there."""
     n = high - low
-    if layer.mb and n > 0:
+    if layer.mb:
         total = floats_at(scratch, n)
         total[:] = np.float32(0)
         for i in range(dz.shape[0]):
             row = dz[i, low:high]
             for j in range(n):
                 total[j] += row[j]
-        b = floats_at(layer.b + 4 * low, n)
-        m = floats_at(layer.mb + 4 * low, n)
-        v = floats_at(layer.vb + 4 * low, n)
-        adam(b, total, m, v, step)
+        adam_at(layer.b, layer.mb, layer.vb, low, total, step)
 
 
 @jit_helper
@@ -129,18 +126,13 @@ def update_weights(plan, layer, x, dz, scratch, step, low, high):  # type: ignor
     width = high - low
     for k in range(0, width, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, width - k)
-        where = 4 * n * (low + k)
-        size = n * rows
         gemm(1, 0, rows, n, plan.rows, x + 4 * k, width, dz, n, scratch, n)
-        w = floats_at(layer.W + where, size)
-        m = floats_at(layer.mW + where, size)
-        v = floats_at(layer.vW + where, size)
-        adam(w, floats_at(scratch, size), m, v, step)
+        adam_at(layer.W, layer.mW, layer.vW, n * (low + k), floats_at(scratch, n * rows), step)
 
 
 @jit_helper
-def update_sparse_weights(plan, layer, dz, scratch, nonfinite, step, offset, low, high):  # type: ignore[no-untyped-def]
-    """``update_weights`` for a sparse first layer; ``nonfinite`` becomes ``zero_times_rows`` of the new W."""
+def update_sparse_weights(plan, layer, dz, scratch, step, offset, low, high):  # type: ignore[no-untyped-def]
+    """``update_weights`` for a sparse first layer."""
     n = layer.n_out
     width = high - low
     starts = int32s_at(plan.starts + 4 * offset, width + 2)
@@ -148,23 +140,18 @@ def update_sparse_weights(plan, layer, dz, scratch, nonfinite, step, offset, low
     zeros = floats_at(scratch, n)
     g = floats_at(scratch + 4 * n, n)
     zero_times_rows(dz, zeros)
-    nonfinite[:] = np.float32(0)
     for k in range(width):
         first = 4 * (offset + starts[k])
         nonzeros = starts[k + 1] - starts[k]
-        where = 4 * n * (low + k)
         copy_numbers(zeros, g)
         add_rows(
             int32s_at(plan.row_indices + first, nonzeros), floats_at(plan.transposed + first, nonzeros), dz, g
         )
-        W = floats_at(layer.W + where, n)
-        adam(W, g, floats_at(layer.mW + where, n), floats_at(layer.vW + where, n), step)
-        for j in range(n):
-            nonfinite[j] += np.float32(0) * W[j]
+        adam_at(layer.W, layer.mW, layer.vW, n * (low + k), g, step)
 
 
 @jit_helper
-def forward(mailbox, plan, layers, worker, nonfinite, is_first):  # type: ignore[no-untyped-def]
+def forward(mailbox, plan, layers, worker, scratch):  # type: ignore[no-untyped-def]
     """Compute the worker's part of each layer's product, and its inputs of the next layer."""
     size = mailbox[SIZE]
     rows = plan.rows
@@ -181,9 +168,7 @@ def forward(mailbox, plan, layers, worker, nonfinite, is_first):  # type: ignore
             sum_parts(mailbox, plan, previous, matrix_at(x, rows, width), low, high)
         if width > 0 and plan.sparse and t == 0:
             W = matrix_at(layer.W + 4 * n * low, width, n)
-            if is_first:
-                zero_times_rows(W, nonfinite)
-            sparse_product(plan, W, matrix_at(out, rows, n), nonfinite, offset)
+            sparse_product(plan, W, matrix_at(out, rows, n), floats_at(scratch, n), offset)
             transpose_batch(plan, offset, width)
         elif width > 0:
             gemm(0, 0, rows, n, width, x, width, layer.W + 4 * n * low, n, out, n)
@@ -191,7 +176,7 @@ def forward(mailbox, plan, layers, worker, nonfinite, is_first):  # type: ignore
 
 
 @jit_helper
-def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # type: ignore[no-untyped-def]
+def backward(mailbox, plan, layers, worker, dz, scratch, step):  # type: ignore[no-untyped-def]
     """Compute gradients and step, from the last layer to the first; dz is the worker's copy of the last."""
     size = mailbox[SIZE]
     rows = plan.rows
@@ -214,10 +199,8 @@ def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # ty
                 dx = matrix_at(previous.dz, rows, layer.n_in)
                 for i in range(rows):
                     multiply_by_derivative(dx[i, low:high], inputs[i], previous.kind)
-        if width > 0 and plan.sparse and t == 0:
-            update_sparse_weights(
-                plan, layer, dz, scratch, nonfinite, step, worker_offset(plan, low), low, high
-            )
+        if plan.sparse and t == 0:
+            update_sparse_weights(plan, layer, dz, scratch, step, worker_offset(plan, low), low, high)
         else:
             update_weights(plan, layer, x, dz, scratch, step, low, high)
         if t or n_layers == 1:
@@ -227,8 +210,8 @@ def backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step):  # ty
 
 
 @jit_helper
-def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
-    """Make one update; ``is_first``: W may have changed since the last one, so recompute ``nonfinite``."""
+def update(mailbox, plan, worker):  # type: ignore[no-untyped-def]
+    """Make one update."""
     rows = plan.rows
     layers = carray(pointer_at(plan.layers), (plan.n_layers,), LAYER_DTYPE)
     scratch = plan.scratch + 4 * plan.scratch_size * worker
@@ -238,10 +221,9 @@ def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
     if low < high:
         load_batch(plan, index, worker_offset(plan, low), low, high)
     control, step = advance_control(plan)
-    nonfinite = floats_at(scratch + 4 * (plan.scratch_size - layers[0].n_out), layers[0].n_out)
-    forward(mailbox, plan, layers, worker, nonfinite, is_first)
+    forward(mailbox, plan, layers, worker, scratch)
     top = layers[plan.n_layers - 1]
-    dz = plan.logits + 4 * rows * top.n_out * worker  # each worker computes the loss itself
+    dz = top.dz + 4 * rows * top.n_out * worker  # each worker computes the loss itself
     logits = matrix_at(dz, rows, top.n_out)
     sum_parts(mailbox, plan, top, logits, np.int64(0), top.n_out)  # the literal 0 would compile a second form
     loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index, plan.smoothing)
@@ -250,11 +232,10 @@ def update(mailbox, plan, worker, is_first):  # type: ignore[no-untyped-def]
         sums[0] += loss
         if plan.accuracy:
             sums[1] += right
-    # The other workers have read these before the last barrier, and read them again after the next one.
-    if worker == 0:
+        # The other workers have read these before the last barrier, and read them again after the next one.
         int64s_at(plan.position, 1)[0] = batch + 1
         copy_numbers(control, floats_at(plan.control, 4))
-    backward(mailbox, plan, layers, worker, dz, scratch, nonfinite, step)
+    backward(mailbox, plan, layers, worker, dz, scratch, step)
 
 
 @jit_cached
@@ -272,8 +253,8 @@ def run_worker(mailbox, worker, plan, n):  # type: ignore[no-untyped-def]
         else:
             ticket += 1
             wait(mailbox, TICKET, ticket)
-        for i in range(mailbox[UPDATES]):
-            update(mailbox, carray(pointer_at(mailbox[PLAN]), (1,), PLAN_DTYPE)[0], worker, i == 0)
+        for _ in range(mailbox[UPDATES]):
+            update(mailbox, carray(pointer_at(mailbox[PLAN]), (1,), PLAN_DTYPE)[0], worker)
         if mailbox[UPDATES]:
             barrier(mailbox)
         if worker == 0 or mailbox[UPDATES] == 0:

@@ -28,8 +28,7 @@ class WorkerPool:
         self._core_quota = _core_quota()
         self._reset()
         atexit.register(self._close)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._reset)
+        os.register_at_fork(after_in_child=self._reset)
 
     @property
     def workers(self) -> int:
@@ -86,4 +85,4 @@ def _core_quota() -> int:
 def worker_pool() -> WorkerPool | None:
     """Return the process's pool; None if NumPy's BLAS cannot be called by address."""
     blas = numpy_blas()
-    return WorkerPool(blas) if blas and blas.sgemm and FUTEX_NUMBER else None
+    return WorkerPool(blas) if blas.sgemm and FUTEX_NUMBER else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.backend import Backend
 from backends.errors import InputError, short_repr
-from backends.numpy import blas
+from backends.numpy.blas import numpy_blas
 from backends.numpy.kernels import NumpyKernels
 from backends.processor import numpy_dispatch
 from backends.reference import Kernels
@@ -32,22 +32,21 @@ class NumpyBackend(Backend):
 
     @property
     def thread_count(self) -> int:
-        return blas.get_threads()
+        return numpy_blas().threads.outside
 
     def set_threads(self, n: int) -> None:
-        blas.set_threads(n)
+        numpy_blas().threads.change(n)
 
     @contextmanager
     def in_threads(self, n: int) -> Iterator[None]:
-        with blas.threads(n):
+        with numpy_blas().threads.section(n):
             yield
 
     def describe_library(self) -> dict[str, Any]:
-        library = blas.numpy_blas()
         return {
             "threads": self.thread_count,
             "numpy_dispatch": numpy_dispatch(),
-            **({} if library is None else {"blas": library.description}),
+            "blas": numpy_blas().description,
         }
 
 

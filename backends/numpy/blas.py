@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from backends.errors import InputError
 from backends.numpy.thread_count import ThreadCount
 
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read when Python starts
+THREADS_VARIABLE = "OMP_NUM_THREADS"  # read when Python starts
 OPENBLAS_FUNCTIONS = (
     "openblas_get_num_threads", "openblas_set_num_threads", "cblas_sgemm", "openblas_get_config",
     "openblas_get_corename",
@@ -43,21 +42,21 @@ class Blas:
 
 
 @cache
-def numpy_blas() -> Blas | None:
-    """Return NumPy's BLAS; None if it is unknown."""
-    return _find_openblas() or _find_by_threadpoolctl()
+def numpy_blas() -> Blas:
+    """Return NumPy's BLAS."""
+    return _find_openblas() or _find_by_threadpoolctl() or _unknown_blas()
 
 
 def _find_openblas() -> Blas | None:
     """Return the OpenBLAS that this process has loaded (Linux), preferably NumPy's own; else None."""
     try:
         with open("/proc/self/maps", errors="replace", encoding="utf-8") as file:
-            lines = [line.strip() for line in file if "openblas" in line.rpartition("/")[2]]
+            lines = [line for line in file if "openblas" in line.rpartition("/")[2]]
     except OSError:
         return None
-    paths = {line.split(maxsplit=5)[-1] for line in lines}
-    home = str(Path(np.__file__).parents[1])
-    for path in sorted(paths, key=lambda path: (not path.startswith(f"{home}/numpy"), path)):
+    paths = {line.split(maxsplit=5)[-1].strip() for line in lines}
+    home = str(Path(np.__file__).parent)  # also the start of numpy.libs, the folder of its wheels
+    for path in sorted(paths, key=lambda path: (not path.startswith(home), path)):
         try:
             library = ctypes.CDLL(path)
         except OSError:  # the file was replaced after loading
@@ -78,10 +77,8 @@ def _find_openblas() -> Blas | None:
 
 def _find_by_threadpoolctl() -> Blas | None:
     """Return the BLAS that threadpoolctl finds: MKL, BLIS, Accelerate, or on other systems; else None."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
+    from threadpoolctl import ThreadpoolController
+
     try:
         found = ThreadpoolController().select(user_api="blas").lib_controllers
     except OSError:  # /proc is hidden
@@ -93,41 +90,19 @@ def _find_by_threadpoolctl() -> Blas | None:
     return Blas(description, ThreadCount(library.get_num_threads, library.set_num_threads))
 
 
-def get_threads() -> int:
-    """Return the number of threads of NumPy's BLAS; if unknown, what the environment variables say."""
-    blas = numpy_blas()
-    if blas is not None:
-        return blas.threads.outside
-    values = (os.environ.get(variable, "") for variable in THREAD_VARIABLES)
-    return next((int(n) for n in values if n.isdecimal()), os.cpu_count() or 1)
+def _unknown_blas() -> Blas:
+    """Return a BLAS whose number of threads cannot be changed: it is what the environment variable says."""
+    setting = os.environ.get(THREADS_VARIABLE, "")
+    count = int(setting) if setting.isdecimal() else os.cpu_count() or 1
 
+    def refuse(n: int) -> None:
+        if n != count:
+            raise InputError(
+                f"threads is {n}",
+                f"{count}: this BLAS of NumPy cannot be set from here",
+                f"set {THREADS_VARIABLE}={n} before Python starts",
+            )
 
-def set_threads(n: int) -> None:
-    """Set NumPy's BLAS to n threads, process-wide.
-
-    Raises InputError: this BLAS cannot be set from here; names the cure.
-    """
-    blas = _blas_to_set(n)
-    if blas is not None:
-        blas.threads.change(n)
-
-
-def threads(n: int) -> AbstractContextManager[None]:
-    """Return a context in which NumPy's BLAS has n threads.
-
-    Raises InputError: this BLAS cannot be set from here; names the cure.
-    """
-    blas = _blas_to_set(n)
-    return nullcontext() if blas is None else blas.threads.section(n)
-
-
-def _blas_to_set(n: int) -> Blas | None:
-    """Return NumPy's BLAS; None if it is unknown and has n threads anyway."""
-    blas = numpy_blas()
-    if blas is None and n != get_threads():
-        raise InputError(
-            f"threads is {n}",
-            f"{get_threads()}: this BLAS of NumPy can only be set with threadpoolctl",
-            f"install it, or set {THREAD_VARIABLES[0]}={n} (or OMP_, MKL_) before Python starts",
-        )
-    return blas
+    threads = ThreadCount(lambda: count, refuse)
+    threads.explicit = True  # a product does not ask for another number
+    return Blas("an unknown BLAS", threads)

@@ -15,14 +15,6 @@ from backends.reference.signatures import Arrays
 Array = np.ndarray
 
 
-def _sigmoid(z: Array, y: Array) -> None:
-    np.negative(z, out=y)
-    with np.errstate(over="ignore"):  # exp(-z) = inf gives the correct limit, 0
-        np.exp(y, out=y)
-    y += 1.0
-    np.reciprocal(y, out=y)
-
-
 def is_sparse(x: Any) -> bool:
     """Whether x is a sparse matrix of SciPy."""
     return hasattr(x, "tocsr")
@@ -46,7 +38,11 @@ class NumpyDense(Kernels):
 
     def activation(self, name: str, z: Array, y: Array) -> None:
         if name == "sigmoid":
-            _sigmoid(z, y)
+            np.negative(z, out=y)
+            with np.errstate(over="ignore"):  # exp(-z) = inf gives the correct limit, 0
+                np.exp(y, out=y)
+            y += 1.0
+            np.reciprocal(y, out=y)
         else:
             super().activation(name, z, y)
 

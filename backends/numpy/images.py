@@ -66,20 +66,19 @@ class NumpyImages(Kernels):
         batch, rows, columns, _ = dz.shape
         wide = pad(np, x, padding)
         d_wide = None if dx is None else np.zeros_like(wide)
+        dW.fill(0.0)
         db.fill(0.0)
         for inputs, outputs in channel_groups(x, W):
             views = _windows(wide[..., inputs], (h, w), strides, dilation)
             n_out = outputs.stop - outputs.start
-            total = np.zeros((h * w * n_in, n_out), dtype=W.dtype)
-            for part in _blocks(batch, rows * columns * total.shape[0]):
+            for part in _blocks(batch, rows * columns * h * w * n_in):
                 d = dz[part, :, :, outputs].reshape(-1, n_out)
-                total += product(_unfold(views[part]).T, d)
+                dW[..., outputs] += product(_unfold(views[part]).T, d).reshape(h, w, n_in, n_out)
                 db[outputs] += column_sums(d)
                 if d_wide is not None:
                     for i, j, place in window_pixels((h, w), strides, (rows, columns), dilation, inputs):
                         dx_ij = product(d, W[i, j, :, outputs].T)
                         d_wide[part][place] += dx_ij.reshape(-1, rows, columns, n_in)
-            dW[..., outputs] = total.reshape(h, w, n_in, n_out)
         if dx is not None:
             np.copyto(dx, crop_border(d_wide, padding))
 

@@ -5,7 +5,7 @@ import numpy as np
 from backends.numpy.dense import NumpyDense
 from backends.numpy.images import NumpyImages
 from backends.numpy.optimizers import NumpyOptimizers
-from backends.reference.random import KEY_PARITY, ROTATIONS
+from backends.reference.random import ROTATIONS, key_words
 
 Array = np.ndarray
 
@@ -15,7 +15,7 @@ class NumpyKernels(NumpyDense, NumpyImages, NumpyOptimizers):
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
         """Compute in 32-bit words: unsigned arithmetic wraps, so no mask is needed."""
-        keys = np.asarray([*key, key[0] ^ key[1] ^ KEY_PARITY], dtype=np.uint32)
+        keys = np.asarray(key_words(key), dtype=np.uint32)
         x0 = np.broadcast_to(high.astype(np.uint32) + keys[0], out.shape).copy()
         x1 = np.broadcast_to(low.astype(np.uint32) + keys[1], out.shape).copy()
         rotated = np.empty_like(x1)

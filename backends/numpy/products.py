@@ -25,13 +25,13 @@ def product_threads(multiply_adds: int, available: int) -> int:
 @contextmanager
 def blas_threads(multiply_adds: int) -> Iterator[None]:
     """Set the BLAS threads for one product, unless a section is open or a number was set explicitly."""
-    blas = None if multiply_adds <= UNSHARED_LIMIT else numpy_blas()
-    if blas is None or blas.threads.section_threads:
+    threads = numpy_blas().threads
+    if multiply_adds <= UNSHARED_LIMIT or threads.section_threads:
         yield
         return
-    available = blas.threads.outside
-    n = available if blas.threads.explicit else product_threads(multiply_adds, available)
-    with blas.threads.section(n):
+    available = threads.outside
+    n = available if threads.explicit else product_threads(multiply_adds, available)
+    with threads.section(n):
         yield
 
 

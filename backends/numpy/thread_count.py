@@ -79,8 +79,7 @@ class ThreadCount:
     @property
     def section_threads(self) -> int:
         """The number of BLAS threads of this Python thread's section; 0 outside of sections."""
-        threads: int = getattr(self._local, "section_threads", 0)
-        return threads
+        return int(getattr(self._local, "section_threads", 0))
 
     def change(self, n: int) -> None:
         """Set the number outside of sections to n; waits until no section is open."""

@@ -10,7 +10,7 @@ dy the gradient of the loss with respect to y. relu'(0) = 0. NaN in the inputs g
 
 from backends.reference.activations import ACTIVATIONS, ActivationFunction
 from backends.reference.convolution import ConvolutionKernels
-from backends.reference.declaration import Declaration, KernelBase, declarations, kernel, overrides
+from backends.reference.declaration import Declaration, declarations, kernel, overrides
 from backends.reference.dense import DenseKernels
 from backends.reference.gather import GatherKernels
 from backends.reference.gradients import GradientKernels
@@ -30,6 +30,6 @@ class Kernels(
 
 
 __all__ = [
-    "ACTIVATIONS", "ActivationFunction", "Declaration", "KernelBase", "Kernels", "declarations", "kernel",
+    "ACTIVATIONS", "ActivationFunction", "Declaration", "Kernels", "declarations", "kernel",
     "overrides",
 ]  # fmt: skip

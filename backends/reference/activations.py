@@ -43,7 +43,8 @@ class ActivationFunction:
     rectifies: bool = False  # f is near 0 below 0: He initialization fits
 
 
-def _sigmoid(xp: Any, z: Array) -> Array:
+def sigmoid(xp: Any, z: Array) -> Array:
+    """Return 1 / (1 + e^-z)."""
     # exp of negative numbers only: nothing overflows, and small results stay accurate.
     e = xp.exp(-xp.abs(z))
     return xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
@@ -58,26 +59,20 @@ def _positive(xp: Any, z: Array) -> Array:
     return xp.where(z < 0, xp.zeros_like(z), z)  # z < 0 rather than z > 0: NaN stays NaN
 
 
-def _negative(xp: Any, z: Array) -> Array:
-    return xp.where(z > 0, xp.zeros_like(z), z)
+def _gated(argument: Callable[[Array], Array], slope: Callable[[Array], Any]) -> ActivationFunction:
+    """Return z sigmoid(v(z)), for v(z) = ``argument`` and v'(z) = ``slope``."""
 
+    def forward(xp: Any, z: Array) -> Array:
+        # Without the clip -inf would give NaN instead of 0.
+        return clip(xp, z, -SATURATION_BOUND) * sigmoid(xp, argument(z))
 
-def _silu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
-    s = _sigmoid(xp, z)
-    return dy * (s + z * (s * _sigmoid(xp, -z)))  # 1 - s without cancellation
+    def backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
+        z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
+        v = argument(z)
+        s = sigmoid(xp, v)
+        return dy * (s + z * (s * sigmoid(xp, -v)) * slope(z))  # 1 - s without cancellation
 
-
-def _gelu_argument(z: Array) -> Array:
-    return _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z))
-
-
-def _gelu_backward(xp: Any, dy: Array, z: Array, y: Array) -> Array:
-    z = clip(xp, z, -SATURATION_BOUND, SATURATION_BOUND)
-    v = _gelu_argument(z)
-    s = _sigmoid(xp, v)
-    slope = _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z))
-    return dy * (s + z * (s * _sigmoid(xp, -v)) * slope)
+    return ActivationFunction(forward, backward, gated=True, rectifies=True)
 
 
 def leaky_relu(slope: float) -> ActivationFunction:
@@ -91,7 +86,7 @@ def leaky_relu(slope: float) -> ActivationFunction:
 def elu(alpha: float) -> ActivationFunction:
     """Return z above 0, alpha (e^z - 1) below."""
     return ActivationFunction(
-        lambda xp, z: xp.where(z > 0, z, alpha * xp.expm1(_negative(xp, z))),
+        lambda xp, z: xp.where(z > 0, z, alpha * xp.expm1(-_positive(xp, -z))),  # exp does not overflow
         lambda xp, dy, z, y: dy * xp.where(z > 0, xp.ones_like(y), y + alpha), rectifies=True,
     )  # fmt: skip
 
@@ -99,7 +94,7 @@ def elu(alpha: float) -> ActivationFunction:
 ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
     "sigmoid": ActivationFunction(
-        _sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
+        sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
     ),
     "tanh": ActivationFunction(
         lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True,
@@ -114,18 +109,14 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     ),
     "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
-    "gelu": ActivationFunction(
-        # Without the clip -inf would give NaN instead of 0.
-        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, _gelu_argument(z)),
-        _gelu_backward, gated=True, rectifies=True,
+    "gelu": _gated(
+        lambda z: _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z)),
+        lambda z: _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z)),
     ),
-    "silu": ActivationFunction(
-        lambda xp, z: clip(xp, z, -SATURATION_BOUND) * _sigmoid(xp, z),
-        _silu_backward, gated=True, rectifies=True,
-    ),
+    "silu": _gated(lambda z: z, lambda z: 1.0),
     "softplus": ActivationFunction(
         lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
-        lambda xp, dy, z, y: dy * _sigmoid(xp, z), never_negative=True,
+        lambda xp, dy, z, y: dy * sigmoid(xp, z), never_negative=True,
     ),
 })  # fmt: skip
 """Every activation by name. An added one works in every layer and on every backend."""

@@ -31,7 +31,7 @@ class GradientKernels(KernelBase):
         xp = self.xp
         norm = xp.sqrt(xp.sum(g * g, axis=0, keepdims=True))
         factor = quotient(xp, limit, norm + NORM_FLOOR)
-        g[...] = g * xp.where(factor > 1.0, xp.ones_like(factor), factor)  # NaN > 1 is false
+        g[...] = g * clip(xp, factor, high=1.0)
 
     @kernel(writes=("g",))
     def clip_value(self, g: Array, limit: float) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from backends.reference.activations import sigmoid
 from backends.reference.arithmetic import quotient, sign
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
@@ -68,14 +69,12 @@ class LossKernels(KernelBase):
         xp = self.xp
         z = logits
         t = as_dense(xp, targets, logits)
-        e = xp.exp(-xp.abs(z))
         weight = xp.where(z < 0, -t, 1.0 - t)
         linear = xp.where(
             weight == 0, xp.zeros_like(z), z * weight
-        )  # max(z, 0) - z t; NaN comes back through e
-        losses[...] = xp.mean(linear + xp.log1p(e), axis=1)
-        p = xp.where(z < 0, e, xp.ones_like(e)) / (1.0 + e)
-        dlogits[...] = quotient(xp, p - t, z.shape[0] * z.shape[1])
+        )  # max(z, 0) - z t; NaN comes back through the logarithm
+        losses[...] = xp.mean(linear + xp.log1p(xp.exp(-xp.abs(z))), axis=1)
+        dlogits[...] = quotient(xp, sigmoid(xp, z) - t, z.shape[0] * z.shape[1])
 
     @kernel(writes=("losses", "dy"))
     def hinge(self, y: Array, targets: Array, losses: Array, dy: Array) -> None:

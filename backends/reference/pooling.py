@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from backends.reference.arithmetic import clip
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
-from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels, window_starts
+from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
 
 def _sum_windows(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding, windows: Pair) -> Array:
@@ -18,8 +19,19 @@ def _sum_windows(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding,
 
 def _count_pixels(xp: Any, image: Array, *geometry: Any) -> Array:
     """Return how many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
-    ones = xp.ones((1, *image.shape[1:3], 1), dtype=image.dtype, device=image.device)
-    return _sum_windows(xp, ones, *geometry)
+    return _sum_windows(xp, xp.ones_like(image[:1, :, :, :1]), *geometry)
+
+
+def _number_pixels(xp: Any, image: Array, padding: Padding) -> Array:
+    """Return row * W + column of each pixel of padded images, (1, rows, columns, 1) int64.
+
+    A pixel of the border has the number of the nearest pixel of the image.
+    """
+    places = []
+    for n, (before, after) in zip(image.shape[1:3], padding, strict=True):
+        place = xp.arange(-before, n + after, dtype=xp.int64, device=image.device)
+        places.append(clip(xp, place, 0, n - 1))
+    return (places[0][:, None] * image.shape[2] + places[1])[None, :, :, None]
 
 
 class PoolingKernels(KernelBase):
@@ -38,18 +50,16 @@ class PoolingKernels(KernelBase):
         row * W + column of the maximum in its image.
         """
         xp = self.xp
-        width = x.shape[2]
-        windows = (y.shape[1], y.shape[2])
         wide = pad(xp, x, padding, -float("inf"))
-        down, across = window_starts(xp, strides, padding, windows, x.device)
+        numbers = _number_pixels(xp, x, padding)
+        places = [place for _, _, place in window_pixels(size, strides, y.shape[1:3])]
         y[...] = -float("inf")
-        zero = xp.zeros_like(down)
-        index[...] = xp.maximum(down, zero) * width + xp.maximum(across, xp.zeros_like(across))
-        for i, j, place in window_pixels(size, strides, windows):
+        index[...] = numbers[places[0]]
+        for place in places:
             pixel = wide[place]
             better = (pixel > y) | xp.isnan(pixel)
             y[...] = xp.where(better, pixel, y)
-            index[...] = xp.where(better, (down + i) * width + (across + j), index)
+            index[...] = xp.where(better, numbers[place], index)
 
     @kernel(writes=("dx",))
     def max_pool2d_backward(
@@ -60,14 +70,11 @@ class PoolingKernels(KernelBase):
         Reads dy and index (B, rows, columns, C) as ``max_pool2d`` left it; writes dx (B, H, W, C).
         """
         xp = self.xp
-        width = dx.shape[2]
-        windows = (dy.shape[1], dy.shape[2])
         wide = xp.zeros_like(pad(xp, dx, padding))
-        down, across = window_starts(xp, strides, padding, windows, dy.device)
+        numbers = _number_pixels(xp, dx, padding)
         zero = xp.zeros_like(dy)
-        for i, j, place in window_pixels(size, strides, windows):
-            is_maximum = index == (down + i) * width + (across + j)
-            wide[place] = wide[place] + xp.where(is_maximum, dy, zero)
+        for _, _, place in window_pixels(size, strides, dy.shape[1:3]):
+            wide[place] = wide[place] + xp.where(index == numbers[place], dy, zero)
         dx[...] = crop_border(wide, padding)
 
     @kernel(writes=("y",))
@@ -90,7 +97,7 @@ class PoolingKernels(KernelBase):
         Reads dy (B, rows, columns, C); writes dx (B, H, W, C).
         """
         xp = self.xp
-        windows = (dy.shape[1], dy.shape[2])
+        windows = dy.shape[1:3]
         share = dy / _count_pixels(xp, dx, size, strides, padding, windows)
         wide = xp.zeros_like(pad(xp, dx, padding))
         for _, _, place in window_pixels(size, strides, windows):

@@ -11,9 +11,14 @@ from backends.reference.signatures import Array
 
 _WORD_MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-KEY_PARITY = 0x1BD11BDA
+_KEY_PARITY = 0x1BD11BDA
 _LOW_BITS_MASK = 0x7FFFFFFF
 _BITS_SCALE = 2.0**-31
+
+
+def key_words(key: tuple[int, int]) -> tuple[int, int, int]:
+    """Return the three words that the rounds add."""
+    return *key, key[0] ^ key[1] ^ _KEY_PARITY
 
 
 def threefry_integer(keys: tuple[int, int, int], high: Array, low: Array) -> Array:
@@ -43,7 +48,7 @@ class RandomKernels(KernelBase):
         Reads high and low (n,) or (1,) int64, the counter's words, each in [0, 2^32); writes out (n,)
         int64 in [0, 2^63): the first result word without its lowest bit, then the second word.
         """
-        out[...] = threefry_integer((*key, key[0] ^ key[1] ^ KEY_PARITY), high, low)
+        out[...] = threefry_integer(key_words(key), high, low)
 
     @kernel(writes=("mask", "y"))
     def dropout(self, bits: Array, x: Array, rate: float, mask: Array, y: Array) -> None:
@@ -53,11 +58,10 @@ class RandomKernels(KernelBase):
 
         Reads bits (B, ceil(n / 2)) int64 in [0, 2^63) and x (B, n); writes mask and y (B, n).
         """
+        xp = self.xp
         limit = round(rate / _BITS_SCALE)
-        half = bits.shape[1]
-        right = (bits & _LOW_BITS_MASK) >= limit
-        mask[:, :half] = self.xp.astype((bits >> 32) >= limit, x.dtype)
-        mask[:, half:] = self.xp.astype(right[:, : x.shape[1] - half], x.dtype)
+        kept = xp.concat([(bits >> 32) >= limit, (bits & _LOW_BITS_MASK) >= limit], axis=1)
+        mask[...] = xp.astype(kept[:, : x.shape[1]], x.dtype)
         mask *= 1.0 / (1.0 - rate)
         y[...] = x * mask
 

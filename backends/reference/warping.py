@@ -47,14 +47,12 @@ class WarpingKernels(KernelBase):
         """
         xp = self.xp
         batch, height, width, channels = x.shape
-        m = xp.reshape(matrix, (batch, 2, 2, 1, 1))
         down, right = (xp.arange(n, dtype=x.dtype, device=x.device) - 0.5 * (n - 1) for n in (height, width))
         weights = []
         places = []  # for rows, then columns: weights of the two neighbors; place of the first neighbor
         for i, n in enumerate((height, width)):
-            place = (
-                m[:, i, 0, ...] * down[:, None] + m[:, i, 1, ...] * right + 0.5 * (n - 1) + moves[:, i, ...]
-            )
+            to_row, to_column = (matrix[:, i, j, None, None] for j in (0, 1))
+            place = to_row * down[:, None] + to_column * right + 0.5 * (n - 1) + moves[:, i, ...]
             place = clip(xp, place, -2.0, float(n))  # farther out all neighbors are border zeros
             begin = xp.floor(place)
             weights.append((1.0 - (place - begin), place - begin))

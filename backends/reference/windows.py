@@ -47,17 +47,3 @@ def window_pixels(
             down = slice(d * i, d * i + s * (rows - 1) + 1, s)
             across = slice(e * j, e * j + t * (columns - 1) + 1, t)
             yield i, j, (slice(None), down, across, channels)
-
-
-def window_starts(
-    xp: Any, strides: Pair, padding: Padding, windows: Pair, device: Any
-) -> tuple[Array, Array]:
-    """Return the first row and first column of each window, in coordinates of the unpadded image.
-
-    Their shapes are (1, rows, 1, 1) and (1, 1, columns, 1), int64.
-    """
-    s, t = strides
-    (top, _), (left, _) = padding
-    rows = xp.arange(windows[0], dtype=xp.int64, device=device) * s - top
-    columns = xp.arange(windows[1], dtype=xp.int64, device=device) * t - left
-    return rows[None, :, None, None], columns[None, None, :, None]

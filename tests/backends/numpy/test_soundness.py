@@ -37,9 +37,9 @@ def add_to_last(amount):
     ("library", "name", "wrong", "message"),
     [
         (npx, "matmul", add_to_last(161.0), "product of 37 x 784 and 784 x 500 is wrong by 161 .*threads:"),
-        (np, "matmul", add_to_last(np.nan), "product of 37 x 784 and 784 x 500 is wrong by nan"),
-        (npx, "sum", lambda s: s + (s.ndim > 0), "sum of columns of 1024 x 33 integers is wrong"),
-        (npx, "mean", lambda m: 1.001 * m, "mean of columns"),
+        (npx, "matmul", add_to_last(np.nan), "product of 37 x 784 and 784 x 500 is wrong by nan"),
+        (npx, "sum", lambda s: s + (s.ndim == 0), "sum of 1024 x 33 integers along axis None is wrong"),
+        (npx, "sum", lambda s: s + (s.size == 1024), "sum of 1024 x 33 integers along axis 1 is wrong"),
         *((npx, name, lambda y: y * (1 + 2.0**-49), f"{name}\\(") for name in soundness.FUNCTIONS),
     ],
 )  # fmt: skip
