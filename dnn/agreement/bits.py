@@ -24,7 +24,6 @@ from dnn.optimizers import Adam
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 
-LEVEL = "bits"
 Digests = dict[str, str]  # "update 1, dW of dense_1" -> SHA-256, in the order of computation
 
 
@@ -134,4 +133,4 @@ def bits_level(
             digests, found = case.train(backend, seed)
             different = [tensor for tensor in expected if digests.get(tensor) != expected[tensor]]
             tensor = different[0] if different else "weights"
-            yield Record(LEVEL, case.name, tensor, name, float(len(different)), 0.0, f"SHA-256 {found}")
+            yield Record("bits", case.name, tensor, name, float(len(different)), 0.0, f"SHA-256 {found}")

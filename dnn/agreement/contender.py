@@ -7,7 +7,7 @@ the host.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cache
 from typing import Any, NoReturn
@@ -17,7 +17,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.agreement import bounds
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data, FitCase
+from dnn.agreement.cases import Case, FitCase
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
 from dnn.layers import Layer
@@ -26,7 +26,7 @@ from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 from dnn.validation.objects import layer_from_config
 
-Batches = Sequence[tuple[np.ndarray, np.ndarray]]
+Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
 """(name, device array) pairs. Each array is copied to the host before the next one is computed."""
 LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors]]
@@ -132,8 +132,4 @@ class Contender(ABC):
 
     def fit(self, case: FitCase) -> HostArrays:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
-        self.raise_no_twin()
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        """Train in float32, on batches of 100, and return the test accuracy, from 0 to 1."""
         self.raise_no_twin()

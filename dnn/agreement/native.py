@@ -1,17 +1,12 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim, without our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 import dnn.interop.torch as twin
 from backends import Array
-from dnn.agreement.accuracy import BATCH_SIZE
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data
+from dnn.agreement.cases import Case
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
@@ -20,7 +15,6 @@ from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.parameters import Parameters
-from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
@@ -71,11 +65,6 @@ class PyTorchContender(Contender):
             yield f"d {name}", gradient
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
-        tensors = convert.twin_tensors(self._train(case, batches))
-        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
-
-    def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
-        """Make an update on each batch (x, y) and return the trained module."""
         module = twin.to_torch(case.model(self.backend))
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
@@ -85,7 +74,8 @@ class PyTorchContender(Contender):
             optimizer.zero_grad(set_to_none=True)
             loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
             optimizer.step()
-        return module
+        tensors = convert.twin_tensors(module)
+        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
 
     def kernel(self, call: Call) -> HostArrays:
         import torch
@@ -104,16 +94,3 @@ class PyTorchContender(Contender):
             optimizer.step()
         after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        key = stream_key(case.seed, "shuffle")
-        n = len(train.x)
-        orders = (permutation(self.backend, key, epoch, n) for epoch in range(1, epochs + 1))
-        batches = (
-            (train.x[rows], train.y[rows])
-            for order in map(self.backend.to_host, orders)
-            for rows in np.split(order, range(BATCH_SIZE, n, BATCH_SIZE))
-        )
-        outputs = self._train(case, batches)(self.move(test.x)[0])
-        found = self.backend.to_host(outputs.argmax(1))
-        return float(np.mean(found == test.y))

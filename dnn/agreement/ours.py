@@ -7,7 +7,7 @@ import numpy as np
 
 from backends import Array
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data, FitCase, Session
+from dnn.agreement.cases import Case, FitCase, Session
 from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
 from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
@@ -174,8 +174,3 @@ class BackendContender(Contender):
         for x, y in batches:
             model.train_on_batch(x, y)
         return receive(self.backend, model.parameters.by_name.items())
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        model = case.model(self.backend)
-        model.fit(train.x, train.y, epochs=epochs, verbose=0)
-        return model.evaluate(test.x, test.y).accuracy
