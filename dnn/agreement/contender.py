@@ -29,8 +29,8 @@ from dnn.validation.objects import layer_from_config
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
 """(name, device array) pairs. Each array is copied to the host before the next one is computed."""
-LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors]]
-"""Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
+Passes = list[tuple[str, Array, Array]]
+"""For each batch (suffix of the tensors' names, x, dy): the suffix is "", " 2", " 3", ..."""
 
 
 def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Parameters:
@@ -96,16 +96,12 @@ class Contender(ABC):
         """
         parameters = build_layer(layer, shape, self.backend)
         parameters.load({name: v.astype(self.backend.dtype_name) for name, v in values.items()})
-        train, evaluate = self.open_layer(layer, parameters)
-        found: HostArrays = {}
-        for i, (x, dy) in enumerate(batches):
-            tensors = receive(self.backend, train(*self.move(x, dy)))
-            found |= {f"{name} {i + 1}" if i else name: array for name, array in tensors.items()}
-        return found | receive(self.backend, evaluate(*self.move(x)))
+        passes = [(f" {i}" if i > 1 else "", *self.move(x, dy)) for i, (x, dy) in enumerate(batches, 1)]
+        return receive(self.backend, self.layer_tensors(layer, parameters, passes))
 
     @abstractmethod
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        """Return the functions that compute a built layer."""
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
+        """Compute the tensors of ``run_layer`` for a built layer."""
 
     def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> HostArrays:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""

@@ -7,7 +7,7 @@ import dnn.interop.torch as twin
 from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
+from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
@@ -24,32 +24,27 @@ class PyTorchContender(Contender):
 
     is_partial = True
 
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
         import torch
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
         modules = convert.layer_modules(layer, Layout())
         module = torch.nn.Sequential(OrderedDict(modules)).to(self.backend.device)
-
-        def train(x: Array, dy: Array) -> Tensors:
+        for suffix, x, dy in passes:
             module.zero_grad()
             y = module(x.requires_grad_())
             y.backward(dy)
-            yield "y", y.detach()
+            yield f"y{suffix}", y.detach()
             if x.grad is not None:
-                yield "dx", x.grad
+                yield f"dx{suffix}", x.grad
             for name, _, gradient in convert.twin_tensors(module):
                 if gradient is not None:  # None: a buffer
-                    yield f"d{name.partition('.')[2]}", gradient
-
-        def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", module.eval()(x).detach()
-            for name, tensor, _ in convert.twin_tensors(module):
-                if (short := name.partition(".")[2]) in layer.state:
-                    yield short, tensor
-
-        return train, evaluate
+                    yield f"d{name.partition('.')[2]}{suffix}", gradient
+        yield "y in evaluation", module.eval()(x).detach()
+        for name, tensor, _ in convert.twin_tensors(module):
+            if (short := name.partition(".")[2]) in layer.state:
+                yield short, tensor
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         module = twin.to_torch(model)

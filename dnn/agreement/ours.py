@@ -8,7 +8,7 @@ import numpy as np
 from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, FitCase, Session
-from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
+from dnn.agreement.contender import Batches, Contender, Passes, Tensors, without_activation
 from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
@@ -53,23 +53,19 @@ def set_frozen(model: Sequential, session: Session) -> None:
 class BackendContender(Contender):
     """Our implementation on one backend. The oracle and the mutants are BackendContenders too."""
 
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        def train(x: Array, dy: Array) -> Tensors:
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
+        for suffix, x, dy in passes:
             layer.reserve(x.shape[0], training=True)
-            yield "y", layer.forward(x, training=True)
+            yield f"y{suffix}", layer.forward(x, training=True)
             dx = layer.backward(dy)  # may overwrite dy
             if dx is not None:  # None for layers that must precede trained ones
-                yield "dx", dx
+                yield f"dx{suffix}", dx
             for name, view in parameters.gradient_by_name.items():
-                yield f"d{name}", view
-
-        def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", layer.forward(x, training=False)
-            for name, array in layer.state.items():  # running averages, not integer counters
-                if array.dtype == self.backend.dtype:
-                    yield name, array
-
-        return train, evaluate
+                yield f"d{name}{suffix}", view
+        yield "y in evaluation", layer.forward(x, training=False)
+        for name, array in layer.state.items():  # running averages, not integer counters
+            if array.dtype == self.backend.dtype:
+                yield name, array
 
     def kernel(self, call: Call) -> HostArrays:
         backend = self.backend
