@@ -69,30 +69,29 @@ class BackendContender(Contender):
 
     def kernel(self, call: Call) -> HostArrays:
         backend = self.backend
-        places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
+        arrays = call.arrays
         outputs = call.outputs
-        written = {id(array) for name, array in call.arrays.items() if name in outputs}
+        places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
+        for name, host in arrays.items():
+            if id(host) not in places:
+                dtype = backend.dtype_name if host.dtype == np.float64 else host.dtype.name
+                places[id(host)] = self.place(host.astype(dtype), name in outputs)
 
-        def move_argument(argument: Any) -> Any:
+        def placed(argument: Any) -> Any:
             if isinstance(argument, tuple):
-                return tuple(map(move_argument, argument))
-            if not isinstance(argument, np.ndarray):
-                return argument
-            if id(argument) not in places:
-                dtype = backend.dtype_name if argument.dtype == np.float64 else argument.dtype.name
-                places[id(argument)] = self.place(argument.astype(dtype), id(argument) in written)
-            return places[id(argument)][1]
+                return tuple(map(placed, argument))
+            return places[id(argument)][1] if id(argument) in places else argument
 
-        moved = [move_argument(argument) for argument in call.arguments]
+        moved = [placed(argument) for argument in call.arguments]
         function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
                 function(*moved)
         for memory, _ in places.values():
-            host = backend.to_host(memory)
-            if host[:MARGIN].any() or host[-MARGIN:].any():
+            around = backend.to_host(memory)
+            if around[:MARGIN].any() or around[-MARGIN:].any():
                 raise ArrayMismatch(f"{call.kernel} writes before or behind an array")
-        return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in call.arrays.items()}
+        return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in arrays.items()}
 
     def place(self, host: np.ndarray, is_written: bool) -> tuple[Array, Array]:
         """Return memory with MARGIN zeros before and behind the array, and the array in it.
