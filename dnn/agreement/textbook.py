@@ -82,14 +82,13 @@ class TextbookTraining:
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
         self.t = 0
         self.rate = case.optimizer.learning_rate  # or that of a callback
-        self.running = {}
         names = layer_names(layers := case.layers())
         self.layers = list(zip(range(-1, len(layers)), names, layers, strict=False))
         self.frozen: tuple[str, ...] = ()
         for _, name, layer in self.layers:
             if isinstance(layer, BatchNormalization):
-                self.running[f"{name}.running_mean"] = np.zeros(case.hidden[0])
-                self.running[f"{name}.running_variance"] = np.ones(case.hidden[0])
+                self.p[f"{name}.running_mean"] = np.zeros(case.hidden[0])
+                self.p[f"{name}.running_variance"] = np.ones(case.hidden[0])
         slots = case.optimizer.slot_names
         self.slots = {k: tuple(np.zeros_like(w) for _ in slots) for k, w in self.p.items()}
         reference = get_backend("numpy", dtype="float64", fused=False)
@@ -97,7 +96,7 @@ class TextbookTraining:
         self.step = case.optimizer.bind(reference)
 
     def numbers(self) -> HostArrays:
-        return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
+        return {k: np.array(v) for k, v in self.p.items()}
 
     def draw(self, layer: Layer, index: int, batch: int, pairs: int) -> np.ndarray:
         """Return the random 63-bit integers (B, pairs) of a layer in this step."""
@@ -157,15 +156,15 @@ class TextbookTraining:
     def normalise(
         self, name: str, layer: BatchNormalization, x: np.ndarray, g: HostArrays | None
     ) -> tuple[np.ndarray, Back]:
-        gamma, beta = (self.p[f"{name}.{k}"] for k in ("gamma", "beta"))
-        running = tuple(self.running[f"{name}.running_{k}"] for k in ("mean", "variance"))
+        short_names = "gamma", "beta", "running_mean", "running_variance"
+        gamma, beta, mean, variance = (self.p[f"{name}.{short}"] for short in short_names)
         if g is None or name in self.frozen:
-            slope = gamma / np.sqrt(running[1] + layer.epsilon)
-            return (x - running[0]) * slope + beta, slope.__mul__
+            slope = gamma / np.sqrt(variance + layer.epsilon)
+            return (x - mean) * slope + beta, slope.__mul__
         y = np.empty_like(x)
         stats = np.empty_like(gamma), np.empty_like(gamma)
         settings = layer.momentum, layer.epsilon
-        self.kernels.batch_norm(x, gamma, beta, running, settings, stats, y)
+        self.kernels.batch_norm(x, gamma, beta, (mean, variance), settings, stats, y)
 
         def back(dy: np.ndarray) -> np.ndarray:
             gradients = np.empty_like(gamma), np.empty_like(beta), dy
@@ -186,16 +185,13 @@ class TextbookTraining:
             dy = back(dy)
         for name in (n for n in g if n.endswith(".W")):  # no penalty on biases and scales
             g[name] += case.l1 * np.sign(self.p[name]) + 2.0 * case.l2 * self.p[name]
-        self.update({k: d for k, d in g.items() if k.rpartition(".")[0] not in self.frozen})
-        return found
-
-    def update(self, g: HostArrays) -> None:
-        """Make one update by the optimizer's reference kernel, parameter by parameter."""
-        settings = self.case.optimizer.settings()
+        settings = case.optimizer.settings()
         control = control_after(self.t, learning_rate(self.rate, self.t), settings)
-        for name, d in g.items():
-            self.step(self.p[name], d, self.slots[name], control.copy(), settings)
+        for name, d in g.items():  # each parameter by itself
+            if name.rpartition(".")[0] not in self.frozen:
+                self.step(self.p[name], d, self.slots[name], control.copy(), settings)
         self.t = self.t + 1
+        return found
 
 
 def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
@@ -240,10 +236,11 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
             losses = [loss for loss, _ in after[before_session:]]
             run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
-    last = learning_rate(run.rate, run.t - 1)
-    numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
-    found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    return {**found, **run.numbers()}, start
+    found: dict[str, Any] = {
+        "before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy,
+        "learning rate": [learning_rate(run.rate, run.t - 1)], **run.numbers(),
+    }  # fmt: skip
+    return {name: np.asarray(numbers, dtype=np.float64) for name, numbers in found.items()}, start
 
 
 def shift_rows(case: FitCase, shift: int) -> FitCase:
