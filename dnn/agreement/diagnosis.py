@@ -19,7 +19,7 @@ def explain(
     Args:
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. y: the output of the subject.
-        differences: function of another dL/dy that returns places and the numbers expected there.
+        differences: function of another dL/dy; the numbers expected at the places are its first result.
     """
     inputs = subject.inputs
     x = inputs["x"]
@@ -33,7 +33,7 @@ def explain(
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and np.allclose(found, differences(one)[1], rtol=1e-4, atol=1e-6):
+        if got.shape != x.shape and np.allclose(found, differences(one)[0], rtol=1e-4, atol=1e-6):
             return f"it is that of the {which} example alone: sum over the batch"
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6)
     if got.shape == x.shape == y.shape:
