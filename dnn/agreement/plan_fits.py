@@ -36,10 +36,9 @@ SESSIONS = (
 HIDDEN = ((11,), (), (9, 16, 8), (261, 65), (13, 8, 8, 9))
 FORMS = "bytes", "dense bytes", "numbers", "dense numbers", "scaled", "sparse", "sparse scaled"
 """Examples: with empty rows or dense; bytes or numbers; or scaled, without Rescaling and some biases."""
-Make = Callable[..., FitCase]
 
 
-def plan_cases(make_case: Make) -> Iterator[FitCase]:
+def plan_cases(make_case: Callable[..., FitCase]) -> Iterator[FitCase]:
     """Yield cases, made by ``make_case(name, optimizer, n, n_in, **settings)`` with n examples."""
     kinds = [kind for kind in ACTIVATIONS if kind != "softmax"]
     rows = cover_pairs(

@@ -55,9 +55,9 @@ def as_json(
     """
     content = {
         "holds": all(record.holds for record in records),
-        "asked": dict(asked),
-        "backends": dict(about),
-        "not_run": dict(missing),
+        "asked": asked,
+        "backends": about,
+        "not_run": missing,
         "records": [{**asdict(record), "verdict": record.verdict} for record in records],
     }
     return json_text.as_json(content, indent=1) + "\n"

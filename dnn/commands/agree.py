@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
-from dnn.random import stream_key
 from dnn.validation.settings import positive_integer, positive_or_none
 
 
@@ -97,7 +96,6 @@ def agree(arguments: Namespace) -> int:
         return check_file(arguments.my_layer)
     from dnn.datasets import load_dataset
 
-    stream_key(arguments.seed, "check")  # rejects a bad seed before any work
     known = dict.fromkeys((*agreement.LEVELS, "L5"))
     levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
     if arguments.bits:

@@ -36,7 +36,7 @@ class Ensemble:
         """
         if len(self.models) == 1:
             loss, accuracy = self.models[0].evaluate(x, y)
-            return float(loss), float(accuracy)
+            return loss, accuracy
         p = self.predict(x)
         require(y.max() < p.shape[1], "y", f"class {y.max()}", f"classes below {p.shape[1]}")
         p_true = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
