@@ -8,7 +8,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Record
-from dnn.agreement.textbook import epoch_order
+from dnn.agreement.textbook import epoch_batches
 from dnn.interop import NoTwin
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
@@ -18,12 +18,10 @@ BATCH_SIZE = 100  # the default of ``fit``
 
 def measure_accuracy(contender: Contender, case: Case, train: Data, test: Data, epochs: int) -> float:
     """Train in float32; return the test accuracy, from 0 to 1, which the contender's Backend computes."""
-    n = len(train.x)
-    orders = (epoch_order(case.seed, epoch, n) for epoch in range(1, epochs + 1))
     batches = (
         (train.x[rows], train.y[rows])
-        for order in orders
-        for rows in np.split(order, range(BATCH_SIZE, n, BATCH_SIZE))
+        for epoch in range(1, epochs + 1)
+        for rows in epoch_batches(case.seed, epoch, len(train.x), BATCH_SIZE)
     )
     weights = contender.train(case, batches)
     model = case.model(contender.backend)
@@ -36,7 +34,6 @@ def accuracy_level(
     train: Data,
     test: Data,
     *,
-    hidden: tuple[int, ...] = (500, 500),
     epochs: int = 10,
     seeds: int = 5,
 ) -> Iterator[Record]:
@@ -47,7 +44,6 @@ def accuracy_level(
 
     Args:
         train, test: training and test examples.
-        hidden: widths of the hidden layers.
         seeds: number of trainings for each contender.
 
     Yields records with the absolute mean difference in percentage points.
@@ -55,7 +51,7 @@ def accuracy_level(
     first: np.ndarray | None = None
     # As train.py trains. The decaying learning rate also reduces the scatter of the accuracies.
     optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // BATCH_SIZE)))
-    cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
+    cases = [train.case(f"seed {seed}", (500, 500), optimizer, seed) for seed in range(seeds)]
     for c in contenders:
         try:
             scores = np.asarray([100.0 * measure_accuracy(c, case, train, test, epochs) for case in cases])

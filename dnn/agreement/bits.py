@@ -43,14 +43,10 @@ class DigestCallback(Callback):
         """Store the digests of all tensors, gradients from the last layer to the first."""
         parameters = self.model.parameters
         views = parameters.backend
-        for name, view in reversed(parameters.gradient_by_name.items()):
-            self.digests[f"{when}, gradient of {name}"] = _digest(views.to_host(view))
-        for name, array in parameters.to_host().items():
-            self.digests[f"{when}, {name}"] = _digest(array)
-
-
-def _digest(array: np.ndarray) -> str:
-    return sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+        gradients = reversed(parameters.gradient_by_name.items())
+        arrays = {f"gradient of {name}": views.to_host(view) for name, view in gradients}
+        for name, array in {**arrays, **parameters.to_host()}.items():
+            self.digests[f"{when}, {name}"] = sha256(array.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

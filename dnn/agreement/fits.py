@@ -58,7 +58,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
     often = np.arange(37) % 4 / 2.0
-    often[textbook.epoch_order(seed, 1, 37)[-(37 % 8) :]] = 0.0
+    often[textbook.epoch_batches(seed, 1, 37, 8)[-1]] = 0.0
     uneven = Session(epochs=2, class_weight={0: 0.25, 1: 3.0})
     yield case(
         "weighted", nesterov, 37, loss=CategoricalCrossentropy(ignore_index=2), sample_weight=often,

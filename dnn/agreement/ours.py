@@ -119,20 +119,17 @@ class BackendContender(Contender):
         for session in case.sessions:
             moved = shift_rows(case, session.shift)
             examples = pack(moved.images), moved.labels
-            weights = moved.sample_weight
             settings: dict[str, Any] = {
                 "batch_size": session.batch_size, "epochs": session.epochs,
-                "class_weight": session.class_weight, "sample_weight": weights, "verbose": 0,
-                "validation_data": examples if weights is None else (*examples, weights),
+                "class_weight": session.class_weight, "sample_weight": moved.sample_weight,
+                "validation_data": (*examples, moved.sample_weight), "verbose": 0,
             }  # fmt: skip
             set_frozen(model, session)
             if session.stop:
                 stop = Stop(session.stop)
                 with suppress(StopIteration):
                     model.fit(*examples, callbacks=[stop, *case.callbacks], **settings)
-                done = model.epochs_done
                 model = case.model(self.backend)
-                model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
             for name, values in model.fit(

@@ -14,7 +14,7 @@ import numpy as np
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS, Kernels
-from dnn.agreement.cases import FitCase, Session
+from dnn.agreement.cases import FitCase
 from dnn.agreement.textbook_images import augment
 from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
 from dnn.layers import (
@@ -44,9 +44,10 @@ def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.nd
     return out
 
 
-def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Return the order of n rows in an epoch, counted from 1."""
-    return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
+def epoch_batches(seed: int, epoch: int, n: int, batch_size: int) -> list[np.ndarray]:
+    """Return the rows of each batch in an epoch, counted from 1, of n examples."""
+    order = np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
+    return np.split(order, range(batch_size, n, batch_size))
 
 
 def control_after(updates: int, rate: float, settings: tuple[Any, ...]) -> np.ndarray:
@@ -61,15 +62,14 @@ def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
     return np.asarray((1.0 - e) * np.eye(case.classes)[labels] + e / case.classes)
 
 
-def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
-    """Return the weight of each example, (N,). Class weights apply only in training, in a session."""
+def example_weights(case: FitCase, class_weight: Any) -> np.ndarray:
+    """Return the weight of each example, (N,). Class weights apply only in training."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     ignored = case.labels == get_loss(case.loss).ignored_class
-    factors = session.class_weight if session else None
-    if factors == "balanced":
+    if class_weight == "balanced":
         present, counts = np.unique(case.labels[~ignored], return_counts=True)
-        factors = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
-    for number, factor in (factors or {}).items():  # type: ignore[union-attr]
+        class_weight = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
+    for number, factor in (class_weight or {}).items():
         w[case.labels == number] *= factor
     return np.where(ignored, 0.0, w)
 
@@ -205,9 +205,9 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     run = TextbookTraining(case)
     start = run.numbers()
 
-    def scores(p: np.ndarray, session: Session | None = None) -> tuple[float, float]:
+    def scores(p: np.ndarray, class_weight: Any = None) -> tuple[float, float]:
         y = run.case.labels
-        w = example_weights(run.case, session)
+        w = example_weights(run.case, class_weight)
         right = np.argmax(p, axis=1) == y  # the first maximum wins ties
         t = targets(run.case, y)
         loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
@@ -222,16 +222,15 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     for session in case.sessions:
         run.case = shift_rows(case, session.shift)
         run.frozen = session.frozen
-        w = example_weights(run.case, session)
+        w = example_weights(run.case, session.class_weight)
         before_session = len(after)
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
             run.rate = rate_before_epoch(case.callbacks, run.rate, epoch)
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
-            order = epoch_order(case.seed, epoch, n)
-            for rows in np.split(order, range(session.batch_size, n, session.batch_size)):
+            for rows in epoch_batches(case.seed, epoch, n, session.batch_size):
                 p[rows] = run.train_batch(rows, w)
-            during.append(scores(p, session))
+            during.append(scores(p, session.class_weight))
             after.append(scores(predict()))
             losses = [loss for loss, _ in after[before_session:]]
             run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
