@@ -8,7 +8,7 @@ import numpy as np
 from backends import Array
 from dnn.agreement.call import Call
 from dnn.agreement.cases import Case, FitCase, Session
-from dnn.agreement.contender import Batches, Contender, Passes, Tensors, without_activation
+from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
@@ -82,11 +82,10 @@ class BackendContender(Contender):
                 return tuple(map(placed, argument))
             return places[id(argument)][1] if id(argument) in places else argument
 
-        moved = [placed(argument) for argument in call.arguments]
         function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
-                function(*moved)
+                function(*placed(call.arguments))
         for memory, _ in places.values():
             around = backend.to_host(memory)
             if around[:MARGIN].any() or around[-MARGIN:].any():
@@ -136,11 +135,11 @@ class BackendContender(Contender):
                 *examples, callbacks=list(case.callbacks), **settings
             ).history.items():
                 log.setdefault(name, []).extend(values)
-        numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {
             "before": before, "predictions": model.predict(x, batch_size=part),
             "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
-            "learning rate": self.backend.to_host(model.optimizer_state.control)[:1], **numbers,
+            "learning rate": self.backend.to_host(model.optimizer_state.control)[:1],
+            **model.parameters.to_host(),
         }  # fmt: skip
         return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 
@@ -148,12 +147,10 @@ class BackendContender(Contender):
         model.reserve(x.shape[0], training=True)
         h = x
         for layer in model.layers:
-            if layer.parameter_shapes():  # computed twice, since a fused kernel may not store z
-                plain = without_activation(layer)
-                plain.build(layer.input_shape, self.backend, layer.name, needs_dx=False)
-                plain.attach(layer.value, layer.gradient)
-                plain.reserve(x.shape[0], training=False)
-                yield f"z {layer.name}", plain.forward(h, training=False)
+            # z by itself, since the layer's fused kernel may not store it.
+            z = self.backend.zeros((x.shape[0], *layer.output_shape))
+            self.backend.kernels.dense("linear", h, layer.value["W"], layer.value["b"], z)
+            yield f"z {layer.name}", z
             h = layer.forward(h, training=False)
         contained = model.objective.activation is not None
         yield "outputs", model.forward(x, training=False, logits=contained)
