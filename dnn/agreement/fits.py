@@ -50,7 +50,7 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
         usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(
-            f"fit {name}", len(pixels), classes=classes or data.classes, optimizer=optimizer, seed=seed,
+            f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
             images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
             **{**usual, **settings},
         )  # fmt: skip

@@ -48,11 +48,10 @@ class PyTorchContender(Contender):
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         module = twin.to_torch(model)
-        trained = {name.split(".")[0] for name, _, _ in convert.twin_tensors(module)}
         h = x
         for name, child in module.named_children():
             h = child(h)
-            if name in trained:
+            if list(child.parameters()):
                 yield f"z {name}", h.detach()
         yield "outputs", h.detach()
         twin.torch_loss(model.objective)(h, y).backward()

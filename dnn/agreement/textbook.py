@@ -16,7 +16,8 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS, Kernels
 from dnn.agreement.cases import FitCase
 from dnn.agreement.textbook_images import augment
-from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
+from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch
+from dnn.callbacks import LearningRateScheduler
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -81,7 +82,7 @@ class TextbookTraining:
         self.case = case
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
         self.t = 0
-        self.rate = case.optimizer.learning_rate  # or that of a callback
+        self.rate: Any = case.optimizer.learning_rate  # or that of a callback
         names = layer_names(layers := case.layers())
         self.layers = list(zip(range(-1, len(layers)), names, layers, strict=False))
         self.frozen: tuple[str, ...] = ()
@@ -225,7 +226,9 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
         w = example_weights(run.case, session.class_weight)
         before_session = len(after)
         for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
-            run.rate = rate_before_epoch(case.callbacks, run.rate, epoch)
+            for callback in case.callbacks:
+                if isinstance(callback, LearningRateScheduler):
+                    run.rate = callback.schedule(epoch - 1, run.rate)
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
             for rows in epoch_batches(case.seed, epoch, n, session.batch_size):

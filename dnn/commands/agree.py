@@ -62,12 +62,14 @@ def parse() -> Namespace:
 def check_file(path: Path) -> int:
     """Print the verdict on each part that a Python file defines; return 1 if one has a bug, else 0."""
     from dnn.agreement.gradcheck import Part, gradcheck
+    from dnn.layers import Layer
+    from dnn.losses import Loss
 
     with reraise((Exception, SystemExit), f"{path} cannot be run:"):
         names = runpy.run_path(str(path), run_name="my_layer")
     parts: dict[str, Any] = {}
     for name, part in names.items():
-        if isinstance(part, type) and issubclass(part, Part) and part.__module__ == "my_layer":
+        if isinstance(part, type) and issubclass(part, (Layer, Loss)) and part.__module__ == "my_layer":
             cure = "define the missing methods, and defaults of the settings or examples = ({...},)"
             with reraise(TypeError, f"{name} cannot be created:", cure=cure):
                 parts[name] = part(**part.examples[0])

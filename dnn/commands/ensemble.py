@@ -26,7 +26,7 @@ class Ensemble:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the mean (N, C) of the models' outputs for x (N, ...)."""
-        outputs = np.stack([model.predict(x) for model in self.models])
+        outputs = [model.predict(x) for model in self.models]
         return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
