@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cache
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -74,10 +74,6 @@ class Contender(ABC):
     def unit(self) -> float:
         """Unit roundoff of float32 products: 2^-24, or 2^-10 with TF32."""
         return bounds.UNIT_ROUNDOFFS[self.backend.precision]
-
-    def describe(self) -> dict[str, Any]:
-        """Return versions and settings for the report."""
-        return self.backend.describe()
 
     def move(self, *arrays: np.ndarray) -> list[Array]:
         """Copy host arrays to the device, in the backend's dtype."""

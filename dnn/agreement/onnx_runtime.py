@@ -55,9 +55,6 @@ class OnnxContender(Contender):
         import_runtime()
         super().__init__(name, open_backend)
 
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "onnxruntime": import_runtime().__version__}
-
     def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
         for _, x, _ in passes if layer.uses_batch_statistics else ():
             layer.reserve(len(x), training=True)

@@ -128,7 +128,7 @@ def agree(arguments: Namespace) -> int:
     if not records:
         cure = "onnxruntime computes only forward, so compare it at L0 to L2"
         raise InputError(f"levels {','.join(levels)} compare nothing of these backends", cure=cure)
-    about = {c.name: c.describe() for c in contenders}
+    about = {c.name: c.backend.describe() for c in contenders}
     if arguments.json:
         text = report.as_json(records, missing, vars(arguments), about)
     else:
