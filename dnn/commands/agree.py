@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
-from dnn.validation.settings import positive_integer, positive_or_none
+from dnn.validation.settings import positive_integer
 
 
 def parse() -> Namespace:
@@ -55,7 +55,6 @@ def parse() -> Namespace:
     accuracy = parser.add_argument_group("L5 (accuracy)")
     accuracy.add_argument("--epochs", type=int, default=10, help="epochs per training (default: %(default)s)")
     accuracy.add_argument("--seeds", type=int, default=5, help="trainings per backend (default: %(default)s)")
-    accuracy.add_argument("--limit", type=int, metavar="N", help="use only the first N training images")
     return parser.parse_args()
 
 
@@ -119,8 +118,7 @@ def agree(arguments: Namespace) -> int:
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
-        limit = positive_or_none("limit", arguments.limit)
-        train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
+        train = agreement.Data(data.x_train, data.y_train, data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)
         records += agreement.accuracy_level(
             contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
