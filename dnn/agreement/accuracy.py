@@ -34,6 +34,7 @@ def accuracy_level(
     train: Data,
     test: Data,
     *,
+    hidden: tuple[int, ...] = (500, 500),
     epochs: int = 10,
     seeds: int = 5,
 ) -> Iterator[Record]:
@@ -44,14 +45,15 @@ def accuracy_level(
 
     Args:
         train, test: training and test examples.
+        hidden: widths of the hidden layers.
         seeds: number of trainings for each contender.
 
     Yields records with the absolute mean difference in percentage points.
     """
     first: np.ndarray | None = None
     # As train.py trains. The decaying learning rate also reduces the scatter of the accuracies.
-    optimizer = Adam(LinearDecay(1e-3, epochs * -(-train.x.shape[0] // BATCH_SIZE)))
-    cases = [train.case(f"seed {seed}", (500, 500), optimizer, seed) for seed in range(seeds)]
+    optimizer = Adam(LinearDecay(1e-3, epochs * -(-len(train.x) // BATCH_SIZE)))
+    cases = [train.case(f"seed {seed}", hidden, optimizer, seed) for seed in range(seeds)]
     for c in contenders:
         try:
             scores = np.asarray([100.0 * measure_accuracy(c, case, train, test, epochs) for case in cases])

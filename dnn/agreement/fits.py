@@ -48,11 +48,10 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
             labels = (labels * 28 + np.arange(n) % 5) % classes
         # Few inputs keep training stable. If the data have fewer columns, they are repeated.
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
-        usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(
             f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
             images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
-            **{**usual, **settings},
+            **{"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh", **settings},
         )  # fmt: skip
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
@@ -133,9 +132,7 @@ def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
             return bounds.U * (sqrt(case.classes) + 10.0)
         return short_fit_bound(case, tensor, start, expected)
 
-    def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
-        return bounds.eta_of_path(got, p, start.get(tensor, p))
-
     return setup.compare(
-        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound, error, case.dtype, expected
-    )
+        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound,
+        lambda tensor, x, x64: bounds.eta_of_path(x, x64, start.get(tensor, x64)), case.dtype, expected,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from dnn.agreement.call import Call
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import receive
+from dnn.agreement.textbook_schedules import learning_rate
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layouts import Layout
@@ -62,9 +63,8 @@ class PyTorchContender(Contender):
         module = twin.to_torch(case.model(self.backend))
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
-        rates = case.optimizer.rates().tolist()
         for step, (x, y) in enumerate(batches):
-            optimizer.param_groups[0]["lr"] = rates[min(step, len(rates) - 1)]
+            optimizer.param_groups[0]["lr"] = learning_rate(case.optimizer.learning_rate, step)
             optimizer.zero_grad(set_to_none=True)
             loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
             optimizer.step()

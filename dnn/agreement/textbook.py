@@ -6,6 +6,7 @@ curves of schedules, and reference kernels, which L0 to L3 compare with other pr
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -95,9 +96,6 @@ class TextbookTraining:
         reference = get_backend("numpy", dtype="float64", fused=False)
         self.kernels = reference.kernels
         self.step = case.optimizer.bind(reference)
-
-    def numbers(self) -> HostArrays:
-        return {k: np.array(v) for k, v in self.p.items()}
 
     def draw(self, layer: Layer, index: int, batch: int, pairs: int) -> np.ndarray:
         """Return the random 63-bit integers (B, pairs) of a layer in this step."""
@@ -204,7 +202,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     - the parameters and running averages by name.
     """
     run = TextbookTraining(case)
-    start = run.numbers()
+    start = deepcopy(run.p)
 
     def scores(p: np.ndarray, class_weight: Any = None) -> tuple[float, float]:
         y = run.case.labels
@@ -240,7 +238,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     loss, accuracy = zip(*during, *after, strict=True)
     found: dict[str, Any] = {
         "before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy,
-        "learning rate": [learning_rate(run.rate, run.t - 1)], **run.numbers(),
+        "learning rate": [learning_rate(run.rate, run.t - 1)], **run.p,
     }  # fmt: skip
     return {name: np.asarray(numbers, dtype=np.float64) for name, numbers in found.items()}, start
 

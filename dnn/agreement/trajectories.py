@@ -7,8 +7,6 @@ mistakes or fail by chance. In float64 correct programs stay together for more t
 from collections.abc import Iterator
 from itertools import cycle, islice
 
-import numpy as np
-
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
@@ -50,11 +48,7 @@ def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
     rows = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
     batches = [(data.x[some], data.y[some]) for some in rows]
     start = case.weights()
-
-    def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
-        return bounds.eta_of_path(p, p64, start[tensor])
-
     return setup.compare(
-        case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND, error,
-        f"{sizes.trajectory} updates",
+        case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND,
+        lambda tensor, x, x64: bounds.eta_of_path(x, x64, start[tensor]), f"{sizes.trajectory} updates",
     )  # fmt: skip

@@ -116,7 +116,7 @@ def test_accuracy_level_records_paired_differences(data):
     train, test = Data(data.x[:400], data.y[:400], 10), Data(data.x[400:600], data.y[400:600], 10)
     names = ["numpy", "torch", "pytorch"]
     contenders = [get_contender(name) for name in (*names, "onnxruntime")]
-    records = list(accuracy_level(contenders, train, test, epochs=2, seeds=2))
+    records = list(accuracy_level(contenders, train, test, hidden=(16,), epochs=2, seeds=2))
     assert [r.backend for r in records] == names
     assert records[0].measured == 0.0
     assert all(r.measured < 5.0 for r in records)
