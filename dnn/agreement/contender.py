@@ -7,7 +7,7 @@ the host.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cache
 from typing import NoReturn
@@ -80,7 +80,7 @@ class Contender(ABC):
         return [self.backend.from_host(a.astype(self.backend.dtype_name)) for a in arrays]
 
     def run_layer(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+        self, layer: Layer, shape: tuple[int, ...], values: HostArrays, batches: Batches
     ) -> HostArrays:
         """Run a new layer's forward and backward on each batch (x, dy) in turn.
 

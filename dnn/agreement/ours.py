@@ -24,12 +24,9 @@ MARGIN = 64
 
 
 class Stop(Callback):
-    """Interrupt a training after this update, with its state."""
+    """Interrupt a training after ``every`` updates, with its state."""
 
     state: TrainingState
-
-    def __init__(self, every: int) -> None:
-        self.every = every
 
     def on_progress(self, progress: Progress) -> None:
         self.state = progress.take_state()
@@ -125,15 +122,14 @@ class BackendContender(Contender):
             }  # fmt: skip
             set_frozen(model, session)
             if session.stop:
-                stop = Stop(session.stop)
+                stop = Stop()
+                stop.every = session.stop
                 with suppress(StopIteration):
                     model.fit(*examples, callbacks=[stop, *case.callbacks], **settings)
                 model = case.model(self.backend)
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(
-                *examples, callbacks=list(case.callbacks), **settings
-            ).history.items():
+            for name, values in model.fit(*examples, callbacks=case.callbacks, **settings).history.items():
                 log.setdefault(name, []).extend(values)
         found = {
             "before": before, "predictions": model.predict(x, batch_size=part),

@@ -91,8 +91,9 @@ class TextbookTraining:
             if isinstance(layer, BatchNormalization):
                 self.p[f"{name}.running_mean"] = np.zeros(case.hidden[0])
                 self.p[f"{name}.running_variance"] = np.ones(case.hidden[0])
-        slots = case.optimizer.slot_names
-        self.slots = {k: tuple(np.zeros_like(w) for _ in slots) for k, w in self.p.items()}
+        self.slots = {
+            k: tuple(np.zeros_like(w) for _ in case.optimizer.slot_names) for k, w in self.p.items()
+        }
         reference = get_backend("numpy", dtype="float64", fused=False)
         self.kernels = reference.kernels
         self.step = case.optimizer.bind(reference)
@@ -136,14 +137,13 @@ class TextbookTraining:
         e = np.exp(x - x.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
 
-    def dense(self, name: str, kind: str, x: np.ndarray, g: HostArrays | None) -> tuple[np.ndarray, Back]:
+    def dense(self, name: str, kind: str, x: np.ndarray, g: Any) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
         f = ACTIVATIONS["linear" if kind == "softmax" else kind]  # the softmax follows later
         z = x @ W + self.p.get(f"{name}.b", 0.0)
         y = f.forward(np, z)
 
         def back(dy: np.ndarray) -> np.ndarray:
-            assert g is not None
             dz = f.backward(np, dy, z, y)
             g[f"{name}.W"] = x.T @ dz
             if f"{name}.b" in self.p:
@@ -174,21 +174,21 @@ class TextbookTraining:
         return y, back
 
     def train_batch(self, rows: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """Make an update on these rows, with the weights w of all examples; return the probabilities."""
+        """Make an update on these rows, with their weights w; return the probabilities."""
         case = self.case
         g: HostArrays = {}
         found, backs = self.probabilities(case.images[rows], g)
-        w = w[rows]
         dy = (found - targets(case, case.labels[rows])) * (w / (w.sum() or 1.0))[:, None]
         for back in reversed(backs):
             dy = back(dy)
-        for name in (n for n in g if n.endswith(".W")):  # no penalty on biases and scales
-            g[name] += case.l1 * np.sign(self.p[name]) + 2.0 * case.l2 * self.p[name]
         settings = case.optimizer.settings()
         control = control_after(self.t, learning_rate(self.rate, self.t), settings)
-        for name, d in g.items():  # each parameter by itself
+        for name, d in g.items():
+            p = self.p[name]
+            if name.endswith(".W"):  # no penalty on biases and scales
+                d += case.l1 * np.sign(p) + 2.0 * case.l2 * p
             if name.rpartition(".")[0] not in self.frozen:
-                self.step(self.p[name], d, self.slots[name], control.copy(), settings)
+                self.step(p, d, self.slots[name], control.copy(), settings)
         self.t = self.t + 1
         return found
 
@@ -230,7 +230,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
             n = len(run.case.labels)
             p = np.zeros((n, case.classes))
             for rows in epoch_batches(case.seed, epoch, n, session.batch_size):
-                p[rows] = run.train_batch(rows, w)
+                p[rows] = run.train_batch(rows, w[rows])
             during.append(scores(p, session.class_weight))
             after.append(scores(predict()))
             losses = [loss for loss, _ in after[before_session:]]

@@ -36,8 +36,7 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
                 tiny,
                 optimizer,
                 setup.seed,
-                MAIN_PAIR[0],
-                loss,
+                loss=loss,
             )
             yield from _judge_trajectory(setup, case)
 

@@ -94,8 +94,8 @@ def agree(arguments: Namespace) -> int:
         return check_file(arguments.my_layer)
     from dnn.datasets import load_dataset
 
-    known = dict.fromkeys((*agreement.LEVELS, "L5"))
-    levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
+    asked = arguments.levels or ",".join(agreement.LEVELS)
+    levels = command_line.parse_names("level", asked, {**agreement.LEVELS, "L5": ()})
     if arguments.bits:
         levels = []
     for name in ("epochs", "seeds"):

@@ -50,8 +50,6 @@ def selective_accuracy(p: np.ndarray, y: np.ndarray, threshold: float) -> dict[s
 
 def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> None:
     """Draw the reliability diagram: accuracy over confidence with standard errors, and the bin counts."""
-    from matplotlib.ticker import PercentFormatter
-
     confidence, accuracy, counts = reliability_bins(p, y)
     # The standard error with one success and one failure added: not 0 for small bins.
     error = np.sqrt((accuracy * counts + 1) * ((1 - accuracy) * counts + 1) / (counts + 2) ** 3)
@@ -66,6 +64,6 @@ def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> No
         lower.set(yscale="log", ylim=(0.5, None), ylabel="predictions", xlabel=about)
         lower.yaxis.set_major_formatter("{x:,.0f}")
         for axis in (upper.xaxis, upper.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
+            axis.set_major_formatter("{x:.0%}")
         upper.grid(alpha=0.3)
         lower.grid(alpha=0.3)
