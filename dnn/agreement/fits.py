@@ -69,12 +69,12 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield case("late", late, 138, sessions=(Session(5, 38),), l2=0.003, between=NORMALISATION[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
-    sessions: tuple[Session, ...] = (
+    resumed = (
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
         Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[1:]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
-    yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=sessions)
+    yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=resumed)
     before = (
         Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0),
         RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3), Flatten(), GaussianNoise(0.3),

@@ -222,18 +222,18 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
         run.case = shift_rows(case, session.shift)
         run.frozen = session.frozen
         w = example_weights(run.case, session.class_weight)
-        before_session = len(after)
-        for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
+        losses = []
+        for epoch in range(len(during), len(during) + session.epochs):
             for callback in case.callbacks:
                 if isinstance(callback, LearningRateScheduler):
-                    run.rate = callback.schedule(epoch - 1, run.rate)
-            n = len(run.case.labels)
+                    run.rate = callback.schedule(epoch, run.rate)
+            n = len(case.labels)
             p = np.zeros((n, case.classes))
-            for rows in epoch_batches(case.seed, epoch, n, session.batch_size):
+            for rows in epoch_batches(case.seed, epoch + 1, n, session.batch_size):
                 p[rows] = run.train_batch(rows, w[rows])
             during.append(scores(p, session.class_weight))
             after.append(scores(predict()))
-            losses = [loss for loss, _ in after[before_session:]]
+            losses.append(after[-1][0])
             run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
     found: dict[str, Any] = {

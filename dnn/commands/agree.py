@@ -113,8 +113,10 @@ def agree(arguments: Namespace) -> int:
     # 2000 examples are more than all batches need together, and drawing from them is fast.
     subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    oracle_levels = [level for level in levels if level != "L5"]
-    records = agreement.check(contenders, subset, levels=oracle_levels, sizes=sizes, seed=arguments.seed)
+    records = agreement.check(
+        contenders, subset, levels=[level for level in levels if level != "L5"], sizes=sizes,
+        seed=arguments.seed,
+    )  # fmt: skip
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
