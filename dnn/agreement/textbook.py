@@ -73,7 +73,8 @@ def example_weights(case: FitCase, class_weight: Any) -> np.ndarray:
         class_weight = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
     for number, factor in (class_weight or {}).items():
         w[case.labels == number] *= factor
-    return np.where(ignored, 0.0, w)
+    w[ignored] = 0.0
+    return w
 
 
 class TextbookTraining:
@@ -135,7 +136,7 @@ class TextbookTraining:
                 x, back = self.dense(name, layer.activation, x, g)
                 backs.append(back)
         e = np.exp(x - x.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
+        return e / e.sum(axis=1, keepdims=True), backs
 
     def dense(self, name: str, kind: str, x: np.ndarray, g: Any) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
@@ -209,7 +210,7 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
         w = example_weights(run.case, class_weight)
         right = np.argmax(p, axis=1) == y  # the first maximum wins ties
         t = targets(run.case, y)
-        loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
+        loss = -np.sum(w[:, None] * t * np.log(np.where(t > 0.0, p, 1.0))) / np.sum(w)
         return float(loss), float(np.mean(right[y != get_loss(case.loss).ignored_class]))
 
     def predict() -> np.ndarray:
