@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -41,10 +41,9 @@ def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Param
     return parameters
 
 
-def without_activation(layer: Layer) -> Layer:
+def without_activation(layer: Layer) -> Any:
     """Return a new layer with the same settings and a linear activation; its y is z of the layer."""
-    plain: Layer = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
-    return plain
+    return layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
 
 
 class Contender(ABC):

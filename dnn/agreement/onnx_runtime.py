@@ -56,9 +56,10 @@ class OnnxContender(Contender):
         super().__init__(name, open_backend)
 
     def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
-        for _, x, _ in passes if layer.uses_batch_statistics else ():
-            layer.reserve(len(x), training=True)
-            layer.forward(x, training=True)  # NumPy computes the running averages
+        if layer.uses_batch_statistics:  # NumPy computes the running averages
+            for _, x, _ in passes:
+                layer.reserve(len(x), training=True)
+                layer.forward(x, training=True)
         run = open_session(write_network([layer], layer.input_shape))
         for suffix, x, _ in passes:
             if not (layer.random or layer.uses_batch_statistics):
