@@ -116,8 +116,7 @@ def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for case in fit_cases(setup.data, setup.seed):
         is_long = case.name.startswith(("fit late", "fit plan"))
-        some = setup.without_repetitions() if is_long else setup
-        yield from _judge_fit(some, case)
+        yield from _judge_fit(setup.without_repetitions() if is_long else setup, case)
 
 
 def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:

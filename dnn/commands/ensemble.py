@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
+from dnn.typing import Json
 from dnn.validation.settings import require
 
 
@@ -21,7 +21,7 @@ from dnn.validation.settings import require
 class Ensemble:
     """Trained models with the same input and output shapes."""
 
-    configs: Sequence[dict[str, Any]]  # of their runs
+    configs: Sequence[Json]  # of their runs
     models: Sequence[Sequential]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
