@@ -131,7 +131,7 @@ def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
             return bounds.U * (sqrt(case.classes) + 10.0)
         return short_fit_bound(case, tensor, start, expected)
 
-    starts = expected | start  # only parameters move
+    starts = expected | start  # only parameters have a start; errors of others are relative to their size
     return setup.compare(
         case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound,
         lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), case.dtype, expected,
