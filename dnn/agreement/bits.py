@@ -24,7 +24,6 @@ from dnn.optimizers import Adam
 from dnn.sequential import Sequential
 from dnn.training.callback import Callback, Progress
 
-LEVEL = "bits"
 Digests = dict[str, str]  # "update 1, dW of dense_1" -> SHA-256, in the order of computation
 
 
@@ -44,14 +43,10 @@ class DigestCallback(Callback):
         """Store the digests of all tensors, gradients from the last layer to the first."""
         parameters = self.model.parameters
         views = parameters.backend
-        for name, view in reversed(parameters.gradient_by_name.items()):
-            self.digests[f"{when}, gradient of {name}"] = _digest(views.to_host(view))
-        for name, array in parameters.to_host().items():
-            self.digests[f"{when}, {name}"] = _digest(array)
-
-
-def _digest(array: np.ndarray) -> str:
-    return sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+        gradients = reversed(parameters.gradient_by_name.items())
+        arrays = {f"gradient of {name}": views.to_host(view) for name, view in gradients}
+        for name, array in {**arrays, **parameters.to_host()}.items():
+            self.digests[f"{when}, {name}"] = sha256(array.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -134,4 +129,4 @@ def bits_level(
             digests, found = case.train(backend, seed)
             different = [tensor for tensor in expected if digests.get(tensor) != expected[tensor]]
             tensor = different[0] if different else "weights"
-            yield Record(LEVEL, case.name, tensor, name, float(len(different)), 0.0, f"SHA-256 {found}")
+            yield Record("bits", case.name, tensor, name, float(len(different)), 0.0, f"SHA-256 {found}")

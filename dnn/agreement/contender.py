@@ -7,7 +7,7 @@ the host.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cache
 from typing import Any, NoReturn
@@ -17,7 +17,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.agreement import bounds
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data, FitCase
+from dnn.agreement.cases import Case, FitCase
 from dnn.agreement.tensors import receive
 from dnn.interop import NoTwin
 from dnn.layers import Layer
@@ -26,11 +26,11 @@ from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 from dnn.validation.objects import layer_from_config
 
-Batches = Sequence[tuple[np.ndarray, np.ndarray]]
+Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]
 """(name, device array) pairs. Each array is copied to the host before the next one is computed."""
-LayerPasses = tuple[Callable[[Array, Array], Tensors], Callable[[Array], Tensors]]
-"""Two functions for a layer: (x, dy) -> "y", "dx", "dW", ... in training; x -> "y in evaluation", buffers."""
+Passes = list[tuple[str, Array, Array]]
+"""For each batch (suffix of the tensors' names, x, dy): the suffix is "", " 2", " 3", ..."""
 
 
 def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Parameters:
@@ -41,10 +41,9 @@ def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Param
     return parameters
 
 
-def without_activation(layer: Layer) -> Layer:
+def without_activation(layer: Layer) -> Any:
     """Return a new layer with the same settings and a linear activation; its y is z of the layer."""
-    plain: Layer = layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
-    return plain
+    return layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
 
 
 class Contender(ABC):
@@ -75,16 +74,12 @@ class Contender(ABC):
         """Unit roundoff of float32 products: 2^-24, or 2^-10 with TF32."""
         return bounds.UNIT_ROUNDOFFS[self.backend.precision]
 
-    def describe(self) -> dict[str, Any]:
-        """Return versions and settings for the report."""
-        return self.backend.describe()
-
     def move(self, *arrays: np.ndarray) -> list[Array]:
         """Copy host arrays to the device, in the backend's dtype."""
         return [self.backend.from_host(a.astype(self.backend.dtype_name)) for a in arrays]
 
     def run_layer(
-        self, layer: Layer, shape: tuple[int, ...], values: Mapping[str, np.ndarray], batches: Batches
+        self, layer: Layer, shape: tuple[int, ...], values: HostArrays, batches: Batches
     ) -> HostArrays:
         """Run a new layer's forward and backward on each batch (x, dy) in turn.
 
@@ -96,16 +91,12 @@ class Contender(ABC):
         """
         parameters = build_layer(layer, shape, self.backend)
         parameters.load({name: v.astype(self.backend.dtype_name) for name, v in values.items()})
-        train, evaluate = self.open_layer(layer, parameters)
-        found: HostArrays = {}
-        for i, (x, dy) in enumerate(batches):
-            tensors = receive(self.backend, train(*self.move(x, dy)))
-            found |= {f"{name} {i + 1}" if i else name: array for name, array in tensors.items()}
-        return found | receive(self.backend, evaluate(*self.move(x)))
+        passes = [(f" {i}" if i > 1 else "", *self.move(x, dy)) for i, (x, dy) in enumerate(batches, 1)]
+        return receive(self.backend, self.layer_tensors(layer, parameters, passes))
 
     @abstractmethod
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        """Return the functions that compute a built layer."""
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
+        """Compute the tensors of ``run_layer`` for a built layer."""
 
     def compute(self, case: Case, x: np.ndarray, y: np.ndarray) -> HostArrays:
         """Build the case's network and return its ``tensors`` for x (B, n_in) and class indices y (B,)."""
@@ -132,8 +123,4 @@ class Contender(ABC):
 
     def fit(self, case: FitCase) -> HostArrays:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
-        self.raise_no_twin()
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        """Train in float32, on batches of 100, and return the test accuracy, from 0 to 1."""
         self.raise_no_twin()

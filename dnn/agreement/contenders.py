@@ -9,12 +9,6 @@ from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
 from dnn.validation.settings import look_up, require_kind
 
-Kinds = dict[str, tuple[str, type[Contender]]]
-FOREIGN_CONTENDERS: Kinds = {
-    "pytorch": ("torch", PyTorchContender), "onnxruntime": ("numpy", OnnxContender),
-}  # fmt: skip
-"""Contenders that are not backends: id -> (backend that holds its arrays, class)."""
-
 
 def contender_ids() -> tuple[str, ...]:
     """Return the ids that are tried by default: each backend, torch on CUDA, native PyTorch, ONNX Runtime."""
@@ -33,10 +27,14 @@ def get_contender(name: str, precision: str = "float32") -> Contender:
         BackendUnavailable: it cannot run here.
     """
     library, _, device = require_kind("name", name, str).partition(":")
-    ours: Kinds = {backend: (backend, BackendContender) for backend in backend_names()}
-    held, kind = look_up("backend", library, ours | FOREIGN_CONTENDERS)
-    open_backend = partial(get_backend, held, device or None, precision=precision)
-    return kind(name, lambda dtype: open_backend(dtype=dtype))
+    # Name -> (class, backend that holds its arrays).
+    kinds: dict[str, tuple[type[Contender], str]] = {
+        **{backend: (BackendContender, backend) for backend in backend_names()},
+        "pytorch": (PyTorchContender, "torch"),
+        "onnxruntime": (OnnxContender, "numpy"),
+    }
+    kind, holder = look_up("backend", library, kinds)
+    return kind(name, partial(get_backend, holder, device or None, precision=precision))
 
 
 def available_contenders(precision: str = "float32") -> tuple[list[Contender], dict[str, str]]:

@@ -1,5 +1,6 @@
 """Say what is probably wrong with a gradient, by comparing it with those of usual mistakes."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def explain(
     Args:
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. y: the output of the subject.
-        differences: function of another dL/dy that returns places and the numbers expected there.
+        differences: function of another dL/dy; the numbers expected at the places are its first result.
     """
     inputs = subject.inputs
     x = inputs["x"]
@@ -28,18 +29,19 @@ def explain(
     if known := explain_numbers(got, places, expected, sizes):
         return known
     found = got.reshape(-1)[places]
+    is_close: Any = partial(np.isclose, found, rtol=1e-4, atol=1e-6)
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and np.allclose(found, differences(one)[1], rtol=1e-4, atol=1e-6):
+        if got.shape != x.shape and is_close(differences(one)[0]).all():
             return f"it is that of the {which} example alone: sum over the batch"
-    wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6)
+    wrong = ~is_close(expected)
     if got.shape == x.shape == y.shape:
         above, below = (np.array(subject.forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
         slope = (above - below) / (2 * STEP)
-        if np.allclose(found, (dy * slope).reshape(-1)[places], rtol=1e-4, atol=1e-6):
+        if is_close((dy * slope).reshape(-1)[places]).all():
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
         negative = x.reshape(-1)[places] < 0

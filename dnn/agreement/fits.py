@@ -48,17 +48,16 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
             labels = (labels * 28 + np.arange(n) % 5) % classes
         # Few inputs keep training stable. If the data have fewer columns, they are repeated.
         pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
-        usual = {"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh"}
         return FitCase(
-            f"fit {name}", len(pixels), classes=classes or data.classes, optimizer=optimizer, seed=seed,
+            f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
             images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
-            **{**usual, **settings},
+            **{"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh", **settings},
         )  # fmt: skip
 
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
     often = np.arange(37) % 4 / 2.0
-    often[textbook.epoch_order(seed, 1, 37)[-(37 % 8) :]] = 0.0
+    often[textbook.epoch_batches(seed, 1, 37, 8)[-1]] = 0.0
     uneven = Session(epochs=2, class_weight={0: 0.25, 1: 3.0})
     yield case(
         "weighted", nesterov, 37, loss=CategoricalCrossentropy(ignore_index=2), sample_weight=often,
@@ -70,12 +69,12 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield case("late", late, 138, sessions=(Session(5, 38),), l2=0.003, between=NORMALISATION[:1])
     # Several calls of fit: stopped and resumed, with frozen layers, with the examples in other rows.
     frozen = "dense_1", "batch_normalization_1"
-    sessions: tuple[Session, ...] = (
+    resumed = (
         Session(10, 2, stop=2), Session(10, 1, "balanced", frozen), Session(10, 1, shift=5), Session(10, 1),
         Session(10, 1, frozen=("dense_2",)), Session(10, 1, frozen=frozen[1:]),
     )  # fmt: skip
     smooth = AdamW(LinearDecay(0.02, 7, 0.01), epsilon=0.5, weight_decay=0.2)
-    yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=sessions)
+    yield case("resumed", smooth, 37, l2=0.003, between=NORMALISATION, sessions=resumed)
     before = (
         Reshape((8, 8, 1)), RandomTranslation(2), RandomRotation(25.0),
         RandomElastic(6.0, 2.0, degrees=20.0, scale=0.2, shear=0.3), Flatten(), GaussianNoise(0.3),
@@ -117,8 +116,7 @@ def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for case in fit_cases(setup.data, setup.seed):
         is_long = case.name.startswith(("fit late", "fit plan"))
-        some = setup.without_repetitions() if is_long else setup
-        yield from _judge_fit(some, case)
+        yield from _judge_fit(setup.without_repetitions() if is_long else setup, case)
 
 
 def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
@@ -133,9 +131,8 @@ def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
             return bounds.U * (sqrt(case.classes) + 10.0)
         return short_fit_bound(case, tensor, start, expected)
 
-    def error(tensor: str, got: np.ndarray, p: np.ndarray) -> float:
-        return bounds.eta_of_path(got, p, start.get(tensor, p))
-
+    starts = expected | start  # only parameters have a start; errors of others are relative to their size
     return setup.compare(
-        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound, error, case.dtype, expected
-    )
+        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound,
+        lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), case.dtype, expected,
+    )  # fmt: skip

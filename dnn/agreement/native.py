@@ -1,26 +1,21 @@
 """Native PyTorch as a contender: torch.nn, autograd and torch.optim, without our arithmetic."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
 
 import dnn.interop.torch as twin
 from backends import Array
-from dnn.agreement.accuracy import BATCH_SIZE
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors
+from dnn.agreement.cases import Case
+from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import receive
+from dnn.agreement.textbook_schedules import learning_rate
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.losses_and_optimizers import OPTIMIZER_TWINS
 from dnn.layers import Layer
 from dnn.parameters import Parameters
-from dnn.random import permutation, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
@@ -30,40 +25,34 @@ class PyTorchContender(Contender):
 
     is_partial = True
 
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
         import torch
 
         if layer.random:
             raise NoTwin(f"layer {type(layer).__name__} draws its own random numbers in torch")
         modules = convert.layer_modules(layer, Layout())
         module = torch.nn.Sequential(OrderedDict(modules)).to(self.backend.device)
-
-        def train(x: Array, dy: Array) -> Tensors:
+        for suffix, x, dy in passes:
             module.zero_grad()
             y = module(x.requires_grad_())
             y.backward(dy)
-            yield "y", y.detach()
+            yield f"y{suffix}", y.detach()
             if x.grad is not None:
-                yield "dx", x.grad
+                yield f"dx{suffix}", x.grad
             for name, _, gradient in convert.twin_tensors(module):
                 if gradient is not None:  # None: a buffer
-                    yield f"d{name.partition('.')[2]}", gradient
-
-        def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", module.eval()(x).detach()
-            for name, tensor, _ in convert.twin_tensors(module):
-                if (short := name.partition(".")[2]) in layer.state:
-                    yield short, tensor
-
-        return train, evaluate
+                    yield f"d{name.partition('.')[2]}{suffix}", gradient
+        yield "y in evaluation", module.eval()(x).detach()
+        for name, tensor, _ in convert.twin_tensors(module):
+            if (short := name.partition(".")[2]) in layer.state:
+                yield short, tensor
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         module = twin.to_torch(model)
-        trained = {name.split(".")[0] for name, _, _ in convert.twin_tensors(module)}
         h = x
         for name, child in module.named_children():
             h = child(h)
-            if name in trained:
+            if list(child.parameters()):
                 yield f"z {name}", h.detach()
         yield "outputs", h.detach()
         twin.torch_loss(model.objective)(h, y).backward()
@@ -71,21 +60,16 @@ class PyTorchContender(Contender):
             yield f"d {name}", gradient
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
-        tensors = convert.twin_tensors(self._train(case, batches))
-        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
-
-    def _train(self, case: Case, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Any:
-        """Make an update on each batch (x, y) and return the trained module."""
         module = twin.to_torch(case.model(self.backend))
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
-        rates = case.optimizer.rates().tolist()
         for step, (x, y) in enumerate(batches):
-            optimizer.param_groups[0]["lr"] = rates[min(step, len(rates) - 1)]
+            optimizer.param_groups[0]["lr"] = learning_rate(case.optimizer.learning_rate, step)
             optimizer.zero_grad(set_to_none=True)
             loss(module(self.move(x)[0]), self.backend.from_host(y)).backward()
             optimizer.step()
-        return module
+        tensors = convert.twin_tensors(module)
+        return receive(self.backend, ((name, tensor) for name, tensor, _ in tensors))
 
     def kernel(self, call: Call) -> HostArrays:
         import torch
@@ -104,16 +88,3 @@ class PyTorchContender(Contender):
             optimizer.step()
         after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        key = stream_key(case.seed, "shuffle")
-        n = len(train.x)
-        orders = (permutation(self.backend, key, epoch, n) for epoch in range(1, epochs + 1))
-        batches = (
-            (train.x[rows], train.y[rows])
-            for order in map(self.backend.to_host, orders)
-            for rows in np.split(order, range(BATCH_SIZE, n, BATCH_SIZE))
-        )
-        outputs = self._train(case, batches)(self.move(test.x)[0])
-        found = self.backend.to_host(outputs.argmax(1))
-        return float(np.mean(found == test.y))

@@ -5,14 +5,13 @@ without the results of training mode.
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
-from dnn.agreement.contender import Contender, LayerPasses, Tensors
+from dnn.agreement.contender import Contender, Passes, Tensors
 from dnn.interop.onnx import to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import write_network
@@ -56,25 +55,16 @@ class OnnxContender(Contender):
         import_runtime()
         super().__init__(name, open_backend)
 
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "onnxruntime": import_runtime().__version__}
-
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        @cache
-        def run() -> Any:
-            return open_session(write_network([layer], layer.input_shape))
-
-        def train(x: Array, dy: Array) -> Tensors:
-            if layer.uses_batch_statistics:  # NumPy computes the running averages
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
+        if layer.uses_batch_statistics:  # NumPy computes the running averages
+            for _, x, _ in passes:
                 layer.reserve(len(x), training=True)
                 layer.forward(x, training=True)
-            elif not layer.random:
-                yield "y", run()(x)[0]
-
-        def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", run()(x)[0]
-
-        return train, evaluate
+        run = open_session(write_network([layer], layer.input_shape))
+        for suffix, x, _ in passes:
+            if not (layer.random or layer.uses_batch_statistics):
+                yield f"y{suffix}", run(x)[0]
+        yield "y in evaluation", run(x)[0]
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
         made = to_onnx(model, logits=model.objective.activation is not None)

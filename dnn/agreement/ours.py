@@ -7,8 +7,8 @@ import numpy as np
 
 from backends import Array
 from dnn.agreement.call import Call
-from dnn.agreement.cases import Case, Data, FitCase, Session
-from dnn.agreement.contender import Batches, Contender, LayerPasses, Tensors, without_activation
+from dnn.agreement.cases import Case, FitCase, Session
+from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.agreement.textbook import shift_rows
 from dnn.layers import Layer
@@ -24,12 +24,9 @@ MARGIN = 64
 
 
 class Stop(Callback):
-    """Interrupt a training after this update, with its state."""
+    """Interrupt a training after ``every`` updates, with its state."""
 
     state: TrainingState
-
-    def __init__(self, every: int) -> None:
-        self.every = every
 
     def on_progress(self, progress: Progress) -> None:
         self.state = progress.take_state()
@@ -53,50 +50,44 @@ def set_frozen(model: Sequential, session: Session) -> None:
 class BackendContender(Contender):
     """Our implementation on one backend. The oracle and the mutants are BackendContenders too."""
 
-    def open_layer(self, layer: Layer, parameters: Parameters) -> LayerPasses:
-        def train(x: Array, dy: Array) -> Tensors:
+    def layer_tensors(self, layer: Layer, parameters: Parameters, passes: Passes) -> Tensors:
+        for suffix, x, dy in passes:
             layer.reserve(x.shape[0], training=True)
-            yield "y", layer.forward(x, training=True)
+            yield f"y{suffix}", layer.forward(x, training=True)
             dx = layer.backward(dy)  # may overwrite dy
             if dx is not None:  # None for layers that must precede trained ones
-                yield "dx", dx
+                yield f"dx{suffix}", dx
             for name, view in parameters.gradient_by_name.items():
-                yield f"d{name}", view
-
-        def evaluate(x: Array) -> Tensors:
-            yield "y in evaluation", layer.forward(x, training=False)
-            for name, array in layer.state.items():  # running averages, not integer counters
-                if array.dtype == self.backend.dtype:
-                    yield name, array
-
-        return train, evaluate
+                yield f"d{name}{suffix}", view
+        yield "y in evaluation", layer.forward(x, training=False)
+        for name, array in layer.state.items():  # running averages, not integer counters
+            if array.dtype == self.backend.dtype:
+                yield name, array
 
     def kernel(self, call: Call) -> HostArrays:
         backend = self.backend
-        places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
+        arrays = call.arrays
         outputs = call.outputs
-        written = {id(array) for name, array in call.arrays.items() if name in outputs}
+        places: dict[int, tuple[Array, Array]] = {}  # id of a host array -> (memory around it, the array)
+        for name, host in arrays.items():
+            if id(host) not in places:
+                dtype = backend.dtype_name if host.dtype == np.float64 else host.dtype.name
+                places[id(host)] = self.place(host.astype(dtype), name in outputs)
 
-        def move_argument(argument: Any) -> Any:
+        def placed(argument: Any) -> Any:
             if isinstance(argument, tuple):
-                return tuple(map(move_argument, argument))
-            if not isinstance(argument, np.ndarray):
-                return argument
-            if id(argument) not in places:
-                dtype = backend.dtype_name if argument.dtype == np.float64 else argument.dtype.name
-                places[id(argument)] = self.place(argument.astype(dtype), id(argument) in written)
-            return places[id(argument)][1]
+                return tuple(map(placed, argument))
+            return places[id(argument)][1] if id(argument) in places else argument
 
-        moved = [move_argument(argument) for argument in call.arguments]
         function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
-                function(*moved)
+                function(*placed(call.arguments))
         for memory, _ in places.values():
-            host = backend.to_host(memory)
-            if host[:MARGIN].any() or host[-MARGIN:].any():
+            around = backend.to_host(memory)
+            if around[:MARGIN].any() or around[-MARGIN:].any():
                 raise ArrayMismatch(f"{call.kernel} writes before or behind an array")
-        return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in call.arrays.items()}
+        return {name: np.array(backend.to_host(places[id(a)][1])) for name, a in arrays.items()}
 
     def place(self, host: np.ndarray, is_written: bool) -> tuple[Array, Array]:
         """Return memory with MARGIN zeros before and behind the array, and the array in it.
@@ -124,31 +115,27 @@ class BackendContender(Contender):
         for session in case.sessions:
             moved = shift_rows(case, session.shift)
             examples = pack(moved.images), moved.labels
-            weights = moved.sample_weight
             settings: dict[str, Any] = {
                 "batch_size": session.batch_size, "epochs": session.epochs,
-                "class_weight": session.class_weight, "sample_weight": weights, "verbose": 0,
-                "validation_data": examples if weights is None else (*examples, weights),
+                "class_weight": session.class_weight, "sample_weight": moved.sample_weight,
+                "validation_data": (*examples, moved.sample_weight), "verbose": 0,
             }  # fmt: skip
             set_frozen(model, session)
             if session.stop:
-                stop = Stop(session.stop)
+                stop = Stop()
+                stop.every = session.stop
                 with suppress(StopIteration):
                     model.fit(*examples, callbacks=[stop, *case.callbacks], **settings)
-                done = model.epochs_done
                 model = case.model(self.backend)
-                model.epochs_done = done
                 set_frozen(model, session)
                 settings["resume"] = stop.state
-            for name, values in model.fit(
-                *examples, callbacks=list(case.callbacks), **settings
-            ).history.items():
+            for name, values in model.fit(*examples, callbacks=case.callbacks, **settings).history.items():
                 log.setdefault(name, []).extend(values)
-        numbers = {k: v for k, v in model.parameters.to_host().items() if v.dtype.kind == "f"}
         found = {
             "before": before, "predictions": model.predict(x, batch_size=part),
             "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
-            "learning rate": self.backend.to_host(model.optimizer_state.control)[:1], **numbers,
+            "learning rate": self.backend.to_host(model.optimizer_state.control)[:1],
+            **model.parameters.to_host(),
         }  # fmt: skip
         return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 
@@ -156,12 +143,10 @@ class BackendContender(Contender):
         model.reserve(x.shape[0], training=True)
         h = x
         for layer in model.layers:
-            if layer.parameter_shapes():  # computed twice, since a fused kernel may not store z
-                plain = without_activation(layer)
-                plain.build(layer.input_shape, self.backend, layer.name, needs_dx=False)
-                plain.attach(layer.value, layer.gradient)
-                plain.reserve(x.shape[0], training=False)
-                yield f"z {layer.name}", plain.forward(h, training=False)
+            # z by itself, since the layer's fused kernel may not store it.
+            z = self.backend.zeros((x.shape[0], *layer.output_shape))
+            self.backend.kernels.dense("linear", h, layer.value["W"], layer.value["b"], z)
+            yield f"z {layer.name}", z
             h = layer.forward(h, training=False)
         contained = model.objective.activation is not None
         yield "outputs", model.forward(x, training=False, logits=contained)
@@ -174,8 +159,3 @@ class BackendContender(Contender):
         for x, y in batches:
             model.train_on_batch(x, y)
         return receive(self.backend, model.parameters.by_name.items())
-
-    def accuracy(self, case: Case, train: Data, test: Data, epochs: int) -> float:
-        model = case.model(self.backend)
-        model.fit(train.x, train.y, epochs=epochs, verbose=0)
-        return model.evaluate(test.x, test.y).accuracy

@@ -23,7 +23,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = (
     AdamW(0.005, epsilon=0.5, weight_decay=0.3),
 )  # fmt: skip
 """A large epsilon makes the step smooth in g."""
-SCHEDULES: tuple[Callable[[float], float | Schedule], ...] = (
+SCHEDULES: tuple[Callable[[Any], float | Schedule], ...] = (
     float, lambda rate: Constant(rate, warmup=4), lambda rate: LinearDecay(rate, 4, rate / 2.0),
     lambda rate: LinearDecay(0.0, 3, rate), lambda rate: CosineDecay(rate, 4, rate / 4.0, warmup=1),
     lambda rate: OneCycle(rate, 5), lambda rate: StepDecay(rate, 4, 2, 0.5),
@@ -36,10 +36,9 @@ SESSIONS = (
 HIDDEN = ((11,), (), (9, 16, 8), (261, 65), (13, 8, 8, 9))
 FORMS = "bytes", "dense bytes", "numbers", "dense numbers", "scaled", "sparse", "sparse scaled"
 """Examples: with empty rows or dense; bytes or numbers; or scaled, without Rescaling and some biases."""
-Make = Callable[..., FitCase]
 
 
-def plan_cases(make_case: Make) -> Iterator[FitCase]:
+def plan_cases(make_case: Callable[..., FitCase]) -> Iterator[FitCase]:
     """Yield cases, made by ``make_case(name, optimizer, n, n_in, **settings)`` with n examples."""
     kinds = [kind for kind in ACTIVATIONS if kind != "softmax"]
     rows = cover_pairs(
@@ -49,8 +48,7 @@ def plan_cases(make_case: Make) -> Iterator[FitCase]:
         allowed=lambda activation, *row: not ACTIVATIONS[activation].kink or "scaled" not in row[4],
     )  # fmt: skip
     for activation, optimizer, schedule, sessions, hidden, form, n_in, smoothing, classes, dtype in rows:
-        rate: Any = optimizer.learning_rate
-        planned = replace(optimizer, learning_rate=schedule(rate))
+        planned = replace(optimizer, learning_rate=schedule(optimizer.learning_rate))
         case = make_case(
             f"plan {activation} {hidden} {optimizer.name} {form} {n_in}", planned, 139, n_in, hidden=hidden,
             activation=activation, sessions=sessions, loss=CategoricalCrossentropy(label_smoothing=smoothing),

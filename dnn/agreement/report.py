@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from dnn.agreement.records import Record, worst_record
 from dnn.io import json_text
 from dnn.io.tables import format_columns
+from dnn.typing import Json
 
 HEADINGS = ("level", "backend", "verdict", "comparisons", "measured", "bound", "ratio", "worst tensor")
 
@@ -47,17 +47,15 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
     return "\n".join([*lines, verdict(records)])
 
 
-def as_json(
-    records: Sequence[Record], missing: Mapping[str, str], asked: Mapping[str, Any], about: Mapping[str, Any]
-) -> str:
+def as_json(records: Sequence[Record], missing: Json, asked: Json, about: Json) -> str:
     """Return the arguments, the versions and settings of the backends, what could not run, and every
     record.
     """
     content = {
         "holds": all(record.holds for record in records),
-        "asked": dict(asked),
-        "backends": dict(about),
-        "not_run": dict(missing),
+        "asked": asked,
+        "backends": about,
+        "not_run": missing,
         "records": [{**asdict(record), "verdict": record.verdict} for record in records],
     }
     return json_text.as_json(content, indent=1) + "\n"

@@ -6,6 +6,7 @@ curves of schedules, and reference kernels, which L0 to L3 compare with other pr
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -14,9 +15,10 @@ import numpy as np
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS, Kernels
-from dnn.agreement.cases import FitCase, Session
+from dnn.agreement.cases import FitCase
 from dnn.agreement.textbook_images import augment
-from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch, rate_before_epoch
+from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch
+from dnn.callbacks import LearningRateScheduler
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -44,9 +46,10 @@ def random_bits(seed: int, purpose: str, layer: int, step: int, n: int) -> np.nd
     return out
 
 
-def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Return the order of n rows in an epoch, counted from 1."""
-    return np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
+def epoch_batches(seed: int, epoch: int, n: int, batch_size: int) -> list[np.ndarray]:
+    """Return the rows of each batch in an epoch, counted from 1, of n examples."""
+    order = np.argsort(random_bits(seed, "shuffle", 0, epoch, n))
+    return np.split(order, range(batch_size, n, batch_size))
 
 
 def control_after(updates: int, rate: float, settings: tuple[Any, ...]) -> np.ndarray:
@@ -61,17 +64,17 @@ def targets(case: FitCase, labels: np.ndarray) -> np.ndarray:
     return np.asarray((1.0 - e) * np.eye(case.classes)[labels] + e / case.classes)
 
 
-def example_weights(case: FitCase, session: Session | None) -> np.ndarray:
-    """Return the weight of each example, (N,). Class weights apply only in training, in a session."""
+def example_weights(case: FitCase, class_weight: Any) -> np.ndarray:
+    """Return the weight of each example, (N,). Class weights apply only in training."""
     w = np.ones(len(case.labels)) if case.sample_weight is None else case.sample_weight.astype(np.float64)
     ignored = case.labels == get_loss(case.loss).ignored_class
-    factors = session.class_weight if session else None
-    if factors == "balanced":
+    if class_weight == "balanced":
         present, counts = np.unique(case.labels[~ignored], return_counts=True)
-        factors = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
-    for number, factor in (factors or {}).items():  # type: ignore[union-attr]
+        class_weight = dict(zip(present, counts.sum() / (len(present) * counts), strict=True))
+    for number, factor in (class_weight or {}).items():
         w[case.labels == number] *= factor
-    return np.where(ignored, 0.0, w)
+    w[ignored] = 0.0
+    return w
 
 
 class TextbookTraining:
@@ -81,23 +84,20 @@ class TextbookTraining:
         self.case = case
         self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
         self.t = 0
-        self.rate = case.optimizer.learning_rate  # or that of a callback
-        self.running = {}
+        self.rate: Any = case.optimizer.learning_rate  # or that of a callback
         names = layer_names(layers := case.layers())
         self.layers = list(zip(range(-1, len(layers)), names, layers, strict=False))
         self.frozen: tuple[str, ...] = ()
         for _, name, layer in self.layers:
             if isinstance(layer, BatchNormalization):
-                self.running[f"{name}.running_mean"] = np.zeros(case.hidden[0])
-                self.running[f"{name}.running_variance"] = np.ones(case.hidden[0])
-        slots = case.optimizer.slot_names
-        self.slots = {k: tuple(np.zeros_like(w) for _ in slots) for k, w in self.p.items()}
+                self.p[f"{name}.running_mean"] = np.zeros(case.hidden[0])
+                self.p[f"{name}.running_variance"] = np.ones(case.hidden[0])
+        self.slots = {
+            k: tuple(np.zeros_like(w) for _ in case.optimizer.slot_names) for k, w in self.p.items()
+        }
         reference = get_backend("numpy", dtype="float64", fused=False)
         self.kernels = reference.kernels
         self.step = case.optimizer.bind(reference)
-
-    def numbers(self) -> HostArrays:
-        return {k: np.array(v) for k, v in {**self.p, **self.running}.items()}
 
     def draw(self, layer: Layer, index: int, batch: int, pairs: int) -> np.ndarray:
         """Return the random 63-bit integers (B, pairs) of a layer in this step."""
@@ -136,16 +136,15 @@ class TextbookTraining:
                 x, back = self.dense(name, layer.activation, x, g)
                 backs.append(back)
         e = np.exp(x - x.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True)), backs
+        return e / e.sum(axis=1, keepdims=True), backs
 
-    def dense(self, name: str, kind: str, x: np.ndarray, g: HostArrays | None) -> tuple[np.ndarray, Back]:
+    def dense(self, name: str, kind: str, x: np.ndarray, g: Any) -> tuple[np.ndarray, Back]:
         W = self.p[f"{name}.W"]
         f = ACTIVATIONS["linear" if kind == "softmax" else kind]  # the softmax follows later
         z = x @ W + self.p.get(f"{name}.b", 0.0)
         y = f.forward(np, z)
 
         def back(dy: np.ndarray) -> np.ndarray:
-            assert g is not None
             dz = f.backward(np, dy, z, y)
             g[f"{name}.W"] = x.T @ dz
             if f"{name}.b" in self.p:
@@ -157,15 +156,15 @@ class TextbookTraining:
     def normalise(
         self, name: str, layer: BatchNormalization, x: np.ndarray, g: HostArrays | None
     ) -> tuple[np.ndarray, Back]:
-        gamma, beta = (self.p[f"{name}.{k}"] for k in ("gamma", "beta"))
-        running = tuple(self.running[f"{name}.running_{k}"] for k in ("mean", "variance"))
+        short_names = "gamma", "beta", "running_mean", "running_variance"
+        gamma, beta, mean, variance = (self.p[f"{name}.{short}"] for short in short_names)
         if g is None or name in self.frozen:
-            slope = gamma / np.sqrt(running[1] + layer.epsilon)
-            return (x - running[0]) * slope + beta, slope.__mul__
+            slope = gamma / np.sqrt(variance + layer.epsilon)
+            return (x - mean) * slope + beta, slope.__mul__
         y = np.empty_like(x)
         stats = np.empty_like(gamma), np.empty_like(gamma)
         settings = layer.momentum, layer.epsilon
-        self.kernels.batch_norm(x, gamma, beta, running, settings, stats, y)
+        self.kernels.batch_norm(x, gamma, beta, (mean, variance), settings, stats, y)
 
         def back(dy: np.ndarray) -> np.ndarray:
             gradients = np.empty_like(gamma), np.empty_like(beta), dy
@@ -176,26 +175,23 @@ class TextbookTraining:
         return y, back
 
     def train_batch(self, rows: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """Make an update on these rows, with the weights w of all examples; return the probabilities."""
+        """Make an update on these rows, with their weights w; return the probabilities."""
         case = self.case
         g: HostArrays = {}
         found, backs = self.probabilities(case.images[rows], g)
-        w = w[rows]
         dy = (found - targets(case, case.labels[rows])) * (w / (w.sum() or 1.0))[:, None]
         for back in reversed(backs):
             dy = back(dy)
-        for name in (n for n in g if n.endswith(".W")):  # no penalty on biases and scales
-            g[name] += case.l1 * np.sign(self.p[name]) + 2.0 * case.l2 * self.p[name]
-        self.update({k: d for k, d in g.items() if k.rpartition(".")[0] not in self.frozen})
-        return found
-
-    def update(self, g: HostArrays) -> None:
-        """Make one update by the optimizer's reference kernel, parameter by parameter."""
-        settings = self.case.optimizer.settings()
+        settings = case.optimizer.settings()
         control = control_after(self.t, learning_rate(self.rate, self.t), settings)
         for name, d in g.items():
-            self.step(self.p[name], d, self.slots[name], control.copy(), settings)
+            p = self.p[name]
+            if name.endswith(".W"):  # no penalty on biases and scales
+                d += case.l1 * np.sign(p) + 2.0 * case.l2 * p
+            if name.rpartition(".")[0] not in self.frozen:
+                self.step(p, d, self.slots[name], control.copy(), settings)
         self.t = self.t + 1
+        return found
 
 
 def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
@@ -207,14 +203,14 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     - the parameters and running averages by name.
     """
     run = TextbookTraining(case)
-    start = run.numbers()
+    start = deepcopy(run.p)
 
-    def scores(p: np.ndarray, session: Session | None = None) -> tuple[float, float]:
+    def scores(p: np.ndarray, class_weight: Any = None) -> tuple[float, float]:
         y = run.case.labels
-        w = example_weights(run.case, session)
+        w = example_weights(run.case, class_weight)
         right = np.argmax(p, axis=1) == y  # the first maximum wins ties
         t = targets(run.case, y)
-        loss = -np.sum(w[:, None] * t * np.log(p, where=t > 0.0, out=np.zeros_like(p))) / np.sum(w)
+        loss = -np.sum(w[:, None] * t * np.log(np.where(t > 0.0, p, 1.0))) / np.sum(w)
         return float(loss), float(np.mean(right[y != get_loss(case.loss).ignored_class]))
 
     def predict() -> np.ndarray:
@@ -226,24 +222,26 @@ def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
     for session in case.sessions:
         run.case = shift_rows(case, session.shift)
         run.frozen = session.frozen
-        w = example_weights(run.case, session)
-        before_session = len(after)
-        for epoch in range(len(during) + 1, len(during) + 1 + session.epochs):
-            run.rate = rate_before_epoch(case.callbacks, run.rate, epoch)
-            n = len(run.case.labels)
+        w = example_weights(run.case, session.class_weight)
+        losses = []
+        for epoch in range(len(during), len(during) + session.epochs):
+            for callback in case.callbacks:
+                if isinstance(callback, LearningRateScheduler):
+                    run.rate = callback.schedule(epoch, run.rate)
+            n = len(case.labels)
             p = np.zeros((n, case.classes))
-            order = epoch_order(case.seed, epoch, n)
-            for rows in np.split(order, range(session.batch_size, n, session.batch_size)):
-                p[rows] = run.train_batch(rows, w)
-            during.append(scores(p, session))
+            for rows in epoch_batches(case.seed, epoch + 1, n, session.batch_size):
+                p[rows] = run.train_batch(rows, w[rows])
+            during.append(scores(p, session.class_weight))
             after.append(scores(predict()))
-            losses = [loss for loss, _ in after[before_session:]]
+            losses.append(after[-1][0])
             run.rate = rate_after_epoch(case.callbacks, run.rate, losses)
     loss, accuracy = zip(*during, *after, strict=True)
-    last = learning_rate(run.rate, run.t - 1)
-    numbers = {"before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy}
-    found = {k: np.asarray(v, dtype=np.float64) for k, v in {**numbers, "learning rate": [last]}.items()}
-    return {**found, **run.numbers()}, start
+    found: dict[str, Any] = {
+        "before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy,
+        "learning rate": [learning_rate(run.rate, run.t - 1)], **run.p,
+    }  # fmt: skip
+    return {name: np.asarray(numbers, dtype=np.float64) for name, numbers in found.items()}, start
 
 
 def shift_rows(case: FitCase, shift: int) -> FitCase:

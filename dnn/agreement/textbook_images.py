@@ -20,7 +20,7 @@ def smooth(layer: RandomElastic, noise: np.ndarray) -> np.ndarray:
     """Return noise (..., n) smoothed along its last axis by a Gaussian, in integers that sum to 4096."""
     far = np.subtract.outer(*[np.arange(noise.shape[-1])] * 2) / layer.sigma
     weights = np.floor(4096.0 / max(1.0, layer.sigma * sqrt(2.0 * pi)) * np.exp(-0.5 * far * far))
-    return np.asarray(noise @ weights)
+    return noise @ weights
 
 
 def elastic_moves(layer: RandomElastic, bits: np.ndarray, height: int, width: int) -> np.ndarray:

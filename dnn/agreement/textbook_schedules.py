@@ -1,10 +1,10 @@
-"""The learning rate of an update, and callbacks that change it, written out for ``textbook``."""
+"""The learning rate of an update, and ReduceLROnPlateau, which changes it, written out for ``textbook``."""
 
 from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
+from dnn.callbacks import ReduceLROnPlateau
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback
 
@@ -18,14 +18,6 @@ def learning_rate(schedule: float | Schedule, t: int) -> float:
     if after < 0:
         return float(curve[0]) * (t + 1) / (schedule.warmup + 1)
     return float(curve[min(after, len(curve) - 1)])
-
-
-def rate_before_epoch(callbacks: Sequence[Callback], rate: Any, epoch: int) -> Any:
-    """Return the learning rate or the schedule of an epoch, counted from 1."""
-    for callback in callbacks:
-        if isinstance(callback, LearningRateScheduler):
-            rate = callback.schedule(epoch - 1, rate)
-    return rate
 
 
 def rate_after_epoch(callbacks: Sequence[Callback], rate: Any, losses: Sequence[float]) -> Any:

@@ -7,11 +7,10 @@ mistakes or fail by chance. In float64 correct programs stay together for more t
 from collections.abc import Iterator
 from itertools import cycle, islice
 
-import numpy as np
-
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
+from dnn.agreement.contender import Batches
 from dnn.agreement.networks import MAIN_PAIR
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
@@ -23,38 +22,27 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
     Trains every optimizer with ``sizes.partners`` activations and every loss.
     """
     data = setup.data
-    tiny = setup.sizes.tiny
-    some = min(setup.sizes.partners, len(ACTIVATIONS))
-    partners = cycle(ACTIVATIONS)  # each optimizer continues the cycle of the one before
-    for name, optimizer in optimizer_variants():
-        for activation in islice(partners, some):
-            title = f"{name} {activation} {MAIN_PAIR[1]}"
-            yield from _judge_trajectory(setup, data.case(title, tiny, optimizer, setup.seed, activation))
-    name, optimizer = next(optimizer_variants())
-    for label, loss in loss_variants():
-        if label != MAIN_PAIR[1]:
-            case = data.case(
-                f"{name} {MAIN_PAIR[0]} {label}",
-                tiny,
-                optimizer,
-                setup.seed,
-                MAIN_PAIR[0],
-                loss,
-            )
-            yield from _judge_trajectory(setup, case)
-
-
-def _judge_trajectory(setup: Setup, case: Case) -> list[Record]:
-    data = setup.data
     sizes = setup.sizes
     rows = [data.rows(setup.seed, step, sizes.tiny_batch) for step in range(sizes.trajectory)]
     batches = [(data.x[some], data.y[some]) for some in rows]
+    count = min(sizes.partners, len(ACTIVATIONS))
+    partners = cycle(ACTIVATIONS)  # each optimizer continues the cycle of the one before
+    for name, optimizer in optimizer_variants():
+        for activation in islice(partners, count):
+            title = f"{name} {activation} {MAIN_PAIR[1]}"
+            case = data.case(title, sizes.tiny, optimizer, setup.seed, activation)
+            yield from _judge_trajectory(setup, case, batches)
+    name, optimizer = next(optimizer_variants())
+    for label, loss in loss_variants():
+        if label != MAIN_PAIR[1]:
+            title = f"{name} {MAIN_PAIR[0]} {label}"
+            case = data.case(title, sizes.tiny, optimizer, setup.seed, MAIN_PAIR[0], loss)
+            yield from _judge_trajectory(setup, case, batches)
+
+
+def _judge_trajectory(setup: Setup, case: Case, batches: Batches) -> list[Record]:
     start = case.weights()
-
-    def error(tensor: str, p: np.ndarray, p64: np.ndarray) -> float:
-        return bounds.eta_of_path(p, p64, start[tensor])
-
     return setup.compare(
-        case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND, error,
-        f"{sizes.trajectory} updates",
+        case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND,
+        lambda tensor, x, x64: bounds.eta_of_path(x, x64, start[tensor]), f"{setup.sizes.trajectory} updates",
     )  # fmt: skip

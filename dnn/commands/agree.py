@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 from backends import InputError
 from backends.errors import reraise
 from dnn.commands import command_line, options
-from dnn.random import stream_key
-from dnn.validation.settings import positive_integer, positive_or_none
+from dnn.validation.settings import positive_integer
 
 
 def parse() -> Namespace:
@@ -56,14 +55,12 @@ def parse() -> Namespace:
     accuracy = parser.add_argument_group("L5 (accuracy)")
     accuracy.add_argument("--epochs", type=int, default=10, help="epochs per training (default: %(default)s)")
     accuracy.add_argument("--seeds", type=int, default=5, help="trainings per backend (default: %(default)s)")
-    accuracy.add_argument("--limit", type=int, metavar="N", help="use only the first N training images")
     return parser.parse_args()
 
 
 def check_file(path: Path) -> int:
     """Print the verdict on each part that a Python file defines; return 1 if one has a bug, else 0."""
-    from backends.reference.activations import ActivationFunction
-    from dnn.agreement import gradcheck
+    from dnn.agreement.gradcheck import Part, gradcheck
     from dnn.layers import Layer
     from dnn.losses import Loss
 
@@ -75,7 +72,7 @@ def check_file(path: Path) -> int:
             cure = "define the missing methods, and defaults of the settings or examples = ({...},)"
             with reraise(TypeError, f"{name} cannot be created:", cure=cure):
                 parts[name] = part(**part.examples[0])
-        elif isinstance(part, (ActivationFunction, Layer, Loss)):
+        elif isinstance(part, Part):
             parts[name] = part
     if not parts:
         raise InputError(
@@ -97,9 +94,8 @@ def agree(arguments: Namespace) -> int:
         return check_file(arguments.my_layer)
     from dnn.datasets import load_dataset
 
-    stream_key(arguments.seed, "check")  # rejects a bad seed before any work
-    known = dict.fromkeys((*agreement.LEVELS, "L5"))
-    levels = command_line.parse_names("level", arguments.levels or ",".join(agreement.LEVELS), known)
+    asked = arguments.levels or ",".join(agreement.LEVELS)
+    levels = command_line.parse_names("level", asked, {**agreement.LEVELS, "L5": ()})
     if arguments.bits:
         levels = []
     for name in ("epochs", "seeds"):
@@ -117,13 +113,14 @@ def agree(arguments: Namespace) -> int:
     # 2000 examples are more than all batches need together, and drawing from them is fast.
     subset = agreement.Data(data.x_train[:2000], data.y_train[:2000], data.classes)
     sizes = agreement.QUICK if arguments.quick else agreement.FULL
-    oracle_levels = [level for level in levels if level != "L5"]
-    records = agreement.check(contenders, subset, levels=oracle_levels, sizes=sizes, seed=arguments.seed)
+    records = agreement.check(
+        contenders, subset, levels=[level for level in levels if level != "L5"], sizes=sizes,
+        seed=arguments.seed,
+    )  # fmt: skip
     if arguments.bits or (arguments.quick and arguments.levels is None):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
-        limit = positive_or_none("limit", arguments.limit)
-        train = agreement.Data(data.x_train[:limit], data.y_train[:limit], data.classes)
+        train = agreement.Data(data.x_train, data.y_train, data.classes)
         test = agreement.Data(data.x_test, data.y_test, data.classes)
         records += agreement.accuracy_level(
             contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
@@ -131,7 +128,7 @@ def agree(arguments: Namespace) -> int:
     if not records:
         cure = "onnxruntime computes only forward, so compare it at L0 to L2"
         raise InputError(f"levels {','.join(levels)} compare nothing of these backends", cure=cure)
-    about = {c.name: c.describe() for c in contenders}
+    about = {c.name: c.backend.describe() for c in contenders}
     if arguments.json:
         text = report.as_json(records, missing, vars(arguments), about)
     else:

@@ -34,14 +34,11 @@ def confidence_threshold(p: np.ndarray, y: np.ndarray) -> float | None:
 
     The accuracy is that of all predictions with a confidence of at least the threshold.
     """
-    confidence = p.max(axis=1)
-    correct = p.argmax(axis=1) == y
-    order = np.argsort(-confidence, kind="stable")
-    holds = np.cumsum(correct[order]) >= MIN_ACCURACY * np.arange(1, len(y) + 1)
-    # A threshold cannot separate equal confidences, so only the last of equal ones is a candidate.
-    last = np.append(confidence[order][1:] != confidence[order][:-1], True)
-    good = np.flatnonzero(holds & last)
-    return float(confidence[order][good[-1]]) if len(good) else None
+    # Negative confidences, so that the highest comes first. A threshold cannot separate equal ones.
+    levels, index, counts = np.unique(-p.max(axis=1), return_inverse=True, return_counts=True)
+    accuracy = np.cumsum(np.bincount(index, p.argmax(axis=1) == y)) / np.cumsum(counts)
+    good = levels[accuracy >= MIN_ACCURACY]
+    return -float(good[-1]) if len(good) else None
 
 
 def selective_accuracy(p: np.ndarray, y: np.ndarray, threshold: float) -> dict[str, float]:
@@ -53,8 +50,6 @@ def selective_accuracy(p: np.ndarray, y: np.ndarray, threshold: float) -> dict[s
 
 def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> None:
     """Draw the reliability diagram: accuracy over confidence with standard errors, and the bin counts."""
-    from matplotlib.ticker import PercentFormatter
-
     confidence, accuracy, counts = reliability_bins(p, y)
     # The standard error with one success and one failure added: not 0 for small bins.
     error = np.sqrt((accuracy * counts + 1) * ((1 - accuracy) * counts + 1) / (counts + 2) ** 3)
@@ -65,11 +60,10 @@ def draw_reliability(p: np.ndarray, y: np.ndarray, title: str, path: Path) -> No
         upper.set(ylabel="accuracy", ylim=(-0.03, 1.03))
         figure.legend(loc="outside upper center", ncols=2)
         lower.bar(confidence, counts, width=0.8 / N_BINS, color="tab:blue")
-        lower.set(yscale="log", ylim=(0.5, None))
+        about = "confidence (probability of the predicted class)"
+        lower.set(yscale="log", ylim=(0.5, None), ylabel="predictions", xlabel=about)
         lower.yaxis.set_major_formatter("{x:,.0f}")
-        lower.set_ylabel("predictions")
-        lower.set_xlabel("confidence (probability of the predicted class)")
         for axis in (upper.xaxis, upper.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0))
+            axis.set_major_formatter("{x:.0%}")
         upper.grid(alpha=0.3)
         lower.grid(alpha=0.3)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
+from dnn.typing import Json
 from dnn.validation.settings import require
 
 
@@ -21,12 +21,12 @@ from dnn.validation.settings import require
 class Ensemble:
     """Trained models with the same input and output shapes."""
 
-    configs: Sequence[dict[str, Any]]  # of their runs
+    configs: Sequence[Json]  # of their runs
     models: Sequence[Sequential]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the mean (N, C) of the models' outputs for x (N, ...)."""
-        outputs = np.stack([model.predict(x) for model in self.models])
+        outputs = [model.predict(x) for model in self.models]
         return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
     def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -36,7 +36,7 @@ class Ensemble:
         """
         if len(self.models) == 1:
             loss, accuracy = self.models[0].evaluate(x, y)
-            return float(loss), float(accuracy)
+            return loss, accuracy
         p = self.predict(x)
         require(y.max() < p.shape[1], "y", f"class {y.max()}", f"classes below {p.shape[1]}")
         p_true = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)

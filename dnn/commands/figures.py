@@ -3,7 +3,6 @@
 import functools
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -72,8 +71,6 @@ def translate_labels(figure: Any) -> None:
             text.get_fontproperties().set_file(font)
 
 
-def require_picture_path(argument: str, path: Path) -> Path:
-    """Return the path. Raises InputError: its suffix is no known format, or its folder does not exist."""
+def require_picture_path(argument: str, path: Path) -> None:
+    """Raise InputError: the suffix is no known format."""
     require(path.suffix in SUFFIXES, argument, str(path), f"a file that ends in {', '.join(SUFFIXES)}")
-    require(os.path.isdir(path.parent), argument, str(path), "a file in a folder that exists")
-    return path

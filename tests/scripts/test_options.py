@@ -31,7 +31,7 @@ DEFAULTS = {
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
-                   "epochs": 10, "seeds": 5, "limit": None}),
+                   "epochs": 10, "seeds": 5}),
 }  # fmt: skip
 
 

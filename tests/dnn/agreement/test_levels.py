@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from backends.reference.optimizers import BIAS_1, BIAS_2, RATE, UPDATES
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
+    accuracy,
     accuracy_level,
     activations,
     dense_calls,
@@ -47,23 +49,17 @@ def edit_after(edit):
     return lambda kernel: lambda *arguments: (kernel(*arguments), edit(*arguments))
 
 
-class FixedAccuracies:
-    """A contender with given accuracies, one for each seed."""
-
-    def __init__(self, name, *scores):
-        self.name, self.scores, self.asked = name, scores, []
-
-    def accuracy(self, case, train, test, epochs):
-        self.asked.append((case, train, test, epochs))
-        return self.scores[case.seed]
-
-
-def test_accuracy_level_trains_with_the_documented_defaults():
+def test_accuracy_level_trains_with_the_documented_defaults(monkeypatch):
     """docs/agreement.md: 10 epochs, 5 seeds, paired differences of at most 0.25 points."""
-    first, other = (
-        FixedAccuracies("a", 0.91, 0.92, 0.93, 0.94, 0.95),
-        FixedAccuracies("b", 0.90, 0.92, 0.93, 0.94, 0.94),
-    )
+    asked = []
+
+    def measure(contender, case, train, test, epochs):
+        asked.append((case, train, test, epochs))
+        return contender.scores[case.seed]
+
+    monkeypatch.setattr(accuracy, "measure_accuracy", measure)
+    first = SimpleNamespace(name="a", scores=(0.91, 0.92, 0.93, 0.94, 0.95))
+    other = SimpleNamespace(name="b", scores=(0.90, 0.92, 0.93, 0.94, 0.94))
     few = Data(DATA.x[:9], DATA.y[:9], 3)
     records = list(accuracy_level([first, other], DATA, few))
     assert [(r.level, r.case, r.backend, r.bound) for r in records] == [
@@ -72,7 +68,7 @@ def test_accuracy_level_trains_with_the_documented_defaults():
     assert [r.measured for r in records] == pytest.approx([0.0, 0.4])
     assert "mean 93.000, standard deviation 1.581, paired difference +0.000 points" in records[0].note
     assert "paired difference -0.400 points; 90.00, 92.00" in records[1].note
-    cases, *rest = zip(*other.asked, strict=True)
+    cases, *rest = zip(*asked[5:], strict=True)
     assert [set(map(id, r)) for r in rest[:2]] == [{id(DATA)}, {id(few)}]
     assert set(rest[2]) == {10}
     assert [(case.seed, case.hidden, case.name) for case in cases] == [
