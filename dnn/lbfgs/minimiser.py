@@ -31,8 +31,8 @@ class _Minimiser:
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
         self.rounding = ROUNDING_ULPS * self.epsilon  # relative rounding error of f
 
-    def evaluate(self, point: Array) -> tuple[float, Array]:
-        """Return f and a copy of its gradient (n,). Raises InputError: no such pair."""
+    def evaluate(self, state: State, point: Array) -> tuple[float, Array]:
+        """Return f and a copy of its gradient (n,), and count the call. Raises InputError: no such pair."""
         returned = self.function(point)
         got = f"function returned {short_repr(returned)}"
         expected = f"(f, gradient): a number and an array of shape {tuple(point.shape)}"
@@ -43,6 +43,7 @@ class _Minimiser:
             gradient = self.xp.asarray(gradient, copy=True)
         if gradient.shape != point.shape:
             raise InputError(got, expected)
+        state.evaluations += 1
         return value, gradient
 
     def search(self, state: State, evaluations: int) -> Trial | None:
@@ -74,9 +75,8 @@ class _Minimiser:
         """Evaluate the function at a step along the direction."""
         with np.errstate(over="ignore", invalid="ignore"):  # if the step is too long, the search shortens it
             point = state.point + step * direction
-            value, gradient = self.evaluate(point)
+            value, gradient = self.evaluate(state, point)
             slope = dot(self.xp, gradient, direction)
-        state.evaluations += 1
         return Trial(step, value, slope, point, gradient)
 
     def accept(self, state: State, trial: Trial) -> None:
@@ -110,10 +110,13 @@ class _Minimiser:
         """Return the minimum of all but the last few entries (inf if empty) minus that of the last few."""
         return min(history[:-last], default=inf) - min(history[-last:])
 
-    def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
-        """Iterate until there is a reason to stop; evaluate the function at most ``evaluations`` times."""
+    def run(self, state: State, watch: Callable[[State], object] | None) -> Reason:
+        """Iterate until there is a reason to stop."""
+        last_evaluation = state.evaluations + self.settings.max_evaluations
+        if state.gradient is None:
+            value, state.gradient = self.evaluate(state, state.point)
+            state.record(self.xp, value)
         last_iteration = state.iterations + self.settings.max_iterations
-        last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE
         while True:
@@ -172,17 +175,8 @@ def minimise(
         raise InputError(f"start has shape {tuple(point.shape)}", "one axis (n,) with n above 0")
     if point.dtype != backend.dtype:
         raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
-    minimiser = _Minimiser(function, backend, settings)
-    evaluations = settings.max_evaluations
-    if isinstance(start, State):
-        state = start
-        del state.pairs[: -settings.memory]
-    else:
-        point = backend.xp.asarray(start, copy=True)
-        value, gradient = minimiser.evaluate(point)
-        state = State(point, gradient, evaluations=1)
-        state.record(backend.xp, value)
-        evaluations -= 1
+    state = start if isinstance(start, State) else State(backend.xp.asarray(start, copy=True))
+    del state.pairs[: -settings.memory]
     state.reason = None
-    state.reason = minimiser.run(state, evaluations, watch)
+    state.reason = _Minimiser(function, backend, settings).run(state, watch)
     return state
