@@ -18,7 +18,6 @@ from dnn.keras_names import checks_keywords
 from dnn.layers import Block
 from dnn.layers.dense import is_dense
 from dnn.losses import LOSSES
-from dnn.metrics import resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
@@ -117,8 +116,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
-    metrics = None if training["metrics"] is None else resolve_metrics(training["metrics"])
-    model.set_objective(loss, optimizer, metrics, training["l1"], training["l2"])
+    model.set_objective(loss, optimizer, training["metrics"], training["l1"], training["l2"])
     model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 

@@ -115,21 +115,22 @@ class Network(Copyable, KerasNames):
         super().__setattr__(name, value)
 
     def set_objective(
-        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
+        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[Any] | None, l1: float, l2: float
     ) -> None:
-        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names.
+        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it.
 
-        Raises InputError: called during training, or the loss does not fit the network.
+        Raises InputError: called during training, an unknown metric, or the loss does not fit the network.
         """
         if self._lock.locked():
             raise InputError("compile was called during training", "a call after fit has returned")
+        chosen = None if metrics is None else resolve_metrics(metrics)
         loss.check_network(self.layers, self.outputs)
         penalty = Penalty(self.parameters, l1, l2)
         state = OptimizerState(optimizer, self.parameters, self.backend)
         self._take_activation(loss)
         self._loss_kernel = loss.bind(self.backend)
         vars(self).update(
-            loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None,
+            loss=loss, metrics=chosen, penalty=penalty if l1 or l2 else None,
             optimizer=optimizer, optimizer_state=state,
         )  # fmt: skip
 
