@@ -120,12 +120,11 @@ class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
     def training_buffers(self, batch: int) -> Arrays:
-        backend = self.backend
+        zeros = self.backend.zeros
         return {
             **super().training_buffers(batch),
-            # Start from the identity; a layer writes only the part that it changes.
-            "matrix": backend.from_host(np.tile(np.eye(2, dtype=backend.dtype_name), (batch, 1, 1))),
-            "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
+            "matrix": zeros((batch, 2, 2)),
+            "moves": zeros((batch, 2, *self.input_shape[:2])),
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -135,7 +134,10 @@ class Warp(Augmentation):
 
     @abstractmethod
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        """Write buffers.matrix (B, 2, 2), buffers.moves (B, 2, H, W) or both, given (4, B) in [0, 1)."""
+        """Write buffers.matrix (B, 2, 2) and, unless they are 0, buffers.moves (B, 2, H, W).
+
+        ``uniform`` is (4, B) in [0, 1).
+        """
 
 
 class RandomRotation(Warp):
