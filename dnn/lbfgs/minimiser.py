@@ -23,6 +23,10 @@ MAX_TRIALS = 25  # of a line search
 PATIENCE_ITERATIONS = 10  # iterations judged together: f may stay equal in one and fall in the next
 
 
+class _OutOfEvaluations(Exception):
+    """The function was called ``max_evaluations`` times."""
+
+
 class _Minimiser:
     def __init__(self, function: Function, backend: Backend, settings: LBFGS) -> None:
         self.function = function
@@ -32,7 +36,12 @@ class _Minimiser:
         self.rounding = ROUNDING_ULPS * self.epsilon  # relative rounding error of f
 
     def evaluate(self, state: State, point: Array) -> tuple[float, Array]:
-        """Return f and a copy of its gradient (n,), and count the call. Raises InputError: no such pair."""
+        """Return f and a copy of its gradient (n,), and count the call.
+
+        Raises InputError: the function returns no such pair. _OutOfEvaluations: no call is left.
+        """
+        if state.evaluations == self.last_evaluation:
+            raise _OutOfEvaluations
         returned = self.function(point)
         got = f"function returned {short_repr(returned)}"
         expected = f"(f, gradient): a number and an array of shape {tuple(point.shape)}"
@@ -46,8 +55,8 @@ class _Minimiser:
         state.evaluations += 1
         return value, gradient
 
-    def search(self, state: State, evaluations: int) -> Trial | None:
-        """Return the accepted trial along -H g, else along -g; None if there is none within ``evaluations``.
+    def search(self, state: State) -> Trial | None:
+        """Return the accepted trial along -H g, else along -g; None if there is none.
 
         On a function with steep walls the stored steps together can give a bad direction, although each was
         a good step. If the search along -H g fails, they are dropped and the steepest descent is tried.
@@ -58,16 +67,12 @@ class _Minimiser:
                 slope = dot(self.xp, state.gradient, direction)
             found = None
             if isfinite(slope) and slope < 0.0:
-                allowed = min(MAX_TRIALS, evaluations)
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
-                search = LineSearch(along, Trial(0.0, state.value, slope), allowed, rounding)
+                search = LineSearch(along, Trial(0.0, state.value, slope), MAX_TRIALS, rounding)
                 # Without pairs d is -g, whose length says nothing about a step; the first step has length 1.
                 found = search.run(1.0 if state.pairs else 1.0 / sqrt(-slope))
-                evaluations -= allowed - search.trials_left
-                if search.exhausted and allowed < MAX_TRIALS:
-                    return None  # with more evaluations the result could differ
-            if found is not None or evaluations == 0 or not state.pairs:
+            if found is not None or not state.pairs:
                 return found
             state.pairs.clear()
 
@@ -112,7 +117,7 @@ class _Minimiser:
 
     def run(self, state: State, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until there is a reason to stop."""
-        last_evaluation = state.evaluations + self.settings.max_evaluations
+        self.last_evaluation = state.evaluations + self.settings.max_evaluations
         if state.gradient is None:
             value, state.gradient = self.evaluate(state, state.point)
             state.record(self.xp, value)
@@ -124,15 +129,14 @@ class _Minimiser:
                 return reason
             if state.iterations >= last_iteration:
                 return Reason.ITERATIONS
-            if state.evaluations >= last_evaluation:
-                return Reason.EVALUATIONS
             remembered = list(state.pairs)
-            trial = self.search(state, last_evaluation - state.evaluations)
-            if trial is None:
-                if state.evaluations < last_evaluation:
-                    return Reason.LINE_SEARCH
+            try:
+                trial = self.search(state)
+            except _OutOfEvaluations:
                 state.pairs = remembered  # so that a resumed run repeats this search
                 return Reason.EVALUATIONS
+            if trial is None:
+                return Reason.LINE_SEARCH
             self.accept(state, trial)
             if watch is not None:
                 watch(state)
