@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import reraise, unknown_name_error
+from backends.errors import reraise
 from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
@@ -105,13 +105,12 @@ class Network(Copyable, KerasNames):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and not name.startswith("_"):
-            known = sorted(n for n in vars(self) if n[0] != "_")
             if name == "epochs_done":
                 value = natural_number(name, value)
-            elif name != "stop_training" and name in (*known, "optimizer", "optimizer_state"):
-                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
-            elif name not in dir(self):
-                raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
+            elif name != "stop_training":
+                got = f"{name} of a model cannot be set"
+                cure = "for others call compile or make a new model"
+                raise InputError(got, "stop_training or epochs_done", cure)
         super().__setattr__(name, value)
 
     def set_objective(
@@ -199,10 +198,9 @@ class Network(Copyable, KerasNames):
             self._lock.release()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of this name, or at this position. Raises InputError: there is none."""
+        """Return the layer at this position, or of this name. Raises InputError: there is none."""
         if index is None:
             return look_up("name", name, {layer.name: layer for layer in self.layers})
-        require(name is None, "name", name, "None beside an index")
         fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
         require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
         return self.layers[index]

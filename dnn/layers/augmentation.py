@@ -23,9 +23,7 @@ from dnn.layers.noise import Random
 from dnn.validation.settings import (
     Fraction,
     NotNegative,
-    is_integer,
     positive_integer,
-    require,
     require_number,
 )
 
@@ -71,11 +69,10 @@ class Augmentation(Random):
 
 def _check_pixels(argument: str, value: Any) -> int:
     """Return the number of pixels. Raises InputError: it is no integer, such as a share of the image."""
-    cure = ""
     if isinstance(value, float) and 0.0 < value < 1.0:
         usual = max(1, round(28 * value))
         cure = f"for the share {value:g} of images of 28 x 28 pixels write RandomTranslation({usual})"
-    require(is_integer(value), argument, value, "an integer of at least 1", cure)
+        raise InputError(f"{argument} is {value:g}", "an integer of at least 1", cure)
     return positive_integer(argument, value)
 
 

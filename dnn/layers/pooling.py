@@ -91,8 +91,8 @@ class AveragePooling2D(Pooling):
     def bind(self, backend: Backend) -> None:
         """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
-        The kernel divides by the number of pixels inside the image. ``_fraction`` is its mean of 1 inside and 0
-        in the counted border.
+        The kernel divides by the number of pixels inside the image. ``_fraction`` is its mean of 1 inside and
+        0 in the counted border.
         """
         self._fraction: Array | None = None
         if self.count_include_pad:

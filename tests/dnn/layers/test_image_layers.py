@@ -70,9 +70,9 @@ def test_rejects_invalid_settings(make, message):
         (
             [Conv2D(2, 5)],
             (4, 9, 1),
-            r"4 x 9 pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
+            r"\(4, 9\) pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
         ),
-        ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"2 x 2 pixels.*pool_size \(3, 3\).*fewer layers"),
+        ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"\(2, 2\) pixels.*pool_size \(3, 3\).*fewer layers"),
         ([Reshape((5, 5))], (24,), r"24 numbers, expected the number in \(5, 5\)"),
         ([Reshape((5, -1))], (24,), "24 numbers"),
         (
