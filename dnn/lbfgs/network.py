@@ -102,8 +102,6 @@ def fit_lbfgs(
     weights = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
-    if model.objective.ignored_class is not None and examples.y.ndim == 1:
-        raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
     if state is None:
         state = State(backend.xp.asarray(weights, copy=True))
