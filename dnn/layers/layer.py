@@ -251,7 +251,8 @@ class Layer(Settings, ModelPart, ABC):
     def backward(self, dy: Array) -> Array | None:
         """Write the parameter gradients and return dL/dx, given dL/dy of the last forward in training.
 
-        dy may be overwritten. Returns None if no layer before this one is trained.
+        dy may be overwritten. A layer with parameters returns None if no layer before it is trained, so the
+        layers before it are not called.
         """
 
     def leave_out_activation(self, needed: bool) -> bool:

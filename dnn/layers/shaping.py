@@ -42,9 +42,9 @@ class Reshape(Layer):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """Return dy in the input's shape."""
-        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape)) if self._needs_dx else None
+        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
 
 
 class Flatten(Reshape):
@@ -81,6 +81,6 @@ class Rescaling(Layer):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """dx = scale dy."""
-        return dy * self.scale if self._needs_dx else None
+        return dy * self.scale
