@@ -37,6 +37,7 @@ from dnn.validation.settings import (
     positive_integers,
     require,
     require_bool,
+    require_kind,
     require_path,
 )
 
@@ -68,7 +69,7 @@ class Network(Copyable, KerasNames):
         network = Block(parts)
         if isinstance(backend, str):
             backend = get_backend(backend, dense=is_dense(network.inner))
-        require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
+        require_kind("backend", backend, Backend)
         self.layers = layers = network.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed

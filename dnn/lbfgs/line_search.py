@@ -31,7 +31,7 @@ class Trial:
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
     """Return the minimiser of the cubic through both trials, NaN if none (Nocedal and Wright, eq. 3.59)."""
-    if not (a.is_finite and b.is_finite) or a.step == b.step:
+    if a.step == b.step:
         return nan
     width = b.step - a.step
     d1 = a.slope + b.slope - 3.0 * (b.value - a.value) / width

@@ -175,10 +175,9 @@ def minimise(
     require_kind("watch", watch, Callable, None)
     point = start.point if isinstance(start, State) else start
     backend.check("start", point)
-    if len(point.shape) != 1 or point.shape[0] == 0:
-        raise InputError(f"start has shape {tuple(point.shape)}", "one axis (n,) with n above 0")
-    if point.dtype != backend.dtype:
-        raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
+    if len(point.shape) != 1 or point.shape[0] == 0 or point.dtype != backend.dtype:
+        got = f"start has shape {tuple(point.shape)} and dtype {point.dtype}"
+        raise InputError(got, f"one axis (n,) with n above 0, and {backend.dtype_name}")
     state = start if isinstance(start, State) else State(backend.xp.asarray(start, copy=True))
     del state.pairs[: -settings.memory]
     state.reason = None

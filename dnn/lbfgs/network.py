@@ -1,6 +1,7 @@
 """L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
 
 from collections.abc import Callable
+from math import isclose, isfinite
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def _require_same_problem(state: State, function: MeanLoss) -> None:
     before = backend.xp.asarray(weights, copy=True)
     found, _ = function(state.point)
     weights[...] = before
-    near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
-    if not abs(found - state.value) <= near and np.isfinite(state.value):
+    near = float(np.finfo(backend.dtype_name).eps) ** 0.5
+    if not isclose(found, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
         got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
         raise InputError(got, "the examples, loss and penalty of the state")
