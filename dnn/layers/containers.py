@@ -85,16 +85,11 @@ class Container(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.inner = getattr(self, self.argument)
         self.random = any(layer.random for layer in self.inner)
         self.uses_batch_statistics = any(layer.uses_batch_statistics for layer in self.inner)
         if not self._trainable:
             self.trainable = False
-
-    @property
-    def inner(self) -> tuple[Layer, ...]:
-        """The layers; () while the container is created."""
-        inner: tuple[Layer, ...] = vars(self).get(self.argument, ())
-        return inner
 
     @property  # type: ignore[misc]
     def trainable(self) -> bool:

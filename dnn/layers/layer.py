@@ -39,6 +39,7 @@ class ModelPart:
         activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
         random: whether the layer draws random numbers in training.
         uses_batch_statistics: whether the output for one example depends on the others in training.
+        inner: the layers of a container.
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.
     """
 
@@ -50,6 +51,7 @@ class ModelPart:
     random = False
     uses_batch_statistics = False
     n_categories: int | None = None
+    inner: "tuple[Layer, ...]" = ()
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Raise an error: unlike layers of Keras, these are not called."""
@@ -123,11 +125,6 @@ class Layer(Settings, ModelPart, ABC):
         """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
         names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
         return {name: json_value(getattr(self, name)) for name in names}
-
-    @property
-    def inner(self) -> "tuple[Layer, ...]":
-        """Layers of a container."""
-        return ()
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
