@@ -43,11 +43,6 @@ class Augmentation(Random):
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
         return input_shape
 
-    def bind(self, backend: Backend) -> None:
-        if self._needs_dx:
-            raise self.input_error("follows a trained layer", "it before all trained layers")
-        super().bind(backend)
-
     def word_pairs(self) -> int:
         return 2
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, require
@@ -38,10 +38,6 @@ class Embedding(Layer):
 
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
-
-    def bind(self, backend: Backend) -> None:
-        if self._index:
-            raise self.input_error("follows another layer", "it first")
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}

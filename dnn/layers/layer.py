@@ -92,7 +92,7 @@ class Layer(Settings, ModelPart, ABC):
 
     by_value = False
     must_precede_trained = False
-    """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
+    """True if backward gives no dx. Layers before it cannot be trained, and containers cannot hold it."""
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
 
