@@ -121,18 +121,17 @@ class Network(Copyable, KerasNames):
 
         Raises InputError: called during training, an unknown metric, or the loss does not fit the network.
         """
-        if self._lock.locked():
-            raise InputError("compile was called during training", "a call after fit has returned")
-        chosen = None if metrics is None else resolve_metrics(metrics)
-        loss.check_network(self.layers, self.outputs)
-        penalty = Penalty(self.parameters, l1, l2)
-        state = OptimizerState(optimizer, self.parameters, self.backend)
-        self._take_activation(loss)
-        self._loss_kernel = loss.bind(self.backend)
-        vars(self).update(
-            loss=loss, metrics=chosen, penalty=penalty if l1 or l2 else None,
-            optimizer=optimizer, optimizer_state=state,
-        )  # fmt: skip
+        with self.training():
+            chosen = None if metrics is None else resolve_metrics(metrics)
+            loss.check_network(self.layers, self.outputs)
+            penalty = Penalty(self.parameters, l1, l2)
+            state = OptimizerState(optimizer, self.parameters, self.backend)
+            self._take_activation(loss)
+            self._loss_kernel = loss.bind(self.backend)
+            vars(self).update(
+                loss=loss, metrics=chosen, penalty=penalty if l1 or l2 else None,
+                optimizer=optimizer, optimizer_state=state,
+            )  # fmt: skip
 
     def _take_activation(self, loss: Loss | None) -> None:
         """Take over the last layer's activation; before the loss it is applied unless the loss contains it.
@@ -189,7 +188,7 @@ class Network(Copyable, KerasNames):
         Raises InputError: the model is being trained already.
         """
         if not self._lock.acquire(blocking=False):
-            got = "fit was called during a training of the model, by another thread or a callback"
+            got = "fit or compile was called during a training, by another thread or a callback"
             raise InputError(got, "one training at a time", "create one model for each")
         try:
             yield
@@ -254,7 +253,7 @@ class Network(Copyable, KerasNames):
     def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
 
-        Returns None, because training needs no dx. For the gradient of x call ``Sequential.input_gradient``.
+        Returns None if the first trained layer returns no dx; ``Sequential.input_gradient`` makes it do so.
         """
         if self._activates:
             buffers = self._loss_buffers[dy.shape[0]]
