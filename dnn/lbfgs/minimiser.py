@@ -61,35 +61,34 @@ class _Minimiser:
         On a function with steep walls the stored steps together can give a bad direction, although each was
         a good step. If the search along -H g fails, they are dropped and the steepest descent is tried.
         """
+        pairs = state.pairs
         while True:
-            with np.errstate(all="ignore"):  # overflow makes the slope non-finite, which is checked
-                direction = descent_direction(self.xp, state.gradient, state.pairs)
-                slope = dot(self.xp, state.gradient, direction)
+            direction = descent_direction(self.xp, state.gradient, pairs)
+            slope = dot(self.xp, state.gradient, direction)
             found = None
             if isfinite(slope) and slope < 0.0:
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
                 search = LineSearch(along, Trial(0.0, state.value, slope), MAX_TRIALS, rounding)
                 # Without pairs d is -g, whose length says nothing about a step; the first step has length 1.
-                found = search.run(1.0 if state.pairs else 1.0 / sqrt(-slope))
-            if found is not None or not state.pairs:
+                found = search.run(1.0 if pairs else 1.0 / sqrt(-slope))
+            if found is not None or not pairs:
+                state.pairs = pairs
                 return found
-            state.pairs.clear()
+            pairs = []
 
     def along(self, state: State, direction: Array, step: float) -> Trial:
         """Evaluate the function at a step along the direction."""
-        with np.errstate(over="ignore", invalid="ignore"):  # if the step is too long, the search shortens it
-            point = state.point + step * direction
-            value, gradient = self.evaluate(state, point)
-            slope = dot(self.xp, gradient, direction)
+        point = state.point + step * direction
+        value, gradient = self.evaluate(state, point)
+        slope = dot(self.xp, gradient, direction)
         return Trial(step, value, slope, point, gradient)
 
     def accept(self, state: State, trial: Trial) -> None:
         """Move the state to the trial's point, and store the step."""
-        with np.errstate(all="ignore"):  # make_pair returns None after an overflow
-            step = trial.point - state.point
-            change = trial.gradient - state.gradient
-            pair = make_pair(self.xp, step, change, self.epsilon)
+        step = trial.point - state.point
+        change = trial.gradient - state.gradient
+        pair = make_pair(self.xp, step, change, self.epsilon)
         if pair is not None:
             state.pairs.append(pair)
             del state.pairs[: -self.settings.memory]
@@ -115,6 +114,7 @@ class _Minimiser:
         """Return the minimum of all but the last few entries (inf if empty) minus that of the last few."""
         return min(history[:-last], default=inf) - min(history[-last:])
 
+    @np.errstate(all="ignore")  # overflow makes a slope or a pair non-finite, which is checked
     def run(self, state: State, watch: Callable[[State], object] | None) -> Reason:
         """Iterate until there is a reason to stop."""
         self.last_evaluation = state.evaluations + self.settings.max_evaluations
@@ -129,11 +129,9 @@ class _Minimiser:
                 return reason
             if state.iterations >= last_iteration:
                 return Reason.ITERATIONS
-            remembered = list(state.pairs)
             try:
                 trial = self.search(state)
-            except _OutOfEvaluations:
-                state.pairs = remembered  # so that a resumed run repeats this search
+            except _OutOfEvaluations:  # a resumed run repeats this search
                 return Reason.EVALUATIONS
             if trial is None:
                 return Reason.LINE_SEARCH
