@@ -11,7 +11,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.reference import ACTIVATIONS
 from backends.reference.arithmetic import quotient
 from backends.reference.losses import as_dense
 from backends.reference.signatures import LossFunction
@@ -254,11 +253,6 @@ class Hinge(Loss):
 
     def bind(self, backend: Backend) -> LossFunction:
         return backend.kernels.hinge
-
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
-            raise InputError(f"the last layer's activation is {last!r}", f"'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
