@@ -48,6 +48,16 @@ __all__ += losses.__all__
 __all__ += optimizers.__all__
 __all__ += _schedules.__all__
 
-_named = callbacks, datasets, layers, losses, metrics, models, optimizers, _schedules, utils
-explain_names(_sys.modules[__name__], *_named)
+explain_names(
+    _sys.modules[__name__],
+    callbacks,
+    datasets,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    _schedules,
+    utils,
+)
 _sys.meta_path.append(KerasModules)

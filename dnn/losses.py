@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from backends import Array, Backend, InputError
+from backends.reference import ACTIVATIONS
 from backends.reference.arithmetic import quotient
 from backends.reference.losses import as_dense
 from backends.reference.signatures import LossFunction
@@ -192,21 +193,21 @@ class BinaryCrossentropy(Loss):
             raise InputError(f"pos_weight has {len(w)} numbers", f"{outputs}, one for each output")
 
     def bind(self, backend: Backend) -> LossFunction:
-        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
+        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z), whose logarithm is softplus(-z)."""
         kernel = backend.kernels.sigmoid_cross_entropy
         if self.pos_weight == 1.0:
             return kernel
         xp = backend.xp
+        softplus = ACTIVATIONS["softplus"]
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
         def run(z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernel(z, targets, losses, dlogits)
             t = extra * as_dense(xp, targets, z)
-            e = xp.exp(-xp.abs(z))
-            softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
-            rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
-            losses[...] = losses + xp.mean(t * softplus, axis=1)
-            dlogits[...] = dlogits - quotient(xp, t * rest, z.shape[0] * z.shape[1])
+            loss = softplus.forward(xp, -z)
+            losses[...] = losses + xp.mean(t * loss, axis=1)
+            slope = softplus.backward(xp, t, -z, loss)
+            dlogits[...] = dlogits - quotient(xp, slope, z.shape[0] * z.shape[1])
 
         return run
 
