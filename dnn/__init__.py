@@ -48,16 +48,6 @@ __all__ += losses.__all__
 __all__ += optimizers.__all__
 __all__ += _schedules.__all__
 
-explain_names(
-    _sys.modules[__name__],
-    callbacks,
-    datasets,
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    _schedules,
-    utils,
-)
+_named = callbacks, datasets, layers, losses, metrics, models, optimizers, _schedules, utils
+explain_names(_sys.modules[__name__], *_named)
 _sys.meta_path.append(KerasModules)

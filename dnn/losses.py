@@ -193,7 +193,7 @@ class BinaryCrossentropy(Loss):
             raise InputError(f"pos_weight has {len(w)} numbers", f"{outputs}, one for each output")
 
     def bind(self, backend: Backend) -> LossFunction:
-        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z), whose logarithm is softplus(-z)."""
+        """Return the kernel plus (pos_weight - 1) t softplus(-z), with softplus(-z) = log(1 + e^-z)."""
         kernel = backend.kernels.sigmoid_cross_entropy
         if self.pos_weight == 1.0:
             return kernel

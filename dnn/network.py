@@ -66,11 +66,11 @@ class Network(Copyable, KerasNames):
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
-        network = Block(parts)
+        block = Block(parts)
         if isinstance(backend, str):
-            backend = get_backend(backend, dense=is_dense(network.inner))
+            backend = get_backend(backend, dense=is_dense(block.inner))
         require_kind("backend", backend, Backend)
-        self.layers = layers = network.inner
+        self.layers = layers = block.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = lengths
@@ -88,9 +88,9 @@ class Network(Copyable, KerasNames):
         if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
             self.scale = first.scale
             first.build(self.input_shape, self.backend, "", False)
-            layers = layers[1:]
-        self.called_layers = layers
-        self._block = block = Block(layers)
+            block = Block(layers[1:])
+        self.called_layers = block.inner
+        self._block = block
         block.build(self.input_shape, self.backend, "", False, seed=self.seed, index=MODEL_INDEX)
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
