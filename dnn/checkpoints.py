@@ -18,7 +18,6 @@ from dnn.keras_names import checks_keywords
 from dnn.layers import Block
 from dnn.layers.dense import is_dense
 from dnn.losses import LOSSES
-from dnn.metrics import resolve_metrics
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
@@ -43,8 +42,7 @@ def weights_digest(model: Network) -> str:
     """Return the SHA-256 of all parameters and the state, as bytes in the order of the layers."""
     digest = sha256()
     for array in model.parameters.to_host().values():
-        little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(np.ascontiguousarray(little_endian).tobytes())
+        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 
@@ -72,13 +70,13 @@ def load_model(
     with _report_contents(path):
         dtype = facts["dtype"]
         settings.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
-        dense = is_dense(Block(facts["layers"]).inner)
+        block = Block(facts["layers"])
     if isinstance(backend, str):
         backend = partial(get_backend, backend)
     if not isinstance(backend, Backend) and callable(backend):
         expected = "a backend, its name, or a function of dtype and dense"
         with reraise(TypeError, f"backend is {short_repr(backend)}", expected):
-            backend = backend(dtype=dtype, dense=dense)
+            backend = backend(dtype=dtype, dense=is_dense(block.inner))
     if dtype != settings.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {dtype}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={dtype!r}")
@@ -87,7 +85,6 @@ def load_model(
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
         raise CheckpointError(got, cure="load it anyway with allow_nonfinite=True (--allow-nonfinite)")
     with _report_contents(path):
-        block = Block(facts["layers"])
         shape = settings.positive_integers("input_shape", facts["input_shape"])
         block.set_shape(shape)
         for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
@@ -98,9 +95,7 @@ def load_model(
         model.parameters.load(arrays)
         if facts["loss"] is not None:
             _compile(model, facts)
-        done = facts["epochs_done"]
-        settings.require(type(done) is int and 0 <= done < 2**53, "epochs_done", done, "an integer from 0")
-        model.epochs_done = done
+        model.epochs_done = facts["epochs_done"]
     return model
 
 
@@ -121,8 +116,7 @@ def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
-    metrics = None if training["metrics"] is None else resolve_metrics(training["metrics"])
-    model.set_objective(loss, optimizer, metrics, training["l1"], training["l2"])
+    model.set_objective(loss, optimizer, training["metrics"], training["l1"], training["l2"])
     model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
 
 

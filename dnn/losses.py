@@ -130,8 +130,6 @@ class CategoricalCrossentropy(Loss):
         kernel = backend.kernels.softmax_cross_entropy
         e = self.label_smoothing
         ignored = self.ignored_class
-        if e == 0.0 and ignored is None:
-            return kernel
         xp = backend.xp
 
         def run(logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
@@ -195,21 +193,21 @@ class BinaryCrossentropy(Loss):
             raise InputError(f"pos_weight has {len(w)} numbers", f"{outputs}, one for each output")
 
     def bind(self, backend: Backend) -> LossFunction:
-        """Return the kernel plus (pos_weight - 1) t log(1 + e^-z); the logarithm's derivative is p - 1."""
+        """Return the kernel plus (pos_weight - 1) t softplus(-z), with softplus(-z) = log(1 + e^-z)."""
         kernel = backend.kernels.sigmoid_cross_entropy
         if self.pos_weight == 1.0:
             return kernel
         xp = backend.xp
+        softplus = ACTIVATIONS["softplus"]
         extra = backend.from_host(np.atleast_1d(self.pos_weight).astype(backend.dtype_name)) - 1.0
 
         def run(z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernel(z, targets, losses, dlogits)
             t = extra * as_dense(xp, targets, z)
-            e = xp.exp(-xp.abs(z))
-            softplus = xp.where(z < 0, -z, xp.zeros_like(z)) + xp.log1p(e)
-            rest = xp.where(z < 0, xp.ones_like(e), e) / (1.0 + e)  # 1 - p without cancellation
-            losses[...] = losses + xp.mean(t * softplus, axis=1)
-            dlogits[...] = dlogits - quotient(xp, t * rest, z.shape[0] * z.shape[1])
+            loss = softplus.forward(xp, -z)
+            losses[...] = losses + xp.mean(t * loss, axis=1)
+            slope = softplus.backward(xp, t, -z, loss)
+            dlogits[...] = dlogits - quotient(xp, slope, z.shape[0] * z.shape[1])
 
         return run
 
@@ -256,11 +254,6 @@ class Hinge(Loss):
 
     def bind(self, backend: Backend) -> LossFunction:
         return backend.kernels.hinge
-
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
-            raise InputError(f"the last layer's activation is {last!r}", f"'linear' or 'tanh' with {why}")
 
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.errors import reraise, unknown_name_error
+from backends.errors import reraise
 from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
 from dnn.io.safetensors import CheckpointError
@@ -37,6 +37,7 @@ from dnn.validation.settings import (
     positive_integers,
     require,
     require_bool,
+    require_kind,
     require_path,
 )
 
@@ -65,11 +66,11 @@ class Network(Copyable, KerasNames):
         lengths = positive_integers("input_shape", input_shape)
         if not lengths:
             raise InputError("input_shape is empty", "at least one length, such as (784,)")
-        network = Block(parts)
+        block = Block(parts)
         if isinstance(backend, str):
-            backend = get_backend(backend, dense=is_dense(network.inner))
-        require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self.layers = layers = network.inner
+            backend = get_backend(backend, dense=is_dense(block.inner))
+        require_kind("backend", backend, Backend)
+        self.layers = layers = block.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
         self.input_shape = lengths
@@ -87,9 +88,9 @@ class Network(Copyable, KerasNames):
         if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
             self.scale = first.scale
             first.build(self.input_shape, self.backend, "", False)
-            layers = layers[1:]
-        self.called_layers = layers
-        self._block = block = Block(layers)
+            block = Block(layers[1:])
+        self.called_layers = block.inner
+        self._block = block
         block.build(self.input_shape, self.backend, "", False, seed=self.seed, index=MODEL_INDEX)
         if len(shape := block.output_shape) != 1:
             got = f"the last layer returns shape {shape}"
@@ -105,33 +106,32 @@ class Network(Copyable, KerasNames):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and not name.startswith("_"):
-            known = sorted(n for n in vars(self) if n[0] != "_")
             if name == "epochs_done":
                 value = natural_number(name, value)
-            elif name != "stop_training" and name in (*known, "optimizer", "optimizer_state"):
-                raise InputError(f"{name} of a model cannot be set", "a call of compile or a new model")
-            elif name not in dir(self):
-                raise unknown_name_error(f"attribute of {type(self).__name__}", name, known)
+            elif name != "stop_training":
+                got = f"{name} of a model cannot be set"
+                cure = "for others call compile or make a new model"
+                raise InputError(got, "stop_training or epochs_done", cure)
         super().__setattr__(name, value)
 
     def set_objective(
-        self, loss: Loss, optimizer: Optimizer, metrics: tuple[Metric, ...] | None, l1: float, l2: float
+        self, loss: Loss, optimizer: Optimizer, metrics: Sequence[Any] | None, l1: float, l2: float
     ) -> None:
-        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it with resolved names.
+        """Set loss, optimizer, metrics and penalty; ``Sequential.compile`` calls it.
 
-        Raises InputError: called during training, or the loss does not fit the network.
+        Raises InputError: called during training, an unknown metric, or the loss does not fit the network.
         """
-        if self._lock.locked():
-            raise InputError("compile was called during training", "a call after fit has returned")
-        loss.check_network(self.layers, self.outputs)
-        penalty = Penalty(self.parameters, l1, l2)
-        state = OptimizerState(optimizer, self.parameters, self.backend)
-        self._take_activation(loss)
-        self._loss_kernel = loss.bind(self.backend)
-        vars(self).update(
-            loss=loss, metrics=metrics, penalty=penalty if l1 or l2 else None,
-            optimizer=optimizer, optimizer_state=state,
-        )  # fmt: skip
+        with self.training():
+            chosen = None if metrics is None else resolve_metrics(metrics)
+            loss.check_network(self.layers, self.outputs)
+            penalty = Penalty(self.parameters, l1, l2)
+            state = OptimizerState(optimizer, self.parameters, self.backend)
+            self._take_activation(loss)
+            self._loss_kernel = loss.bind(self.backend)
+            vars(self).update(
+                loss=loss, metrics=chosen, penalty=penalty if l1 or l2 else None,
+                optimizer=optimizer, optimizer_state=state,
+            )  # fmt: skip
 
     def _take_activation(self, loss: Loss | None) -> None:
         """Take over the last layer's activation; before the loss it is applied unless the loss contains it.
@@ -168,11 +168,9 @@ class Network(Copyable, KerasNames):
     def activate(self, z: Array, out: Array | None = None) -> Array:
         """Return the outputs f(z), with f the last layer's activation, given its z (B, C).
 
-        They are written into ``out``. None: into a new array, unless f is linear.
+        They are written into ``out``. None: into a new array.
         """
         if out is None:
-            if self._activation == "linear":
-                return z
             out = self.backend.xp.empty_like(z)
         self.backend.kernels.activation(self._activation, z, out)
         return out
@@ -190,7 +188,7 @@ class Network(Copyable, KerasNames):
         Raises InputError: the model is being trained already.
         """
         if not self._lock.acquire(blocking=False):
-            got = "fit was called during a training of the model, by another thread or a callback"
+            got = "fit or compile was called during a training, by another thread or a callback"
             raise InputError(got, "one training at a time", "create one model for each")
         try:
             yield
@@ -198,10 +196,9 @@ class Network(Copyable, KerasNames):
             self._lock.release()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of this name, or at this position. Raises InputError: there is none."""
+        """Return the layer at this position, or of this name. Raises InputError: there is none."""
         if index is None:
             return look_up("name", name, {layer.name: layer for layer in self.layers})
-        require(name is None, "name", name, "None beside an index")
         fits = is_integer(index) and -len(self.layers) <= index < len(self.layers)
         require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
         return self.layers[index]
@@ -256,7 +253,7 @@ class Network(Copyable, KerasNames):
     def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.
 
-        Returns None, because training needs no dx. For the gradient of x call ``Sequential.input_gradient``.
+        Returns None if the first trained layer returns no dx; ``Sequential.input_gradient`` makes it do so.
         """
         if self._activates:
             buffers = self._loss_buffers[dy.shape[0]]

@@ -13,14 +13,13 @@ from dnn.distributed.group import Workers
 from dnn.hints import (
     print_summary,
     sort_arguments,
-    warn_of_channels_first,
     warn_of_logits,
     warn_of_slow_learning,
 )
 from dnn.io.notices import print_line
 from dnn.keras_names import checks_keywords
 from dnn.losses import Loss, get_loss
-from dnn.metrics import Metric, resolve_metrics
+from dnn.metrics import Metric
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.parameters import copy_to_host
@@ -81,10 +80,8 @@ class Sequential(Network):
         last layer.
         """
         loss, optimizer = sort_arguments(loss, optimizer)
-        chosen = None if metrics is None else resolve_metrics(metrics)
-        self.set_objective(get_loss(loss), get_optimizer(optimizer), chosen, l1, l2)
+        self.set_objective(get_loss(loss), get_optimizer(optimizer), metrics, l1, l2)
         warn_of_logits(self)
-        warn_of_channels_first(self)
 
     @checks_keywords
     def fit(
@@ -126,8 +123,7 @@ class Sequential(Network):
         Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
         require_bool("shuffle", shuffle)
-        fits = resume is None or isinstance(resume, TrainingState)
-        require(fits, "resume", resume, "a TrainingState", "read one with read_state")
+        require_kind("resume", resume, TrainingState, None)
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()

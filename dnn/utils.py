@@ -28,11 +28,11 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     numbers = np.asarray(x)
     if numbers.shape[1:] == (1,):
         numbers = numbers[:, 0]
-    is_numeric = numbers.dtype.kind in NUMBER_KINDS
-    whole = numbers.astype(np.int64) if is_numeric else numbers
-    if numbers.ndim != 1 or not numbers.size or not is_numeric or np.any(whole != numbers):
+    is_whole = numbers.dtype.kind in NUMBER_KINDS and np.all(numbers % 1 == 0)
+    if numbers.ndim != 1 or not numbers.size or not is_whole:
         got = f"x has shape {numbers.shape} and dtype {numbers.dtype}"
         raise InputError(got, "class numbers (N,) or (N, 1), with N of at least 1")
+    whole = numbers.astype(np.int64)
     classes = int(whole.max()) + 1 if num_classes is None else positive_integer("num_classes", num_classes)
     if whole.min() < 0 or whole.max() >= classes:
         got = f"x holds class numbers from {whole.min()} to {whole.max()}"

@@ -71,7 +71,7 @@ class Activation(Activated):
         buffers.z = x
         return self.activate(buffers)
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """dx = f'(x) dy."""
         self.differentiate(self._buffers[dy.shape[0]], dy)
-        return dy if self._needs_dx else None
+        return dy

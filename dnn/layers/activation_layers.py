@@ -27,9 +27,9 @@ class Elementwise(Layer):
         buffers.y[...] = self._function.forward(self.backend.xp, x)
         return buffers.y
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         buffers = self._buffers[dy.shape[0]]
-        return self._function.backward(self.backend.xp, dy, buffers.x, buffers.y) if self._needs_dx else None
+        return self._function.backward(self.backend.xp, dy, buffers.x, buffers.y)
 
 
 class LeakyReLU(Elementwise):

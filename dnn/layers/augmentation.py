@@ -23,9 +23,7 @@ from dnn.layers.noise import Random
 from dnn.validation.settings import (
     Fraction,
     NotNegative,
-    is_integer,
     positive_integer,
-    require,
     require_number,
 )
 
@@ -44,11 +42,6 @@ class Augmentation(Random):
     def shape_after(self, input_shape: Shape) -> Shape:
         self.require_axes(input_shape, "images (H, W) or (H, W, C); put Reshape before it", 2, 3)
         return input_shape
-
-    def bind(self, backend: Backend) -> None:
-        if self._needs_dx:
-            raise self.input_error("follows a trained layer", "it before all trained layers")
-        super().bind(backend)
 
     def word_pairs(self) -> int:
         return 2
@@ -71,11 +64,10 @@ class Augmentation(Random):
 
 def _check_pixels(argument: str, value: Any) -> int:
     """Return the number of pixels. Raises InputError: it is no integer, such as a share of the image."""
-    cure = ""
     if isinstance(value, float) and 0.0 < value < 1.0:
         usual = max(1, round(28 * value))
         cure = f"for the share {value:g} of images of 28 x 28 pixels write RandomTranslation({usual})"
-    require(is_integer(value), argument, value, "an integer of at least 1", cure)
+        raise InputError(f"{argument} is {value:g}", "an integer of at least 1", cure)
     return positive_integer(argument, value)
 
 
@@ -120,12 +112,11 @@ class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
     def training_buffers(self, batch: int) -> Arrays:
-        backend = self.backend
+        zeros = self.backend.zeros
         return {
             **super().training_buffers(batch),
-            # Start from the identity; a layer writes only the part that it changes.
-            "matrix": backend.from_host(np.tile(np.eye(2, dtype=backend.dtype_name), (batch, 1, 1))),
-            "moves": backend.zeros((batch, 2, *self.input_shape[:2])),
+            "matrix": zeros((batch, 2, 2)),
+            "moves": zeros((batch, 2, *self.input_shape[:2])),
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -135,7 +126,10 @@ class Warp(Augmentation):
 
     @abstractmethod
     def set_warp(self, uniform: Array, buffers: SimpleNamespace) -> None:
-        """Write buffers.matrix (B, 2, 2), buffers.moves (B, 2, H, W) or both, given (4, B) in [0, 1)."""
+        """Write buffers.matrix (B, 2, 2) and, unless they are 0, buffers.moves (B, 2, H, W).
+
+        ``uniform`` is (4, B) in [0, 1).
+        """
 
 
 class RandomRotation(Warp):

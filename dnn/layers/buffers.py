@@ -53,6 +53,6 @@ class Buffers(threading.local):
         try:
             return self._views[batch]
         except KeyError:
-            call = f"an earlier call of model.reserve({batch}, training=...) in the same thread"
-            call += "; fit, evaluate and predict make it themselves"
-            raise InputError(f"no buffers are reserved for batches of {batch}", call) from None
+            expected = f"an earlier call of model.reserve({batch}, training=...) in the same thread"
+            got = f"no buffers are reserved for batches of {batch}"
+            raise InputError(got, expected, "fit, evaluate and predict make it themselves") from None

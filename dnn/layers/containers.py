@@ -85,16 +85,11 @@ class Container(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.inner = getattr(self, self.argument)
         self.random = any(layer.random for layer in self.inner)
         self.uses_batch_statistics = any(layer.uses_batch_statistics for layer in self.inner)
         if not self._trainable:
             self.trainable = False
-
-    @property
-    def inner(self) -> tuple[Layer, ...]:
-        """The layers; () while the container is created."""
-        inner: tuple[Layer, ...] = vars(self).get(self.argument, ())
-        return inner
 
     @property  # type: ignore[misc]
     def trainable(self) -> bool:
@@ -129,8 +124,10 @@ class Container(Layer):
         self._streams = self._seed if is_model else high << 32 | low
         needs_dx = self._needs_dx
         for i, layer in enumerate(self.inner):
-            if layer.must_precede_trained and not is_model:
-                raise layer.input_error(f"is inside {self.name!r}", "it directly in the model, before that")
+            is_late = needs_dx or not is_model or (i and layer.n_categories)
+            if layer.must_precede_trained and is_late:
+                expected = "it directly in the model, before all trained layers; Embedding as the first layer"
+                raise layer.input_error("is in the wrong place", expected)
             layer.build(layer.input_shape, backend, layer.name, needs_dx, seed=self._streams, index=i)
             needs_dx = needs_dx or bool(self.is_chain and layer.parameter_shapes())
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
 from dnn.validation.settings import Count, require
@@ -39,10 +39,6 @@ class Embedding(Layer):
     def shape_after(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
-    def bind(self, backend: Backend) -> None:
-        if self._index:
-            raise self.input_error("follows another layer", "it first")
-
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}
 
@@ -52,15 +48,15 @@ class Embedding(Layer):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_t = W_(x_t); stores x as integers."""
         buffers = self._buffers[x.shape[0]]
-        view = self.backend.view
-        buffers.index = self.backend.xp.astype(x, self.backend.xp.int64)
-        rows = view(buffers.y, (-1, self.output_dim))
-        self.backend.kernels.gather_rows(self.value["W"], view(buffers.index, (-1,)), rows, 1.0)
+        xp = self.backend.xp
+        buffers.index = xp.astype(xp.reshape(x, (-1,)), xp.int64)
+        rows = self.backend.view(buffers.y, (-1, self.output_dim))
+        self.backend.kernels.gather_rows(self.value["W"], buffers.index, rows, 1.0)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = sum of dy_t over all t with x_t = k; integers have no gradient."""
-        index = self.backend.view(self._buffers[dy.shape[0]].index, (-1,))
+        index = self._buffers[dy.shape[0]].index
         rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
         self.backend.kernels.scatter_rows(rows, index, self.gradient["W"])
         return None

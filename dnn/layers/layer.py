@@ -39,6 +39,7 @@ class ModelPart:
         activation: applied last; a loss may contain it and take its input z, the logits, instead of y.
         random: whether the layer draws random numbers in training.
         uses_batch_statistics: whether the output for one example depends on the others in training.
+        inner: the layers of a container.
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.
     """
 
@@ -50,6 +51,7 @@ class ModelPart:
     random = False
     uses_batch_statistics = False
     n_categories: int | None = None
+    inner: "tuple[Layer, ...]" = ()
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Raise an error: unlike layers of Keras, these are not called."""
@@ -90,7 +92,7 @@ class Layer(Settings, ModelPart, ABC):
 
     by_value = False
     must_precede_trained = False
-    """Whether backward returns no gradient; then no layer before it may be trained, nor contain it."""
+    """True if backward gives no dx. Layers before it cannot be trained, and containers cannot hold it."""
     buffers: ClassVar[tuple[str, ...]] = ()
     """Buffers it needs: "y" of the output shape, "dx" of the input shape."""
 
@@ -123,11 +125,6 @@ class Layer(Settings, ModelPart, ABC):
         """Return the settings as JSON values; ``layer_from_config`` creates an equal layer from them."""
         names = dict.fromkeys(("name", *signature(type(self)).parameters, "trainable"))
         return {name: json_value(getattr(self, name)) for name in names}
-
-    @property
-    def inner(self) -> "tuple[Layer, ...]":
-        """Layers of a container."""
-        return ()
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:
@@ -251,7 +248,8 @@ class Layer(Settings, ModelPart, ABC):
     def backward(self, dy: Array) -> Array | None:
         """Write the parameter gradients and return dL/dx, given dL/dy of the last forward in training.
 
-        dy may be overwritten. Returns None if no layer before this one is trained.
+        dy may be overwritten. A layer with parameters returns None if no layer before it is trained, so the
+        layers before it are not called.
         """
 
     def leave_out_activation(self, needed: bool) -> bool:

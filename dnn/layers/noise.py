@@ -89,10 +89,8 @@ class Dropout(Random):
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         self.backend.kernels.dropout(buffers.bits, x, self.rate, buffers.mask, buffers.y)
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """y = x mask, so dx = dy mask."""
-        if not self._needs_dx:
-            return None
         dy[...] = dy * self.backend.xp.reshape(self._buffers[dy.shape[0]].mask, dy.shape)
         return dy
 
@@ -107,6 +105,6 @@ class GaussianNoise(Random):
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         self.backend.kernels.gaussian_noise(buffers.bits, x, self.stddev, buffers.y)
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """dx = dy."""
-        return dy if self._needs_dx else None
+        return dy

@@ -26,7 +26,6 @@ class Normalization(Layer):
 
     def bind(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
-        self._pixels = prod(self.input_shape[:-1])
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return dict.fromkeys(("gamma", "beta"), self.input_shape[-1:])
@@ -36,7 +35,7 @@ class Normalization(Layer):
 
     def _rows(self, x: Array) -> Array:
         """Return x (B, ..., n) as (N, n)."""
-        return self.backend.xp.reshape(x, (x.shape[0] * self._pixels, self._n))
+        return self.backend.xp.reshape(x, (-1, self._n))
 
     def _call_backward(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
@@ -79,7 +78,7 @@ class BatchNormalization(Normalization):
 
     def _uses_batch(self, batch: int) -> bool:
         """Whether training on a batch of this size uses its statistics."""
-        return self.trainable and batch * self._pixels > 1
+        return self.trainable and batch * prod(self.input_shape[:-1]) > 1
 
     def reserve(self, batch: int, training: bool) -> None:
         if training and self.trainable and not self._uses_batch(batch):
@@ -133,10 +132,11 @@ class LayerNormalization(Normalization):
         """Return y = x^ gamma + beta; stores x and the statistics."""
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        n = x.shape[0] * self._pixels
+        rows = self._rows(x)
+        n = rows.shape[0]
         buffers.statistics = self.backend.zeros(n), self.backend.zeros(n)
         self.backend.kernels.layer_norm(
-            self._rows(x), self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
+            rows, self.value["gamma"], self.value["beta"], self.epsilon, buffers.statistics,
             self._rows(buffers.y),
         )  # fmt: skip
         return buffers.y

@@ -91,19 +91,17 @@ class AveragePooling2D(Pooling):
     def bind(self, backend: Backend) -> None:
         """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
-        The kernel divides by the number of pixels inside the image.
+        The kernel divides by the number of pixels inside the image. ``_fraction`` is its mean of 1 inside and
+        0 in the counted border.
         """
         self._fraction: Array | None = None
-        if self.count_include_pad and self.borders != ((0, 0), (0, 0)):
-            fractions = np.ones(1)
-            pixels = zip(self.input_shape[:-1], self.output_shape, strict=False)
-            for axis, (n, count) in enumerate(pixels, 3 - len(self.input_shape)):
-                before, after = self.counted_borders[axis]
-                start = np.arange(count) * self.steps[axis] - before
-                stop = start + self.size[axis]
-                inside = np.minimum(stop, n) - np.maximum(start, 0)
-                fractions = np.multiply.outer(fractions, inside / (np.minimum(stop, n + after) - start))
-            self._fraction = backend.from_host(fractions[..., None].astype(backend.dtype_name))
+        if self.count_include_pad:
+            ones = self.images(np.ones((1, *self.input_shape[:-1], 1), backend.dtype_name))
+            inside = backend.from_host(np.pad(ones, ((0, 0), *self.counted_borders, (0, 0))))
+            uncounted = np.subtract(self.borders, self.counted_borders).tolist()
+            self._fraction = backend.zeros((1, *self.output_shape[:-1], 1))
+            y = self.images(self._fraction)
+            backend.kernels.average_pool2d(inside, self.size, self.steps, uncounted, y)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers[x.shape[0]].y

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Finite, is_integer, positive_integer, require
+from dnn.validation.settings import Finite, positive_integer, require, require_list
 
 
 def _check_shape(argument: str, value: Any) -> Shape:
     """Return the lengths as a tuple. Raises InputError: not lengths, or more than one is -1."""
-    expected = "a tuple of lengths such as (28, 28, 1), at most one of them -1"
-    require(isinstance(value, (tuple, list)), argument, value, expected)
-    free = [is_integer(n) and n == -1 for n in value]
-    require(sum(free) <= 1, argument, value, expected)
-    return tuple(-1 if f else positive_integer(argument, n) for n, f in zip(value, free, strict=True))
+    require_list(argument, value)
+    lengths = tuple(positive_integer(argument, n, low=-1) for n in value)
+    fits = 0 not in lengths and lengths.count(-1) <= 1
+    require(fits, argument, value, "a tuple of lengths such as (28, 28, 1), at most one of them -1")
+    return lengths
 
 
 class Reshape(Layer):
@@ -42,9 +42,9 @@ class Reshape(Layer):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return self.backend.xp.reshape(x, (x.shape[0], *self.output_shape))
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """Return dy in the input's shape."""
-        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape)) if self._needs_dx else None
+        return self.backend.xp.reshape(dy, (dy.shape[0], *self.input_shape))
 
 
 class Flatten(Reshape):
@@ -81,6 +81,6 @@ class Rescaling(Layer):
     def forward(self, x: Array, *, training: bool = False) -> Array:
         return x * self.scale + self.offset
 
-    def backward(self, dy: Array) -> Array | None:
+    def backward(self, dy: Array) -> Array:
         """dx = scale dy."""
-        return dy * self.scale if self._needs_dx else None
+        return dy * self.scale

@@ -109,10 +109,9 @@ class Windows(Layer):
                 after += count * s - spare
                 count += 1
             if count < 1:
-                got = f"got images of {input_shape[0]} x {input_shape[1]} pixels"
-                name = self.size_name
-                cure = f'use a smaller {name}, padding="same", larger images, or fewer layers that shrink'
-                raise self.input_error(got, f"at least its {name} {self.size}; {cure}")
+                expected = f"at least its {self.size_name} {self.size}"
+                cure = 'use a smaller window, padding="same", larger images, or fewer layers that shrink'
+                raise self.input_error(f"got images of {input_shape[:2]} pixels", f"{expected}; {cure}")
             borders.append((before, after))
             counts.append(count)
         vars(self).update(borders=tuple(borders), counted_borders=tuple(counted))

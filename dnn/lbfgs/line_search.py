@@ -7,7 +7,7 @@ bounded below.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import copysign, inf, isfinite, nan, sqrt
 
 from backends import Array
@@ -31,7 +31,7 @@ class Trial:
 
 def cubic_minimiser(a: Trial, b: Trial) -> float:
     """Return the minimiser of the cubic through both trials, NaN if none (Nocedal and Wright, eq. 3.59)."""
-    if not (a.is_finite and b.is_finite) or a.step == b.step:
+    if a.step == b.step:
         return nan
     width = b.step - a.step
     d1 = a.slope + b.slope - 3.0 * (b.value - a.value) / width
@@ -58,7 +58,6 @@ class LineSearch:
     rounding: float  # bound on the rounding error of a value
     c1: float = 1e-4
     c2: float = 0.9
-    exhausted: bool = field(default=False, init=False)  # whether the search ended for lack of trials
 
     def _try(self, step: float) -> Trial:
         self.trials_left -= 1
@@ -107,7 +106,6 @@ class LineSearch:
 
     def _best(self, low: Trial) -> Trial | None:
         """Return the result if no trial met both conditions: the lowest trial if it is below the start."""
-        self.exhausted = self.trials_left == 0
         return low if low.value < self.start.value else None
 
     def _zoom(self, low: Trial, high: Trial) -> Trial | None:

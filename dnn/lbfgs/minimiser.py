@@ -23,6 +23,10 @@ MAX_TRIALS = 25  # of a line search
 PATIENCE_ITERATIONS = 10  # iterations judged together: f may stay equal in one and fall in the next
 
 
+class _OutOfEvaluations(Exception):
+    """The function was called ``max_evaluations`` times."""
+
+
 class _Minimiser:
     def __init__(self, function: Function, backend: Backend, settings: LBFGS) -> None:
         self.function = function
@@ -31,8 +35,13 @@ class _Minimiser:
         self.epsilon = float(np.finfo(backend.dtype_name).eps)
         self.rounding = ROUNDING_ULPS * self.epsilon  # relative rounding error of f
 
-    def evaluate(self, point: Array) -> tuple[float, Array]:
-        """Return f and a copy of its gradient (n,). Raises InputError: no such pair."""
+    def evaluate(self, state: State, point: Array) -> tuple[float, Array]:
+        """Return f and a copy of its gradient (n,), and count the call.
+
+        Raises InputError: the function returns no such pair. _OutOfEvaluations: no call is left.
+        """
+        if state.evaluations == self.last_evaluation:
+            raise _OutOfEvaluations
         returned = self.function(point)
         got = f"function returned {short_repr(returned)}"
         expected = f"(f, gradient): a number and an array of shape {tuple(point.shape)}"
@@ -43,48 +52,43 @@ class _Minimiser:
             gradient = self.xp.asarray(gradient, copy=True)
         if gradient.shape != point.shape:
             raise InputError(got, expected)
+        state.evaluations += 1
         return value, gradient
 
-    def search(self, state: State, evaluations: int) -> Trial | None:
-        """Return the accepted trial along -H g, else along -g; None if there is none within ``evaluations``.
+    def search(self, state: State) -> Trial | None:
+        """Return the accepted trial along -H g, else along -g; None if there is none.
 
         On a function with steep walls the stored steps together can give a bad direction, although each was
         a good step. If the search along -H g fails, they are dropped and the steepest descent is tried.
         """
+        pairs = state.pairs
         while True:
-            with np.errstate(all="ignore"):  # overflow makes the slope non-finite, which is checked
-                direction = descent_direction(self.xp, state.gradient, state.pairs)
-                slope = dot(self.xp, state.gradient, direction)
+            direction = descent_direction(self.xp, state.gradient, pairs)
+            slope = dot(self.xp, state.gradient, direction)
             found = None
             if isfinite(slope) and slope < 0.0:
-                allowed = min(MAX_TRIALS, evaluations)
                 along = partial(self.along, state, direction)
                 rounding = self.rounding * abs(state.value)
-                search = LineSearch(along, Trial(0.0, state.value, slope), allowed, rounding)
+                search = LineSearch(along, Trial(0.0, state.value, slope), MAX_TRIALS, rounding)
                 # Without pairs d is -g, whose length says nothing about a step; the first step has length 1.
-                found = search.run(1.0 if state.pairs else 1.0 / sqrt(-slope))
-                evaluations -= allowed - search.trials_left
-                if search.exhausted and allowed < MAX_TRIALS:
-                    return None  # with more evaluations the result could differ
-            if found is not None or evaluations == 0 or not state.pairs:
+                found = search.run(1.0 if pairs else 1.0 / sqrt(-slope))
+            if found is not None or not pairs:
+                state.pairs = pairs
                 return found
-            state.pairs.clear()
+            pairs = []
 
     def along(self, state: State, direction: Array, step: float) -> Trial:
         """Evaluate the function at a step along the direction."""
-        with np.errstate(over="ignore", invalid="ignore"):  # if the step is too long, the search shortens it
-            point = state.point + step * direction
-            value, gradient = self.evaluate(point)
-            slope = dot(self.xp, gradient, direction)
-        state.evaluations += 1
+        point = state.point + step * direction
+        value, gradient = self.evaluate(state, point)
+        slope = dot(self.xp, gradient, direction)
         return Trial(step, value, slope, point, gradient)
 
     def accept(self, state: State, trial: Trial) -> None:
         """Move the state to the trial's point, and store the step."""
-        with np.errstate(all="ignore"):  # make_pair returns None after an overflow
-            step = trial.point - state.point
-            change = trial.gradient - state.gradient
-            pair = make_pair(self.xp, step, change, self.epsilon)
+        step = trial.point - state.point
+        change = trial.gradient - state.gradient
+        pair = make_pair(self.xp, step, change, self.epsilon)
         if pair is not None:
             state.pairs.append(pair)
             del state.pairs[: -self.settings.memory]
@@ -110,10 +114,14 @@ class _Minimiser:
         """Return the minimum of all but the last few entries (inf if empty) minus that of the last few."""
         return min(history[:-last], default=inf) - min(history[-last:])
 
-    def run(self, state: State, evaluations: int, watch: Callable[[State], object] | None) -> Reason:
-        """Iterate until there is a reason to stop; evaluate the function at most ``evaluations`` times."""
+    @np.errstate(all="ignore")  # overflow makes a slope or a pair non-finite, which is checked
+    def run(self, state: State, watch: Callable[[State], object] | None) -> Reason:
+        """Iterate until there is a reason to stop."""
+        self.last_evaluation = state.evaluations + self.settings.max_evaluations
+        if state.gradient is None:
+            value, state.gradient = self.evaluate(state, state.point)
+            state.record(self.xp, value)
         last_iteration = state.iterations + self.settings.max_iterations
-        last_evaluation = state.evaluations + evaluations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE
         while True:
@@ -121,15 +129,12 @@ class _Minimiser:
                 return reason
             if state.iterations >= last_iteration:
                 return Reason.ITERATIONS
-            if state.evaluations >= last_evaluation:
+            try:
+                trial = self.search(state)
+            except _OutOfEvaluations:  # a resumed run repeats this search
                 return Reason.EVALUATIONS
-            remembered = list(state.pairs)
-            trial = self.search(state, last_evaluation - state.evaluations)
             if trial is None:
-                if state.evaluations < last_evaluation:
-                    return Reason.LINE_SEARCH
-                state.pairs = remembered  # so that a resumed run repeats this search
-                return Reason.EVALUATIONS
+                return Reason.LINE_SEARCH
             self.accept(state, trial)
             if watch is not None:
                 watch(state)
@@ -168,21 +173,11 @@ def minimise(
     require_kind("watch", watch, Callable, None)
     point = start.point if isinstance(start, State) else start
     backend.check("start", point)
-    if len(point.shape) != 1 or point.shape[0] == 0:
-        raise InputError(f"start has shape {tuple(point.shape)}", "one axis (n,) with n above 0")
-    if point.dtype != backend.dtype:
-        raise InputError(f"start has dtype {point.dtype}", backend.dtype_name, "convert it with astype")
-    minimiser = _Minimiser(function, backend, settings)
-    evaluations = settings.max_evaluations
-    if isinstance(start, State):
-        state = start
-        del state.pairs[: -settings.memory]
-    else:
-        point = backend.xp.asarray(start, copy=True)
-        value, gradient = minimiser.evaluate(point)
-        state = State(point, gradient, evaluations=1)
-        state.record(backend.xp, value)
-        evaluations -= 1
+    if len(point.shape) != 1 or point.shape[0] == 0 or point.dtype != backend.dtype:
+        got = f"start has shape {tuple(point.shape)} and dtype {point.dtype}"
+        raise InputError(got, f"one axis (n,) with n above 0, and {backend.dtype_name}")
+    state = start if isinstance(start, State) else State(backend.xp.asarray(start, copy=True))
+    del state.pairs[: -settings.memory]
     state.reason = None
-    state.reason = minimiser.run(state, evaluations, watch)
+    state.reason = _Minimiser(function, backend, settings).run(state, watch)
     return state

@@ -1,6 +1,7 @@
 """L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
 
 from collections.abc import Callable
+from math import isclose, isfinite
 from typing import Any
 
 import numpy as np
@@ -99,44 +100,36 @@ def fit_lbfgs(
             expected = "no such layer in L-BFGS; leave it out or train with fit"
             raise layer.input_error("makes the loss depend on more than the weights", expected)
     backend = model.backend
-    values = model.parameters.vector
+    weights = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
-    if model.objective.ignored_class is not None and examples.y.ndim == 1:
-        raise InputError("the loss has ignore_index", "none in L-BFGS", "take these examples out of x and y")
     function = MeanLoss(model, examples, chunk_size)
-    iterate = backend.xp.asarray(values, copy=True)
-    if state is not None:
-        _require_same_problem(state, function, iterate)
-    start, iterate = (iterate, iterate) if state is None else (state, state.point)
-
-    def follow(now: State) -> None:
-        nonlocal iterate
-        iterate = now.point
-        if watch is not None:
-            watch(now)
-
+    if state is None:
+        state = State(backend.xp.asarray(weights, copy=True))
+    else:
+        _require_same_problem(state, function)
     with model.training():
         try:
-            return minimise(function, start, backend=backend, settings=settings, watch=follow)
+            return minimise(function, state, backend=backend, settings=settings, watch=watch)
         finally:
-            values[...] = iterate  # the last evaluation may have been at another point
+            weights[...] = state.point  # the last evaluation may have been at another point
 
 
-def _require_same_problem(state: State, function: MeanLoss, before: Array) -> None:
+def _require_same_problem(state: State, function: MeanLoss) -> None:
     """Raise InputError for a state of another network, of other examples or of another loss.
 
-    One evaluation at the state's point must give its loss, up to the rounding of another backend. If it does
-    not, the model gets back its parameters ``before`` (n,).
+    One evaluation at the state's point must give its loss, up to the rounding of another backend.
     """
     backend = function.model.backend
+    weights = function.model.parameters.vector
     backend.check("state", state.point)
-    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, before))
+    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
     if got != expected:
         raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
+    before = backend.xp.asarray(weights, copy=True)
     found, _ = function(state.point)
-    near = float(np.sqrt(np.finfo(backend.dtype_name).eps)) * max(1.0, abs(state.value))
-    if not abs(found - state.value) <= near and np.isfinite(state.value):
-        function.model.parameters.vector[...] = before
+    weights[...] = before
+    near = float(np.finfo(backend.dtype_name).eps) ** 0.5
+    if not isclose(found, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
         got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
         raise InputError(got, "the examples, loss and penalty of the state")

@@ -64,7 +64,7 @@ class State:
     """The current iterate x and the stored steps; equal states lead to equal iterates, also from a file."""
 
     point: Array  # x, (n,) in the backend's dtype
-    gradient: Array  # g(x), (n,)
+    gradient: Array = None  # g(x), (n,); None before the first run
     pairs: list[CurvaturePair] = field(default_factory=list)  # the last few steps, oldest first
     evaluations: int = 0  # calls of the function, including failed and interrupted line searches
     # One entry for the start and one per iteration: "evaluations" so far, "loss" f(x), and "gradient_norm",

@@ -96,7 +96,7 @@ class OptimizerState:
         gradients = parameters.gradient_vector
         kernels = backend.kernels
         limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
-        self._parts = [partial(clip, gradients, float(limit)) for clip, limit in limits if limit is not None]
+        self._parts = [partial(clip, gradients, limit) for clip, limit in limits if limit is not None]
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
         self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
 

@@ -30,7 +30,6 @@ from dnn.validation.settings import (
 __all__ = ["SCHEDULES", "Constant", "CosineDecay", "LinearDecay", "OneCycle", "Schedule", "StepDecay"]
 
 MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
-_RATE_FIELDS = ("rate", "initial", "highest")  # settings that scale the rates of a schedule
 
 
 class Schedule(Named):
@@ -200,6 +199,11 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     schedule = look_up("schedule", name, SCHEDULES)
     rest = positive_integer("updates", updates) - warmup
     require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
-    usual: dict[str, Any] = {"steps": rest, "every": -(-rest // 3), "warmup": warmup}
-    usual |= dict.fromkeys(_RATE_FIELDS, rate)
-    return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual})
+    usual: dict[str, Any] = {
+        "rate": rate,
+        "initial": rate,
+        "highest": rate,
+        "steps": rest,
+        "every": -(-rest // 3),
+    }
+    return schedule(**{f.name: usual[f.name] for f in fields(schedule) if f.name in usual}, warmup=warmup)

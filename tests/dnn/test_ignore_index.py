@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from helpers import NUMPY, build_network, input_error, same_bits, small_data, weights
+from helpers import NUMPY, NUMPY64, build_network, input_error, same_bits, small_data, weights
 
-from dnn import SGD, CategoricalCrossentropy, Dense, LayerNormalization, fit_lbfgs
+from dnn import LBFGS, SGD, CategoricalCrossentropy, Dense, LayerNormalization, fit_lbfgs
 from dnn import SparseCategoricalCrossentropy as Sparse
 
 N = 37
@@ -89,8 +89,15 @@ def test_rejects_invalid_arguments():
         with input_error("the weights are all 0, expected at least one above 0"):
             call()
     ignoring = np.where(y == -100, -1, y)
-    with input_error("the loss has ignore_index, expected none in L-BFGS"):
-        fit_lbfgs(model, x, ignoring)
     usual = small(NUMPY, Sparse())
     with input_error(r"class numbers from -1 to 2, expected 0 to 2 .* 3 outputs; "):
         usual.fit(x, ignoring)
+
+
+@pytest.mark.parametrize("chunk_size", [1, N])
+def test_lbfgs_ignores_them_too(chunk_size):
+    x, y, counts = data()
+    one, other = small(NUMPY64, Sparse(ignore_index=-100)), small(NUMPY64, Sparse())
+    ignoring = fit_lbfgs(one, x, y, chunk_size=chunk_size, settings=LBFGS(max_iterations=5))
+    without = fit_lbfgs(other, x[counts], y[counts], settings=LBFGS(max_iterations=5))
+    np.testing.assert_allclose(ignoring.point, without.point, rtol=1e-9)

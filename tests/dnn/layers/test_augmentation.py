@@ -112,7 +112,7 @@ def test_a_gaussian_narrower_than_a_pixel_does_not_smooth():
     [
         (
             lambda: build_network([Dense(16), Reshape((4, 4)), RandomTranslation(1)]),
-            "follows a trained layer",
+            "is in the wrong place, expected .* before all trained layers",
         ),
         (lambda: build_network([RandomRotation(5.0)]), "expected images .*put Reshape before it"),
         (lambda: RandomTranslation(0), "pixels is 0"),

@@ -114,7 +114,7 @@ def test_summary_shows_inner_layers(capsys):
         (lambda: Residual(Dense(3)), "layers is .*expected a list"),
         (
             lambda: build(Residual([RandomTranslation(1)]), Flatten(), shape=(4, 4)),
-            r"'random_translation_1' .* is inside 'block', expected it directly in the model",
+            r"'random_translation_1' .* is in the wrong place, expected it directly in the model",
         ),
         (lambda: Residual([{"type": "Dense", "unit": 3}]), "a layer is described wrongly: .*unit"),
         (lambda: Residual([{"type": "Dens", "units": 3}]), "layer type is 'Dens'.*'Dense'"),

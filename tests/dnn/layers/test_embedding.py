@@ -61,10 +61,13 @@ def test_rejects_numbers_that_are_no_categories(bad):
         (lambda: Embedding(0, 3), "input_dim is 0"),
         (lambda: Embedding(3, 0), "output_dim is 0"),
         (lambda: Embedding(2**24 + 1, 3), "input_dim is 16777217, expected at most 16777216"),
-        (lambda: [Dropout(0.1), Embedding(3, 3)], "follows another layer, expected it first"),
+        (
+            lambda: [Dropout(0.1), Embedding(3, 3)],
+            "is in the wrong place, expected .* Embedding as the first layer",
+        ),
         (
             lambda: [Parallel([Embedding(3, 3), Embedding(3, 2)])],
-            "'embedding_1' .* is inside 'parallel_1'",
+            "'embedding_1' .* is in the wrong place, expected it directly in the model",
         ),
     ],
 )

@@ -49,9 +49,9 @@ def test_shapes(layer, shape, expected):
         (lambda: Conv1D(4, (3, 3)), r"kernel_size is \(3, 3\)"),
         (lambda: Conv1D(4, 3, strides=0), "strides is 0"),
         (lambda: MaxPooling2D(2, strides=0.5), "strides is 0.5"),
-        (lambda: Reshape(28), r"target_shape is 28, expected a tuple of lengths such as \(28, 28, 1\)"),
+        (lambda: Reshape(28), "target_shape is 28, expected a list or a tuple"),
         (lambda: Reshape((-1, -1)), "at most one of them -1"),
-        (lambda: Reshape((0, 3)), "target_shape is 0"),
+        (lambda: Reshape((0, 3)), r"target_shape is \(0, 3\)"),
     ],
 )
 def test_rejects_invalid_settings(make, message):
@@ -70,9 +70,9 @@ def test_rejects_invalid_settings(make, message):
         (
             [Conv2D(2, 5)],
             (4, 9, 1),
-            r"4 x 9 pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
+            r"\(4, 9\) pixels, expected at least its kernel_size \(5, 5\).*padding=.same",
         ),
-        ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"2 x 2 pixels.*pool_size \(3, 3\).*fewer layers"),
+        ([MaxPooling2D(2), MaxPooling2D(3)], (5, 5, 1), r"\(2, 2\) pixels.*pool_size \(3, 3\).*fewer layers"),
         ([Reshape((5, 5))], (24,), r"24 numbers, expected the number in \(5, 5\)"),
         ([Reshape((5, -1))], (24,), "24 numbers"),
         (

@@ -201,9 +201,9 @@ def test_usual_settings():
     ("start", "message"),
     [
         ([1.0, 2.0], "start is a builtins.list, expected an array of the backend 'numpy'"),
-        (np.ones((2, 2)), r"start has shape \(2, 2\), expected one axis"),
+        (np.ones((2, 2)), r"start has shape \(2, 2\) and dtype float64, expected one axis"),
         (np.ones(0), r"start has shape \(0,\)"),
-        (np.ones(2, dtype=np.float32), "start has dtype float32, expected float64"),
+        (np.ones(2, dtype=np.float32), r"shape \(2,\) and dtype float32, expected one axis .* and float64"),
     ],
 )
 def test_rejects_invalid_starts(start, message):
