@@ -16,7 +16,7 @@ from dnn.interop import NoTwin
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
-from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
+from dnn.interop.torch.twins import LayerTwin, Module, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def layer_modules(layer: Layer, layout: Layout) -> dict[str, torch.nn.Module]:
+def layer_modules(layer: Layer, layout: Layout) -> dict[str, Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
 
     They are on the CPU, in the dtype of the layer's backend. ``layout`` follows the layer.
@@ -122,7 +122,7 @@ def to_torch(
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
-    modules: dict[str, torch.nn.Module] = {}
+    modules: dict[str, Module] = {}
     for layer in model.layers:
         modules.update(layer_modules(layer, layout))
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
@@ -152,7 +152,7 @@ def tensors_of(module: Any, twin: LayerTwin) -> Iterator[tuple[str, Any, Any]]:
             yield short, tensor.detach().permute(axes), gradient
 
 
-def twin_tensors(module: torch.nn.Module) -> Iterator[tuple[str, Any, Any]]:
+def twin_tensors(module: Module) -> Iterator[tuple[str, Any, Any]]:
     """Yield ``tensors_of`` all modules of a twin, with our full names."""
     import torch
 

@@ -56,15 +56,16 @@ class Layout:
         is_vector = len(shape) == 1
         if not self.is_first or twin.acts_on in ("elements", "channels"):
             return before
-        if not twin.acts_on and is_vector and before is None and len(layer.output_shape) == 1:
-            return None
         if twin.acts_on == "features" and is_vector:
             self.order = None if isinstance(layer, Dense) else before
             return before
         if isinstance(layer, Flatten):
             self.order = before if is_vector else flat_order(shape)
             return None
-        if type(layer) is Reshape and is_vector and before is None and flat_order(layer.output_shape) is None:
+        is_kept = len(layer.output_shape) == 1 or (
+            type(layer) is Reshape and flat_order(layer.output_shape) is None
+        )
+        if is_vector and before is None and is_kept:
             return None
         expected = "vectors, from a Flatten" if twin.acts_on == "features" else "a layer with a known layout"
         if type(layer) is Reshape:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from copy import copy
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,13 +38,8 @@ if TYPE_CHECKING:
     import torch
 
 
-class Converted(NamedTuple):
-    """A layer of ours and the module from which it was converted."""
-
-    layer: Layer
-    module: torch.nn.Module
-    twin: LayerTwin
-    order: np.ndarray | None  # torch's position of each of our features
+# A layer, the module from which it was converted, their twin, and torch's position of each of our features.
+Converted = tuple[Layer, Any, LayerTwin, np.ndarray | None]
 
 
 class ModuleReader:
@@ -107,7 +102,7 @@ class ModuleReader:
             if last.dim is None or last.dim % axes != expected:
                 raise NoTwin(f"{label}: {last}", f"dim={expected}, over channels or features")
         order = self.layout.pass_layer(shaped, twin, label)
-        self.converted.append(Converted(layer, module, twin, order))
+        self.converted.append((layer, module, twin, order))
         return layer
 
     def _require_input(self, module: Any, label: str, *, is_plain: bool) -> None:
@@ -134,7 +129,7 @@ class ModuleReader:
 
     def _is_global(self, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
-        if not rest or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
+        if not rest or module.output_size not in (1, (1, 1)):
             return False
         after: Any = rest[0][1]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
