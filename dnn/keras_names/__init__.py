@@ -50,8 +50,8 @@ def _find_name(module: ModuleType, name: str) -> Any:
     For a name of another module here, or of another library, the error says what to use.
     """
     names = vars(module)
-    if ALIASES["layer"].get(name) in names:
-        return names[ALIASES["layer"][name]]
+    if ALIASES.get(name) in names:
+        return names[ALIASES[name]]
     home = _home_of(name)
     got = f"{module.__name__} has no {name}"
     expected = f"{home}.{name}"
@@ -69,8 +69,10 @@ def _find_name(module: ModuleType, name: str) -> Any:
 
 def _home_of(name: str) -> str | None:
     """Return the module of dnn that has this public name, or None."""
-    modules = [module for module in sorted(sys.modules) if module.partition(".")[0] == "dnn"]
-    return next((m for m in modules if name in vars(sys.modules[m]).get("__all__", ())), None)
+    for module in sorted(sys.modules):
+        if f"{module}.".startswith("dnn.") and name in vars(sys.modules[module]).get("__all__", ()):
+            return module
+    return None
 
 
 class KerasModules:
@@ -91,8 +93,7 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
     for name in keywords:
         if name not in new_names and name not in cures:
             continue
-        function: Any = callee.__init__ if isinstance(callee, type) else callee  # type: ignore[misc]
-        parameters = signature(function).parameters
+        parameters = signature(callee).parameters
         if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
         cure = (

@@ -275,19 +275,12 @@ REPLACEMENTS = {
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
 
-ALIASES: dict[str, dict[Any, str]] = {
-    "layer": {
-        "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D",
-        "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
-        "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
-    },
-    "activation": {"swish": "silu", "identity": "linear", "logistic": "sigmoid", None: "linear"},
-    "loss": {
-        "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
-        "crossentropy": "categorical_crossentropy",
-    },
-    "metric": {
-        "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
-    },
+ALIASES: dict[Any, str] = {
+    "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D",
+    "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
+    "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
+    "swish": "silu", "identity": "linear", "logistic": "sigmoid", None: "linear",
+    "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
+    "crossentropy": "categorical_crossentropy", "acc": "accuracy",
 }  # fmt: skip
-"""Argument -> a name in Keras or scikit-learn -> its name here."""
+"""A name of a layer, activation, loss or metric in Keras or scikit-learn -> its name here."""
