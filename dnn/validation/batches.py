@@ -30,6 +30,13 @@ def in_order(epoch: int, n: int) -> np.ndarray:
     return np.arange(n)
 
 
+def refuse_iterator(argument: str, source: Any) -> None:
+    """Raise InputError: the batches end after one pass."""
+    if isinstance(source, Iterator):
+        expected = "an iterable that starts again, such as a list or a DataLoader"
+        raise InputError(f"{argument} is an iterator", expected)
+
+
 class IndexedBatches:
     """Batches of a data set that returns its entries by their number.
 
@@ -86,22 +93,16 @@ class ValidatedBatches:
         validate: function of (batch, number from 1) that returns ``Examples``.
         source: iterable of batches.
         argument: its name in messages.
-        repeats: whether it is iterated more than once.
     Attributes:
         has_classes: whether the targets of the first batch are class numbers.
-    Raises InputError: no batches, or an iterator that ends after one pass if ``repeats``.
+    Raises InputError: no batches.
     """
 
     has_weights = True
 
-    def __init__(
-        self, validate: Callable[[Any, int], Any], source: Iterable[Any], argument: str, repeats: bool
-    ) -> None:
+    def __init__(self, validate: Callable[[Any, int], Any], source: Iterable[Any], argument: str) -> None:
         self.validate = validate
         self.source = source
-        if repeats and isinstance(source, Iterator):
-            expected = "an iterable that starts again, such as a list or a DataLoader"
-            raise InputError(f"{argument} is an iterator", expected)
         items = iter(source)
         first = list(islice(items, 1))
         if not first:
