@@ -30,10 +30,10 @@ def in_order(epoch: int, n: int) -> np.ndarray:
     return np.arange(n)
 
 
-def refuse_iterator(argument: str, source: Any) -> None:
+def refuse_iterator(argument: str, source: Any, when: str = "") -> None:
     """Raise InputError: the batches end after one pass."""
     if isinstance(source, Iterator):
-        expected = "an iterable that starts again, such as a list or a DataLoader"
+        expected = f"{when}an iterable that starts again, such as a list or a DataLoader"
         raise InputError(f"{argument} is an iterator", expected)
 
 

@@ -82,7 +82,7 @@ class InputPipeline(NamedTuple):
             got = "validation_split or sample_weight is given with an iterable of batches"
             raise InputError(got, "them only with arrays", "use validation_data, and batches (x, y, weight)")
         if resume is not None:
-            refuse_iterator("x", x)
+            refuse_iterator("x", x, "with resume ")
         return self.validate_validation(validation_data)
 
     def validate_batch(
