@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -17,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from backends import Array, InputError
 from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
-from dnn.interop.sklearn.arrays import backend_for, split_rows
+from dnn.interop.sklearn.arrays import backend_for
 from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
     SOLVERS,
@@ -175,12 +176,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Return the examples for training, and those held out for early stopping or None."""
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
-        classes = targets if task.score == "accuracy" and not task.multilabel else None
-        parts: Any = [
-            tuple(None if array is None else _safe_indexing(array, rows) for array in (X, targets, weights))
-            for rows in split_rows(X, classes, self.validation_fraction, seed)
-        ]
-        return parts[0], parts[1]
+        arrays = [X, targets] if weights is None else [X, targets, weights]
+        parts = train_test_split(
+            *arrays,
+            test_size=self.validation_fraction,
+            random_state=seed,
+            stratify=targets if task.score == "accuracy" and not task.multilabel else None,
+        )
+        is_enough = parts[1].shape[0] > 1
+        require(is_enough, "validation_fraction", self.validation_fraction, "a share of two examples or more")
+        return (*parts[::2], None)[:3], (*parts[1::2], None)[:3]
 
     # ----- prediction
 
