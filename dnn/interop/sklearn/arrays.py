@@ -28,14 +28,13 @@ def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:
     dtype = dtype or dtype_name(X)
     if name != "auto":
         return get_backend(name, device, dtype)
-    library = xp.__name__.rpartition(".")[2]
+    library = xp.__name__.rpartition(".")[2].removeprefix("array_api_")  # of array_api_strict
     if library == "numpy" and device is None and hasattr(X, "tocsr"):
         with contextlib.suppress(BackendUnavailable):  # numba's optimizers are twice as fast on wide matrices
             return get_backend("numba", None, dtype)
     if library == "numpy":
         return get_backend("numpy" if device is None else "auto", device, dtype)
-    found = "strict" if library == "array_api_strict" else library
-    return get_backend(found, place if device is None else device, dtype)
+    return get_backend(library, place if device is None else device, dtype)
 
 
 def move_beside(X: Array, array: Array) -> Array:

@@ -38,21 +38,6 @@ from dnn.validation.settings import require, require_instances
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
-class EstimatorMixin:
-    """The tags that scikit-learn's mixins for classifiers and regressors lack."""
-
-    def __sklearn_tags__(self) -> Any:
-        mixin: Any = super()
-        tags = mixin.__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        if tags.classifier_tags is None:
-            tags.target_tags.multi_output = True
-        else:
-            tags.classifier_tags.multi_label = True
-        return tags
-
-
 @dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
@@ -117,19 +102,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        fresh = not (hasattr(self, "model_") and self.warm_start)
-        return self._fit(X, y, sample_weight, fresh=fresh)
+        return self._fit(X, y, sample_weight)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *,
-        fresh: bool, incremental: bool = False, classes: Array | None = None,
-    ) -> Self:  # fmt: skip
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, classes: Array | None = None
+    ) -> Self:
         """Implement ``fit`` and ``partial_fit``.
 
         Args:
-            fresh: start from new weights. incremental: train for one epoch only.
+            incremental: train for one epoch, from the current weights if there are any.
             classes: (C,) all labels; None: the labels in y.
         """
+        fresh = not (hasattr(self, "model_") and (incremental or self.warm_start))
         with reraise(ValueError, "a setting is wrong:"):  # short, and in one line
             self._validate_params()
         if self.layers is not None:
@@ -226,6 +210,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""

@@ -93,7 +93,7 @@ def compile_model(
         if model.penalty is not None:
             model.penalty.l2 = l2
         return
-    metrics = (task.score,) if estimator.early_stopping and estimator.solver != "lbfgs" else ()
+    metrics = (task.score,) if estimator.early_stopping else ()
     model.compile(task.loss, _optimizer(estimator, task.scale), metrics, l2=l2)
 
 

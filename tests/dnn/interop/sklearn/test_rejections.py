@@ -56,9 +56,9 @@ def test_rejects_bad_calls():
         DNNClassifier(class_weight="balanced").fit(X, LABELS)
     with pytest.raises(ValueError, match="labels that are not in classes_"):
         DNNClassifier().partial_fit(X, CLASSES, classes=[])
-    with pytest.raises(ValueError, match="validation_fraction is 0.1, expected a share of two examples"):
+    with pytest.raises(ValueError, match=r"validation_fraction is 0\.1, expected a share of two examples"):
         DNNRegressor(early_stopping=True).fit(X[:9], X[:9, 0])
-    with pytest.raises(ValueError, match="y has shape"):
+    with pytest.raises(ValueError, match="y should be a 1d array"):
         DNNClassifier().fit(X, np.stack([CLASSES, CLASSES], axis=1))
     assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
     with pytest.warns(DataConversionWarning):
