@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import column_or_1d
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -97,7 +98,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             task = Task(n, "binary_crossentropy", "sigmoid", "accuracy", n, n, multilabel=True)
             return xp.astype(y, X.dtype), task
         classes = LabelEncoder().fit(y).classes_ if known is None else known
-        numbers = move_beside(X, encode_labels(y, classes))
+        numbers = move_beside(X, encode_labels(column_or_1d(y), classes))
         self.classes_ = classes if holds_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])

@@ -59,7 +59,7 @@ def test_rejects_bad_calls():
     with pytest.raises(ValueError, match=r"validation_fraction is 0\.1, expected a share of two examples"):
         DNNRegressor(early_stopping=True).fit(X[:9], X[:9, 0])
     with pytest.raises(ValueError, match="y should be a 1d array"):
-        DNNClassifier().fit(X, np.stack([CLASSES, CLASSES], axis=1))
+        DNNClassifier().partial_fit(X, np.stack([CLASSES, CLASSES], axis=1), classes=[0, 1, 2])
     assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
     with pytest.warns(DataConversionWarning):
         DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])
