@@ -161,14 +161,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
         arrays = [X, targets] if weights is None else [X, targets, weights]
-        parts = train_test_split(
-            *arrays,
-            test_size=self.validation_fraction,
-            random_state=seed,
-            stratify=targets if task.score == "accuracy" and not task.multilabel else None,
-        )
-        is_enough = parts[1].shape[0] > 1
-        require(is_enough, "validation_fraction", self.validation_fraction, "a share of two examples or more")
+        stratify = targets if task.score == "accuracy" and not task.multilabel else None
+        share = self.validation_fraction
+        got = f"validation_fraction is {share} of {X.shape[0]} examples"
+        expected = "a share that leaves two examples or more in each part, and one of each class"
+        with reraise(ValueError, got, expected, "change it, or use more examples"):
+            parts = train_test_split(*arrays, test_size=share, random_state=seed, stratify=stratify)
+            if parts[1].shape[0] < 2:
+                raise ValueError("one example has no R2")
         return (*parts[::2], None)[:3], (*parts[1::2], None)[:3]
 
     # ----- prediction
