@@ -38,7 +38,7 @@ def _columns(argument: str, data: Any) -> Iterator[tuple[Any, Any, str, Any]]:
         yield getattr(data, "name", None), getattr(data, "dtype", None), "", first_element(data)
 
 
-def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any = None) -> None:
+def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any) -> None:
     which = argument if name is None else f"column {name!r} of {argument}"
     raise InputError(f"{which} is {dtype}", "numbers", number_cure(argument, dtype, value, code))
 

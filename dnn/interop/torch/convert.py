@@ -20,7 +20,7 @@ from dnn.interop.torch.twins import LayerTwin, Module, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, require_kind
+from dnn.validation.settings import one_of, require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def _add_inner(module: Any, layer: Layer, layout: Layout) -> None:
     if isinstance(layer, Residual):
         after = copy(layout)
         _add_inner(module, layer.inner[1], after)
-        layout.merge([layout, after], True, f"layer {layer.name!r}")
+        layout.merge([layout, after], f"layer {layer.name!r}")
         return
     is_block = isinstance(layer, Block)
     layouts = []
@@ -83,7 +83,7 @@ def _add_inner(module: Any, layer: Layer, layout: Layout) -> None:
             module.add_module(name, part)
     if not is_block:
         module.axis = 1 if layout.is_first else -1
-        layout.merge(layouts, module.merge == "add", f"layer {layer.name!r}")
+        layout.merge(layouts, f"layer {layer.name!r}")
 
 
 def to_torch(
@@ -116,7 +116,7 @@ def to_torch(
     require_kind("model", model, Sequential)
     require_kind("logits", logits, bool, None)
     require_kind("device", device, str, torch.device, None)
-    look_up("data_format", data_format, dict.fromkeys(("channels_last", "channels_first")))
+    one_of(("channels_last", "channels_first"))("data_format", data_format)
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):

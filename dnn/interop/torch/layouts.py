@@ -72,12 +72,11 @@ class Layout:
             expected = "images of one channel or one pixel, since other orders of the numbers have no twin"
         raise NoTwin(f"{label} for channels first, on examples of shape {self.of_torch(shape)}", expected)
 
-    def merge(self, branches: "list[Layout]", adds: bool, label: str) -> None:
-        """Continue after parallel branches. Raises NoTwin: their features are in different orders."""
-        order = branches[0].order
-        if any(branch.order is not order for branch in branches) or not (adds or order is None):
+    def merge(self, branches: "list[Layout]", label: str) -> None:
+        """Continue after parallel branches. Raises NoTwin: a branch ends with flattened images."""
+        if any(branch.order is not None for branch in branches):
             raise NoTwin(label, "branches with the same order of features; put a Linear after each Flatten")
-        self.order = order
+        self.order = None
 
     def finish(self) -> None:
         """Raise NoTwin if the outputs are in different orders."""

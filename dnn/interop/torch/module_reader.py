@@ -173,12 +173,11 @@ class ModuleReader:
             reader = ModuleReader(self.shape, copy(self.layout), self.converted)
             inner += reader.read(branch)
             layouts.append(reader.layout)
-        adds = getattr(module, "merge", "add") == "add"
         last = len(self.shape)
         axis = 1 if self.layout.is_first else last  # of channels or features
-        if not adds and module.axis not in (axis, axis - last - 1):
+        if getattr(module, "merge", "add") != "add" and module.axis not in (axis, axis - last - 1):
             raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
-        self.layout.merge(layouts, adds, label)
+        self.layout.merge(layouts, label)
         return inner
 
 
