@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from backends.errors import InputError, MissingAttribute
-from dnn.keras_names.table import ALIASES, NOTHING_LIKE_IT, REPLACEMENTS
+from dnn.keras_names.table import ALIASES, REPLACEMENTS
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
@@ -96,11 +96,9 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
         parameters = signature(callee).parameters
         if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
-        cure = (
-            f"use {new_names[name]}="
-            if new_names.get(name) in parameters
-            else cures.get(name, NOTHING_LIKE_IT)
-        )
+        cure = cures.get(name, "leave it out: there is nothing like it here")
+        if new_names.get(name) in parameters:
+            cure = f"use {new_names[name]}="
         raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
 
 
