@@ -175,14 +175,13 @@ class InputPipeline(NamedTuple):
         return training._replace(weights=weights), validation
 
 
-def _unpack(what: str, data: Any) -> tuple[Any, Any, Any]:
+def _unpack(what: str, data: Any) -> Any:
     """Return x, y, and the weight or None, given (x, y) or (x, y, weight)."""
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         got = f"{what} is a {type(data).__name__}"
         cure = "give arrays as a tuple (x, y), not as a list"
         raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
-    x, y, weight = (*data, None)[:3]
-    return x, y, weight
+    return (*data, None)[:3]
 
 
 def _class_weights(
