@@ -21,7 +21,6 @@ from dnn.copies import assemble_model, parts_of
 from dnn.interop.sklearn.arrays import backend_for
 from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
-    SOLVERS,
     Samples,
     Task,
     build,
@@ -71,7 +70,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     # The other settings are validated where they are used.
     _parameter_constraints = MLPClassifier._parameter_constraints | {
         "activation": [str],
-        "solver": [StrOptions(set(SOLVERS))],
+        "solver": [StrOptions({"sgd", "adam", "adamw", "lbfgs"})],
     }
 
     # ----- methods of the subclasses
@@ -118,8 +117,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             self._validate_params()
         if self.layers is not None:
             require_instances("layers", self.layers, Layer)
-        partial = "False for partial_fit, which is one epoch"
-        require(not (self.early_stopping and incremental), "early_stopping", True, partial)
+        expected = "False for partial_fit, which is one epoch"
+        require(not (self.early_stopping and incremental), "early_stopping", True, expected)
         X, y = self._validate(X, y=y, multi_output=True, y_numeric=is_regressor(self), reset=fresh)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

@@ -54,7 +54,7 @@ def class_weights(
     xp, _, device = get_namespace_and_device(numbers)
     host = move_to(classes, xp=np, device="cpu")
     rows = xp.ones(numbers.shape[0], dtype=dtype, device=device) if weights is None else weights
-    if isinstance(class_weight, str) and class_weight == "balanced":
+    if class_weight == "balanced":
         counts = np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))])
         present = counts > 0
         table = counts.sum() / (present.sum() * np.where(present, counts, 1.0))
