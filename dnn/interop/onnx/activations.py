@@ -44,7 +44,7 @@ ACTIVATION_NODES: Table[ActivationNodes] = Table("activation with ONNX nodes", {
     "sigmoid": sigmoid,
     "tanh": tanh,
     "relu": one_node("Relu"),
-    "softmax": lambda write, z: write.node("Softmax", z, axis=z.axis),
+    "softmax": lambda write, z: write.node("Softmax", z, axis=1 if z.channels_first else -1),
     "leaky_relu": one_node("LeakyRelu", alpha=LEAKY_SLOPE),
     "elu": elu,
     "gelu": one_node("Gelu", approximate="tanh"),

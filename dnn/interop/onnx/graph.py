@@ -25,26 +25,15 @@ class Value:
     channels_first: bool = False  # layout in the graph
     transposed: "Value | None" = None  # the same tensor in the other layout, once a node has written it
 
-    @property
-    def axis(self) -> int:
-        """Axis of the channels in the graph."""
-        return 1 if self.channels_first else -1
 
-
+@dataclass(eq=False)
 class Writer:
-    """Writes the nodes of one layer.
+    """Writes the nodes of one layer."""
 
-    Args:
-        graph: the onnx.GraphProto that gets the nodes and constants.
-        prefix: of their names: the names of the containers around the layer, and its own.
-        left_out: the layer whose activation is not written; None: there is none.
-    """
-
-    def __init__(self, graph: Any, layer: Layer, prefix: str, left_out: Layer | None) -> None:
-        self.graph = graph
-        self.layer = layer
-        self.prefix = prefix
-        self.left_out = left_out
+    graph: Any  # the onnx.GraphProto that gets the nodes and constants
+    layer: Layer
+    prefix: str  # of their names: the names of the containers around the layer, and its own
+    left_out: Layer | None  # the layer whose activation is not written
 
     def _add_array(self, name: str, values: Any, dtype: str) -> str:
         """Add a constant array (an ONNX initializer) and return its name."""

@@ -62,8 +62,8 @@ def _conv(write: Writer, layer: Any, x: Value) -> Value:
     bias = [write.parameter("b")] if layer.use_bias else []
     return write.node(
         "Conv", write.to_channels_first(x), write.parameter("W", (n, n - 1, *range(n - 1))), *bias,
-        channels_first=True, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
-        dilations=layer.spacing[skip:], pads=_pads(layer.borders[skip:]), group=layer.groups,
+        kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
+        pads=_pads(layer.borders[skip:]), group=layer.groups,
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def _parallel(write: Writer, layer: Any, x: Value) -> Value:
     side = write.to_channels_first if all(y.channels_first for y in made) else write.to_channels_last
     y, *others = (side(y) for y in made)
     if layer.merge == "concatenate":
-        return write.node("Concat", y, *others, axis=y.axis)
+        return write.node("Concat", y, *others, axis=1 if y.channels_first else -1)
     for other in others:
         y = write.node("Add", y, other)
     return y

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from copy import copy
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -42,19 +43,13 @@ if TYPE_CHECKING:
 Converted = tuple[Layer, Any, LayerTwin, np.ndarray | None]
 
 
+@dataclass
 class ModuleReader:
-    """Converts modules in sequence.
+    """Converts modules in sequence."""
 
-    Args:
-        shape: of one of our examples, before the next module.
-        layout: with channels last if image modules are within ``ChannelsLast``, or if there are none.
-        converted: list that gets the layers that are not containers.
-    """
-
-    def __init__(self, shape: Shape, layout: Layout, converted: list[Converted]) -> None:
-        self.shape = shape
-        self.layout = layout
-        self.converted = converted
+    shape: Shape  # of one of our examples, before the next module
+    layout: Layout  # channels last if image modules are within ``ChannelsLast``, or if there are none
+    converted: list[Converted]  # gets the layers that are not containers
 
     def read(self, children: list[NamedModule]) -> list[Layer]:
         """Return the layers of these modules. Raises NoTwin or InputError, with the name of the module."""
@@ -111,12 +106,13 @@ class ModuleReader:
         theirs = self.layout.of_torch(shape)
         kind = type(module).__name__
         rank = {"2d": 3, "1d": 2}.get(kind[-2:])
-        if rank and len(shape) not in (rank, 1 if kind == "BatchNorm1d" else rank):
-            expected = "(C, H, W)" if rank == 3 else "(C, L)"
-            raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
-        if rank and len(shape) == rank and is_plain != self.layout.is_first:
-            expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
-            raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
+        if rank and (kind, len(shape)) != ("BatchNorm1d", 1):
+            if len(shape) != rank:
+                expected = "(C, H, W)" if rank == 3 else "(C, L)"
+                raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
+            if is_plain != self.layout.is_first:
+                expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
+                raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
         for setting in ("in_features", "in_channels", "num_features"):
             count = getattr(module, setting, shape[-1])
             if count != shape[-1]:
