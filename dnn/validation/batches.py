@@ -1,7 +1,7 @@
 """Data in batches: iterables such as a DataLoader, and data sets with ``__len__`` and ``__getitem__``."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -104,12 +104,12 @@ class ValidatedBatches:
         self.validate = validate
         self.source = source
         items = iter(source)
-        first = list(islice(items, 1))
-        if not first:
+        first = next(items, None)
+        if first is None:
             raise InputError(f"{argument} has no batches", "at least one")
-        self.has_classes = validate(first[0], 1).has_classes
+        self.has_classes = validate(first, 1).has_classes
         if items is source:
-            self.source = chain(first, items)
+            self.source = chain([first], items)
 
     def __iter__(self) -> Iterator[Any]:
         for number, item in enumerate(self.source, 1):

@@ -94,8 +94,7 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    if input_dtype is not None:
-        look_up("input_dtype", input_dtype, INPUT_DTYPES)
+    look_up("input_dtype", input_dtype or FILE_DTYPE, INPUT_DTYPES)
     require_bool("logits", logits)
     require_kind("metadata", metadata, Mapping, None)
     about = dict(metadata or {})

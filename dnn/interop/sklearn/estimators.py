@@ -93,8 +93,8 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         if kind == "multilabel-indicator":
             y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
-            self.classes_ = np.arange(y.shape[1]) if known is None else known
             n = int(y.shape[1])
+            self.classes_ = np.arange(n) if known is None else known
             task = Task(n, "binary_crossentropy", "sigmoid", "accuracy", n, n, multilabel=True)
             return xp.astype(y, X.dtype), task
         classes = LabelEncoder().fit(y).classes_ if known is None else known

@@ -116,8 +116,8 @@ class ModuleReader:
         for setting in ("in_features", "in_channels", "num_features"):
             count = getattr(module, setting, shape[-1])
             if count != shape[-1]:
-                what = setting.partition("_")[2]
-                got = f"{label}, which takes {count} {what}, but gets examples of {theirs}"
+                taken = f"{count} {setting.partition('_')[2]}"
+                got = f"{label}, which takes {taken}, but gets examples of {theirs}"
                 raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
         if kind == "LayerNorm" and module.normalized_shape != theirs[-1:]:
             expected = f"normalized_shape={theirs[-1:]}, the last axis alone"
