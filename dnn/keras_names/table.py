@@ -261,12 +261,22 @@ on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_b
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
 
-ALIASES: dict[Any, str] = {
-    "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D",
-    "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
-    "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
-    "swish": "silu", "identity": "linear", "logistic": "sigmoid", None: "linear",
-    "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
-    "crossentropy": "categorical_crossentropy", "acc": "accuracy",
-}  # fmt: skip
+ALIASES: dict[Any, str] = {None: "linear"} | _parse("""
+MaxPool1D: MaxPooling1D
+MaxPool2D: MaxPooling2D
+AvgPool1D: AveragePooling1D
+AvgPool2D: AveragePooling2D
+GlobalAvgPool2D: GlobalAveragePooling2D
+GlobalMaxPool2D: GlobalMaxPooling2D
+Convolution1D: Conv1D
+Convolution2D: Conv2D
+swish: silu
+identity: linear
+logistic: sigmoid
+mse: mean_squared_error
+mae: mean_absolute_error
+bce: binary_crossentropy
+crossentropy: categorical_crossentropy
+acc: accuracy
+""")
 """A name of a layer, activation, loss or metric in Keras or scikit-learn -> its name here."""
