@@ -104,8 +104,8 @@ class Stopping(CheckedCallback):
 
     Args:
         monitor: name of the value in the logs.
-        factor: the smallest value times this factor is the best: scikit-learn's loss_ divided by our loss, or
-            -1 for a score.
+        factor: the value is multiplied by it, and the smallest product is the best. For losses it is
+            scikit-learn's loss_ divided by our loss, for scores -1.
     """
 
     tol: float
