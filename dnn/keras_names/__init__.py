@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from backends.errors import InputError, MissingAttribute
-from dnn.keras_names.table import ALIASES, NOTHING_LIKE_IT, REPLACEMENTS
+from dnn.keras_names.table import ALIASES, REPLACEMENTS
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
@@ -50,8 +50,8 @@ def _find_name(module: ModuleType, name: str) -> Any:
     For a name of another module here, or of another library, the error says what to use.
     """
     names = vars(module)
-    if ALIASES["layer"].get(name) in names:
-        return names[ALIASES["layer"][name]]
+    if ALIASES.get(name) in names:
+        return names[ALIASES[name]]
     home = _home_of(name)
     got = f"{module.__name__} has no {name}"
     expected = f"{home}.{name}"
@@ -69,8 +69,10 @@ def _find_name(module: ModuleType, name: str) -> Any:
 
 def _home_of(name: str) -> str | None:
     """Return the module of dnn that has this public name, or None."""
-    modules = [module for module in sorted(sys.modules) if module.partition(".")[0] == "dnn"]
-    return next((m for m in modules if name in vars(sys.modules[m]).get("__all__", ())), None)
+    for module in sorted(sys.modules):
+        if f"{module}.".startswith("dnn.") and name in vars(sys.modules[module]).get("__all__", ()):
+            return module
+    return None
 
 
 class KerasModules:
@@ -91,15 +93,12 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
     for name in keywords:
         if name not in new_names and name not in cures:
             continue
-        function: Any = callee.__init__ if isinstance(callee, type) else callee  # type: ignore[misc]
-        parameters = signature(function).parameters
+        parameters = signature(callee).parameters
         if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
-        cure = (
-            f"use {new_names[name]}="
-            if new_names.get(name) in parameters
-            else cures.get(name, NOTHING_LIKE_IT)
-        )
+        cure = cures.get(name, "leave it out: there is nothing like it here")
+        if new_names.get(name) in parameters:
+            cure = f"use {new_names[name]}="
         raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
 
 

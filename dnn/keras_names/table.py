@@ -2,8 +2,6 @@
 
 from typing import Any
 
-NOTHING_LIKE_IT = "leave it out: there is nothing like it here"
-
 
 def _parse(text: str) -> dict[str, str]:
     """Return name -> cure for lines of "name name ...: cure"."""
@@ -11,7 +9,8 @@ def _parse(text: str) -> dict[str, str]:
     return {name: cure for names, cure in rows for name in names.split()}
 
 
-_MODEL = """
+REPLACEMENTS = {
+    "model": _parse("""
 add pop: all layers in the list of Sequential([...])
 build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
 test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
@@ -46,9 +45,8 @@ output output_shape: model.outputs
 dtype dtype_policy compute_dtype variable_dtype: model.backend.dtype_name
 quantize: a backend with another dtype
 name: nothing: models have no names
-"""
-
-_LAYER = """
+"""),
+    "layer": _parse("""
 get_weights weights variables trainable_weights trainable_variables parameters: layer.value, arrays by name
 state_dict: layer.value, arrays by name
 set_weights: layer.value[name][...] = array
@@ -63,9 +61,8 @@ output: layer.output_shape
 add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
-"""
-
-_MODULE = """
+"""),
+    "module": _parse("""
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)
@@ -177,9 +174,8 @@ optim: dnn.optimizers
 L1Loss: MeanAbsoluteError
 BCEWithLogitsLoss BCELoss: BinaryCrossentropy
 DataLoader: model.fit(batches)
-"""
-
-_ARGUMENT = """
+"""),
+    "argument": _parse("""
 clipnorm: use clip_norm=, a limit on the norm of all gradients together
 factor: use degrees=, which is 360 times Keras's factor
 height_factor width_factor: use pixels=, for both axes
@@ -235,9 +231,8 @@ write_steps_per_second update_freq profile_batch: leave it out: there is nothing
 embeddings_freq include_optimizer save_format zipped compile: leave it out: there is nothing like it here
 safe_mode line_length positions expand_nested show_trainable: leave it out: there is nothing like it here
 layer_range lora_rank cache: leave it out: there is nothing like it here
-"""
-
-_RENAMED = """
+"""),
+    "renamed argument": _parse("""
 out_features: units
 out_channels: filters
 kernel_initializer: initializer
@@ -258,36 +253,30 @@ clipvalue: clip_value
 weighted_metrics: metrics
 epsilon: min_delta
 batch_shape: shape
-"""
-
-_METHOD = """
+"""),
+    "callback method": _parse("""
 on_batch_ on_train_batch_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
-"""
-
-REPLACEMENTS = {
-    "model": _parse(_MODEL),
-    "layer": _parse(_LAYER),
-    "module": _parse(_MODULE),
-    "argument": _parse(_ARGUMENT),
-    "renamed argument": _parse(_RENAMED),
-    "callback method": _parse(_METHOD),
+"""),
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
 
-ALIASES: dict[str, dict[Any, str]] = {
-    "layer": {
-        "MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D",
-        "AvgPool2D": "AveragePooling2D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
-        "GlobalMaxPool2D": "GlobalMaxPooling2D", "Convolution1D": "Conv1D", "Convolution2D": "Conv2D",
-    },
-    "activation": {"swish": "silu", "identity": "linear", "logistic": "sigmoid", None: "linear"},
-    "loss": {
-        "mse": "mean_squared_error", "mae": "mean_absolute_error", "bce": "binary_crossentropy",
-        "crossentropy": "categorical_crossentropy",
-    },
-    "metric": {
-        "acc": "accuracy", "mae": "mean_absolute_error", "mse": "mean_squared_error",
-    },
-}  # fmt: skip
-"""Argument -> a name in Keras or scikit-learn -> its name here."""
+ALIASES: dict[Any, str] = {None: "linear"} | _parse("""
+MaxPool1D: MaxPooling1D
+MaxPool2D: MaxPooling2D
+AvgPool1D: AveragePooling1D
+AvgPool2D: AveragePooling2D
+GlobalAvgPool2D: GlobalAveragePooling2D
+GlobalMaxPool2D: GlobalMaxPooling2D
+Convolution1D: Conv1D
+Convolution2D: Conv2D
+swish: silu
+identity: linear
+logistic: sigmoid
+mse: mean_squared_error
+mae: mean_absolute_error
+bce: binary_crossentropy
+crossentropy: categorical_crossentropy
+acc: accuracy
+""")
+"""A name of a layer, activation, loss or metric in Keras or scikit-learn -> its name here."""

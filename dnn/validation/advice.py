@@ -63,7 +63,7 @@ def is_date(value: Any) -> bool:
     return isinstance(value, (datetime.date, np.datetime64))
 
 
-def number_cure(argument: str, dtype: Any, value: Any = None, code: str = "") -> str:
+def number_cure(argument: str, dtype: Any, value: Any, code: str = "") -> str:
     """Return advice on an array of dates, text, categories or objects.
 
     Args:
@@ -122,25 +122,21 @@ def examples_cure(argument: str, data: Any, found: Shape, shape: Shape) -> str:
         code = f"{code}[None, ...]"
         found = (1, *found)
     lengths = found[1:]
+    move = "permute" if hasattr(data, "permute") else "transpose"
     has_count = prod(lengths) == prod(shape)
     reshaped = f"use {code}.reshape({(found[0], *shape)})"
     is_row = has_count and len(lengths) == 1
     if is_row and n == 3 and shape[2] > 1:
         planes = f"{code}.reshape({(found[0], shape[2], *shape[:2])})"
-        other = f"{planes}.{_move_axes(data)}(0, 2, 3, 1)"
+        other = f"{planes}.{move}(0, 2, 3, 1)"
         pixels = "if the channels of a pixel are neighbours"
         return f"{reshaped} {pixels}, or {other} if rows are in PyTorch's order"
     if is_row or (has_count and n == 1) or _without_ones(lengths) == _without_ones(shape):
         return reshaped
     for axes in (0, *range(2, n + 1), 1), (n, *range(n)):  # channels first, examples last
         if len(found) == n + 1 and tuple(found[i] for i in axes[1:]) == shape:
-            return f"use {code}.{_move_axes(data)}{axes}"
+            return f"use {code}.{move}{axes}"
     return ""
-
-
-def _move_axes(data: Any) -> str:
-    """Return the name of the array's method that permutes its axes."""
-    return "permute" if hasattr(data, "permute") else "transpose"
 
 
 def _without_ones(shape: Shape) -> list[int]:

@@ -92,7 +92,12 @@ def validate_examples(
     if got[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
-        return _check_rows(argument, rows, backend.dtype_name)
+        require_numbers(argument, rows.source)
+        if rows.source.dtype.kind == "f":  # all integers are finite
+            cast_to = "" if rows.source.dtype == rows.dtype else backend.dtype_name
+            for part, block in rows.blocks():
+                _require_finite(argument, np, block, cast_to, part.start)
+        return rows
     if n_categories is None:
         return validate_numbers(backend, argument, x, allowed_dtype="uint8")
     x = validate_numbers(backend, argument, x)
@@ -102,16 +107,6 @@ def validate_examples(
         values = f"{argument} holds {low:g} to {high:g}"
         raise InputError(values, f"integers from 0 to {n_categories - 1} for an Embedding")
     return x
-
-
-def _check_rows(argument: str, rows: Rows, dtype: str) -> Rows:
-    """Check the rows and return them; ``dtype`` is that of the backend."""
-    require_numbers(argument, rows.source)
-    source = rows.source.dtype
-    if source.kind == "f":  # all integers are finite
-        for part, block in rows.blocks():
-            _require_finite(argument, np, block, "" if source == rows.dtype else dtype, part.start)
-    return rows
 
 
 def validate_targets(

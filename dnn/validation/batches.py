@@ -1,7 +1,7 @@
 """Data in batches: iterables such as a DataLoader, and data sets with ``__len__`` and ``__getitem__``."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,13 @@ def as_batches(
 def in_order(epoch: int, n: int) -> np.ndarray:
     """Return the positions 0 to n - 1, for every epoch."""
     return np.arange(n)
+
+
+def refuse_iterator(argument: str, source: Any, when: str = "") -> None:
+    """Raise InputError: the batches end after one pass."""
+    if isinstance(source, Iterator):
+        expected = f"{when}an iterable that starts again, such as a list or a DataLoader"
+        raise InputError(f"{argument} is an iterator", expected)
 
 
 class IndexedBatches:
@@ -86,29 +93,23 @@ class ValidatedBatches:
         validate: function of (batch, number from 1) that returns ``Examples``.
         source: iterable of batches.
         argument: its name in messages.
-        repeats: whether it is iterated more than once.
     Attributes:
         has_classes: whether the targets of the first batch are class numbers.
-    Raises InputError: no batches, or an iterator that ends after one pass if ``repeats``.
+    Raises InputError: no batches.
     """
 
     has_weights = True
 
-    def __init__(
-        self, validate: Callable[[Any, int], Any], source: Iterable[Any], argument: str, repeats: bool
-    ) -> None:
+    def __init__(self, validate: Callable[[Any, int], Any], source: Iterable[Any], argument: str) -> None:
         self.validate = validate
         self.source = source
-        if repeats and isinstance(source, Iterator):
-            expected = "an iterable that starts again, such as a list or a DataLoader"
-            raise InputError(f"{argument} is an iterator", expected)
         items = iter(source)
-        first = list(islice(items, 1))
-        if not first:
+        first = next(items, None)
+        if first is None:
             raise InputError(f"{argument} has no batches", "at least one")
-        self.has_classes = validate(first[0], 1).has_classes
+        self.has_classes = validate(first, 1).has_classes
         if items is source:
-            self.source = chain(first, items)
+            self.source = chain([first], items)
 
     def __iter__(self) -> Iterator[Any]:
         for number, item in enumerate(self.source, 1):

@@ -38,7 +38,7 @@ def _columns(argument: str, data: Any) -> Iterator[tuple[Any, Any, str, Any]]:
         yield getattr(data, "name", None), getattr(data, "dtype", None), "", first_element(data)
 
 
-def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any = None) -> None:
+def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any) -> None:
     which = argument if name is None else f"column {name!r} of {argument}"
     raise InputError(f"{which} is {dtype}", "numbers", number_cure(argument, dtype, value, code))
 
@@ -125,10 +125,9 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype))
-    mixed = is_frame and len(kinds) > 1
     try:
         with np.errstate(over="ignore"):
-            array = np.asarray(data, dtype=backend.dtype_name if mixed else None)
+            array = np.asarray(data, dtype=backend.dtype_name if len(kinds) > 1 else None)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{argument} is {short_repr(data)}", f"an array of numbers ({shorten(error)})"

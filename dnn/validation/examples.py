@@ -3,7 +3,7 @@
 No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become one number per example.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple, Self
@@ -14,7 +14,7 @@ from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from dnn.validation.advice import column_cure
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
-from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order
+from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
 from dnn.validation.settings import is_integer, require, require_number
@@ -81,9 +81,8 @@ class InputPipeline(NamedTuple):
         if validation_split != 0.0 or sample_weight is not None:
             got = "validation_split or sample_weight is given with an iterable of batches"
             raise InputError(got, "them only with arrays", "use validation_data, and batches (x, y, weight)")
-        if resume is not None and isinstance(x, Iterator):
-            expected = "with resume an iterable that starts again, such as a list or a DataLoader"
-            raise InputError("x is an iterator", expected)
+        if resume is not None:
+            refuse_iterator("x", x, "with resume ")
         return self.validate_validation(validation_data)
 
     def validate_batch(
@@ -139,19 +138,18 @@ class InputPipeline(NamedTuple):
             raise InputError("the weights are all 0", "at least one above 0")
         return weights
 
-    def validate_batches(
-        self, source: Any, batch_size: int, argument: str = "x", repeats: bool = False
-    ) -> ValidatedBatches:
+    def validate_batches(self, source: Any, batch_size: int, argument: str = "x") -> ValidatedBatches:
         """Return the batches of an iterable or a data set, to be validated one after another."""
         batches = as_batches(source, self.input_shape, batch_size, in_order)
-        return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument, repeats)
+        return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument)
 
     def validate_validation(self, data: Any) -> Examples | ValidatedBatches | None:
         """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches, or None."""
         if data is None:
             return None
         if not isinstance(data, tuple) and has_batches(data, None):
-            return self.validate_batches(data, VALIDATION_BATCH, "validation_data", repeats=True)
+            refuse_iterator("validation_data", data)
+            return self.validate_batches(data, VALIDATION_BATCH, "validation_data")
         x, y, sample_weight = _unpack("validation_data", data)
         return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
@@ -177,31 +175,29 @@ class InputPipeline(NamedTuple):
         return training._replace(weights=weights), validation
 
 
-def _unpack(what: str, data: Any) -> tuple[Any, Any, Any]:
+def _unpack(what: str, data: Any) -> Any:
     """Return x, y, and the weight or None, given (x, y) or (x, y, weight)."""
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         got = f"{what} is a {type(data).__name__}"
         cure = "give arrays as a tuple (x, y), not as a list"
         raise InputError(got, "a tuple or list of (x, y) or (x, y, weight)", cure)
-    x, y, weight = (*data, None)[:3]
-    return x, y, weight
+    return (*data, None)[:3]
 
 
 def _class_weights(
     backend: Backend, class_weight: Any, y: Array, outputs: int, ignored_class: int | None
 ) -> Array:
     """Return the weight of each example's class, (N,); see ``InputPipeline._weights``."""
-    xp = backend.xp
     classes = max(outputs, 2)
-    if y.ndim == 2:
-        y = xp.astype(y[:, 0] > 0.5 if outputs == 1 else xp.argmax(y, axis=1), xp.int64)
+    numbers = backend.to_host(y)
+    if numbers.ndim == 2:
+        numbers = (numbers[:, 0] > 0.5).astype(np.int64) if outputs == 1 else numbers.argmax(axis=1)
+    counted = numbers != ignored_class  # None: all
     table = np.ones(classes)
     if isinstance(class_weight, str) and class_weight == "balanced":
-        host = backend.to_host(y)
-        counted = host if ignored_class is None else host[host != ignored_class]
-        counts = np.bincount(counted, minlength=classes)
+        counts = np.bincount(numbers[counted], minlength=classes)
         present = counts > 0  # classes in y; each gets the same total weight
-        table[present] = len(counted) / (present.sum() * counts[present])
+        table[present] = counts.sum() / (present.sum() * counts[present])
     else:
         expected = "'balanced' or a dict such as {0: 1.0, 1: 5.0}"
         require(isinstance(class_weight, Mapping), "class_weight", class_weight, expected)
@@ -210,8 +206,6 @@ def _class_weights(
                 got = f"class_weight names class {short_repr(number)}"
                 raise InputError(got, f"classes 0 to {classes - 1}")
             table[number] = require_number(f"class_weight[{number}]", weight, 0.0)
-    if ignored_class is not None:
-        y = xp.where(y == ignored_class, y * 0, y)
     with np.errstate(over="ignore"):  # the caller raises an error for infinite weights
         table = table.astype(backend.dtype_name)
-    return xp.take(backend.from_host(table), y, axis=0)
+    return backend.from_host(table[numbers * counted])  # the caller makes ignored weights 0

@@ -19,20 +19,18 @@ class Rows:
     Args:
         source: a sparse matrix, or another object with ``shape``, ``dtype`` and indexing by row numbers.
         dtype: of the batches, NumPy's name.
-        start, stop: range of rows of the source; None: to its end.
+        part: rows of the source; None: all.
     """
 
-    def __init__(self, source: Any, dtype: str, start: int = 0, stop: int | None = None) -> None:
+    def __init__(self, source: Any, dtype: str, part: range | None = None) -> None:
         self.source = source
         self.dtype = np.dtype(dtype)
-        self._start = start
-        self._stop = source.shape[0] if stop is None else stop
-        self.shape = (self._stop - self._start, *source.shape[1:])  # (N, *shape of one example)
+        self._part = range(source.shape[0]) if part is None else part
+        self.shape = (len(self._part), *source.shape[1:])  # (N, *shape of one example)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
         """Return ``rows[start:stop, ...]`` without reading anything."""
-        start, stop, _ = key[0].indices(self.shape[0])
-        return type(self)(self.source, self.dtype.name, self._start + start, self._start + stop)
+        return type(self)(self.source, self.dtype.name, self._part[key[0]])
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
@@ -41,14 +39,14 @@ class Rows:
     def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
         with np.errstate(over="ignore"):
-            return self.source[index + self._start].astype(dtype, copy=False)
+            return self.source[index + self._part.start].astype(dtype, copy=False)
 
     def as_compressed(self) -> Compressed | None:
         """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
         x = self.source
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
-        starts = x.indptr[self._start : self._stop + 1].astype(np.int64)
+        starts = x.indptr[self._part.start : self._part.stop + 1].astype(np.int64)
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
@@ -71,7 +69,7 @@ class OnDisk(Rows):
         for start in range(0, len(index), MAPPED_ROWS):
             part = slice(start, start + MAPPED_ROWS)
             with np.errstate(over="ignore"):
-                out[part] = plain[index[part] + self._start]
+                out[part] = plain[index[part] + self._part.start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)

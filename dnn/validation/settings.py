@@ -27,12 +27,12 @@ def require(fits: bool, argument: str, value: Any, expected: str, cure: str = ""
 
 
 def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
-    """Return ``table[name]``; names of other libraries for this argument are known too.
+    """Return ``table[name]``; other libraries' names of activations, losses and metrics are known too.
 
     Raises InputError with all names, the most similar one first.
     """
     if name is None or isinstance(name, str):
-        key: Any = ALIASES.get(argument, {}).get(name, name)
+        key: Any = ALIASES.get(name, name) if argument in ("activation", "loss", "metric") else name
         if key in table:
             return table[key]
     raise unknown_name_error(argument, name, table)

@@ -165,7 +165,7 @@ LAYER_TWINS.add(
 )
 """,
     ),
-    Addition("dnn/interop/torch/layers.py", "    LAYERS,\n", before="    AveragePooling2D,\n    Batch"),
+    Addition("dnn/interop/torch/layers.py", "LAYERS, ", before="Activation, Layer\n"),
     Addition(
         "dnn/interop/onnx/layers.py",
         '''

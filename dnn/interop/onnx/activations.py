@@ -35,8 +35,7 @@ def elu(write: Writer, z: Value, alpha: float = 1.0) -> Value:
     """Write z above 0, else alpha (e^z - 1) as alpha tanh(z / 2) (e^z + 1), which never cancels."""
     half = write.node("Tanh", write.node("Mul", z, write.constant("half", 0.5)))
     below = write.node("Mul", half, write.node("Add", write.node("Exp", z), write.constant("one", 1.0)))
-    if alpha != 1.0:
-        below = write.node("Mul", below, write.constant("alpha", alpha))
+    below = write.node("Mul", below, write.constant("alpha", alpha))
     return write.node("Where", write.node("Greater", z, write.constant("zero", 0.0)), z, below)
 
 
@@ -45,7 +44,7 @@ ACTIVATION_NODES: Table[ActivationNodes] = Table("activation with ONNX nodes", {
     "sigmoid": sigmoid,
     "tanh": tanh,
     "relu": one_node("Relu"),
-    "softmax": lambda write, z: write.node("Softmax", z, axis=z.axis),
+    "softmax": lambda write, z: write.node("Softmax", z, axis=1 if z.channels_first else -1),
     "leaky_relu": one_node("LeakyRelu", alpha=LEAKY_SLOPE),
     "elu": elu,
     "gelu": one_node("Gelu", approximate="tanh"),

@@ -8,23 +8,22 @@ import numpy as np
 from backends.table import Table
 from dnn.interop import NoTwin
 from dnn.interop.onnx.activations import ACTIVATION_NODES, elu
-from dnn.interop.onnx.graph import Graph, Value, Writer
-from dnn.layers import LAYERS, Block, Layer
+from dnn.interop.onnx.graph import Value, Writer
+from dnn.layers import LAYERS, Layer
 from dnn.layers.activated import Activated
 
 LayerNodes = Callable[[Writer, Any, Value], Value]
 
 
-def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: bool = False) -> Value:
+def write_layer(parent: Writer, layer: Layer, x: Value) -> Value:
     """Write a built layer's nodes for the input x and return the result.
 
     Args:
-        before: prefix of its name, the names of the containers around it.
-        logits: leave out its activation.
+        parent: writer of the container around the layer, or of the network.
 
     Raises NoTwin: a custom layer or activation without registered nodes.
     """
-    name = before + layer.name
+    name = f"{parent.prefix}{layer.name}"
     kind = type(layer).__name__
     if kind not in LAYER_NODES or LAYERS.get(kind) is not type(layer):
         raise NoTwin(
@@ -32,11 +31,9 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
             f"a class of your own is registered (@dnn.register) and gets them by LAYER_NODES.add({kind!r}, "
             f"function) of dnn.interop.onnx"
         )
-    if isinstance(layer, Block) and logits:
-        return write_layers(graph, layer.layers, x, f"{name}.", logits=True)
-    write = Writer(graph, name, layer)
+    write = Writer(parent.graph, layer, f"{name}.", parent.left_out)
     y = LAYER_NODES[kind](write, layer, x)
-    if logits or not isinstance(layer, Activated):
+    if layer is write.left_out or not isinstance(layer, Activated):
         return y
     if layer.activation not in ACTIVATION_NODES:
         raise NoTwin(
@@ -47,12 +44,10 @@ def write_layer(graph: Graph, layer: Layer, x: Value, before: str = "", logits: 
     return ACTIVATION_NODES[layer.activation](write, y)
 
 
-def write_layers(
-    graph: Graph, layers: Sequence[Layer], x: Value, before: str = "", logits: bool = False
-) -> Value:
-    """Write layers in sequence. ``logits`` leaves out the last one's activation."""
-    for i, layer in enumerate(layers, 1):
-        x = write_layer(graph, layer, x, before, logits and i == len(layers))
+def write_layers(parent: Writer, layers: Sequence[Layer], x: Value) -> Value:
+    """Write layers in sequence for the input x and return the result."""
+    for layer in layers:
+        x = write_layer(parent, layer, x)
     return x
 
 
@@ -61,19 +56,15 @@ def _dense(write: Writer, layer: Any, x: Value) -> Value:
     return write.node("Gemm", x, write.parameter("W"), *bias)
 
 
-def conv_nodes(axes: tuple[int, ...]) -> LayerNodes:
-    """Return the function for a convolution. ``axes`` permutes our W to ONNX's (n_out, n_in, ...)."""
-
-    def nodes(write: Writer, layer: Any, x: Value) -> Value:
-        skip = 4 - len(axes)  # Conv1D stores its settings as for an image of one row
-        bias = [write.parameter("b")] if layer.use_bias else []
-        return write.node(
-            "Conv", write.to_channels_first(x), write.parameter("W", axes), *bias,
-            channels_first=True, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
-            dilations=layer.spacing[skip:], pads=_pads(layer.borders[skip:]), group=layer.groups,
-        )  # fmt: skip
-
-    return nodes
+def _conv(write: Writer, layer: Any, x: Value) -> Value:
+    n = len(layer.input_shape)
+    skip = 3 - n  # layers of sequences store settings as for an image of one row
+    bias = [write.parameter("b")] if layer.use_bias else []
+    return write.node(
+        "Conv", write.to_channels_first(x), write.parameter("W", (n, n - 1, *range(n - 1))), *bias,
+        kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
+        pads=_pads(layer.borders[skip:]), group=layer.groups,
+    )  # fmt: skip
 
 
 def _pads(borders: Any) -> list[int]:
@@ -88,7 +79,7 @@ def _pool(op: str) -> LayerNodes:
 
     def nodes(write: Writer, layer: Any, x: Value) -> Value:
         x = write.to_channels_first(x)
-        skip = 3 - len(layer.input_shape)  # poolings of sequences store settings as for an image of one row
+        skip = 3 - len(layer.input_shape)  # as in _conv
         borders = np.asarray(layer.borders)[skip:]
         if getattr(layer, "count_include_pad", False) and np.any(layer.counted_borders):
             # Padding that counts in the average becomes part of the image.
@@ -137,11 +128,11 @@ def _rescaling(write: Writer, layer: Any, x: Value) -> Value:
 
 
 def _parallel(write: Writer, layer: Any, x: Value) -> Value:
-    made = [write_layer(write.graph, branch, x, f"{write.name}.") for branch in layer.inner]
+    made = [write_layer(write, branch, x) for branch in layer.inner]
     side = write.to_channels_first if all(y.channels_first for y in made) else write.to_channels_last
     y, *others = (side(y) for y in made)
     if layer.merge == "concatenate":
-        return write.node("Concat", y, *others, axis=y.axis)
+        return write.node("Concat", y, *others, axis=1 if y.channels_first else -1)
     for other in others:
         y = write.node("Add", y, other)
     return y
@@ -149,8 +140,8 @@ def _parallel(write: Writer, layer: Any, x: Value) -> Value:
 
 LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
     "Dense": _dense,
-    "Conv2D": conv_nodes((3, 2, 0, 1)),
-    "Conv1D": conv_nodes((2, 1, 0)),
+    "Conv2D": _conv,
+    "Conv1D": _conv,
     "Embedding": lambda write, layer, x: write.node("Gather", write.parameter("W"), x),
     "MaxPooling2D": _pool("MaxPool"),
     "AveragePooling2D": _pool("AveragePool"),
@@ -171,7 +162,7 @@ LAYER_NODES: Table[LayerNodes] = Table("layer with ONNX nodes", {
         ("Dropout", "GaussianNoise", "RandomTranslation", "RandomRotation", "RandomElastic", "Activation"),
         lambda write, layer, x: x,
     ),
-    "Block": lambda write, layer, x: write_layers(write.graph, layer.layers, x, f"{write.name}."),
+    "Block": lambda write, layer, x: write_layers(write, layer.layers, x),
     "Residual": _parallel,
     "Parallel": _parallel,
 })  # fmt: skip

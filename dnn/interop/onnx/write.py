@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.errors import reraise
+from backends.errors import report_unavailable, reraise
 from dnn import __version__
-from dnn.interop.onnx.graph import FILE_DTYPE, Graph, Value, Writer
+from dnn.interop.onnx.graph import FILE_DTYPE, Value, Writer
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
-from dnn.layers import Layer
+from dnn.layers import Block, Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
 from dnn.validation.settings import (
@@ -28,44 +28,45 @@ OPSET_VERSION = 20
 """First operator set with Gelu."""
 IR_VERSION = 9
 """Version of the file format at the time of OPSET_VERSION."""
-CLASS_NAMES_KEY = "class_names"
-"""Key of the class names in a file's metadata."""
-INPUT_DTYPES = (FILE_DTYPE, "uint8", "int64")
+INPUT_DTYPES = {FILE_DTYPE: 1, "uint8": 2, "int64": 7}
+"""dtype of x -> its number in ONNX's TensorProto.DataType."""
 
 
 def write_network(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False,
-    about: Mapping[str, str] | None = None,
-) -> Any:  # fmt: skip
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False
+) -> Any:
     """Return the onnx.ModelProto of built layers, from "x" to "probabilities", "logits" or "outputs".
 
     Args:
         input_shape: of one example.
         input_dtype: None: "int64" before an Embedding, else "float32".
         logits: leave out the last activation.
-        about: metadata.
+
+    Raises BackendUnavailable: the package onnx is not installed.
     """
-    graph = Graph()
+    with report_unavailable("onnx"):
+        import onnx
+    helper = onnx.helper
+    graph: Any = onnx.GraphProto(name="network")
+    last = layers[-1]
+    while isinstance(last, Block):
+        last = last.layers[-1]
+    write = Writer(graph, last, "", last if logits else None)
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = Value("x", input_shape)
     if input_dtype not in (None, wanted):
-        x = Writer(graph, "x", layers[0]).node("Cast", x, shape=input_shape, to=graph.element_type(wanted))
-    last = layers[-1]
-    y = Writer(graph, last.name, last).to_channels_last(write_layers(graph, layers, x, logits=logits))
+        x = write.node("Cast", x, shape=input_shape, to=INPUT_DTYPES[wanted])
+    y = write.to_channels_last(write_layers(write, layers, x))
     is_probability = last.activation in ("softmax", "sigmoid")
     output = "logits" if logits else "probabilities" if is_probability else "outputs"
-    make = graph.onnx.helper
-    info = make.make_tensor_value_info
-    inputs = [info("x", graph.element_type(input_dtype or wanted), ["batch", *input_shape])]
-    outputs = [info(output, graph.element_type(FILE_DTYPE), ["batch", *y.shape])]
-    nodes = [*graph.nodes, make.make_node("Identity", [y.name], [output], name=output)]
-    model = make.make_model(
-        make.make_graph(nodes, "network", inputs, outputs, graph.initializers),
-        opset_imports=[make.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
+    graph.node.append(helper.make_node("Identity", [y.name], [output], name=output))
+    info = helper.make_tensor_value_info
+    graph.input.append(info("x", INPUT_DTYPES[input_dtype or wanted], ["batch", *input_shape]))
+    graph.output.append(info(output, INPUT_DTYPES[FILE_DTYPE], ["batch", *y.shape]))
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET_VERSION)], ir_version=IR_VERSION,
         producer_name=PRODUCER, producer_version=__version__,
     )  # fmt: skip
-    make.set_model_props(model, about or {})
-    return model
 
 
 def to_onnx(
@@ -93,8 +94,7 @@ def to_onnx(
         BackendUnavailable: the package onnx is not installed.
     """
     require_kind("model", model, Sequential)
-    if input_dtype is not None:
-        look_up("input_dtype", input_dtype, dict.fromkeys(INPUT_DTYPES))
+    look_up("input_dtype", input_dtype or FILE_DTYPE, INPUT_DTYPES)
     require_bool("logits", logits)
     require_kind("metadata", metadata, Mapping, None)
     about = dict(metadata or {})
@@ -104,8 +104,11 @@ def to_onnx(
         n = max(2, model.outputs)  # one output: a negative and a positive class
         fit = len(class_names) == n and all(map(is_text, class_names))
         require(fit, "class_names", class_names, f"{n} names")
-        about[CLASS_NAMES_KEY] = json.dumps(list(class_names))
-    return write_network(model.layers, model.input_shape, input_dtype, logits, about)
+        about["class_names"] = json.dumps(list(class_names))
+    made = write_network(model.layers, model.input_shape, input_dtype, logits)
+    for key, text in about.items():
+        made.metadata_props.add(key=key, value=text)
+    return made
 
 
 def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._array_api import check_same_namespace, get_namespace
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -17,10 +18,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from backends import Array, InputError
 from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
-from dnn.interop.sklearn.arrays import backend_for, split_rows
+from dnn.interop.sklearn.arrays import backend_for
 from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
-    SOLVERS,
     Samples,
     Task,
     build,
@@ -35,21 +35,6 @@ from dnn.validation.conversion import detach, refuse_dates
 from dnn.validation.settings import require, require_instances
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
-
-
-class EstimatorMixin:
-    """The tags that scikit-learn's mixins for classifiers and regressors lack."""
-
-    def __sklearn_tags__(self) -> Any:
-        mixin: Any = super()
-        tags = mixin.__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.array_api_support = True
-        if tags.classifier_tags is None:
-            tags.target_tags.multi_output = True
-        else:
-            tags.classifier_tags.multi_label = True
-        return tags
 
 
 @dataclass(eq=False, repr=False)
@@ -85,7 +70,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     # The other settings are validated where they are used.
     _parameter_constraints = MLPClassifier._parameter_constraints | {
         "activation": [str],
-        "solver": [StrOptions(set(SOLVERS))],
+        "solver": [StrOptions({"sgd", "adam", "adamw", "lbfgs"})],
     }
 
     # ----- methods of the subclasses
@@ -116,25 +101,24 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError: an invalid setting or argument.
         """
-        fresh = not (hasattr(self, "model_") and self.warm_start)
-        return self._fit(X, y, sample_weight, fresh=fresh)
+        return self._fit(X, y, sample_weight)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *,
-        fresh: bool, incremental: bool = False, classes: Array | None = None,
-    ) -> Self:  # fmt: skip
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, classes: Array | None = None
+    ) -> Self:
         """Implement ``fit`` and ``partial_fit``.
 
         Args:
-            fresh: start from new weights. incremental: train for one epoch only.
+            incremental: train for one epoch, from the current weights if there are any.
             classes: (C,) all labels; None: the labels in y.
         """
+        fresh = not (hasattr(self, "model_") and (incremental or self.warm_start))
         with reraise(ValueError, "a setting is wrong:"):  # short, and in one line
             self._validate_params()
         if self.layers is not None:
             require_instances("layers", self.layers, Layer)
-        partial = "False for partial_fit, which is one epoch"
-        require(not (self.early_stopping and incremental), "early_stopping", True, partial)
+        expected = "False for partial_fit, which is one epoch"
+        require(not (self.early_stopping and incremental), "early_stopping", True, expected)
         X, y = self._validate(X, y=y, multi_output=True, y_numeric=is_regressor(self), reset=fresh)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -175,12 +159,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Return the examples for training, and those held out for early stopping or None."""
         if not self.early_stopping or self.solver == "lbfgs":
             return (X, targets, weights), None
-        classes = targets if task.score == "accuracy" and not task.multilabel else None
-        parts: Any = [
-            tuple(None if array is None else _safe_indexing(array, rows) for array in (X, targets, weights))
-            for rows in split_rows(X, classes, self.validation_fraction, seed)
-        ]
-        return parts[0], parts[1]
+        arrays = [X, targets] if weights is None else [X, targets, weights]
+        stratify = targets if task.score == "accuracy" and not task.multilabel else None
+        share = self.validation_fraction
+        got = f"validation_fraction is {share} of {X.shape[0]} examples"
+        expected = "a share that leaves two examples or more in each part, and one of each class"
+        with reraise(ValueError, got, expected, "change it, or use more examples"):
+            parts = train_test_split(*arrays, test_size=share, random_state=seed, stratify=stratify)
+            if parts[1].shape[0] < 2:
+                raise ValueError("one example has no R2")
+        return (*parts[::2], None)[:3], (*parts[1::2], None)[:3]
 
     # ----- prediction
 
@@ -221,6 +209,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
 
     def __sklearn_array_api_convert__(self, converter: Callable[[Array], Array]) -> Self:
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""

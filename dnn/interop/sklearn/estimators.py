@@ -4,15 +4,16 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import column_or_1d
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from backends import Array, InputError
 from dnn.interop.sklearn.arrays import move_beside, move_result
-from dnn.interop.sklearn.base import Estimator, EstimatorMixin
+from dnn.interop.sklearn.base import Estimator
 from dnn.interop.sklearn.labels import class_weights, decode_labels, encode_labels, holds_text
 from dnn.interop.sklearn.training import Task
 
@@ -23,7 +24,7 @@ def _has_partial_fit(estimator: Estimator) -> bool:
 
 
 @dataclass(eq=False, repr=False)
-class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore[misc]
+class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     """Deep neural network classifier for binary, multiclass and multilabel targets.
 
     It minimises the cross-entropy. Two classes use one output with a sigmoid, more classes a softmax. A y (n,
@@ -80,12 +81,11 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
         """
         if isinstance(self.class_weight, str):
             raise InputError("class_weight is 'balanced'", "a dict of weights for partial_fit")
-        fresh = not hasattr(self, "model_")
         if classes is not None:
             classes = LabelEncoder().fit(classes).classes_
-        elif fresh and not type_of_target(y).startswith("multilabel"):
+        elif not hasattr(self, "model_") and not type_of_target(y).startswith("multilabel"):
             raise InputError("classes is None", "all labels in the first call of partial_fit")
-        return self._fit(X, y, sample_weight, fresh=fresh, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
         check_classification_targets(y)
@@ -93,14 +93,12 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
         if kind == "multilabel-indicator":
             y = move_beside(X, y.toarray() if hasattr(y, "toarray") else y)
             xp, _ = get_namespace(y)
-            self.classes_ = np.arange(y.shape[1]) if known is None else known
             n = int(y.shape[1])
+            self.classes_ = np.arange(n) if known is None else known
             task = Task(n, "binary_crossentropy", "sigmoid", "accuracy", n, n, multilabel=True)
             return xp.astype(y, X.dtype), task
-        if kind == "multiclass-multioutput":
-            raise InputError(f"y has shape {tuple(y.shape)}", "(n,) labels, or (n, C) of 0 and 1")
         classes = LabelEncoder().fit(y).classes_ if known is None else known
-        numbers = move_beside(X, encode_labels(y, classes))
+        numbers = move_beside(X, encode_labels(column_or_1d(y), classes))
         self.classes_ = classes if holds_text(classes) else move_beside(X, classes)
         softmax = self.layers and self.layers[-1].activation == "softmax"
         count = int(classes.shape[0])
@@ -143,9 +141,14 @@ class DNNClassifier(EstimatorMixin, ClassifierMixin, Estimator):  # type: ignore
             outputs = one if self.classes_.shape[0] == 1 else xp.concat([one - outputs, outputs], axis=1)
         return move_result(self.model_.backend, outputs, X)
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
 
 @dataclass(eq=False, repr=False)
-class DNNRegressor(EstimatorMixin, RegressorMixin, Estimator):  # type: ignore[misc]
+class DNNRegressor(RegressorMixin, MultiOutputMixin, Estimator):  # type: ignore[misc]
     """Deep neural network regressor for one or several outputs. It minimises the squared error.
 
     Arguments and attributes are those of ``DNNClassifier``, without class_weight and classes_. The last of
@@ -161,7 +164,7 @@ class DNNRegressor(EstimatorMixin, RegressorMixin, Estimator):  # type: ignore[m
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on X and y, keeping the optimizer's state. Arguments as in ``fit``."""
-        return self._fit(X, y, sample_weight, fresh=not hasattr(self, "model_"), incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def _targets(self, y: Array, X: Array, known: Array | None) -> tuple[Array, Task]:
         y = move_beside(X, y)

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils._array_api import get_namespace_and_device, move_to
+from sklearn.utils._array_api import get_namespace, get_namespace_and_device, move_to
 from sklearn.utils._encode import _encode
 from sklearn.utils.class_weight import compute_class_weight
 
 from backends import Array
 from backends.errors import reraise, short_repr
+from dnn.interop.sklearn.arrays import move_beside
 from dnn.validation.arrays import dtype_name
 
 
@@ -22,9 +23,9 @@ def encode_labels(y: Array, classes: Array) -> Array:
 
     Raises InputError: a label is not in ``classes``.
     """
-    xp, _, device = get_namespace_and_device(y)
+    xp, _ = get_namespace(y)
     if not holds_text(classes):
-        classes = move_to(classes, xp=xp, device=device)
+        classes = move_beside(y, classes)
         if dtype_name(y) == "bool":
             y = xp.astype(y, xp.int8)
         classes = xp.astype(classes, y.dtype)
@@ -35,10 +36,9 @@ def encode_labels(y: Array, classes: Array) -> Array:
 
 def decode_labels(numbers: Array, classes: Array) -> Array:
     """Return the labels of class indices (n,), in the library of ``numbers``, or in NumPy for text."""
-    xp, _, device = get_namespace_and_device(numbers)
     if holds_text(classes):
-        return classes[move_to(numbers, xp=np, device="cpu")]
-    return xp.take(move_to(classes, xp=xp, device=device), numbers)
+        return classes[move_beside(classes, numbers)]
+    return get_namespace(numbers)[0].take(move_beside(numbers, classes), numbers)
 
 
 def class_weights(
@@ -54,7 +54,7 @@ def class_weights(
     xp, _, device = get_namespace_and_device(numbers)
     host = move_to(classes, xp=np, device="cpu")
     rows = xp.ones(numbers.shape[0], dtype=dtype, device=device) if weights is None else weights
-    if isinstance(class_weight, str) and class_weight == "balanced":
+    if class_weight == "balanced":
         counts = np.asarray([float(xp.sum(rows[numbers == i])) for i in range(len(host))])
         present = counts > 0
         table = counts.sum() / (present.sum() * np.where(present, counts, 1.0))

@@ -22,7 +22,6 @@ from dnn.training.callback import CheckedCallback
 from dnn.validation.settings import positive_integer
 
 Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
-SOLVERS = ("sgd", "adam", "adamw", "lbfgs")
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger
 
 
@@ -93,7 +92,7 @@ def compile_model(
         if model.penalty is not None:
             model.penalty.l2 = l2
         return
-    metrics = (task.score,) if estimator.early_stopping and estimator.solver != "lbfgs" else ()
+    metrics = (task.score,) if estimator.early_stopping else ()
     model.compile(task.loss, _optimizer(estimator, task.scale), metrics, l2=l2)
 
 
@@ -104,14 +103,15 @@ class Stopping(CheckedCallback):
     weights of the best epoch are restored at the end, from a copy on the device.
 
     Args:
-        loss_factor: scikit-learn's loss_ divided by our loss.
-        score: name of the validation score in the logs; None: use the loss.
+        monitor: name of the value in the logs.
+        factor: the value is multiplied by it, and the smallest product is the best. For losses it is
+            scikit-learn's loss_ divided by our loss, for scores -1.
     """
 
     tol: float
     patience: float
-    loss_factor: float
-    score: str | None
+    monitor: str
+    factor: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,11 +124,11 @@ class Stopping(CheckedCallback):
         return [parameters.vector, *parameters.state.values()]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        value = logs["loss"] * self.loss_factor if self.score is None else -logs[self.score]
+        value = logs[self.monitor] * self.factor
         self.waited = 0 if value <= self.best - self.tol else self.waited + 1  # NaN counts as no improvement
         if value < self.best:
             self.best = value
-            if self.score is not None:
+            if self.factor < 0.0:
                 xp = self.model.backend.xp
                 self._kept = [xp.asarray(array, copy=True) for array in self._arrays()]
         if self.waited > self.patience:
@@ -154,8 +154,9 @@ def train(
         state = fit_lbfgs(model, x, y, settings=settings, sample_weight=weights)
         losses = [value * task.loss_factor for value in state.history["loss"][1:] or [state.value]]
         return losses, None, state.reason is not Reason.ITERATIONS
-    score = f"val_{task.score}" if validation is not None else None
-    stopping = Stopping(estimator.tol, estimator.n_iter_no_change, task.loss_factor, score)
+    score = f"val_{task.score}"
+    monitor = ("loss", task.loss_factor) if validation is None else (score, -1.0)
+    stopping = Stopping(estimator.tol, estimator.n_iter_no_change, *monitor)
     n = int(x.shape[0])
     batch = batch_size(estimator, n)
     history = model.fit(
@@ -164,8 +165,7 @@ def train(
         sample_weight=weights, verbose=2 if estimator.verbose else 0,
     )  # fmt: skip
     losses = [value * task.loss_factor for value in history.history["loss"]]
-    scores = None if score is None else history.history[score]
-    return losses, scores, model.stop_training
+    return losses, history.history.get(score), model.stop_training
 
 
 def batch_size(estimator: Any, n: int) -> int:

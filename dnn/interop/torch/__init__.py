@@ -5,15 +5,12 @@ arithmetic. ``to_torch`` and ``from_torch`` copy the weights. ``Residual`` and `
 networks that ``from_torch`` reads.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import to_torch
 from dnn.interop.torch.losses_and_optimizers import torch_loss, torch_optimizer
 from dnn.interop.torch.module_reader import from_torch
-
-if TYPE_CHECKING:
-    from dnn.interop.torch.modules import Parallel, Residual
 
 __all__ = [
     "NoTwin", "Parallel", "Residual", "from_torch", "to_torch", "torch_loss", "torch_optimizer",

@@ -16,17 +16,17 @@ from dnn.interop import NoTwin
 from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
-from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
+from dnn.interop.torch.twins import LayerTwin, Module, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, require_kind
+from dnn.validation.settings import one_of, require_kind
 
 if TYPE_CHECKING:
     import torch
 
 
-def layer_modules(layer: Layer, layout: Layout) -> dict[str, torch.nn.Module]:
+def layer_modules(layer: Layer, layout: Layout) -> dict[str, Module]:
     """Return the modules of a built layer by name, with its weights and buffers: transform, then activation.
 
     They are on the CPU, in the dtype of the layer's backend. ``layout`` follows the layer.
@@ -70,7 +70,7 @@ def _add_inner(module: Any, layer: Layer, layout: Layout) -> None:
     if isinstance(layer, Residual):
         after = copy(layout)
         _add_inner(module, layer.inner[1], after)
-        layout.merge([layout, after], True, f"layer {layer.name!r}")
+        layout.merge([layout, after], f"layer {layer.name!r}")
         return
     is_block = isinstance(layer, Block)
     layouts = []
@@ -83,7 +83,7 @@ def _add_inner(module: Any, layer: Layer, layout: Layout) -> None:
             module.add_module(name, part)
     if not is_block:
         module.axis = 1 if layout.is_first else -1
-        layout.merge(layouts, module.merge == "add", f"layer {layer.name!r}")
+        layout.merge(layouts, f"layer {layer.name!r}")
 
 
 def to_torch(
@@ -116,13 +116,13 @@ def to_torch(
     require_kind("model", model, Sequential)
     require_kind("logits", logits, bool, None)
     require_kind("device", device, str, torch.device, None)
-    look_up("data_format", data_format, dict.fromkeys(("channels_last", "channels_first")))
+    one_of(("channels_last", "channels_first"))("data_format", data_format)
     if device is None:
         device = model.backend.device if model.backend.name == "torch" else "cpu"
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
-    modules: dict[str, torch.nn.Module] = {}
+    modules: dict[str, Module] = {}
     for layer in model.layers:
         modules.update(layer_modules(layer, layout))
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
@@ -152,7 +152,7 @@ def tensors_of(module: Any, twin: LayerTwin) -> Iterator[tuple[str, Any, Any]]:
             yield short, tensor.detach().permute(axes), gradient
 
 
-def twin_tensors(module: torch.nn.Module) -> Iterator[tuple[str, Any, Any]]:
+def twin_tensors(module: Module) -> Iterator[tuple[str, Any, Any]]:
     """Yield ``tensors_of`` all modules of a twin, with our full names."""
     import torch
 

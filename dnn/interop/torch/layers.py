@@ -15,32 +15,7 @@ from dnn.interop.torch.twins import (
     require_same,
     settings_twin,
 )
-from dnn.layers import (
-    ELU,
-    GELU,
-    Activation,
-    AveragePooling1D,
-    AveragePooling2D,
-    BatchNormalization,
-    Block,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    Layer,
-    LayerNormalization,
-    LeakyReLU,
-    MaxPooling1D,
-    MaxPooling2D,
-    Parallel,
-    Rescaling,
-    Reshape,
-    Residual,
-)
+from dnn.layers import Activation, Layer
 from dnn.layers.augmentation import Augmentation
 
 _VECTOR_AXES = (0,)
@@ -61,72 +36,70 @@ _CONV = {
 _POOL = {"pool_size": "kernel_size", "strides": "stride", "padding": "padding", "ceil_mode": "ceil_mode"}
 _AVERAGE = {**_POOL, "count_include_pad": "count_include_pad"}
 
-LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", {
+LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", dict([
     # torch's weights are (n_out, n_in), (n_out, n_in, h, w) and (n_out, n_in, k).
-    "Dense": settings_twin(
-        Dense, "Linear", {"units": "out_features"}, tensors=_weights(1, 0), acts_on="features"
+    settings_twin(
+        "Dense", "Linear", {"units": "out_features"}, tensors=_weights(1, 0), acts_on="features"
     ),
-    "Conv2D": settings_twin(
-        Conv2D, "Conv2d", {**_CONV, "dilation": "dilation", "groups": "groups"},
+    settings_twin(
+        "Conv2D", "Conv2d", {**_CONV, "dilation": "dilation", "groups": "groups"},
         tensors=_weights(2, 3, 1, 0), acts_on="channels", padding_mode="zeros",
     ),
-    "Conv1D": settings_twin(
-        Conv1D, "Conv1d", _CONV, tensors=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
+    settings_twin(
+        "Conv1D", "Conv1d", _CONV, tensors=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
         groups=1, dilation=1,
     ),
-    "Embedding": settings_twin(
-        Embedding, "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
+    settings_twin(
+        "Embedding", "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
         tensors={"W": ("weight", (0, 1))}, acts_on="", padding_idx=None, max_norm=None,
     ),
-    "MaxPooling2D": settings_twin(
-        MaxPooling2D, "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    settings_twin(
+        "MaxPooling2D", "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
     ),
-    "AveragePooling2D": settings_twin(
-        AveragePooling2D, "AvgPool2d", _AVERAGE, acts_on="channels", divisor_override=None
+    settings_twin(
+        "AveragePooling2D", "AvgPool2d", _AVERAGE, acts_on="channels", divisor_override=None
     ),
-    "MaxPooling1D": settings_twin(
-        MaxPooling1D, "MaxPool1d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    settings_twin(
+        "MaxPooling1D", "MaxPool1d", _POOL, acts_on="channels", dilation=1, return_indices=False
     ),
-    "AveragePooling1D": settings_twin(AveragePooling1D, "AvgPool1d", _AVERAGE, acts_on="channels"),
+    settings_twin("AveragePooling1D", "AvgPool1d", _AVERAGE, acts_on="channels"),
     # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
-    "GlobalAveragePooling2D": settings_twin(
-        GlobalAveragePooling2D, "AdaptiveAvgPool2d", {}, acts_on="channels", output_size=1
+    settings_twin(
+        "GlobalAveragePooling2D", "AdaptiveAvgPool2d", {}, acts_on="channels", output_size=1
     ),
-    "GlobalMaxPooling2D": settings_twin(
-        GlobalMaxPooling2D, "AdaptiveMaxPool2d", {}, acts_on="channels", output_size=1, return_indices=False
+    settings_twin(
+        "GlobalMaxPooling2D", "AdaptiveMaxPool2d", {}, acts_on="channels", output_size=1, return_indices=False
     ),
-    "BatchNormalization": settings_twin(
-        BatchNormalization, "BatchNorm1d", {"momentum": "momentum", "epsilon": "eps"},
+    settings_twin(
+        "BatchNormalization", "BatchNorm1d", {"momentum": "momentum", "epsilon": "eps"},
         for_images="BatchNorm2d", tensors={**_SCALES, **_AVERAGES}, acts_on="channels",
         track_running_stats=True,
     ),
-    "LayerNormalization": settings_twin(
-        LayerNormalization, "LayerNorm", {"epsilon": "eps"}, tensors=_SCALES, acts_on="features"
+    settings_twin(
+        "LayerNormalization", "LayerNorm", {"epsilon": "eps"}, tensors=_SCALES, acts_on="features"
     ),
-    "Dropout": settings_twin(Dropout, "Dropout", {"rate": "p"}),
-    "Flatten": settings_twin(Flatten, "Flatten", {}, acts_on="", start_dim=1, end_dim=-1),
-    "Reshape": settings_twin(
-        Reshape, "Unflatten", {"target_shape": "unflattened_size"}, acts_on="", dim=1
+    settings_twin("Dropout", "Dropout", {"rate": "p"}),
+    settings_twin("Flatten", "Flatten", {}, acts_on="", start_dim=1, end_dim=-1),
+    settings_twin(
+        "Reshape", "Unflatten", {"target_shape": "unflattened_size"}, acts_on="", dim=1
     ),
-    "Rescaling": settings_twin(Rescaling, "Scale", {"scale": "scale", "offset": "offset"}),
-    "Activation": LayerTwin(
+    settings_twin("Rescaling", "Scale", {"scale": "scale", "offset": "offset"}),
+    ("Activation", LayerTwin(
         ("Identity",),
         lambda layer: activation_module(layer.activation),
         lambda module, activation, name: Activation(activation, name=name),
         acts_on="elements",
-    ),
+    )),
     # With default settings, these three convert back to an Activation of the same name.
-    "LeakyReLU": settings_twin(LeakyReLU, "LeakyReLU", {"slope": "negative_slope"}),
-    "ELU": settings_twin(ELU, "ELU", {"alpha": "alpha"}),
-    "GELU": settings_twin(GELU, "GELU", {"approximate": "approximate"}),
+    settings_twin("LeakyReLU", "LeakyReLU", {"slope": "negative_slope"}),
+    settings_twin("ELU", "ELU", {"alpha": "alpha"}),
+    settings_twin("GELU", "GELU", {"approximate": "approximate"}),
     # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
-    "Block": settings_twin(Block, "Sequential", {}),
-    "Residual": settings_twin(Residual, "Residual", {}),
-    "Parallel": settings_twin(Parallel, "Parallel", {"merge": "merge"}),
-    # Augmentations act only in training, so predictions do not change without them.
-    "Augmentation": settings_twin(Activation, "Identity", {}),
-})  # fmt: skip
-"""Layer class -> twin. "Augmentation" covers all augmentations. GaussianNoise has no twin in torch.nn."""
+    settings_twin("Block", "Sequential", {}),
+    settings_twin("Residual", "Residual", {}),
+    settings_twin("Parallel", "Parallel", {"merge": "merge"}),
+]))  # fmt: skip
+"""Layer class -> twin. GaussianNoise has no twin in torch.nn."""
 
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
     "linear": ("Identity", {}),
@@ -172,5 +145,5 @@ def twin_of_layer(layer: Layer) -> LayerTwin:
     """Return the twin of a layer. Raises NoTwin: LAYER_TWINS has no entry for its class."""
     name = type(layer).__name__
     if name not in LAYER_TWINS and isinstance(layer, Augmentation):
-        name = "Augmentation"
+        name = "Activation"  # a linear one: augmentations act only in training
     return find_twin("layer", name, LAYER_TWINS)

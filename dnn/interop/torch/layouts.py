@@ -56,27 +56,27 @@ class Layout:
         is_vector = len(shape) == 1
         if not self.is_first or twin.acts_on in ("elements", "channels"):
             return before
-        if not twin.acts_on and is_vector and before is None and len(layer.output_shape) == 1:
-            return None
         if twin.acts_on == "features" and is_vector:
             self.order = None if isinstance(layer, Dense) else before
             return before
         if isinstance(layer, Flatten):
             self.order = before if is_vector else flat_order(shape)
             return None
-        if type(layer) is Reshape and is_vector and before is None and flat_order(layer.output_shape) is None:
+        is_kept = len(layer.output_shape) == 1 or (
+            type(layer) is Reshape and flat_order(layer.output_shape) is None
+        )
+        if is_vector and before is None and is_kept:
             return None
         expected = "vectors, from a Flatten" if twin.acts_on == "features" else "a layer with a known layout"
         if type(layer) is Reshape:
             expected = "images of one channel or one pixel, since other orders of the numbers have no twin"
         raise NoTwin(f"{label} for channels first, on examples of shape {self.of_torch(shape)}", expected)
 
-    def merge(self, branches: "list[Layout]", adds: bool, label: str) -> None:
-        """Continue after parallel branches. Raises NoTwin: their features are in different orders."""
-        order = branches[0].order
-        if any(branch.order is not order for branch in branches) or not (adds or order is None):
+    def merge(self, branches: "list[Layout]", label: str) -> None:
+        """Continue after parallel branches. Raises NoTwin: a branch ends with flattened images."""
+        if any(branch.order is not None for branch in branches):
             raise NoTwin(label, "branches with the same order of features; put a Linear after each Flatten")
-        self.order = order
+        self.order = None
 
     def finish(self) -> None:
         """Raise NoTwin if the outputs are in different orders."""

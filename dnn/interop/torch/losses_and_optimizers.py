@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backends.table import Table
@@ -118,15 +117,14 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     twin = find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
     made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
-    made.register_step_pre_hook(partial(_clip, optimizer, module))
+
+    def clip(*_: Any) -> None:
+        """Clip the gradients with torch's own functions."""
+        utils = torch.nn.utils
+        if optimizer.clip_norm is not None:
+            utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
+        if optimizer.clip_value is not None:
+            utils.clip_grad_value_(module.parameters(), optimizer.clip_value)
+
+    made.register_step_pre_hook(clip)
     return made
-
-
-def _clip(optimizer: Optimizer, module: torch.nn.Module, *_: Any) -> None:
-    """Clip the gradients with torch's own functions."""
-    from torch.nn import utils
-
-    if optimizer.clip_norm is not None:
-        utils.clip_grad_norm_(module.parameters(), optimizer.clip_norm)
-    if optimizer.clip_value is not None:
-        utils.clip_grad_value_(module.parameters(), optimizer.clip_value)

@@ -1,23 +1,18 @@
 """Checks of a torch.nn module before it is converted, and what it says about the shape of its examples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backends import InputError
 from dnn.interop import NoTwin
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.layouts import Layout
-from dnn.interop.torch.twins import LayerTwin, is_sequential, unwrap
+from dnn.interop.torch.twins import LayerTwin, Module, is_sequential, unwrap
 from dnn.typing import Shape
 from dnn.validation.settings import positive_integer, require_kind
 
-if TYPE_CHECKING:
-    import torch
-
-NamedModule = tuple[str, "torch.nn.Module"]
+NamedModule = tuple[str, Module]
 REWRITE = (
     "write its forward as an nn.Sequential, activations too, "
     "and x + f(x) in it as dnn.interop.torch.Residual(f)"
@@ -41,7 +36,7 @@ def list_children(module: Any) -> list[NamedModule]:
     return list(module._modules.items())  # named_children() skips repeated modules
 
 
-def twin_of(module: torch.nn.Module) -> LayerTwin | None:
+def twin_of(module: Module) -> LayerTwin | None:
     """Return the twin of a module, or None."""
     kind = type(unwrap(module))
     name = kind.__name__
@@ -54,7 +49,7 @@ def twin_of(module: torch.nn.Module) -> LayerTwin | None:
     return next((twin for twin in LAYER_TWINS.values() if name in twin.modules), None)
 
 
-def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
+def require_twin(label: str, child: Module) -> LayerTwin:
     """Return the twin of a module. Raises NoTwin: it has none."""
     twin = twin_of(child)
     module = unwrap(child)
@@ -71,7 +66,7 @@ def require_twin(label: str, child: torch.nn.Module) -> LayerTwin:
     return twin
 
 
-def plain_modules(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+def plain_modules(module: Module) -> Iterator[Module]:
     """Yield the modules in their order, without containers and what ``ChannelsLast`` wraps."""
     for child in module._modules.values():
         if child._modules and unwrap(child) is child:
@@ -80,7 +75,7 @@ def plain_modules(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             yield child
 
 
-def takes_channels_first(module: torch.nn.Module) -> bool:
+def takes_channels_first(module: Module) -> bool:
     """Whether the module has plain image modules, so that its images are (C, H, W)."""
     return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from copy import copy
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,28 +39,17 @@ if TYPE_CHECKING:
     import torch
 
 
-class Converted(NamedTuple):
-    """A layer of ours and the module from which it was converted."""
-
-    layer: Layer
-    module: torch.nn.Module
-    twin: LayerTwin
-    order: np.ndarray | None  # torch's position of each of our features
+# A layer, the module from which it was converted, their twin, and torch's position of each of our features.
+Converted = tuple[Layer, Any, LayerTwin, np.ndarray | None]
 
 
+@dataclass
 class ModuleReader:
-    """Converts modules in sequence.
+    """Converts modules in sequence."""
 
-    Args:
-        shape: of one of our examples, before the next module.
-        layout: with channels last if image modules are within ``ChannelsLast``, or if there are none.
-        converted: list that gets the layers that are not containers.
-    """
-
-    def __init__(self, shape: Shape, layout: Layout, converted: list[Converted]) -> None:
-        self.shape = shape
-        self.layout = layout
-        self.converted = converted
+    shape: Shape  # of one of our examples, before the next module
+    layout: Layout  # channels last if image modules are within ``ChannelsLast``, or if there are none
+    converted: list[Converted]  # gets the layers that are not containers
 
     def read(self, children: list[NamedModule]) -> list[Layer]:
         """Return the layers of these modules. Raises NoTwin or InputError, with the name of the module."""
@@ -107,7 +97,7 @@ class ModuleReader:
             if last.dim is None or last.dim % axes != expected:
                 raise NoTwin(f"{label}: {last}", f"dim={expected}, over channels or features")
         order = self.layout.pass_layer(shaped, twin, label)
-        self.converted.append(Converted(layer, module, twin, order))
+        self.converted.append((layer, module, twin, order))
         return layer
 
     def _require_input(self, module: Any, label: str, *, is_plain: bool) -> None:
@@ -116,17 +106,18 @@ class ModuleReader:
         theirs = self.layout.of_torch(shape)
         kind = type(module).__name__
         rank = {"2d": 3, "1d": 2}.get(kind[-2:])
-        if rank and len(shape) not in (rank, 1 if kind == "BatchNorm1d" else rank):
-            expected = "(C, H, W)" if rank == 3 else "(C, L)"
-            raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
-        if rank and len(shape) == rank and is_plain != self.layout.is_first:
-            expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
-            raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
+        if rank and (kind, len(shape)) != ("BatchNorm1d", 1):
+            if len(shape) != rank:
+                expected = "(C, H, W)" if rank == 3 else "(C, L)"
+                raise InputError(f"{label}, which takes {expected}", f"such examples, got shape {theirs}")
+            if is_plain != self.layout.is_first:
+                expected = "either all image modules within dnn.interop.torch.modules.ChannelsLast, or none"
+                raise NoTwin(f"{label}, {'not ' * is_plain}within ChannelsLast", expected)
         for setting in ("in_features", "in_channels", "num_features"):
             count = getattr(module, setting, shape[-1])
             if count != shape[-1]:
-                what = setting.partition("_")[2]
-                got = f"{label}, which takes {count} {what}, but gets examples of {theirs}"
+                taken = f"{count} {setting.partition('_')[2]}"
+                got = f"{label}, which takes {taken}, but gets examples of {theirs}"
                 raise InputError(got, "the input_shape that the module takes, (C, H, W) for plain images")
         if kind == "LayerNorm" and module.normalized_shape != theirs[-1:]:
             expected = f"normalized_shape={theirs[-1:]}, the last axis alone"
@@ -134,7 +125,7 @@ class ModuleReader:
 
     def _is_global(self, module: Any, rest: deque[NamedModule]) -> bool:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
-        if not rest or not type(module).__name__.endswith("2d") or module.output_size not in (1, (1, 1)):
+        if not rest or module.output_size not in (1, (1, 1)):
             return False
         after: Any = rest[0][1]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
@@ -178,12 +169,11 @@ class ModuleReader:
             reader = ModuleReader(self.shape, copy(self.layout), self.converted)
             inner += reader.read(branch)
             layouts.append(reader.layout)
-        adds = getattr(module, "merge", "add") == "add"
         last = len(self.shape)
         axis = 1 if self.layout.is_first else last  # of channels or features
-        if not adds and module.axis not in (axis, axis - last - 1):
+        if getattr(module, "merge", "add") != "add" and module.axis not in (axis, axis - last - 1):
             raise NoTwin(f"{label} with axis={module.axis}", f"axis={axis}, that of channels or features")
-        self.layout.merge(layouts, adds, label)
+        self.layout.merge(layouts, label)
         return inner
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from dnn.validation.settings import look_up
+from dnn.validation.settings import one_of
 
 
 class Scale(torch.nn.Module):  # type: ignore[misc]
@@ -27,7 +27,7 @@ class Parallel(torch.nn.Sequential):  # type: ignore[misc]
     """
 
     def __init__(self, *branches: torch.nn.Module, merge: str = "concatenate", axis: int = -1) -> None:
-        look_up("merge", merge, dict.fromkeys(("concatenate", "add")))
+        one_of(("concatenate", "add"))("merge", merge)
         super().__init__(*branches)
         self.merge = merge
         self.axis = axis

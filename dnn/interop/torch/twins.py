@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from backends.table import Table
 from dnn.interop import NoTwin
-from dnn.layers import Layer
+from dnn.layers import LAYERS, Layer
 from dnn.layers.containers import Container
 from dnn.layers.dense import Affine
 from dnn.layers.normalization import Normalization
@@ -84,10 +84,10 @@ def unwrap_number(value: Any) -> Any:
 
 
 def settings_twin(
-    layer_class: Any, name: str, settings: Mapping[str, str], *, for_images: str = "",
+    layer_name: str, module_name: str, settings: Mapping[str, str], *, for_images: str = "",
     tensors: Tensors | None = None, acts_on: str = "elements", **expected: Any,
-) -> LayerTwin:  # fmt: skip
-    """Return the twin of a layer; each setting of the layer is one argument of the torch module.
+) -> tuple[str, LayerTwin]:  # fmt: skip
+    """Return a layer's name and its twin; each setting of the layer is one argument of the torch module.
 
     The module of a layer with weights also takes the number of its inputs, and that of a Dense or a
     convolution whether it has a bias.
@@ -97,8 +97,9 @@ def settings_twin(
         for_images: name of the module for images, if it is another one.
         expected: other arguments of the module, and required values of its attributes.
     """
+    layer_class: Any = LAYERS[layer_name]
     is_affine = issubclass(layer_class, Affine)
-    names = name, for_images or name
+    names = module_name, for_images or module_name
 
     def make_module(layer: Any) -> Module:
         options = {theirs: getattr(layer, ours) for ours, theirs in settings.items()}
@@ -118,7 +119,7 @@ def settings_twin(
         layer: Layer = layer_class(*inner, name=name, **options)
         return layer
 
-    return LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
+    return layer_name, LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
 
 
 def is_sequential(module: Module) -> bool:

@@ -112,7 +112,7 @@ def test_bytes_read_at_a_time(monkeypatch, size, rows):
     """As many rows of 24 bytes as fit into a block, and at least one."""
     x, _ = small_data()
     monkeypatch.setattr("dnn.validation.rows.BLOCK_BYTES", size)
-    places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32", 3).blocks(), strict=True)
+    places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32")[3:, ...].blocks(), strict=True)
     assert same_bits(np.concatenate(parts), x[3:])
     assert [len(x[3:][place]) for place in places] == [len(part) for part in parts]
     assert len(parts[0]) == min(rows, 47)

@@ -54,7 +54,7 @@ def tensors(load):
 
 CASES = [
     (DNNClassifier, load_wine, {}),
-    (DNNClassifier, load_wine, {"early_stopping": True, "class_weight": "balanced"}),
+    (DNNClassifier, load_wine, {"class_weight": "balanced"}),
     (DNNRegressor, load_diabetes, {"early_stopping": True}),
 ]
 

@@ -6,12 +6,12 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import scale
 
 from dnn import SGD, Adam, AdamW, Conv2D, Dense, Dropout, Flatten, Reshape
 from dnn.interop.sklearn import DNNClassifier, DNNRegressor, training
-from dnn.interop.sklearn.arrays import split_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -143,11 +143,11 @@ def test_early_stopping_restores_the_best_epoch():
     X = scale(X) + 2.0 * np.random.default_rng(0).normal(size=X.shape)  # noise makes the scores fluctuate
     settings = {"early_stopping": True, "validation_fraction": 0.3, "learning_rate_init": 0.2}
     model = DNNClassifier((8,), n_iter_no_change=4, random_state=3, **settings).fit(X, y)
-    _, held = split_rows(X, y, 0.3, seed=np.random.RandomState(3).randint(2**31 - 1))
-    assert np.bincount(y[held]).tolist() == [18, 21, 15]  # of 59, 71 and 48
+    seed = np.random.RandomState(3).randint(2**31 - 1)
+    _, X_held, _, y_held = train_test_split(X, y, test_size=0.3, random_state=seed, stratify=y)
     best = max(model.validation_scores_)
     assert model.validation_scores_[-1] < best
-    assert accuracy_score(y[held], model.predict(X[held])) == pytest.approx(best)
+    assert accuracy_score(y_held, model.predict(X_held)) == pytest.approx(best)
     assert model.n_iter_ < 200
 
 
@@ -177,16 +177,6 @@ def test_defaults_equal_scikit_learn(made, theirs):
 )
 def test_batch_sizes(settings, sizes):
     assert [training.batch_size(DNNClassifier(**settings), n) for n in (150, 200, 201)] == sizes
-
-
-@pytest.mark.parametrize(("n", "fraction", "count"), [(4, 0.5, 2), (4, 0.3, 2), (10, 0.31, 4), (10, 0.8, 8)])
-def test_split_rows(n, fraction, count):
-    """The count is rounded up, the parts are sorted and cover all rows, and the seed selects the rows."""
-    rows = np.arange(n)
-    train, held = split_rows(rows, None, fraction, 0)
-    assert (len(held), sorted([*train, *held])) == (count, rows.tolist())
-    assert train.tolist() == sorted(train)
-    assert any(split_rows(rows, None, fraction, seed)[1].tolist() != held.tolist() for seed in range(1, 9))
 
 
 def test_penalty_is_divided_by_the_batch_weight(capsys):

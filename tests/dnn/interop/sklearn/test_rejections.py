@@ -56,8 +56,10 @@ def test_rejects_bad_calls():
         DNNClassifier(class_weight="balanced").fit(X, LABELS)
     with pytest.raises(ValueError, match="labels that are not in classes_"):
         DNNClassifier().partial_fit(X, CLASSES, classes=[])
-    with pytest.raises(ValueError, match="y has shape"):
-        DNNClassifier().fit(X, np.stack([CLASSES, CLASSES], axis=1))
+    with pytest.raises(ValueError, match="leaves two examples or more in each part"):
+        DNNRegressor(early_stopping=True).fit(X[:9], X[:9, 0])
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        DNNClassifier().partial_fit(X, np.stack([CLASSES, CLASSES], axis=1), classes=[0, 1, 2])
     assert not hasattr(DNNRegressor(solver="lbfgs"), "partial_fit")
     with pytest.warns(DataConversionWarning):
         DNNClassifier(max_iter=1).fit(X, CLASSES[:, None])

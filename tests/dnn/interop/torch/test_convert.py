@@ -56,7 +56,7 @@ AUGMENTATIONS = {name for name, layer in LAYERS.items() if issubclass(layer, Aug
 @pytest.mark.parametrize(
     ("module", "table", "parts"),
     [
-        (layers, "LAYER_TWINS", {*LAYERS, "Augmentation"} - AUGMENTATIONS),
+        (layers, "LAYER_TWINS", {*LAYERS} - AUGMENTATIONS),
         (layers, "ACTIVATION_TWINS", ACTIVATIONS),
         (losses_and_optimizers, "LOSS_TWINS", LOSSES),
         (losses_and_optimizers, "OPTIMIZER_TWINS", OPTIMIZERS),
