@@ -84,8 +84,7 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
         positive_or_none(name, getattr(options, name))
-    # The first worker downloads what is missing.
-    data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
+    data = load_dataset(options.dataset, options.data_dir)
     n = len(data.x_train)
     hold_out = natural_number("hold_out", options.hold_out)
     require(hold_out < n, "hold_out", hold_out, f"fewer than the {n} training images")

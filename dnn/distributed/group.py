@@ -58,8 +58,7 @@ class Workers:
                 is not a power of two.
         """
         workers = cls()
-        require_positive("timeout", timeout)
-        workers.timeout = float(timeout)
+        workers.timeout = require_positive("timeout", timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
         read = read_torchrun()
@@ -79,17 +78,16 @@ class Workers:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its errors are raised too, and reported here
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
-        if not dist.is_available():
-            raise InputError("workers need torch.distributed", "a torch that was built with it")
+            from torch.distributed import TCPStore  # a torch that was built without it has no such name
         self._dist = dist
         atexit.register(_leave_group)
         limit = timedelta(seconds=self.timeout)
         wait = self.timeout + GRACE_SECONDS
-        host = os.environ["MASTER_ADDR"]
+        host = os.environ.get("MASTER_ADDR", "localhost")
         port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.is_first and not agent
-        connect = partial(dist.TCPStore, timeout=limit, wait_for_workers=False)
+        connect = partial(TCPStore, timeout=limit, wait_for_workers=False)
         with self._explain_errors("the first worker's store"):
             store = call_within(wait, connect, host, port, self.size, self._holds_store)
             self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
@@ -148,12 +146,6 @@ class Workers:
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
         return self.gather(make() if self.is_first else None)[0]
-
-    def make_after_first(self, make: Callable[[], Any]) -> Any:
-        """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
-        result = make() if self.is_first else None
-        self.share(lambda: None)
-        return result if self.is_first else make()
 
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.

@@ -196,6 +196,3 @@ def test_gathers_the_objects_of_all_workers(tmp_path):
 
 def test_a_single_process_calls_make_itself():
     assert Workers().share(lambda: 3) == 3
-    made = []
-    assert Workers().make_after_first(lambda: made.append(1) or 4) == 4
-    assert made == [1]
