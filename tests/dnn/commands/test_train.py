@@ -122,8 +122,8 @@ def test_the_table_has_every_option(parse_words):
 @pytest.fixture
 def run(parse_words, tmp_path):
     """Return the folder of a run that was started."""
-    config = {**vars(parse_words().options), "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
-              "keep": 9, "quiet": True, "data_dir": "/elsewhere", "run_dir": "x",
+    config = {**vars(parse_words().options), "dataset": "digits", "hidden": [7], "epochs": 4,
+              "backend": "torch", "keep": 9, "quiet": True, "data_dir": "/elsewhere", "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
