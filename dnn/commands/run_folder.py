@@ -8,15 +8,12 @@ result.json            requested and used backend, its description, updates, sec
 curves.png             loss and accuracy over the epochs
 """
 
-import contextlib
 import io
-import itertools
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 
 from backends import Backend, InputError
@@ -50,22 +47,6 @@ def _report_write_errors(path: Path) -> AbstractContextManager[None]:
     """Return a context manager that turns OSError into an InputError that names the run folder."""
     got = f"run folder {path} cannot be written"
     return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
-
-
-def make_unique_folder(parent: Path, ending: str) -> Path:
-    """Create and return parent/DATE-ending, with -2, -3, ... appended if that name exists.
-
-    Raises InputError: the folder cannot be created.
-    """
-    first = path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
-    with _report_write_errors(path):
-        make_folder(parent)
-        for number in itertools.count(2):
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                break
-            path = first.with_name(f"{first.name}-{number}")
-    return path
 
 
 class RunFolder(Callback):

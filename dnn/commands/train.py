@@ -2,6 +2,7 @@
 
 import time
 from argparse import Namespace
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,7 @@ from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
-from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
+from dnn.commands.run_folder import RESULT_FILE, RunFolder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
@@ -92,7 +93,7 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     y = data.y_train[: len(x)]
     model = build_model(options, backend, data, len(x))
     if folder is None and workers.is_first:
-        folder = RunFolder(make_unique_folder(Path("runs"), backend.name))
+        folder = RunFolder(Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{backend.name}")
     return Run(options, data, x, y, model, folder, state, workers)
 
 
