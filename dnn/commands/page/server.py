@@ -29,10 +29,11 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
-from backends.errors import one_line, short_repr
+from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
+from dnn.datasets.digit_images import load_digit_image
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -128,7 +129,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         label = request.query_params.get("digit", "")
         digits = map(str, range(reader.model.outputs))
         require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
-        picture = reader.picture(content, only_digits=False)
+        picture = load_digit_image(content, reader.shape, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
     questions: dict[str, Callable[[bytes, Request], Json]] = {
@@ -184,16 +185,10 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
         ws="none", http=HeaderTimeoutProtocol, limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
-    try:  # listen before the address is printed
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except (OSError, UnicodeError) as error:
-        why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
-        raise InputError(
-            f"the page cannot be served at {short_repr(host)}, port {port} ({why})",
-            cure="choose another --host or --port",
-        ) from None
+    got = f"the page cannot be served at {short_repr(host)}, port {port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with reraise((OSError, UnicodeError), got, cure="choose another --host or --port"):
+        listener = socket.create_server((host, port), family=family)  # before the address is printed
     host_in_url = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)
     thread = threading.Thread(target=meanwhile, daemon=True)
