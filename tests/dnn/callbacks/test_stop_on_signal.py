@@ -8,7 +8,7 @@ import pytest
 from helpers import NUMPY, build_network
 
 from dnn import SGD, Dense
-from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
+from dnn.callbacks import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.distributed import WorkerError
 from dnn.training.callback import Callback
@@ -67,15 +67,12 @@ def test_a_second_signal_stops_at_once(tmp_path):
         fit(model, Send(signal.SIGINT, 2), stopper)
 
 
-def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
+def test_stops_after_the_last_epoch_too(tmp_path):
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
     state = TrainingState(3, 0, {})
     stopper.signal_number = signal.SIGTERM
-    stopper.on_train_begin(2, 3, 50)
-    stopper.on_progress(Progress(2, 3, 50, 50, 200, None, None))
     with pytest.raises(Stopped, match="stopped by SIGTERM"):
         stopper.on_epoch_saved(lambda: state)
-    stopper.on_epoch_saved(lambda: state)
     assert latest_state(tmp_path).epoch == 3
 
 
