@@ -1,14 +1,12 @@
 """The facts of a training that must be equal in all workers."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backends.errors import shorten
-
-UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
+from dnn.typing import Json
 
 
 def code_version() -> str:
@@ -20,15 +18,14 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def describe_facts(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the facts to compare as JSON texts; "made_with" holds those of the backend."""
+def describe_facts(facts: Mapping[str, Any]) -> Json:
+    """Return the facts to compare; "made_with" holds those of the backend, whose device may differ."""
     compared = {**facts, "code": code_version()}
-    made_with = compared.pop("made_with", {})
-    compared |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
-    return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in compared.items()}
+    made_with = compared.pop("made_with")
+    return {**compared, **made_with, "device": None}
 
 
-def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
+def find_difference(facts: Sequence[Json]) -> str | None:
     """Return a message about the first fact of a worker that differs from that of worker 0, or None.
 
     Args:

@@ -126,9 +126,9 @@ def test_all_workers_reject_another_network_seed_data_or_code(tmp_path, monkeypa
     for size, work, words in [
         (4, other_seed, "WorkerError: worker 3 differs in seed: 1, expected that of worker 0, 0"),
         (2, other_network, "WorkerError: worker 1 differs in model"),
-        (2, other_dtype, 'WorkerError: worker 1 differs in dtype: "float64"'),
+        (2, other_dtype, "WorkerError: worker 1 differs in dtype: float64"),
         (2, other_data, "WorkerError: worker 1 differs in data"),
-        (2, other_code, 'WorkerError: worker 1 differs in code: "version 1"'),
+        (2, other_code, "WorkerError: worker 1 differs in code: version 1"),
     ]:
         found = run(tmp_path, work, size)
         assert all(said.startswith(words) for said in found), found
