@@ -69,7 +69,7 @@ def test_a_second_signal_stops_at_once(tmp_path):
 
 def test_stops_after_the_last_epoch_too(tmp_path):
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
-    state = TrainingState(3, 0, {})
+    state = TrainingState(3, 0, {}, {}, {})
     stopper.signal_number = signal.SIGTERM
     with pytest.raises(Stopped, match="stopped by SIGTERM"):
         stopper.on_epoch_saved(lambda: state)
