@@ -10,9 +10,8 @@ from dnn.distributed import WorkerError, Workers
 from dnn.training.callback import Callback, Progress, TakeState
 from dnn.validation.settings import require_kind
 
-HANDLED_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+# Windows has no SIGHUP.
+HANDLED_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 class Stopped(Exception):
