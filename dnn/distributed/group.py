@@ -160,18 +160,19 @@ class Workers:
         if backend.device_type in ("cpu", "cuda"):
             if self._buffers is None or self._buffers[0] is not vector:
                 self._buffers = vector, backend.zeros(vector.shape)
-            self._sum(*self._buffers)
+            self._sum(backend, *self._buffers)
         else:  # gloo supports host memory only
             host = backend.to_host(vector).copy()
-            self._sum(host, np.empty_like(host))
+            self._sum(backend, host, np.empty_like(host))
             vector[...] = backend.from_host(host)
 
-    def _sum(self, vector: Array, received: Array) -> None:
+    def _sum(self, backend: Backend, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
 
         Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
         all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
-        2005, "Optimization of collective communication operations in MPICH", 4.2).
+        2005, "Optimization of collective communication operations in MPICH", 4.2). The backend and torch may
+        use different streams, so each waits for the other.
         """
         import torch
 
@@ -180,19 +181,15 @@ class Workers:
             torch.cuda.set_device(tensor.device)
             self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
 
-        def synchronize() -> None:  # the backend and torch may use different streams
-            if tensor.is_cuda:
-                torch.cuda.synchronize()
-
         n = vector.shape[0] // self.size
         with self._expect_answers():
             self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
-            synchronize()
+            backend.synchronize()
             parts = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
             total = tree_sum(parts, operator.iadd)
-            synchronize()
+            backend.synchronize()
             self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(total), self._nccl)
-            synchronize()
+            backend.synchronize()
 
     @contextmanager
     def _expect_answers(self) -> Iterator[None]:
