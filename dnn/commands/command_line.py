@@ -71,7 +71,7 @@ def print_status(line: str) -> None:
         return
     try:
         print(printable(line), file=sys.stderr, flush=True)
-    except OSError:  # its terminal was closed; the exit code still reports the result
+    except (OSError, ValueError):  # it was closed; the exit code still reports the result
         silence(sys.stderr)
 
 
@@ -93,12 +93,11 @@ def parse_names(argument: str, text: str | None, table: Mapping[str, Any]) -> li
 
 
 class StderrHandler(logging.Handler):
-    """Log handler that prints one line per record to stderr, and ignores a closed or full stderr."""
+    """Log handler that prints one line per record to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
-        with contextlib.suppress(OSError, ValueError):
-            print_status(mark + record.getMessage())
+        print_status(mark + record.getMessage())
 
 
 @contextlib.contextmanager

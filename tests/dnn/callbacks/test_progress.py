@@ -49,7 +49,7 @@ def test_the_line_during_an_epoch_reads_at_most_four_times_a_second(monkeypatch,
     live = LiveProgress()
     live.on_train_begin(3, 4, 50)
     for now[0], updates in ((7.125, 10), (7.25, 20), (7.375, 30), (7.5, 40)):
-        live.on_progress(Progress(3, 4, updates, 50, 0, lambda: (0.5, 0.75), None))
+        live.on_progress(Progress(3, 4, updates, 50, 0, lambda: (0.5, 0.75), None, ("loss", "accuracy")))
     live.on_epoch_end(3, {"loss": 0.5, "accuracy": 0.75, "seconds": 1.0})
     live.on_train_end()
     numbers = "loss 0.5000  acc 0.7500"
