@@ -131,14 +131,14 @@ class RunFolder(Callback):
             left.unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write one of the folder's files atomically. Raises OSError: it cannot be written."""
-        self.prepare()
-        write_atomically(self.path / name, content, self.prepare)
+        """Write one of the folder's files atomically. Raises InputError: it cannot be written."""
+        with _report_write_errors(self.path):
+            self.prepare()
+            write_atomically(self.path / name, content, self.prepare)
 
     def write_json(self, name: str, content: Json) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
-        with _report_write_errors(self.path):
-            self._write(name, (as_json(content, indent=2) + os.linesep).encode())
+        self._write(name, (as_json(content, indent=2) + os.linesep).encode())
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._metrics = b""
@@ -155,8 +155,7 @@ class RunFolder(Callback):
         self._has_begun = True
         if self.config is not None:
             self.write_json(CONFIG_FILE, self.config)
-        with _report_write_errors(self.path):
-            self._write(METRICS_FILE, self._metrics)
+        self._write(METRICS_FILE, self._metrics)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
@@ -172,13 +171,12 @@ class RunFolder(Callback):
         try:
             append(self.path / METRICS_FILE, before, line, self.prepare)
         except OSError:
-            self._write(METRICS_FILE, self._metrics)
+            write_atomically(self.path / METRICS_FILE, self._metrics, self.prepare)
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
-        with _report_write_errors(self.path):
-            self._write(MODEL_FILE, checkpoint_content(model))
-            self._write(METRICS_FILE, self._metrics)
+        self._write(MODEL_FILE, checkpoint_content(model))
+        self._write(METRICS_FILE, self._metrics)
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves. If they cannot be drawn, warn instead of failing."""
@@ -188,8 +186,7 @@ class RunFolder(Callback):
         except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
             warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:
-            with _report_write_errors(self.path):
-                self._write(CURVES_FILE, picture.getvalue())
+            self._write(CURVES_FILE, picture.getvalue())
 
 
 def _metrics_line(epoch: int, logs: Logs) -> bytes:
