@@ -27,6 +27,7 @@ from dnn.commands.train_options import ParsedOptions, apply_preset, merge_option
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
 from dnn.distributed.tree import require_blocks
+from dnn.layers.dense import is_dense
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
@@ -70,10 +71,11 @@ def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None,
 
 def open_own_backend(options: Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
-    if workers.local_size > 1 and options.device == "cuda":
+    if workers.size > 1 and options.device == "cuda":
         options = Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
-    # The name of the preset may come from a config.json.
-    dense = options.preset is None or look_up("preset", options.preset, PRESETS).dense
+    dense = True
+    if options.preset is not None:  # its name may come from a config.json
+        dense = is_dense(look_up("preset", options.preset, PRESETS).layers((28, 28), 10))
     return open_backend(options, dense=dense)
 
 

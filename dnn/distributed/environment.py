@@ -20,12 +20,11 @@ def read_environment(name: str, first: int, last: float, default: object = "") -
     return int(text)
 
 
-def read_torchrun() -> tuple[int, int, int, int, int]:
-    """Return (rank, size, local rank, local size, restarts). Raises InputError: one is missing or wrong."""
+def read_torchrun() -> tuple[int, int, int, int]:
+    """Return (rank, size, local rank, restarts). Raises InputError: one is missing or wrong."""
     size = read_environment("WORLD_SIZE", 1, MAX_WORKERS)
     rank = read_environment("RANK", 0, size - 1)
-    local_size = read_environment("LOCAL_WORLD_SIZE", 1, size, size)
-    local_rank = read_environment("LOCAL_RANK", 0, local_size - 1, 0)
+    local_rank = read_environment("LOCAL_RANK", 0, size - 1, 0)
     restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, inf, 0)
     read_environment("MASTER_PORT", 1, MAX_PORT)
-    return rank, size, local_rank, local_size, restarts
+    return rank, size, local_rank, restarts

@@ -1,9 +1,8 @@
 """The facts of a training that must be equal in all workers."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from backends.errors import shorten
 from dnn.typing import Json
@@ -16,13 +15,6 @@ def code_version() -> str:
     for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
         digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def describe_facts(facts: Mapping[str, Any]) -> Json:
-    """Return the facts to compare; "made_with" holds those of the backend, whose device may differ."""
-    compared = {**facts, "code": code_version()}
-    made_with = compared.pop("made_with")
-    return {**compared, **made_with, "device": None}
 
 
 def find_difference(facts: Sequence[Json]) -> str | None:

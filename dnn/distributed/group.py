@@ -21,7 +21,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import reraise
 from dnn.distributed.environment import read_torchrun
-from dnn.distributed.facts import describe_facts, find_difference
+from dnn.distributed.facts import code_version, find_difference
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
 from dnn.validation.settings import require_positive
@@ -40,7 +40,6 @@ class Workers:
     rank = 0  # number of this worker; worker 0 writes all files
     size = 1  # number of workers, a power of two
     local_rank = 0  # the same among the workers of this machine
-    local_size = 1
     restarts = 0  # number of times that torchrun has restarted the group
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
     _nccl: Any = None
@@ -61,8 +60,7 @@ class Workers:
         workers.timeout = require_positive("timeout", timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
-        read = read_torchrun()
-        workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read
+        workers.rank, workers.size, workers.local_rank, workers.restarts = read_torchrun()
         if workers.size & (workers.size - 1):
             raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
@@ -139,7 +137,7 @@ class Workers:
         """
         if self.size == 1:
             return
-        difference = find_difference(self.gather(describe_facts(facts())))
+        difference = find_difference(self.gather({**facts(), "code": code_version()}))
         if difference is not None:
             raise WorkerError(difference)
 

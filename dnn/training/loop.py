@@ -171,7 +171,11 @@ class Training:
             first = state.epoch
             done = state.updates
         start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
-        self.batches.cut.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
+        # The device may differ, and each fact of the backend is named by itself.
+        self.batches.cut.workers.agree(lambda: {
+            **self.facts, "start": [first, done, start()], "end": last,
+            **self.facts[MADE_WITH], MADE_WITH: None, "device": None,
+        })  # fmt: skip
         network.stop_training = False
         begun: list[Callback] = []
         try:

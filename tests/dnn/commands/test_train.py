@@ -217,4 +217,4 @@ def test_headline_and_resume_command(monkeypatch):
 def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, device, preset, expected):
     monkeypatch.setattr(train, "open_backend", lambda options, dense: (options.device, dense))
     options = SimpleNamespace(device=device, preset=preset)
-    assert train.open_own_backend(options, SimpleNamespace(local_size=size, local_rank=1)) == expected
+    assert train.open_own_backend(options, SimpleNamespace(size=size, local_rank=1)) == expected

@@ -20,7 +20,6 @@ from dnn.distributed import WorkerError, Workers
                 "WORLD_SIZE": ("", "x", "0", "-2", "2.0", "9" * 12),
                 "RANK": (None, "", "x", "2", "-1", "1e0"),
                 "LOCAL_RANK": ("x", "2", "-1"),
-                "LOCAL_WORLD_SIZE": ("0", "4"),
                 "MASTER_PORT": (None, "x", "0", "65536", "-1"),
                 "TORCHELASTIC_RESTART_COUNT": ("x", "-1"),
             }.items()
@@ -42,14 +41,14 @@ def test_rejects_invalid_environments(environment, words, monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "joined", "read"),
     [
-        ({}, [], (0, 1, 0, 1, 0)),
-        ({"RANK": "0", "WORLD_SIZE": "1"}, [], (0, 1, 0, 1, 0)),
-        ({"RANK": "6", "WORLD_SIZE": "8", "LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "4",
-          "TORCHELASTIC_RESTART_COUNT": "5"}, [6], (6, 8, 2, 4, 5)),
+        ({}, [], (0, 1, 0, 0)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, [], (0, 1, 0, 0)),
+        ({"RANK": "6", "WORLD_SIZE": "8", "LOCAL_RANK": "2", "TORCHELASTIC_RESTART_COUNT": "5"},
+         [6], (6, 8, 2, 5)),
     ],
 )  # fmt: skip
 def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {**environment, "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
@@ -57,7 +56,7 @@ def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatc
     monkeypatch.setattr(Workers, "_join", lambda self: found.append(self.rank))
     made = Workers.from_environment()
     assert found == joined
-    assert (made.rank, made.size, made.local_rank, made.local_size, made.restarts) == read
+    assert (made.rank, made.size, made.local_rank, made.restarts) == read
     assert (made.is_first, made.timeout) == (made.rank == 0, 120.0)
 
 

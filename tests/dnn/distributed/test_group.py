@@ -120,7 +120,7 @@ def test_all_workers_reject_another_network_seed_data_or_code(tmp_path, monkeypa
         return train_model("numpy", n=53 - workers.rank)(workers)
 
     def other_code(workers):
-        monkeypatch.setattr("dnn.distributed.facts.code_version", lambda: f"version {workers.rank}")
+        monkeypatch.setattr("dnn.distributed.group.code_version", lambda: f"version {workers.rank}")
         return train_model("numpy")(workers)
 
     for size, work, words in [
