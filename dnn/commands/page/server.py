@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, DispatchFunction, RequestResponseEndpoint
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -163,9 +163,9 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return _error_response(error.status_code, error.detail)
-        return _error_response(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
+        return _error_response(422, one_line(error))
 
-    handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
+    handled = dict.fromkeys((HTTPException, InputError), refuse)
     files = Mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
     routes = [Route("/about", about), *map(post_route, questions), files]
     guards = [Middleware(BaseHTTPMiddleware, dispatch=make_guard(name))]
