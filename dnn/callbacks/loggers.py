@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InputError, install_command, reraise
+from backends.errors import install_command, reraise
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
@@ -109,11 +109,9 @@ class TensorBoard(_Log):
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:
-        try:
+        got = "TensorBoard needs the package tensorboardX, which cannot be imported"
+        with reraise(ImportError, got, cure=install_command("tensorboard")):
             from tensorboardX import SummaryWriter
-        except ImportError:
-            got = "TensorBoard needs the package tensorboardX, which is not installed"
-            raise InputError(got, cure=install_command("tensorboard")) from None
         self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 

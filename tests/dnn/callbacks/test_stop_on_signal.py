@@ -89,7 +89,7 @@ def test_a_nan_loss_names_layer_and_update(backend):
     model = model_on(backend, rate=1e6)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .*first in first\.W"),
+        pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*NaN .*first in first\.W"),
     ):
         fit(model, TerminateOnNaN())
 
@@ -106,8 +106,8 @@ def test_checks_validation_and_weights_after_an_epoch():
     watcher = TerminateOnNaN()
     watcher.set_model(model)
     watcher.on_epoch_end(2, {"loss": 0.5})
-    with pytest.raises(DivergedError, match=r"val_loss is nan after epoch 2, .*in the loss"):
+    with pytest.raises(DivergedError, match=r"after epoch 2 .*in the loss alone"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
     model.parameters.by_name["last.W"][0, 0] = np.inf
-    with pytest.raises(DivergedError, match=r"weights are not finite after epoch 2, .*first in last\.W"):
+    with pytest.raises(DivergedError, match=r"after epoch 2 .*first in last\.W"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})
