@@ -26,7 +26,6 @@ from dnn.commands.run_folder import RESULT_FILE, RunFolder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
-from dnn.distributed.tree import require_blocks
 from dnn.layers.dense import is_dense
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -83,7 +82,6 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     """Load the data, build the model and return the run. Bad options fail here, before files are written."""
     folder, config, state = open_folder(parsed.options, workers)
     options = apply_preset(parsed) if parsed.options.resume is None else merge_options(parsed, config)
-    require_blocks(options.blocks, workers.size)
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
         positive_or_none(name, getattr(options, name))
