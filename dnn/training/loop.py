@@ -213,16 +213,13 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
-        self._warn_of_divergence(logs["loss"] + logs.get("val_loss", 0.0))
+        loss = logs["loss"] + logs.get("val_loss", 0.0)
+        if not isfinite(loss) and isfinite(self._last_loss):  # TerminateOnNaN ends the training instead
+            cure = "train a new model with a smaller learning rate"
+            warn(f"the loss is {loss} after epoch {epoch}: the training diverged; {cure}")
+        self._last_loss = loss
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
-
-    def _warn_of_divergence(self, loss: float) -> None:
-        """Warn of the first epoch whose loss is NaN or infinite. TerminateOnNaN ends the training instead."""
-        if not isfinite(loss) and isfinite(self._last_loss):
-            cure = "train a new model with a smaller learning rate"
-            warn(f"the loss is {loss} after epoch {self.network.epochs_done}: the training diverged; {cure}")
-        self._last_loss = loss
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""
