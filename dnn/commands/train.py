@@ -34,23 +34,6 @@ from dnn.typing import Json
 from dnn.validation.settings import look_up, natural_number, positive_or_none, require
 
 
-def join_workers(options: Namespace) -> Workers:
-    """Return the workers that torchrun started.
-
-    Raises InputError: several workers have no --run-dir, so a restart could not find their folder.
-    """
-    workers = Workers.from_environment(timeout=options.worker_timeout)
-    if workers.size > 1 and not (options.run_dir or options.resume):
-        raise InputError("workers have no --run-dir", "one: restarted workers continue in this folder")
-    return workers
-
-
-def is_finished(options: Namespace, workers: Workers) -> bool:
-    """Return whether a group that torchrun restarted has nothing left to do."""
-    place = Path(options.resume or options.run_dir or ".")
-    return bool(workers.restarts and workers.share((place / RESULT_FILE).exists))
-
-
 def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None, Json, TrainingState | None]:
     """Return (run folder, configuration, state); the last two are those of a resumed run.
 
@@ -151,9 +134,13 @@ def fit(run: Run, first: FirstUpdateTimer) -> History:
 def train(parsed: ParsedOptions) -> int:
     """Train, and return the exit code."""
     first = FirstUpdateTimer(time.perf_counter())
-    workers = join_workers(parsed.options)
-    if is_finished(parsed.options, workers):
-        return 0
+    options = parsed.options
+    workers = Workers.from_environment(timeout=options.worker_timeout)
+    place = options.resume or options.run_dir
+    if (workers.size > 1 or workers.restarts) and not place:
+        raise InputError("workers have no --run-dir", "one: restarted workers continue in this folder")
+    if workers.restarts and workers.share(Path(place, RESULT_FILE).exists):
+        return 0  # torchrun restarted a finished group
     run = prepare(parsed, workers)
     begun = time.perf_counter()
     try:
