@@ -19,9 +19,9 @@ from typing import Any, Self
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import reraise
+from backends.errors import reraise, shorten
 from dnn.distributed.environment import read_torchrun
-from dnn.distributed.facts import code_version, find_difference
+from dnn.distributed.facts import code_version
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
 from dnn.validation.settings import require_positive
@@ -43,7 +43,6 @@ class Workers:
     restarts = 0  # number of times that torchrun has restarted the group
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
     _nccl: Any = None
-    _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
 
     @classmethod
     def from_environment(cls, *, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -137,9 +136,12 @@ class Workers:
         """
         if self.size == 1:
             return
-        difference = find_difference(self.gather({**facts(), "code": code_version()}))
-        if difference is not None:
-            raise WorkerError(difference)
+        expected, *others = self.gather({**facts(), "code": code_version()})
+        for rank, found in enumerate(others, 1):
+            for name in {**expected, **found}:
+                if found.get(name) != expected.get(name):
+                    a, b = (shorten(f.get(name), 60) for f in (found, expected))
+                    raise WorkerError(f"worker {rank} differs in {name}: {a}", f"that of worker 0, {b}")
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
@@ -156,9 +158,7 @@ class Workers:
             return
         backend.synchronize()
         if backend.device_type in ("cpu", "cuda"):
-            if self._buffers is None or self._buffers[0] is not vector:
-                self._buffers = vector, backend.zeros(vector.shape)
-            self._sum(backend, *self._buffers)
+            self._sum(backend, vector, backend.xp.empty_like(vector))
         else:  # gloo supports host memory only
             host = backend.to_host(vector).copy()
             self._sum(backend, host, np.empty_like(host))
