@@ -1,7 +1,6 @@
 """The environment variables of torchrun."""
 
 import os
-from math import inf
 
 from backends.errors import InputError, short_repr
 
@@ -18,13 +17,3 @@ def read_environment(name: str, first: int, last: float, default: object = "") -
         cure = "start workers with torchrun, or unset WORLD_SIZE for a single process"
         raise InputError(f"{name} is {short_repr(text)}", expected, cure)
     return int(text)
-
-
-def read_torchrun() -> tuple[int, int, int, int]:
-    """Return (rank, size, local rank, restarts). Raises InputError: one is missing or wrong."""
-    size = read_environment("WORLD_SIZE", 1, MAX_WORKERS)
-    rank = read_environment("RANK", 0, size - 1)
-    local_rank = read_environment("LOCAL_RANK", 0, size - 1, 0)
-    restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, inf, 0)
-    read_environment("MASTER_PORT", 1, MAX_PORT)
-    return rank, size, local_rank, restarts

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from math import inf
 from traceback import clear_frames
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
-from dnn.distributed.environment import read_torchrun
+from dnn.distributed.environment import MAX_PORT, MAX_WORKERS, read_environment
 from dnn.distributed.facts import code_version
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
@@ -59,11 +60,15 @@ class Workers:
         workers.timeout = require_positive("timeout", timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
-        workers.rank, workers.size, workers.local_rank, workers.restarts = read_torchrun()
+        workers.size = read_environment("WORLD_SIZE", 1, MAX_WORKERS)
+        workers.rank = read_environment("RANK", 0, workers.size - 1)
+        workers.local_rank = read_environment("LOCAL_RANK", 0, workers.size - 1, 0)
+        workers.restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, inf, 0)
+        port = read_environment("MASTER_PORT", 1, MAX_PORT)
         if workers.size & (workers.size - 1):
             raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
-            workers._join()
+            workers._join(port)
         return workers
 
     @property
@@ -71,7 +76,7 @@ class Workers:
         """Whether this is worker 0, which writes all files."""
         return self.rank == 0
 
-    def _join(self) -> None:
+    def _join(self, port: int) -> None:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its errors are raised too, and reported here
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
@@ -81,7 +86,6 @@ class Workers:
         limit = timedelta(seconds=self.timeout)
         wait = self.timeout + GRACE_SECONDS
         host = os.environ.get("MASTER_ADDR", "localhost")
-        port = int(os.environ["MASTER_PORT"])
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.is_first and not agent
         connect = partial(TCPStore, timeout=limit, wait_for_workers=False)

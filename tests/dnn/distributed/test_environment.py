@@ -53,7 +53,7 @@ def test_reads_the_environment_of_torchrun(environment, joined, read, monkeypatc
     for name, value in {**environment, "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     found = []
-    monkeypatch.setattr(Workers, "_join", lambda self: found.append(self.rank))
+    monkeypatch.setattr(Workers, "_join", lambda self, port: found.append(self.rank))
     made = Workers.from_environment()
     assert found == joined
     assert (made.rank, made.size, made.local_rank, made.restarts) == read
