@@ -26,20 +26,21 @@ def doctor(arguments: Namespace) -> None:
     faults = "; ".join(map(str, find_faults()))
     print(f"NumPy's float64 arithmetic: {faults or 'right'}")
     for name in backend_names():
-        print_backend(name, name)
+        print_backend(name)
     torch = sys.modules.get("torch")
     if torch is not None and (torch.cuda.is_available() or query_cards()):
-        print_backend("torch on cuda", "torch", "cuda")
+        print_backend("torch", "cuda")
     print()
     for network, dense in (("", True), (" for layers other than Dense", False)):
         chosen = get_backend("auto", dense=dense)
         print(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 
-def print_backend(label: str, *arguments: str) -> None:
-    """Print the facts of ``get_backend(*arguments)``, or why it cannot run."""
+def print_backend(name: str, device: str | None = None) -> None:
+    """Print the facts of a backend, or why it cannot run."""
+    label = name if device is None else f"{name} on {device}"
     try:
-        facts = get_backend(*arguments).describe()
+        facts = get_backend(name, device).describe()
     except BackendUnavailable as error:
         print(f"\n{label}: not usable\n    {error}")
         return
