@@ -102,23 +102,23 @@ def fit(run: Run, first: FirstUpdateTimer) -> History:
     """
     options = run.options
     folder = run.folder
-    checks = [folder.prepare] if folder is not None else []
-    states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep, *checks)
+    states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep)
     stopper = StopOnSignal(states, run.workers)
     new_rate = options.resume is not None and options.learning_rate is not None
     if new_rate and run.state is not None:
         change_rate(run, run.state)
-    callbacks: list[Callback] = [stopper]
+    callbacks: list[Callback] = [TerminateOnNaN(), stopper, first]
     if folder is not None:
+        states.check = folder.prepare
         if run.state is None or new_rate:
             folder.config = run.config()
-        callbacks = [folder, stopper, first]
-        if not options.quiet:
-            callbacks.append(progress_for_stdout(run.headline, "test"))
+        callbacks.append(folder)
+    if not options.quiet:
+        callbacks.append(progress_for_stdout(run.headline, "test"))
     try:
         with stopper.handle_signals():
             return run.model.fit(
-                run.x, run.y, callbacks=[TerminateOnNaN(), *callbacks, states], resume=run.state,
+                run.x, run.y, callbacks=[*callbacks, states], resume=run.state,
                 batch_size=options.batch_size, epochs=options.epochs, verbose=0,
                 validation_data=(run.data.x_test, run.data.y_test),
                 blocks=options.blocks, workers=run.workers,
