@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from backends.errors import InputError, install_command, reraise
+from backends.errors import install_command, reraise
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
@@ -52,7 +52,7 @@ class _File(_Log):
         self.filename = require_path("filename", filename)
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._rows: list[tuple[int, Logs]] = []  # to be written before the next epoch
+        self._rows: list[tuple[int, Logs]] = []  # of the epochs before a resume
         got = f"filename {self.filename} cannot be written"
         with reraise(OSError, got, "a file in a folder that exists"):
             self._open("a").close()  # changes nothing
@@ -66,10 +66,9 @@ class _File(_Log):
     def write(self, epoch: int, logs: Logs) -> None:
         if self._file is None:
             self._file = self._open("w")
-        rows = [*self._rows, (epoch, logs)]
-        self._rows = []
-        for row in rows:
-            self.write_row(*row)
+            for row in self._rows:
+                self.write_row(*row)
+        self.write_row(epoch, logs)
 
     def write_row(self, epoch: int, logs: Logs) -> None:
         raise NotImplementedError
@@ -110,11 +109,9 @@ class TensorBoard(_Log):
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:
-        try:
+        got = "TensorBoard needs the package tensorboardX, which cannot be imported"
+        with reraise(ImportError, got, cure=install_command("tensorboard")):
             from tensorboardX import SummaryWriter
-        except ImportError:
-            got = "TensorBoard needs the package tensorboardX, which is not installed"
-            raise InputError(got, cure=install_command("tensorboard")) from None
         self.log_dir = require_path("log_dir", log_dir)
         self._make: Any = SummaryWriter
 

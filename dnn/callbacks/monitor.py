@@ -27,7 +27,7 @@ class Best:
     Raises InputError: in training, a name that is not in the logs.
     """
 
-    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         self.monitor = monitor
         self.min_delta = min_delta
         large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))

@@ -24,13 +24,6 @@ def format_numbers(logs: Mapping[str, float], validation: str = "val") -> list[s
     return shown
 
 
-def epoch_line(epoch: int, epochs: int, logs: Mapping[str, float], validation: str = "val") -> str:
-    """Return the line of an epoch: its number, the logs and the seconds."""
-    where = f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
-    seconds = f"{logs['seconds']:.1f} s"
-    return "  ".join([where, *format_numbers(logs, validation), seconds])
-
-
 class PlainProgress(CheckedCallback):
     """Print one line per epoch to standard output.
 
@@ -51,7 +44,9 @@ class PlainProgress(CheckedCallback):
             print_line(self.headline)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        print_line(epoch_line(epoch, self._epochs, logs, self.validation))
+        where = f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}"
+        numbers = format_numbers(logs, self.validation)
+        print_line("  ".join([where, *numbers, f"{logs['seconds']:.1f} s"]))
 
 
 class LiveProgress(PlainProgress):

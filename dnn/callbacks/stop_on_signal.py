@@ -10,9 +10,8 @@ from dnn.distributed import WorkerError, Workers
 from dnn.training.callback import Callback, Progress, TakeState
 from dnn.validation.settings import require_kind
 
-HANDLED_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+# Windows has no SIGHUP.
+HANDLED_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 class Stopped(Exception):
@@ -47,20 +46,11 @@ class StopOnSignal(Callback):
         self.workers = require_kind("workers", workers, Workers, None) or Workers()
         self.signal_number: int | None = None
 
-    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._epochs_left = epochs - first_epoch + 1
-
     def on_progress(self, progress: Progress) -> None:
-        is_last = progress.updates == progress.updates_per_epoch
-        if not is_last:  # after the last update of an epoch, the validation comes first
-            self._stop_if_asked(progress.take_state)
+        self.on_epoch_saved(progress.take_state)
 
     def on_epoch_saved(self, take_state: TakeState) -> None:
-        self._epochs_left -= 1
-        if self._epochs_left:
-            self._stop_if_asked(take_state)
-
-    def _stop_if_asked(self, take_state: TakeState) -> None:
+        """Save the training and raise Stopped if a worker has received a signal."""
         number = max(self.workers.gather(self.signal_number or 0))
         if number:
             raise Stopped(number, self.workers.share(lambda: self.checkpoints.save(take_state())))

@@ -18,20 +18,18 @@ class TerminateOnNaN(Callback):
     every = 100
 
     def on_progress(self, progress: Progress) -> None:
-        loss = progress.read()[0]
-        if not isfinite(loss):
-            self._raise(f"the loss is {loss} after update {progress.updates} of epoch {progress.epoch}")
+        if not isfinite(progress.read()[0]):
+            self._raise(f"update {progress.updates} of epoch {progress.epoch}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Check weights and validation loss too: no loss depends on the weights of the last update yet."""
-        wrong = [name for name in ("loss", "val_loss") if not isfinite(logs.get(name, 0.0))]
-        if wrong or not self.model.parameters.is_finite:
-            what = f"{wrong[0]} is {logs[wrong[0]]}" if wrong else "weights are not finite"
-            self._raise(f"{what} after epoch {epoch}")
+        loss = logs["loss"] + logs.get("val_loss", 0.0)
+        if not isfinite(loss) or not self.model.parameters.is_finite:
+            self._raise(f"epoch {epoch}")
 
-    def _raise(self, what: str) -> None:
+    def _raise(self, last: str) -> None:
         values = self.model.parameters.to_host()  # in the layers' order
         broken = [name for name, array in values.items() if not np.all(np.isfinite(array))]
         where = f"first in {broken[0]}" if broken else "in the loss alone"
-        got = f"training diverged: {what}, NaN or infinity {where}"
+        got = f"training diverged: after {last} there is NaN or infinity, {where}"
         raise DivergedError(got, cure="use a smaller learning rate")

@@ -45,11 +45,14 @@ def state_files(folder: Path) -> list[Path]:
     return sorted((path for path in paths if FILE_PATTERN.fullmatch(path.name)), key=_position)
 
 
-def best_epoch(state: TrainingState) -> int | None:
-    """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last."""
+def best_epoch(state: TrainingState) -> int:
+    """Return the epoch with the lowest validation loss (else training loss); the first of ties, NaN last.
+
+    0: no epoch has ended.
+    """
     losses = state.history.get("val_loss", state.history.get("loss", np.empty(0)))
     if not len(losses):
-        return None
+        return 0
     first = state.epoch - len(losses)
     return first + int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
 
@@ -144,7 +147,6 @@ class TrainingCheckpoint(CheckedCallback):
         if state.is_finite:
             try:
                 self._write(state, path)
-                self._prune(state)
             except OSError as error:
                 failed = error.strerror or str(error)
         if failed not in ("", self._failed):  # warn once, not for every state
@@ -167,7 +169,10 @@ class TrainingCheckpoint(CheckedCallback):
         return [path for path in paths if self._is_own[path]]
 
     def _write(self, state: TrainingState, path: Path) -> None:
-        """Write a state. If the disk is full, remove the oldest of at least two states and try again."""
+        """Write a state and remove old ones.
+
+        If the disk is full, remove the oldest of at least two states and try again.
+        """
         states = self._own_states(state)
         try:
             write_state(state, path, self.check)
@@ -177,13 +182,10 @@ class TrainingCheckpoint(CheckedCallback):
             states[0].unlink(missing_ok=True)
             write_state(state, path, self.check)
         self._is_own[path] = True
-
-    def _prune(self, state: TrainingState) -> None:
-        best = best_epoch(state)
-        of_best = None if best is None else _state_path(self.folder, best + 1, 0)
-        for path in self._own_states(state)[: -self.max_to_keep]:
-            if path != of_best:
-                path.unlink(missing_ok=True)
+        of_best = _state_path(self.folder, best_epoch(state) + 1, 0)
+        for old in self._own_states(state)[: -self.max_to_keep]:
+            if old != of_best:
+                old.unlink(missing_ok=True)
 
 
 def _known_facts(state: TrainingState) -> dict[str, object]:

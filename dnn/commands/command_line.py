@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line, printable, short_repr
+from backends.errors import one_line, printable, short_repr, shorten
 from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
@@ -71,7 +71,7 @@ def print_status(line: str) -> None:
         return
     try:
         print(printable(line), file=sys.stderr, flush=True)
-    except OSError:  # its terminal was closed; the exit code still reports the result
+    except (OSError, ValueError):  # it was closed; the exit code still reports the result
         silence(sys.stderr)
 
 
@@ -93,12 +93,11 @@ def parse_names(argument: str, text: str | None, table: Mapping[str, Any]) -> li
 
 
 class StderrHandler(logging.Handler):
-    """Log handler that prints one line per record to stderr, and ignores a closed or full stderr."""
+    """Log handler that prints one line per record to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = f"{record.levelname}: " if record.levelno >= logging.WARNING else ""
-        with contextlib.suppress(OSError, ValueError):
-            print_status(mark + record.getMessage())
+        print_status(mark + record.getMessage())
 
 
 @contextlib.contextmanager
@@ -153,25 +152,13 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
         silence(sys.stdout)
         message = f"{where} cannot be read or written ({error.strerror})"
     except Exception as error:
-        message = _out_of_memory(error)
-        if not message:
+        # Class names and words decide, so that neither torch nor CuPy is imported here.
+        is_named = type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+        if not is_named and not isinstance(error, MemoryError):
             raise
+        message = f"memory is full ({shorten(error)}); use a smaller network or batch"
     except KeyboardInterrupt:
         print_status(f"{program_name()}: interrupted")
         return EXIT_INTERRUPTED
     print_status(f"{program_name()}: error: {message}")
     return EXIT_BAD_INPUT
-
-
-def _out_of_memory(error: Exception) -> str:
-    """Return the message for an out-of-memory error, or "" for any other error.
-
-    Class names and words decide, so that neither torch nor CuPy is imported here.
-    """
-    text = one_line(str(error).split("\n")[0])
-    cure = "use a smaller network or batch"
-    if type(error).__name__ == "OutOfMemoryError":  # torch's and CuPy's
-        return f"the GPU's memory is full ({text}); {cure} or --backend numpy"
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch on the CPU
-        return f"memory is full ({text}); {cure}"
-    return ""

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from typing import NoReturn
 
-from backends import BackendUnavailable, available_backends, get_backend
+from backends import BackendUnavailable, backend_names, get_backend
 from backends.errors import printable
 from backends.numpy.soundness import find_faults
 from backends.nvidia import query_cards
@@ -25,28 +25,26 @@ def doctor(arguments: Namespace) -> None:
         print(f"limited by the environment: {name}={printable(value)}")
     faults = "; ".join(map(str, find_faults()))
     print(f"NumPy's float64 arithmetic: {faults or 'right'}")
-    for name, why_not in available_backends().items():
-        if why_not is not None:
-            print(f"\n{name}: not usable\n    {why_not}")
-            continue
-        print(f"\n{name}: usable")
-        print_facts(get_backend(name).describe())
+    for name in backend_names():
+        print_backend(name)
     torch = sys.modules.get("torch")
     if torch is not None and (torch.cuda.is_available() or query_cards()):
-        try:
-            facts = get_backend("torch", "cuda").describe()
-        except BackendUnavailable as error:
-            print(f"\ntorch on cuda: not usable\n    {error}")
-        else:
-            print("\ntorch on cuda: usable")
-            print_facts(facts)
+        print_backend("torch", "cuda")
     print()
     for network, dense in (("", True), (" for layers other than Dense", False)):
         chosen = get_backend("auto", dense=dense)
         print(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 
-def print_facts(facts: dict[str, object]) -> None:
+def print_backend(name: str, device: str | None = None) -> None:
+    """Print the facts of a backend, or why it cannot run."""
+    label = name if device is None else f"{name} on {device}"
+    try:
+        facts = get_backend(name, device).describe()
+    except BackendUnavailable as error:
+        print(f"\n{label}: not usable\n    {error}")
+        return
+    print(f"\n{label}: usable")
     for key, value in facts.items():
         if key not in ("backend", "processor", "instruction_set"):  # already printed
             print(f"    {key.replace('_', ' ')}: {value}")

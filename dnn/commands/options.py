@@ -98,18 +98,18 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense:
     except BackendUnavailable as error:
         if arguments.require_backend:
             raise
-        backend = on_cpu(name, dtype, arguments.threads, arguments.precision)
+        backend = on_cpu(arguments, dtype)
         print_status(f"WARNING: {error}. Using {backend.name} on the CPU instead.")
     if backend.reason is not None and not getattr(arguments, "quiet", False):
         print_status(f"--backend auto: {one_line(backend.reason)}")
     return backend
 
 
-def on_cpu(name: str, dtype: str, threads: int | None, precision: str = "float32") -> Backend:
-    """Return torch on the CPU if ``name`` is torch and it can run, else NumPy. CPUs have no TF32."""
-    kept = "reproducible" if precision == "reproducible" else "float32"
-    open_cpu = partial(get_backend, device="cpu", dtype=dtype, threads=threads, precision=kept)
+def on_cpu(arguments: argparse.Namespace, dtype: str) -> Backend:
+    """Return torch on the CPU if it was asked for and can run, else NumPy. CPUs have no TF32."""
+    precision = "float32" if arguments.precision == "tf32" else arguments.precision
+    open_cpu = partial(get_backend, device="cpu", dtype=dtype, threads=arguments.threads, precision=precision)
     try:
-        return open_cpu("torch" if name == "torch" else "numpy")
+        return open_cpu("torch" if arguments.backend == "torch" else "numpy")
     except BackendUnavailable:
         return open_cpu("numpy")

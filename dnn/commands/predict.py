@@ -54,21 +54,19 @@ def predict(arguments: Namespace) -> int:
             image = load_digit_image(path, shape, only_digits, arguments.deskew)
         except InputError as error:
             answer["reason"] = str(error)
+            command_line.print_status(f"{command_line.program_name()}: error: {error}")
             continue
         (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
         answer.update(digit=int(outputs.argmax()), probability=float(outputs.max()))
         if threshold is not None:
             answer["sure"] = bool(outputs.max() >= threshold)
-    if arguments.json:
-        found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
-        print(as_json({**found, "images": answers}), flush=True)
-    for answer in answers:
-        if "reason" in answer:
-            command_line.print_status(f"{command_line.program_name()}: error: {answer['reason']}")
-        elif not arguments.json:
+        if not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
-            line = f"{answer['image']}: {answer['digit']}  probability {answer['probability']:.4f}{unsure}"
+            line = f"{path}: {answer['digit']}  probability {outputs.max():.4f}{unsure}"
             print(printable(line), flush=True)
+    if arguments.json:
+        found = {"runs": [str(run) for run in runs], "backend": model.backend.name, "images": answers}
+        print(as_json(found), flush=True)
     return command_line.EXIT_BAD_INPUT if any("reason" in answer for answer in answers) else 0
 
 

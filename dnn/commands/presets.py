@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from backends.table import Table
 from dnn import layers as nn
-from dnn.layers.dense import is_dense
 from dnn.losses import CategoricalCrossentropy, Loss
 from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
@@ -32,11 +31,6 @@ class Preset:
     epochs: int = 10  # the recipe was tuned for these epochs and this batch size
     batch_size: int = 100
     target_accuracies: tuple[float, ...] = ()  # train.py reports when each was reached
-
-    @property
-    def dense(self) -> bool:
-        """See ``is_dense``."""
-        return is_dense(self.layers((28, 28), 10))
 
 
 def _normalised_dense(units: int) -> list[nn.Layer]:

@@ -8,15 +8,12 @@ result.json            requested and used backend, its description, updates, sec
 curves.png             loss and accuracy over the epochs
 """
 
-import contextlib
 import io
-import itertools
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 
 from backends import Backend, InputError
@@ -50,22 +47,6 @@ def _report_write_errors(path: Path) -> AbstractContextManager[None]:
     """Return a context manager that turns OSError into an InputError that names the run folder."""
     got = f"run folder {path} cannot be written"
     return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
-
-
-def make_unique_folder(parent: Path, ending: str) -> Path:
-    """Create and return parent/DATE-ending, with -2, -3, ... appended if that name exists.
-
-    Raises InputError: the folder cannot be created.
-    """
-    first = path = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{ending}"
-    with _report_write_errors(path):
-        make_folder(parent)
-        for number in itertools.count(2):
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                break
-            path = first.with_name(f"{first.name}-{number}")
-    return path
 
 
 class RunFolder(Callback):
@@ -150,14 +131,14 @@ class RunFolder(Callback):
             left.unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write one of the folder's files atomically. Raises OSError: it cannot be written."""
-        self.prepare()
-        write_atomically(self.path / name, content, self.prepare)
+        """Write one of the folder's files atomically. Raises InputError: it cannot be written."""
+        with _report_write_errors(self.path):
+            self.prepare()
+            write_atomically(self.path / name, content, self.prepare)
 
     def write_json(self, name: str, content: Json) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
-        with _report_write_errors(self.path):
-            self._write(name, (as_json(content, indent=2) + os.linesep).encode())
+        self._write(name, (as_json(content, indent=2) + os.linesep).encode())
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._metrics = b""
@@ -174,8 +155,7 @@ class RunFolder(Callback):
         self._has_begun = True
         if self.config is not None:
             self.write_json(CONFIG_FILE, self.config)
-        with _report_write_errors(self.path):
-            self._write(METRICS_FILE, self._metrics)
+        self._write(METRICS_FILE, self._metrics)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
@@ -191,13 +171,12 @@ class RunFolder(Callback):
         try:
             append(self.path / METRICS_FILE, before, line, self.prepare)
         except OSError:
-            self._write(METRICS_FILE, self._metrics)
+            write_atomically(self.path / METRICS_FILE, self._metrics, self.prepare)
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
-        with _report_write_errors(self.path):
-            self._write(MODEL_FILE, checkpoint_content(model))
-            self._write(METRICS_FILE, self._metrics)
+        self._write(MODEL_FILE, checkpoint_content(model))
+        self._write(METRICS_FILE, self._metrics)
 
     def draw(self, history: History, title: str) -> None:
         """Write the curves. If they cannot be drawn, warn instead of failing."""
@@ -207,8 +186,7 @@ class RunFolder(Callback):
         except Exception as error:  # matplotlib's settings, fonts and backends fail in many ways
             warn(f"{self.path / CURVES_FILE} cannot be drawn ({shorten(error)})")
         else:
-            with _report_write_errors(self.path):
-                self._write(CURVES_FILE, picture.getvalue())
+            self._write(CURVES_FILE, picture.getvalue())
 
 
 def _metrics_line(epoch: int, logs: Logs) -> bytes:

@@ -2,6 +2,7 @@
 
 import time
 from argparse import Namespace
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,33 +22,16 @@ from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
-from dnn.commands.run_folder import RESULT_FILE, RunFolder, make_unique_folder, read_config
+from dnn.commands.run_folder import RESULT_FILE, RunFolder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
-from dnn.distributed.tree import require_blocks
+from dnn.layers.dense import is_dense
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import Json
 from dnn.validation.settings import look_up, natural_number, positive_or_none, require
-
-
-def join_workers(options: Namespace) -> Workers:
-    """Return the workers that torchrun started.
-
-    Raises InputError: several workers have no --run-dir, so a restart could not find their folder.
-    """
-    workers = Workers.from_environment(timeout=options.worker_timeout)
-    if workers.size > 1 and not (options.run_dir or options.resume):
-        raise InputError("workers have no --run-dir", "one: restarted workers continue in this folder")
-    return workers
-
-
-def is_finished(options: Namespace, workers: Workers) -> bool:
-    """Return whether a group that torchrun restarted has nothing left to do."""
-    place = Path(options.resume or options.run_dir or ".")
-    return bool(workers.restarts and workers.share((place / RESULT_FILE).exists))
 
 
 def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None, Json, TrainingState | None]:
@@ -69,10 +53,11 @@ def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None,
 
 def open_own_backend(options: Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
-    if workers.local_size > 1 and options.device == "cuda":
+    if workers.size > 1 and options.device == "cuda":
         options = Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
-    # The name of the preset may come from a config.json.
-    dense = options.preset is None or look_up("preset", options.preset, PRESETS).dense
+    dense = True
+    if options.preset is not None:  # its name may come from a config.json
+        dense = is_dense(look_up("preset", options.preset, PRESETS).layers((28, 28), 10))
     return open_backend(options, dense=dense)
 
 
@@ -80,12 +65,10 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     """Load the data, build the model and return the run. Bad options fail here, before files are written."""
     folder, config, state = open_folder(parsed.options, workers)
     options = apply_preset(parsed) if parsed.options.resume is None else merge_options(parsed, config)
-    require_blocks(options.blocks, workers.size)
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
         positive_or_none(name, getattr(options, name))
-    # The first worker downloads what is missing.
-    data = workers.make_after_first(lambda: load_dataset(options.dataset, options.data_dir))
+    data = load_dataset(options.dataset, options.data_dir)
     n = len(data.x_train)
     hold_out = natural_number("hold_out", options.hold_out)
     require(hold_out < n, "hold_out", hold_out, f"fewer than the {n} training images")
@@ -93,7 +76,7 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     y = data.y_train[: len(x)]
     model = build_model(options, backend, data, len(x))
     if folder is None and workers.is_first:
-        folder = RunFolder(make_unique_folder(Path("runs"), backend.name))
+        folder = RunFolder(Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{backend.name}")
     return Run(options, data, x, y, model, folder, state, workers)
 
 
@@ -119,23 +102,23 @@ def fit(run: Run, first: FirstUpdateTimer) -> History:
     """
     options = run.options
     folder = run.folder
-    checks = [folder.prepare] if folder is not None else []
-    states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep, *checks)
+    states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep)
     stopper = StopOnSignal(states, run.workers)
     new_rate = options.resume is not None and options.learning_rate is not None
     if new_rate and run.state is not None:
         change_rate(run, run.state)
-    callbacks: list[Callback] = [stopper]
+    callbacks: list[Callback] = [TerminateOnNaN(), stopper, first]
     if folder is not None:
+        states.check = folder.prepare
         if run.state is None or new_rate:
             folder.config = run.config()
-        callbacks = [folder, stopper, first]
-        if not options.quiet:
-            callbacks.append(progress_for_stdout(run.headline, "test"))
+        callbacks.append(folder)
+    if not options.quiet:
+        callbacks.append(progress_for_stdout(run.headline, "test"))
     try:
         with stopper.handle_signals():
             return run.model.fit(
-                run.x, run.y, callbacks=[TerminateOnNaN(), *callbacks, states], resume=run.state,
+                run.x, run.y, callbacks=[*callbacks, states], resume=run.state,
                 batch_size=options.batch_size, epochs=options.epochs, verbose=0,
                 validation_data=(run.data.x_test, run.data.y_test),
                 blocks=options.blocks, workers=run.workers,
@@ -151,9 +134,13 @@ def fit(run: Run, first: FirstUpdateTimer) -> History:
 def train(parsed: ParsedOptions) -> int:
     """Train, and return the exit code."""
     first = FirstUpdateTimer(time.perf_counter())
-    workers = join_workers(parsed.options)
-    if is_finished(parsed.options, workers):
-        return 0
+    options = parsed.options
+    workers = Workers.from_environment(timeout=options.worker_timeout)
+    place = options.resume or options.run_dir
+    if (workers.size > 1 or workers.restarts) and not place:
+        raise InputError("workers have no --run-dir", "one: restarted workers continue in this folder")
+    if workers.restarts and workers.share(Path(place, RESULT_FILE).exists):
+        return 0  # torchrun restarted a finished group
     run = prepare(parsed, workers)
     begun = time.perf_counter()
     try:

@@ -93,17 +93,15 @@ class ParsedOptions:
     """The parsed command line."""
 
     options: argparse.Namespace
-    defaults: Json  # option -> its default
     chosen: set[str]  # options that the command line contains
 
 
 def parse() -> ParsedOptions:
     parser = make_parser()
     options = parser.parse_args()
-    defaults = vars(parser.parse_args([]))
-    unset = argparse.Namespace(**dict.fromkeys(defaults, parser))  # a value that no option has
+    unset = argparse.Namespace(**dict.fromkeys(vars(options), parser))  # a value that no option has
     chosen = {name for name, value in vars(parser.parse_args(namespace=unset)).items() if value is not parser}
-    return ParsedOptions(options, defaults, chosen)
+    return ParsedOptions(options, chosen)
 
 
 def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
@@ -141,9 +139,9 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
             "only backend and saving options",
             "leave it out, since the run keeps its own; for another value start a new run",
         )
-    merged = {**vars(parsed.options)}
+    merged = {**vars(parsed.options)}  # what was not chosen has its default
     for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].recorded):
-        if name not in config or not is_option_value(config[name], parsed.defaults[name]):
+        if name not in config or not is_option_value(config[name], merged[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")
         merged[name] = config[name]

@@ -1,14 +1,7 @@
-"""The facts of a training that must be equal in all workers."""
+"""The version of the code, which must be equal in all workers."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from backends.errors import shorten
-
-UNCOMPARED_FACTS = {"device", "reason"}  # facts of a backend that may differ between workers
 
 
 def code_version() -> str:
@@ -18,27 +11,3 @@ def code_version() -> str:
     for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
         digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def describe_facts(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the facts to compare as JSON texts; "made_with" holds those of the backend."""
-    compared = {**facts, "code": code_version()}
-    made_with = compared.pop("made_with", {})
-    compared |= {name: fact for name, fact in made_with.items() if name not in UNCOMPARED_FACTS}
-    return {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in compared.items()}
-
-
-def find_difference(facts: Sequence[Mapping[str, str]]) -> str | None:
-    """Return a message about the first fact of a worker that differs from that of worker 0, or None.
-
-    Args:
-        facts: of each worker, by rank.
-    """
-    expected = facts[0]
-    for rank, found in enumerate(facts):
-        # "data" last: with another dtype, for example, the data differ too
-        for name in sorted(expected.keys() | found.keys(), key=lambda name: (name == "data", name)):
-            if found.get(name) != expected.get(name):
-                a, b = (shorten(f.get(name), 60) for f in (found, expected))
-                return f"worker {rank} differs in {name}: {a}, expected that of worker 0, {b}"
-    return None

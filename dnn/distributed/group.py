@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from math import inf
 from traceback import clear_frames
 from typing import Any, Self
 
 import numpy as np
 
 from backends import Array, Backend, InputError
-from backends.errors import reraise
-from dnn.distributed.environment import read_torchrun
-from dnn.distributed.facts import describe_facts, find_difference
+from backends.errors import reraise, shorten
+from dnn.distributed.environment import MAX_PORT, MAX_WORKERS, read_environment
+from dnn.distributed.facts import code_version
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
 from dnn.validation.settings import require_positive
@@ -40,11 +41,9 @@ class Workers:
     rank = 0  # number of this worker; worker 0 writes all files
     size = 1  # number of workers, a power of two
     local_rank = 0  # the same among the workers of this machine
-    local_size = 1
     restarts = 0  # number of times that torchrun has restarted the group
     timeout = TIMEOUT_SECONDS  # after which a worker that does not answer ends the run
     _nccl: Any = None
-    _buffers: tuple[Array, Array] | None = None  # the vector that was added last, and a buffer of its shape
 
     @classmethod
     def from_environment(cls, *, timeout: float = TIMEOUT_SECONDS) -> Self:
@@ -58,16 +57,18 @@ class Workers:
                 is not a power of two.
         """
         workers = cls()
-        require_positive("timeout", timeout)
-        workers.timeout = float(timeout)
+        workers.timeout = require_positive("timeout", timeout)
         if "WORLD_SIZE" not in os.environ:
             return workers
-        read = read_torchrun()
-        workers.rank, workers.size, workers.local_rank, workers.local_size, workers.restarts = read
+        workers.size = read_environment("WORLD_SIZE", 1, MAX_WORKERS)
+        workers.rank = read_environment("RANK", 0, workers.size - 1)
+        workers.local_rank = read_environment("LOCAL_RANK", 0, workers.size - 1, 0)
+        workers.restarts = read_environment("TORCHELASTIC_RESTART_COUNT", 0, inf, 0)
+        port = read_environment("MASTER_PORT", 1, MAX_PORT)
         if workers.size & (workers.size - 1):
             raise InputError(f"there are {workers.size} workers", "a power of two of them, as of blocks")
         if workers.size > 1:
-            workers._join()
+            workers._join(port)
         return workers
 
     @property
@@ -75,21 +76,19 @@ class Workers:
         """Whether this is worker 0, which writes all files."""
         return self.rank == 0
 
-    def _join(self) -> None:
+    def _join(self, port: int) -> None:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its errors are raised too, and reported here
         with reraise(ImportError, "workers need torch.distributed, which is missing"):
             import torch.distributed as dist
-        if not dist.is_available():
-            raise InputError("workers need torch.distributed", "a torch that was built with it")
+            from torch.distributed import TCPStore  # a torch that was built without it has no such name
         self._dist = dist
         atexit.register(_leave_group)
         limit = timedelta(seconds=self.timeout)
         wait = self.timeout + GRACE_SECONDS
-        host = os.environ["MASTER_ADDR"]
-        port = int(os.environ["MASTER_PORT"])
+        host = os.environ.get("MASTER_ADDR", "localhost")
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun holds the store
         self._holds_store = self.is_first and not agent
-        connect = partial(dist.TCPStore, timeout=limit, wait_for_workers=False)
+        connect = partial(TCPStore, timeout=limit, wait_for_workers=False)
         with self._explain_errors("the first worker's store"):
             store = call_within(wait, connect, host, port, self.size, self._holds_store)
             self._store = dist.PrefixStore(f"dnn/{self.restarts}", store)
@@ -141,19 +140,16 @@ class Workers:
         """
         if self.size == 1:
             return
-        difference = find_difference(self.gather(describe_facts(facts())))
-        if difference is not None:
-            raise WorkerError(difference)
+        expected, *others = self.gather({**facts(), "code": code_version()})
+        for rank, found in enumerate(others, 1):
+            for name in {**expected, **found}:
+                if found.get(name) != expected.get(name):
+                    a, b = (shorten(f.get(name), 60) for f in (found, expected))
+                    raise WorkerError(f"worker {rank} differs in {name}: {a}", f"that of worker 0, {b}")
 
     def share(self, make: Callable[[], Any]) -> Any:
         """Return the result of ``make`` in worker 0 to all workers; pickle must support it."""
         return self.gather(make() if self.is_first else None)[0]
-
-    def make_after_first(self, make: Callable[[], Any]) -> Any:
-        """Call ``make`` in every worker, in worker 0 before the others, and return the result."""
-        result = make() if self.is_first else None
-        self.share(lambda: None)
-        return result if self.is_first else make()
 
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
@@ -166,20 +162,19 @@ class Workers:
             return
         backend.synchronize()
         if backend.device_type in ("cpu", "cuda"):
-            if self._buffers is None or self._buffers[0] is not vector:
-                self._buffers = vector, backend.zeros(vector.shape)
-            self._sum(*self._buffers)
+            self._sum(backend, vector, backend.xp.empty_like(vector))
         else:  # gloo supports host memory only
             host = backend.to_host(vector).copy()
-            self._sum(host, np.empty_like(host))
+            self._sum(backend, host, np.empty_like(host))
             vector[...] = backend.from_host(host)
 
-    def _sum(self, vector: Array, received: Array) -> None:
+    def _sum(self, backend: Backend, vector: Array, received: Array) -> None:
         """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
 
         Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
         all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
-        2005, "Optimization of collective communication operations in MPICH", 4.2).
+        2005, "Optimization of collective communication operations in MPICH", 4.2). The backend and torch may
+        use different streams, so each waits for the other.
         """
         import torch
 
@@ -188,19 +183,15 @@ class Workers:
             torch.cuda.set_device(tensor.device)
             self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
 
-        def synchronize() -> None:  # the backend and torch may use different streams
-            if tensor.is_cuda:
-                torch.cuda.synchronize()
-
         n = vector.shape[0] // self.size
         with self._expect_answers():
             self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
-            synchronize()
+            backend.synchronize()
             parts = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
             total = tree_sum(parts, operator.iadd)
-            synchronize()
+            backend.synchronize()
             self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(total), self._nccl)
-            synchronize()
+            backend.synchronize()
 
     @contextmanager
     def _expect_answers(self) -> Iterator[None]:

@@ -29,9 +29,9 @@ def write_atomically(
         raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    file = temporary.open("xb")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -14,14 +14,15 @@ def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -
     Raises OSError: it does not exist, cannot be read, or is a folder, pipe, socket or device. (The built-in
     ``open`` would block until a pipe has a writer.)
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(None, "not a regular file")
-        return os.fdopen(handle, encoding=encoding, newline=newline)
-    except BaseException:
+    return open(path, encoding=encoding, newline=newline, opener=_open_regular)
+
+
+def _open_regular(name: str, flags: int) -> int:
+    handle = os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise
+        raise OSError(None, "not a regular file")
+    return handle
 
 
 def read_text(path: Path) -> str:

@@ -76,21 +76,17 @@ def read(
 
     if not os.path.isfile(path):  # Path.is_file raises if a name is too long or a folder is not accessible
         raise error_type(f"{what} {path} is not a file, expected a .safetensors file")
-    kinds = SafetensorError, ValueError, TypeError, AttributeError
+    kinds = SafetensorError, ValueError, TypeError, AttributeError, KeyError, RecursionError
     got = f"{what} {path} cannot be read"
-    cure = "it is truncated or not a safetensors file"
+    cure = "it is truncated, or another program wrote it"
     with (
         reraise(OSError, got, error_type=error_type),
         path.open("rb"),  # Python's error says more than safetensors'
         reraise(kinds, got, "", cure, error_type),
         safe_open(path, framework="numpy") as file,
     ):
-        metadata = file.metadata() or {}
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    got = f"{what} {path} has no readable {key} metadata"
-    cure = "another program wrote it"
-    with reraise((KeyError, TypeError, ValueError, RecursionError), got, "", cure, error_type):
-        facts = json.loads(metadata[key])
+        facts = json.loads((file.metadata() or {})[key])
         found = facts["version"]
         expected = facts["crc32"]
         text = str(facts["about"])

@@ -28,7 +28,7 @@ class Progress:
     # a second at most.
     read: Callable[[], tuple[float, ...]]
     take_state: TakeState
-    names: tuple[str, ...] = ("loss", "accuracy")  # "loss", then the metrics
+    names: tuple[str, ...]  # "loss", then the metrics
 
 
 class Callback(ChecksKeywords):

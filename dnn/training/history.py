@@ -46,19 +46,17 @@ class History:
             labels: of the training curve and of the validation curve.
         """
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
 
         shown = [n for n in self.history if n != "seconds" and not n.startswith("val_")]
         figure = Figure(figsize=(4 * max(1, len(shown)), 3.2), layout="constrained")
         figure.suptitle(title, fontsize=10)
         places = figure.subplots(1, max(1, len(shown)), squeeze=False).flat
         for axes, name in zip(places, shown, strict=False):
-            curves = zip((name, f"val_{name}"), labels, ("tab:blue", "tab:red"), strict=True)
-            for key, label, colour in curves:
+            for key, label in zip((name, f"val_{name}"), labels, strict=True):
                 if key in self.history:
-                    axes.plot(self.epoch, self.history[key], "o-", ms=3, color=colour, label=label)
+                    axes.plot(self.epoch, self.history[key], "o-", ms=3, label=label)
             axes.set(xlabel="epoch", ylabel=AXIS_LABELS.get(name, name.replace("_", " ")))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.locator_params("x", integer=True)
             axes.grid(alpha=0.3)
             axes.legend()
         return figure

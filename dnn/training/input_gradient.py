@@ -1,19 +1,16 @@
 """Gradients of the losses with respect to the examples, for saliency maps.
 
-The first layer of a model computes no dx, because training does not need it. So a copy of the layers computes
-it, with the model's parameters, frozen and outside training, as ``predict``.
+The first layer of a model computes no dx, because training does not need it. So a copy of the model computes
+it, frozen and outside training, as ``predict``.
 """
 
 from backends import Array, InputError
-from dnn.layers import Block
-from dnn.layers.buffers import Buffers
-from dnn.layers.containers import MODEL_INDEX
+from dnn.copies import assemble_model, parts_of
 from dnn.layers.noise import Random
 from dnn.network import Network
 from dnn.training.blocks import all_layers
 from dnn.training.evaluation import chunks
 from dnn.validation.examples import Examples
-from dnn.validation.objects import layer_from_config
 
 
 def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
@@ -40,19 +37,11 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
 
 def _differentiable(network: Network) -> Network:
-    """Return a copy of the network whose layers all compute dx. It shares the network's parameters."""
-    block = Block([layer_from_config(type(layer), layer.config()) for layer in network.called_layers])
-    block.build(network.input_shape, network.backend, "", False, seed=network.seed, index=MODEL_INDEX)
-    for layer in all_layers([block]):
+    """Return a frozen copy of the network whose layers all compute dx."""
+    twin: Network = assemble_model(parts_of(network)._replace(model=Network), network.backend)
+    for layer in all_layers(twin.layers):
+        layer.trainable = False
         vars(layer)["_needs_dx"] = True
         if isinstance(layer, Random):
             vars(layer)["backward"] = lambda dy: dy  # outside training it returns its input
-    parameters = network.parameters
-    block.attach(parameters.by_name, parameters.views(network.backend.zeros(parameters.vector.shape)))
-    for name, array in block.state.items():
-        array[...] = parameters.state[name]
-    block.trainable = False
-    twin = object.__new__(type(network))
-    vars(twin).update(vars(network), _block=block, _loss_buffers=Buffers())
-    twin._take_activation(network.objective)
     return twin

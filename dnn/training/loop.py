@@ -120,6 +120,7 @@ class Training:
         is_first = batches.cut.workers.is_first
         self.watchers = tuple(c for c in callbacks if is_first or not c.first_worker_only)
         self.history = History()
+        self._last_loss = 0.0  # of the last epoch, with that of the validation
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
         self._validated = [f"val_{name}" for name in names]
@@ -170,7 +171,11 @@ class Training:
             first = state.epoch
             done = state.updates
         start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
-        self.batches.cut.workers.agree(lambda: {**self.facts, "start": [first, done, start()], "end": last})
+        # The device may differ, and each fact of the backend is named by itself.
+        self.batches.cut.workers.agree(lambda: {
+            **self.facts, "start": [first, done, start()], "end": last,
+            **self.facts[MADE_WITH], MADE_WITH: None, "device": None,
+        })  # fmt: skip
         network.stop_training = False
         begun: list[Callback] = []
         try:
@@ -208,18 +213,13 @@ class Training:
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
-        self._warn_of_divergence()
+        loss = logs["loss"] + logs.get("val_loss", 0.0)
+        if not isfinite(loss) and isfinite(self._last_loss):  # TerminateOnNaN ends the training instead
+            cure = "train a new model with a smaller learning rate"
+            warn(f"the loss is {loss} after epoch {epoch}: the training diverged; {cure}")
+        self._last_loss = loss
         for watcher in self.watchers:
             watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
-
-    def _warn_of_divergence(self) -> None:
-        """Warn of the first epoch whose loss is NaN or infinite. TerminateOnNaN ends the training instead."""
-        columns = self.history.history
-        recent = [columns[name][-2:] for name in ("loss", "val_loss") if name in columns]
-        *before, now = map(sum, zip(*recent, strict=True))
-        if not isfinite(now) and all(map(isfinite, before)):
-            cure = "train a new model with a smaller learning rate"
-            warn(f"the loss is {now} after epoch {self.network.epochs_done}: the training diverged; {cure}")
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""
@@ -231,12 +231,12 @@ class Training:
             pace = gcd(*(every for _, every in watchers)) or batches.updates
             batches.run(pace - batches.done % pace)
             done = batches.done
-            updates = batches.updates
-            seen = batches.examples_done
-            names = batches.totals.names
-            read = partial(batches.totals.read, seen)
-            take_state = partial(self.take_state, epoch, done)
+            read = partial(batches.totals.read, batches.examples_done)
+            progress = Progress(
+                epoch, epochs, done, batches.updates, batches.examples_done, read,
+                partial(self.take_state, epoch, done), batches.totals.names,
+            )  # fmt: skip
             for watcher, every in watchers:
-                if done % every == 0 or done == updates:
-                    watcher.on_progress(Progress(epoch, epochs, done, updates, seen, read, take_state, names))
+                if done % every == 0 or done == batches.updates:
+                    watcher.on_progress(progress)
         return batches.totals.read(batches.examples_done)

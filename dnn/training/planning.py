@@ -52,10 +52,9 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
         return None
     backend = network.backend
     moved = backend.zeros((step.size, layers[first].input_shape[0]))
-    order = backend.zeros((1, step.size), dtype=backend.xp.int64)
-    order[0, :] = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
+    rows = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
     position = backend.zeros(1, dtype=backend.xp.int64)
-    batch = moved, 1.0, step.batch_y, order, position
+    batch = moved, 1.0, step.batch_y, backend.view(rows, (1, -1)), position
     planned = backend.compile_plan(_describe(step, layers[first:], batch))
     if planned is None:
         return None
@@ -92,11 +91,11 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     """Whether a plan can describe the update: Dense layers and cross-entropy of class numbers."""
     network = step.network
     metrics = network.metrics_for(True)
-    loss = network.objective
+    loss: Any = network.objective
     return (
         network.penalty is None and not network.frozen_names and not network.optimizer.clips
         and all(type(layer) is Dense for layer in layers)
-        and isinstance(loss, CategoricalCrossentropy) and type(loss) in PLANNED_LOSSES
+        and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None
         and step.y.ndim == 1 and step.weights is None
         and tuple(m.batch for m in metrics) in ((), (METRICS["accuracy"].batch,))

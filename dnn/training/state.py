@@ -6,7 +6,7 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,9 @@ class TrainingState:
     epoch: int  # the current one, from 1
     updates: int  # number of updates done in this epoch
     facts: Json  # must be equal on resume: model, optimizer, seed, data, batches, names of the numbers
-    # Name -> (finished epochs,) float64.
-    history: HostArrays = field(default_factory=dict)
+    history: HostArrays  # name -> (finished epochs,) float64
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
-    arrays: HostArrays = field(default_factory=dict)
+    arrays: HostArrays
 
     @property
     def model_arrays(self) -> HostArrays:

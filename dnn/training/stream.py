@@ -10,7 +10,7 @@ from backends import InputError
 from dnn.network import Network
 from dnn.random import shuffled_order
 from dnn.training.runners import RunUpdates, make_step
-from dnn.training.step import WHOLE, Cut, TrainingStep
+from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
 from dnn.validation.batches import IndexedBatches, as_batches, in_order
@@ -38,7 +38,7 @@ class Stream:
 
     def __init__(
         self, network: Network, source: Any, batch_size: int, shuffle: bool, steps: int | None,
-        class_weight: ClassWeight = None, cut: Cut = WHOLE,
+        class_weight: ClassWeight, cut: Cut,
     ) -> None:  # fmt: skip
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
         order = partial(shuffled_order, network.backend, network.seed) if shuffle else in_order

@@ -133,9 +133,7 @@ def test_out_of_memory_is_reported(error, empty_folder, capsys):
     said = capsys.readouterr().err
     assert_said(stop.value.code, said, [])
     assert "memory is full" in said
-    assert ("the GPU's memory" in said) == ("--backend numpy" in said) == ("CUDA" in said)
-    assert said.count("9 TiB") == ("CUDA" not in said)  # the first line of the error
-    assert "for an array" not in said
+    assert said.count("9 TiB") == 1
     with pytest.raises(KeyError):  # a bug keeps its traceback
         command_line.run(lambda _: {}[0], lambda: None)
 

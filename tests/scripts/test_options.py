@@ -65,4 +65,3 @@ def test_train_distinguishes_given_options_from_defaults(options):
     asked = module_of("train").parse()
     assert asked.chosen == {"epochs", "threads"}
     assert asked.options.threads == 13
-    assert asked.defaults == DEFAULTS["train"][1]

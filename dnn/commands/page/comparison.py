@@ -66,15 +66,13 @@ class Comparison:
         rows: list[Json] = []
         for name, model in self._models.items():
             result = forward(model, x)
-            precision = model.backend.precision if self._dtype == "float32" else self._dtype
-            unit = bounds.UNIT_ROUNDOFFS[precision]
             rows.append({
                 "backend": name, "digit": int(result.outputs[0].argmax()),
                 "probability": float(np.max(result.outputs[0])), "difference": bounds.eta(result.z, z64),
-                "bound": bounds.forward(self._inner, len(self._inner) - 1, unit),
             })  # fmt: skip
-        largest = max(rows, key=lambda row: row["difference"] / row["bound"])
+        largest = max(row["difference"] for row in rows)
+        bound = bounds.forward(self._inner, len(self._inner) - 1, bounds.UNIT_ROUNDOFFS[self._dtype])
         return {
-            "rows": rows, "missing": self._missing, "largest": largest["difference"],
-            "bound": largest["bound"], "holds": largest["difference"] <= largest["bound"],
+            "rows": rows, "missing": self._missing, "largest": largest,
+            "bound": bound, "holds": largest <= bound,
         }  # fmt: skip

@@ -66,13 +66,12 @@ class Reader:
         self.only_digits = only_digits
         self.shape = image_shape_of(model.input_shape)
 
-    def picture(self, content: bytes, only_digits: bool | None = None) -> HostArray:
+    def picture(self, content: bytes) -> HostArray:
         """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
 
         Raises InputError: not a picture, or it shows no digit.
         """
-        only = self.only_digits if only_digits is None else only_digits
-        return load_digit_image(content, self.shape, only)
+        return load_digit_image(content, self.shape, self.only_digits)
 
     def forward(self, *pictures: HostArray) -> Forward:
         """Run pictures forward, each (height, width) uint8."""

@@ -22,17 +22,18 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, DispatchFunction, RequestResponseEndpoint
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from backends import InputError
-from backends.errors import one_line, short_repr
+from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
+from dnn.datasets.digit_images import load_digit_image
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -128,7 +129,7 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         label = request.query_params.get("digit", "")
         digits = map(str, range(reader.model.outputs))
         require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
-        picture = reader.picture(content, only_digits=False)
+        picture = load_digit_image(content, reader.shape, only_digits=False)
         return {"file": str(save_drawing(drawings, picture, int(label)))}
 
     questions: dict[str, Callable[[bytes, Request], Json]] = {
@@ -162,9 +163,9 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return _error_response(error.status_code, error.detail)
-        return _error_response(400 if isinstance(error, ClientDisconnect) else 422, one_line(error))
+        return _error_response(422, one_line(error))
 
-    handled = dict.fromkeys((HTTPException, InputError, ClientDisconnect), refuse)
+    handled = dict.fromkeys((HTTPException, InputError), refuse)
     files = Mount("/", StaticFiles(directory=PAGE_FOLDER, html=True))
     routes = [Route("/about", about), *map(post_route, questions), files]
     guards = [Middleware(BaseHTTPMiddleware, dispatch=make_guard(name))]
@@ -184,16 +185,10 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
         app, host, port, log_level="critical", access_log=False, server_header=False, lifespan="off",
         ws="none", http=HeaderTimeoutProtocol, limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=1,
     )  # fmt: skip
-    try:  # listen before the address is printed
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except (OSError, UnicodeError) as error:
-        why = (getattr(error, "strerror", None) or "no address").partition(" (while")[0]
-        raise InputError(
-            f"the page cannot be served at {short_repr(host)}, port {port} ({why})",
-            cure="choose another --host or --port",
-        ) from None
+    got = f"the page cannot be served at {short_repr(host)}, port {port}"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with reraise((OSError, UnicodeError), got, cure="choose another --host or --port"):
+        listener = socket.create_server((host, port), family=family)  # before the address is printed
     host_in_url = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)
     thread = threading.Thread(target=meanwhile, daemon=True)

@@ -65,7 +65,7 @@ def test_early_stopping(values, options, last, best, stopped):
 
 def test_auto_mode_maximises_accuracies():
     assert run([0.5, 0.6, 0.4, 0.9], EarlyStopping("val_accuracy"), "val_accuracy")[0] == 3
-    signs = [Best(name).sign for name in ("accuracy", "val_r2", "loss")]
+    signs = [Best(name, "auto").sign for name in ("accuracy", "val_r2", "loss")]
     assert [*signs, Best("val_accuracy", "min").sign] == [-1.0, -1.0, 1.0, 1.0]
 
 

@@ -32,11 +32,14 @@ def test_a_line_during_an_epoch_on_a_terminal(capsys, monkeypatch):
     assert len(capture_fit(capsys, verbose=2).splitlines()) == 2
 
 
-def test_the_line_of_an_epoch():
+@pytest.mark.parametrize("validation", ["val", "test"])
+def test_the_line_of_an_epoch(capsys, validation):
     logs = {"loss": 0.5, "accuracy": 0.75, "val_loss": 0.25, "val_mean_absolute_error": 1.0, "seconds": 1.26}
-    wanted = "epoch  3/10  loss 0.5000  acc 0.7500  val loss 0.2500  val error 1.0000  1.3 s"
-    assert progress.epoch_line(3, 10, logs) == wanted
-    assert progress.epoch_line(3, 10, logs, "test") == wanted.replace("val", "test")
+    shown = PlainProgress(validation=validation)
+    shown.on_train_begin(1, 10, 50)
+    shown.on_epoch_end(3, logs)
+    line = "epoch  3/10  loss 0.5000  acc 0.7500  val loss 0.2500  val error 1.0000  1.3 s\n"
+    assert capsys.readouterr().out == line.replace("val", validation)
 
 
 def test_the_line_during_an_epoch_reads_at_most_four_times_a_second(monkeypatch, capsys):
@@ -46,7 +49,7 @@ def test_the_line_during_an_epoch_reads_at_most_four_times_a_second(monkeypatch,
     live = LiveProgress()
     live.on_train_begin(3, 4, 50)
     for now[0], updates in ((7.125, 10), (7.25, 20), (7.375, 30), (7.5, 40)):
-        live.on_progress(Progress(3, 4, updates, 50, 0, lambda: (0.5, 0.75), None))
+        live.on_progress(Progress(3, 4, updates, 50, 0, lambda: (0.5, 0.75), None, ("loss", "accuracy")))
     live.on_epoch_end(3, {"loss": 0.5, "accuracy": 0.75, "seconds": 1.0})
     live.on_train_end()
     numbers = "loss 0.5000  acc 0.7500"

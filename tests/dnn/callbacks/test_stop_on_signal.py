@@ -8,7 +8,7 @@ import pytest
 from helpers import NUMPY, build_network
 
 from dnn import SGD, Dense
-from dnn.callbacks import DivergedError, Progress, StopOnSignal, Stopped, TerminateOnNaN
+from dnn.callbacks import DivergedError, StopOnSignal, Stopped, TerminateOnNaN
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state
 from dnn.distributed import WorkerError
 from dnn.training.callback import Callback
@@ -67,15 +67,12 @@ def test_a_second_signal_stops_at_once(tmp_path):
         fit(model, Send(signal.SIGINT, 2), stopper)
 
 
-def test_stops_after_the_validation_and_not_after_the_last_epoch(tmp_path):
+def test_stops_after_the_last_epoch_too(tmp_path):
     stopper = StopOnSignal(TrainingCheckpoint(tmp_path))
-    state = TrainingState(3, 0, {})
+    state = TrainingState(3, 0, {}, {}, {})
     stopper.signal_number = signal.SIGTERM
-    stopper.on_train_begin(2, 3, 50)
-    stopper.on_progress(Progress(2, 3, 50, 50, 200, None, None))
     with pytest.raises(Stopped, match="stopped by SIGTERM"):
         stopper.on_epoch_saved(lambda: state)
-    stopper.on_epoch_saved(lambda: state)
     assert latest_state(tmp_path).epoch == 3
 
 
@@ -92,7 +89,7 @@ def test_a_nan_loss_names_layer_and_update(backend):
     model = model_on(backend, rate=1e6)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(DivergedError, match=r"after update 100 of epoch 1, NaN .*first in first\.W"),
+        pytest.raises(DivergedError, match=r"after update 100 of epoch 1 .*NaN .*first in first\.W"),
     ):
         fit(model, TerminateOnNaN())
 
@@ -109,8 +106,8 @@ def test_checks_validation_and_weights_after_an_epoch():
     watcher = TerminateOnNaN()
     watcher.set_model(model)
     watcher.on_epoch_end(2, {"loss": 0.5})
-    with pytest.raises(DivergedError, match=r"val_loss is nan after epoch 2, .*in the loss"):
+    with pytest.raises(DivergedError, match=r"after epoch 2 .*in the loss alone"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
     model.parameters.by_name["last.W"][0, 0] = np.inf
-    with pytest.raises(DivergedError, match=r"weights are not finite after epoch 2, .*first in last\.W"):
+    with pytest.raises(DivergedError, match=r"after epoch 2 .*first in last\.W"):
         watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})

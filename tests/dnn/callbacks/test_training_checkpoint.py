@@ -58,12 +58,12 @@ def test_keeps_the_latest_and_the_best_states(tmp_path):
         ({"val_loss": [2.0, 1.0, 1.0], "loss": [1.0, 2.0, 3.0]}, 5),
         ({"loss": [3.0, 2.0, 1.0]}, 6),
         ({"val_loss": [float("nan"), 2.0, float("inf")]}, 5),
-        ({"val_loss": [], "loss": []}, None),
+        ({"val_loss": [], "loss": []}, 0),
     ],
 )
 def test_the_best_epoch_is_the_first_with_the_lowest_loss(history, best):
     """In a fit that began with epoch 4."""
-    assert best_epoch(TrainingState(7, 0, {}, history)) == best
+    assert best_epoch(TrainingState(7, 0, {}, history, {})) == best
 
 
 def test_only_finite_states_are_written_counted_and_removed(tmp_path, caplog):

@@ -1,5 +1,6 @@
 """Shared parts of the command lines: exit codes, messages, JSON."""
 
+import argparse
 import io
 import logging
 import os
@@ -165,6 +166,6 @@ def test_cpu_fallback_backend(monkeypatch):
         return get_backend(name, *arguments, **options)
 
     monkeypatch.setattr(options, "get_backend", get)
-    found = options.on_cpu("torch", "float64", 1)
+    found = options.on_cpu(argparse.Namespace(backend="torch", threads=1, precision="tf32"), "float64")
     assert (found.name, found.dtype_name, found.thread_count) == ("numpy", "float64", 1)
     assert asked == ["torch", "numpy"]

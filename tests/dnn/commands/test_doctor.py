@@ -28,13 +28,13 @@ def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, caps
     """Also a CPU build of torch beside a GPU."""
 
     def get(name, device=None, dense=True):
-        if device == "cuda" and not works:
-            raise BackendUnavailable("no driver")
+        if name == "cupy" or (device == "cuda" and not works):
+            raise BackendUnavailable("no driver" if device else "no GPU")
         facts = {"backend": name, "processor": "p", "two_words": device}
         return SimpleNamespace(name=name, device="cpu", reason=f"it is{dense}", describe=lambda: facts)
 
     monkeypatch.setattr(doctor, "get_backend", get)
-    monkeypatch.setattr(doctor, "available_backends", lambda: {"numpy": None, "cupy": "no GPU"})
+    monkeypatch.setattr(doctor, "backend_names", lambda: ("numpy", "cupy"))
     monkeypatch.setattr("torch.cuda.is_available", lambda: available)
     monkeypatch.setattr(doctor, "query_cards", lambda: cards)
     monkeypatch.setattr(doctor, "this_processor", lambda: Processor("Some Processor 9", "AVX2"))

@@ -70,7 +70,6 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
 def test_a_signal_between_nan_and_its_check_prints_the_resume_command(tmp_path, monkeypatch):
     def on_train_begin(self, *_):
         self.signal_number = signal.SIGINT
-        self._epochs_left = 2
 
     monkeypatch.setattr(StopOnSignal, "on_train_begin", on_train_begin)
     stopped = run_here(f"train {TRAINING} {DIVERGENCE} --run-dir", tmp_path / "run")

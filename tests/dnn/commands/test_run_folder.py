@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +16,6 @@ from dnn.commands.run_folder import (
     METRICS_FILE,
     MODEL_FILE,
     RunFolder,
-    make_unique_folder,
     read_config,
 )
 from dnn.training.state import StateError
@@ -162,18 +160,3 @@ def test_failing_curves_are_a_warning(tmp_path, caplog):
     RunFolder(tmp_path).draw(SimpleNamespace(plot=plot), "a title")
     assert "cannot be drawn (no fonts)" in caplog.text
     assert not (tmp_path / CURVES_FILE).exists()
-
-
-def test_make_unique_folder(tmp_path, monkeypatch):
-    class Clock(datetime):
-        @classmethod
-        def now(cls):
-            return cls(2026, 1, 2, 3, 4, 5)
-
-    monkeypatch.setattr("dnn.commands.run_folder.datetime", Clock)
-    names = [make_unique_folder(tmp_path / "runs", "numpy").name for _ in range(3)]
-    assert names == [f"20260102-030405-numpy{end}" for end in ("", "-2", "-3")]
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)
-    (tmp_path / "file").write_text("")
-    with input_error("cannot be written"):
-        make_unique_folder(tmp_path / "file", "numpy")

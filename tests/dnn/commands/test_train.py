@@ -116,14 +116,14 @@ def test_is_option_value(default, fitting, others):
 
 def test_the_table_has_every_option(parse_words):
     where = "OPTIONS in dnn/commands/train_options.py"
-    assert_listed(where, train_options.OPTIONS, parse_words().defaults)
+    assert_listed(where, train_options.OPTIONS, vars(parse_words().options))
 
 
 @pytest.fixture
 def run(parse_words, tmp_path):
     """Return the folder of a run that was started."""
-    config = {**parse_words().defaults, "dataset": "digits", "hidden": [7], "epochs": 4, "backend": "torch",
-              "keep": 9, "quiet": True, "data_dir": "/elsewhere", "run_dir": "x",
+    config = {**vars(parse_words().options), "dataset": "digits", "hidden": [7], "epochs": 4,
+              "backend": "torch", "keep": 9, "quiet": True, "data_dir": "/elsewhere", "run_dir": "x",
               "worker_timeout": 5.0}  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
@@ -217,4 +217,4 @@ def test_headline_and_resume_command(monkeypatch):
 def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, device, preset, expected):
     monkeypatch.setattr(train, "open_backend", lambda options, dense: (options.device, dense))
     options = SimpleNamespace(device=device, preset=preset)
-    assert train.open_own_backend(options, SimpleNamespace(local_size=size, local_rank=1)) == expected
+    assert train.open_own_backend(options, SimpleNamespace(size=size, local_rank=1)) == expected

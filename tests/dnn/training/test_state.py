@@ -150,7 +150,7 @@ def test_rejects_states_past_the_end(saved, epoch, updates, history):
 
 def test_previous_history():
     def before(epoch, **history):
-        return previous_history(TrainingState(epoch, 0, {}, history))
+        return previous_history(TrainingState(epoch, 0, {}, history, {}))
 
     measured = {"loss": [3.0, 2.0], "seconds": [1.0, 1.0]}
     found = before(5, **measured, mine=[7.0, 8.0])
