@@ -105,10 +105,9 @@ class TorchImages(Kernels):
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
         images = pad(self.xp, x, padding, -float("inf")).movedim(3, 1)
-        largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
-        y.copy_(largest.movedim(1, 3))
-        index.copy_(place.movedim(1, 3))
-        if images.shape[2:] != x.shape[1:3]:
+        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
+        aten.max_pool2d_with_indices.out(images, size, strides, **outputs)
+        if padding != NO_PADDING:
             (top, _), (left, _) = padding
             wide = images.shape[3]
             # The maximum of a window of only -inf is its first pixel, which may be in the border.
@@ -119,6 +118,14 @@ class TorchImages(Kernels):
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
+        """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
+        if padding == NO_PADDING:
+            d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
+            geometry = size, strides, (0, 0), (1, 1), False
+            aten.max_pool2d_with_indices_backward.grad_input(
+                dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
+            )
+            return
         batch, height, width, channels = dx.shape
         dx.zero_()
         flat = dx.view(batch, height * width, channels)

@@ -13,9 +13,8 @@ from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
-from backends.reference.windows import Padding, Pair
 from backends.torch.dense import OneDnnDense, TorchDense
-from backends.torch.images import NO_PADDING, TorchImages, aten
+from backends.torch.images import TorchImages
 from backends.torch.optimizers import FusedAdam, TorchOptimizers
 
 Array = Any  # torch.Tensor
@@ -46,26 +45,6 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call NumPy's kernel on the memory of the tensors: a fifth of the reference's time."""
         self._host.warp_images(x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
-
-    def max_pool2d(
-        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
-    ) -> None:
-        if padding != NO_PADDING:
-            return super().max_pool2d(x, size, strides, padding, y, index)
-        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
-        aten.max_pool2d_with_indices.out(x.movedim(3, 1), size, strides, **outputs)
-
-    def max_pool2d_backward(
-        self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
-    ) -> None:
-        """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
-        if padding != NO_PADDING:
-            return super().max_pool2d_backward(dy, index, size, strides, padding, dx)
-        d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
-        geometry = size, strides, (0, 0), (1, 1), False
-        aten.max_pool2d_with_indices_backward.grad_input(
-            dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
-        )
 
     def batch_norm(
         self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
