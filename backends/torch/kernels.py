@@ -8,14 +8,15 @@ import numpy as np
 import torch
 
 from backends.cupy import sources
-from backends.errors import BackendUnavailable, report_unavailable
+from backends.errors import BackendUnavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
+from backends.registry import get_backend
 from backends.torch.dense import OneDnnDense, TorchDense
 from backends.torch.images import TorchImages
-from backends.torch.optimizers import FusedAdam, TorchOptimizers
+from backends.torch.optimizers import TorchOptimizers
 
 Array = Any  # torch.Tensor
 
@@ -24,18 +25,16 @@ class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
+class TorchCpuKernels(OneDnnDense, TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
 
-    fused_dtypes = torch.float32, torch.float64
+    fused_dtypes = (torch.float32, torch.float64)
 
     @cached_property
     def _host(self) -> Kernels:
         """Kernels for NumPy's arrays: numba's if it can run, as its generator takes a third of the time."""
-        with suppress(BackendUnavailable), report_unavailable("numba"):
-            from backends.numba.backend import make
-
-            return make(None, "float32", True).kernels
+        with suppress(BackendUnavailable):
+            return get_backend("numba").kernels
         return NumpyKernels(np)
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
@@ -66,7 +65,7 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         return moment
 
 
-class TorchCudaKernels(FusedAdam, TorchKernels):
+class TorchCudaKernels(TorchKernels):
     """Kernels on a CUDA device. The fused Adam reads its scalars as float32, whatever the dtype of p."""
 
     fused_dtypes = (torch.float32,)

@@ -12,7 +12,9 @@ Array = Any  # torch.Tensor
 
 
 class TorchOptimizers(Kernels):
-    """In-place calls, for every optimizer but Adam."""
+    """In-place calls; Adam and AdamW are torch's private fused calls, where this torch has them."""
+
+    fused_dtypes: tuple[torch.dtype, ...] = ()  # dtypes of p that the fused calls support on this device
 
     def _flush(self, moment: Array, updates: Array) -> Array:
         """Return the moment as it is: on a GPU this would be six launches for no gain."""
@@ -53,12 +55,6 @@ class TorchOptimizers(Kernels):
             step = velocity.mul_(momentum).add_(step)
             self._flush(velocity, control[UPDATES])
         p.addcmul_(step, control[RATE], value=-1.0)
-
-
-class FusedAdam(TorchOptimizers):
-    """Adam and AdamW with torch's private fused calls, where this torch has them."""
-
-    fused_dtypes: tuple[torch.dtype, ...]  # dtypes of p that the calls support
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         fused_step = getattr(torch, "_fused_adam_" if len(settings) == 3 else "_fused_adamw_", None)
