@@ -24,6 +24,7 @@ ENTRY_POINT_GROUP = "dnn.backends"
 REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the function that it names"
 Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
 PRECISIONS = ("float32", "tf32", "reproducible")
+MAX_THREADS = 1024
 
 _BUILT_IN: Mapping[str, str] = MappingProxyType({
     **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
@@ -88,8 +89,6 @@ def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
         reason = f"{name} {advantage}"
         if refused:
             reason += f"; {refused[0]}"  # the fastest one's reason, which ends with the cure
-            if reason.endswith("pip install numba"):
-                reason += f" makes training {'about twice as fast' if name == 'numpy' else 'faster'}"
         elif device is None and not has_gpu_driver():
             reason += "; there is no NVIDIA driver"
         return replace(chosen, reason=reason)
@@ -132,6 +131,8 @@ def get_backend(
     flags = fused, graphs, dense
     if not all(isinstance(flag, bool) for flag in flags):
         raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
+    if threads is not None and (type(threads) is not int or not 0 < threads <= MAX_THREADS):
+        raise InputError(f"threads is {short_repr(threads)}", f"a whole number from 1 to {MAX_THREADS}")
     if isinstance(name, str) and name == "auto":
         prefers_torch = not dense and precision != "reproducible"  # numba compiles some of those kernels
         return _auto(device, prefers_torch, dtype, fused, precision, graphs, threads)
@@ -153,7 +154,9 @@ def get_backend(
         backend = make_reproducible(backend)
     if not built_in or backend.device_type != "cpu":
         run_smoke_test(backend)
-    return backend if threads is None else backend.with_threads(threads)
+    if threads is not None:
+        backend.set_threads(threads)
+    return backend
 
 
 def available_backends() -> dict[str, str | None]:
