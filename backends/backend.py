@@ -182,6 +182,7 @@ class Backend:
             "instruction_set": processor.instruction_set,
             "dtype": self.dtype_name,
             "numpy": np.__version__,
+            "threads": self.thread_count,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
             "precision": self.precision,
             "fused_kernels": len(overrides(type(self.kernels))),

@@ -47,11 +47,6 @@ def install_command(extra: str) -> str:
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
 
 
-def replace_torch_command(extra: str) -> str:
-    """Return the command that replaces a torch that an extra would keep, such as a CPU build."""
-    return f"pip uninstall -y torch torchvision && {install_command(extra)}"
-
-
 def printable(text: object) -> str:
     r"""Return a text with escapes in place of characters that control a terminal or are not text.
 

@@ -24,7 +24,7 @@ class StrictBackend(Backend):
         return np.from_dlpack(array.to_device(cpu)).copy()
 
     def describe_library(self) -> dict[str, Any]:
-        return {"array_api_strict": self.xp.__version__, "threads": self.thread_count}
+        return {"array_api_strict": self.xp.__version__}
 
 
 def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
@@ -34,8 +34,7 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     except ImportError:
         why = "backend 'strict' needs the package array-api-strict, which is not installed"
         raise BackendUnavailable(f"{why}; pip install array-api-strict") from None
-    default = device is None or (isinstance(device, str) and device == "cpu")
-    place = "CPU_DEVICE" if default else device
+    place = "CPU_DEVICE" if str(device) in ("None", "cpu") else device
     if not isinstance(place, xp.Device):
         if not isinstance(place, str) or place not in DEVICE_NAMES:
             raise InputError(f"device is {short_repr(device)}", f"one of {', '.join(DEVICE_NAMES)}")

@@ -45,7 +45,6 @@ class NumpyBackend(Backend):
     def describe_library(self) -> dict[str, Any]:
         library = blas.numpy_blas()
         return {
-            "threads": self.thread_count,
             "numpy_dispatch": numpy_dispatch(),
             **({} if library is None else {"blas": library.description}),
         }

@@ -31,8 +31,9 @@ class ReproducibleNamespace:
 
     def __init__(self, xp: Any, faster: Mapping[str, Callable[..., Any]]) -> None:
         self._xp = xp
-        ours = {**functions.FUNCTIONS, **sums.FUNCTIONS}
-        for name, function in {**{n: partial(f, xp) for n, f in ours.items()}, **faster}.items():
+        for name, function in {**functions.FUNCTIONS, **sums.FUNCTIONS}.items():
+            setattr(self, name, partial(function, xp))
+        for name, function in faster.items():
             setattr(self, name, function)
 
     def __getattr__(self, name: str) -> Any:

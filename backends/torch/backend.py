@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.errors import BackendUnavailable, InputError, replace_torch_command, short_repr
+from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
@@ -106,7 +106,6 @@ class TorchBackend(Backend):
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {
             "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
             "tf32": torch.get_float32_matmul_precision() != "highest",
         }
         if self.device.type == "cpu":
@@ -148,9 +147,12 @@ def _explain_missing_cuda() -> tuple[str, str]:
     """Return (why torch finds no CUDA device, the cure)."""
     cards = query_cards()
     extra = find_extra(cards)
-    cure = "update the NVIDIA driver" if extra is None else replace_torch_command(extra)
     if not cards:
         cure = "use the device 'cpu', or install the NVIDIA driver first"
+    elif extra is None:
+        cure = "update the NVIDIA driver"
+    else:  # pip would keep the torch that is installed
+        cure = f"pip uninstall -y torch torchvision && {install_command(extra)}"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
     obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
@@ -166,16 +168,13 @@ def _parse_device(device: Any, dtype: str) -> torch.device:
         InputError: not a device of torch, or one without this dtype.
         BackendUnavailable: this machine has no such device.
     """
-    expected = (
-        f"device is {short_repr(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-    )
+    kinds = "'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    wrong = InputError(f"device is {short_repr(device)}", kinds)
     try:
         place = torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError, ValueError):
-        raise InputError(expected) from None
-    if place.type == "cpu":
-        if place.index:
-            raise InputError(f"device is {short_repr(device)}", "'cpu': there is one CPU device")
+        raise wrong from None
+    if place.type == "cpu" and not place.index:
         return torch.device("cpu")
     if place.type == "mps":
         if not torch.backends.mps.is_available():
@@ -184,7 +183,7 @@ def _parse_device(device: Any, dtype: str) -> torch.device:
             raise InputError("dtype is 'float64'", "'float32' on the device 'mps'")
         return torch.device("mps", 0)
     if place.type != "cuda":
-        raise InputError(expected)
+        raise wrong
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         why, cure = _explain_missing_cuda()
