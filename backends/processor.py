@@ -17,6 +17,7 @@ INSTRUCTION_SETS = {
     "NEON": {"asimd", "neon"},
 }
 """Name -> the flags of Linux and NumPy for it; the widest of each architecture first."""
+CPUINFO = Path("/proc/cpuinfo")
 CUDA_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 """File names of NVIDIA's driver on Linux and Windows, as CuPy and torch load it."""
 ROCM_DRIVER = "/dev/kfd"
@@ -39,24 +40,21 @@ class Processor(NamedTuple):
 @cache
 def this_processor() -> Processor:
     """Return this machine's processor; the architecture's name replaces what is unknown."""
-    info = _cpuinfo() if platform.system() == "Linux" else {}
+    info = _cpuinfo()
     name = info.get("model name") or platform.processor() or platform.machine()
     found = (info.get("flags") or info.get("Features") or " ".join(_numpy_features())).lower().split()
     sets = (title for title, flags in INSTRUCTION_SETS.items() if flags & set(found))
     return Processor(name, next(sets, platform.machine()))
 
 
-def _cpuinfo(path: str = "/proc/cpuinfo") -> dict[str, str]:
+def _cpuinfo() -> dict[str, str]:
     """Return the first core's entries of Linux's /proc/cpuinfo; {} if it cannot be read."""
-    entries: dict[str, str] = {}
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                key, _, value = line.partition(":")
-                entries.setdefault(key.strip(), value.strip())
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    return entries
+    entries = (line.partition(":") for line in reversed(lines))
+    return {key.strip(): value.strip() for key, _, value in entries}
 
 
 def _numpy_features(only: str | None = None) -> list[str]:
