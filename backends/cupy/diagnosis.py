@@ -30,8 +30,8 @@ def installed_wheels() -> list[str]:
     return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
 
 
-def count_usable_devices() -> int:
-    """Return the number of CUDA devices that CuPy can use, at least 1.
+def require_usable_device() -> None:
+    """Check that CuPy has a CUDA device.
 
     Raises BackendUnavailable: no device, or CuPy or the driver is missing, broken or too old.
     """
@@ -62,7 +62,3 @@ def count_usable_devices() -> int:
         raise _unavailable(f"no CUDA device can be used ({error})", check) from None
     if count == 0:
         raise _unavailable("no CUDA device is visible", check)
-    if toolkit >= 13 and int(cupy.cuda.Device(0).compute_capability) < 75:
-        why = "CUDA 13 needs a card of compute capability 7.5 or newer"
-        raise _unavailable(why, install_command("cuda12"))
-    return count

@@ -8,7 +8,6 @@ import pytest
 
 from backends import BackendUnavailable, available_backends, get_backend
 from backends.cupy import diagnosis as cupy_diagnosis
-from backends.cupy.diagnosis import count_usable_devices
 from backends.nvidia import Card
 
 
@@ -16,7 +15,7 @@ from backends.nvidia import Card
 def cupy(monkeypatch):
     """Return a function that installs a mock of CuPy, of the driver and of nvidia-smi's report."""
 
-    def make(driver=True, toolkit=12090, devices=1, wheels=("cupy-cuda12x",), capability="90", cards=()):
+    def make(driver=True, toolkit=12090, devices=1, wheels=("cupy-cuda12x",), cards=()):
         def answer(value):
             if isinstance(value, str):
                 raise RuntimeError(value)
@@ -25,10 +24,9 @@ def cupy(monkeypatch):
         runtime = types.SimpleNamespace(
             runtimeGetVersion=lambda: answer(toolkit), getDeviceCount=lambda: answer(devices)
         )
-        device = types.SimpleNamespace(compute_capability=capability)
         module = types.ModuleType("cupy")
         module.__version__ = "14.2.0"
-        module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda number: device)
+        module.cuda = types.SimpleNamespace(runtime=runtime)
         monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda: cards)
         monkeypatch.setattr(cupy_diagnosis, "has_gpu_driver", lambda: driver)
         monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
@@ -48,7 +46,6 @@ OLD_DRIVER = "cudaErrorInsufficientDriver"
          ("CUDA 12 needs NVIDIA driver 525 or newer, and this is 510; update the driver, or pip",)),
         ({"devices": OLD_DRIVER, "toolkit": 13000, "cards": [Card(550, (9, 0))]},
          ("CUDA 13 needs NVIDIA driver 580", 'update the driver, or pip install -e ".[cuda12]"')),
-        ({"toolkit": 13000, "capability": "61"}, ("compute capability 7.5 or newer", '-e ".[cuda12]"')),
         ({"toolkit": "libcudart.so.12 not found"}, ("libcudart.so.12 not found",)),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
@@ -71,11 +68,6 @@ def test_finds_installed_cupy_distributions(monkeypatch):
     found = [types.SimpleNamespace(metadata={"Name": name}) for name in names]
     monkeypatch.setattr(metadata, "distributions", lambda: found)
     assert cupy_diagnosis.installed_wheels() == ["cupy", "cupy-cuda12x", "cupy-rocm-5-0"]
-
-
-def test_counts_usable_devices(cupy):
-    cupy(devices=2, toolkit=13000, capability="75")
-    assert count_usable_devices() == 2
 
 
 def test_missing_cupy_names_the_install_command(monkeypatch):
