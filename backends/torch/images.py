@@ -17,9 +17,7 @@ aten = torch.ops.aten
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-def needed_pixels(
-    size: Pair, strides: Pair, dilation: Pair, windows: Pair
-) -> tuple[tuple[slice, slice], Pair]:
+def needed_pixels(size: Pair, strides: Pair, dilation: Pair, windows: Pair) -> tuple[list[slice], list[int]]:
     """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
 
     The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
@@ -38,18 +36,18 @@ def needed_pixels(
     slices = []
     remaining = []
     for k, s, d, count in zip(size, strides, dilation, windows, strict=True):
-        if s == 1 or (k > 1 and count > 1):
+        if k > 1 and count > 1:
             slices.append(slice(None))
             remaining.append(s)
         else:
             slices.append(slice(None, None, s) if k == 1 else slice(d * (k - 1) + 1))
             remaining.append(1)
-    return (slices[0], slices[1]), (remaining[0], remaining[1])
+    return slices, remaining
 
 
 def _add_border(
     xp: Any, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, windows: Pair
-) -> tuple[Array, tuple[slice, slice], Pair, list[int]]:
+) -> tuple[Array, list[slice], list[int], list[int]]:
     """Return (x or padded x, the needed pixels of it, the strides, the padding) for torch's call.
 
     An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
@@ -59,7 +57,7 @@ def _add_border(
     (top, bottom), (left, right) = padding
     height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
     is_symmetric = (top, left) == (bottom, right) and top < height and left < width
-    if is_symmetric and remaining == tuple(strides):
+    if is_symmetric and remaining == list(strides):
         return x, needed, remaining, [top, left]
     return pad(xp, x, padding), needed, remaining, [0, 0]
 
