@@ -113,10 +113,8 @@ def reraise(
 
 
 @contextmanager
-def report_unavailable(
-    backend: str, cure: str = "", kinds: type[Exception] | tuple[type[Exception], ...] = Exception
-) -> Iterator[None]:
-    """Turn these errors of a backend's import or creation into BackendUnavailable, with this cure.
+def report_unavailable(backend: str, cure: str = "") -> Iterator[None]:
+    """Turn errors of a backend's import or creation into BackendUnavailable, with this cure.
 
     Without a cure, a lack of memory and the library's environment variables are named, and an ImportError has
     the pip command that mends it.
@@ -125,7 +123,7 @@ def report_unavailable(
         yield
     except (InputError, BackendUnavailable):
         raise
-    except kinds as error:
+    except Exception as error:  # numba raises many types if its environment variables are wrong
         why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
         variables = sorted(name for name in os.environ if name.startswith(f"{backend.upper()}_"))
         if not cure and (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):

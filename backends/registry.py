@@ -42,17 +42,16 @@ GPU_NAMES = ("cuda", "gpu", "nvidia")
 
 
 def _factory(name: str) -> Factory:
-    """Return the backend's factory; raises BackendUnavailable if it cannot be imported."""
-    if isinstance(name, str) and name in _BUILT_IN:
-        with report_unavailable(name):  # numba raises many types if its environment variables are wrong
-            factory: Factory = importlib.import_module(_BUILT_IN[name]).make
+    """Import the backend's module, and return its factory."""
+    factory: Factory
+    if name in _BUILT_IN:
+        factory = importlib.import_module(_BUILT_IN[name]).make
         return factory
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            with report_unavailable(name, REGISTRATION_CURE):
-                factory = point.load()
+            factory = point.load()
             return factory
-    if isinstance(name, str) and name.lower() in GPU_NAMES:
+    if name.lower() in GPU_NAMES:
         cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
         raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
@@ -133,16 +132,17 @@ def get_backend(
         raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
     if threads is not None and (type(threads) is not int or not 0 < threads <= MAX_THREADS):
         raise InputError(f"threads is {short_repr(threads)}", f"a whole number from 1 to {MAX_THREADS}")
-    if isinstance(name, str) and name == "auto":
+    if not isinstance(name, str):
+        raise unknown_name_error("backend", name, ("auto", *backend_names()))
+    if name == "auto":
         prefers_torch = not dense and precision != "reproducible"  # numba compiles some of those kernels
         return _auto(device, prefers_torch, dtype, fused, precision, graphs, threads)
-    factory = _factory(name)
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
     built_in = name in _BUILT_IN
-    cure, kinds = ("", (ImportError, MemoryError)) if built_in else (REGISTRATION_CURE, (Exception,))
-    with report_unavailable(name, cure, kinds):
+    with report_unavailable(name, "" if built_in else REGISTRATION_CURE):
+        factory = _factory(name)
         for setting in extra.keys() - inspect.signature(factory).parameters.keys():
             why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
             raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
