@@ -13,7 +13,6 @@ from helpers import input_error
 from backends import BackendUnavailable, available_backends, get_backend, registry
 from backends.cupy import backend as cupy_backend
 from backends.cupy import compilation
-from backends.cupy import diagnosis as cupy_diagnosis
 
 
 class Card:
@@ -73,7 +72,6 @@ class Card:
 @pytest.fixture
 def card(monkeypatch, on_the_host):
     card = Card()
-    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.setattr(registry, "has_gpu_driver", lambda: True)
     for name, module in (("cupy", card.module), ("array_api_compat.cupy", card.xp), ("cupy._core", None)):
         monkeypatch.setitem(sys.modules, name, module)

@@ -2,7 +2,6 @@
 
 import sys
 import types
-from importlib import metadata
 
 import pytest
 
@@ -15,7 +14,7 @@ from backends.nvidia import Card
 def cupy(monkeypatch):
     """Return a function that installs a mock of CuPy, of the driver and of nvidia-smi's report."""
 
-    def make(driver=True, toolkit=12090, devices=1, wheels=("cupy-cuda12x",), cards=()):
+    def make(driver=True, toolkit=12090, devices=1, cards=()):
         def answer(value):
             if isinstance(value, str):
                 raise RuntimeError(value)
@@ -29,7 +28,6 @@ def cupy(monkeypatch):
         module.cuda = types.SimpleNamespace(runtime=runtime)
         monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda: cards)
         monkeypatch.setattr(cupy_diagnosis, "has_gpu_driver", lambda: driver)
-        monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: list(wheels))
         monkeypatch.setitem(sys.modules, "cupy", module)
 
     return make
@@ -47,10 +45,8 @@ OLD_DRIVER = "cudaErrorInsufficientDriver"
         ({"devices": OLD_DRIVER, "toolkit": 13000, "cards": [Card(550, (9, 0))]},
          ("CUDA 13 needs NVIDIA driver 580", 'update the driver, or pip install -e ".[cuda12]"')),
         ({"toolkit": "libcudart.so.12 not found"}, ("libcudart.so.12 not found",)),
-        ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
+        ({"devices": 0}, ("no CUDA device can be used (none is visible)", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
-        ({"wheels": ("cupy-cuda12x", "cupy-cuda13x")},
-         ("both installed", "pip uninstall -y cupy-cuda12x cupy-cuda13x", '-e ".[cuda12]"')),
     ],
 )  # fmt: skip
 def test_each_failure_names_its_cure(cupy, setting, words):
@@ -63,15 +59,7 @@ def test_each_failure_names_its_cure(cupy, setting, words):
     assert available_backends()["cupy"] == sentence
 
 
-def test_finds_installed_cupy_distributions(monkeypatch):
-    names = ("CuPy-cuda12x", "cupyx", "numpy", "cupy", "cupy-rocm-5-0")
-    found = [types.SimpleNamespace(metadata={"Name": name}) for name in names]
-    monkeypatch.setattr(metadata, "distributions", lambda: found)
-    assert cupy_diagnosis.installed_wheels() == ["cupy", "cupy-cuda12x", "cupy-rocm-5-0"]
-
-
 def test_missing_cupy_names_the_install_command(monkeypatch):
-    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: [])
     monkeypatch.setitem(sys.modules, "cupy", None)  # import raises
     for cards, cure in (
         ([], r"cuda12.*driver 525.*cuda13"),
@@ -92,7 +80,6 @@ def test_missing_cupy_names_the_install_command(monkeypatch):
 )
 def test_broken_cupy_shows_its_error(monkeypatch, tmp_path, error, cure):
     (tmp_path / "cupy.py").write_text(f"raise {error}")
-    monkeypatch.setattr(cupy_diagnosis, "installed_wheels", lambda: ["cupy-cuda12x"])
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BackendUnavailable, match=rf"cannot be imported \(.*\); .*{cure}") as caught:
