@@ -69,11 +69,11 @@ class TorchImages(Kernels):
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
         geometry = strides, padding, dilation, z.shape[1:3]
-        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
         images = wide[:, *needed].contiguous().movedim(3, 1)
         filters = W.permute(3, 2, 0, 1)
         groups = x.shape[3] // W.shape[2]
-        z.copy_(torch.conv2d(images, filters, b, strides, border, dilation, groups).movedim(1, 3))
+        z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
 
     def conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
@@ -81,12 +81,12 @@ class TorchImages(Kernels):
     ) -> None:  # fmt: skip
         dW, db, dx = gradients
         geometry = strides, padding, dilation, dz.shape[1:3]
-        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
         images = wide[:, *needed].contiguous().movedim(3, 1)
         # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
         # format, which its plain CPU code (float64, batches of 1) cannot write.
         filters = W.permute(3, 2, 0, 1).contiguous()
-        options = None, strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
+        options = None, remaining, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
         outputs = [dx is not None, True, False]
         d_images, dW_, _ = aten.convolution_backward(dz.movedim(3, 1), images, filters, *options, outputs)
         dW.copy_(dW_.permute(2, 3, 1, 0))
