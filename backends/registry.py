@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -22,7 +22,6 @@ from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
 REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the function that it names"
-Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
 PRECISIONS = ("float32", "tf32", "reproducible")
 MAX_THREADS = 1024
 
@@ -41,16 +40,16 @@ def backend_names() -> tuple[str, ...]:
 GPU_NAMES = ("cuda", "gpu", "nvidia")
 
 
-def _factory(name: str) -> Factory:
-    """Import the backend's module, and return its factory."""
-    factory: Factory
+def _factory(name: str) -> Any:
+    """Import the function that makes the backend.
+
+    It is called with (device, dtype, fused), and with precision= and graphs= unless they are the defaults.
+    """
     if name in _BUILT_IN:
-        factory = importlib.import_module(_BUILT_IN[name]).make
-        return factory
+        return importlib.import_module(_BUILT_IN[name]).make
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            factory = point.load()
-            return factory
+            return point.load()
     if name.lower() in GPU_NAMES:
         cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
         raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
