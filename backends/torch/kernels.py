@@ -91,8 +91,7 @@ def compiles_threefry() -> bool:
     expected = torch.zeros_like(words)
     Kernels(torch).threefry(key, words[2:], words, expected)
     try:
-        found = torch.zeros_like(words, device="cuda")
-        TorchJiteratorKernels(torch).threefry(key, words[2:].cuda(), words.cuda(), found)
+        found = _compiled_threefry()(words[2:].cuda(), words.cuda(), key0=key[0], key1=key[1])
         return bool(torch.equal(found.cpu(), expected))
     except Exception:  # torch, CUDA and the compiler raise many types
         return False

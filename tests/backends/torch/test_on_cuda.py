@@ -148,8 +148,6 @@ def test_uses_the_compiled_generator_if_correct(monkeypatch, made, holds):
 
     monkeypatch.setattr(torch.cuda, "jiterator", types.SimpleNamespace(_create_jit_fn=create), raising=False)
     monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
-    zeros_like = torch.zeros_like
-    monkeypatch.setattr(torch, "zeros_like", lambda x, device=None: zeros_like(x))
     kernels._compiled_threefry.cache_clear()
     assert kernels.compiles_threefry() is holds
     assert asked == [(sources.function("threefry"), {"key0": 0, "key1": 0})]
