@@ -1,13 +1,14 @@
 """This machine: its processor, environment variables that limit its use, and GPU drivers."""
 
 import ctypes
-import importlib
 import os
 import platform
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 INSTRUCTION_SETS = {
     "AVX-512": {"avx512f", "x86_v4"},
@@ -42,8 +43,8 @@ def this_processor() -> Processor:
     """Return this machine's processor; the architecture's name replaces what is unknown."""
     info = _cpuinfo()
     name = info.get("model name") or platform.processor() or platform.machine()
-    found = (info.get("flags") or info.get("Features") or " ".join(_numpy_features())).lower().split()
-    sets = (title for title, flags in INSTRUCTION_SETS.items() if flags & set(found))
+    flags = info.get("flags") or info.get("Features") or _numpy_features("baseline", "found")
+    sets = (title for title, names in INSTRUCTION_SETS.items() if names & set(flags.lower().split()))
     return Processor(name, next(sets, platform.machine()))
 
 
@@ -57,19 +58,10 @@ def _cpuinfo() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in entries}
 
 
-def _numpy_features(only: str | None = None) -> list[str]:
-    """Return NumPy's names of this processor's features.
-
-    Args:
-        only: name of a list in NumPy; only its features are returned. None: all.
-    """
-    try:
-        umath: Any = importlib.import_module("numpy._core._multiarray_umath")
-
-        features: dict[str, bool] = umath.__cpu_features__
-        return [name for name in (getattr(umath, only) if only else features) if features[name]]
-    except (ImportError, AttributeError, KeyError):  # NumPy has no public API for them
-        return []
+def _numpy_features(*lists: str) -> str:
+    """Return NumPy's names of instruction sets: of its "baseline", and those "found" beyond it."""
+    extensions: Any = np.show_config(mode="dicts").get("SIMD Extensions", {})  # without empty lists
+    return " ".join(name for kind in lists for name in extensions.get(kind, ()))
 
 
 def numpy_dispatch() -> str:
@@ -78,7 +70,7 @@ def numpy_dispatch() -> str:
     >>> isinstance(numpy_dispatch(), str)
     True
     """
-    return " ".join(_numpy_features("__cpu_dispatch__")) or "baseline"
+    return _numpy_features("found") or "baseline"
 
 
 @cache
