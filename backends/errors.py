@@ -56,8 +56,6 @@ def printable(text: object) -> str:
     a\x1b[2J\nb
     """
     characters = str(text)
-    if characters.isprintable():
-        return characters
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in characters)
 
 
