@@ -12,7 +12,7 @@ Array = Any  # torch.Tensor
 
 
 class TorchOptimizers(Kernels):
-    """In-place calls; Adam and AdamW are torch's private fused calls, where this torch has them."""
+    """In-place calls; Adam and AdamW are torch's private fused call, where this torch has it."""
 
     fused_dtypes: tuple[torch.dtype, ...] = ()  # dtypes of p that the fused calls support on this device
 
@@ -57,7 +57,7 @@ class TorchOptimizers(Kernels):
         p.addcmul_(step, control[RATE], value=-1.0)
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        fused_step = getattr(torch, "_fused_adam_" if len(settings) == 3 else "_fused_adamw_", None)
+        fused_step = getattr(torch, "_fused_adamw_", None)  # without decay it is Adam
         if fused_step is None or p.dtype not in self.fused_dtypes:
             return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]

@@ -114,7 +114,7 @@ def test_only_the_cpu_has_threads(monkeypatch):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_cuda_launches_no_kernel_for_tiny_moments(name, monkeypatch):
-    monkeypatch.setattr(torch, "_fused_adam_", lambda *rest, **settings: None)  # not implemented for "meta"
+    monkeypatch.setattr(torch, "_fused_adamw_", lambda *rest, **settings: None)  # not implemented for "meta"
     backend = on_meta()
     p, g, *slots = (backend.zeros(5) for _ in range(2 + (1 if name in ("sgd", "adagrad") else 2)))
     with Calls() as calls:
