@@ -2,10 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
-from types import MappingProxyType
 from typing import Any
 
 from backends.backend import FLOAT_DTYPES, Backend
@@ -25,19 +23,14 @@ REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the f
 PRECISIONS = ("float32", "tf32", "reproducible")
 MAX_THREADS = 1024
 
-_BUILT_IN: Mapping[str, str] = MappingProxyType({
-    **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
-    "strict": "backends.strict",
-})  # fmt: skip
+BUILT_IN = ("numpy", "numba", "cupy", "torch", "strict")
+GPU_NAMES = ("cuda", "gpu", "nvidia")
 
 
 def backend_names() -> tuple[str, ...]:
     """Return all names that ``get_backend`` accepts, except "auto"; some may not run on this machine."""
     registered = (point.name for point in entry_points(group=ENTRY_POINT_GROUP))
-    return (*_BUILT_IN, *(name for name in registered if name not in _BUILT_IN))
-
-
-GPU_NAMES = ("cuda", "gpu", "nvidia")
+    return tuple(dict.fromkeys((*BUILT_IN, *registered)))
 
 
 def _factory(name: str) -> Any:
@@ -45,8 +38,9 @@ def _factory(name: str) -> Any:
 
     It is called with (device, dtype, fused), and with precision= and graphs= unless they are the defaults.
     """
-    if name in _BUILT_IN:
-        return importlib.import_module(_BUILT_IN[name]).make
+    if name in BUILT_IN:
+        module = "backends.strict" if name == "strict" else f"backends.{name}.backend"
+        return importlib.import_module(module).make
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             return point.load()
@@ -139,7 +133,7 @@ def get_backend(
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
-    built_in = name in _BUILT_IN
+    built_in = name in BUILT_IN
     with report_unavailable(name, "" if built_in else REGISTRATION_CURE):
         factory = _factory(name)
         for setting in extra.keys() - inspect.signature(factory).parameters.keys():
