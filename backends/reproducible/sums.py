@@ -10,6 +10,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from numpy.lib.array_utils import normalize_axis_tuple
+
 from backends.reference.arithmetic import quotient
 from backends.reference.signatures import Array
 from backends.reproducible.functions import is_float
@@ -79,8 +81,8 @@ def sum_by_halves(
         x = xp.astype(x, dtype, copy=False)
     if not is_float(xp, x) or 0 in x.shape:
         return xp.sum(x, axis=axis, keepdims=keepdims)
-    chosen = range(x.ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    axes = sorted((a % x.ndim for a in chosen), reverse=True)
+    chosen = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    axes = sorted(chosen, reverse=True)
     total = x if axes else x + 0.0  # a copy, because a sum never shares memory with x
     for a in axes:
         total = _sum_axis(xp, total, a)

@@ -109,9 +109,9 @@ class TorchImages(Kernels):
             (top, _), (left, _) = padding
             wide = images.shape[3]
             # The maximum of a window of only -inf is its first pixel, which may be in the border.
-            row = torch.div(index, wide, rounding_mode="floor").sub_(top).clamp_min_(0)
-            column = index.remainder(wide).sub_(left).clamp_min_(0)
-            torch.add(column, row, alpha=x.shape[2], out=index)
+            row = (index // wide - top).clamp_min(0)
+            column = (index % wide - left).clamp_min(0)
+            index.copy_(row * x.shape[2] + column)
 
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
