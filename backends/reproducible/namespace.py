@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ OPEN_FUNCTIONS = frozenset((
     "tan", "tensordot", "var", "vecdot",
 ))  # fmt: skip
 """Functions with bits that IEEE 754 does not fix. No kernel needs them, so they are rejected."""
-B = TypeVar("B", bound=Backend)
 
 
 class ReproducibleNamespace:
@@ -45,7 +44,7 @@ class ReproducibleNamespace:
         return getattr(self.__dict__["_xp"], name)
 
 
-def make_reproducible(backend: B) -> B:
+def make_reproducible(backend: Backend) -> Backend:
     """Return the backend with the reference kernels on a ``ReproducibleNamespace``.
 
     Raises InputError: the device has no float64, which the elementary functions need, or denormal numbers
