@@ -161,11 +161,11 @@ def _explain_missing_cuda() -> tuple[str, str]:
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 
-def _parse_device(device: Any, dtype: str) -> torch.device:
+def _parse_device(device: Any) -> torch.device:
     """Parse a device and check that torch can use it here.
 
     Raises:
-        InputError: not a device of torch, or one without this dtype.
+        InputError: not a device of torch.
         BackendUnavailable: this machine has no such device.
     """
     kinds = "'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
@@ -179,8 +179,6 @@ def _parse_device(device: Any, dtype: str) -> torch.device:
     if place.type == "mps":
         if not torch.backends.mps.is_available():
             raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use the device 'cpu'")
-        if dtype == "float64":
-            raise InputError("dtype is 'float64'", "'float32' on the device 'mps'")
         return torch.device("mps", 0)
     if place.type != "cuda":
         raise wrong
@@ -203,7 +201,7 @@ def make(
     """Return the backend; ``get_backend("torch")`` calls this factory."""
     import array_api_compat.torch as xp
 
-    place = _parse_device(device, dtype)
+    place = _parse_device(device)
     if place.type == "cuda":
         if precision == "tf32" and torch.cuda.get_device_capability(place) < MIN_TF32_CAPABILITY:
             got = f"precision is 'tf32' on {torch.cuda.get_device_name(place)}"
