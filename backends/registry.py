@@ -116,10 +116,9 @@ def get_backend(
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    if not isinstance(dtype, str) or dtype not in FLOAT_DTYPES:
-        raise InputError(f"dtype is {short_repr(dtype)}", f"one of {', '.join(FLOAT_DTYPES)}")
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise InputError(f"precision is {short_repr(precision)}", f"one of {', '.join(PRECISIONS)}")
+    for setting, value, known in (("dtype", dtype, FLOAT_DTYPES), ("precision", precision, PRECISIONS)):
+        if not isinstance(value, str) or value not in known:
+            raise InputError(f"{setting} is {short_repr(value)}", f"one of {', '.join(known)}")
     flags = fused, graphs, dense
     if not all(isinstance(flag, bool) for flag in flags):
         raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
@@ -154,9 +153,8 @@ def get_backend(
 
 def available_backends() -> dict[str, str | None]:
     """Return name -> None if the backend runs here on its default device, else why it does not."""
-    reasons: dict[str, str | None] = {}
-    for name in backend_names():
-        reasons[name] = None
+    reasons: dict[str, str | None] = dict.fromkeys(backend_names())
+    for name in reasons:
         try:
             get_backend(name)
         except BackendUnavailable as error:

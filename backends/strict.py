@@ -33,9 +33,9 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
 
     place = "CPU_DEVICE" if str(device) in ("None", "cpu") else device
     if not isinstance(place, xp.Device):
-        if not isinstance(place, str) or place not in DEVICE_NAMES:
+        if str(place) not in DEVICE_NAMES:
             raise InputError(f"device is {short_repr(device)}", f"one of {', '.join(DEVICE_NAMES)}")
-        place = xp.Device(place)
+        place = xp.Device(str(place))
     if dtype == "float64" and "no_float64" in str(place):
         raise InputError("dtype is 'float64'", "'float32' on the device 'no_float64'")
     return StrictBackend("strict", xp, place, dtype, fused)

@@ -209,8 +209,8 @@ def make(
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision == "tf32" or graphs:
-        setting = "precision 'tf32'" if precision == "tf32" else "graphs"
-        raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
+        got = f"got the backend 'torch' on {str(place)!r}"
+        raise BackendUnavailable(f"precision 'tf32' and graphs need a CUDA device, {got}")
     _warm_up()
     _prepare_for_forks()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)
