@@ -30,7 +30,7 @@ GPU_NAMES = ("cuda", "gpu", "nvidia")
 def backend_names() -> tuple[str, ...]:
     """Return all names that ``get_backend`` accepts, except "auto"; some may not run on this machine."""
     registered = (point.name for point in entry_points(group=ENTRY_POINT_GROUP))
-    return tuple(dict.fromkeys((*BUILT_IN, *registered)))
+    return tuple(dict.fromkeys((*BUILT_IN, *registered)))  # a built-in name comes first, and once
 
 
 def _factory(name: str) -> Any:

@@ -137,7 +137,7 @@ def make(
         if not str(device).startswith("cuda:"):
             raise InputError(f"device is {short_repr(device)}", "'cuda' for the backend 'cupy'")
         got = f"backend 'cupy' uses the first visible GPU, got device {short_repr(device)}"
-        raise BackendUnavailable(f"{got}; use --device cuda, and choose the GPU by CUDA_VISIBLE_DEVICES")
+        raise BackendUnavailable(f"{got}; use --device cuda, and choose the GPU with CUDA_VISIBLE_DEVICES")
     place.use()
     if precision == "tf32" and int(place.compute_capability) < MIN_TF32_CAPABILITY:
         got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"

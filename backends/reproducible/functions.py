@@ -133,7 +133,7 @@ def _log(xp: Any, x: Array) -> Array:
     rest = z * _polynomial([2.0 / (2 * i + 3) for i in range(LOG_TERMS)], z)
     half = 0.5 * f * f
     result = k * LN2_HIGH - ((half - (s * (half + rest) + k * LN2_LOW)) - f)
-    result = xp.where(x == 0, -inf * xp.ones_like(x), result)
+    result = xp.where(x == 0, xp.full_like(x, -inf), result)
     return xp.where(regular | (x == 0), result, xp.where(x > 0, x, xp.nan * x))
 
 
