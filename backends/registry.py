@@ -24,7 +24,6 @@ PRECISIONS = ("float32", "tf32", "reproducible")
 MAX_THREADS = 1024
 
 BUILT_IN = ("numpy", "numba", "cupy", "torch", "strict")
-GPU_NAMES = ("cuda", "gpu", "nvidia")
 
 
 def backend_names() -> tuple[str, ...]:
@@ -44,7 +43,7 @@ def _factory(name: str) -> Any:
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
             return point.load()
-    if name.lower() in GPU_NAMES:
+    if name.lower() in ("cuda", "gpu", "nvidia"):
         cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
         raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
