@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from backends.errors import InputError, short_repr
+from backends.errors import InputError
 from backends.plan import Plan
 from backends.processor import this_processor
 from backends.reference import Kernels, overrides
@@ -20,7 +20,6 @@ from backends.reference.declaration import Wrap
 from backends.reference.signatures import Array
 
 FLOAT_DTYPES = ("float32", "float64")
-MAX_THREADS = 1024
 Step = Callable[[], None]
 
 
@@ -37,7 +36,6 @@ class Backend:
     # Called with (name, kernel), returns the kernel to use instead; see ``with_wrapper``.
     wrap: Wrap | None = field(default=None, kw_only=True, repr=False)
     kernels: Kernels = field(init=False, repr=False)  # each kernel is a method
-    threads: int | None = field(default=None, kw_only=True)  # as requested; None: the default
     # Why "auto" chose this backend; None: it was requested by name.
     reason: str | None = field(default=None, kw_only=True, repr=False)
 
@@ -155,16 +153,6 @@ class Backend:
         """
         raise InputError(f"threads is {n}", f"None: the backend {self.name!r} does not support it")
 
-    def with_threads(self, n: int) -> Self:
-        """Set n threads, and return a copy of this backend that records the number.
-
-        Raises InputError: n is not an integer from 1 to MAX_THREADS, or ``set_threads`` fails.
-        """
-        if type(n) is not int or not 0 < n <= MAX_THREADS:
-            raise InputError(f"threads is {short_repr(n)}", f"a whole number from 1 to {MAX_THREADS}")
-        self.set_threads(n)
-        return replace(self, threads=n)
-
     @contextmanager
     def in_threads(self, n: int) -> Iterator[None]:
         """Return a context in which products use n threads; 1 is the calling thread alone.
@@ -194,6 +182,7 @@ class Backend:
             "instruction_set": processor.instruction_set,
             "dtype": self.dtype_name,
             "numpy": np.__version__,
+            "threads": self.thread_count,
             "array_api": str(getattr(self.xp, "__array_api_version__", "unknown")),
             "precision": self.precision,
             "fused_kernels": len(overrides(type(self.kernels))),

@@ -47,11 +47,6 @@ def install_command(extra: str) -> str:
     return f'pip install -e ".[{extra}]" in a checkout of array-api-dnn'
 
 
-def replace_torch_command(extra: str) -> str:
-    """Return the command that replaces a torch that an extra would keep, such as a CPU build."""
-    return f"pip uninstall -y torch torchvision && {install_command(extra)}"
-
-
 def printable(text: object) -> str:
     r"""Return a text with escapes in place of characters that control a terminal or are not text.
 
@@ -61,8 +56,6 @@ def printable(text: object) -> str:
     a\x1b[2J\nb
     """
     characters = str(text)
-    if characters.isprintable():
-        return characters
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in characters)
 
 
@@ -118,10 +111,8 @@ def reraise(
 
 
 @contextmanager
-def report_unavailable(
-    backend: str, cure: str = "", kinds: type[Exception] | tuple[type[Exception], ...] = Exception
-) -> Iterator[None]:
-    """Turn these errors of a backend's import or creation into BackendUnavailable, with this cure.
+def report_unavailable(backend: str, cure: str = "") -> Iterator[None]:
+    """Turn errors of a backend's import or creation into BackendUnavailable, with this cure.
 
     Without a cure, a lack of memory and the library's environment variables are named, and an ImportError has
     the pip command that mends it.
@@ -130,7 +121,7 @@ def report_unavailable(
         yield
     except (InputError, BackendUnavailable):
         raise
-    except kinds as error:
+    except Exception as error:  # numba raises many types if its environment variables are wrong
         why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
         variables = sorted(name for name in os.environ if name.startswith(f"{backend.upper()}_"))
         if not cure and (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):

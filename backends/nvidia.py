@@ -51,9 +51,8 @@ def find_extra(cards: Sequence[Card]) -> str | None:
     >>> find_extra([Card(580, (9, 0))]), find_extra([Card(580, (6, 1))]), find_extra([])
     ('cuda13', 'cuda12', None)
     """
-    fitting = (cuda for cuda in (13, 12) if cards and find_obstacle(cuda, cards) is None)
-    cuda = next(fitting, None)
-    return None if cuda is None else f"cuda{cuda}"
+    fitting = (f"cuda{cuda}" for cuda in (13, 12) if cards and find_obstacle(cuda, cards) is None)
+    return next(fitting, None)
 
 
 if __name__ == "__main__":

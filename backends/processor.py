@@ -1,13 +1,14 @@
 """This machine: its processor, environment variables that limit its use, and GPU drivers."""
 
 import ctypes
-import importlib
 import os
 import platform
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 INSTRUCTION_SETS = {
     "AVX-512": {"avx512f", "x86_v4"},
@@ -17,6 +18,7 @@ INSTRUCTION_SETS = {
     "NEON": {"asimd", "neon"},
 }
 """Name -> the flags of Linux and NumPy for it; the widest of each architecture first."""
+CPUINFO = Path("/proc/cpuinfo")
 CUDA_DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 """File names of NVIDIA's driver on Linux and Windows, as CuPy and torch load it."""
 ROCM_DRIVER = "/dev/kfd"
@@ -39,39 +41,27 @@ class Processor(NamedTuple):
 @cache
 def this_processor() -> Processor:
     """Return this machine's processor; the architecture's name replaces what is unknown."""
-    info = _cpuinfo() if platform.system() == "Linux" else {}
+    info = _cpuinfo()
     name = info.get("model name") or platform.processor() or platform.machine()
-    found = (info.get("flags") or info.get("Features") or " ".join(_numpy_features())).lower().split()
-    sets = (title for title, flags in INSTRUCTION_SETS.items() if flags & set(found))
+    flags = info.get("flags") or info.get("Features") or _numpy_features("baseline", "found")
+    sets = (title for title, names in INSTRUCTION_SETS.items() if names & set(flags.lower().split()))
     return Processor(name, next(sets, platform.machine()))
 
 
-def _cpuinfo(path: str = "/proc/cpuinfo") -> dict[str, str]:
+def _cpuinfo() -> dict[str, str]:
     """Return the first core's entries of Linux's /proc/cpuinfo; {} if it cannot be read."""
-    entries: dict[str, str] = {}
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                key, _, value = line.partition(":")
-                entries.setdefault(key.strip(), value.strip())
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return {}
-    return entries
+    entries = (line.partition(":") for line in reversed(lines))
+    return {key.strip(): value.strip() for key, _, value in entries}
 
 
-def _numpy_features(only: str | None = None) -> list[str]:
-    """Return NumPy's names of this processor's features.
-
-    Args:
-        only: name of a list in NumPy; only its features are returned. None: all.
-    """
-    try:
-        umath: Any = importlib.import_module("numpy._core._multiarray_umath")
-
-        features: dict[str, bool] = umath.__cpu_features__
-        return [name for name in (getattr(umath, only) if only else features) if features[name]]
-    except (ImportError, AttributeError, KeyError):  # NumPy has no public API for them
-        return []
+def _numpy_features(*lists: str) -> str:
+    """Return NumPy's names of instruction sets: of its "baseline", and those "found" beyond it."""
+    extensions: Any = np.show_config(mode="dicts").get("SIMD Extensions", {})  # without empty lists
+    return " ".join(name for kind in lists for name in extensions.get(kind, ()))
 
 
 def numpy_dispatch() -> str:
@@ -80,7 +70,7 @@ def numpy_dispatch() -> str:
     >>> isinstance(numpy_dispatch(), str)
     True
     """
-    return " ".join(_numpy_features("__cpu_dispatch__")) or "baseline"
+    return _numpy_features("found") or "baseline"
 
 
 @cache
@@ -105,7 +95,7 @@ def require_address_space(library: str, needed: int) -> None:
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        left = max(0, limit - used)
+        left = limit - used
         if limit != resource.RLIM_INFINITY and left < needed:
             got = f"{library} needs {needed >> 20} MB of address space, {left >> 20} MB are left"
             raise MemoryError(got)

@@ -32,8 +32,8 @@ class RecordedSteps:
         single = n == 1
         if self.warm_up_left:
             warm = min(n, self.warm_up_left)
-            self.warm_up_left = self.warm_up_left - warm
-            n = n - warm
+            self.warm_up_left -= warm
+            n -= warm
             self.warm_up(warm)
         for size in (self.unroll, 1):
             while n >= size and (size in self.graphs or not single) and self._ensure_recorded(size):

@@ -2,10 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
-from types import MappingProxyType
 from typing import Any
 
 from backends.backend import FLOAT_DTYPES, Backend
@@ -22,36 +20,30 @@ from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
 REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the function that it names"
-Factory = Callable[..., Backend]  # called with (device, dtype, fused); some also have precision= and graphs=
 PRECISIONS = ("float32", "tf32", "reproducible")
+MAX_THREADS = 1024
 
-_BUILT_IN: Mapping[str, str] = MappingProxyType({
-    **{name: f"backends.{name}.backend" for name in ("numpy", "numba", "cupy", "torch")},
-    "strict": "backends.strict",
-})  # fmt: skip
+BUILT_IN = ("numpy", "numba", "cupy", "torch", "strict")
 
 
 def backend_names() -> tuple[str, ...]:
     """Return all names that ``get_backend`` accepts, except "auto"; some may not run on this machine."""
     registered = (point.name for point in entry_points(group=ENTRY_POINT_GROUP))
-    return (*_BUILT_IN, *(name for name in registered if name not in _BUILT_IN))
+    return tuple(dict.fromkeys((*BUILT_IN, *registered)))  # a built-in name comes first, and once
 
 
-GPU_NAMES = ("cuda", "gpu", "nvidia")
+def _factory(name: str) -> Any:
+    """Import the function that makes the backend.
 
-
-def _factory(name: str) -> Factory:
-    """Return the backend's factory; raises BackendUnavailable if it cannot be imported."""
-    if isinstance(name, str) and name in _BUILT_IN:
-        with report_unavailable(name):  # numba raises many types if its environment variables are wrong
-            factory: Factory = importlib.import_module(_BUILT_IN[name]).make
-        return factory
+    It is called with (device, dtype, fused), and with precision= and graphs= unless they are the defaults.
+    """
+    if name in BUILT_IN:
+        module = "backends.strict" if name == "strict" else f"backends.{name}.backend"
+        return importlib.import_module(module).make
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name == name:
-            with report_unavailable(name, REGISTRATION_CURE):
-                factory = point.load()
-            return factory
-    if isinstance(name, str) and name.lower() in GPU_NAMES:
+            return point.load()
+    if name.lower() in ("cuda", "gpu", "nvidia"):
         cure = "get_backend('torch', 'cuda'), or --backend torch --device cuda"
         raise InputError(f"backend is {name!r}", "an array library on the GPU: cupy, or torch", cure)
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
@@ -88,8 +80,6 @@ def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
         reason = f"{name} {advantage}"
         if refused:
             reason += f"; {refused[0]}"  # the fastest one's reason, which ends with the cure
-            if reason.endswith("pip install numba"):
-                reason += f" makes training {'about twice as fast' if name == 'numpy' else 'faster'}"
         elif device is None and not has_gpu_driver():
             reason += "; there is no NVIDIA driver"
         return replace(chosen, reason=reason)
@@ -125,23 +115,25 @@ def get_backend(
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    if not isinstance(dtype, str) or dtype not in FLOAT_DTYPES:
-        raise InputError(f"dtype is {short_repr(dtype)}", f"one of {', '.join(FLOAT_DTYPES)}")
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise InputError(f"precision is {short_repr(precision)}", f"one of {', '.join(PRECISIONS)}")
+    for setting, value, known in (("dtype", dtype, FLOAT_DTYPES), ("precision", precision, PRECISIONS)):
+        if not isinstance(value, str) or value not in known:
+            raise InputError(f"{setting} is {short_repr(value)}", f"one of {', '.join(known)}")
     flags = fused, graphs, dense
     if not all(isinstance(flag, bool) for flag in flags):
         raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
-    if isinstance(name, str) and name == "auto":
+    if threads is not None and (type(threads) is not int or not 0 < threads <= MAX_THREADS):
+        raise InputError(f"threads is {short_repr(threads)}", f"a whole number from 1 to {MAX_THREADS}")
+    if not isinstance(name, str):
+        raise unknown_name_error("backend", name, ("auto", *backend_names()))
+    if name == "auto":
         prefers_torch = not dense and precision != "reproducible"  # numba compiles some of those kernels
         return _auto(device, prefers_torch, dtype, fused, precision, graphs, threads)
-    factory = _factory(name)
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
-    built_in = name in _BUILT_IN
-    cure, kinds = ("", (ImportError, MemoryError)) if built_in else (REGISTRATION_CURE, (Exception,))
-    with report_unavailable(name, cure, kinds):
+    built_in = name in BUILT_IN
+    with report_unavailable(name, "" if built_in else REGISTRATION_CURE):
+        factory = _factory(name)
         for setting in extra.keys() - inspect.signature(factory).parameters.keys():
             why = f"backend {short_repr(name)} has no setting {setting}={extra[setting]!r}"
             raise BackendUnavailable(f"{why}; leave it out, or take torch on CUDA")
@@ -153,14 +145,15 @@ def get_backend(
         backend = make_reproducible(backend)
     if not built_in or backend.device_type != "cpu":
         run_smoke_test(backend)
-    return backend if threads is None else backend.with_threads(threads)
+    if threads is not None:
+        backend.set_threads(threads)
+    return backend
 
 
 def available_backends() -> dict[str, str | None]:
     """Return name -> None if the backend runs here on its default device, else why it does not."""
-    reasons: dict[str, str | None] = {}
-    for name in backend_names():
-        reasons[name] = None
+    reasons: dict[str, str | None] = dict.fromkeys(backend_names())
+    for name in reasons:
         try:
             get_backend(name)
         except BackendUnavailable as error:

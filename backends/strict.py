@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.backend import Backend
-from backends.errors import BackendUnavailable, InputError, short_repr
+from backends.errors import InputError, short_repr
 
 DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
@@ -24,22 +24,18 @@ class StrictBackend(Backend):
         return np.from_dlpack(array.to_device(cpu)).copy()
 
     def describe_library(self) -> dict[str, Any]:
-        return {"array_api_strict": self.xp.__version__, "threads": self.thread_count}
+        return {"array_api_strict": self.xp.__version__}
 
 
 def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     """Return the backend; ``get_backend("strict")`` calls this factory."""
-    try:
-        import array_api_strict as xp
-    except ImportError:
-        why = "backend 'strict' needs the package array-api-strict, which is not installed"
-        raise BackendUnavailable(f"{why}; pip install array-api-strict") from None
-    default = device is None or (isinstance(device, str) and device == "cpu")
-    place = "CPU_DEVICE" if default else device
+    import array_api_strict as xp
+
+    place = "CPU_DEVICE" if str(device) in ("None", "cpu") else device
     if not isinstance(place, xp.Device):
-        if not isinstance(place, str) or place not in DEVICE_NAMES:
+        if str(place) not in DEVICE_NAMES:
             raise InputError(f"device is {short_repr(device)}", f"one of {', '.join(DEVICE_NAMES)}")
-        place = xp.Device(place)
+        place = xp.Device(str(place))
     if dtype == "float64" and "no_float64" in str(place):
         raise InputError("dtype is 'float64'", "'float32' on the device 'no_float64'")
     return StrictBackend("strict", xp, place, dtype, fused)

@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.backend import Backend, Step
 from backends.cupy import reproducible
-from backends.cupy.diagnosis import INSTALL, count_usable_devices
+from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
 from backends.cupy.update import Update, can_be_planned
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
@@ -101,15 +101,13 @@ class CupyBackend(Backend):
             "device_name": properties["name"].decode(),
             "cuda": runtime.runtimeGetVersion(),
             "driver": runtime.driverGetVersion(),
-            "tf32": tf32(),
-            "threads": None,
             "graphs": self.graphs,
             "tested_on_gpu": False,
         }
 
 
-def tf32(wanted: bool | None = None) -> bool:
-    """Set whether float32 products use TF32, process-wide (None: leave it), and return the setting.
+def set_tf32(wanted: bool) -> None:
+    """Set whether float32 products use TF32, process-wide.
 
     CuPy reads its documented switch, CUPY_TF32, only once, at the first product. The private switch behind it
     works at any time, so it is used if CuPy has it.
@@ -117,14 +115,10 @@ def tf32(wanted: bool | None = None) -> bool:
     try:
         from cupy._core import _routines_linalg as linalg
 
-        kinds = {True: linalg.COMPUTE_TYPE_TF32, False: linalg.COMPUTE_TYPE_DEFAULT}
-        if wanted is not None:
-            linalg.set_compute_type(np.dtype("float32"), kinds[wanted])
-        return bool(linalg.get_compute_type(np.dtype("float32")) == kinds[True])
+        kind = linalg.COMPUTE_TYPE_TF32 if wanted else linalg.COMPUTE_TYPE_DEFAULT
+        linalg.set_compute_type(np.dtype("float32"), kind)
     except (ImportError, AttributeError):
-        if wanted is not None:
-            os.environ["CUPY_TF32"] = str(int(wanted))
-        return os.environ.get("CUPY_TF32") == "1"
+        os.environ["CUPY_TF32"] = str(int(wanted))
 
 
 MIN_TF32_CAPABILITY = 80  # Ampere is the first architecture with TF32
@@ -134,20 +128,19 @@ def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> CupyBackend:
     """Return the backend; ``get_backend("cupy")`` calls this factory."""
-    count = count_usable_devices()
+    require_usable_device()
     import array_api_compat.cupy as xp
     import cupy
 
     place = cupy.cuda.Device(0)
     if str(device) not in ("None", "cuda", "cuda:0", str(place)):
-        kind, _, number = str(device).partition(":")
-        if kind != "cuda" or not number.isdecimal():
+        if not str(device).startswith("cuda:"):
             raise InputError(f"device is {short_repr(device)}", "'cuda' for the backend 'cupy'")
-        got = f"backend 'cupy' uses the first of {count} visible GPUs, got device {short_repr(device)}"
-        raise BackendUnavailable(f"{got}; use --device cuda with CUDA_VISIBLE_DEVICES={shorten(number, 9)}")
+        got = f"backend 'cupy' uses the first visible GPU, got device {short_repr(device)}"
+        raise BackendUnavailable(f"{got}; use --device cuda, and choose the GPU with CUDA_VISIBLE_DEVICES")
     place.use()
     if precision == "tf32" and int(place.compute_capability) < MIN_TF32_CAPABILITY:
         got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"
         raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
-    tf32(precision == "tf32")
+    set_tf32(precision == "tf32")
     return CupyBackend("cupy", xp, place, dtype, fused, precision, graphs)

@@ -14,9 +14,9 @@ def elementwise(name: str) -> Any:
     """Return the cupy.ElementwiseKernel of this name; CuPy compiles it per dtype at the first call."""
     import cupy
 
-    text = sources.ELEMENTWISE[name]
-    head = sources.arithmetic()
-    return cupy.ElementwiseKernel(*text, f"dnn_{name}", preamble=head, no_return=True)
+    return cupy.ElementwiseKernel(
+        *sources.ELEMENTWISE[name], f"dnn_{name}", preamble=sources.arithmetic(), no_return=True
+    )
 
 
 @cache

@@ -50,9 +50,10 @@ class CupyDense(Kernels):
             return
         blocks = (-(-batch // ROWS_PER_BLOCK),)
         reads = (self.xp.ascontiguousarray(a) for a in (logits, targets))
-        block = (32, ROWS_PER_BLOCK)
-        arguments = *reads, *logits.shape, losses, dlogits
-        compilation.bind_launch("softmax_cross_entropy", blocks, block, *arguments)()
+        launch = compilation.bind_launch(
+            "softmax_cross_entropy", blocks, (32, ROWS_PER_BLOCK), *reads, *logits.shape, losses, dlogits
+        )
+        launch()
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
         compilation.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)

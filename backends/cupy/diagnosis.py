@@ -3,8 +3,6 @@
 Only ``backends.smoke_test`` shows whether CuPy can use it: no file tells whether the toolkit fits.
 """
 
-from importlib import metadata
-
 from backends.errors import BackendUnavailable, install_command
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import has_gpu_driver
@@ -24,21 +22,11 @@ def _unavailable(why: str, cure: str) -> BackendUnavailable:
     return BackendUnavailable(f"backend 'cupy' cannot run: {why}; {cure}")
 
 
-def installed_wheels() -> list[str]:
-    """Return the installed distributions that contain ``cupy``; two of them overwrite each other's files."""
-    names = {str(d.metadata["Name"]).lower() for d in metadata.distributions()}
-    return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
-
-
-def count_usable_devices() -> int:
-    """Return the number of CUDA devices that CuPy can use, at least 1.
+def require_usable_device() -> None:
+    """Check that CuPy has a CUDA device.
 
     Raises BackendUnavailable: no device, or CuPy or the driver is missing, broken or too old.
     """
-    wheels = installed_wheels()
-    if len(wheels) > 1:
-        why = f"{' and '.join(wheels)} are both installed and overwrite each other's files"
-        raise _unavailable(why, f"pip uninstall -y {' '.join(wheels)}, then {fitting_install_command()}")
     try:
         import cupy
     except OSError as error:  # CuPy cannot create its folder of compiled kernels
@@ -48,21 +36,16 @@ def count_usable_devices() -> int:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
         why = "CuPy is not installed" if missing else f"CuPy cannot be imported ({error})"
         raise _unavailable(why, fitting_install_command()) from None
-    check = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
     toolkit = 0
     try:
         toolkit = int(cupy.cuda.runtime.runtimeGetVersion()) // 1000
-        count = int(cupy.cuda.runtime.getDeviceCount())
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            raise RuntimeError("none is visible")
     except Exception as error:  # without a driver's library CuPy raises other types than CUDARuntimeError
         if not has_gpu_driver():
             why = f"CuPy {cupy.__version__} is installed but no NVIDIA driver is loaded"
             raise _unavailable(why, "install the driver and check it with nvidia-smi") from None
         if obstacle := find_obstacle(toolkit, query_cards()):
             raise _unavailable(obstacle, f"update the driver, or {fitting_install_command()}") from None
-        raise _unavailable(f"no CUDA device can be used ({error})", check) from None
-    if count == 0:
-        raise _unavailable("no CUDA device is visible", check)
-    if toolkit >= 13 and int(cupy.cuda.Device(0).compute_capability) < 75:
-        why = "CUDA 13 needs a card of compute capability 7.5 or newer"
-        raise _unavailable(why, install_command("cuda12"))
-    return count
+        cure = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        raise _unavailable(f"no CUDA device can be used ({error})", cure) from None

@@ -75,8 +75,7 @@ class CupyImages(Kernels):
     ) -> None:
         n = x.shape[0]
         total = sum_rows(self.xp, x)
-        compilation.elementwise("centred_square")(x, total, n, y)
-        square = sum_rows(self.xp, y)
+        square = sum_rows(self.xp, self.xp.square(x - total / n))
         compilation.elementwise("batch_statistics")(total, square, n, *settings, *stats, *running)
         compilation.elementwise("batch_normalized")(x, *stats, gamma, beta, y)
 
@@ -85,9 +84,8 @@ class CupyImages(Kernels):
     ) -> None:
         xp = self.xp
         dgamma, dbeta, dx = gradients
-        along = xp.empty(x.shape, dtype=x.dtype)
-        compilation.elementwise("batch_along")(dy, x, *stats, along)
-        dgamma[...] = sum_rows(xp, along)
+        mean, inverse = stats
+        dgamma[...] = sum_rows(xp, dy * ((x - mean) * inverse))
         dbeta[...] = sum_rows(xp, dy)
         if dx is not None:
             compilation.elementwise("batch_backward")(dy, x, *stats, gamma, dgamma, dbeta, x.shape[0], dx)

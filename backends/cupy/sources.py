@@ -36,7 +36,6 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
         f"const long long at = dnn::unfold_index(i, {_GEOMETRY}); out = at < 0 ? T(0) : x[at]",
     ),
     "fold": (f"raw T unfolded, {_INTS}", "T dx", f"dx = dnn::fold_sum(&unfolded[0], i, {_GEOMETRY})"),
-    "centred_square": ("T x, T total, T n", "T y", "y = (x - total / n) * (x - total / n)"),
     "batch_statistics": (
         "T total, T square, T n, T momentum, T epsilon", "T mean, T inverse, T running, T variance",
         "mean = total / n; inverse = T(1) / sqrt(square / n + epsilon);"
@@ -46,7 +45,6 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     "batch_normalized": (
         "T x, T mean, T inverse, T gamma, T beta", "T y", "y = (x - mean) * (inverse * gamma) + beta",
     ),
-    "batch_along": ("T dy, T x, T mean, T inverse", "T out", "out = dy * ((x - mean) * inverse)"),
     "batch_backward": (
         "T dy, T x, T mean, T inverse, T gamma, T dgamma, T dbeta, T n", "T dx",
         "dx = gamma * inverse * (dy - dbeta / n - (x - mean) * inverse * (dgamma / n))",

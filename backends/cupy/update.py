@@ -120,10 +120,7 @@ class Update:
         Raises RuntimeError: it had no effect.
         """
         plan = self.plan
-        changed = [plan.control, plan.sums, plan.position]
-        for layer in plan.layers:
-            changed += [layer.W, layer.b, *(array for slot in layer.slots for array in slot)]
-        changed = [array for array in changed if array is not None]
+        changed = [*plan.vectors, plan.control, plan.sums, plan.position]
         before = [self.backend.xp.asarray(array, copy=True) for array in changed]
         plan.position[...] = 0
         try:

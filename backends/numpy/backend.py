@@ -44,7 +44,6 @@ class NumpyBackend(Backend):
 
     def describe_library(self) -> dict[str, Any]:
         return {
-            "threads": self.thread_count,
             "numpy_dispatch": numpy_dispatch(),
             "blas": numpy_blas().description,
         }

@@ -74,7 +74,7 @@ def _two_to(xp: Any, k: Array) -> Array:
 
 def _scale(xp: Any, x: Array, k: Array) -> Array:
     """Return x 2^k, for k from MIN_EXPONENT to MAX_EXPONENT; only the last product may round."""
-    half = xp.floor_divide(k, 2 * xp.ones_like(k))
+    half = k >> 1
     return x * _two_to(xp, half) * _two_to(xp, k - half)
 
 
@@ -133,7 +133,7 @@ def _log(xp: Any, x: Array) -> Array:
     rest = z * _polynomial([2.0 / (2 * i + 3) for i in range(LOG_TERMS)], z)
     half = 0.5 * f * f
     result = k * LN2_HIGH - ((half - (s * (half + rest) + k * LN2_LOW)) - f)
-    result = xp.where(x == 0, -inf * xp.ones_like(x), result)
+    result = xp.where(x == 0, xp.full_like(x, -inf), result)
     return xp.where(regular | (x == 0), result, xp.where(x > 0, x, xp.nan * x))
 
 
@@ -159,7 +159,7 @@ def tanh(xp: Any, x: Array) -> Array:
     """Return tanh x = -t / (t + 2) with t = e^(-2 |x|) - 1, and the sign of x."""
     t = _expm1(xp, clip(xp, -2.0 * xp.abs(x), -MAX_EXPM1_ARGUMENT))
     size = -t / (t + 2.0)
-    return xp.where(x < 0, -size, xp.where(x == 0, x, size))
+    return xp.copysign(size, x)
 
 
 def _turned_cos(xp: Any, x: Array, turns: float) -> Array:
@@ -169,9 +169,9 @@ def _turned_cos(xp: Any, x: Array, turns: float) -> Array:
     for part in HALF_PI_PARTS:
         r = r - n * part
     square = r * r
-    signs = [(-1.0) ** i for i in range(COSINE_TERMS)]
-    cosine = _polynomial([sign / factorial(2 * i) for i, sign in enumerate(signs)], square)
-    sine = r * _polynomial([sign / factorial(2 * i + 1) for i, sign in enumerate(signs)], square)
+    terms = range(COSINE_TERMS)
+    cosine = _polynomial([(-1.0) ** i / factorial(2 * i) for i in terms], square)
+    sine = r * _polynomial([(-1.0) ** i / factorial(2 * i + 1) for i in terms], square)
     n = n + turns
     quarter = n - 4.0 * xp.floor(0.25 * n)
     return xp.where(

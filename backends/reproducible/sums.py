@@ -10,6 +10,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+from numpy.lib.array_utils import normalize_axis_tuple
+
 from backends.reference.arithmetic import quotient
 from backends.reference.signatures import Array
 from backends.reproducible.functions import is_float
@@ -61,16 +63,14 @@ def matmul(xp: Any, a: Array, b: Array, /, multiply: Any = multiply_matrices) ->
     return _add_products(xp, a, b)
 
 
-def _sum_axis(x: Array, axis: int, xp: Any) -> Array:
-    """Return the sum along an axis, which stays with length 1."""
-    before = (slice(None),) * axis
-    after = (slice(None),) * (x.ndim - axis - 1)
-    while (n := x.shape[axis]) > 1:
+def _sum_axis(xp: Any, x: Array, axis: int) -> Array:
+    """Return the sum along an axis."""
+    x = xp.moveaxis(x, axis, 0)
+    while (n := x.shape[0]) > 1:
         half = n // 2
-        total = x[(*before, slice(half), *after)] + x[(*before, slice(n - half, n), *after)]
-        middle = x[(*before, slice(half, n - half), *after)]
-        x = xp.concat([total, middle], axis=axis) if n % 2 else total
-    return x
+        total = x[:half, ...] + x[n - half :, ...]
+        x = xp.concat([total, x[half : n - half, ...]], axis=0) if n % 2 else total
+    return x[0, ...]
 
 
 def sum_by_halves(
@@ -81,13 +81,13 @@ def sum_by_halves(
         x = xp.astype(x, dtype, copy=False)
     if not is_float(xp, x) or 0 in x.shape:
         return xp.sum(x, axis=axis, keepdims=keepdims)
-    chosen = range(x.ndim) if axis is None else (axis if isinstance(axis, tuple) else (axis,))
-    axes = sorted((a % x.ndim for a in chosen), reverse=True)
-    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    total = x + 0.0 if not axes else x  # a copy, because a sum never shares memory with x
+    chosen = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    axes = sorted(chosen, reverse=True)
+    total = x if axes else x + 0.0  # a copy, because a sum never shares memory with x
     for a in axes:
-        total = _sum_axis(total, a, xp)
-    return total if keepdims else xp.reshape(total, shape)
+        total = _sum_axis(xp, total, a)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return xp.reshape(total, shape) if keepdims else total
 
 
 def mean(xp: Any, x: Array, /, *, axis: Axes = None, keepdims: bool = False) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backends.backend import Backend, Step
-from backends.errors import BackendUnavailable, InputError, replace_torch_command, short_repr
+from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
@@ -106,7 +106,6 @@ class TorchBackend(Backend):
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {
             "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
             "tf32": torch.get_float32_matmul_precision() != "highest",
         }
         if self.device.type == "cpu":
@@ -148,9 +147,12 @@ def _explain_missing_cuda() -> tuple[str, str]:
     """Return (why torch finds no CUDA device, the cure)."""
     cards = query_cards()
     extra = find_extra(cards)
-    cure = "update the NVIDIA driver" if extra is None else replace_torch_command(extra)
     if not cards:
         cure = "use the device 'cpu', or install the NVIDIA driver first"
+    elif extra is None:
+        cure = "update the NVIDIA driver"
+    else:  # pip would keep the torch that is installed
+        cure = f"pip uninstall -y torch torchvision && {install_command(extra)}"
     if torch.version.cuda is None:
         return "this torch is a CPU build", cure
     obstacle = find_obstacle(int(torch.version.cuda.partition(".")[0]), cards)
@@ -159,32 +161,27 @@ def _explain_missing_cuda() -> tuple[str, str]:
     return f"torch {torch.__version__} was built for CUDA {torch.version.cuda}, and {obstacle}", cure
 
 
-def _parse_device(device: Any, dtype: str) -> torch.device:
+def _parse_device(device: Any) -> torch.device:
     """Parse a device and check that torch can use it here.
 
     Raises:
-        InputError: not a device of torch, or one without this dtype.
+        InputError: not a device of torch.
         BackendUnavailable: this machine has no such device.
     """
-    expected = (
-        f"device is {short_repr(device)}, expected 'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
-    )
+    kinds = "'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
+    wrong = InputError(f"device is {short_repr(device)}", kinds)
     try:
         place = torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError, ValueError):
-        raise InputError(expected) from None
-    if place.type == "cpu":
-        if place.index:
-            raise InputError(f"device is {short_repr(device)}", "'cpu': there is one CPU device")
+        raise wrong from None
+    if place.type == "cpu" and not place.index:
         return torch.device("cpu")
     if place.type == "mps":
         if not torch.backends.mps.is_available():
             raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use the device 'cpu'")
-        if dtype == "float64":
-            raise InputError("dtype is 'float64'", "'float32' on the device 'mps'")
         return torch.device("mps", 0)
     if place.type != "cuda":
-        raise InputError(expected)
+        raise wrong
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         why, cure = _explain_missing_cuda()
@@ -204,7 +201,7 @@ def make(
     """Return the backend; ``get_backend("torch")`` calls this factory."""
     import array_api_compat.torch as xp
 
-    place = _parse_device(device, dtype)
+    place = _parse_device(device)
     if place.type == "cuda":
         if precision == "tf32" and torch.cuda.get_device_capability(place) < MIN_TF32_CAPABILITY:
             got = f"precision is 'tf32' on {torch.cuda.get_device_name(place)}"
@@ -212,8 +209,8 @@ def make(
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision == "tf32" or graphs:
-        setting = "precision 'tf32'" if precision == "tf32" else "graphs"
-        raise BackendUnavailable(f"{setting} needs a CUDA device, got the backend 'torch' on {str(place)!r}")
+        got = f"got the backend 'torch' on {str(place)!r}"
+        raise BackendUnavailable(f"precision 'tf32' and graphs need a CUDA device, {got}")
     _warm_up()
     _prepare_for_forks()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)

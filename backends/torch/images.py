@@ -17,9 +17,7 @@ aten = torch.ops.aten
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-def needed_pixels(
-    size: Pair, strides: Pair, dilation: Pair, windows: Pair
-) -> tuple[tuple[slice, slice], Pair]:
+def needed_pixels(size: Pair, strides: Pair, dilation: Pair, windows: Pair) -> tuple[list[slice], list[int]]:
     """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
 
     The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
@@ -38,18 +36,18 @@ def needed_pixels(
     slices = []
     remaining = []
     for k, s, d, count in zip(size, strides, dilation, windows, strict=True):
-        if s == 1 or (k > 1 and count > 1):
+        if k > 1 and count > 1:
             slices.append(slice(None))
             remaining.append(s)
         else:
             slices.append(slice(None, None, s) if k == 1 else slice(d * (k - 1) + 1))
             remaining.append(1)
-    return (slices[0], slices[1]), (remaining[0], remaining[1])
+    return slices, remaining
 
 
 def _add_border(
     xp: Any, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, windows: Pair
-) -> tuple[Array, tuple[slice, slice], Pair, list[int]]:
+) -> tuple[Array, list[slice], list[int], list[int]]:
     """Return (x or padded x, the needed pixels of it, the strides, the padding) for torch's call.
 
     An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
@@ -59,7 +57,7 @@ def _add_border(
     (top, bottom), (left, right) = padding
     height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
     is_symmetric = (top, left) == (bottom, right) and top < height and left < width
-    if is_symmetric and remaining == tuple(strides):
+    if is_symmetric and remaining == list(strides):
         return x, needed, remaining, [top, left]
     return pad(xp, x, padding), needed, remaining, [0, 0]
 
@@ -71,11 +69,11 @@ class TorchImages(Kernels):
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
         geometry = strides, padding, dilation, z.shape[1:3]
-        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
         images = wide[:, *needed].contiguous().movedim(3, 1)
         filters = W.permute(3, 2, 0, 1)
         groups = x.shape[3] // W.shape[2]
-        z.copy_(torch.conv2d(images, filters, b, strides, border, dilation, groups).movedim(1, 3))
+        z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
 
     def conv2d_backward(
         self, dz: Array, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair,
@@ -83,12 +81,12 @@ class TorchImages(Kernels):
     ) -> None:  # fmt: skip
         dW, db, dx = gradients
         geometry = strides, padding, dilation, dz.shape[1:3]
-        wide, needed, strides, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
         images = wide[:, *needed].contiguous().movedim(3, 1)
         # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
         # format, which its plain CPU code (float64, batches of 1) cannot write.
         filters = W.permute(3, 2, 0, 1).contiguous()
-        options = None, strides, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
+        options = None, remaining, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
         outputs = [dx is not None, True, False]
         d_images, dW_, _ = aten.convolution_backward(dz.movedim(3, 1), images, filters, *options, outputs)
         dW.copy_(dW_.permute(2, 3, 1, 0))
@@ -105,20 +103,27 @@ class TorchImages(Kernels):
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
         images = pad(self.xp, x, padding, -float("inf")).movedim(3, 1)
-        largest, place = torch.nn.functional.max_pool2d_with_indices(images, size, strides)
-        y.copy_(largest.movedim(1, 3))
-        index.copy_(place.movedim(1, 3))
-        if images.shape[2:] != x.shape[1:3]:
+        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
+        aten.max_pool2d_with_indices.out(images, size, strides, **outputs)
+        if padding != NO_PADDING:
             (top, _), (left, _) = padding
             wide = images.shape[3]
             # The maximum of a window of only -inf is its first pixel, which may be in the border.
-            row = torch.div(index, wide, rounding_mode="floor").sub_(top).clamp_min_(0)
-            column = index.remainder(wide).sub_(left).clamp_min_(0)
-            torch.add(column, row, alpha=x.shape[2], out=index)
+            row = (index // wide - top).clamp_min(0)
+            column = (index % wide - left).clamp_min(0)
+            index.copy_(row * x.shape[2] + column)
 
     def max_pool2d_backward(
         self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
     ) -> None:
+        """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
+        if padding == NO_PADDING:
+            d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
+            geometry = size, strides, (0, 0), (1, 1), False
+            aten.max_pool2d_with_indices_backward.grad_input(
+                dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
+            )
+            return
         batch, height, width, channels = dx.shape
         dx.zero_()
         flat = dx.view(batch, height * width, channels)

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from backends.cupy import sources
-from backends.errors import BackendUnavailable, report_unavailable
+from backends.errors import BackendUnavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
 from backends.reference.signatures import Arrays, Numbers
-from backends.reference.windows import Padding, Pair
+from backends.registry import get_backend
 from backends.torch.dense import OneDnnDense, TorchDense
-from backends.torch.images import NO_PADDING, TorchImages, aten
-from backends.torch.optimizers import FusedAdam, TorchOptimizers
+from backends.torch.images import TorchImages
+from backends.torch.optimizers import TorchOptimizers
 
 Array = Any  # torch.Tensor
 
@@ -25,18 +25,16 @@ class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
+class TorchCpuKernels(OneDnnDense, TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
 
-    fused_dtypes = torch.float32, torch.float64
+    fused_dtypes = (torch.float32, torch.float64)
 
     @cached_property
     def _host(self) -> Kernels:
         """Kernels for NumPy's arrays: numba's if it can run, as its generator takes a third of the time."""
-        with suppress(BackendUnavailable), report_unavailable("numba"):
-            from backends.numba.backend import make
-
-            return make(None, "float32", True).kernels
+        with suppress(BackendUnavailable):
+            return get_backend("numba").kernels
         return NumpyKernels(np)
 
     def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
@@ -46,26 +44,6 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call NumPy's kernel on the memory of the tensors: a fifth of the reference's time."""
         self._host.warp_images(x.numpy(), matrix.numpy(), moves.numpy(), y.numpy())
-
-    def max_pool2d(
-        self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
-    ) -> None:
-        if padding != NO_PADDING:
-            return super().max_pool2d(x, size, strides, padding, y, index)
-        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
-        aten.max_pool2d_with_indices.out(x.movedim(3, 1), size, strides, **outputs)
-
-    def max_pool2d_backward(
-        self, dy: Array, index: Array, size: Pair, strides: Pair, padding: Padding, dx: Array
-    ) -> None:
-        """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
-        if padding != NO_PADDING:
-            return super().max_pool2d_backward(dy, index, size, strides, padding, dx)
-        d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
-        geometry = size, strides, (0, 0), (1, 1), False
-        aten.max_pool2d_with_indices_backward.grad_input(
-            dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
-        )
 
     def batch_norm(
         self, x: Array, gamma: Array, beta: Array, running: Arrays, settings: Numbers, stats: Arrays, y: Array
@@ -87,7 +65,7 @@ class TorchCpuKernels(OneDnnDense, FusedAdam, TorchKernels):
         return moment
 
 
-class TorchCudaKernels(FusedAdam, TorchKernels):
+class TorchCudaKernels(TorchKernels):
     """Kernels on a CUDA device. The fused Adam reads its scalars as float32, whatever the dtype of p."""
 
     fused_dtypes = (torch.float32,)
@@ -113,8 +91,7 @@ def compiles_threefry() -> bool:
     expected = torch.zeros_like(words)
     Kernels(torch).threefry(key, words[2:], words, expected)
     try:
-        found = torch.zeros_like(words, device="cuda")
-        TorchJiteratorKernels(torch).threefry(key, words[2:].cuda(), words.cuda(), found)
+        found = _compiled_threefry()(words[2:].cuda(), words.cuda(), key0=key[0], key1=key[1])
         return bool(torch.equal(found.cpu(), expected))
     except Exception:  # torch, CUDA and the compiler raise many types
         return False

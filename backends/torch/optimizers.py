@@ -12,7 +12,9 @@ Array = Any  # torch.Tensor
 
 
 class TorchOptimizers(Kernels):
-    """In-place calls, for every optimizer but Adam."""
+    """In-place calls; Adam and AdamW are torch's private fused call, where this torch has it."""
+
+    fused_dtypes: tuple[torch.dtype, ...] = ()  # dtypes of p that the fused calls support on this device
 
     def _flush(self, moment: Array, updates: Array) -> Array:
         """Return the moment as it is: on a GPU this would be six launches for no gain."""
@@ -54,14 +56,8 @@ class TorchOptimizers(Kernels):
             self._flush(velocity, control[UPDATES])
         p.addcmul_(step, control[RATE], value=-1.0)
 
-
-class FusedAdam(TorchOptimizers):
-    """Adam and AdamW with torch's private fused calls, where this torch has them."""
-
-    fused_dtypes: tuple[torch.dtype, ...]  # dtypes of p that the calls support
-
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        fused_step = getattr(torch, "_fused_adam_" if len(settings) == 3 else "_fused_adamw_", None)
+        fused_step = getattr(torch, "_fused_adamw_", None)  # without decay it is Adam
         if fused_step is None or p.dtype not in self.fused_dtypes:
             return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]

@@ -3,6 +3,7 @@
 import ctypes
 import os
 
+import numpy as np
 import pytest
 from command_lines import run_code
 
@@ -33,13 +34,12 @@ def clear_caches():
 def detect(monkeypatch, tmp_path):
     """Return a function that detects the processor of a system with this /proc/cpuinfo; None: it has none."""
 
-    def run(text, system="Linux", name="a name"):
+    def run(text, name="a name"):
         path = tmp_path / "cpuinfo"
         if text is not None:
             path.write_text(text)
-        read = processor._cpuinfo
-        monkeypatch.setattr(processor, "_cpuinfo", lambda: read(str(path)))
-        for function, value in (("system", system), ("processor", name), ("machine", "a machine")):
+        monkeypatch.setattr(processor, "CPUINFO", path)
+        for function, value in (("processor", name), ("machine", "a machine")):
             monkeypatch.setattr(f"platform.{function}", lambda value=value: value)
         return this_processor()
 
@@ -64,21 +64,17 @@ def test_reads_the_processor_from_cpuinfo(detect, text, expected):
 
 @pytest.mark.parametrize(
     ("features", "expected"),
-    [(["SSE42", "X86_V3"], "AVX2"), (["X86_V2", "X86_V3", "X86_V4"], "AVX-512"), ([], "a machine")],
+    [
+        ({"baseline": ["SSE42"], "found": ["X86_V3"]}, "AVX2"),
+        ({"found": ["X86_V4"]}, "AVX-512"),
+        ({"baseline": ["X86_V2"], "not found": ["X86_V3"]}, "SSE4.2"),
+        ({}, "a machine"),
+    ],
 )
-@pytest.mark.parametrize("system", ["Windows", "Darwin", "Linux"])
-def test_falls_back_to_numpys_features(detect, monkeypatch, system, features, expected):
-    monkeypatch.setattr(processor, "_numpy_features", lambda: features)
-    assert detect(None, system, "") == ("a machine", expected)
-
-
-def test_works_without_numpys_private_lists(monkeypatch):
-    def missing(name):
-        raise ModuleNotFoundError(name)
-
-    assert set(numpy_dispatch().split()) <= {"baseline", *processor._numpy_features()}
-    monkeypatch.setattr(processor.importlib, "import_module", missing)
-    assert (processor._numpy_features(), numpy_dispatch()) == ([], "baseline")
+def test_falls_back_to_numpys_features(detect, monkeypatch, features, expected):
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": features} if features else {})
+    assert detect(None, "") == ("a machine", expected)
+    assert numpy_dispatch() == " ".join(features.get("found", ["baseline"]))
 
 
 def test_limiting_variables_returns_set_variables(monkeypatch):

@@ -76,7 +76,7 @@ def test_devices(name, device, shown):
 
 def test_the_number_of_threads():
     backend = get_backend("torch", threads=2)
-    assert (backend.threads, backend.thread_count) == (2, 2)
+    assert backend.thread_count == 2
 
 
 def test_accepts_the_backends_device_object(backend):
@@ -112,8 +112,8 @@ def test_auto_without_a_gpu_uses_numba():
 GPUS = "cupy", "torch on cuda"
 CPUS = "numba", "torch on cpu", "numpy"
 FAST = "numba is the fastest on the CPU"
-NO_NUMBA = "numba is missing; pip install numba makes training"
-SLOWEST = f"numpy runs everywhere; {NO_NUMBA} about twice as fast"
+NO_NUMBA = "numba is missing; pip install numba"
+SLOWEST = f"numpy runs everywhere; {NO_NUMBA}"
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_auto_prefers_numba_for_the_reproducible_precision():
         (True, CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
         (True, CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
         (True, (*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
-        (True, CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA} faster"),
+        (True, CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA}"),
         (True, CPUS[2:], False, None, ("numpy", "cpu"), SLOWEST),
         (True, CPUS[2:], True, "cpu", ("numpy", "cpu"), SLOWEST),
         (True, (*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),

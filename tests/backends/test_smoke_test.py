@@ -53,7 +53,7 @@ class Wrong(NumpyBackend):
             ("writing into a view of an array fails", "ValueError: assignment destination is read-only"),
         ),
         (Half, ("an array of its dtype fails", "it gave float16, expected float32")),
-        (Copying, ("writing into a view of an array fails", "it gave [0.0, 0.0, 0.0, 0.0, 0.5, 0.5]")),
+        (Copying, ("writing into a view of an array fails", "it gave [0.0, 0.0, 0.0, 0.0]")),
         (Wrong, ("a product and a compiled kernel fails", "it gave [[7.0, 7.0]")),
     ],
 )
