@@ -26,7 +26,7 @@ EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 1
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 
 
-def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def dense_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of dense layers. Linear ones and relu are exact: the sums are of integers."""
     small = cover_pairs(
         BATCHES, INPUTS, WIDTHS, [kind for kind, f in ACTIVATIONS.items() if f.from_output],
@@ -68,7 +68,7 @@ def sum_length(rows: int, *widths: int) -> int:
     return k * k if rows > 1000 else k
 
 
-def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def activation_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of activations and their derivatives: usual numbers, large ones, and infinities."""
     rows = cover_pairs(
         BATCHES, WIDTHS, tuple(ACTIVATIONS), ("usual", "large", "infinite", "NaN"), (False, True),
@@ -94,7 +94,7 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call("activation_backward", arguments, k)
 
 
-def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def loss_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1.
 
     Outputs are usual, far from 0, or extreme; classes are masked; rows contain NaN and infinities.
@@ -131,7 +131,7 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
-def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def norm_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of the normalisations; also with constant columns, and with NaN."""
     rows = cover_pairs(
         BATCHES, ("layer_norm", "batch_norm"), WIDTHS, (1e-5, 0.0, 0.01, 0.5), (0.3, 0.0, 0.9, 0.01, 1.0),

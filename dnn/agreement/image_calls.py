@@ -11,7 +11,6 @@ import numpy as np
 
 from backends.reference import Kernels
 from backends.reference.windows import Pair
-from dnn.agreement import textbook
 from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
@@ -64,7 +63,7 @@ def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
     return dict.fromkeys((padding, ((bottom, top), (right, left))))
 
 
-def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def convolution_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
     plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
     # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
@@ -93,7 +92,7 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call("conv2d", arguments, W.size, condition=1.0)
 
 
-def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def pooling_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
 
     def is_allowed(*row: Any) -> bool:
@@ -124,23 +123,22 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
             yield Call("average_pool2d_backward", (dy, *geometry, output_array(*x.shape)), k)
 
 
-def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def warp_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of the kernels of RandomElastic and other augmentations.
 
     Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
     """
-    draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
     rows = cover_pairs(
         (1, 0, 6, 129, 1025), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
         (False, True), (32.0, 1.0),
         allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
     )  # fmt: skip
     for batch, (height, width), channels, far, turned, strength in rows:
-        shares = [(np.resize(draws, (n, n)) >> 20) % max(4096 // n, 1) * 1.0 for n in (height, width)]
+        shares = [draw(n, n, below=max(4096 // n, 1)) * 1.0 for n in (height, width)]
         moves = output_array(batch, 2, height, width)
-        bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
+        bits = draw(batch, ceil(2 * height * width / 7), below=1 << 63)
         yield Call("displacements", (bits, *shares, strength, moves))
-        quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
+        quarters = far * (draw(*moves.shape, below=25) / 4 - 3.0)
         x = draw(batch, height, width, channels)
         matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))
         yield Call("warp_images", (x, matrix, quarters, output_array(*x.shape)))

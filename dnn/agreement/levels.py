@@ -12,7 +12,7 @@ from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
-from dnn.agreement.kernels import initializer_level, kernel_level, step_level
+from dnn.agreement.kernels import initializer_level, kernel_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -29,7 +29,7 @@ LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
     "L0": (activation_level, initializer_level, kernel_level),
     "L1": (layer_level,),
     "L2": (network_level,),
-    "L3": (step_level,),
+    "L3": (kernel_level,),
     "L4": (fit_level, trajectory_level),
 })  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""

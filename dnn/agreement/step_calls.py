@@ -24,7 +24,7 @@ DECAYS = (0.5, 0.9, 0.999)
 SMALL_SETTINGS = (1e-10, 1e-3, 0.3)
 
 
-def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def step_calls(draw: Draw) -> Iterator[Call]:
     """Yield steps of every optimizer: lengths, settings, update counts, rates and scales vary.
 
     The first call of each optimizer makes UNSEEN_UPDATES, so the others come late in the process; its result
