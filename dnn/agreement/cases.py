@@ -1,10 +1,9 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +28,6 @@ from dnn.validation.conversion import as_array
 from dnn.validation.settings import positive_integer
 
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
-
-SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
-    "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
-})  # fmt: skip
-"""Slot -> transform of a normal vector that makes a valid value. Sums and means of squares are squares, and
-the squared mean is smaller than the mean of squares. Other slots, such as velocity, use the vector itself."""
 
 
 @lru_cache(maxsize=100)

@@ -65,19 +65,18 @@ def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
 
 def convolution_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
-    plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
+    plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS, (1,), DILATIONS[:1]
     # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for values in (plain, grouped):
         rows = cover_pairs(*values, (True, False), allowed=fits)
-        for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
-            groups, dilation = more or (1, (1, 1))
+        for batch, image, window, strides, padding, channels, n, groups, dilation, has_dx in rows:
             size, windows = windows_of(image, window, strides, padding, dilation)
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *windows, n * groups)
             k = max(W.size, dz.size, 1)
-            for border in (padding,) if more else both_ways(padding):
+            for border in both_ways(padding):
                 geometry: Any = strides, border, dilation
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
                 yield Call("conv2d", arguments, k)

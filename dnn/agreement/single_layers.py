@@ -8,7 +8,7 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contender import Batches, without_activation
+from dnn.agreement.contender import Batches, build_layer, without_activation
 from dnn.agreement.oracle import disturb, measure_condition
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
@@ -32,12 +32,10 @@ def layer_level(setup: Setup) -> Iterator[Record]:
 def _batches(setup: Setup, probe: Layer) -> Batches:
     """Return a batch of the usual size and those of LATER_BATCH_SIZES, as (x, dy).
 
-    A sum of few numbers that cancels says nothing about a library. So dy is mostly positive in the later
-    batches, and in all of them if the layer has few outputs. For softmax only the first column is positive,
-    since its derivative subtracts the mean.
+    A sum of few numbers that cancels says nothing about a library, so dy is mostly positive. For softmax only
+    the first column is positive, since its derivative subtracts the mean.
     """
-    batch = setup.sizes.batch
-    cuts = np.cumsum([batch, *LATER_BATCH_SIZES])
+    cuts = np.cumsum([setup.sizes.batch, *LATER_BATCH_SIZES])
     x = setup.normal("layer x", (int(cuts[-1]), *probe.input_shape))
     if probe.n_categories is not None:  # x holds row indices
         x = np.floor(abs(8.0 * x)) % probe.n_categories
@@ -45,9 +43,7 @@ def _batches(setup: Setup, probe: Layer) -> Batches:
     if isinstance(probe, Normalization):
         x[cuts[-2] :] += 1000.0  # E[x^2] - E[x]^2 has no correct digits here
     else:
-        is_narrow = probe.output_shape[-1] < 24
-        first = probe.activation == "softmax"
-        dy[0 if is_narrow else batch :, ..., : 1 if first else None] += 3.0 if first or is_narrow else 1.0
+        dy[..., : 1 if probe.activation == "softmax" else None] += 3.0
     return list(zip(np.split(x, cuts[:-1]), np.split(dy, cuts[:-1]), strict=True))
 
 
@@ -55,10 +51,10 @@ def _judge_layer(
     setup: Setup, name: str, make: Callable[[], Layer], shape: tuple[int, ...]
 ) -> Iterator[Record]:
     probe = make()
-    probe.build(shape, get_backend("numpy"), "layer", needs_dx=not probe.must_precede_trained)
+    shapes = build_layer(probe, shape, get_backend("numpy")).shapes
     values = {
         short: (setup.normal(f"values {short}", form) / np.float32(np.sqrt(form[0])))
-        for short, form in probe.parameter_shapes().items()
+        for short, form in shapes.items()
     }
     batches = _batches(setup, probe)
 
