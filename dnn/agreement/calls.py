@@ -30,8 +30,8 @@ def stream_calls(draw: Draw) -> Iterator[Call]:
     counters = [(np.asarray([step]), np.arange(13)) for step in STREAM_STEPS]
     counters += [(a[:1], np.arange(131073)), (a, b), (a, b[:1]), (a[:0], b[:0]), (a[:1], b[:1])]
     for key, (high, low) in product((tuple(draw(2, below=1 << 32).tolist()), (2**32 - 1, 7)), counters):
-        n = high.size if low.size == 1 else low.size
-        yield Call("threefry", (key, high, low, output_array(n, dtype=int)))
+        out = output_array(np.broadcast(high, low).size, dtype=int)
+        yield Call("threefry", (key, high, low, out))
     rows = cover_pairs(
         BATCHES, (13, 1, 2, 8, 65, 784, 14563), RATES, (0.5, 0.0, 0.01, 1.9, 100.0),
         allowed=lambda batch, n, *_: batch * n <= MAX_NUMBERS,

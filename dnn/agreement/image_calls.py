@@ -18,9 +18,8 @@ from dnn.agreement.covering import cover_pairs
 BATCHES = (1, 0, 2, 3, 65, 1025)
 IMAGES = ((10, 8), (1, 3), (5, 5), (28, 28), (190, 200))
 """Heights and widths: even, one row, square, the usual 28 x 28, and more than 32,767 pixels."""
-WHOLE_IMAGE = (0, 0)
-WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
-"""Sizes of windows: one pixel, of more than 256 pixels, the whole image."""
+WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), (5, 5))
+"""Sizes of windows: one pixel, of more than 256 pixels, a whole image."""
 STRIDES = ((2, 2), (1, 1), (2, 3), (4, 1), (5, 6))
 BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
 """Padding: none, even, on some sides, and so wide that entire windows lie in it."""
@@ -29,32 +28,28 @@ FILTERS = (1, 4, 8, 9, 65, 257)
 GROUPS = (1, 2, 4, 8)
 DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
-MAX_WINDOW = 300
-"""Largest number of pixels of a window: the references make a step for each."""
 
 
-def windows_of(
-    image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], dilation: Pair = (1, 1)
-) -> tuple[Pair, Pair]:
-    """Return the size of the windows, and their numbers down and across: below 1 if they do not fit."""
-    size = image if window == WHOLE_IMAGE else window
+def count_windows(
+    image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], dilation: Pair = (1, 1)
+) -> Pair:
+    """Return the numbers of windows down and across: below 1 if they do not fit."""
     down, across = (
         (n + sum(border) - apart * (extent - 1) - 1) // step + 1
         for n, border, apart, extent, step in zip(image, padding, dilation, size, strides, strict=True)
     )
-    return size, (down, across)
+    return down, across
 
 
 def fits(
-    batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+    batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
     n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
 ) -> bool:  # fmt: skip
     """Whether there are windows, and few enough products with n filters."""
-    size, windows = windows_of(image, window, strides, padding, dilation)
+    windows = count_windows(image, size, strides, padding, dilation)
     products = batch * prod(windows) * prod(size) * channels * n
     largest = max(batch * prod(image), prod(size) * n) * channels
-    is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
-    return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
+    return products <= MAX_PRODUCTS and largest <= MAX_NUMBERS and min(windows) > 0
 
 
 def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
@@ -70,8 +65,8 @@ def convolution_calls(draw: Draw) -> Iterator[Call]:
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for values in (plain, grouped):
         rows = cover_pairs(*values, (True, False), allowed=fits)
-        for batch, image, window, strides, padding, channels, n, groups, dilation, has_dx in rows:
-            size, windows = windows_of(image, window, strides, padding, dilation)
+        for batch, image, size, strides, padding, channels, n, groups, dilation, has_dx in rows:
+            windows = count_windows(image, size, strides, padding, dilation)
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *windows, n * groups)
@@ -88,15 +83,14 @@ def convolution_calls(draw: Draw) -> Iterator[Call]:
         W = draw(3, 3, 2, 4)
         W[..., 1] = special
         arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], (1, 1), output_array(2, 5, 5, 4)
-        yield Call("conv2d", arguments, W.size, condition=1.0)
+        yield Call("conv2d", arguments, W.size)
 
 
 def pooling_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
 
     def is_allowed(*row: Any) -> bool:
-        size, _ = windows_of(*row[1:5])
-        inside = all(max(border) < extent for border, extent in zip(row[4], size, strict=True))
+        inside = all(max(border) < extent for border, extent in zip(row[4], row[2], strict=True))
         return inside and fits(*row[:6], 2)
 
     rows = cover_pairs(
@@ -104,8 +98,8 @@ def pooling_calls(draw: Draw) -> Iterator[Call]:
         BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
         allowed=is_allowed,
     )  # fmt: skip
-    for batch, image, window, strides, padding, channels, special in rows:
-        size, windows = windows_of(image, window, strides, padding)
+    for batch, image, size, strides, padding, channels, special in rows:
+        windows = count_windows(image, size, strides, padding)
         x = draw(batch, *image, channels)
         x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
         x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]

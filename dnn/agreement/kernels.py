@@ -96,9 +96,6 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
                 return bounds.relative_error(got, expected, 1e-30)
             if call.floor:
                 return bounds.relative_error(got[finite], x64, call.floor if expected.ndim > 1 else 1.0)
-            if tensor == "p":  # p - step may cancel; then the rounding errors of p and of the step dominate
-                size = bounds.norm(x64) + bounds.norm(call.arrays["p"][finite])
-                return bounds.norm(got[finite] - x64) / (size or 1.0)
             return bounds.eta(got[finite], x64)
 
         def bound(tensor: str, _: float) -> float:

@@ -87,19 +87,17 @@ def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wan
     If z of a relu unit is 0 up to rounding, one library may switch the unit on and another off. The gradient
     then jumps, which no bound on rounding covers, and neither library is wrong.
     """
-    kink = get_loss(case.loss).kink
-    jumps = ACTIVATIONS[case.activation].kink  # then the sign of z must be certain
-    if not jumps and kink is None:
-        return np.arange(min(n_wanted, len(x)))
     found = oracle.compute(case, x, y)
-    z = [values for name, values in found.items() if name.startswith("z ")]
+    distances = []
+    if ACTIVATIONS[case.activation].kink:  # the sign of z must be certain in the hidden layers
+        distances += [found[f"z {name}"] for name in list(case.products)[:-1]]
+    kink = get_loss(case.loss).kink
+    if kink is not None:
+        distances.append(kink(found["outputs"], np.eye(case.classes)[y]))
     # L2 bounds the norm. The largest of 1e5 elements has a few times the rms error, and measured errors are
     # about a tenth of the bound, so 4 times the bound is ample.
-    margin = [4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(v**2)) for i, v in enumerate(z)]
+    margin = 4.0 * bounds.forward(case.inner, len(case.hidden))
     safe = np.ones(len(x), dtype=bool)
-    for i, values in enumerate(z[:-1] if jumps else ()):  # the last layer's outputs have no kink
-        safe &= np.min(np.abs(values), axis=1) > margin[i]
-    if kink is not None:
-        distance = kink(found["outputs"], np.eye(case.classes)[y])
-        safe &= np.min(np.abs(distance), axis=1) > margin[-1]
+    for distance in distances:
+        safe &= np.min(np.abs(distance), axis=1) > margin * np.sqrt(np.mean(distance**2))
     return np.flatnonzero(safe)[:n_wanted]

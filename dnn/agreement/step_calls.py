@@ -87,7 +87,6 @@ def step_call(
         g[:1] = special
         repeat = 1  # torch's second update from infinity is NaN
     control = control_after(done, rate, settings)
-    condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(one.name, arguments, terms, condition=condition, optimizer=one, repeat=repeat)
+    return Call(one.name, arguments, terms, optimizer=one, repeat=repeat)

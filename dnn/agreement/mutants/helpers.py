@@ -55,10 +55,9 @@ def as_dense(x: Any) -> np.ndarray:
     """Return x or a ``Compressed`` matrix as an array."""
     if not isinstance(x, Compressed):
         return np.asarray(x)
-    found = np.zeros(x.shape, x.values.dtype)
-    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
-    found[rows, x.columns] = x.values
-    return found
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((x.values, x.columns, x.starts), x.shape).toarray()
 
 
 def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:

@@ -156,11 +156,11 @@ class FixedOracle:
     ],
 )
 def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
-    """A row is left out within 4 times the error of z: (3 + 10) u, or (3 + 4 + 10) u in the last layer."""
+    """A row is left out within 4 times the error of z in the last layer, (3 + 4 + 10) u."""
     hidden, last = np.ones((5, 2)), np.full((5, 2), 1.5)
-    hidden[1, 0], hidden[2, 1], last[1] = 51 * U * 0.8**0.5, -53 * U * 0.8**0.5, 9.5
+    hidden[1, 0], hidden[2, 1], last[1] = 66 * U * 0.8**0.5, -70 * U * 0.8**0.5, 9.5
     y = np.asarray([0, 1, 0, 1, 0])
-    size = np.sqrt(np.mean(last**2))
+    size = np.sqrt(np.mean((last - np.eye(2)[y]) ** 2))
     last[3, 0], last[4, 1] = 66 * U * size, 70 * U * size
     case = Case("c", 9, (16,), 2, activation, loss, SGD(), 0)
     x, network = np.zeros((5, 9)), FixedOracle(hidden, last)
