@@ -7,14 +7,12 @@ from backends import InputError
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender
-from dnn.agreement.oracle import measure_condition, safe_rows
+from dnn.agreement.oracle import make_disturbed_oracle, measure_condition, safe_rows
 from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import SGD
-from dnn.typing import HostArrays
 
 MAIN_PAIR = ("relu", "categorical_crossentropy")
 
@@ -56,16 +54,14 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
         raise InputError(got, "at least one row to compare", "use other examples")
     x = data.x[rows]
     y = data.y[rows]
-
-    def compute(c: Contender) -> HostArrays:
-        return c.compute(case, x, y)
-
-    expected = compute(setup.oracle)
-    condition = measure_condition(compute, expected, step)
+    expected = setup.oracle.compute(case, x, y)
+    condition = measure_condition([make_disturbed_oracle(step).compute(case, x, y)], expected)
     longest = dict(zip((f"z {name}" for name in case.products), accumulate(case.inner, max), strict=True))
 
     def bound(tensor: str, unit: float) -> float:
         c = max(condition[tensor], tensor.startswith("d "))
         return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 2.0)
 
-    return setup.compare(case.name, compute, bound, note=f"batch {step}", expected=expected)
+    return setup.compare(
+        case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected
+    )

@@ -4,7 +4,7 @@ It gets the same float32 inputs and weights as the contenders, so its own error 
 errors that it measures.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -61,20 +61,11 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
 
 
-def measure_condition(
-    compute: Callable[[Contender], HostArrays], expected: HostArrays, seed: int, times: int = 1
-) -> dict[str, float]:
-    """Return tensor -> the largest relative change of its finite numbers, in units of DISTURBANCE.
-
-    Args:
-        compute: contender -> named tensors.
-        expected: the oracle's tensors.
-        times: number of disturbed computations.
-    """
-    disturbed = make_disturbed_oracle(seed)
+def measure_condition(disturbed: Iterable[HostArrays], expected: HostArrays) -> dict[str, float]:
+    """Return tensor -> the largest relative change of its finite numbers, in units of DISTURBANCE."""
     found = dict.fromkeys(expected, 0.0)
-    for _ in range(times):
-        for name, moved in compute(disturbed).items():
+    for tensors in disturbed:
+        for name, moved in tensors.items():
             finite = np.isfinite(expected[name]) & np.isfinite(moved)
             change = bounds.eta(moved[finite], expected[name][finite])
             found[name] = max(found[name], change / DISTURBANCE)

@@ -25,9 +25,9 @@ SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8), (9, 8))
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (label, settings) for each sample of a layer class."""
     first, *others = layer_class.examples
-    samples: list[dict[str, Any]] = [first, *others]
-    if "activation" in signature(layer_class).parameters:
-        samples[:1] = [{**first, "activation": activation} for activation in ACTIVATIONS]
+    kinds = ACTIVATIONS if "activation" in signature(layer_class).parameters else ()
+    samples: list[dict[str, Any]] = [{**first, "activation": kind} for kind in kinds] or [first]
+    samples += [{**samples[-1], **more} for more in others]
     for settings in samples:
         yield " ".join(str(v) for k, v in settings.items() if first.get(k) != v), settings
 
