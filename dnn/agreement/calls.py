@@ -83,13 +83,15 @@ def gradient_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of penalties and clipping."""
     for n, l1, l2, special in cover_pairs(FLAT_SIZES, (0.5, 0.0), (0.25, 0.0), (False, True)):
         w = draw(n)
-        w[:4] = np.asarray([np.inf, -np.inf, np.nan, -0.0])[:n] if special else w[:4]
+        if special:
+            w[:4] = np.asarray([np.inf, -np.inf, np.nan, -0.0])[:n]
         yield Call("penalty", (w, draw(n) + np.arange(n) % 2 / 2.0, l1, l2))
     cases = cover_pairs(FLAT_SIZES, (1.0, 0.0, 2.0**-40), (None, np.nan, np.inf), (2.0, 0.25, 0.5, 1e6))
     for n, scale, special, limit in cases:
         g = scale * (draw(n) + np.arange(n) % 2 / 2.0)
         norm = float(np.sqrt(np.sum(g * g)))
-        g[-1:] = special or g[-1:]
+        if special:
+            g[-1:] = special
         yield Call("clip_value", (g, limit * (scale or 1.0)))
         most = norm * limit if limit < 1.0 and norm else norm + limit
         yield Call("clip_norm", (g.copy(), most), 1)

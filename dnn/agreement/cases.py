@@ -204,9 +204,8 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
     clipping.
     """
     for name, optimizer_class in OPTIMIZERS.items():
-        first, *others = optimizer_class.examples
-        yield name, optimizer_class(**first)
-        yield from ((f"{name} {list(settings)[-1]}", optimizer_class(**settings)) for settings in others)
+        for settings in optimizer_class.examples:
+            yield " ".join([name, *settings]), optimizer_class(**settings)
     # Every gradient of the cases exceeds these limits.
     yield "sgd clip_norm", SGD(clip_norm=0.05)
     yield "sgd clip_value", SGD(clip_value=0.001)

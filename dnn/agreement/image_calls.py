@@ -88,21 +88,18 @@ def convolution_calls(draw: Draw) -> Iterator[Call]:
 
 def pooling_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
-
-    def is_allowed(*row: Any) -> bool:
-        inside = all(max(border) < extent for border, extent in zip(row[4], row[2], strict=True))
-        return inside and fits(*row[:6], 2)
-
     rows = cover_pairs(
         # The first row has only first values: windows of 2 x 2 at strides of 2, which fill the image.
         BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
-        allowed=is_allowed,
+        allowed=lambda *row: fits(*row[:6], 2) and max(map(max, row[4])) < min(row[2]),
     )  # fmt: skip
     for batch, image, size, strides, padding, channels, special in rows:
         windows = count_windows(image, size, strides, padding)
         x = draw(batch, *image, channels)
-        x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
-        x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
+        if special == "NaN":
+            x[-1:, -1, -1] = np.nan
+        if special == "-inf":
+            x[:1, :4, :4] = -np.inf
         dy = draw(batch, *windows, channels)
         for border in both_ways(padding):
             geometry: Any = size, strides, border

@@ -21,7 +21,7 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.trajectories import trajectory_level
-from dnn.validation.settings import look_up, require, require_instances, require_kind, require_list
+from dnn.validation.settings import look_up, require, require_instances, require_kind
 
 Level = Callable[[Setup], Iterator[Record]]
 
@@ -51,7 +51,6 @@ def check(
     require_instances("contenders", contenders, Contender)
     require(len(contenders) > 0, "contenders", contenders, "at least one")
     require_kind("data", data, Data)
-    require_list("levels", levels)
     for name in levels:
         look_up("level", name, LEVELS)
     require_sound_numpy()

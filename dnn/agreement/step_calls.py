@@ -40,8 +40,8 @@ def step_calls(draw: Draw) -> Iterator[Call]:
         for _, optimizer in optimizer_variants()
     }
     for optimizer in optimizers.values():
-        yield step_call(optimizer, draw, LENGTHS[0], 0, 0.25, 1.0, None, 1.0, repeat=UNSEEN_UPDATES)
-        yield step_call(optimizer, draw, LONGEST, 12, 0.25, 1.0, None, 1.0)
+        yield step_call(optimizer, draw, LENGTHS[0], 0, repeat=UNSEEN_UPDATES)
+        yield step_call(optimizer, draw, LONGEST, 12)
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
         names.remove("learning_rate")
         settings = [swept(optimizer, name) for name in names]
@@ -66,16 +66,16 @@ def step_calls(draw: Draw) -> Iterator[Call]:
 def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
     """Return the values of a setting: the usual one, 0 where that is usual too, smaller and larger ones."""
     usual = getattr(optimizer, name)
-    if usual >= 0.5:
-        # RMSprop warns of a small decay, and Nesterov needs a momentum.
-        lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
-        return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
-    return tuple(dict.fromkeys((usual, *(DECAYS if name == "momentum" else SMALL_SETTINGS))))
+    if usual < 0.5 and name != "momentum":
+        return tuple(dict.fromkeys((usual, *SMALL_SETTINGS)))
+    # RMSprop warns of a small decay, and Nesterov needs a momentum.
+    lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
+    return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
 
 
 def step_call(
-    optimizer: Optimizer, draw: Draw, n: int, done: int, rate: float, scale: float, special: float | None,
-    size: float, repeat: int = 2,
+    optimizer: Optimizer, draw: Draw, n: int, done: int, rate: float = 0.25, scale: float = 1.0,
+    special: float | None = None, size: float = 1.0, repeat: int = 2,
 ) -> Call:  # fmt: skip
     """Return a call after ``done`` updates; moments have the sign of g, so that they do not cancel."""
     one: Any = replace(optimizer, clip_norm=None, clip_value=None)

@@ -9,8 +9,8 @@ from dnn.agreement.mutants.shared import SHARED_MUTANTS
 from dnn.agreement.mutants.training import TRAINING_MUTANTS
 from dnn.validation.settings import look_up
 
-TABLES = LAYER_MUTANTS, TRAINING_MUTANTS, SHARED_MUTANTS, PLAN_MUTANTS
-MUTANTS: Table[Mutant] = Table("mutant", {mutant.name: mutant for table in TABLES for mutant in table})
+ALL = (*LAYER_MUTANTS, *TRAINING_MUTANTS, *SHARED_MUTANTS, *PLAN_MUTANTS)
+MUTANTS: Table[Mutant] = Table("mutant", {mutant.name: mutant for mutant in ALL})
 
 
 def get_mutant(name: str) -> MutantContender:

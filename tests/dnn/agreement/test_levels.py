@@ -165,6 +165,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
         assert threads == expected
 
 
+@np.errstate(all="ignore")
 def test_every_kernel_has_calls():
     """A kernel without calls needs a function that yields some, in kernels.CALL_GENERATORS.
 
@@ -205,6 +206,7 @@ def equal_trees(one, other):
         lambda seed: make_batches(seed)[0][1],
     ],
 )
+@np.errstate(all="ignore")
 def test_every_seed_draws_other_numbers(drawn):
     assert equal_trees(drawn(1), drawn(1))
     assert not equal_trees(drawn(1), drawn(2))

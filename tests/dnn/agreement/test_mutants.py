@@ -6,6 +6,7 @@ from functools import cache, partial
 from inspect import getsource
 from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 from helpers import others_slow
 from kernel_checks import kernel_of
@@ -33,6 +34,7 @@ QUICK_MUTANTS = [name for name, mutant in MUTANTS.items() if mutant.level != "L4
 
 
 @cache
+@np.errstate(all="ignore")
 def kernels_of(make_calls):
     return {kernel_of(call) for call in make_calls(make_draw(0))}
 
