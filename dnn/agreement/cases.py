@@ -16,7 +16,6 @@ from dnn.layers import (
     Layer,
     Rescaling,
 )
-from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
@@ -34,12 +33,6 @@ dense = partial(Dense, initializer="zeros")  # the case sets the weights
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
     """Draw normal float64 numbers from the stream of (seed, purpose, layer). Do not write to them."""
     return host_normal(stream_key(seed, f"agreement {purpose}", layer), shape)
-
-
-@lru_cache(maxsize=100)
-def draw_weights(seed: int, initializer: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the float64 weights of a layer; do not write to them."""
-    return INITIALIZERS[initializer](stream_key(seed, "agreement weights", layer), shape)
 
 
 @dataclass(eq=False)
@@ -100,7 +93,7 @@ class Case:
     l2: float = 0.0  # factor of the l2 penalty
 
     @property
-    def products(self) -> dict[str, tuple[int, ...]]:
+    def products(self) -> dict[str, tuple[int, int]]:
         """Layer name -> shape of its W."""
         return {f"dense_{i}": shape for i, shape in enumerate(zip(self.inner, self.outer, strict=True), 1)}
 
@@ -130,10 +123,11 @@ class Case:
     def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
         values: HostArrays = {}
-        initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
-        for i, (name, shape) in enumerate(self.products.items()):
-            values[f"{name}.W"] = draw_weights(self.seed, initializer, i, shape).astype(np.float32)
-            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
+        for i, (name, (n_in, n_out)) in enumerate(self.products.items()):
+            variance = 2.0 / (n_in if self.activation == "relu" else n_in + n_out)  # He's, Glorot's
+            W = variance**0.5 * normal(self.seed, "weights", (n_in, n_out), i)
+            values[f"{name}.W"] = W.astype(np.float32)
+            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", (n_out,), i)).astype(np.float32)
         return values
 
 
