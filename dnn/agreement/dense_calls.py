@@ -80,9 +80,10 @@ def activation_calls(draw: Draw) -> Iterator[Call]:
         if form == "large":  # e^z overflows and underflows
             z[::3] += 1000.0
             z[1::3] -= 1000.0
-        if form in ("infinite", "NaN"):
-            far = 2.0**44 if f.gated else -np.inf  # z^3 overflows
-            z[-1:, :1] = far if form == "infinite" else np.nan
+        if form == "infinite":
+            z[-1:, :1] = 2.0**44 if f.gated else -np.inf  # z^3 overflows
+        if form == "NaN":
+            z[-1:, :1] = np.nan
         k = n if kind == "softmax" else 1
         yield Call("activation", (kind, z, z if in_place else output_array(batch, n)), k)
         if form == "infinite" and kind != "softmax" and not f.gated:

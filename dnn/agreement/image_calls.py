@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference import Kernels
-from backends.reference.windows import Pair
+from backends.reference.windows import Padding, Pair
 from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
@@ -30,9 +30,7 @@ DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
 
 
-def count_windows(
-    image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], dilation: Pair = (1, 1)
-) -> Pair:
+def count_windows(image: Pair, size: Pair, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
     """Return the numbers of windows down and across: below 1 if they do not fit."""
     down, across = (
         (n + sum(border) - apart * (extent - 1) - 1) // step + 1
@@ -42,7 +40,7 @@ def count_windows(
 
 
 def fits(
-    batch: int, image: Pair, size: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+    batch: int, image: Pair, size: Pair, strides: Pair, padding: Padding, channels: int,
     n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
 ) -> bool:  # fmt: skip
     """Whether there are windows, and few enough products with n filters."""
@@ -52,7 +50,7 @@ def fits(
     return products <= MAX_PRODUCTS and largest <= MAX_NUMBERS and min(windows) > 0
 
 
-def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
+def both_ways(padding: Padding) -> Iterable[Padding]:
     """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
     (top, bottom), (left, right) = padding
     return dict.fromkeys((padding, ((bottom, top), (right, left))))

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from backends.numpy.soundness import require_sound_numpy
-from backends.table import Table
 from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
@@ -25,13 +24,13 @@ from dnn.validation.settings import look_up, require, require_instances, require
 
 Level = Callable[[Setup], Iterator[Record]]
 
-LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
+LEVELS: Mapping[str, tuple[Level, ...]] = {
     "L0": (activation_level, initializer_level, kernel_level),
     "L1": (layer_level,),
     "L2": (network_level,),
     "L3": (kernel_level,),
     "L4": (fit_level, trajectory_level),
-})  # fmt: skip
+}  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""
 
 

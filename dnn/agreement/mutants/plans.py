@@ -15,7 +15,7 @@ def plan_mutant(name: str, mistake: str, text: str, replacement: str) -> Mutant:
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
     plan_mutant("drops-third-activation", "a plan computes at most two activations",
-                FORWARD, "activation(layer.activation if len(logits) < 2 else 'linear'"),
+                FORWARD, "activation(layer.activation if len(passed) < 2 else 'linear'"),
     plan_mutant("computes-elu-as-relu", "a plan computes elu as relu",
                 FORWARD, "activation('relu' if layer.activation == 'elu' else layer.activation"),
     plan_mutant("repeats-first-epoch", "a plan keeps the order of rows of its first epoch",

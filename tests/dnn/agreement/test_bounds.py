@@ -187,14 +187,13 @@ def test_condition_of_a_network():
     assert bound["d dense_1.b"] >= (39**0.5 + 4) * U
 
 
-def test_bounds_of_a_network_have_the_longest_sum_so_far(monkeypatch):
+def test_bounds_of_a_network_have_the_longest_product(monkeypatch):
     monkeypatch.setattr(networks, "measure_condition", lambda _, expected: dict.fromkeys(expected, 1.0))
     data = Data(np.eye(9, 17, dtype=np.float32), np.arange(9) % 3, 3)
     of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=9, candidates=9)), data=data)
     case = data.case("c", (5, 26), SGD(), 0, "tanh")
     found = {r.tensor: r.bound / U for r in networks.compare_batch(of, case, 0)}
-    expected = {"z dense_1": 8.0, "z dense_2": 8.0, "z dense_3": 9.0, "outputs": 9.0, "d dense_1.W": 9.0}
-    assert {name: found[name] for name in expected} == expected
+    assert set(found.values()) == {9.0}
 
 
 # --------------------------------------------------------------------------- L4
