@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from dnn.agreement.call import Call, Draw
-from dnn.agreement.cases import optimizer_variants
 from dnn.agreement.covering import cover_pairs
 from dnn.agreement.textbook import control_after
-from dnn.optimizers import Optimizer
+from dnn.optimizers import OPTIMIZERS, Optimizer
 
 UNSEEN_UPDATES = 1050
 """Number of updates made before the first one that is compared within a few roundings."""
@@ -35,11 +34,7 @@ def step_calls(draw: Draw) -> Iterator[Call]:
     Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
     as 0. In torch.optim it counts as NaN.
     """
-    optimizers = {
-        (optimizer.name, optimizer.slot_names, getattr(optimizer, "nesterov", False)): optimizer
-        for _, optimizer in optimizer_variants()
-    }
-    for optimizer in optimizers.values():
+    for optimizer in (kind(**settings) for kind in OPTIMIZERS.values() for settings in kind.examples):
         yield step_call(optimizer, draw, LENGTHS[0], 0, repeat=UNSEEN_UPDATES)
         yield step_call(optimizer, draw, LONGEST, 12)
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
@@ -78,15 +73,14 @@ def step_call(
     special: float | None = None, size: float = 1.0, repeat: int = 2,
 ) -> Call:  # fmt: skip
     """Return a call after ``done`` updates; moments have the sign of g, so that they do not cancel."""
-    one: Any = replace(optimizer, clip_norm=None, clip_value=None)
-    settings = one.settings()
+    settings = optimizer.settings()
     g = scale * draw(n)
     m = np.abs(scale * draw(n) / 2.0) * np.where(g < 0.0, -1.0, 1.0)
-    slots = tuple(m * m if slot in SQUARES else m / 2.0 for slot in one.slot_names)
+    slots = tuple(m * m if slot in SQUARES else m / 2.0 for slot in optimizer.slot_names)
     if special:
         g[:1] = special
         repeat = 1  # torch's second update from infinity is NaN
     control = control_after(done, rate, settings)
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(one.name, arguments, terms, optimizer=one, repeat=repeat)
+    return Call(optimizer.name, arguments, terms, optimizer=optimizer, repeat=repeat)
