@@ -40,7 +40,7 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
 
     Rows on which a unit of the oracle is near a kink are left out. The bound is that of the layer with the
-    most inputs, with the network's condition, at least 1 for gradients: their terms may be equal.
+    most inputs, with the network's condition. Gradients are sums over the batch, of terms that may be equal.
     """
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
@@ -57,8 +57,9 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     condition = measure_condition([make_disturbed_oracle(step).compute(case, x, y)], expected)
 
     def bound(tensor: str, unit: float) -> float:
-        c = max(condition[tensor], tensor.startswith("d "))
-        return bounds.layer(max(case.inner), unit, c, 2.0)
+        is_gradient = tensor.startswith("d ")
+        k = max(*case.inner, len(x) * is_gradient)
+        return bounds.layer(k, unit, max(condition[tensor], is_gradient), 2.0)
 
     return setup.compare(
         case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected

@@ -83,4 +83,5 @@ def step_call(
     control = control_after(done, rate, settings)
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(optimizer.name, arguments, terms, optimizer=optimizer, repeat=repeat)
+    # v - mean^2 of centred RMSprop may be a tenth of v.
+    return Call(optimizer.name, arguments, terms, condition=2.0, optimizer=optimizer, repeat=repeat)
