@@ -26,7 +26,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (label, settings) for each sample of a layer class."""
     first, *others = layer_class.examples
     kinds = ACTIVATIONS if "activation" in signature(layer_class).parameters else ()
-    samples: list[dict[str, Any]] = [{**first, "activation": kind} for kind in kinds] or [first]
+    samples: list[dict[str, Any]] = [{**first, "activation": kind} for kind in kinds] or [{**first}]
     samples += [{**samples[-1], **more} for more in others]
     for settings in samples:
         yield " ".join(str(v) for k, v in settings.items() if first.get(k) != v), settings

@@ -57,7 +57,7 @@ def as_dense(x: Any) -> np.ndarray:
         return np.asarray(x)
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((x.values, x.columns, x.starts), x.shape).toarray()
+    return np.asarray(csr_matrix((x.values, x.columns, x.starts), x.shape).toarray())
 
 
 def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
