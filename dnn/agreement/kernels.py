@@ -77,7 +77,7 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
     if call.condition == MEASURED and call.n_terms:
         # A few numbers may change little by chance, so short calls are disturbed more often.
         disturbed = make_disturbed_oracle(setup.seed)
-        times = range(8 if is_short(call) else 2)
+        times = range(4 if is_short(call) else 1)
         condition = measure_condition((disturbed.kernel(call) for _ in times), single)
 
     def judge(dtype: str, unit: float) -> list[Record]:
