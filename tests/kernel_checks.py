@@ -2,6 +2,7 @@
 
 from copy import copy
 from functools import cache
+from itertools import chain
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from dnn.agreement import QUICK, kernels, make_oracle
 from dnn.agreement.call import make_draw
 from dnn.agreement.ours import MARGIN, BackendContender
 from dnn.agreement.setup import Setup
-from dnn.agreement.step_calls import step_calls
 
 REFERENCE = get_backend("numpy", dtype="float64", fused=False)
 
@@ -25,8 +25,8 @@ def kernel_of(call):
 def _short_calls(activations):
     found = {}
     with np.errstate(all="ignore"):
-        for make in (*kernels.CALL_GENERATORS, step_calls):
-            for call in make(5, make_draw(5)):
+        for make in chain(*kernels.CALL_GENERATORS.values()):
+            for call in make(make_draw(5)):
                 if kernels.is_short(call):
                     found.setdefault(kernel_of(call), []).append(call)
     return found

@@ -31,14 +31,12 @@ def norm(x: np.ndarray) -> float:
 
 def eta(x: np.ndarray, x64: np.ndarray) -> float:
     """Return norm(x - x64) / norm(x64), or norm(x) if x64 is 0."""
-    size = norm(x64)
-    return norm(x - x64) / (size or 1.0)
+    return norm(x - x64) / (norm(x64) or 1.0)
 
 
 def eta_of_path(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
     """Return norm(x - x64) / norm(x64 - start), or ``eta`` if x64 has not moved from its start."""
-    distance = norm(x64 - start)
-    return norm(x - x64) / distance if distance else eta(x, x64)
+    return norm(x - x64) / (norm(x64 - start) or norm(x64) or 1.0)
 
 
 def relative_error(x: np.ndarray, x64: np.ndarray, floor: float) -> float:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backends.reference import Declaration, Kernels, declarations
-from dnn.agreement import textbook
 from dnn.optimizers import Optimizer
 
 Draw = Callable[..., np.ndarray]
+"""See ``make_draw``."""
 MEASURED = 0.0
 """Condition of a call for which it is measured."""
 
@@ -22,13 +22,12 @@ MEASURED = 0.0
 class Call(NamedTuple):
     """A call of a kernel.
 
-    The bound of its error is ``bounds.layer(n_terms, condition=condition)``, or ``ulp`` ULPs if n_terms is 0.
+    The bound of its error is ``bounds.layer(n_terms, condition=condition)``. Without n_terms it is 0.
     """
 
     kernel: str
     arguments: tuple[Any, ...]
     n_terms: float = 0.0  # of a sum
-    ulp: float = 0.0
     condition: float = MEASURED  # as in ``bounds.layer``
     floor: float = 0.0  # if above 0, errors are relative to this plus abs(x), element by element
     optimizer: Optimizer | None = None  # of a step, which it binds; ``kernel`` is then its name
@@ -91,14 +90,11 @@ def declaration_of(kernel: str) -> Declaration:
 
 
 def make_draw(seed: int) -> Draw:
-    """Return a function of a shape that draws integers from -4 to 4."""
-    numbers = textbook.random_bits(seed, "agreement kernels", 0, 0, 70001) % 9 - 4.0
-    start = 0
+    """Return a function of a shape that draws integers: floats from -4 to 4, or int64 below ``below``."""
+    rng = np.random.default_rng(seed)
 
-    def draw(*shape: int) -> np.ndarray:
-        nonlocal start
-        start = (start + 8191) % numbers.size
-        return np.resize(np.roll(numbers, start), shape)
+    def draw(*shape: int, below: int | None = None) -> np.ndarray:
+        return rng.integers(below, size=shape) if below else rng.integers(-4, 5, shape) * 1.0
 
     return draw
 

@@ -10,10 +10,8 @@ from math import prod
 
 import numpy as np
 
-from dnn.agreement import textbook
 from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.covering import cover_pairs
-from dnn.random import stream_key
 
 BATCHES = (7, 0, 1, 2, 33, 100, 1025, 65537)
 """Numbers of rows: none, one, few, odd, the usual 100, and beyond blocks of 1024 and of 65,536."""
@@ -26,22 +24,21 @@ STREAM_STEPS = (999, 1023, 1024, *COUNTERS)
 RATES = (0.3, 0.0, 0.05, 0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 0.95, 0.999)
 
 
-def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def stream_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of threefry, of dropout at and just beside its limit, and of Gaussian noise."""
     a, b = (np.asarray(pair) for pair in zip(*product(COUNTERS, COUNTERS), strict=True))
     counters = [(np.asarray([step]), np.arange(13)) for step in STREAM_STEPS]
     counters += [(a[:1], np.arange(131073)), (a, b), (a, b[:1]), (a[:0], b[:0]), (a[:1], b[:1])]
-    for key, (high, low) in product((stream_key(seed, "agreement bits"), (2**32 - 1, 7)), counters):
-        n = high.size if low.size == 1 else low.size
-        yield Call("threefry", (key, high, low, output_array(n, dtype=int)))
+    for key, (high, low) in product((tuple(draw(2, below=1 << 32).tolist()), (2**32 - 1, 7)), counters):
+        out = output_array(np.broadcast(high, low).size, dtype=int)
+        yield Call("threefry", (key, high, low, out))
     rows = cover_pairs(
         BATCHES, (13, 1, 2, 8, 65, 784, 14563), RATES, (0.5, 0.0, 0.01, 1.9, 100.0),
         allowed=lambda batch, n, *_: batch * n <= MAX_NUMBERS,
     )  # fmt: skip
     for batch, n, rate, deviation in rows:
         x = draw(batch, n)
-        half = (n + 1) // 2
-        bits = textbook.random_bits(seed, "agreement masks", n, 0, batch * half).reshape(batch, half)
+        bits = draw(batch, (n + 1) // 2, below=1 << 63)
         bits[2:3] &= (1 << 31) - 1  # the high words are 0, the smallest uniform numbers
         # Not the 0.1 % of uniform numbers next to 1, whose logarithm magnifies their rounding.
         noise = np.minimum(bits, ((1 << 31) - (1 << 21) << 32) - 1), x, deviation, output_array(*x.shape)
@@ -52,15 +49,14 @@ def stream_calls(seed: int, draw: Draw) -> Iterator[Call]:
         x = x.copy()
         x[1:2, -1:] = np.inf  # times a mask of 0 it is NaN
         mask = bits, x, rate, output_array(*x.shape), output_array(*x.shape)
-        yield Call("dropout", mask, ulp=4.0)
+        yield Call("dropout", mask, 1)
 
 
-def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def row_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls that gather rows, and that add rows at repeated and at unused indices."""
-    draws = textbook.random_bits(seed, "agreement rows", 0, 0, 4000)
 
     def index_of(batch: int, n: int) -> np.ndarray:
-        index = np.resize(draws, batch) % n
+        index = draw(batch, below=n)
         index[:3] = (n - 1, 0, n - 1)[:batch]
         return index
 
@@ -71,9 +67,9 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         and (dtype != "int64" or scale == 1.0),
     )  # fmt: skip
     for batch, n, tail, dtype, scale in gathered:
-        rows = np.resize(draws % 251, (n, *tail)).astype(dtype)
+        rows = draw(n, *tail, below=251).astype(dtype)
         to = output_array(batch, *tail, dtype=np.int64 if dtype == "int64" else float)
-        yield Call("gather_rows", (rows, index_of(batch, n), to, scale), ulp=2.0 * (scale != 1.0))
+        yield Call("gather_rows", (rows, index_of(batch, n), to, scale), float(scale != 1.0))
     scattered = cover_pairs(
         BATCHES, (9, 1, 50, 256, 257, 70001), (1, 5, 9, 130),
         allowed=lambda batch, n, width: max(batch, n) * width <= MAX_NUMBERS and batch * n * width <= 1 << 22,
@@ -83,17 +79,19 @@ def row_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call("scatter_rows", arrays)
 
 
-def gradient_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def gradient_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of penalties and clipping."""
     for n, l1, l2, special in cover_pairs(FLAT_SIZES, (0.5, 0.0), (0.25, 0.0), (False, True)):
         w = draw(n)
-        w[:4] = np.asarray([np.inf, -np.inf, np.nan, -0.0])[:n] if special else w[:4]
+        if special:
+            w[:4] = np.asarray([np.inf, -np.inf, np.nan, -0.0])[:n]
         yield Call("penalty", (w, draw(n) + np.arange(n) % 2 / 2.0, l1, l2))
     cases = cover_pairs(FLAT_SIZES, (1.0, 0.0, 2.0**-40), (None, np.nan, np.inf), (2.0, 0.25, 0.5, 1e6))
     for n, scale, special, limit in cases:
         g = scale * (draw(n) + np.arange(n) % 2 / 2.0)
         norm = float(np.sqrt(np.sum(g * g)))
-        g[-1:] = special or g[-1:]
+        if special:
+            g[-1:] = special
         yield Call("clip_value", (g, limit * (scale or 1.0)))
         most = norm * limit if limit < 1.0 and norm else norm + limit
-        yield Call("clip_norm", (g.copy(), most), ulp=4.0)
+        yield Call("clip_norm", (g.copy(), most), 1)

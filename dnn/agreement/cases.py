@@ -1,10 +1,9 @@
 """Cases: a network, a loss, an optimizer and initial weights, which every contender builds for itself."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,6 @@ from dnn.layers import (
     Layer,
     Rescaling,
 )
-from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
@@ -30,23 +28,11 @@ from dnn.validation.settings import positive_integer
 
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 
-SLOT_TRANSFORMS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType({
-    "v": np.square, "total": np.square, "largest": np.square, "mean": lambda m: m / 2,
-})  # fmt: skip
-"""Slot -> transform of a normal vector that makes a valid value. Sums and means of squares are squares, and
-the squared mean is smaller than the mean of squares. Other slots, such as velocity, use the vector itself."""
-
 
 @lru_cache(maxsize=100)
 def normal(seed: int, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
     """Draw normal float64 numbers from the stream of (seed, purpose, layer). Do not write to them."""
     return host_normal(stream_key(seed, f"agreement {purpose}", layer), shape)
-
-
-@lru_cache(maxsize=100)
-def draw_weights(seed: int, initializer: str, layer: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the float64 weights of a layer; do not write to them."""
-    return INITIALIZERS[initializer](stream_key(seed, "agreement weights", layer), shape)
 
 
 @dataclass(eq=False)
@@ -107,7 +93,7 @@ class Case:
     l2: float = 0.0  # factor of the l2 penalty
 
     @property
-    def products(self) -> dict[str, tuple[int, ...]]:
+    def products(self) -> dict[str, tuple[int, int]]:
         """Layer name -> shape of its W."""
         return {f"dense_{i}": shape for i, shape in enumerate(zip(self.inner, self.outer, strict=True), 1)}
 
@@ -137,10 +123,11 @@ class Case:
     def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
         values: HostArrays = {}
-        initializer = "he_uniform" if self.activation == "relu" else "glorot_uniform"
-        for i, (name, shape) in enumerate(self.products.items()):
-            values[f"{name}.W"] = draw_weights(self.seed, initializer, i, shape).astype(np.float32)
-            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
+        for i, (name, (n_in, n_out)) in enumerate(self.products.items()):
+            variance = 2.0 / (n_in if self.activation == "relu" else n_in + n_out)  # He's, Glorot's
+            W = variance**0.5 * normal(self.seed, "weights", (n_in, n_out), i)
+            values[f"{name}.W"] = W.astype(np.float32)
+            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", (n_out,), i)).astype(np.float32)
         return values
 
 
@@ -211,9 +198,8 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
     clipping.
     """
     for name, optimizer_class in OPTIMIZERS.items():
-        first, *others = optimizer_class.examples
-        yield name, optimizer_class(**first)
-        yield from ((f"{name} {list(settings)[-1]}", optimizer_class(**settings)) for settings in others)
+        for settings in optimizer_class.examples:
+            yield " ".join([name, *settings]), optimizer_class(**settings)
     # Every gradient of the cases exceeds these limits.
     yield "sgd clip_norm", SGD(clip_norm=0.05)
     yield "sgd clip_value", SGD(clip_value=0.001)

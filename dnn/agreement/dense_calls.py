@@ -26,7 +26,7 @@ EXTREMES = np.asarray([0.0, 1e-3, 0.3, 1.0, 5.0, 12.0, 16.6, 20.5, 40.0, 88.0, 1
 """Logits for which e^z overflows, or rounds 1 + e^z to 1 or e^z."""
 
 
-def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def dense_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of dense layers. Linear ones and relu are exact: the sums are of integers."""
     small = cover_pairs(
         BATCHES, INPUTS, WIDTHS, [kind for kind, f in ACTIVATIONS.items() if f.from_output],
@@ -43,12 +43,12 @@ def dense_calls(seed: int, draw: Draw) -> Iterator[Call]:
         if not exact:  # z is between -4 and 4, mostly
             W = W * 2.0 ** -np.ceil(np.log2(4.0 * n_in**0.5))
             b = b / 8.0
-        x[:1, :1] = special or x[:1, :1]
+        if special:
+            x[:1, :1] = special
         k = 0 if exact else sum_length(batch, n_in, n)
         yield Call("dense", (kind, x, W, b, output_array(batch, n)), k)
         x = -x
-        with np.errstate(invalid="ignore"):  # inf - inf and 0 inf are NaN
-            y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
+        y = single(ACTIVATIONS[kind].forward(np, x @ W + b))
         dy = draw(batch, n)
         gradients = output_array(n_in, n), output_array(n), output_array(batch, n_in) if has_dx else None
         arguments = kind, dy, x, y, W, dy if in_place else output_array(batch, n), gradients
@@ -68,7 +68,7 @@ def sum_length(rows: int, *widths: int) -> int:
     return k * k if rows > 1000 else k
 
 
-def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def activation_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of activations and their derivatives: usual numbers, large ones, and infinities."""
     rows = cover_pairs(
         BATCHES, WIDTHS, tuple(ACTIVATIONS), ("usual", "large", "infinite", "NaN"), (False, True),
@@ -80,21 +80,21 @@ def activation_calls(seed: int, draw: Draw) -> Iterator[Call]:
         if form == "large":  # e^z overflows and underflows
             z[::3] += 1000.0
             z[1::3] -= 1000.0
-        if form in ("infinite", "NaN"):
-            far = 2.0**44 if f.gated else -np.inf  # z^3 overflows
-            z[-1:, :1] = far if form == "infinite" else np.nan
+        if form == "infinite":
+            z[-1:, :1] = 2.0**44 if f.gated else -np.inf  # z^3 overflows
+        if form == "NaN":
+            z[-1:, :1] = np.nan
         k = n if kind == "softmax" else 1
         yield Call("activation", (kind, z, z if in_place else output_array(batch, n)), k)
         if form == "infinite" and kind != "softmax" and not f.gated:
             continue  # f'(inf) is 0 or NaN, depending on the formula
         z = z.copy()
-        with np.errstate(over="ignore", invalid="ignore"):  # of large and infinite numbers
-            y = single(f.forward(np, z))
+        y = single(f.forward(np, z))
         arguments = kind, dy, z, y, dy if in_place else output_array(batch, n)
         yield Call("activation_backward", arguments, k)
 
 
-def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def loss_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of every loss: class numbers, rows of any sum, targets of -1 and 1.
 
     Outputs are usual, far from 0, or extreme; classes are masked; rows contain NaN and infinities.
@@ -131,7 +131,7 @@ def loss_calls(seed: int, draw: Draw) -> Iterator[Call]:
         yield Call(name, arguments, n_terms=n, condition=2.0, floor=floor)
 
 
-def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def norm_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of the normalisations; also with constant columns, and with NaN."""
     rows = cover_pairs(
         BATCHES, ("layer_norm", "batch_norm"), WIDTHS, (1e-5, 0.0, 0.01, 0.5), (0.3, 0.0, 0.9, 0.01, 1.0),
@@ -143,7 +143,8 @@ def norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
     for rows_, name, n, epsilon, momentum, form, special in rows:
         axis = int(name == "layer_norm")
         x = draw(rows_, n) / 2.0 + 1.0
-        x[:1, :1] = np.nan if special else x[:1, :1]
+        if special:
+            x[:1, :1] = np.nan
         x[:, 1::5] = 3.0  # constant columns
         x[:, :1] += 0.25  # no constant row
         gamma, beta, dy = draw(n) + 5.0, draw(n), draw(rows_, n) + np.nan_to_num(x) + 2.0

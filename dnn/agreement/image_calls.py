@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.reference import Kernels
-from backends.reference.windows import Pair
-from dnn.agreement import textbook
+from backends.reference.windows import Padding, Pair
 from dnn.agreement.call import Call, Draw, output_array
 from dnn.agreement.calls import MAX_NUMBERS
 from dnn.agreement.covering import cover_pairs
@@ -19,9 +18,8 @@ from dnn.agreement.covering import cover_pairs
 BATCHES = (1, 0, 2, 3, 65, 1025)
 IMAGES = ((10, 8), (1, 3), (5, 5), (28, 28), (190, 200))
 """Heights and widths: even, one row, square, the usual 28 x 28, and more than 32,767 pixels."""
-WHOLE_IMAGE = (0, 0)
-WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), WHOLE_IMAGE)
-"""Sizes of windows: one pixel, of more than 256 pixels, the whole image."""
+WINDOWS = ((2, 3), (1, 1), (3, 3), (5, 1), (19, 14), (5, 5))
+"""Sizes of windows: one pixel, of more than 256 pixels, a whole image."""
 STRIDES = ((2, 2), (1, 1), (2, 3), (4, 1), (5, 6))
 BORDERS = (((0, 0), (0, 0)), ((1, 1), (1, 1)), ((1, 0), (0, 2)), ((9, 9), (9, 9)))
 """Padding: none, even, on some sides, and so wide that entire windows lie in it."""
@@ -30,55 +28,48 @@ FILTERS = (1, 4, 8, 9, 65, 257)
 GROUPS = (1, 2, 4, 8)
 DILATIONS = ((1, 1), (2, 1), (2, 3))
 MAX_PRODUCTS = 1 << 22
-MAX_WINDOW = 300
-"""Largest number of pixels of a window: the references make a step for each."""
 
 
-def windows_of(
-    image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], dilation: Pair = (1, 1)
-) -> tuple[Pair, Pair]:
-    """Return the size of the windows, and their numbers down and across: below 1 if they do not fit."""
-    size = image if window == WHOLE_IMAGE else window
+def count_windows(image: Pair, size: Pair, strides: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
+    """Return the numbers of windows down and across: below 1 if they do not fit."""
     down, across = (
         (n + sum(border) - apart * (extent - 1) - 1) // step + 1
         for n, border, apart, extent, step in zip(image, padding, dilation, size, strides, strict=True)
     )
-    return size, (down, across)
+    return down, across
 
 
 def fits(
-    batch: int, image: Pair, window: Pair, strides: Pair, padding: tuple[Pair, Pair], channels: int,
+    batch: int, image: Pair, size: Pair, strides: Pair, padding: Padding, channels: int,
     n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
 ) -> bool:  # fmt: skip
     """Whether there are windows, and few enough products with n filters."""
-    size, windows = windows_of(image, window, strides, padding, dilation)
+    windows = count_windows(image, size, strides, padding, dilation)
     products = batch * prod(windows) * prod(size) * channels * n
     largest = max(batch * prod(image), prod(size) * n) * channels
-    is_small = products <= MAX_PRODUCTS and largest <= MAX_NUMBERS
-    return is_small and prod(size) <= MAX_WINDOW and min(windows) > 0
+    return products <= MAX_PRODUCTS and largest <= MAX_NUMBERS and min(windows) > 0
 
 
-def both_ways(padding: tuple[Pair, Pair]) -> Iterable[tuple[Pair, Pair]]:
+def both_ways(padding: Padding) -> Iterable[Padding]:
     """Return the padding and its mirror image: a kernel that keeps arrays by their shape confuses them."""
     (top, bottom), (left, right) = padding
     return dict.fromkeys((padding, ((bottom, top), (right, left))))
 
 
-def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def convolution_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of convolution, with and without groups and dilation."""
-    plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS
+    plain = BATCHES, IMAGES, WINDOWS, STRIDES, BORDERS, CHANNELS, FILTERS, (1,), DILATIONS[:1]
     # (1, 2) and (1, 3) are the numbers of channels and of filters in a group.
     grouped = (BATCHES[:-1], *plain[1:5], (1, 2), (1, 3), GROUPS, DILATIONS)
     for values in (plain, grouped):
         rows = cover_pairs(*values, (True, False), allowed=fits)
-        for batch, image, window, strides, padding, channels, n, *more, has_dx in rows:
-            groups, dilation = more or (1, (1, 1))
-            size, windows = windows_of(image, window, strides, padding, dilation)
+        for batch, image, size, strides, padding, channels, n, groups, dilation, has_dx in rows:
+            windows = count_windows(image, size, strides, padding, dilation)
             x = draw(batch, *image, channels * groups)
             W = draw(*size, channels, n * groups)
             dz = draw(batch, *windows, n * groups)
             k = max(W.size, dz.size, 1)
-            for border in (padding,) if more else both_ways(padding):
+            for border in both_ways(padding):
                 geometry: Any = strides, border, dilation
                 arguments = x, W, draw(n * groups), *geometry, output_array(*dz.shape)
                 yield Call("conv2d", arguments, k)
@@ -90,27 +81,23 @@ def convolution_calls(seed: int, draw: Draw) -> Iterator[Call]:
         W = draw(3, 3, 2, 4)
         W[..., 1] = special
         arguments = np.zeros((2, 5, 5, 2)), W, draw(4), (1, 1), BORDERS[1], (1, 1), output_array(2, 5, 5, 4)
-        yield Call("conv2d", arguments, W.size, condition=1.0)
+        yield Call("conv2d", arguments, W.size)
 
 
-def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def pooling_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of pooling: distinct and equal pixels, windows of -inf, NaN. No window is only border."""
-
-    def is_allowed(*row: Any) -> bool:
-        size, _ = windows_of(*row[1:5])
-        inside = all(max(border) < extent for border, extent in zip(row[4], size, strict=True))
-        return inside and fits(*row[:6], 2)
-
     rows = cover_pairs(
         # The first row has only first values: windows of 2 x 2 at strides of 2, which fill the image.
         BATCHES, IMAGES, ((2, 2), *WINDOWS), STRIDES, BORDERS, CHANNELS, ("usual", "NaN", "-inf"),
-        allowed=is_allowed,
+        allowed=lambda *row: fits(*row[:6], 2) and max(map(max, row[4])) < min(row[2]),
     )  # fmt: skip
-    for batch, image, window, strides, padding, channels, special in rows:
-        size, windows = windows_of(image, window, strides, padding)
+    for batch, image, size, strides, padding, channels, special in rows:
+        windows = count_windows(image, size, strides, padding)
         x = draw(batch, *image, channels)
-        x[-1:, -1, -1] = np.nan if special == "NaN" else x[-1:, -1, -1]
-        x[:1, :4, :4] = -np.inf if special == "-inf" else x[:1, :4, :4]
+        if special == "NaN":
+            x[-1:, -1, -1] = np.nan
+        if special == "-inf":
+            x[:1, :4, :4] = -np.inf
         dy = draw(batch, *windows, channels)
         for border in both_ways(padding):
             geometry: Any = size, strides, border
@@ -124,23 +111,22 @@ def pooling_calls(seed: int, draw: Draw) -> Iterator[Call]:
             yield Call("average_pool2d_backward", (dy, *geometry, output_array(*x.shape)), k)
 
 
-def warp_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def warp_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of the kernels of RandomElastic and other augmentations.
 
     Displacements are sums of integers. Warped pixels lie at multiples of 1/4, inside and outside the image.
     """
-    draws = textbook.random_bits(seed, "agreement views", 0, 0, 3 * 28 * 30 * 2)
     rows = cover_pairs(
         (1, 0, 6, 129, 1025), ((7, 9), (1, 3), (5, 5), (28, 30), (190, 200)), (1, 2, 3), (1.0, 0.0, 100.0),
         (False, True), (32.0, 1.0),
         allowed=lambda batch, image, channels, *_: batch * prod(image) * channels <= MAX_NUMBERS,
     )  # fmt: skip
     for batch, (height, width), channels, far, turned, strength in rows:
-        shares = [(np.resize(draws, (n, n)) >> 20) % max(4096 // n, 1) * 1.0 for n in (height, width)]
+        shares = [draw(n, n, below=max(4096 // n, 1)) * 1.0 for n in (height, width)]
         moves = output_array(batch, 2, height, width)
-        bits = np.resize(draws, (batch, ceil(2 * height * width / 7)))
+        bits = draw(batch, ceil(2 * height * width / 7), below=1 << 63)
         yield Call("displacements", (bits, *shares, strength, moves))
-        quarters = far * ((np.resize(draws, moves.shape) >> 40) % 25 / 4 - 3.0)
+        quarters = far * (draw(*moves.shape, below=25) / 4 - 3.0)
         x = draw(batch, height, width, channels)
         matrix = draw(batch, 2, 2) / 4.0 if turned else np.tile(np.eye(2), (batch, 1, 1))
         yield Call("warp_images", (x, matrix, quarters, output_array(*x.shape)))

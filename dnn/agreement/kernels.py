@@ -5,7 +5,7 @@ The inputs of a kernel are compared too, since a kernel must not change them, an
 behind each array. Native PyTorch has steps, but no other kernels.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 
 import numpy as np
@@ -14,7 +14,7 @@ from backends.reference.optimizers import UPDATES
 from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
 from dnn.agreement.call import MEASURED, Call, Draw, make_draw
 from dnn.agreement.contender import Contender
-from dnn.agreement.oracle import DISTURBANCE, make_disturbed_oracle
+from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.layers import Conv2D, Dense, Flatten
@@ -22,32 +22,28 @@ from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
 from dnn.typing import HostArrays
 
-CALL_GENERATORS = (
-    calls.stream_calls, calls.row_calls, calls.gradient_calls, dense_calls.dense_calls,
-    dense_calls.activation_calls, dense_calls.loss_calls, dense_calls.norm_calls,
-    image_calls.convolution_calls, image_calls.pooling_calls, image_calls.warp_calls,
-)  # fmt: skip
-"""Functions of (seed, draw) that yield calls; long arrays of one follow short ones of another."""
+CALL_GENERATORS: Mapping[str, tuple[Callable[[Draw], Iterable[Call]], ...]] = {
+    "L0": (
+        calls.stream_calls, calls.row_calls, calls.gradient_calls, dense_calls.dense_calls,
+        dense_calls.activation_calls, dense_calls.loss_calls, dense_calls.norm_calls,
+        image_calls.convolution_calls, image_calls.pooling_calls, image_calls.warp_calls,
+    ),
+    "L3": (step_calls.step_calls,),
+}  # fmt: skip
+"""Level -> functions of a ``Draw`` that yield calls; long arrays of one follow short ones of another."""
 MAX_DOUBLES = 20000
 """Numbers in the arrays of a call up to which it is made in float64 too."""
 
 
 def kernel_level(setup: Setup) -> Iterator[Record]:
-    """L0: compare every call. Integers must be equal; see ``Call`` for other bounds."""
-    for make_calls in CALL_GENERATORS:
-        yield from judge_calls(setup, make_calls)
+    """Compare every call of the level. Integers must be equal; see ``Call`` for other bounds.
 
-
-def step_level(setup: Setup) -> Iterator[Record]:
-    """L3: compare every optimizer's step."""
-    yield from judge_calls(setup, step_calls.step_calls)
-
-
-def judge_calls(setup: Setup, make_calls: Callable[[int, Draw], Iterable[Call]]) -> Iterator[Record]:
-    """Compare calls, a quarter with several threads; generators yield up to four kernels in turn."""
-    for number, call in enumerate(make_calls(setup.seed, make_draw(setup.seed))):
-        with setup.in_threads(several=number // 4 % 4 == 3):
-            yield from judge_call(setup, call)
+    A quarter has several threads; generators yield up to four kernels in turn.
+    """
+    for make_calls in CALL_GENERATORS[setup.level]:
+        for number, call in enumerate(make_calls(make_draw(setup.seed))):
+            with setup.in_threads(several=number // 4 % 4 == 3):
+                yield from judge_call(setup, call)
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:
@@ -58,7 +54,7 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
     for name in ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
 
         def compute(c: Contender, name: str = name) -> HostArrays:
-            layers = Conv2D(16, 3, initializer=name), Flatten(), Dense(10, "softmax")
+            layers = [Conv2D(16, 3, initializer=name), Flatten(), Dense(1)]
             model = Sequential(layers, input_shape=(6, 6, 9), backend=c.backend, seed=setup.seed)
             return model.parameters.to_host()
 
@@ -73,45 +69,31 @@ def is_short(call: Call) -> bool:
     return call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
 
 
-def measure_call(setup: Setup, call: Call, expected: HostArrays) -> dict[str, float]:
-    """Return each output's condition, at least 1: its largest relative change, in units of DISTURBANCE.
-
-    A few numbers may change little by chance, so short calls are disturbed more often.
-    """
-    disturbed = make_disturbed_oracle(setup.seed)
-    found = dict.fromkeys(call.outputs, 1.0)
-    for _ in range(8 if is_short(call) else 2):
-        moved = disturbed.kernel(call)
-        for tensor in found:
-            finite = np.isfinite(expected[tensor]) & np.isfinite(moved[tensor])
-            change = bounds.eta(moved[tensor][finite], expected[tensor][finite])
-            found[tensor] = max(found[tensor], change / DISTURBANCE)
-    return found
-
-
 def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "float64")) -> list[Record]:
     """Compare all arrays after a call; in float64 only short ones, see ``Call.for_float64``."""
     written = call.outputs
     single = setup.oracle.kernel(call)
-    condition = measure_call(setup, call, single) if call.condition == MEASURED and call.n_terms else {}
+    condition = dict.fromkeys(single, call.condition)
+    if call.condition == MEASURED and call.n_terms:
+        # A few numbers may change little by chance, so short calls are disturbed more often.
+        disturbed = make_disturbed_oracle(setup.seed)
+        times = range(4 if is_short(call) else 1)
+        condition = measure_condition((disturbed.kernel(call) for _ in times), single)
 
     def judge(dtype: str, unit: float) -> list[Record]:
         made = call if dtype == "float32" else call.for_float64()
         wanted = single if made is call else setup.oracle.kernel(made)
 
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
-            if tensor == "control" and got[UPDATES] != expected[UPDATES]:
-                return float("inf")
-            if tensor not in written or expected.dtype.kind != "f" or not (call.n_terms or call.ulp):
+            if tensor == "control":
+                same = got[UPDATES] == expected[UPDATES]
+                return bounds.relative_error(got, expected, 1e-30) if same else float("inf")
+            if tensor not in written or expected.dtype.kind != "f" or not call.n_terms:
                 return count_different(tensor, got, expected)
-            if not call.n_terms and dtype == "float32":
-                return bounds.ulp_error(got, expected)
             finite = np.isfinite(expected)
             x64 = expected[finite]
             if count_different(tensor, got[~finite], expected[~finite]):
                 return float("inf")
-            if tensor == "control":
-                return bounds.relative_error(got, expected, 1e-30)
             if call.floor:
                 return bounds.relative_error(got[finite], x64, call.floor if expected.ndim > 1 else 1.0)
             if tensor == "p":  # p - step may cancel; then the rounding errors of p and of the step dominate
@@ -120,12 +102,9 @@ def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "fl
             return bounds.eta(got[finite], x64)
 
         def bound(tensor: str, _: float) -> float:
-            if tensor not in written:
+            if tensor not in written or not call.n_terms:
                 return 0.0
-            if not call.n_terms and (dtype == "float32" or not call.ulp):
-                return call.ulp
-            c = condition.get(tensor, call.condition or 1.0)
-            return call.repeat * bounds.layer(max(call.n_terms, 1.0), unit, c)
+            return call.repeat * bounds.layer(call.n_terms, unit, max(1.0, condition[tensor]))
 
         some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
         return some.compare(call.label, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)

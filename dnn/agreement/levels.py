@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from backends.numpy.soundness import require_sound_numpy
-from backends.table import Table
 from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
 from dnn.agreement.contender import Contender
 from dnn.agreement.fits import fit_level
-from dnn.agreement.kernels import initializer_level, kernel_level, step_level
+from dnn.agreement.kernels import initializer_level, kernel_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.networks import network_level
 from dnn.agreement.oracle import make_oracle
@@ -21,17 +20,17 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.trajectories import trajectory_level
-from dnn.validation.settings import look_up, require, require_instances, require_kind, require_list
+from dnn.validation.settings import look_up, require, require_instances, require_kind
 
 Level = Callable[[Setup], Iterator[Record]]
 
-LEVELS: Mapping[str, tuple[Level, ...]] = Table("level", {
+LEVELS: Mapping[str, tuple[Level, ...]] = {
     "L0": (activation_level, initializer_level, kernel_level),
     "L1": (layer_level,),
     "L2": (network_level,),
-    "L3": (step_level,),
+    "L3": (kernel_level,),
     "L4": (fit_level, trajectory_level),
-})  # fmt: skip
+}  # fmt: skip
 """Levels that compare with the oracle, each in parts. L5 (``accuracy_level``) needs a test set."""
 
 
@@ -51,7 +50,6 @@ def check(
     require_instances("contenders", contenders, Contender)
     require(len(contenders) > 0, "contenders", contenders, "at least one")
     require_kind("data", data, Data)
-    require_list("levels", levels)
     for name in levels:
         look_up("level", name, LEVELS)
     require_sound_numpy()

@@ -1,7 +1,6 @@
 """L2: compare pre-activations, outputs and gradients of networks on batches of real examples."""
 
 from collections.abc import Iterator
-from itertools import accumulate
 
 from backends import InputError
 from backends.reference import ACTIVATIONS
@@ -40,8 +39,8 @@ def network_level(setup: Setup) -> Iterator[Record]:
 def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     """Compare z of each layer, the outputs and the gradient of each parameter on one batch.
 
-    Rows on which a unit of the oracle is near a kink are left out. The bound is that of one layer with the
-    longest sum so far and with the network's condition, at least 1 for gradients: their terms may be equal.
+    Rows on which a unit of the oracle is near a kink are left out. The bound is that of the layer with the
+    most inputs, with the network's condition. Gradients are sums over the batch, of terms that may be equal.
     """
     data = setup.data
     rows = data.rows(case.seed, step, setup.sizes.candidates)
@@ -55,12 +54,12 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     x = data.x[rows]
     y = data.y[rows]
     expected = setup.oracle.compute(case, x, y)
-    condition = measure_condition(make_disturbed_oracle(step).compute(case, x, y), expected)
-    longest = dict(zip((f"z {name}" for name in case.products), accumulate(case.inner, max), strict=True))
+    condition = measure_condition([make_disturbed_oracle(step).compute(case, x, y)], expected)
 
     def bound(tensor: str, unit: float) -> float:
-        c = max(condition[tensor], tensor.startswith("d "))
-        return bounds.layer(longest.get(tensor, max(*case.inner, len(x))), unit, c, 2.0)
+        is_gradient = tensor.startswith("d ")
+        k = max(*case.inner, len(x) * is_gradient)
+        return bounds.layer(k, unit, max(condition[tensor], is_gradient), 2.0)
 
     return setup.compare(
         case.name, lambda c: c.compute(case, x, y), bound, note=f"batch {step}", expected=expected

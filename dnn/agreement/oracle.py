@@ -4,6 +4,7 @@ It gets the same float32 inputs and weights as the contenders, so its own error 
 errors that it measures.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,15 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     return BackendContender("disturbed", lambda dtype: make_oracle().backend.with_wrapper(wrap))
 
 
-def measure_condition(disturbed: HostArrays, expected: HostArrays) -> dict[str, float]:
-    """Return tensor -> relative error, in units of the DISTURBANCE that caused it."""
-    return {name: bounds.eta(array, expected[name]) / DISTURBANCE for name, array in disturbed.items()}
+def measure_condition(disturbed: Iterable[HostArrays], expected: HostArrays) -> dict[str, float]:
+    """Return tensor -> the largest relative change of its finite numbers, in units of DISTURBANCE."""
+    found = dict.fromkeys(expected, 0.0)
+    for tensors in disturbed:
+        for name, moved in tensors.items():
+            finite = np.isfinite(expected[name]) & np.isfinite(moved)
+            change = bounds.eta(moved[finite], expected[name][finite])
+            found[name] = max(found[name], change / DISTURBANCE)
+    return found
 
 
 def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wanted: int) -> np.ndarray:
@@ -71,19 +78,17 @@ def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wan
     If z of a relu unit is 0 up to rounding, one library may switch the unit on and another off. The gradient
     then jumps, which no bound on rounding covers, and neither library is wrong.
     """
-    kink = get_loss(case.loss).kink
-    jumps = ACTIVATIONS[case.activation].kink  # then the sign of z must be certain
-    if not jumps and kink is None:
-        return np.arange(min(n_wanted, len(x)))
     found = oracle.compute(case, x, y)
-    z = [values for name, values in found.items() if name.startswith("z ")]
+    distances = []
+    if ACTIVATIONS[case.activation].kink:  # the sign of z must be certain in the hidden layers
+        distances += [found[f"z {name}"] for name in list(case.products)[:-1]]
+    kink = get_loss(case.loss).kink
+    if kink is not None:
+        distances.append(kink(found["outputs"], np.eye(case.classes)[y]))
     # L2 bounds the norm. The largest of 1e5 elements has a few times the rms error, and measured errors are
     # about a tenth of the bound, so 4 times the bound is ample.
-    margin = [4.0 * bounds.forward(case.inner, i) * np.sqrt(np.mean(v**2)) for i, v in enumerate(z)]
+    margin = 4.0 * bounds.forward(case.inner, len(case.hidden))
     safe = np.ones(len(x), dtype=bool)
-    for i, values in enumerate(z[:-1] if jumps else ()):  # the last layer's outputs have no kink
-        safe &= np.min(np.abs(values), axis=1) > margin[i]
-    if kink is not None:
-        distance = kink(found["outputs"], np.eye(case.classes)[y])
-        safe &= np.min(np.abs(distance), axis=1) > margin[-1]
+    for distance in distances:
+        safe &= np.min(np.abs(distance), axis=1) > margin * np.sqrt(np.mean(distance**2))
     return np.flatnonzero(safe)[:n_wanted]

@@ -25,12 +25,11 @@ SAMPLE_SHAPES: tuple[tuple[int, ...], ...] = ((24,), (40,), (7, 8, 8), (9, 8))
 def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (label, settings) for each sample of a layer class."""
     first, *others = layer_class.examples
-    special: list[dict[str, Any]] = [{}]
-    if "activation" in signature(layer_class).parameters:
-        special = [{"activation": activation} for activation in ACTIVATIONS]
-    special += [{**special[-1], **{k: v for k, v in more.items() if k not in first}} for more in others]
-    for more in special:
-        yield " ".join(str(v) for v in more.values()), {**first, **more}
+    kinds = ACTIVATIONS if "activation" in signature(layer_class).parameters else ()
+    samples: list[dict[str, Any]] = [{**first, "activation": kind} for kind in kinds] or [{**first}]
+    samples += [{**samples[-1], **more} for more in others]
+    for settings in samples:
+        yield " ".join(str(v) for k, v in settings.items() if first.get(k) != v), settings
 
 
 def fits(layer: Layer, shape: tuple[int, ...]) -> bool:

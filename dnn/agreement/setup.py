@@ -47,9 +47,9 @@ class Setup:
         """Return the setup without the backend "strict", which runs the oracle's kernels."""
         return replace(self, contenders=[c for c in self.contenders if c.backend.name != "strict"])
 
-    def normal(self, purpose: str, shape: tuple[int, ...], layer: int = 0) -> np.ndarray:
-        """Draw standard normal float32 numbers from the stream of (seed, purpose, layer)."""
-        return normal(self.seed, purpose, shape, layer).astype(np.float32)
+    def normal(self, purpose: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw standard normal float32 numbers from the stream of (seed, purpose)."""
+        return normal(self.seed, purpose, shape).astype(np.float32)
 
     def compare(
         self, case: str, compute: Callable[[Contender], HostArrays], bound: Bound, error: Error | None = None,

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from dnn.agreement.call import Call, Draw
-from dnn.agreement.cases import SLOT_TRANSFORMS, optimizer_variants
 from dnn.agreement.covering import cover_pairs
 from dnn.agreement.textbook import control_after
-from dnn.optimizers import Optimizer
+from dnn.optimizers import OPTIMIZERS, Optimizer
 
 UNSEEN_UPDATES = 1050
 """Number of updates made before the first one that is compared within a few roundings."""
@@ -22,9 +21,11 @@ LENGTHS = (203, 1, 1025, 65537)
 LONGEST = 262145
 DECAYS = (0.5, 0.9, 0.999)
 SMALL_SETTINGS = (1e-10, 1e-3, 0.3)
+SQUARES = ("v", "total", "largest")
+"""Slots that are sums or means of squares. The square of a mean is smaller than the mean of squares."""
 
 
-def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def step_calls(draw: Draw) -> Iterator[Call]:
     """Yield steps of every optimizer: lengths, settings, update counts, rates and scales vary.
 
     The first call of each optimizer makes UNSEEN_UPDATES, so the others come late in the process; its result
@@ -33,13 +34,9 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
     Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
     as 0. In torch.optim it counts as NaN.
     """
-    optimizers = {
-        (optimizer.name, optimizer.slot_names, getattr(optimizer, "nesterov", False)): optimizer
-        for _, optimizer in optimizer_variants()
-    }
-    for optimizer in optimizers.values():
-        yield step_call(optimizer, draw, LENGTHS[0], 0, 0.25, 1.0, None, 1.0, repeat=UNSEEN_UPDATES)
-        yield step_call(optimizer, draw, LONGEST, 12, 0.25, 1.0, None, 1.0)
+    for optimizer in (kind(**settings) for kind in OPTIMIZERS.values() for settings in kind.examples):
+        yield step_call(optimizer, draw, LENGTHS[0], 0, repeat=UNSEEN_UPDATES)
+        yield step_call(optimizer, draw, LONGEST, 12)
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
         names.remove("learning_rate")
         settings = [swept(optimizer, name) for name in names]
@@ -64,28 +61,27 @@ def step_calls(seed: int, draw: Draw) -> Iterator[Call]:
 def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
     """Return the values of a setting: the usual one, 0 where that is usual too, smaller and larger ones."""
     usual = getattr(optimizer, name)
-    if usual >= 0.5:
-        # RMSprop warns of a small decay, and Nesterov needs a momentum.
-        lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
-        return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
-    return tuple(dict.fromkeys((usual, *(DECAYS if name == "momentum" else SMALL_SETTINGS))))
+    if usual < 0.5 and name != "momentum":
+        return tuple(dict.fromkeys((usual, *SMALL_SETTINGS)))
+    # RMSprop warns of a small decay, and Nesterov needs a momentum.
+    lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
+    return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
 
 
 def step_call(
-    optimizer: Optimizer, draw: Draw, n: int, done: int, rate: float, scale: float, special: float | None,
-    size: float, repeat: int = 2,
+    optimizer: Optimizer, draw: Draw, n: int, done: int, rate: float = 0.25, scale: float = 1.0,
+    special: float | None = None, size: float = 1.0, repeat: int = 2,
 ) -> Call:  # fmt: skip
     """Return a call after ``done`` updates; moments have the sign of g, so that they do not cancel."""
-    one: Any = replace(optimizer, clip_norm=None, clip_value=None)
-    settings = one.settings()
+    settings = optimizer.settings()
     g = scale * draw(n)
     m = np.abs(scale * draw(n) / 2.0) * np.where(g < 0.0, -1.0, 1.0)
-    slots = tuple(SLOT_TRANSFORMS.get(slot, np.copy)(m) for slot in one.slot_names)
+    slots = tuple(m * m if slot in SQUARES else m / 2.0 for slot in optimizer.slot_names)
     if special:
         g[:1] = special
         repeat = 1  # torch's second update from infinity is NaN
     control = control_after(done, rate, settings)
-    condition = 2.0 if "mean" in one.slot_names else 1.0  # v - mean^2 may be a tenth of v
     terms = inf if repeat == UNSEEN_UPDATES else 1
     arguments = size * draw(n), g, slots, control, settings
-    return Call(one.name, arguments, terms, condition=condition, optimizer=one, repeat=repeat)
+    # v - mean^2 of centred RMSprop may be a tenth of v.
+    return Call(optimizer.name, arguments, terms, condition=2.0, optimizer=optimizer, repeat=repeat)

@@ -10,7 +10,7 @@ from own_parts import TABLES, assert_saved_and_loaded, train
 import dnn
 from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import LAYERS, LOSSES, OPTIMIZERS, Dense, agreement
-from dnn.agreement import cases, dense_calls, kernels
+from dnn.agreement import cases, dense_calls, kernels, step_calls
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
 from dnn.commands import agree
@@ -138,7 +138,9 @@ def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys)
     for table, names in FEW:
         monkeypatch.setattr(table, "_entries", {name: table[name] for name in names})
     load_module("mine", MINE)
-    monkeypatch.setattr(kernels, "CALL_GENERATORS", (dense_calls.activation_calls,))
+    monkeypatch.setattr(
+        kernels, "CALL_GENERATORS", {"L0": (dense_calls.activation_calls,), "L3": (step_calls.step_calls,)}
+    )
     monkeypatch.setattr(agreement, "QUICK", Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2))
     words = (
         "agree.py --quick --dataset digits --backends numpy,torch,pytorch,onnxruntime --levels L0,L1,L2,L3"

@@ -1,6 +1,7 @@
 """Mutants by name: NumPy backends with one deliberate mistake each."""
 
-from backends.table import Table
+from collections.abc import Mapping
+
 from dnn.agreement.mutants.layers import LAYER_MUTANTS
 from dnn.agreement.mutants.mutant import Mutant
 from dnn.agreement.mutants.mutant import MutantContender as MutantContender
@@ -9,8 +10,8 @@ from dnn.agreement.mutants.shared import SHARED_MUTANTS
 from dnn.agreement.mutants.training import TRAINING_MUTANTS
 from dnn.validation.settings import look_up
 
-TABLES = LAYER_MUTANTS, TRAINING_MUTANTS, SHARED_MUTANTS, PLAN_MUTANTS
-MUTANTS: Table[Mutant] = Table("mutant", {mutant.name: mutant for table in TABLES for mutant in table})
+ALL = (*LAYER_MUTANTS, *TRAINING_MUTANTS, *SHARED_MUTANTS, *PLAN_MUTANTS)
+MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in ALL}
 
 
 def get_mutant(name: str) -> MutantContender:

@@ -55,10 +55,9 @@ def as_dense(x: Any) -> np.ndarray:
     """Return x or a ``Compressed`` matrix as an array."""
     if not isinstance(x, Compressed):
         return np.asarray(x)
-    found = np.zeros(x.shape, x.values.dtype)
-    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.starts))
-    found[rows, x.columns] = x.values
-    return found
+    from scipy.sparse import csr_matrix
+
+    return np.asarray(csr_matrix((x.values, x.columns, x.starts), x.shape).toarray())
 
 
 def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
@@ -73,21 +72,20 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
         index = plan.order[plan.position[0]]
         plan.position[...] += 1
         y = plan.y[index]
-        inputs = [x[index].astype(dtype) * dtype.type(plan.scale)]
-        logits = []
+        h = x[index].astype(dtype) * dtype.type(plan.scale)
+        passed = []
         for layer in plan.layers:
             z, out = np.empty((2, len(index), layer.W.shape[1]), dtype)
             b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
-            kernels.dense("linear", inputs[-1], layer.W, b, z)
+            kernels.dense("linear", h, layer.W, b, z)
             kernels.activation(layer.activation, z, out)
-            logits.append(z)
-            inputs.append(out)
-        losses, dy = np.empty(len(index), dtype), np.empty_like(inputs[-1])
+            passed.append((h, z, out, layer))
+            h = out
+        losses, dy = np.empty(len(index), dtype), np.empty_like(h)
         e = plan.label_smoothing
         targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
-        kernels.softmax_cross_entropy(inputs[-1], targets, losses, dy)
-        passed = zip(inputs[:-1], logits, inputs[1:], plan.layers, strict=True)
-        for x, z, out, layer in reversed(list(passed)):
+        kernels.softmax_cross_entropy(h, targets, losses, dy)
+        for x, z, out, layer in reversed(passed):
             dx = np.empty_like(x)
             db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
             kernels.activation_backward(layer.activation, dy, z, out, dy)
@@ -96,7 +94,7 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
         if last_rate:  # else a callback may set the rate
             plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), last_rate)]
         plan.optimizer(values, gradient, tuple(slots), plan.control, plan.settings)
-        plan.sums[:2] += losses.sum(), np.sum(inputs[-1].argmax(axis=1) == y) * plan.accuracy
+        plan.sums[:2] += losses.sum(), np.sum(h.argmax(axis=1) == y) * plan.accuracy
 
     def run(n: int) -> None:
         for _ in range(n):

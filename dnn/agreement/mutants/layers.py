@@ -5,67 +5,88 @@ from dnn.agreement.mutants.mutant import Mutant
 PRODUCT_KERNELS = "dense,conv2d,dense_backward,conv2d_backward"
 
 LAYER_MUTANTS: tuple[Mutant, ...] = (
-    Mutant("tf32", "factors of products rounded to 10 bits, as tensor cores may", "L1",
+    # Factors of products rounded to 10 bits, as tensor cores may.
+    Mutant("tf32", "L1",
            PRODUCT_KERNELS, {"product(": "rounded_product(round_tf32, "}),
-    Mutant("float16", "factors of products cast to float16 and back", "L1",
+    # Factors of products cast to float16 and back.
+    Mutant("float16", "L1",
            PRODUCT_KERNELS, {"product(": "rounded_product(round_float16, "}),
-    Mutant("fused-multiply-add", "a dense layer's products added before they are rounded", "bits",
+    # A dense layer's products added before they are rounded.
+    Mutant("fused-multiply-add", "bits",
            "dense", {"self.activation(": "y[...] = fused_product(x, W) + b; self.activation("}),
-    Mutant("transposed-weight",
-           "dx = dz W instead of dz W^T if W is square, so that the shapes fit", "L1",
+    # dx = dz W instead of dz W^T if W is square, so that the shapes fit.
+    Mutant("transposed-weight", "L1",
            "dense_backward", {"W.T": "(W if W.shape[0] == W.shape[1] else W.T)"}),
-    Mutant("flipped-kernel",
-           "a convolution's kernel flipped, forward and backward, which no gradient check detects", "L0",
+    # A convolution's kernel flipped, forward and backward, which no gradient check detects.
+    Mutant("flipped-kernel", "L0",
            "conv2d,conv2d_backward",
            {"views[part]": "views[part][..., ::-1, ::-1, :]", "W[i, j,": "W[-1 - i, -1 - j,"}),
-    Mutant("biased-variance", "the running variance divided by N, as in Keras", "L0",
+    # The running variance divided by N, as in Keras.
+    Mutant("biased-variance", "L0",
            "batch_norm", {"momentum * n / (n - 1)": "momentum"}),
-    Mutant("naive-variance", "E[x^2] - E[x]^2 in batch normalisation", "L1", "batch_norm",
+    # E[x^2] - E[x]^2 in batch normalisation.
+    Mutant("naive-variance", "L1", "batch_norm",
            {"variance + epsilon": "xp.maximum(xp.mean(x * x, axis=0) - mean**2, 0.0) + epsilon"}),
-    Mutant("dropout-limit-off-by-one",
-           "dropout's limit off by one in the first number of a pair, upwards", "L0",
+    # Dropout's limit off by one in the first number of a pair, upwards.
+    Mutant("dropout-limit-off-by-one", "L0",
            "dropout", {"(bits >> 32) >= limit": "(bits >> 32) >= limit - 1"}),
-    Mutant("rates-clipped", "dropout's rate clipped to 0.1 and 0.9", "L0",
+    # Dropout's rate clipped to 0.1 and 0.9.
+    Mutant("rates-clipped", "L0",
            "dropout", {"round(rate": "round(min(max(rate, 0.1), 0.9)"}),
-    Mutant("row-beyond-2048", "a dense layer leaves rows from the 2049th on unwritten", "L0",
+    # A dense layer leaves rows from the 2049th on unwritten.
+    Mutant("row-beyond-2048", "L0",
            "dense", {"product(x, W, y)": "y = y[:2048]; product(x[:2048], W, y)"}),
-    Mutant("rows-beyond-the-threads", "a dense layer leaves the rows of a remainder by the threads", "L0",
+    # A dense layer leaves the rows of a remainder by the threads.
+    Mutant("rows-beyond-the-threads", "L0",
            "dense", {"product(x, W, y)":
                      "y = y[: len(y) - len(y) % section_threads()]; product(x[: len(y)], W, y)"}),
-    Mutant("zero-times-nan-is-0", "a dense layer skips inputs that are 0 in all rows", "L0",
+    # A dense layer skips inputs that are 0 in all rows.
+    Mutant("zero-times-nan-is-0", "L0",
            "dense", {"product(x, W, y)": "product(x[:, x.any(axis=0)], W[x.any(axis=0)], y)"}),
-    Mutant("softmax-of-64", "softmax of more than 64 numbers adds only the first 64", "L0",
+    # Softmax of more than 64 numbers adds only the first 64.
+    Mutant("softmax-of-64", "L0",
            "activation", {"super().activation(name, z, y)":
                           "super().activation(name, z, y); "
                           "y /= y[:, :64].sum(axis=1)[:, None] if name == 'softmax' else 1.0"}),
-    Mutant("ninth-channel-lost", "a convolution ignores channels beyond a multiple of 8", "L0",
+    # A convolution ignores channels beyond a multiple of 8.
+    Mutant("ninth-channel-lost", "L0",
            "conv2d,conv2d_backward",
            {"pad(np, x,": "pad(np, x * (np.arange(x.shape[3]) < (x.shape[3] // 8 * 8 or 8)),"}),
-    Mutant("index-of-minus-infinity", "max pooling of a window of -inf points to pixel 0", "L0",
-           "max_pool2d", {"numbers[places[0]]": "0"}),
-    Mutant("index-of-16-bits", "the place of a maximum overflows at 32,768", "L0", "max_pool2d",
+    # Max pooling of a window of -inf points to pixel 0.
+    Mutant("index-of-minus-infinity", "L0", "max_pool2d", {"numbers[places[0]]": "0"}),
+    # The place of a maximum overflows at 32,768.
+    Mutant("index-of-16-bits", "L0", "max_pool2d",
            {"numbers[place],": "xp.astype(numbers[place], xp.int16),"}),
-    Mutant("average-of-256-pixels", "an average of more than 256 pixels divides by 256", "L0",
+    # An average of more than 256 pixels divides by 256.
+    Mutant("average-of-256-pixels", "L0",
            "average_pool2d", {"total /": "total * max(size[0] * size[1] / 256, 1.0) /"}),
-    Mutant("half-precision-in-float64", "a convolution computes float64 in float32", "L0",
+    # A convolution computes float64 in float32.
+    Mutant("half-precision-in-float64", "L0",
            "conv2d", {"out=out": "out=out); out[...] = out.astype(np.float32"}),
-    Mutant("contiguous-weights-only", "dx of strided weights takes the numbers between them", "L0",
+    # dx of strided weights takes the numbers between them.
+    Mutant("contiguous-weights-only", "L0",
            "dense_backward", {"W.T": "read_in_order(W).T"}),
-    Mutant("epsilon-0-is-1e-5", "layer normalisation takes its default for an epsilon of 0", "L0",
+    # Layer normalisation takes its default for an epsilon of 0.
+    Mutant("epsilon-0-is-1e-5", "L0",
            "layer_norm", {"+ epsilon": "+ (epsilon or 1e-5)"}),
-    Mutant("images-kept", "a convolution's gradient takes the first images with this shape", "L0",
+    # A convolution's gradient takes the first images with this shape.
+    Mutant("images-kept", "L0",
            "conv2d_backward", {"pad(np, x,": "pad(np, seen.setdefault(x.shape, x.copy()),"}),
-    Mutant("repeated-mask", "the same dropout mask and the same order of rows in every step", "L0",
+    # The same dropout mask and the same order of rows in every step.
+    Mutant("repeated-mask", "L0",
            "threefry", {"high.astype": "(0 * high).astype"}),
-    Mutant("counters-of-20-bits", "random numbers repeat after 2^20", "L0",
+    # Random numbers repeat after 2^20.
+    Mutant("counters-of-20-bits", "L0",
            "threefry", {"low.astype": "(low % 2**20).astype"}),
-    Mutant("lost-duplicates",
-           "rows with equal indices: the last one instead of their sum (an embedding's gradient)", "L0",
+    # Rows with equal indices: the last one instead of their sum (an embedding's gradient).
+    Mutant("lost-duplicates", "L0",
            "scatter_rows", {"np.add.at(out, index, rows)": "out[index] = rows"}),
-    Mutant("batch-beyond-65536-lost", "a batch loses its numbers from the 65,537th on", "L0",
+    # A batch loses its numbers from the 65,537th on.
+    Mutant("batch-beyond-65536-lost", "L0",
            "gather_rows", {"out[...] = batch if scale == 1.0 else batch * scale":
                            "out.reshape(-1)[:65536] = (batch * scale).reshape(-1)[:65536]"}),
-    Mutant("bytes-divided-by-255", "bytes are always divided by 255", "L0",
+    # Bytes are always divided by 255.
+    Mutant("bytes-divided-by-255", "L0",
            "gather_rows", {"batch * scale": "batch / 255 if rows.dtype.kind == 'u' else batch * scale",
                            "scale == 1.0": "rows.dtype.kind != 'u' and scale == 1.0"}),
 )  # fmt: skip

@@ -25,7 +25,6 @@ class Mutant(NamedTuple):
     """A mistake and the functions that contain it."""
 
     name: str
-    mistake: str  # one-line description
     level: str  # of ``agree.py --quick`` that must reject it
     # Comma-separated: kernels of NumPy, "run_plan" (of ``helpers``), or dotted names of functions that all
     # backends and the oracle share.

@@ -126,7 +126,7 @@ def test_bounds_of_a_layer():
     """Bounds use the sum length of each tensor and batch; "y in evaluation" uses the last batch."""
     condition = {"y": 0.5, "y in evaluation": 0.5, "dx": 3.0} | dict.fromkeys(("dW", "db", "dW 2"), 0.5)
     probe = build_layer(Dense(3), (5,))
-    expected = [(2 + 4) / 2 + 4, (2**0.5 + 4) * 3 + 4, 13, 13, 11, (2 + 4) / 2 + 4]
+    expected = [2 + 8, (2**0.5 + 4) * 3 + 4, 13, 13, 11, 2 + 8]
     names = ["y", "dx", "dW", "db", "dW 2", "y in evaluation"]
     found = [single_layers._layer_bound(probe, [26, 10], condition, name, 2.0) for name in names]
     assert found == pytest.approx([2 * w for w in expected])
@@ -175,10 +175,9 @@ def test_condition_of_a_network():
     x = np.abs(normal(0, "x", (20, 40))).clip(max=1.0).astype(np.float32)
     y = np.arange(20) % 30
     expected = make_oracle().compute(case, x, y)
-    disturbed = make_disturbed_oracle(0).compute(case, x, y)
     z, W = expected["z dense_1"], case.weights()["dense_1.W"]
     moved = np.linalg.norm(np.sqrt(2 * x**2 @ W**2)) / np.linalg.norm(z)
-    found = measure_condition(disturbed, expected)
+    found = measure_condition([make_disturbed_oracle(0).compute(case, x, y)], expected)
     assert found["z dense_1"] == pytest.approx(moved, rel=0.1)
     assert 0.5 < found["d dense_1.W"] < 5
     data = Data(np.resize(x, (200, 40)), np.resize(y, 200), 30)
@@ -188,14 +187,13 @@ def test_condition_of_a_network():
     assert bound["d dense_1.b"] >= (39**0.5 + 4) * U
 
 
-def test_bounds_of_a_network_have_the_longest_sum_so_far(monkeypatch):
+def test_bounds_of_a_network_have_the_longest_product(monkeypatch):
     monkeypatch.setattr(networks, "measure_condition", lambda _, expected: dict.fromkeys(expected, 1.0))
     data = Data(np.eye(9, 17, dtype=np.float32), np.arange(9) % 3, 3)
     of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=9, candidates=9)), data=data)
     case = data.case("c", (5, 26), SGD(), 0, "tanh")
     found = {r.tensor: r.bound / U for r in networks.compare_batch(of, case, 0)}
-    expected = {"z dense_1": 8.0, "z dense_2": 8.0, "z dense_3": 9.0, "outputs": 9.0, "d dense_1.W": 9.0}
-    assert {name: found[name] for name in expected} == expected
+    assert set(found.values()) == {9.0}
 
 
 # --------------------------------------------------------------------------- L4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice, product
+from itertools import chain, islice, product
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,7 +41,7 @@ from dnn.layers import Dense, Embedding
 from dnn.losses import get_loss
 from dnn.optimizers import OPTIMIZERS
 
-GENERATORS = (*kernels.CALL_GENERATORS, step_calls.step_calls)
+GENERATORS = tuple(chain(*kernels.CALL_GENERATORS.values()))
 
 
 def edit_after(edit):
@@ -81,16 +81,16 @@ def test_accuracy_level_trains_with_the_documented_defaults(monkeypatch):
 
 
 def test_kernels_are_compared_as_documented(monkeypatch):
-    """Inputs must be equal; outputs too, or within ULPs, or within the bound of a sum. Both dtypes."""
+    """Inputs must be equal; outputs too, or within the bound of a sum. Both dtypes."""
     x = np.asarray([[1.0, np.nan], [3.0, 4.0]])
     given = [
         Call("clip_value", (x[1].copy(), 9.0)),
-        Call("clip_norm", (x[1].copy(), 2.0), ulp=4.0),
+        Call("clip_norm", (x[1].copy(), 2.0), 1),
         Call("activation", ("linear", x.copy(), output_array(2, 2)), n_terms=2),
         Call("gather_rows", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
-    monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(given),))
+    monkeypatch.setattr(kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(given),)})
     wrong = wrapped(("clip_value", "clip_norm", "gather_rows"), add)
     records = list(kernels.kernel_level(setup("L0", wrong)))
     found = {(*r.case.split()[:1], r.tensor, r.note): (r.measured, r.bound) for r in records}
@@ -98,9 +98,8 @@ def test_kernels_are_compared_as_documented(monkeypatch):
         assert found["clip_value", "g", dtype] == (2, 0)
         assert found["gather_rows", "rows", dtype] == (3, 0)
         assert found["activation", "y", dtype] == (0, pytest.approx(11 * unit))
-        ulp = found["clip_norm", "g", dtype]
-        assert ulp[0] > 1e4 * ulp[1] > 0
-    assert found["clip_norm", "g", "float32"][1] == 4.0
+        measured, bound = found["clip_norm", "g", dtype]
+        assert measured > 1e4 * bound > 0
 
 
 @pytest.mark.parametrize(
@@ -152,7 +151,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
     own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(counts[-1]) or kernel(*a))
     n = len(expected)
     calls = [Call("clip_value", (np.zeros(2), 1.0))] * n
-    monkeypatch.setattr(kernels, "CALL_GENERATORS", (lambda seed, draw: iter(calls),))
+    monkeypatch.setattr(kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(calls),)})
     monkeypatch.setattr(single_layers, "samples", lambda: [("dense", lambda: Dense(2), (3,))] * n)
     monkeypatch.setattr(networks, "network_cases", lambda *_: [DATA.case("c", (2,), SGD(), 0)] * n)
     monkeypatch.setattr(levels, "LEVELS", {level: (part,)})
@@ -162,13 +161,14 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
         assert threads == expected
 
 
+@np.errstate(all="ignore")
 def test_every_kernel_has_calls():
     """A kernel without calls needs a function that yields some, in kernels.CALL_GENERATORS.
 
     No array is larger than 32 MB. Fewer than half of the rows contain NaN: such rows hide other mistakes.
     """
     called = set()
-    for call in (call for part in GENERATORS for call in part(0, make_draw(0))):
+    for call in (call for part in GENERATORS for call in part(make_draw(0))):
         called.add(call.kernel)
         assert max(array.size for array in call.arrays.values()) < 1 << 22
         if call.kernel in ("dense", "activation") and call.arguments[1].size:
@@ -177,7 +177,7 @@ def test_every_kernel_has_calls():
 
 
 def test_calls_of_clipping_go_beyond_each_limit_at_each_scale():
-    calls = [c.arguments for c in gradient_calls(0, make_draw(0)) if c.kernel == "clip_value"]
+    calls = [c.arguments for c in gradient_calls(make_draw(0)) if c.kernel == "clip_value"]
     sizes = [(np.abs(g[:-1]).max(), limit) for g, limit in calls if g.size > 200]
     assert all(limit > 0.0 for _, limit in sizes)
     found = {(size / 4.5, 4.5 * limit / size) for size, limit in sizes if size}
@@ -195,15 +195,14 @@ def equal_trees(one, other):
     "drawn",
     [
         *(
-            lambda seed, part=part: [
-                list(call.arguments) for call in islice(part(seed, make_draw(seed)), 200)
-            ]
+            lambda seed, part=part: [list(call.arguments) for call in islice(part(make_draw(seed)), 200)]
             for part in GENERATORS
         ),
         lambda seed: make_batches(seed)[0][0],
         lambda seed: make_batches(seed)[0][1],
     ],
 )
+@np.errstate(all="ignore")
 def test_every_seed_draws_other_numbers(drawn):
     assert equal_trees(drawn(1), drawn(1))
     assert not equal_trees(drawn(1), drawn(2))
@@ -220,7 +219,7 @@ def test_a_layer_gets_four_batches():
     batches = make_batches(0)
     assert [(len(x), len(dy)) for x, dy in batches] == [(n, n) for n in (100, 37, 5, 37)]
     assert not np.array_equal(batches[1][0], batches[3][0])
-    assert abs(batches[0][1].mean()) < 0.1 < 0.8 < batches[1][1].mean() < 1.2
+    assert all(2.5 < dy.mean() < 3.5 for _, dy in batches)
     rows = np.concatenate([x.ravel() for x, _ in make_batches(0, Embedding(6, 4))])
     assert min(np.bincount(rows.astype(int), minlength=6)) > rows.size / 12
 
@@ -237,7 +236,7 @@ def test_inputs_contain_special_values():
 
 def test_errors_of_extreme_outputs_are_relative():
     """Errors are relative to the floor plus abs(x), element by element; for losses the floor is 1."""
-    call = [c for c in dense_calls.loss_calls(0, make_draw(0)) if c.n_terms == 17][-2]
+    call = [c for c in dense_calls.loss_calls(make_draw(0)) if c.n_terms == 17][-2]
 
     def off(y, targets, losses, dy):
         losses += 2.0**-15 * (1 + np.abs(losses))
@@ -258,7 +257,7 @@ def test_each_number_of_control_and_each_slot_is_compared_by_itself(number, erro
     """The number of updates must be equal; each of the other numbers has a relative error of its own."""
     call = next(
         c
-        for c in step_calls.step_calls(0, make_draw(0))
+        for c in step_calls.step_calls(make_draw(0))
         if c.kernel == "adam" and c.arrays["control"][UPDATES] == 2047
     )
 
@@ -341,7 +340,7 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
 
 def test_steps_start_from_late_states():
     """Each variant has a thousand updates first, and tiny moments in an update that flushes them."""
-    found = [call for call in step_calls.step_calls(0, make_draw(0)) if call.optimizer]
+    found = [call for call in step_calls.step_calls(make_draw(0)) if call.optimizer]
     assert {call.optimizer.name for call in found} == set(OPTIMIZERS)
     variants = {(call.kernel, len(call.arguments[2])) for call in found}
     assert len(variants) == len(OPTIMIZERS) + 3  # AMSGrad of Adam and AdamW, centered RMSprop
