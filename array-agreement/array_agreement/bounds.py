@@ -175,23 +175,22 @@ class Bound:
         rtol = _round_up(np.max(bound[large] / size[large], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
 
-    def judge(self, backend: str, value: Any, allowed: float = 0.0, any_dtype: bool = False) -> Verdict:
+    def judge(self, backend: str, value: Any, wide: bool = False) -> Verdict:
         """Compare a backend's output with the oracle.
 
         Args:
             backend: name of the backend
             value: its output in NumPy
-            allowed: relative error that is always allowed
-            any_dtype: accept an output of another dtype
+            wide: accept any dtype and errors of up to 100 roundings
         """
         got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
-        if value.shape != self.exact.shape or (got != expected and not any_dtype):
+        if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
         bound = self.bound
-        if self.exact.dtype.kind in "fc":
-            bound = np.maximum(bound, allowed * self.size)
+        if wide and self.exact.dtype.kind in "fc":
+            bound = np.maximum(bound, 100 * self.limit.u * self.size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
@@ -213,13 +212,13 @@ def _round_up(x: Any) -> float:
     return float(f"{1.05 * x:.2g}")
 
 
-def is_within_rounding(x: Any, exact: Any, u: float = 0.0) -> bool:
-    """Return whether no element of ``x`` differs from ``exact`` by more than one rounding."""
+def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
+    """Return whether ``x`` has the shape of ``exact``, and no element differs by more than ``allowed``."""
     if np.shape(x) != np.shape(exact):
         return False
     with np.errstate(all="ignore"):
-        error = np.abs(np.subtract(x, exact, dtype=np.result_type(exact, np.float64)))
-        return bool(np.all((error <= u * np.abs(exact)) | equal_or_nan(x, exact)))
+        error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
+        return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
 
 
 def equal_or_nan(a: Any, b: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.bounds import equal_or_nan
+from array_agreement.bounds import is_close
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
@@ -192,6 +192,4 @@ def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
     if a.dtype.kind not in "biufc":
         return True
     with np.errstate(all="ignore"):
-        error = np.abs(np.subtract(a, b, dtype=np.result_type(a, b, np.float64)))
-        scale = np.max(np.abs(a), initial=0, where=np.isfinite(a))
-        return bool(np.all((error <= tolerance * scale) | equal_or_nan(a, b)))
+        return is_close(b, a, tolerance * np.max(np.abs(a), initial=0, where=np.isfinite(a)))

@@ -118,7 +118,7 @@ class Gradient:
         """
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
         arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
-        outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
+        outputs = self.oracle.run_hooked(hook, "float32", arrays)
         floats = {
             name: x
             for name, x in outputs.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.bounds import is_within_rounding
+from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
@@ -36,9 +36,8 @@ def _to_tf32(x: Any) -> Any:
     """Round float32 to the 10 mantissa bits of TF32; ties are rounded away from zero."""
     if getattr(x, "dtype", None) != np.float32:
         return unwrap(x)
-    return (
-        (np.ascontiguousarray(unwrap(x), np.float32).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)
-    ).view("f4")
+    bits = np.ascontiguousarray(unwrap(x), np.float32).view("u4")
+    return ((bits + 0x1000) & 0xFFFFE000).view("f4")
 
 
 def _drop_last_term(c: Call) -> Any:
@@ -150,7 +149,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
         except TimeoutError:  # outside f
             return "noticed"
         same = mutated.keys() == right.keys() and all(
-            is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)
+            is_close(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u * np.abs(unwrap(right[name])))
             for name, bound in oracle.bounds(default).items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"

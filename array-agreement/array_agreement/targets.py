@@ -21,10 +21,11 @@ NAMESPACES = {
     "jax": "jax.numpy",
     "dask": "array_api_compat.dask.array",
     "dask.array": "array_api_compat.dask.array",
+    "dpnp": "dpnp",
     "strict": "array_api_strict",
     "array-api-strict": "array_api_strict",
 }
-"""Importable namespace of each library that has another name; any other name is imported itself."""
+"""Importable namespace of each library; any other name is imported itself."""
 
 
 LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
@@ -161,7 +162,7 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
 
 def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
     """Raise InputError: the name of a target with a reason is neither known nor compared."""
-    known = {"dpnp", *NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
+    known = {*NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
     for name in reasons:
         library = name.partition(":")[0]
         if library not in known:
@@ -232,7 +233,7 @@ def _import_namespace(library: str) -> Any:
         if library == "jax":  # float64 arrays need it
             importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
-        if library not in (*NAMESPACES, "dpnp") and error.name == library.partition(".")[0]:
+        if library not in NAMESPACES and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
         package = "array-api-strict" if library == "strict" else library

@@ -59,7 +59,7 @@ class WatchedNamespace:
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
-        index_dtype: the dtype of the results of searchsorted.
+        is_jax: model JAX, whose searchsorted returns int32, and which divides by reciprocals.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class WatchedNamespace:
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
-        self.index_dtype: Any = np.dtype(np.int64)
+        self.is_jax = False
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
@@ -125,8 +125,8 @@ class WatchedNamespace:
             by_default = any(self._is_default(dtype, key) for dtype in leaves(found))
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
         make, call.dtypes, by_default = self._dtypes[key]
-        if name == "searchsorted":
-            call.dtypes = self.index_dtype
+        if name == "searchsorted" and self.is_jax:
+            call.dtypes = np.dtype(np.int32)
         if by_default:
             self.default_places.add(caller_location())
         if self.wide:
