@@ -93,7 +93,7 @@ class Verdict:
         if self.vacuous:
             text += f", nothing was computed by {self.backend}"
         reason = self.xfail and f"xfail{', but it agrees' * self.agrees}: {self.xfail}"
-        return "".join([text, *(f"\n    {line}" for line in (reason, self.element, self.note) if line)])
+        return "\n    ".join(filter(None, [text, reason, self.element, self.note]))
 
 
 class Bound:
@@ -147,12 +147,13 @@ class Bound:
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            same = [equal_or_nan(run, self.exact) for run in runs]
-            spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
+            values = np.asarray(runs)
+            spread = np.sqrt(np.mean(np.abs(values - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
             bound = np.where(finite, bound, 0.0)
-            judged = np.all(np.where(finite, np.isfinite(runs), same), axis=0)
+            same = np.where(finite, np.isfinite(values), equal_or_nan(values, self.exact))
+            judged = np.all(same, axis=0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
@@ -216,9 +217,8 @@ def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
     """Return whether ``x`` has the shape of ``exact``, and no element differs by more than ``allowed``."""
     if np.shape(x) != np.shape(exact):
         return False
-    with np.errstate(all="ignore"):
-        error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
-        return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
+    error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
+    return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
 
 
 def equal_or_nan(a: Any, b: Any) -> Any:

@@ -149,8 +149,7 @@ class Call:
             is_dtype = isinstance(x, (type, np.dtype)) and isinstance(dtype_or_type(x), np.dtype)
             return dtype(np.dtype(x)) if is_dtype else array(x)
 
-        kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
-        return self.function(*tree_map(leaf, self.args), **kwargs)
+        return self.function(*tree_map(leaf, self.args), **tree_map(leaf, self.kwargs))
 
     def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
         """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.

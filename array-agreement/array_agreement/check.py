@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
@@ -138,6 +140,7 @@ def check_agreement(
     return agreement
 
 
+@np.errstate(all="ignore")
 def _judge_target(
     agreement: Agreement, target: Any, oracle: Oracle, gradients: Gradient | None, skip: Mapping[str, str]
 ) -> None:
@@ -161,6 +164,7 @@ def _judge_target(
         agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
 
 
+@np.errstate(all="ignore")
 def _check_numpy(oracle: Oracle) -> list[Verdict]:
     """Return the verdicts of two answers if NumPy's own answer differs from the oracle's, also in float64."""
     numpy = find_target("numpy")

@@ -85,8 +85,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
     deadline = time.monotonic() + MAX_SECONDS
 
     def variable(x: Any, line: int, before: Variable | None) -> Variable:
-        with np.errstate(all="ignore"):
-            value = np.array(convert(x))
+        value = np.array(convert(x))
         elements = value.ravel()[:: max(1, value.size // MAX_ELEMENTS)]
         kind = str(value.dtype) if is_array_api_obj(x) else "a Python number"
         found = Variable(elements, value.shape, kind, line)
@@ -100,7 +99,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-        invocation = invocations.setdefault(frame, Invocation(code, frame.f_code.co_firstlineno))
+        invocation = invocations.setdefault(frame, Invocation(code, code[1]))
         returned = {"the result": result} if event == "return" else {}
         if returned:
             invocation.line = frame.f_lineno
@@ -149,8 +148,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
             a, b = our.value, their.value
             i: Any = ...
             if our.shape == their.shape and a.size and a.dtype.kind in "iufc":
-                with np.errstate(all="ignore"):
-                    i = int(np.argmax(np.abs(a - b)))
+                i = int(np.argmax(np.abs(a - b)))
             pair = f"{backend.name} has {_show(their, i)}, the oracle {_show(our, i)}"
             return f"they diverge at {place}, which sets {name!r}: {pair}" + f"; there is {only}" * bool(only)
     if alone:
@@ -191,5 +189,4 @@ def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
         return False
     if a.dtype.kind not in "biufc":
         return True
-    with np.errstate(all="ignore"):
-        return is_close(b, a, tolerance * np.max(np.abs(a), initial=0, where=np.isfinite(a)))
+    return is_close(b, a, tolerance * np.max(np.abs(a), initial=0, where=np.isfinite(a)))

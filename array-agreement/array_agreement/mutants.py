@@ -89,13 +89,15 @@ class PlantedMistake:
         result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        possible = [mistake for mistake, (can_make, _) in MISTAKES.items() if can_make(call)]
+        possible = {(call.name, mistake) for mistake, (can_make, _) in MISTAKES.items() if can_make(call)}
         key = (call.name, np.shape(result), call.dtypes)
-        possible += ["stale buffer"] if key in self.first else []
-        self.candidates |= {(call.name, mistake) for mistake in possible}
+        if key in self.first:
+            possible.add((call.name, "stale buffer"))
+        self.candidates |= possible
         old = self.first.setdefault(key, result)
-        if call.name == self.mutant[0] and self.mutant[1] in possible:
-            result = old if self.mutant[1] == "stale buffer" else MISTAKES[self.mutant[1]][1](call)
+        if self.mutant in possible:
+            mistake = self.mutant[1]
+            result = old if mistake == "stale buffer" else MISTAKES[mistake][1](call)
             call.dtypes = call.dtypes if call.wide else np.asarray(result).dtype
         return result
 
@@ -128,6 +130,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, previous)
 
 
+@np.errstate(all="ignore")
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     """Insert each possible mistake and judge the outputs.
 

@@ -1,7 +1,7 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_close
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.rounding import Rounding, limits
 from array_agreement.targets import InputError, Target, default_dtype, describe_exception, to_numpy
 from array_agreement.trees import leaves, tree_map
 from array_agreement.values import argument_name, convert_floats, convert_other, number_to_array, outputs
@@ -32,23 +32,21 @@ class Oracle:
     def __init__(
         self,
         f: Callable[..., Any],
-        args: Iterable[Any],
+        args: Sequence[Any],
         runs: int = 16,
         seed: int = 0,
         kwargs: Mapping[str, Any] | None = None,
         dtype: str | None = None,
     ):
-        try:
-            first: Any = next(iter(inspect.signature(f).parameters), None)
-        except ValueError:  # functions written in C may have no signature
-            first = None
-        self.takes_namespace = first == "xp"
+        self.takes_namespace = False
+        with suppress(ValueError):  # functions written in C may have no signature
+            self.takes_namespace = [*inspect.signature(f).parameters][:1] == ["xp"]
         self.f = f
         self.inner = inspect.unwrap(f, stop=lambda g: not is_compiler(g))
         """f without ``jax.jit``, under which each perturbed run would be compiled again."""
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
-        self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
+        self.args = tree_map(lambda x: convert_floats(x, dtype), [args, dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
         self.is_jax = False
@@ -60,7 +58,7 @@ class Oracle:
         chars = {x.dtype.char for x in self.arrays}
         self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
-        self.limit = FLOAT32 if self.default == "float32" else FLOAT64
+        self.limit = limits(self.default or "float64")
         self._bounds = dict[tuple[str, bool], dict[str, Bound]]()
 
     def _numbers_to_arrays(self) -> None:
@@ -135,6 +133,7 @@ class Oracle:
         results = self.run(space, convert, arrays)
         return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
 
+    @np.errstate(all="ignore")
     def bounds(self, default: str) -> dict[str, Bound]:
         """Return the bound of each output, for a library with this default dtype.
 
@@ -153,23 +152,22 @@ class Oracle:
         numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
         unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
         bounds = self._bounds[key] = dict[str, Bound]()
-        with np.errstate(all="ignore"):
-            for name, x in exact.items():
-                again, *others = (unwrap(run.get(name, np.nan)) for run in runs)
-                same = is_close(again, unwrap(x))
-                note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                # A Python number shows no origin: it counts if the run made any call.
-                computed = x.computed if isinstance(x, Array) else n_calls
-                bounds[name] = Bound(
-                    name,
-                    unwrap(x),
-                    others,
-                    getattr(x, "dtype", None),
-                    self.limit,
-                    not computed and name not in unchanged,
-                    note,
-                    unit,
-                )
+        for name, x in exact.items():
+            again, *others = (unwrap(run.get(name, np.nan)) for run in runs)
+            same = is_close(again, unwrap(x))
+            note = "" if same else "two runs of the oracle differ: f is not deterministic"
+            # A Python number shows no origin: it counts if the run made any call.
+            computed = x.computed if isinstance(x, Array) else n_calls
+            bounds[name] = Bound(
+                name,
+                unwrap(x),
+                others,
+                getattr(x, "dtype", None),
+                self.limit,
+                not computed and name not in unchanged,
+                note,
+                unit,
+            )
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
@@ -205,23 +203,22 @@ class Oracle:
             return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
         unchanged = self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
         unchanged &= self._find_unchanged(values)
-        bounds = {name: bound for name, bound in bounds.items() if name not in unchanged}
-        values = {name: value for name, value in values.items() if name not in unchanged}
+        found = [name for name in values if name not in unchanged]
+        expected = [name for name in bounds if name not in unchanged]
         if values.keys() != bounds.keys():
-            return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
-        with np.errstate(all="ignore"):
-            verdicts = [bounds[name].judge(backend.name, value, wide) for name, value in values.items()]
+            return [Verdict(backend.name, "results", np.inf, f"{found}, expected {expected}")]
+        verdicts = [bounds[name].judge(backend.name, values[name], wide) for name in found]
         here = backend.describe(backend.to_array(np.zeros(1, np.float32)))
         for verdict in verdicts:
             x, bound = results[verdict.output], bounds[verdict.output]
             verdict.vacuous = bound.vacuous
             if isinstance(x, np.generic) or (backend.compile and bound.dtype is None):
                 continue
-            found = backend.describe(x) if is_array_api_obj(x) else "a Python number"
-            expected = "a Python number" if bound.dtype is None else here
-            if found != expected and not bound.vacuous:
+            kind = backend.describe(x) if is_array_api_obj(x) else "a Python number"
+            expected_kind = "a Python number" if bound.dtype is None else here
+            if kind != expected_kind and not bound.vacuous:
                 verdict.ratio, verdict.element = np.inf, ""
-                verdict.note = f"{found}, expected {expected}"
+                verdict.note = f"{kind}, expected {expected_kind}"
         return verdicts
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from array_agreement.calls import VALUE_DTYPES, WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
-from array_agreement.trees import leaves
+from array_agreement.trees import leaves, tree_map
 
 MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""
@@ -181,8 +181,9 @@ class Rounding:
         exact |= WIDER_DTYPES.keys().isdisjoint(dtypes)
         if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
             rng = None if exact else self.rng
-            call.args = tuple(_round_constant(x, rng) for x in call.args)
-            call.kwargs = {key: _round_constant(x, rng) for key, x in call.kwargs.items()}
+            round_constant = partial(_round_constant, rng=rng)
+            call.args = tree_map(round_constant, call.args)
+            call.kwargs = tree_map(round_constant, call.kwargs)
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
             return result if self.rng is None else draw_unspecified(call, result, self.rng)

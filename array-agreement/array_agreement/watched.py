@@ -104,7 +104,7 @@ class WatchedNamespace:
 
     def __array_namespace_info__(self) -> Any:
         info = self._base.__array_namespace_info__()
-        self._root.default_places.add(caller_location())
+        self.default_places.add(caller_location())
         defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
         info.default_dtypes = lambda *, device=None: defaults
         return info
@@ -169,21 +169,21 @@ class WatchedNamespace:
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
         if isinstance(x, Array):
-            dtype = x.dtype if dtype is None else dtype  # NumPy's float64 == None
+            dtype = dtype or x.dtype
             result = x if not copy and dtype == x.dtype else self.astype(x, dtype)
             result.computed = x.computed
             return result
         inner = tree_map(unwrap_narrow, x)
         narrow = np.array(inner, dtype=dtype, copy=copy)
         requested = [tree_map(dtype_or_type, inner), dtype and np.dtype(dtype)]
-        if self._root._is_default(narrow.dtype, requested):
-            self._root.default_places.add(caller_location())
-        declared = self._root._declared_dtype(narrow.dtype, requested)
+        if self._is_default(narrow.dtype, requested):
+            self.default_places.add(caller_location())
+        declared = self._declared_dtype(narrow.dtype, requested)
         value = narrow.astype(declared, copy=False).astype(self.storage(declared), copy=False)
         from_python = not any(isinstance(x, np.ndarray | np.generic) for x in leaves(inner))
-        result = Array(self._root, value, declared, computed=from_python and self._root.n_calls > 0)
-        if self._root.has_left and not from_python:
-            result = self._root.apply("from_numpy", np.asarray, (result,), {})
+        result = Array(self, value, declared, computed=from_python and self.n_calls > 0)
+        if self.has_left and not from_python:
+            result = self.apply("from_numpy", np.asarray, (result,), {})
             result.computed = False
         return result
 
