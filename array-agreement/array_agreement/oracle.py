@@ -153,7 +153,8 @@ class Oracle:
         unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
         bounds = self._bounds[key] = dict[str, Bound]()
         for name, x in exact.items():
-            again, *others = (unwrap(run.get(name, np.nan)) for run in runs)
+            compared = runs[:2] if name in unchanged else runs  # arguments are often large
+            again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
             same = is_close(again, unwrap(x))
             note = "" if same else "two runs of the oracle differ: f is not deterministic"
             # A Python number shows no origin: it counts if the run made any call.
