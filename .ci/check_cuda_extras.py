@@ -25,10 +25,15 @@ CUDA_VERSIONS = ("12", "13")
 
 def run(*command: object) -> str:
     """Run a command without this machine's pip and uv settings; return its output."""
-    variables = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_CONSTRAINT")}
+    settings = {
+        "PIP_FIND_LINKS": "",
+        "PIP_CONSTRAINT": "",
+        "PIP_CONFIG_FILE": os.devnull,
+        "UV_NO_CONFIG": "1",
+    }
     done = subprocess.run(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-        env={**variables, "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"},
+        env={**os.environ, **settings},
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{command} failed:\n{done.stdout[-2000:]}")
@@ -69,7 +74,7 @@ def find_problems(cuda: str, output: str, installed: dict[str, str]) -> list[str
     return problems
 
 
-def main(folder: Path) -> int:
+def main(folder: Path) -> bool:
     venv.create(folder, with_pip=True)
     tools = folder.absolute() / "bin"
     run(tools / "python", "-m", "pip", "install", "--quiet", "--upgrade", "pip", "uv")
@@ -85,8 +90,8 @@ def main(folder: Path) -> int:
                 output = run(*command, "--dry-run", f".[cuda{cuda}]")
                 problems = find_problems(cuda, output, installed)
                 print(f"cuda{cuda} in {python}, {tool}: {'; '.join(problems) or 'right'}")
-                bad = bad or bool(problems)
-    return int(bad)
+                bad |= bool(problems)
+    return bad
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class Call:
     dtypes: Any = None
 
     def __post_init__(self) -> None:
-        self.leaves = [*leaves(self.args), *leaves(self.kwargs)]
+        self.leaves = leaves([self.args, self.kwargs])
         """All arguments, without the tuples, lists and dicts that they are in."""
         self.arrays = [x for x in self.leaves if isinstance(x, Array)]
         """The array arguments, positional ones first."""

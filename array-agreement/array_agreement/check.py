@@ -1,7 +1,7 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,8 @@ class Agreement:
     """
 
     function: str
-    verdicts: list[Verdict] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict]
+    skipped: dict[str, str]
 
     @property
     def xfails(self) -> dict[str, str]:
@@ -114,7 +114,7 @@ def check_agreement(
     """
     __tracebackhide__ = True
     oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
-    agreement = Agreement(getattr(f, "__qualname__", repr(f)))
+    agreement = Agreement(getattr(f, "__qualname__", repr(f)), [], {})
     # Finite differences are too inexact for float64.
     gradients = Gradient(Oracle(f, arrays, runs, seed, kwargs, "float32")) if gradient else None
     targets = list(expand_targets(backends))

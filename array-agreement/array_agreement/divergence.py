@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -48,9 +48,9 @@ class Invocation:
 
     code: tuple[str, int]
     line: int
-    steps: dict[tuple[int, int], tuple[int, dict[str, Variable]]] = field(default_factory=dict)
-    count: Counter[int] = field(default_factory=Counter)
-    variables: dict[str, Variable] = field(default_factory=dict)
+    steps: dict[tuple[int, int], tuple[int, dict[str, Variable]]]
+    count: Counter[int]
+    variables: dict[str, Variable]
 
 
 def parts(x: Any, name: str, depth: int = 3) -> Iterator[tuple[str, Any]]:
@@ -99,7 +99,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-        invocation = invocations.setdefault(frame, Invocation(code, code[1]))
+        invocation = invocations.setdefault(frame, Invocation(code, code[1], {}, Counter(), {}))
         returned = {"the result": result} if event == "return" else {}
         if returned:
             invocation.line = frame.f_lineno
@@ -138,8 +138,9 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
         divergences = []
         rest = list(theirs)
         for our in ours:
-            same = (i for i in rest if i.code == our.code)
-            same = (i for i in same if not any(_differences(our, i, 1, oracle, factor)))
+            same = (
+                i for i in rest if i.code == our.code and not any(_differences(our, i, 1, oracle, factor))
+            )
             if their := next(same, None):
                 rest.remove(their)
                 divergences += list(_differences(our, their, None, oracle, factor))[:1]

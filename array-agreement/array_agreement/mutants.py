@@ -105,7 +105,7 @@ class PlantedMistake:
         """Return a NumPy backend in float32 that makes the mistake."""
         space = WatchedNamespace(wide=False)
         space.hook = self
-        return Target("numpy with {1} in {0}".format(*self.mutant), space, "cpu")
+        return Target("numpy with {1} in {0}".format(*self.mutant), space)
 
 
 @contextmanager

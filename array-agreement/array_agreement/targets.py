@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import device as device_of
-from array_api_compat import is_array_api_obj, to_device
+from array_api_compat import is_array_api_obj
 
 NAMESPACES = {
     "numpy": "array_api_compat.numpy",
@@ -130,7 +130,7 @@ def to_numpy(x: Any) -> np.ndarray:
     if hasattr(x, "detach"):  # torch: NumPy has no lazy conjugates
         x = x.detach().resolve_conj().resolve_neg().cpu()
     elif hasattr(x, "__array_namespace__") and hasattr(strict := x.__array_namespace__(), "Device"):
-        x = to_device(x, strict.Device("CPU_DEVICE"))
+        x = x.to_device(strict.Device("CPU_DEVICE"))
     elif hasattr(x, "get"):  # CuPy
         x = x.get()
     elif hasattr(x, "asnumpy"):  # dpnp
