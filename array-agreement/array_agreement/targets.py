@@ -216,9 +216,9 @@ def find_target(target: Any) -> Target:
     if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
         xp = _import_namespace(library)
     compiler = None
-    if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
+    if name == "jax:jit":
         compiler = importlib.import_module("jax").jit
-        device = device.partition(":")[2]
+        device = None
     try:
         device = _make_device(xp, device) if device else None
         xp.empty(0, device=device)
@@ -236,8 +236,7 @@ def _import_namespace(library: str) -> Any:
         if library not in NAMESPACES and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
-        package = "array-api-strict" if library == "strict" else library
-        raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
+        raise TargetUnavailable(f"{shorten(error)}; pip install {error.name}") from None
     except Exception as error:  # such as ImportError for a driver that is missing
         raise TargetUnavailable(f"{library} cannot be imported: {shorten(error)}") from None
     return xp
