@@ -149,8 +149,7 @@ def _judge_target(
     try:
         if (reason := find_reason(skip, name)) is not None:
             raise TargetUnavailable(reason)
-        backend = find_target(target)
-        backend.validate(oracle.arrays)
+        backend = find_target(target, {x.dtype for x in oracle.arrays})
     except TargetUnavailable as error:
         agreement.skipped[name] = str(error)
         return

@@ -108,16 +108,6 @@ class Target:
         """Move a NumPy array to this device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
-    def validate(self, arrays: Iterable[np.ndarray]) -> None:
-        """Raise TargetUnavailable if this device lacks a dtype of these arrays, as MPS lacks float64."""
-        for dtype in {x.dtype for x in arrays}:
-            try:
-                found = to_numpy(self.to_array(np.zeros(1, dtype))).dtype
-            except Exception as error:  # each library has its own exceptions
-                raise TargetUnavailable(f"{self.name} has no {dtype} arrays: {shorten(error)}") from None
-            if found != dtype:
-                raise TargetUnavailable(f"{self.name} stores {dtype} arrays as {found}")
-
     def describe(self, x: Any) -> str:
         """Return the library and the device of an array: "torch array on cuda:0"."""
         return f"{type(x).__module__.partition('.')[0]} array on {device_of(x)}"
@@ -196,13 +186,14 @@ def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
         yield from ((library, place) if place else target for place in devices)
 
 
-def find_target(target: Any) -> Target:
+def find_target(target: Any, dtypes: Iterable[Any] = ()) -> Target:
     """Return a target by "library" or "library:device", a namespace, or a tuple (either, device).
 
     A Target is returned unchanged. "jax:jit" compiles the function with ``jax.jit``.
 
     Raises:
-        TargetUnavailable: the library is not installed, or has no such device here.
+        TargetUnavailable: the library is not installed, has no such device here, or the device lacks one of
+            these dtypes, as MPS lacks float64.
         InputError: no library has this name.
 
     >>> find_target("numpy").name
@@ -220,11 +211,14 @@ def find_target(target: Any) -> Target:
         compiler = importlib.import_module("jax").jit
         device = None
     try:
-        device = _make_device(xp, device) if device else None
-        xp.empty(0, device=device)
+        found = Target(name, xp, _make_device(xp, device) if device else None, compiler)
+        for dtype in (np.float32, *dtypes):
+            stored = to_numpy(found.to_array(np.zeros(1, dtype))).dtype
+            if stored != dtype:
+                raise TypeError(f"it stores {dtype} arrays as {stored}")
     except Exception as error:  # each library has its own exceptions
         raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
-    return Target(name, xp, device, compiler)
+    return found
 
 
 def _import_namespace(library: str) -> Any:
