@@ -145,7 +145,7 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
                 rest.remove(their)
                 divergences += list(_differences(our, their, None, oracle, factor))[:1]
         if divergences:
-            _, place, name, our, their = min(divergences, key=lambda found: found[0])
+            _, place, name, our, their = min(divergences)
             a, b = our.value, their.value
             i: Any = ...
             if our.shape == their.shape and a.size and a.dtype.kind in "iufc":

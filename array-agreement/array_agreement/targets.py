@@ -204,36 +204,28 @@ def find_target(target: Any, dtypes: Iterable[Any] = ()) -> Target:
     name = target_name(target)
     library, _, suffix = name.partition(":")
     xp, device = target if isinstance(target, tuple) else (target, suffix)
-    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
-        xp = _import_namespace(library)
     compiler = None
-    if name == "jax:jit":
-        compiler = importlib.import_module("jax").jit
-        device = None
     try:
+        if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
+            xp = importlib.import_module(NAMESPACES.get(library, library))
+            if library == "jax":  # float64 arrays need it
+                importlib.import_module("jax").config.update("jax_enable_x64", True)
+        if name == "jax:jit":
+            compiler = importlib.import_module("jax").jit
+            device = None
         found = Target(name, xp, _make_device(xp, device) if device else None, compiler)
         for dtype in (np.float32, *dtypes):
             stored = to_numpy(found.to_array(np.zeros(1, dtype))).dtype
             if stored != dtype:
                 raise TypeError(f"it stores {dtype} arrays as {stored}")
-    except Exception as error:  # each library has its own exceptions
-        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
-    return found
-
-
-def _import_namespace(library: str) -> Any:
-    try:
-        xp = importlib.import_module(NAMESPACES.get(library, library))
-        if library == "jax":  # float64 arrays need it
-            importlib.import_module("jax").config.update("jax_enable_x64", True)
     except ModuleNotFoundError as error:
         if library not in NAMESPACES and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
         raise TargetUnavailable(f"{shorten(error)}; pip install {error.name}") from None
-    except Exception as error:  # such as ImportError for a driver that is missing
-        raise TargetUnavailable(f"{library} cannot be imported: {shorten(error)}") from None
-    return xp
+    except Exception as error:  # each library has its own exceptions, also for a missing driver
+        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
+    return found
 
 
 def _make_device(xp: Any, device: Any) -> Any:
