@@ -117,8 +117,8 @@ class Gradient:
             InputError: f returns no floating-point array.
         """
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
-        arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
-        outputs = self.oracle.run_hooked(hook, "float32", arrays)
+        moved = lambda x: next(parts).reshape(x.shape) if _is_float(x) else x  # noqa: E731
+        outputs = self.oracle.run_hooked(hook, "float32", moved)
         floats = {
             name: x
             for name, x in outputs.items()

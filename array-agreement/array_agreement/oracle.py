@@ -79,7 +79,6 @@ class Oracle:
         self,
         xp: Any,
         convert: Callable[[Any], Any],
-        arrays: Any = None,
         compiler: Any = None,
     ) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``, and the arguments after the call.
@@ -87,7 +86,6 @@ class Oracle:
         Args:
             xp: the namespace
             convert: turns a NumPy array into one of xp's
-            arrays: arguments in place of the oracle's
             compiler: compiles a function of the arrays, such as ``jax.jit``
         """
 
@@ -104,17 +102,17 @@ class Oracle:
             return dict(outputs(f(*args, **kwargs)))
 
         with np.errstate(all="ignore"):
-            inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
+            inputs = [convert(x.copy()) for x in self.arrays]
             found = compiler(call)(inputs) if compiler else call(inputs)
         return found | {argument_name(i): x for i, x in enumerate(inputs)}
 
-    def run_hooked(self, hook: Any, default: str, arrays: Any = None) -> dict[str, Any]:
+    def run_hooked(self, hook: Any, default: str, move: Callable[[Any], Any] = lambda x: x) -> dict[str, Any]:
         """Run f in a namespace that passes each call to ``hook``.
 
         Args:
             hook: ``hook(call)`` returns the result of a call
             default: the default dtype, "float32" or "float64"
-            arrays: float64 arrays in place of the oracle's float32 arrays; their values are not rounded
+            move: returns the values of an argument; float64 in place of float32 is not rounded
 
         Returns f's outputs and the arguments after the call.
         """
@@ -124,13 +122,11 @@ class Oracle:
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
-        declared = iter([x.dtype for x in self.arrays])
 
         def convert(x: np.ndarray) -> Array:
-            dtype = next(declared)
-            return Array(space, x.astype(space.storage(dtype)), dtype, computed=False)
+            return Array(space, move(x).astype(space.storage(x.dtype)), x.dtype, computed=False)
 
-        results = self.run(space, convert, arrays)
+        results = self.run(space, convert)
         return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
 
     @np.errstate(all="ignore")
@@ -174,7 +170,7 @@ class Oracle:
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call left as they are; ``results`` has them after it."""
         before = {argument_name(i): x for i, x in enumerate(self.arrays)}
-        return {n for n, x in before.items() if is_close(unwrap_narrow(results.get(n, x)), x)}
+        return {n for n, x in before.items() if is_close(unwrap_narrow(results[n]), x)}
 
     def default_for(self, backend: Target) -> str:
         """Return the dtype that new arrays should have: that of the arguments, or the backend's default."""
