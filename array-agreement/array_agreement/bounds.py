@@ -170,7 +170,7 @@ class Bound:
 
         rtol is the largest bound / abs(exact) of the larger half of the elements; atol serves the others.
         """
-        judged = np.isfinite(self.exact) & (self.bound > 0)
+        judged = self.bound > 0
         size, bound = self.size[judged], self.bound[judged]
         large = (size > 0) & (size >= np.median(size if size.size else 0))
         rtol = _round_up(np.max(bound[large] / size[large], initial=0))

@@ -15,8 +15,6 @@ WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD"
 """From a declared dtype to the dtype that its values are stored in."""
 if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
     WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
-VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
-"""Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 

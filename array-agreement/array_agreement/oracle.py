@@ -75,12 +75,7 @@ class Oracle:
         """The arrays among the arguments."""
         return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
 
-    def run(
-        self,
-        xp: Any,
-        convert: Callable[[Any], Any],
-        compiler: Any = None,
-    ) -> dict[str, Any]:
+    def run(self, xp: Any, convert: Callable[[Any], Any], compiler: Any = None) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``, and the arguments after the call.
 
         Args:

@@ -28,7 +28,17 @@ NAMESPACES = {
 """Importable namespace of each library; any other name is imported itself."""
 
 
-LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
+LIBRARIES = {
+    "numpy",
+    "torch",
+    "jax",
+    "dask",
+    "cupy",
+    "dpnp",
+    "array_api_compat",
+    "array_api_strict",
+    __package__,
+}
 """Packages of array libraries and of this one: their frames are no user code."""
 
 

@@ -17,7 +17,6 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 
 from array_agreement.calls import (
-    VALUE_DTYPES,
     Array,
     Call,
     complex_if,
@@ -118,7 +117,7 @@ class WatchedNamespace:
         if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
         key = (name, *kwargs, *map(dtype_or_type, call.leaves))
-        if key not in self._dtypes or name in VALUE_DTYPES:
+        if key not in self._dtypes:
             declared = call.run(unwrap_narrow)
             found = tree_map(lambda x: getattr(x, "dtype", None), declared)
             dtypes = tree_map(lambda dtype: self._declared_dtype(dtype, key), found)
