@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from traceback import walk_tb
 from typing import Any
 
@@ -163,13 +162,8 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
 def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
     """Raise InputError: the name of a target with a reason is neither known nor compared."""
     known = {*NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
-    for name in reasons:
-        library = name.partition(":")[0]
-        if library not in known:
-            (close,) = get_close_matches(library, known, 1, cutoff=0)
-            raise InputError(
-                f"skip or xfail names {name!r}, which is no array library; did you mean {close!r}?"
-            )
+    if unknown := [name for name in reasons if name.partition(":")[0] not in known]:
+        raise InputError(f"skip or xfail names {unknown}, expected libraries among {sorted(known)}")
 
 
 def _full_name(name: str) -> str:
