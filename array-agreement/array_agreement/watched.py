@@ -36,9 +36,9 @@ _SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their keys: a namespace stays the same object when it comes back from a pickle."""
 
 
-def find_space(key: str, wide: bool, default: str, run: int) -> "WatchedNamespace":
-    """Return the namespace with this key, or a new one in another process; ``run`` tells pickles apart."""
-    return _SPACES.get(key) or WatchedNamespace(wide, default, key=key)
+def find_space(key: str, run: int) -> "WatchedNamespace":
+    """Return the namespace with this key in this process; ``run`` tells pickles apart."""
+    return _SPACES[key]
 
 
 class WatchedNamespace:
@@ -49,7 +49,6 @@ class WatchedNamespace:
         default: name of the default floating-point dtype.
         root: the main namespace, if this one is an extension such as ``linalg``.
         base: the namespace that implements the calls.
-        key: the same for a namespace in all processes that it is pickled to; a new one if empty.
 
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
@@ -61,9 +60,7 @@ class WatchedNamespace:
         is_jax: model JAX, whose searchsorted returns int32, and which divides by reciprocals.
     """
 
-    def __init__(
-        self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp, key: str = ""
-    ):
+    def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
@@ -77,13 +74,13 @@ class WatchedNamespace:
         self.__name__ = f"{__name__}.{self._path}"
         self._dtypes = dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.compute
-        self._key = key or uuid4().hex
+        self._key = uuid4().hex
         _SPACES[self._key] = self
 
     def __reduce__(self) -> Any:
         if self._path:
             return getattr, (self._root, self._path[:-1])
-        return find_space, (self._key, self.wide, self.default, self.n_runs)
+        return find_space, (self._key, self.n_runs)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
