@@ -233,12 +233,11 @@ def find_target(target: Any, dtypes: Iterable[Any] = ()) -> Target:
 
 
 def _make_device(xp: Any, device: Any) -> Any:
-    """Return the library's device object named "gpu:1" or "0"; return objects unchanged."""
+    """Return the library's device object named "gpu" or "0"; return objects unchanged."""
     if not isinstance(device, str):
         return device
     if xp.__name__ == NAMESPACES["jax"]:
-        platform, _, index = device.partition(":")
-        return importlib.import_module("jax").devices(platform)[int(index or 0)]
+        return importlib.import_module("jax").devices(device)[0]
     if xp.__name__.rpartition(".")[2] == "cupy":
         return importlib.import_module("cupy").cuda.Device(int(device))
     return getattr(xp, "Device", str)(device)
