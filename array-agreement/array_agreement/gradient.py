@@ -1,4 +1,4 @@
-"""Compare a backend's autograd with finite differences of the oracle; see README.md.
+"""Compare a backend's autograd with finite differences of the oracle; see docs/bounds.md.
 
 The floating-point arrays that f returns are multiplied by random weights and summed. The gradient g of this
 sum is compared in up to 16 directions d. Each direction covers different elements, with d = x or -x (1 where

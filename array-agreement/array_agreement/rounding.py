@@ -1,8 +1,8 @@
 """The model of rounding: the largest error of each array API call, and runs perturbed by such errors.
 
 A result that declares float32 or float64 becomes r + e xi. r is the call's result in the wider dtype that it
-is stored in, and xi is uniform in [-1, 1]. e is the largest rounding error in the declared dtype; README.md
-lists it for each call, with u = 2^-24 or 2^-53. Results beyond the largest number of the dtype become
+is stored in, and xi is uniform in [-1, 1]. e is the largest rounding error in the declared dtype;
+docs/bounds.md lists it for each call, with u = 2^-24 or 2^-53. Results beyond the largest number of the dtype become
 infinite. Results below its smallest normal number may be flushed to zero.
 """
 
@@ -151,7 +151,7 @@ def n_terms(call: Call, r: Any) -> int:
 
 
 def fourier_error(r: Any) -> float:
-    """Return e / u of a Fourier transform with result ``r``; README.md derives it."""
+    """Return e / u of a Fourier transform with result ``r``; docs/bounds.md derives it."""
     size = magnitude(r)
     levels = 1 + math.log2(max(r.size, 1))
     return math.sqrt(1.25 * levels) * float(np.max(size, initial=0.0, where=np.isfinite(size)))
