@@ -2,8 +2,8 @@
 
 A result that declares float32 or float64 becomes r + e xi. r is the call's result in the wider dtype that it
 is stored in, and xi is uniform in [-1, 1]. e is the largest rounding error in the declared dtype;
-docs/bounds.md lists it for each call, with u = 2^-24 or 2^-53. Results beyond the largest number of the dtype become
-infinite. Results below its smallest normal number may be flushed to zero.
+docs/bounds.md lists it for each call, with u = 2^-24 or 2^-53. Results beyond the largest number of the dtype
+become infinite. Results below its smallest normal number may be flushed to zero.
 """
 
 import math
