@@ -3,10 +3,10 @@
 Usage: check_agreement_wheel.py ENVIRONMENT, a folder that is made anew.
 """
 
-import shutil
 import subprocess
 import sys
 import tempfile
+import venv
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "array-agreement"
@@ -36,29 +36,24 @@ print(time.process_time() - start)
 """
 
 
-def run(*command: object, **settings: object) -> str:
-    result = subprocess.run([*map(str, command)], text=True, stdout=subprocess.PIPE, **settings)
-    if result.returncode:
-        raise SystemExit(f"{command[0]} failed: {result.stdout}")
-    return result.stdout
-
-
 def main(environment: str) -> None:
-    shutil.rmtree(environment, ignore_errors=True)
-    run(sys.executable, "-m", "venv", environment)
+    venv.create(environment, clear=True, with_pip=True)
     python = Path(environment, "bin", "python").absolute()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, PROJECT)
+        pip = [python, "-m", "pip", "--quiet"]
+        subprocess.check_call([*pip, "wheel", "--no-deps", "--wheel-dir", folder, PROJECT])
         (wheel,) = folder.glob("*.whl")
         assert wheel.stat().st_size < MAX_BYTES, f"the wheel has {wheel.stat().st_size} bytes"
-        run(python, "-m", "pip", "install", "--quiet", wheel, "pytest", "array-api-strict")
+        subprocess.check_call([*pip, "install", wheel, "pytest", "array-api-strict"])
         for package in ("backends", "dnn", "tests"):
             (folder / package).mkdir()
             (folder / package / "__init__.py").write_text("OWN = True\n")
         (folder / "tests" / "test_agreement.py").write_text(TEST)
-        print(run(python, "-m", "pytest", "-q", "--agree-seeds=2", "--agree-report=out.json", cwd=folder))
-        seconds = min(float(run(python, "-c", IMPORT_TIME, cwd=folder)) for _ in range(3))
+        options = ["-q", "--agree-seeds=2", "--agree-report=out.json"]
+        subprocess.check_call([python, "-m", "pytest", *options], cwd=folder)
+        measure = [python, "-c", IMPORT_TIME]
+        seconds = min(float(subprocess.check_output(measure, cwd=folder)) for _ in range(3))
         assert seconds < MAX_IMPORT_SECONDS, f"import array_agreement takes {seconds:.2f} s"
         print(f"array-agreement: wheel of {wheel.stat().st_size} bytes, import {seconds:.3f} s")
 

@@ -33,14 +33,12 @@ class Replay(Rounding):
 
     Args:
         backend: the backend to compare
-        runs: number of perturbed runs for the bound of a call
         derivative: compare derivatives instead of values
     """
 
-    def __init__(self, backend: Target, runs: int, derivative: bool):
+    def __init__(self, backend: Target, derivative: bool):
         super().__init__()
         self.backend = backend
-        self.runs = runs
         self.derivative = derivative
         self.found = ""
         self.is_extended: Any = False  # the oracle computed the wrong call in a wider dtype
@@ -61,7 +59,7 @@ class Replay(Rounding):
         """
         arrays = [unwrap_narrow(x) for x in call.arrays]
         dtype = "float32" if self.derivative else None
-        oracle = Oracle(partial(repeat_call, call), arrays, self.runs, dtype=dtype)
+        oracle = Oracle(partial(repeat_call, call), arrays, dtype=dtype)
         try:
             found = Gradient(oracle).judge(self.backend) if self.derivative else oracle.judge(self.backend)
         except InputError:  # integers have no gradient
@@ -116,7 +114,7 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     if not derivative and (reason := describe_default(oracle, backend)):
         wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, reason]))
         return
-    replay = Replay(backend, oracle.runs, derivative)
+    replay = Replay(backend, derivative)
     oracle.run_hooked(replay, oracle.default_for(backend))
     kind = "derivative" if derivative else "call"
     notes = [f"first wrong {kind}: {replay.found or 'none found'}"]

@@ -93,7 +93,7 @@ class Verdict:
         if self.vacuous:
             text += f", nothing was computed by {self.backend}"
         reason = self.xfail and f"xfail{', but it agrees' * self.agrees}: {self.xfail}"
-        return "".join([text, *(f"\n    {line}" for line in (reason, self.element, self.note) if line)])
+        return "\n    ".join(filter(None, [text, reason, self.element, self.note]))
 
 
 class Bound:
@@ -147,12 +147,13 @@ class Bound:
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            same = [equal_or_nan(run, self.exact) for run in runs]
-            spread = np.sqrt(np.mean(np.abs(np.asarray(runs) - self.exact) ** 2, axis=0))
+            values = np.asarray(runs)
+            spread = np.sqrt(np.mean(np.abs(values - self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
             bound = np.where(finite, bound, 0.0)
-            judged = np.all(np.where(finite, np.isfinite(runs), same), axis=0)
+            same = np.where(finite, np.isfinite(values), equal_or_nan(values, self.exact))
+            judged = np.all(same, axis=0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
@@ -169,29 +170,28 @@ class Bound:
 
         rtol is the largest bound / abs(exact) of the larger half of the elements; atol serves the others.
         """
-        judged = np.isfinite(self.exact) & (self.bound > 0)
+        judged = self.bound > 0
         size, bound = self.size[judged], self.bound[judged]
         large = (size > 0) & (size >= np.median(size if size.size else 0))
         rtol = _round_up(np.max(bound[large] / size[large], initial=0))
         return rtol, _round_up(np.max(bound - rtol * size, initial=0))
 
-    def judge(self, backend: str, value: Any, allowed: float = 0.0, any_dtype: bool = False) -> Verdict:
+    def judge(self, backend: str, value: Any, wide: bool = False) -> Verdict:
         """Compare a backend's output with the oracle.
 
         Args:
             backend: name of the backend
             value: its output in NumPy
-            allowed: relative error that is always allowed
-            any_dtype: accept an output of another dtype
+            wide: accept any dtype and errors of up to 100 roundings
         """
         got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
-        if value.shape != self.exact.shape or (got != expected and not any_dtype):
+        if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
         error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
         bound = self.bound
-        if self.exact.dtype.kind in "fc":
-            bound = np.maximum(bound, allowed * self.size)
+        if wide and self.exact.dtype.kind in "fc":
+            bound = np.maximum(bound, 100 * self.limit.u * self.size)
         ratio = np.where(np.isfinite(error), error / bound, np.inf)
         ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
@@ -213,13 +213,12 @@ def _round_up(x: Any) -> float:
     return float(f"{1.05 * x:.2g}")
 
 
-def is_within_rounding(x: Any, exact: Any, u: float = 0.0) -> bool:
-    """Return whether no element of ``x`` differs from ``exact`` by more than one rounding."""
+def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
+    """Return whether ``x`` has the shape of ``exact``, and no element differs by more than ``allowed``."""
     if np.shape(x) != np.shape(exact):
         return False
-    with np.errstate(all="ignore"):
-        error = np.abs(np.subtract(x, exact, dtype=np.result_type(exact, np.float64)))
-        return bool(np.all((error <= u * np.abs(exact)) | equal_or_nan(x, exact)))
+    error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
+    return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
 
 
 def equal_or_nan(a: Any, b: Any) -> Any:

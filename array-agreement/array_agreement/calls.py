@@ -15,9 +15,6 @@ WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD"
 """From a declared dtype to the dtype that its values are stored in."""
 if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macOS on ARM
     WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
-COMPLEX_DTYPES = {np.dtype(real): np.dtype(pair) for real, pair in ("fF", "dD")}
-VALUE_DTYPES = ("roots", "linalg.eig", "linalg.eigvals")
-"""Calls with a dtype that depends on values: NumPy returns complex numbers only if there are any."""
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
 
@@ -104,7 +101,7 @@ def dtype_or_type(x: Any) -> Any:
 
 def complex_if(x: Any, dtype: Any) -> Any:
     """Return ``dtype``, or the complex dtype of the same precision if the array ``x`` is complex."""
-    return COMPLEX_DTYPES.get(dtype, dtype) if x.dtype.kind == "c" else dtype
+    return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
 def widen(dtype: Any) -> Any:
@@ -138,7 +135,7 @@ class Call:
     dtypes: Any = None
 
     def __post_init__(self) -> None:
-        self.leaves = [*leaves(self.args), *leaves(self.kwargs)]
+        self.leaves = leaves([self.args, self.kwargs])
         """All arguments, without the tuples, lists and dicts that they are in."""
         self.arrays = [x for x in self.leaves if isinstance(x, Array)]
         """The array arguments, positional ones first."""
@@ -150,8 +147,7 @@ class Call:
             is_dtype = isinstance(x, (type, np.dtype)) and isinstance(dtype_or_type(x), np.dtype)
             return dtype(np.dtype(x)) if is_dtype else array(x)
 
-        kwargs = {key: tree_map(leaf, value) for key, value in self.kwargs.items()}
-        return self.function(*tree_map(leaf, self.args), **kwargs)
+        return self.function(*tree_map(leaf, self.args), **tree_map(leaf, self.kwargs))
 
     def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
         """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.
@@ -177,15 +173,12 @@ class Call:
 def declare(call: Call) -> None:
     """Write out arguments whose defaults depend on the dtype, because the oracle computes in a wider dtype.
 
-    NumPy's linspace and arange compute in long double only if they are asked to.
+    NumPy's linspace and arange compute in long double only if an argument is one.
     """
     if call.name in ("linspace", "arange") and call.dtypes in WIDER_DTYPES:
-        wide = widen(call.dtypes).type
-        widen_end: Any = lambda x: x if x is None else wide(unwrap(x))  # noqa: E731
-        n = 2 if call.name == "linspace" else 3
-        call.args = tuple(widen_end(x) if i < n else x for i, x in enumerate(call.args))
-        ends = {k: widen_end(x) for k, x in call.kwargs.items() if k in ("start", "stop", "step")}
-        call.kwargs = {**call.kwargs, **ends, "dtype": call.dtypes}
+        first, *others = call.args
+        call.args = (widen(call.dtypes).type(unwrap(first)), *others)
+        call.kwargs = {**call.kwargs, "dtype": call.dtypes}
     if call.name in ("linalg.pinv", "linalg.matrix_rank") and len(call.leaves) == 1:
         (x,) = call.arrays
         call.kwargs = {"rtol": max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)}

@@ -1,8 +1,10 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from array_agreement.blame import explain
 from array_agreement.bounds import Verdict
@@ -42,8 +44,8 @@ class Agreement:
     """
 
     function: str
-    verdicts: list[Verdict] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict]
+    skipped: dict[str, str]
 
     @property
     def xfails(self) -> dict[str, str]:
@@ -112,7 +114,7 @@ def check_agreement(
     """
     __tracebackhide__ = True
     oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
-    agreement = Agreement(getattr(f, "__qualname__", repr(f)))
+    agreement = Agreement(getattr(f, "__qualname__", repr(f)), [], {})
     # Finite differences are too inexact for float64.
     gradients = Gradient(Oracle(f, arrays, runs, seed, kwargs, "float32")) if gradient else None
     targets = list(expand_targets(backends))
@@ -138,6 +140,7 @@ def check_agreement(
     return agreement
 
 
+@np.errstate(all="ignore")
 def _judge_target(
     agreement: Agreement, target: Any, oracle: Oracle, gradients: Gradient | None, skip: Mapping[str, str]
 ) -> None:
@@ -146,8 +149,7 @@ def _judge_target(
     try:
         if (reason := find_reason(skip, name)) is not None:
             raise TargetUnavailable(reason)
-        backend = find_target(target)
-        backend.validate(oracle.arrays)
+        backend = find_target(target, {x.dtype for x in oracle.arrays})
     except TargetUnavailable as error:
         agreement.skipped[name] = str(error)
         return
@@ -161,6 +163,7 @@ def _judge_target(
         agreement.skipped[f"the gradient on {backend.name}"] = "it has no autograd, expected torch or jax"
 
 
+@np.errstate(all="ignore")
 def _check_numpy(oracle: Oracle) -> list[Verdict]:
     """Return the verdicts of two answers if NumPy's own answer differs from the oracle's, also in float64."""
     numpy = find_target("numpy")

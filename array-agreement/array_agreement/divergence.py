@@ -4,14 +4,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.bounds import equal_or_nan
+from array_agreement.bounds import is_close
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding
@@ -48,9 +48,9 @@ class Invocation:
 
     code: tuple[str, int]
     line: int
-    steps: dict[tuple[int, int], tuple[int, dict[str, Variable]]] = field(default_factory=dict)
-    count: Counter[int] = field(default_factory=Counter)
-    variables: dict[str, Variable] = field(default_factory=dict)
+    steps: dict[tuple[int, int], tuple[int, dict[str, Variable]]]
+    count: Counter[int]
+    variables: dict[str, Variable]
 
 
 def parts(x: Any, name: str, depth: int = 3) -> Iterator[tuple[str, Any]]:
@@ -85,8 +85,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
     deadline = time.monotonic() + MAX_SECONDS
 
     def variable(x: Any, line: int, before: Variable | None) -> Variable:
-        with np.errstate(all="ignore"):
-            value = np.array(convert(x))
+        value = np.array(convert(x))
         elements = value.ravel()[:: max(1, value.size // MAX_ELEMENTS)]
         kind = str(value.dtype) if is_array_api_obj(x) else "a Python number"
         found = Variable(elements, value.shape, kind, line)
@@ -100,7 +99,7 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
             return watch
         n_lines += 1
         code = (frame.f_code.co_filename, frame.f_code.co_firstlineno)
-        invocation = invocations.setdefault(frame, Invocation(code, frame.f_code.co_firstlineno))
+        invocation = invocations.setdefault(frame, Invocation(code, code[1], {}, Counter(), {}))
         returned = {"the result": result} if event == "return" else {}
         if returned:
             invocation.line = frame.f_lineno
@@ -139,18 +138,18 @@ def describe_divergence(oracle: Oracle, backend: Target) -> str:
         divergences = []
         rest = list(theirs)
         for our in ours:
-            same = (i for i in rest if i.code == our.code)
-            same = (i for i in same if not any(_differences(our, i, 1, oracle, factor)))
+            same = (
+                i for i in rest if i.code == our.code and not any(_differences(our, i, 1, oracle, factor))
+            )
             if their := next(same, None):
                 rest.remove(their)
                 divergences += list(_differences(our, their, None, oracle, factor))[:1]
         if divergences:
-            _, place, name, our, their = min(divergences, key=lambda found: found[0])
+            _, place, name, our, their = min(divergences)
             a, b = our.value, their.value
             i: Any = ...
             if our.shape == their.shape and a.size and a.dtype.kind in "iufc":
-                with np.errstate(all="ignore"):
-                    i = int(np.argmax(np.abs(a - b)))
+                i = int(np.argmax(np.abs(a - b)))
             pair = f"{backend.name} has {_show(their, i)}, the oracle {_show(our, i)}"
             return f"they diverge at {place}, which sets {name!r}: {pair}" + f"; there is {only}" * bool(only)
     if alone:
@@ -191,7 +190,4 @@ def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
         return False
     if a.dtype.kind not in "biufc":
         return True
-    with np.errstate(all="ignore"):
-        error = np.abs(np.subtract(a, b, dtype=np.result_type(a, b, np.float64)))
-        scale = np.max(np.abs(a), initial=0, where=np.isfinite(a))
-        return bool(np.all((error <= tolerance * scale) | equal_or_nan(a, b)))
+    return is_close(b, a, tolerance * np.max(np.abs(a), initial=0, where=np.isfinite(a)))

@@ -1,4 +1,4 @@
-"""Compare a backend's autograd with finite differences of the oracle; see README.md.
+"""Compare a backend's autograd with finite differences of the oracle; see docs/bounds.md.
 
 The floating-point arrays that f returns are multiplied by random weights and summed. The gradient g of this
 sum is compared in up to 16 directions d. Each direction covers different elements, with d = x or -x (1 where
@@ -117,15 +117,15 @@ class Gradient:
             InputError: f returns no floating-point array.
         """
         parts = iter(np.split(self.point + move, np.cumsum([x.size for x in self.floats])))
-        arrays = [next(parts).reshape(x.shape) if _is_float(x) else x for x in self.oracle.arrays]
-        outputs, _ = self.oracle.run_hooked(hook, "float32", arrays)
+        moved = lambda x: next(parts).reshape(x.shape) if _is_float(x) else x  # noqa: E731
+        outputs = self.oracle.run_hooked(hook, "float32", moved)
         floats = {
             name: x
             for name, x in outputs.items()
             if not name.startswith("argument ") and isinstance(x, Array) and x.value.dtype.kind == "f"
         }
-        for name in [name for name in floats if name not in self.weights]:
-            self.weights[name] = np.float32(self.rng.normal(size=floats[name].shape))
+        if not self.weights:
+            self.weights = {name: np.float32(self.rng.normal(size=x.shape)) for name, x in floats.items()}
         if not self.weights:
             raise InputError("f returns no floating-point array, expected one for gradient=True")
         return np.concatenate(
@@ -173,16 +173,15 @@ class Gradient:
             outputs = self.oracle.run(backend.xp, copy)
             return tuple(outputs[name] for name in self.weights)
 
-        with np.errstate(all="ignore"):
-            bound = self.bound
-            try:
-                results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
-                weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
-                gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
-            except Exception as error:  # each library raises its own types
-                return [Verdict(backend.name, "gradient", np.inf, describe_exception(error))]
-            products = self.moves * np.where(self.moves == 0, 0, np.concatenate(gradient, dtype=np.float64))
-            return [bound.judge(backend.name, np.bincount(self.groups, products))]
+        bound = self.bound
+        try:
+            results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
+            weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
+            gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
+        except Exception as error:  # each library raises its own types
+            return [Verdict(backend.name, "gradient", np.inf, describe_exception(error))]
+        products = self.moves * np.where(self.moves == 0, 0, np.concatenate(gradient, dtype=np.float64))
+        return [bound.judge(backend.name, np.bincount(self.groups, products))]
 
 
 def _is_float(x: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.bounds import is_within_rounding
+from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
@@ -36,9 +36,8 @@ def _to_tf32(x: Any) -> Any:
     """Round float32 to the 10 mantissa bits of TF32; ties are rounded away from zero."""
     if getattr(x, "dtype", None) != np.float32:
         return unwrap(x)
-    return (
-        (np.ascontiguousarray(unwrap(x), np.float32).view("u4") + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)
-    ).view("f4")
+    bits = np.ascontiguousarray(unwrap(x), np.float32).view("u4")
+    return ((bits + 0x1000) & 0xFFFFE000).view("f4")
 
 
 def _drop_last_term(c: Call) -> Any:
@@ -90,13 +89,15 @@ class PlantedMistake:
         result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        possible = [mistake for mistake, (can_make, _) in MISTAKES.items() if can_make(call)]
+        possible = {(call.name, mistake) for mistake, (can_make, _) in MISTAKES.items() if can_make(call)}
         key = (call.name, np.shape(result), call.dtypes)
-        possible += ["stale buffer"] if key in self.first else []
-        self.candidates |= {(call.name, mistake) for mistake in possible}
+        if key in self.first:
+            possible.add((call.name, "stale buffer"))
+        self.candidates |= possible
         old = self.first.setdefault(key, result)
-        if call.name == self.mutant[0] and self.mutant[1] in possible:
-            result = old if self.mutant[1] == "stale buffer" else MISTAKES[self.mutant[1]][1](call)
+        if self.mutant in possible:
+            mistake = self.mutant[1]
+            result = old if mistake == "stale buffer" else MISTAKES[mistake][1](call)
             call.dtypes = call.dtypes if call.wide else np.asarray(result).dtype
         return result
 
@@ -104,7 +105,7 @@ class PlantedMistake:
         """Return a NumPy backend in float32 that makes the mistake."""
         space = WatchedNamespace(wide=False)
         space.hook = self
-        return Target("numpy with {1} in {0}".format(*self.mutant), space, "cpu")
+        return Target("numpy with {1} in {0}".format(*self.mutant), space)
 
 
 @contextmanager
@@ -129,6 +130,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, previous)
 
 
+@np.errstate(all="ignore")
 def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
     """Insert each possible mistake and judge the outputs.
 
@@ -150,7 +152,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
         except TimeoutError:  # outside f
             return "noticed"
         same = mutated.keys() == right.keys() and all(
-            is_within_rounding(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u)
+            is_close(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u * np.abs(unwrap(right[name])))
             for name, bound in oracle.bounds(default).items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"

@@ -1,16 +1,16 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj, is_jax_namespace
 
-from array_agreement.bounds import Bound, Verdict, is_within_rounding
+from array_agreement.bounds import Bound, Verdict, is_close
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import FLOAT32, FLOAT64, Rounding
+from array_agreement.rounding import Rounding, limits
 from array_agreement.targets import InputError, Target, default_dtype, describe_exception, to_numpy
 from array_agreement.trees import leaves, tree_map
 from array_agreement.values import argument_name, convert_floats, convert_other, number_to_array, outputs
@@ -32,27 +32,25 @@ class Oracle:
     def __init__(
         self,
         f: Callable[..., Any],
-        args: Iterable[Any],
+        args: Sequence[Any],
         runs: int = 16,
         seed: int = 0,
         kwargs: Mapping[str, Any] | None = None,
         dtype: str | None = None,
     ):
-        try:
-            first: Any = next(iter(inspect.signature(f).parameters), None)
-        except ValueError:  # functions written in C may have no signature
-            first = None
-        self.takes_namespace = first == "xp"
+        self.takes_namespace = False
+        with suppress(ValueError):  # functions written in C may have no signature
+            self.takes_namespace = [*inspect.signature(f).parameters][:1] == ["xp"]
         self.f = f
         self.inner = inspect.unwrap(f, stop=lambda g: not is_compiler(g))
         """f without ``jax.jit``, under which each perturbed run would be compiled again."""
         if dtype not in (None, "float32", "float64"):
             raise InputError(f"dtype is {dtype!r}, expected 'float32', 'float64' or None")
-        self.args = tree_map(lambda x: convert_floats(x, dtype), [list(args), dict(kwargs or {})])
+        self.args = tree_map(lambda x: convert_floats(x, dtype), [args, dict(kwargs or {})])
         self.runs = runs
         self.seed = seed
         self.is_jax = False
-        """Whether the bounds are those of JAX: its searchsorted is int32, and XLA divides by reciprocals."""
+        """Whether the bounds are those of JAX."""
         self.spaces = dict[str, WatchedNamespace]()
         """The namespaces of the runs so far: default dtype -> namespace."""
         if not self.arrays:
@@ -60,13 +58,14 @@ class Oracle:
         chars = {x.dtype.char for x in self.arrays}
         self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
-        self.limit = FLOAT32 if self.default == "float32" else FLOAT64
-        self._bounds = dict[str, dict[str, Bound]]()
+        self.limit = limits(self.default or "float64")
+        self._bounds = dict[tuple[str, bool], dict[str, Bound]]()
 
     def _numbers_to_arrays(self) -> None:
         """Turn numbers and lists into arrays if f computes nothing from them as they are."""
         with suppress(Exception):  # f's own: it takes no numbers
-            if self.run_hooked(Rounding(), "float64")[1].n_calls:
+            self.run_hooked(Rounding(), "float64")
+            if self.spaces["float64"].n_calls:
                 return
         args, kwargs = self.args
         self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
@@ -76,19 +75,12 @@ class Oracle:
         """The arrays among the arguments."""
         return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
 
-    def run(
-        self,
-        xp: Any,
-        convert: Callable[[Any], Any],
-        arrays: Any = None,
-        compiler: Any = None,
-    ) -> dict[str, Any]:
-        """Return f's outputs in the namespace ``xp``, and the arguments after the call if it is not compiled.
+    def run(self, xp: Any, convert: Callable[[Any], Any], compiler: Any = None) -> dict[str, Any]:
+        """Return f's outputs in the namespace ``xp``, and the arguments after the call.
 
         Args:
             xp: the namespace
             convert: turns a NumPy array into one of xp's
-            arrays: arguments in place of the oracle's
             compiler: compiles a function of the arrays, such as ``jax.jit``
         """
 
@@ -105,84 +97,75 @@ class Oracle:
             return dict(outputs(f(*args, **kwargs)))
 
         with np.errstate(all="ignore"):
-            inputs = [convert(x.copy()) for x in (self.arrays if arrays is None else arrays)]
+            inputs = [convert(x.copy()) for x in self.arrays]
             found = compiler(call)(inputs) if compiler else call(inputs)
-        if not compiler:
-            found |= {argument_name(i): x for i, x in enumerate(inputs)}
-        return found
+        return found | {argument_name(i): x for i, x in enumerate(inputs)}
 
-    def run_hooked(
-        self, hook: Any, default: str, arrays: Any = None
-    ) -> tuple[dict[str, Any], WatchedNamespace]:
+    def run_hooked(self, hook: Any, default: str, move: Callable[[Any], Any] = lambda x: x) -> dict[str, Any]:
         """Run f in a namespace that passes each call to ``hook``.
 
         Args:
             hook: ``hook(call)`` returns the result of a call
             default: the default dtype, "float32" or "float64"
-            arrays: float64 arrays in place of the oracle's float32 arrays; their values are not rounded
+            move: returns the values of an argument; float64 in place of float32 is not rounded
 
-        Returns f's outputs, the arguments after the call, and the namespace.
+        Returns f's outputs and the arguments after the call.
         """
         space = self.spaces.setdefault(default, WatchedNamespace(wide=True, default=default))
         space.hook = hook
-        hook.has_reciprocals = self.is_jax
-        space.index_dtype = np.dtype(np.int32 if self.is_jax else np.int64)
+        space.is_jax = self.is_jax
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
-        declared = iter([x.dtype for x in self.arrays])
 
         def convert(x: np.ndarray) -> Array:
-            dtype = next(declared)
-            return Array(space, x.astype(space.storage(dtype)), dtype, computed=False)
+            return Array(space, move(x).astype(space.storage(x.dtype)), x.dtype, computed=False)
 
-        results = self.run(space, convert, arrays)
-        return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}, space
+        results = self.run(space, convert)
+        return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
 
+    @np.errstate(all="ignore")
     def bounds(self, default: str) -> dict[str, Bound]:
         """Return the bound of each output, for a library with this default dtype.
 
         Raises InputError: f returns no array and no number.
         """
-        if default not in self._bounds:
-            exact, space = self.run_hooked(Rounding(), default)
-            if exact.keys() == self._find_unchanged(exact):
-                raise InputError("f returns no array and no number, expected at least one to compare")
-            self._bounds[default] = self._derive_bounds(default, exact, space.n_calls)
-        return self._bounds[default]
-
-    def _derive_bounds(self, default: str, exact: dict[str, Any], n_calls: int) -> dict[str, Bound]:
-        """Return the bounds of the exact results of a run with ``n_calls`` calls."""
+        key = default, self.is_jax
+        if key in self._bounds:
+            return self._bounds[key]
+        exact = self.run_hooked(Rounding(), default)
+        n_calls = self.spaces[default].n_calls
         unchanged = self._find_unchanged(exact)
+        if exact.keys() == unchanged:
+            raise InputError("f returns no array and no number, expected at least one to compare")
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
         runs = [self.try_run(Rounding(rng), default) for rng in rngs]
         numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
         unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
-        bounds = {}
-        with np.errstate(all="ignore"):
-            for name, x in exact.items():
-                compared = runs[:2] if name in unchanged else runs
-                again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
-                same = is_within_rounding(again, unwrap(x))
-                note = "" if same else "two runs of the oracle differ: f is not deterministic"
-                # A Python number shows no origin: it counts if the run made any call.
-                computed = x.computed if isinstance(x, Array) else n_calls
-                bounds[name] = Bound(
-                    name,
-                    unwrap(x),
-                    others,
-                    getattr(x, "dtype", None),
-                    self.limit,
-                    not computed and name not in unchanged,
-                    note,
-                    unit,
-                )
+        bounds = self._bounds[key] = dict[str, Bound]()
+        for name, x in exact.items():
+            compared = runs[:2] if name in unchanged else runs  # arguments are often large
+            again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
+            same = is_close(again, unwrap(x))
+            note = "" if same else "two runs of the oracle differ: f is not deterministic"
+            # A Python number shows no origin: it counts if the run made any call.
+            computed = x.computed if isinstance(x, Array) else n_calls
+            bounds[name] = Bound(
+                name,
+                unwrap(x),
+                others,
+                getattr(x, "dtype", None),
+                self.limit,
+                not computed and name not in unchanged,
+                note,
+                unit,
+            )
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
         """Return the names of the arguments that the call left as they are; ``results`` has them after it."""
         before = {argument_name(i): x for i, x in enumerate(self.arrays)}
-        return {n for n, x in before.items() if is_within_rounding(unwrap_narrow(results.get(n, x)), x)}
+        return {n for n, x in before.items() if is_close(unwrap_narrow(results[n]), x)}
 
     def default_for(self, backend: Target) -> str:
         """Return the dtype that new arrays should have: that of the arguments, or the backend's default."""
@@ -191,7 +174,7 @@ class Oracle:
     def try_run(self, hook: Any, default: str) -> dict[str, Any]:
         """Return the outputs of a run with a hook; none if it makes f raise an exception."""
         try:
-            return self.run_hooked(hook, default)[0]
+            return self.run_hooked(hook, default)
         except Exception:  # each function has its own exceptions
             return {}
 
@@ -202,41 +185,32 @@ class Oracle:
         differences of more than 100 roundings count. ``default``: the default dtype of the oracle, by default
         that of the arguments.
         """
-        is_jax = is_jax_namespace(backend.xp)
-        if is_jax != self.is_jax and not wide:
-            self.is_jax = is_jax
-            self._bounds.clear()
+        self.is_jax = is_jax_namespace(backend.xp)
         bounds = self.bounds(default or self.default_for(backend))
-        widen = {"f": np.float64, "F": np.complex128} if wide else {}
-        put = lambda x: backend.to_array(x.astype(widen.get(x.dtype.char, x.dtype)))  # noqa: E731
+        put = lambda x: backend.to_array(convert_floats(x, "float64" if wide else None))  # noqa: E731
         try:
             results = self.run(backend.xp, put, compiler=backend.compile)
             values = {name: to_numpy(x) for name, x in results.items()}
         except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
-        unchanged = self._find_unchanged(values)
-        if not backend.compile:
-            unchanged &= self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
-        bounds = {name: bound for name, bound in bounds.items() if name not in unchanged}
-        values = {name: value for name, value in values.items() if name not in unchanged}
+        unchanged = self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
+        unchanged &= self._find_unchanged(values)
+        found = [name for name in values if name not in unchanged]
+        expected = [name for name in bounds if name not in unchanged]
         if values.keys() != bounds.keys():
-            return [Verdict(backend.name, "results", np.inf, f"{list(values)}, expected {list(bounds)}")]
-        allowed = 100 * self.limit.u * wide
-        with np.errstate(all="ignore"):
-            verdicts = [
-                bounds[name].judge(backend.name, value, allowed, wide) for name, value in values.items()
-            ]
+            return [Verdict(backend.name, "results", np.inf, f"{found}, expected {expected}")]
+        verdicts = [bounds[name].judge(backend.name, values[name], wide) for name in found]
         here = backend.describe(backend.to_array(np.zeros(1, np.float32)))
         for verdict in verdicts:
             x, bound = results[verdict.output], bounds[verdict.output]
             verdict.vacuous = bound.vacuous
             if isinstance(x, np.generic) or (backend.compile and bound.dtype is None):
                 continue
-            found = backend.describe(x) if is_array_api_obj(x) else "a Python number"
-            expected = "a Python number" if bound.dtype is None else here
-            if found != expected and not bound.vacuous:
+            kind = backend.describe(x) if is_array_api_obj(x) else "a Python number"
+            expected_kind = "a Python number" if bound.dtype is None else here
+            if kind != expected_kind and not bound.vacuous:
                 verdict.ratio, verdict.element = np.inf, ""
-                verdict.note = f"{found}, expected {expected}"
+                verdict.note = f"{kind}, expected {expected_kind}"
         return verdicts
 
 

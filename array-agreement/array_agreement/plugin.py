@@ -78,8 +78,8 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
             agreement = error.args[0]
         results.append((request.node.nodeid, agreement))
         if config.getoption("--agree-mutants"):
-            settings = {name: options[name] for name in ("kwargs", "dtype") if name in options}
-            for mutant, outcome in mutants(Oracle(f, arrays, seed=seed, **settings)).items():
+            oracle = Oracle(f, arrays, seed=seed, kwargs=options.get("kwargs"), dtype=options.get("dtype"))
+            for mutant, outcome in mutants(oracle).items():
                 mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))

@@ -9,12 +9,11 @@ from dataclasses import asdict
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
-from array_agreement.rounding import words
+from array_agreement.targets import LIBRARIES
 from array_agreement.trees import tree_map
 
 Results = Sequence[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""
-LIBRARIES = words("numpy torch jax cupy dpnp array_api_strict scipy sklearn array_agreement")
 
 
 def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> str:
@@ -45,5 +44,6 @@ def to_markdown(results: Results) -> str:
     lines += [f"| {test} | {name} | {v.ratio:.2g} | {v.kind} |" for (name, test), v in worst.items()]
     lines += ["", *(f"- {test}: {v}" for (_, test), v in worst.items() if not v.agrees)]
     lines += sorted({f"- {name} skipped: {why}" for _, a in results for name, why in a.skipped.items()})
-    lines += [f"- {name} {sys.modules[name].__version__}" for name in LIBRARIES if name in sys.modules]
+    versioned = sys.modules.keys() & (LIBRARIES | {"scipy", "sklearn"})
+    lines += [f"- {name} {sys.modules[name].__version__}" for name in sorted(versioned)]
     return "\n".join([*lines, ""])

@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from traceback import walk_tb
 from typing import Any
 
 import numpy as np
 from array_api_compat import device as device_of
-from array_api_compat import is_array_api_obj, to_device
+from array_api_compat import is_array_api_obj
 
 NAMESPACES = {
     "numpy": "array_api_compat.numpy",
@@ -21,13 +20,24 @@ NAMESPACES = {
     "jax": "jax.numpy",
     "dask": "array_api_compat.dask.array",
     "dask.array": "array_api_compat.dask.array",
+    "dpnp": "dpnp",
     "strict": "array_api_strict",
     "array-api-strict": "array_api_strict",
 }
-"""Importable namespace of each library that has another name; any other name is imported itself."""
+"""Importable namespace of each library; any other name is imported itself."""
 
 
-LIBRARIES = {"numpy", "torch", "jax", "dask", "cupy", "array_api_compat", "array_api_strict", __package__}
+LIBRARIES = {
+    "numpy",
+    "torch",
+    "jax",
+    "dask",
+    "cupy",
+    "dpnp",
+    "array_api_compat",
+    "array_api_strict",
+    __package__,
+}
 """Packages of array libraries and of this one: their frames are no user code."""
 
 
@@ -107,16 +117,6 @@ class Target:
         """Move a NumPy array to this device."""
         return self.xp.asarray(x, dtype=dtype, device=self.device)
 
-    def validate(self, arrays: Iterable[np.ndarray]) -> None:
-        """Raise TargetUnavailable if this device lacks a dtype of these arrays, as MPS lacks float64."""
-        for dtype in {x.dtype for x in arrays}:
-            try:
-                found = to_numpy(self.to_array(np.zeros(1, dtype))).dtype
-            except Exception as error:  # each library has its own exceptions
-                raise TargetUnavailable(f"{self.name} has no {dtype} arrays: {shorten(error)}") from None
-            if found != dtype:
-                raise TargetUnavailable(f"{self.name} stores {dtype} arrays as {found}")
-
     def describe(self, x: Any) -> str:
         """Return the library and the device of an array: "torch array on cuda:0"."""
         return f"{type(x).__module__.partition('.')[0]} array on {device_of(x)}"
@@ -129,7 +129,7 @@ def to_numpy(x: Any) -> np.ndarray:
     if hasattr(x, "detach"):  # torch: NumPy has no lazy conjugates
         x = x.detach().resolve_conj().resolve_neg().cpu()
     elif hasattr(x, "__array_namespace__") and hasattr(strict := x.__array_namespace__(), "Device"):
-        x = to_device(x, strict.Device("CPU_DEVICE"))
+        x = x.to_device(strict.Device("CPU_DEVICE"))
     elif hasattr(x, "get"):  # CuPy
         x = x.get()
     elif hasattr(x, "asnumpy"):  # dpnp
@@ -161,14 +161,9 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
 
 def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
     """Raise InputError: the name of a target with a reason is neither known nor compared."""
-    known = {"dpnp", *NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
-    for name in reasons:
-        library = name.partition(":")[0]
-        if library not in known:
-            (close,) = get_close_matches(library, known, 1, cutoff=0)
-            raise InputError(
-                f"skip or xfail names {name!r}, which is no array library; did you mean {close!r}?"
-            )
+    known = {*NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
+    if unknown := [name for name in reasons if name.partition(":")[0] not in known]:
+        raise InputError(f"skip or xfail names {unknown}, expected libraries among {sorted(known)}")
 
 
 def _full_name(name: str) -> str:
@@ -195,13 +190,14 @@ def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:
         yield from ((library, place) if place else target for place in devices)
 
 
-def find_target(target: Any) -> Target:
+def find_target(target: Any, dtypes: Iterable[Any] = ()) -> Target:
     """Return a target by "library" or "library:device", a namespace, or a tuple (either, device).
 
     A Target is returned unchanged. "jax:jit" compiles the function with ``jax.jit``.
 
     Raises:
-        TargetUnavailable: the library is not installed, or has no such device here.
+        TargetUnavailable: the library is not installed, has no such device here, or the device lacks one of
+            these dtypes, as MPS lacks float64.
         InputError: no library has this name.
 
     >>> find_target("numpy").name
@@ -212,43 +208,36 @@ def find_target(target: Any) -> Target:
     name = target_name(target)
     library, _, suffix = name.partition(":")
     xp, device = target if isinstance(target, tuple) else (target, suffix)
-    if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
-        xp = _import_namespace(library)
     compiler = None
-    if xp.__name__ == NAMESPACES["jax"] and str(device).partition(":")[0] == "jit":
-        compiler = importlib.import_module("jax").jit
-        device = device.partition(":")[2]
     try:
-        device = _make_device(xp, device) if device else None
-        xp.empty(0, device=device)
-    except Exception as error:  # each library has its own exceptions
-        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
-    return Target(name, xp, device, compiler)
-
-
-def _import_namespace(library: str) -> Any:
-    try:
-        xp = importlib.import_module(NAMESPACES.get(library, library))
-        if library == "jax":  # float64 arrays need it
-            importlib.import_module("jax").config.update("jax_enable_x64", True)
+        if isinstance(xp, str) or xp.__name__ in ("torch", "cupy", "dask.array"):  # these lack functions
+            xp = importlib.import_module(NAMESPACES.get(library, library))
+            if library == "jax":  # float64 arrays need it
+                importlib.import_module("jax").config.update("jax_enable_x64", True)
+        if name == "jax:jit":
+            compiler = importlib.import_module("jax").jit
+            device = None
+        found = Target(name, xp, _make_device(xp, device) if device else None, compiler)
+        for dtype in (np.float32, *dtypes):
+            stored = to_numpy(found.to_array(np.zeros(1, dtype))).dtype
+            if stored != dtype:
+                raise TypeError(f"it stores {dtype} arrays as {stored}")
     except ModuleNotFoundError as error:
-        if library not in (*NAMESPACES, "dpnp") and error.name == library.partition(".")[0]:
+        if library not in NAMESPACES and error.name == library.partition(".")[0]:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
-        package = "array-api-strict" if library == "strict" else library
-        raise TargetUnavailable(f"{shorten(error)}; pip install {package}") from None
-    except Exception as error:  # such as ImportError for a driver that is missing
-        raise TargetUnavailable(f"{library} cannot be imported: {shorten(error)}") from None
-    return xp
+        raise TargetUnavailable(f"{shorten(error)}; pip install {error.name}") from None
+    except Exception as error:  # each library has its own exceptions, also for a missing driver
+        raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
+    return found
 
 
 def _make_device(xp: Any, device: Any) -> Any:
-    """Return the library's device object named "gpu:1" or "0"; return objects unchanged."""
+    """Return the library's device object named "gpu" or "0"; return objects unchanged."""
     if not isinstance(device, str):
         return device
     if xp.__name__ == NAMESPACES["jax"]:
-        platform, _, index = device.partition(":")
-        return importlib.import_module("jax").devices(platform)[int(index or 0)]
+        return importlib.import_module("jax").devices(device)[0]
     if xp.__name__.rpartition(".")[2] == "cupy":
         return importlib.import_module("cupy").cuda.Device(int(device))
     return getattr(xp, "Device", str)(device)

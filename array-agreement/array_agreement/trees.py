@@ -16,8 +16,6 @@ def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
 
 def leaves(tree: Any) -> list[Any]:
     """Return the leaves of nested tuples, lists and dicts, in order."""
-    if isinstance(tree, dict):
-        tree = tree.values()
-    elif not isinstance(tree, tuple | list | dict):
-        return [tree]
-    return [leaf for part in tree for leaf in leaves(part)]
+    found = list[Any]()
+    tree_map(found.append, tree)
+    return found

@@ -32,10 +32,10 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
 
 def convert_floats(x: Any, dtype: str | None) -> Any:
     """Convert an array to NumPy, and to this precision if it is inexact; return other objects unchanged."""
-    if is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic | type):
+    if is_array_api_obj(x) and not isinstance(x, np.generic | type):
         x = to_numpy(x)
     is_inexact = isinstance(x, np.ndarray) and x.dtype.kind in "fc"
-    return x.astype(complex_if(x, np.dtype(dtype))) if dtype and is_inexact else x
+    return x.astype(complex_if(x, dtype)) if dtype and is_inexact else x
 
 
 def convert_other(x: Any, xp: Any) -> Any:

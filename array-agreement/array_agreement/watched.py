@@ -17,7 +17,6 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 
 from array_agreement.calls import (
-    VALUE_DTYPES,
     Array,
     Call,
     complex_if,
@@ -37,9 +36,9 @@ _SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their keys: a namespace stays the same object when it comes back from a pickle."""
 
 
-def find_space(key: str, wide: bool, default: str, run: int) -> "WatchedNamespace":
-    """Return the namespace with this key, or a new one in another process; ``run`` tells pickles apart."""
-    return _SPACES.get(key) or WatchedNamespace(wide, default, key=key)
+def find_space(key: str, run: int) -> "WatchedNamespace":
+    """Return the namespace with this key in this process; ``run`` tells pickles apart."""
+    return _SPACES[key]
 
 
 class WatchedNamespace:
@@ -50,7 +49,6 @@ class WatchedNamespace:
         default: name of the default floating-point dtype.
         root: the main namespace, if this one is an extension such as ``linalg``.
         base: the namespace that implements the calls.
-        key: the same for a namespace in all processes that it is pickled to; a new one if empty.
 
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
@@ -59,32 +57,30 @@ class WatchedNamespace:
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
             errors, so it becomes the result of a call named "from_numpy".
-        index_dtype: the dtype of the results of searchsorted.
+        is_jax: model JAX, whose searchsorted returns int32, and which divides by reciprocals.
     """
 
-    def __init__(
-        self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp, key: str = ""
-    ):
+    def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
-        self.index_dtype: Any = np.dtype(np.int64)
+        self.is_jax = False
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
         self.__name__ = f"{__name__}.{self._path}"
         self._dtypes = dict[Any, Any]()
         self.hook: Callable[[Call], Any] = Call.compute
-        self._key = key or uuid4().hex
+        self._key = uuid4().hex
         _SPACES[self._key] = self
 
     def __reduce__(self) -> Any:
         if self._path:
             return getattr, (self._root, self._path[:-1])
-        return find_space, (self._key, self.wide, self.default, self.n_runs)
+        return find_space, (self._key, self.n_runs)
 
     def __getattr__(self, name: str) -> Any:
         """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
@@ -104,7 +100,7 @@ class WatchedNamespace:
 
     def __array_namespace_info__(self) -> Any:
         info = self._base.__array_namespace_info__()
-        self._root.default_places.add(caller_location())
+        self.default_places.add(caller_location())
         defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
         info.default_dtypes = lambda *, device=None: defaults
         return info
@@ -118,15 +114,15 @@ class WatchedNamespace:
         if name == "linalg.lstsq" and not all(np.isfinite(x.value).all() for x in call.arrays):
             raise np.linalg.LinAlgError("numbers are not finite")  # LAPACK may never end, nor be interrupted
         key = (name, *kwargs, *map(dtype_or_type, call.leaves))
-        if key not in self._dtypes or name in VALUE_DTYPES:
+        if key not in self._dtypes:
             declared = call.run(unwrap_narrow)
             found = tree_map(lambda x: getattr(x, "dtype", None), declared)
             dtypes = tree_map(lambda dtype: self._declared_dtype(dtype, key), found)
             by_default = any(self._is_default(dtype, key) for dtype in leaves(found))
             self._dtypes[key] = getattr(declared, "_make", type(declared)), dtypes, by_default
         make, call.dtypes, by_default = self._dtypes[key]
-        if name == "searchsorted":
-            call.dtypes = self.index_dtype
+        if name == "searchsorted" and self.is_jax:
+            call.dtypes = np.dtype(np.int32)
         if by_default:
             self.default_places.add(caller_location())
         if self.wide:
@@ -169,21 +165,21 @@ class WatchedNamespace:
     def asarray(self, x: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
         """Convert to an ``Array``. Numbers and NumPy arrays are rounded to their declared dtype."""
         if isinstance(x, Array):
-            dtype = x.dtype if dtype is None else dtype  # NumPy's float64 == None
+            dtype = dtype or x.dtype
             result = x if not copy and dtype == x.dtype else self.astype(x, dtype)
             result.computed = x.computed
             return result
         inner = tree_map(unwrap_narrow, x)
         narrow = np.array(inner, dtype=dtype, copy=copy)
         requested = [tree_map(dtype_or_type, inner), dtype and np.dtype(dtype)]
-        if self._root._is_default(narrow.dtype, requested):
-            self._root.default_places.add(caller_location())
-        declared = self._root._declared_dtype(narrow.dtype, requested)
+        if self._is_default(narrow.dtype, requested):
+            self.default_places.add(caller_location())
+        declared = self._declared_dtype(narrow.dtype, requested)
         value = narrow.astype(declared, copy=False).astype(self.storage(declared), copy=False)
         from_python = not any(isinstance(x, np.ndarray | np.generic) for x in leaves(inner))
-        result = Array(self._root, value, declared, computed=from_python and self._root.n_calls > 0)
-        if self._root.has_left and not from_python:
-            result = self._root.apply("from_numpy", np.asarray, (result,), {})
+        result = Array(self, value, declared, computed=from_python and self.n_calls > 0)
+        if self.has_left and not from_python:
+            result = self.apply("from_numpy", np.asarray, (result,), {})
             result.computed = False
         return result
 

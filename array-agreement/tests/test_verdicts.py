@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 import types
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +17,6 @@ from scipy import special
 
 from array_agreement import Disagreement, InputError, NothingCompared, check_agreement
 from array_agreement.oracle import Oracle
-from array_agreement.watched import WatchedNamespace
 
 X = np.random.default_rng(0).normal(size=20)
 LOW_RANK = np.random.default_rng(1).normal(size=(400, 3)) @ np.random.default_rng(2).normal(size=(3, 6))
@@ -98,8 +95,6 @@ NOT_JUDGED = {
     "cast of NaN": (lambda xp, x: xp.astype(xp.sqrt(x), xp.int32), X, ""),
     "cast of 1e30": (lambda xp, x: xp.astype(x * 1e30, xp.int64), X, ""),
     "division by 0": (lambda xp, x: (x + 1) // x, np.asarray([0, 0]), ""),
-    "shift": (lambda xp, x: x << 64, np.asarray([1, 3, 5]), ""),
-    "negative shift": (lambda xp, x: x >> -1, np.asarray([100, 300, 500]), ""),
 }
 
 
@@ -246,22 +241,6 @@ def test_namespaces_and_arrays_can_be_copied_and_pickled():
     assert verdicts(f, X, backends=["torch"])["torch", "result"].ratio > 0
     with pytest.raises(TypeError):
         check_agreement(lambda xp, x: list(xp.sum(x)), X)
-
-
-def test_arrays_can_be_pickled_to_another_process():
-    """The results belong to the namespace that the arguments came from."""
-    program = """
-import pickle, sys
-xp, linalg, x = pickle.load(sys.stdin.buffer)
-assert xp is x.space and linalg is xp.linalg
-sys.stdout.buffer.write(pickle.dumps(linalg.vector_norm(x) + xp.asarray(0.1)))
-"""
-    xp = WatchedNamespace(wide=True, default="float32")
-    sent = pickle.dumps((xp, xp.linalg, xp.asarray([3.0, 4.0])))
-    y = pickle.loads(subprocess.check_output([sys.executable, "-c", program], input=sent))
-    assert y.space is xp
-    assert (y.dtype, y.value.dtype) == (np.float32, np.float64)
-    assert y.value == 5 + float(np.float32(0.1))
 
 
 def test_a_cache_by_pickles_does_not_repeat_results_of_another_run():
