@@ -13,6 +13,7 @@ from dnn.io.notices import warn
 from dnn.io.tables import format_columns
 from dnn.layers import Layer
 from dnn.layers.dense import Affine
+from dnn.layers.windows import Windows
 from dnn.losses import Regression
 from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
@@ -82,6 +83,20 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
             f"the learning rate is 0 before the last of {updates} updates; give a rate above 0, or a "
             f"schedule with steps={updates}"
         )
+
+
+def warn_of_channels_first(model: Network) -> None:
+    """Warn if the images seem to be (C, H, W), as in PyTorch; windows move along the first two axes."""
+    shape = model.input_shape
+    if len(shape) != 3 or not any(
+        isinstance(layer, Windows) and layer.input_shape == shape for layer in model.layers
+    ):
+        return
+    channels, height, width = shape
+    if min(height, width) > 7 and (channels == 3 or (channels == 1 and height == width)):
+        got = f"input_shape {shape} means {channels} x {height} pixels with {width} channels"
+        cure = f"write input_shape={(height, width, channels)} and use x.transpose(0, 2, 3, 1)"
+        warn(f"{got}; if channels come first, {cure}")
 
 
 def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:

@@ -13,6 +13,7 @@ from dnn.distributed.group import Workers
 from dnn.hints import (
     print_summary,
     sort_arguments,
+    warn_of_channels_first,
     warn_of_logits,
     warn_of_slow_learning,
 )
@@ -82,6 +83,7 @@ class Sequential(Network):
         loss, optimizer = sort_arguments(loss, optimizer)
         self.set_objective(get_loss(loss), get_optimizer(optimizer), metrics, l1, l2)
         warn_of_logits(self)
+        warn_of_channels_first(self)
 
     @checks_keywords
     def fit(

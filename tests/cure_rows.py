@@ -307,6 +307,14 @@ ADVICE = {
         "model = network({cure})",
         "model.input_shape == (5, 5, 1)",
     ),
+    "a model with channels first, as the images": Row(
+        "x = examples((3, 9, 9))\nmodel = dnn.Sequential([dnn.Conv2D(2, 3, padding='same'), dnn.Flatten(), "
+        "dnn.Dense(2, 'softmax')], input_shape=(3, 9, 9), backend='numpy')\nright = x.transpose(0, 2, 3, 1)",
+        "model.compile()",
+        r"write input_shape=(\(.+?\)) and",
+        "model = network({cure})\n",
+        "model.input_shape == (9, 9, 3) and model.predict(x.transpose(0, 2, 3, 1)).shape == (6, 3)",
+    ),
     "a masked array": Row(
         "x = numpy.ma.masked_array([[1.0, 2.0, 3.0]], [[False, True, False]])\nmodel = network((3,))",
         "model.predict(x)",

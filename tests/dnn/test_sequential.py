@@ -13,7 +13,7 @@ from helpers import (
     weights,
 )
 
-from dnn import SGD, Adam, AdamW, Dense, OneCycle
+from dnn import SGD, Adam, AdamW, Conv2D, Dense, Flatten, OneCycle, Rescaling
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -165,3 +165,21 @@ def test_targets_of_another_size_are_announced(caplog):
             model.fit(x, x[:, 0] * factor)
     assert len(caplog.records) == 1
     assert "train on (y - y.mean()) / y.std()" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_announced"),
+    [
+        ((3, 8, 9), True), ((1, 8, 8), True), ((3, 7, 9), False), ((1, 8, 9), False), ((2, 8, 8), False),
+        ((8, 8, 3), False), ((28, 28, 1), False),
+    ],
+)  # fmt: skip
+def test_images_with_channels_first_are_announced(shape, is_announced, caplog):
+    flat, image = (
+        build_network([*layers, Flatten(), Dense(2, "softmax")], shape)
+        for layers in ([], [Rescaling(0.5), Conv2D(2, 3, padding="same")])
+    )
+    flat.compile()
+    assert not caplog.messages
+    image.compile()
+    assert len(caplog.messages) == is_announced
