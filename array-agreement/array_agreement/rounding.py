@@ -128,8 +128,8 @@ def grid_error(call: Call, r: Any, dtype: Any) -> Any:
 def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
     """Return the result with random numbers where the standard leaves it to the library.
 
-    That is a cast of a number that an integer dtype lacks, an integer division by 0, and the content of
-    ``empty``.
+    That is a cast of a number that an integer dtype lacks, an integer division by 0, a shift by more bits
+    than there are, and the content of ``empty``.
     """
     unspecified: Any = call.name in ("empty", "empty_like")
     if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "iu":
@@ -137,6 +137,9 @@ def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
             unspecified = result != np.trunc(np.real(call.arrays[0].value))
         elif call.name in ("floor_divide", "remainder"):
             unspecified = unwrap(call.args[1]) == 0
+        elif call.name.endswith("_shift"):
+            shift = unwrap(call.args[1])
+            unspecified = (shift < 0) | (shift >= 8 * result.dtype.itemsize)
     if not np.any(unspecified):
         return result
     return np.where(unspecified, rng.integers(0, 100, np.shape(result)), result).astype(result.dtype)

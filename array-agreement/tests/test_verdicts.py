@@ -95,6 +95,8 @@ NOT_JUDGED = {
     "cast of NaN": (lambda xp, x: xp.astype(xp.sqrt(x), xp.int32), X, ""),
     "cast of 1e30": (lambda xp, x: xp.astype(x * 1e30, xp.int64), X, ""),
     "division by 0": (lambda xp, x: (x + 1) // x, np.asarray([0, 0]), ""),
+    "shift": (lambda xp, x: x << 64, np.asarray([1, 3, 5]), ""),
+    "negative shift": (lambda xp, x: x >> -1, np.asarray([100, 300, 500]), ""),
 }
 
 
