@@ -46,9 +46,10 @@ def test_rates_on_a_plateau(numbers, settings, expected):
     ("schedule", "expected"),
     [
         (lambda epoch, rate: rate if epoch < 2 else rate * 0.5, [1, 1, 0.5, 0.25]),
-        (lambda epoch, rate: 1.0 / (1 + epoch), [1, 1 / 2, 1 / 3, 1 / 4]),
-        (lambda epoch, rate: np.float32(0.25), [0.25] * 4),
-        (lambda epoch, rate: 0, [0.0] * 4),
+        (lambda epoch: 1.0 / (1 + epoch), [1, 1 / 2, 1 / 3, 1 / 4]),
+        (lambda epoch, rate=0.0: np.float32(0.25), [0.25] * 4),
+        (lambda epoch: 0, [0.0] * 4),
+        (max, [1, 1, 2, 3]),  # has no signature
     ],
 )
 def test_rates_of_a_function(schedule, expected):
@@ -82,7 +83,7 @@ def test_a_resumed_training_has_the_same_rates(make, expected):
     ("callbacks", "second"),
     [
         ([Given([1, 1, 1]), ReduceLROnPlateau("height", patience=1)], float(np.float32(0.1)) * 0.1),
-        ([LearningRateScheduler(lambda epoch, rate: 0.1 if epoch < 2 else 0.02)], 0.02),
+        ([LearningRateScheduler(lambda epoch: 0.1 if epoch < 2 else 0.02)], 0.02),
     ],
 )
 def test_updates_use_the_rate(backend, callbacks, second):
@@ -100,14 +101,14 @@ def test_updates_use_the_rate(backend, callbacks, second):
 def test_verbose_prints_the_rate(capsys):
     callbacks = [
         Given([1, 1]), ReduceLROnPlateau("height", 0.5, 1, verbose=1),
-        LearningRateScheduler(lambda epoch, rate: 0.25, verbose=1),
+        LearningRateScheduler(lambda epoch: 0.25, verbose=1),
     ]  # fmt: skip
     fit(callbacks, 2)
     line = "learning rate 0.25\n"
     assert capsys.readouterr().out == f"epoch 1: {line}epoch 2: {line}epoch 2: learning rate 0.125\n"
 
 
-@pytest.mark.parametrize("make", [ReduceLROnPlateau, lambda: LearningRateScheduler(lambda epoch, rate: 0.1)])
+@pytest.mark.parametrize("make", [ReduceLROnPlateau, lambda: LearningRateScheduler(lambda epoch: 0.1)])
 def test_rejects_optimizers_with_a_schedule(make):
     model = small_model()
     model.compile(optimizer=Adam(LinearDecay(0.1, 10)))
