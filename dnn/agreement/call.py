@@ -65,13 +65,7 @@ class Call(NamedTuple):
         if first is None or self.kernel == "displacements":  # whose weights are integers
             return self
         finer = first * (1.0 + 2.0**-26)
-
-        def replace(argument: Any) -> Any:
-            if isinstance(argument, tuple):
-                return tuple(map(replace, argument))
-            return finer if argument is first else argument
-
-        return self._replace(arguments=replace(self.arguments))
+        return self._replace(arguments=map_arrays(lambda a: finer if a is first else a, self.arguments))
 
     @property
     def outputs(self) -> set[str]:
@@ -80,6 +74,13 @@ class Call(NamedTuple):
         writes = declaration_of(self.kernel).writes
         ids = {id(array) for name, array in arrays.items() if name.split()[0] in writes}
         return {name for name, array in arrays.items() if id(array) in ids}
+
+
+def map_arrays(function: Callable[[np.ndarray], Any], argument: Any) -> Any:
+    """Return the argument of a kernel with ``function`` of each array, also of those in tuples."""
+    if isinstance(argument, tuple):
+        return tuple(map_arrays(function, part) for part in argument)
+    return function(argument) if isinstance(argument, np.ndarray) else argument
 
 
 @cache

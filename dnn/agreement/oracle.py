@@ -13,7 +13,7 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS
 from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
-from dnn.agreement.call import declaration_of
+from dnn.agreement.call import declaration_of, map_arrays
 from dnn.agreement.cases import Case
 from dnn.agreement.contender import Contender
 from dnn.agreement.ours import BackendContender
@@ -40,12 +40,8 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
     """
     rng = np.random.default_rng(seed)
 
-    def move(a: Any) -> Any:
-        if isinstance(a, tuple):
-            return tuple(map(move, a))
-        if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
-            return a
-        return disturb(rng, a)
+    def move(a: np.ndarray) -> np.ndarray:
+        return disturb(rng, a) if a.dtype.kind == "f" else a
 
     def wrap(name: str, kernel: Kernel) -> Kernel:
         if name == "displacements":  # rounds sums of integers to integers
@@ -54,7 +50,7 @@ def make_disturbed_oracle(seed: int) -> BackendContender:
         written = [argument in declared.writes for argument in declared.arguments]
 
         def call_disturbed(*arguments: Any) -> None:
-            kernel(*(a if out else move(a) for a, out in zip(arguments, written, strict=True)))
+            kernel(*(a if out else map_arrays(move, a) for a, out in zip(arguments, written, strict=True)))
 
         return call_disturbed
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array
-from dnn.agreement.call import Call
+from dnn.agreement.call import Call, map_arrays
 from dnn.agreement.cases import Case, FitCase, Session
 from dnn.agreement.contender import Batches, Contender, Passes, Tensors
 from dnn.agreement.tensors import ArrayMismatch, receive
@@ -74,15 +74,11 @@ class BackendContender(Contender):
                 dtype = backend.dtype_name if host.dtype == np.float64 else host.dtype.name
                 places[id(host)] = self.place(host.astype(dtype), name in outputs)
 
-        def placed(argument: Any) -> Any:
-            if isinstance(argument, tuple):
-                return tuple(map(placed, argument))
-            return places[id(argument)][1] if id(argument) in places else argument
-
+        arguments = map_arrays(lambda host: places[id(host)][1], call.arguments)
         function = call.optimizer.bind(backend) if call.optimizer else getattr(backend.kernels, call.kernel)
         with np.errstate(all="ignore"):
             for _ in range(call.repeat):
-                function(*placed(call.arguments))
+                function(*arguments)
         for memory, _ in places.values():
             around = backend.to_host(memory)
             if around[:MARGIN].any() or around[-MARGIN:].any():

@@ -44,7 +44,7 @@ def evaluate(arguments: Namespace) -> None:
         loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
     runs = [str(run) for run in arguments.run]
     found: Json = {
-        "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
+        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
         "accuracy": accuracy, "backend": backend,
     }  # fmt: skip
     line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  {backend}"

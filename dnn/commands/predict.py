@@ -65,8 +65,8 @@ def predict(arguments: Namespace) -> int:
             line = f"{path}: {answer['digit']}  probability {outputs.max():.4f}{unsure}"
             print(printable(line), flush=True)
     if arguments.json:
-        found = {"runs": [str(run) for run in runs], "backend": model.backend.name, "images": answers}
-        print(as_json(found), flush=True)
+        found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
+        print(as_json({**found, "images": answers}), flush=True)
     return command_line.EXIT_BAD_INPUT if any("reason" in answer for answer in answers) else 0
 
 
