@@ -255,11 +255,6 @@ class Hinge(Loss):
     def bind(self, backend: Backend) -> LossFunction:
         return backend.kernels.hinge
 
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        if ACTIVATIONS[last := layers[-1].activation].never_negative:
-            why = f"the loss {self.name!r}, which needs outputs below -1 for the other classes"
-            raise InputError(f"the last layer's activation is {last!r}", f"'linear' or 'tanh' with {why}")
-
 
 LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
     CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy,

@@ -84,13 +84,6 @@ def test_the_activation_of_the_loss_must_be_last(after):
     model.compile("mean_squared_error")
 
 
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "relu"])
-def test_hinge_rejects_nonnegative_outputs(activation):
-    model = build_network([Dense(3, activation)], (4,))
-    with input_error(f"is '{activation}', expected 'linear' or 'tanh' with the loss"):
-        model.compile("hinge")
-
-
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_label_smoothing_out_of_range(smoothing):
     with input_error(r"label_smoothing is .*at least 0 and below 1"):
