@@ -19,7 +19,8 @@ def _sum_windows(xp: Any, x: Array, size: Pair, strides: Pair, padding: Padding,
 
 def _count_pixels(xp: Any, image: Array, *geometry: Any) -> Array:
     """Return how many pixels of the image each window has: (1, rows, columns, 1) in the image's dtype."""
-    return _sum_windows(xp, xp.ones_like(image[:1, :, :, :1]), *geometry)
+    ones = xp.ones((1, *image.shape[1:3], 1), dtype=image.dtype, device=image.device)
+    return _sum_windows(xp, ones, *geometry)
 
 
 def _number_pixels(xp: Any, image: Array, padding: Padding) -> Array:
