@@ -30,8 +30,6 @@ def parse() -> Namespace:
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
     add("--rotations", type=int, default=24, metavar="R", help="slices per contender (default: %(default)s)")
     add("--updates", type=int, metavar="N", help="timed updates per contender (default: 1200)")
-    add("--batch-size", dest="batch", type=int, metavar="N", help="default: 100")
-    add("--hidden", type=int, nargs="*", metavar="UNITS", help="default: 500 500")
     add("--activation", help="sigmoid, tanh or relu (default: sigmoid)")
     options.add_data_arguments(parser, None, "mnist, digits, random, ... (default: mnist)")
     workloads = (
@@ -59,7 +57,7 @@ def main(arguments: Namespace) -> None:
     if arguments.workloads and chosen.keys() - {"data_dir", "updates"}:
         raise InputError(
             "--workloads times its own networks and data",
-            cure="leave out --dataset, --hidden, --activation and --batch-size, or --workloads",
+            cure="leave out --dataset and --activation, or --workloads",
         )
     networks = WORKLOADS if arguments.workloads else {"lecture": Workload()}
     networks = {name: replace(settings, **chosen) for name, settings in networks.items()}

@@ -24,7 +24,6 @@ SCRIPT_LINES = [c.removeprefix("python scripts/") for c in COMMANDS if c.startsw
 OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
-IMAGES = "--dataset digits --seeds 1"
 MUTANTS = (
     "agree.py --quick --mutant "
     "tf32,adam-epsilon,dropped-mean,transposed-weight,flipped-kernel,biased-variance"
@@ -60,8 +59,7 @@ SMALL = {
     "lecture.py --list": "",
     "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
     "examples/predict_disease.py": "--seeds 1",
-    "examples/find_anomalies.py": IMAGES,
-    "examples/find_anomalies.py --dataset mnist": IMAGES,
+    "examples/find_anomalies.py": "--seeds 1",
     "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
 }

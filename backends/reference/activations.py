@@ -38,7 +38,6 @@ class ActivationFunction:
     backward: Callable[[Any, Array, Array, Array], Array]
     from_output: bool = False  # backward does not use z, so y may overwrite z
     kink: bool = False  # f' jumps at 0
-    never_negative: bool = False  # f(z) >= 0 for every z
     gated: bool = False  # f(z) = z g(z): an error of g is multiplied by z
     rectifies: bool = False  # f is near 0 below 0: He initialization fits
 
@@ -93,19 +92,16 @@ def elu(alpha: float) -> ActivationFunction:
 
 ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "linear": ActivationFunction(lambda xp, z: z, lambda xp, dy, z, y: dy, from_output=True),
-    "sigmoid": ActivationFunction(
-        sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True, never_negative=True,
-    ),
+    "sigmoid": ActivationFunction(sigmoid, lambda xp, dy, z, y: dy * y * (1.0 - y), from_output=True),
     "tanh": ActivationFunction(
         lambda xp, z: xp.tanh(z), lambda xp, dy, z, y: dy * (1.0 - y * y), from_output=True,
     ),
     "relu": ActivationFunction(  # backward may get y for z: y <= 0 where z <= 0
         _positive, lambda xp, dy, z, y: xp.where(z <= 0, xp.zeros_like(dy), dy),
-        from_output=True, kink=True, never_negative=True, rectifies=True,
+        from_output=True, kink=True, rectifies=True,
     ),
     "softmax": ActivationFunction(
-        _softmax, lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)),
-        from_output=True, never_negative=True,
+        _softmax, lambda xp, dy, z, y: y * (dy - xp.sum(dy * y, axis=-1, keepdims=True)), from_output=True,
     ),
     "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
@@ -116,7 +112,7 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "silu": _gated(lambda z: z, lambda z: 1.0),
     "softplus": ActivationFunction(
         lambda xp, z: _positive(xp, z) + xp.log1p(xp.exp(-xp.abs(z))),
-        lambda xp, dy, z, y: dy * sigmoid(xp, z), never_negative=True,
+        lambda xp, dy, z, y: dy * sigmoid(xp, z),
     ),
 })  # fmt: skip
 """Every activation by name. An added one works in every layer and on every backend."""

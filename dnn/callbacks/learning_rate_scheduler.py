@@ -1,7 +1,6 @@
 """LearningRateScheduler: set the learning rate before each epoch by a function."""
 
 from collections.abc import Callable
-from inspect import signature
 from typing import Annotated
 
 import numpy as np
@@ -44,23 +43,14 @@ class LearningRateScheduler(CheckedCallback):
         if epoch == self._last_epoch:  # resumed within the epoch
             return
         state = self.model.optimizer_state
-        arguments = (epoch - 1, state.rate) if _takes_two_arguments(self.schedule) else (epoch - 1,)
-        state.rate = rate = require_number(
-            f"the rate of schedule({epoch - 1})", self.schedule(*arguments), 0.0
-        )
+        try:
+            rate = self.schedule(epoch - 1, state.rate)
+        except TypeError:  # as in Keras, it is then called without the rate
+            rate = self.schedule(epoch - 1)
+        state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
         self._last_epoch = epoch
         if self.verbose:
             print_line(f"epoch {epoch}: learning rate {rate:g}")
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = self.model.optimizer_state.rate
-
-
-def _takes_two_arguments(schedule: Callable[..., float]) -> bool:
-    try:
-        signature(schedule).bind(0, 0.0)
-    except TypeError:
-        return False
-    except ValueError:  # a function of a compiled module may have no signature
-        return True
-    return True

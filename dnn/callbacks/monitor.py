@@ -10,9 +10,18 @@ from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import Count, Flag, Fraction, Natural, NotNegative, kind_of, one_of, require_path
+from dnn.validation.settings import (
+    Count,
+    Flag,
+    Fraction,
+    Natural,
+    NotNegative,
+    one_of,
+    require_kind,
+    require_path,
+)
 
-LogName = Annotated[str, kind_of(str)]
+LogName = Annotated[str, lambda name, value: require_kind(name, value, str)]
 Mode = Annotated[str, one_of(("auto", "min", "max"))]
 
 

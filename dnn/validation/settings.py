@@ -91,11 +91,6 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
     return value
 
 
-def kind_of(*kinds: Any) -> Callable[[str, Any], Any]:
-    """Return a check for ``Annotated``: as ``require_kind``."""
-    return lambda argument, value: require_kind(argument, value, *kinds)
-
-
 def require_path(argument: str, value: Any) -> Path:
     """Return the value as a Path. Raises InputError: it cannot be the name of a file."""
     with suppress(TypeError, UnicodeEncodeError):

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from backends import InputError
 from dnn.datasets import Dataset, load_dataset
 from dnn.validation.objects import Settings
 from dnn.validation.settings import Count, Lengths, one_of
@@ -101,9 +100,7 @@ def scale_pixels(x: np.ndarray) -> Floats:
 def load(settings: Workload, device: str | None = None) -> Task:
     """Load the task of the settings for training on ``device``.
 
-    Raises:
-        InputError: the batch is larger than the training data.
-        DatasetError: the data cannot be loaded.
+    Raises DatasetError: the data cannot be loaded.
     """
     if settings.dataset == "random":
         rng = np.random.default_rng(0)
@@ -113,8 +110,5 @@ def load(settings: Workload, device: str | None = None) -> Task:
         data = Dataset("random", x[:6000], y[:6000], x[6000:], y[6000:], (1, settings.pixels), 10)
     else:
         data = load_dataset(settings.dataset, settings.data_dir)
-    available = len(data.x_train)
-    n = available // settings.batch * settings.batch
-    if n == 0:
-        raise InputError(f"batch is {settings.batch}", f"at most the {available} training examples")
+    n = len(data.x_train) // settings.batch * settings.batch
     return Task(settings, data.x_train[:n], data.y_train[:n], data.x_test, data.y_test, device)

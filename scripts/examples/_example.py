@@ -9,24 +9,20 @@ from typing import Any
 # An example is run by its path, so Python searches only this folder.
 runpy.run_path(str(Path(__file__).resolve().parents[1] / "checkout.py"))
 
-from dnn.commands import command_line, options  # noqa: E402
+from dnn.commands import command_line  # noqa: E402
 from dnn.io.tables import format_columns  # noqa: E402
 
-add_data_arguments = options.add_data_arguments
 
+def run(main: Callable[[Namespace], None], about: str | None) -> None:
+    """Run an example with --seeds and --backend. Also without scikit-learn, an error is one sentence."""
 
-def parser(description: str | None) -> command_line.Parser:
-    """Return a parser with --seeds and --backend."""
-    parser = command_line.Parser(description=description)
-    more = "number of seeds for the mean and standard error (default: %(default)s)"
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
-    names = "numpy, numba, torch, ... (default: %(default)s)"
-    parser.add_argument("--backend", default="numpy", metavar="NAME", help=names)
-    return parser
-
-
-def run(main: Callable[[Namespace], None], parse: Callable[[], Namespace]) -> None:
-    """Run an example. Its errors are one sentence, also if scikit-learn is missing."""
+    def parse() -> Namespace:
+        parser = command_line.Parser(description=about)
+        more = "number of seeds for the mean and standard error (default: %(default)s)"
+        parser.add_argument("--seeds", type=int, default=3, metavar="N", help=more)
+        names = "numpy, numba, torch, ... (default: %(default)s)"
+        parser.add_argument("--backend", default="numpy", metavar="NAME", help=names)
+        return parser.parse_args()
 
     def run_main(arguments: Namespace) -> None:
         from backends.errors import install_command, reraise

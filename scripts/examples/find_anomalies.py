@@ -11,16 +11,8 @@ import _example
 
 BOTTLENECK = 8
 """Units of the layer in the middle."""
-MAX_IMAGES = 5000
-"""Number of training images at most."""
 NORMAL = (0, 1, 2, 3, 4)
 """The digits of the training images. The others are anomalies."""
-
-
-def parse() -> Namespace:
-    parser = _example.parser(__doc__)
-    _example.add_data_arguments(parser, "digits", "digits (default), or mnist if its files are present")
-    return parser.parse_args()
 
 
 def main(arguments: Namespace) -> None:
@@ -32,9 +24,8 @@ def main(arguments: Namespace) -> None:
     from dnn.datasets import load_dataset
     from dnn.interop.sklearn import DNNRegressor
 
-    data = load_dataset(arguments.dataset, arguments.data_dir, download=False)
-    x = data.x_train[np.isin(data.y_train, NORMAL)][:MAX_IMAGES]
-    x = x / np.float32(255)
+    data = load_dataset("digits")
+    x = data.x_train[np.isin(data.y_train, NORMAL)] / np.float32(255)
     held = data.x_test / np.float32(255)
     strange = ~np.isin(data.y_test, NORMAL)
     n, pixels = x.shape
@@ -60,8 +51,8 @@ def main(arguments: Namespace) -> None:
         "isolation forest": roc_auc(forest),
     }
     about = f"{n} training images of 0 to 4; {len(held)} test images, {strange.sum()} of other digits"
-    _example.compare(arguments.seeds, f"{data.name}: {about}", ("score", "AUROC"), methods)
+    _example.compare(arguments.seeds, f"digits: {about}", ("score", "AUROC"), methods)
 
 
 if __name__ == "__main__":
-    _example.run(main, parse)
+    _example.run(main, __doc__)

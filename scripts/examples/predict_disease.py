@@ -13,10 +13,6 @@ FOLDS = 10
 SCORES = ("accuracy", "roc_auc", "recall")
 
 
-def parse() -> Namespace:
-    return _example.parser(__doc__).parse_args()
-
-
 def main(arguments: Namespace) -> None:
     from sklearn.datasets import load_breast_cancer
     from sklearn.dummy import DummyClassifier
@@ -53,4 +49,4 @@ def main(arguments: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    _example.run(main, parse)
+    _example.run(main, __doc__)

@@ -16,7 +16,7 @@ from helpers import input_error
 
 from backends import BackendUnavailable, InputError, get_backend
 
-OPTIONS = ("--dataset", "random", "--hidden", "8", "--updates", "4", "--batch-size", "10")
+OPTIONS = ("--dataset", "random", "--updates", "4")
 
 
 def run(*arguments, cwd="."):
@@ -38,11 +38,9 @@ def results_of(settings=None, other=None, **ms):
         (("--contenders", "pytorhc"), ("contender", "'pytorhc'", "did you mean 'pytorch'")),
         (("--rotations", "0"), ("rotations", "0")),
         (("--updates", "0"), ("updates", "0")),
-        (("--batch-size", "0"), ("batch", "0")),
-        (("--hidden", "0"), ("hidden", "0")),
         (("--activation", "rellu"), ("activation", "relu")),
         (("--dataset", "minst"), ("dataset", "did you mean 'mnist'")),
-        (("--workloads", "--hidden"), ("--workloads", "leave out", "--hidden")),
+        (("--workloads", "--activation", "relu"), ("--workloads", "leave out", "--activation")),
     ],
 )
 def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
@@ -50,7 +48,7 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
 
 
 def test_errors_of_a_worker_are_reported():
-    assert_refused(run(*OPTIONS, "--batch-size", 7000, "--contenders", "numpy"), "'numpy'", "batch is 7000")
+    assert_refused(run(*OPTIONS, "--contenders", "torch:x"), "'torch:x'", "device is 'x'")
 
 
 # ----- arithmetic
@@ -118,8 +116,8 @@ def test_options_become_settings(monkeypatch, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "| ours on NumPy with Numba | 2.000 (2.000 to 2.000) | 1.000 (" in printed
     assert "Not run: jax (no jax)" in printed
-    more = "--dataset digits --data-dir d --hidden 3 --activation relu --batch-size 4 --updates 5"
-    settings = Workload("digits", "d", (3,), "relu", 4, 5)
+    more = "--dataset digits --data-dir d --activation relu --updates 5"
+    settings = Workload("digits", "d", activation="relu", updates=5)
     assert main(f"--rotations 2 --contenders numpy {more}") == [(["numpy"], settings, 2, True)]
     networks = list(WORKLOADS.values())
     assert main("--workloads") == [(WORKLOAD_CONTENDERS, network, 24, False) for network in networks]
@@ -214,8 +212,6 @@ def test_noise_images():
     assert task.x.shape == (5984, 50)
     assert np.mean(task.x > 0) == pytest.approx(0.19, abs=0.01)
     assert np.all(load(Workload("random")).x > 0)
-    with input_error("batch is 6001"):
-        load(Workload("random", batch=6001))
 
 
 @pytest.mark.parametrize(

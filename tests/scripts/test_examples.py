@@ -57,7 +57,6 @@ def test_find_anomalies():
     [
         ("predict_disease", ("--seeds", 0), ["seeds", "0"]),
         ("predict_disease", ("--backend", "nunpy"), ["nunpy", "numpy"]),
-        ("find_anomalies", ("--dataset", "minst"), ["minst", "mnist"]),
     ],
 )
 def test_rejects_settings_out_of_range(name, arguments, words):

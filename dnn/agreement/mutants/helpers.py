@@ -47,8 +47,7 @@ def fused_product(x: Array, W: Array) -> Array:
 
 def section_threads() -> int:
     """Return the number of BLAS threads for a product, at least 1."""
-    blas = numpy_blas()
-    return max(blas.threads.section_threads, 1) if blas else 1
+    return max(numpy_blas().threads.section_threads, 1)
 
 
 def as_dense(x: Any) -> np.ndarray:
