@@ -61,7 +61,7 @@ def prepare_jax(task: Task) -> Prepared:
     from jax import numpy as jnp
     from jax.example_libraries import optimizers
 
-    activation = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu}[task.settings.activation]
+    activation = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu}[task.settings.activation]
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(scale_pixels(task.x))
     y = jnp.asarray(task.y.astype(np.int32))

@@ -18,7 +18,6 @@ NORMAL = (0, 1, 2, 3, 4)
 def main(arguments: Namespace) -> None:
     import numpy as np
     from sklearn.decomposition import PCA
-    from sklearn.ensemble import IsolationForest
     from sklearn.metrics import roc_auc_score
 
     from dnn.datasets import load_dataset
@@ -39,16 +38,12 @@ def main(arguments: Namespace) -> None:
         pca = PCA(BOTTLENECK, random_state=seed).fit(x)
         return np.mean((pca.inverse_transform(pca.transform(held)) - held) ** 2, axis=1)
 
-    def forest(seed):
-        return -IsolationForest(random_state=seed).fit(x).score_samples(held)
-
     def roc_auc(score):
         return lambda seed: (roc_auc_score(strange, score(seed)),)
 
     methods = {
         f"autoencoder {pixels}-128-{BOTTLENECK}-128-{pixels}, {arguments.backend}": roc_auc(autoencoder),
         f"{BOTTLENECK} principal components": roc_auc(principal),
-        "isolation forest": roc_auc(forest),
     }
     about = f"{n} training images of 0 to 4; {len(held)} test images, {strange.sum()} of other digits"
     _example.compare(arguments.seeds, f"digits: {about}", ("score", "AUROC"), methods)

@@ -15,7 +15,6 @@ SCORES = ("accuracy", "roc_auc", "recall")
 
 def main(arguments: Namespace) -> None:
     from sklearn.datasets import load_breast_cancer
-    from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_validate
     from sklearn.pipeline import make_pipeline
@@ -42,7 +41,6 @@ def main(arguments: Namespace) -> None:
     methods = {
         f"network 30-16-1, {arguments.backend}": scores(network),
         "logistic regression": scores(lambda seed: LogisticRegression(max_iter=1000)),
-        "always the more frequent class": scores(lambda seed: DummyClassifier()),
     }
     about = f"{len(y)} tumours, {y.sum()} malignant; {FOLDS} folds, seeds: {arguments.seeds}"
     _example.compare(arguments.seeds, about, ("method", "accuracy", "AUROC", "malignant found"), methods)
