@@ -37,7 +37,6 @@ from dnn.validation.settings import (
     positive_integers,
     require,
     require_bool,
-    require_kind,
     require_path,
 )
 
@@ -69,7 +68,7 @@ class Network(Copyable, KerasNames):
         block = Block(parts)
         if isinstance(backend, str):
             backend = get_backend(backend, dense=is_dense(block.inner))
-        require_kind("backend", backend, Backend)
+        require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
         self.layers = layers = block.inner
         self.backend = backend
         self.seed = int(seed) if isinstance(seed, np.integer) else seed

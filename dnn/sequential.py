@@ -125,7 +125,8 @@ class Sequential(Network):
         Raises InputError: not compiled, or an invalid argument; then the model is unchanged.
         """
         require_bool("shuffle", shuffle)
-        require_kind("resume", resume, TrainingState, None)
+        fits = resume is None or isinstance(resume, TrainingState)
+        require(fits, "resume", resume, "a TrainingState", "read one with read_state")
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()

@@ -94,6 +94,7 @@ def fit_lbfgs(
     """
     inputs = require_kind("model", model, Network).input_pipeline
     require_kind("state", state, State, None)
+    require_kind("settings", settings, LBFGS, None)
     require_kind("watch", watch, Callable, None)
     for layer in model.layers:
         if layer.random or layer.uses_batch_statistics:
@@ -126,6 +127,8 @@ def _require_same_problem(state: State, function: MeanLoss) -> None:
     got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
     if got != expected:
         raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
+    if state.gradient is None:  # it has never run
+        return
     before = backend.xp.asarray(weights, copy=True)
     found, _ = function(state.point)
     weights[...] = before

@@ -97,6 +97,23 @@ def test_rejects_states_of_other_examples_or_losses(make_backend, backend_id):
         assert same_bits(weights(model), before)
 
 
+def test_settings_are_checked_before_the_model_gets_a_state(backend):
+    x, y = small_data(100)
+    state = fit_lbfgs(small_model(backend), x, y, settings=LBFGS(max_iterations=2))
+    model = small_model(backend, seed=9)
+    before = weights(model)
+    with input_error("settings is 3"):
+        fit_lbfgs(model, x, y, state=state, settings=3)
+    assert same_bits(weights(model), before)
+
+
+def test_a_state_may_be_a_point(backend):
+    x, y = small_data(100)
+    one, two = small_model(backend), small_model(backend)
+    start = State(backend.xp.asarray(two.parameters.vector, copy=True))
+    assert fit_lbfgs(two, x, y, state=start).history == fit_lbfgs(one, x, y).history
+
+
 def test_an_interrupt_leaves_the_last_iterate(backend, monkeypatch):
     x, y = small_data(100)
     model, kept = small_model(backend), []
