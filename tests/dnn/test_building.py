@@ -16,7 +16,7 @@ from dnn import Adam, Conv2D, Dense, EarlyStopping, Flatten, MeanSquaredError, O
     [
         ([], {}, "layers is empty"),
         (["dense"], {}, r"layers\[0\] is 'dense', expected a Layer"),
-        ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or get_backend('numpy')"),
+        ([Dense(2)], {"backend": 3}, "backend is 3, expected a name or get_backend"),
         ([Dense(2)], {"backend": "numpi"}, "backend is 'numpi'.*did you mean 'numpy'"),
         ([Dense(2)], {"input_shape": (0,)}, "input_shape is 0"),
         ([Dense(2)], {"input_shape": ()}, "input_shape is empty"),
