@@ -37,7 +37,7 @@ from dnn.agreement.subjects import (
 from dnn.layers import Layer
 from dnn.losses import Loss
 from dnn.typing import HostArrays
-from dnn.validation.settings import require_kind
+from dnn.validation.settings import natural_number, require_kind
 
 Part = Layer | Loss | ActivationFunction
 MAX_ROUNDING = 1e-5
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 def gradcheck(
-    part: Part | Callable[..., Any], input_shape: tuple[int, ...] | None = None, *,
+    part: Part | Callable[..., Any], input_shape: tuple[int, ...] | None = None, seed: int = 0, *,
     forward: Any = None, **arrays: Any,
 ) -> Verdict:  # fmt: skip
     """Return whether forward and backward of your own fit together, or the first wrong number.
@@ -79,6 +79,7 @@ def gradcheck(
     Args:
         part: a layer, which may be unused, a loss with ``compute``, an ActivationFunction, or ``backward``.
         input_shape: of one example of a layer; None: the first usual shape that fits.
+        seed: of inputs, parameters and dL/dy.
         forward: function whose gradient ``backward`` computes. It returns one array.
         arrays: x and other arguments of forward, by its names or, if these differ, in its order.
     Raises InputError: another object, a layer that draws random numbers, one that no usual shape fits, or
@@ -90,15 +91,16 @@ def gradcheck(
     >>> print(gradcheck(lambda dy, y: dy * y, forward=np.exp, x=np.ones(3)).holds)
     True
     """
+    seed = natural_number("seed", seed)
     if (forward or arrays) if isinstance(part, Part) else "x" not in arrays:
         expected = "a Layer, a Loss or an ActivationFunction, not its class"
         call = "call a function as gradcheck(backward, forward=..., x=...)"
         raise InputError(f"part is {short_repr(part)}", expected, call)
     if isinstance(part, Part):
-        subjects = part_subjects(part, input_shape)
+        subjects = part_subjects(part, input_shape, seed)
     else:
         subjects = [function_subject(part, forward, arrays)]
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed + 1)
     worst = 0.0
     problem = ""
     for number, subject in enumerate(subjects):

@@ -47,9 +47,9 @@ def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[in
     return shape
 
 
-def part_subjects(part: Any, shape: tuple[int, ...] | None) -> list[Subject]:
+def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[Subject]:
     """Return the part as a function, of a layer or loss for each batch size; all use the same layer."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     normal = rng.standard_normal
     backend = get_backend("numpy", dtype="float64")
     xp = backend.xp
