@@ -48,7 +48,7 @@ def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[in
 
 
 def part_subjects(part: Any, shape: tuple[int, ...] | None, seed: int) -> list[Subject]:
-    """Return the part as a function, of a layer or loss for each batch size; all use the same layer."""
+    """Return the functions to check: one for each batch size of a layer or loss, else one."""
     rng = np.random.default_rng(seed)
     normal = rng.standard_normal
     backend = get_backend("numpy", dtype="float64")
