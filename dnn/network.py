@@ -167,9 +167,11 @@ class Network(Copyable, KerasNames):
     def activate(self, z: Array, out: Array | None = None) -> Array:
         """Return the outputs f(z), with f the last layer's activation, given its z (B, C).
 
-        They are written into ``out``. None: into a new array.
+        They are written into ``out``. None: into a new array, unless f is linear.
         """
         if out is None:
+            if self._activation == "linear":
+                return z
             out = self.backend.xp.empty_like(z)
         self.backend.kernels.activation(self._activation, z, out)
         return out

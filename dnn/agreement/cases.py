@@ -16,6 +16,7 @@ from dnn.layers import (
     Layer,
     Rescaling,
 )
+from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
@@ -93,7 +94,7 @@ class Case:
     l2: float = 0.0  # factor of the l2 penalty
 
     @property
-    def products(self) -> dict[str, tuple[int, int]]:
+    def products(self) -> dict[str, tuple[int, ...]]:
         """Layer name -> shape of its W."""
         return {f"dense_{i}": shape for i, shape in enumerate(zip(self.inner, self.outer, strict=True), 1)}
 
@@ -123,11 +124,11 @@ class Case:
     def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
         values: HostArrays = {}
-        for i, (name, (n_in, n_out)) in enumerate(self.products.items()):
-            variance = 2.0 / (n_in if self.activation == "relu" else n_in + n_out)  # He's, Glorot's
-            W = variance**0.5 * normal(self.seed, "weights", (n_in, n_out), i)
+        draw = INITIALIZERS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
+        for i, (name, shape) in enumerate(self.products.items()):
+            W = draw(stream_key(self.seed, "agreement weights", i), shape)
             values[f"{name}.W"] = W.astype(np.float32)
-            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", (n_out,), i)).astype(np.float32)
+            values[f"{name}.b"] = (0.1 * normal(self.seed, "biases", shape[-1:], i)).astype(np.float32)
         return values
 
 

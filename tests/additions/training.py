@@ -6,8 +6,8 @@ ACTIVATION = [
     Addition(
         "backends/reference/activations.py",
         """    "log_sigmoid": ActivationFunction(
-        lambda xp, z: _negative(xp, z) - xp.log1p(xp.exp(-xp.abs(z))),
-        lambda xp, dy, z, y: dy * _sigmoid(xp, -z),
+        lambda xp, z: -_positive(xp, -z) - xp.log1p(xp.exp(-xp.abs(z))),
+        lambda xp, dy, z, y: dy * sigmoid(xp, -z),
     ),
 """,
         before='    "softplus": ActivationFunction(\n',

@@ -141,7 +141,7 @@ def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys)
     monkeypatch.setattr(
         kernels, "CALL_GENERATORS", {"L0": (dense_calls.activation_calls,), "L3": (step_calls.step_calls,)}
     )
-    monkeypatch.setattr(agreement, "QUICK", Sizes(200, 20, 30, (8, 8), (6, 6), 1, 2, 2))
+    monkeypatch.setattr(agreement, "QUICK", Sizes(200, 100, 160, (64, 64), (64, 64), 1, 2, 2))
     words = (
         "agree.py --quick --dataset digits --backends numpy,torch,pytorch,onnxruntime --levels L0,L1,L2,L3"
     )
