@@ -191,7 +191,7 @@ LAYER_NODES.add("GroupNormalization", _group_norm)
         "dnn/agreement/dense_calls.py",
         """
 
-def group_norm_calls(seed: int, draw: Draw) -> Iterator[Call]:
+def group_norm_calls(draw: Draw) -> Iterator[Call]:
     \"\"\"Yield calls of group normalisation.\"\"\"
     for batch, (places, n, groups) in cover_pairs(BATCHES, ((1, 6, 2), (35, 8, 4), (4, 5, 1))):
         x, gamma, beta = draw(batch, places, n) / 2.0 + 1.0, draw(n) + 5.0, draw(n)
