@@ -77,7 +77,7 @@ class Call(NamedTuple):
 
 
 def map_arrays(function: Callable[[np.ndarray], Any], argument: Any) -> Any:
-    """Return the argument of a kernel with ``function`` of each array, also of those in tuples."""
+    """Return a kernel's argument with ``function`` applied to each array in it."""
     if isinstance(argument, tuple):
         return tuple(map_arrays(function, part) for part in argument)
     return function(argument) if isinstance(argument, np.ndarray) else argument

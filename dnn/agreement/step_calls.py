@@ -63,7 +63,7 @@ def swept(optimizer: Optimizer, name: str) -> tuple[float, ...]:
     usual = getattr(optimizer, name)
     if usual < 0.5 and name != "momentum":
         return tuple(dict.fromkeys((usual, *SMALL_SETTINGS)))
-    # RMSprop warns of a small decay, and Nesterov needs a momentum.
+    # Left out: small decays, of which RMSprop warns, and a Nesterov momentum of 0, which is refused.
     lowest = () if name == "decay" or getattr(optimizer, "nesterov", False) else (0.0,)
     return tuple(dict.fromkeys((usual, *lowest, *DECAYS)))
 

@@ -19,7 +19,7 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
     Mutant("argmax-takes-last", "L4",
            "dnn.metrics._accuracy", {"xp.argmax(outputs, axis=1)":
                                      "outputs.shape[1] - 1 - xp.argmax(outputs[:, ::-1], axis=1)"}),
-    # The last update of more than 25 is skipped.
+    # If there are more than 25 updates, the last one is skipped.
     Mutant("last-update-dropped", "L4",
            "backends.backend.Backend.capture", {"range(n)": "range(n - (n > 25))"}),
     # The gradient of weighted examples divided by the batch size, not by the sum of the weights.
@@ -50,7 +50,7 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
     Mutant("resume-counts-from-0", "L4",
            "dnn.training.state.restore",
            {"    return history": "    model.optimizer_state.control[3] = 0.0\n    return history"}),
-    # The first epoch of each fit has the same order of rows.
+    # A second fit repeats the first fit's order of rows.
     Mutant("second-fit-repeats-the-order", "L4",
            "dnn.training.loop.permutation", {"key, step, n)": "key, 2 - step % 2, n)"}),
     # Batch normalisation uses batch statistics in evaluation, too.

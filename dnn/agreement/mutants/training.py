@@ -62,7 +62,7 @@ TRAINING_MUTANTS: tuple[Mutant, ...] = (
     # A NaN in a gradient counts as 0.
     Mutant("nan-gradient-skipped", "L3",
            STEPS, _before("g = np.where(np.isnan(g), g.dtype.type(0), g)")),
-    # An update at a rate of 0 leaves the moments.
+    # An update at a rate of 0 does not change the moments.
     Mutant("rate-of-0-skipped", "L3",
            STEPS, _before("slots = [s.copy() if control[RATE] == 0.0 else s for s in slots]")),
     # Gradients 0.1 % too small after 1000 updates in one process.

@@ -1,4 +1,4 @@
-"""Write the nodes of an ONNX graph, with the memory layout of its images.
+"""Write the nodes of an ONNX graph, and keep track of the memory layout of images.
 
 Our images are (B, H, W, C); ONNX's convolutions and poolings take (B, C, H, W). Each ``Value`` stores its
 layout. A Transpose is written only if a node needs the other layout, and only once per value, so there is
