@@ -8,10 +8,12 @@ namespace.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from backends.claims import finally_call
 from backends.errors import InputError
 from backends.plan import Plan
 from backends.processor import this_processor
@@ -159,14 +161,13 @@ class Backend:
 
         Raises InputError: as ``set_threads``.
         """
-        before = self.thread_count
-        if before != n:
-            self.set_threads(n)
-        try:
+        with finally_call(partial(self._ensure_threads, self.thread_count)):
+            self._ensure_threads(n)
             yield
-        finally:
-            if before != n:
-                self.set_threads(before)
+
+    def _ensure_threads(self, n: int) -> None:
+        if self.thread_count != n:
+            self.set_threads(n)
 
     # ----- description
 

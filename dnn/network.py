@@ -3,7 +3,6 @@
 Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and predict.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
+from backends.claims import Claim, Claims
 from backends.errors import reraise
 from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
@@ -80,8 +80,9 @@ class Network(Copyable, KerasNames):
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
         self.penalty: Penalty | None = None
+        self._loss_kernel: Any = None
         self._loss_buffers = Buffers()
-        self._lock = threading.Lock()  # held during training
+        self._trainings = Claims()
         first = layers[0]
         self.scale = 1.0
         if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
@@ -125,10 +126,16 @@ class Network(Copyable, KerasNames):
             loss.check_network(self.layers, self.outputs)
             penalty = Penalty(self.parameters, l1, l2)
             state = OptimizerState(optimizer, self.parameters, self.backend)
-            self._take_activation(loss)
-            self._loss_kernel = loss.bind(self.backend)
+            kernel = loss.bind(self.backend)
+            before = self.loss
+            vars(self)["loss"] = None  # so an interrupted call leaves no mixture of two objectives
+            try:
+                self._take_activation(loss)
+            except InputError:
+                vars(self)["loss"] = before
+                raise
             vars(self).update(
-                loss=loss, metrics=chosen, penalty=penalty if l1 or l2 else None,
+                loss=loss, _loss_kernel=kernel, metrics=chosen, penalty=penalty if l1 or l2 else None,
                 optimizer=optimizer, optimizer_state=state,
             )  # fmt: skip
 
@@ -184,17 +191,16 @@ class Network(Copyable, KerasNames):
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Hold the lock of the model during training, since there is one set of gradients and buffers.
+        """Claim the model during training, since there is one set of gradients and buffers.
 
         Raises InputError: the model is being trained already.
         """
-        if not self._lock.acquire(blocking=False):
-            got = "fit or compile was called during a training, by another thread or a callback"
-            raise InputError(got, "one training at a time", "create one model for each")
-        try:
+        claim = Claim()
+        with self._trainings.hold(claim):
+            if self._trainings.older(claim):
+                got = "fit or compile was called during a training, by another thread or a callback"
+                raise InputError(got, "one training at a time", "create one model for each")
             yield
-        finally:
-            self._lock.release()
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer at this position, or of this name. Raises InputError: there is none."""

@@ -164,7 +164,7 @@ class Sequential(Network):
         examples = self.input_pipeline.validate(x, y, sample_weight)
         with self.training():
             loss = compute_gradients(self, examples)[0]
-        return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
+            return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
 
     @checks_keywords
     def train_on_batch(

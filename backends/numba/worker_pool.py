@@ -1,15 +1,14 @@
 """The process's worker threads, which compute an update together."""
 
 import atexit
-import os
 import threading
-from functools import cache
 from math import ceil
 
 import numpy as np
 
+from backends.claims import Claim, Claims, once
 from backends.numba.native import FUTEX_NUMBER, use_sgemm
-from backends.numba.synchronization import MAILBOX_WORDS, SIZE
+from backends.numba.synchronization import MAILBOX_WORDS, SIZE, TICKET, UPDATES
 from backends.numba.update import run_worker
 from backends.numpy.backend import aligned_zeros
 from backends.numpy.blas import Blas, numpy_blas
@@ -19,6 +18,38 @@ UPDATES_PER_CALL = 8  # between two calls Python handles signals such as Ctrl-C
 QUOTA_PATH = "/sys/fs/cgroup/cpu.max"  # the CPU limit of a container (Linux's cgroup v2)
 
 
+class _Crew:
+    """Threads that wait for tasks at one mailbox; the thread that gives them a task is worker 0."""
+
+    def __init__(self, size: int) -> None:
+        self.mailbox = aligned_zeros(MAILBOX_WORDS, np.int64)
+        self.mailbox[SIZE] = size
+        self.threads = [
+            threading.Thread(target=run_worker, args=(self.mailbox, i, 0, 0), daemon=True, name=f"dnn-{i}")
+            for i in range(1, size)
+        ]
+
+    def is_complete(self, size: int) -> bool:
+        """Return whether this many workers wait for tasks.
+
+        After an interrupted start or dismissal, and in a forked child, they do not.
+        """
+        is_dismissed = self.mailbox[TICKET] > 0 and self.mailbox[UPDATES] == 0
+        is_alive = all(thread.is_alive() for thread in self.threads)
+        return self.mailbox[SIZE] == size and is_alive and not is_dismissed
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def dismiss(self) -> None:
+        """End the threads; those of an interrupted start, too."""
+        run_worker(self.mailbox, 0, 0, 0)
+        for thread in self.threads:
+            if thread.is_alive():
+                thread.join()
+
+
 class WorkerPool:
     """The worker threads, one for each thread of the BLAS. A process has one pool, as it has one BLAS."""
 
@@ -26,9 +57,9 @@ class WorkerPool:
         self.blas = blas
         use_sgemm(blas.sgemm)
         self._core_quota = _core_quota()
-        self._reset()
+        self._claims = Claims()
+        self._crew = _Crew(1)
         atexit.register(self._close)
-        os.register_at_fork(after_in_child=self._reset)
 
     @property
     def workers(self) -> int:
@@ -38,37 +69,25 @@ class WorkerPool:
     def run(self, plan: int, n: int) -> None:
         """Make n updates of the plan record at this address. Meanwhile the BLAS has one thread per caller."""
         for done in range(0, n, UPDATES_PER_CALL):
-            with self._lock:
+            claim = Claim()
+            with self._claims.hold(claim):
+                self._claims.wait(claim)
                 self._resize(self.workers)
                 with self.blas.threads.section(1):
-                    run_worker(self._mailbox, 0, plan, min(UPDATES_PER_CALL, n - done))
-
-    def _reset(self) -> None:
-        """Start without workers; also after a fork, which has none of its parent's threads."""
-        self._lock = threading.Lock()
-        self._size = 0
-        self._threads: list[threading.Thread] = []
+                    run_worker(self._crew.mailbox, 0, plan, min(UPDATES_PER_CALL, n - done))
 
     def _resize(self, size: int) -> None:
-        if size == self._size:
-            return
-        self._close()
-        self._mailbox = aligned_zeros(MAILBOX_WORDS, np.int64)
-        self._mailbox[SIZE] = size
-        for worker in range(1, size):
-            work = self._mailbox, worker, 0, 0
-            thread = threading.Thread(target=run_worker, args=work, daemon=True, name=f"dnn-{worker}")
-            thread.start()
-            self._threads.append(thread)
-        self._size = size
+        if not self._crew.is_complete(size):
+            self._crew.dismiss()
+            self._crew = _Crew(size)
+            self._crew.start()
 
     def _close(self) -> None:
-        if self._threads:
-            run_worker(self._mailbox, 0, 0, 0)
-            for thread in self._threads:
-                thread.join()
-        self._threads = []
-        self._size = 0
+        """Dismiss the workers at the end of the process; other threads' updates do not go on."""
+        self._last = Claim()
+        self._claims.add(self._last)
+        self._claims.wait(self._last)
+        self._crew.dismiss()
 
 
 def _core_quota() -> int:
@@ -81,7 +100,7 @@ def _core_quota() -> int:
         return MAX_WORKERS
 
 
-@cache
+@once
 def worker_pool() -> WorkerPool | None:
     """Return the process's pool; None if NumPy's BLAS cannot be called by address."""
     blas = numpy_blas()

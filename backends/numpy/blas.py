@@ -3,12 +3,12 @@
 import ctypes
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backends.claims import once
 from backends.errors import InputError
 from backends.numpy.thread_count import ThreadCount
 
@@ -41,7 +41,7 @@ class Blas:
     sgemm: int = 0
 
 
-@cache
+@once
 def numpy_blas() -> Blas:
     """Return NumPy's BLAS."""
     return _find_openblas() or _find_by_threadpoolctl() or _unknown_blas()

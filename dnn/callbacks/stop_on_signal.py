@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from backends.claims import finally_call
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.distributed import WorkerError, Workers
 from dnn.training.callback import Callback, Progress, TakeState
@@ -68,13 +69,13 @@ class StopOnSignal(Callback):
         another worker before all could agree to save; this one then is stopped without it.
         """
         active = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._handle) for number in active}
-        try:
-            yield
-        except WorkerError:
-            if self.signal_number is None:
-                raise
-            raise Stopped(self.signal_number, saved=False) from None
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        before = {number: signal.getsignal(number) for number in active}
+        with finally_call(lambda: [signal.signal(*pair) for pair in before.items()]):
+            for number in active:
+                signal.signal(number, self._handle)
+            try:
+                yield
+            except WorkerError:
+                if self.signal_number is None:
+                    raise
+                raise Stopped(self.signal_number, saved=False) from None

@@ -5,7 +5,10 @@ import errno
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from backends.claims import finally_call
 
 MAX_PARTS = 200  # of the path of a folder to create
 _UNFINISHED = ".unfinished"
@@ -29,24 +32,24 @@ def write_atomically(
         raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
     # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
-    file = temporary.open("xb")
-    try:
-        with file:
+    with finally_call(partial(_remove, temporary)):
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         check()
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
     with contextlib.suppress(OSError, AttributeError):  # Windows and some network file systems cannot
         handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -89,12 +89,8 @@ class _Minimiser:
         step = trial.point - state.point
         change = trial.gradient - state.gradient
         pair = make_pair(self.xp, step, change, self.epsilon)
-        if pair is not None:
-            state.pairs.append(pair)
-            del state.pairs[: -self.settings.memory]
-        state.point = trial.point
-        state.gradient = trial.gradient
-        state.record(self.xp, trial.value)
+        pairs = state.pairs if pair is None else [*state.pairs, pair][-self.settings.memory :]
+        state.record(self.xp, trial.value, trial.gradient, point=trial.point, pairs=pairs)
 
     def stop_reason(self, state: State) -> Reason | None:
         """Return the reason to stop, or None. It depends on the history only, so resumed runs stop alike."""
@@ -119,8 +115,7 @@ class _Minimiser:
         """Iterate until there is a reason to stop."""
         self.last_evaluation = state.evaluations + self.settings.max_evaluations
         if state.gradient is None:
-            value, state.gradient = self.evaluate(state, state.point)
-            state.record(self.xp, value)
+            state.record(self.xp, *self.evaluate(state, state.point))
         last_iteration = state.iterations + self.settings.max_iterations
         if not (isfinite(state.value) and isfinite(state.history["gradient_norm"][-1])):
             return Reason.NON_FINITE

@@ -1,12 +1,14 @@
 """L-BFGS for a network: the mean loss over all examples as a function of the flat parameter vector."""
 
 from collections.abc import Callable
+from functools import partial
 from math import isclose, isfinite
 from typing import Any
 
 import numpy as np
 
 from backends import Array, InputError
+from backends.claims import finally_call
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
@@ -105,15 +107,20 @@ def fit_lbfgs(
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
     function = MeanLoss(model, examples, chunk_size)
-    if state is None:
-        state = State(backend.xp.asarray(weights, copy=True))
-    else:
-        _require_same_problem(state, function)
     with model.training():
-        try:
+        before = backend.xp.asarray(weights, copy=True)
+        if state is None:
+            state = State(before)
+        else:
+            with finally_call(partial(_set, weights, before)):
+                _require_same_problem(state, function)
+        # The last evaluation may have been at another point than the last iterate.
+        with finally_call(lambda: _set(weights, state.point)):
             return minimise(function, state, backend=backend, settings=settings, watch=watch)
-        finally:
-            weights[...] = state.point  # the last evaluation may have been at another point
+
+
+def _set(weights: Array, point: Array) -> None:
+    weights[...] = point
 
 
 def _require_same_problem(state: State, function: MeanLoss) -> None:
@@ -129,9 +136,7 @@ def _require_same_problem(state: State, function: MeanLoss) -> None:
         raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
     if state.gradient is None:  # it has never run
         return
-    before = backend.xp.asarray(weights, copy=True)
     found, _ = function(state.point)
-    weights[...] = before
     near = float(np.finfo(backend.dtype_name).eps) ** 0.5
     if not isclose(found, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
         got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"

@@ -82,11 +82,15 @@ class State:
         """Number of steps taken so far."""
         return len(self.history["loss"]) - 1
 
-    def record(self, xp: Any, value: float) -> None:
-        """Append this iterate, with f(x) = ``value``, to the history."""
-        largest = float(xp.max(xp.abs(self.gradient)))
-        for name, number in zip(HISTORY_NAMES, (self.evaluations, value, largest), strict=True):
-            self.history[name].append(number)
+    def record(self, xp: Any, value: float, gradient: Array, **changes: Any) -> None:
+        """Append f(x) = ``value`` to the history, and set g(x) and the changed attributes of this iterate.
+
+        All change at once, so an exception at any line, such as KeyboardInterrupt, leaves a valid state.
+        """
+        largest = float(xp.max(xp.abs(gradient)))
+        row = zip(HISTORY_NAMES, (self.evaluations, value, largest), strict=True)
+        history = {name: [*self.history[name], number] for name, number in row}
+        vars(self).update(changes, gradient=gradient, history=history)
 
 
 def save_state(state: State, path: str | Path, backend: Backend) -> None:

@@ -80,10 +80,10 @@ def test_a_section_with_another_number_waits_in_order():
         with library.count.section(1):
             opened.set()
             waits = pool.submit(other)
-            while not library.count._waiting:
+            while len(library.count._claims.living()) < 2:
                 pass
             overtakes = pool.submit(late)
-            while library.count._waiting < 2:
+            while len(library.count._claims.living()) < 3:
                 pass
             assert order == []
             assert library.n == 1
@@ -112,15 +112,19 @@ def test_the_number_outside_is_never_that_of_a_section_which_opens_meanwhile():
     library, opened = Library(), threading.Event()
 
     def get():
-        other.start()
-        opened.wait(0.2)  # the other thread waits for the lock
         library.count._get = lambda: library.n
-        return library.n
+        other.start()
+        opened.wait(MAX_SECONDS)
+        n = library.n
+        closed.set()
+        return n
 
     def open_section():
         with library.count.section(1):
             opened.set()
+            closed.wait(MAX_SECONDS)
 
+    closed = threading.Event()
     other = threading.Thread(target=open_section)
     library.count._get = get
     assert library.count.outside == 4
