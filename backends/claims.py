@@ -6,18 +6,20 @@ call are gone, or with its thread. Every change of the queue is one operation of
 exception leaves it half done.
 """
 
+import ctypes
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
 from itertools import takewhile
-from threading import current_thread
+from threading import current_thread, main_thread
 from typing import TypeVar
 from weakref import ReferenceType, ref
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.001  # between two looks at the queue
+MAX_EXIT_WAIT_SECONDS = 5.0
 
 
 class Claim:
@@ -50,7 +52,8 @@ class Claims:
         found = []
         for reference in list(self._queue):
             claim = reference()
-            if claim is not None and claim.thread.is_alive():
+            # At the end of the process, the main thread counts as ended, but runs the functions of atexit.
+            if claim is not None and (claim.thread.is_alive() or claim.thread is main_thread()):
                 found.append(claim)
             else:
                 self._queue.pop(reference, None)
@@ -73,6 +76,19 @@ class Claims:
     def wait(self, claim: Claim) -> None:
         """Return when the resource may be used."""
         while len(self._queue) > 1 and self.blocking(claim):
+            time.sleep(POLL_SECONDS)
+
+    def end_others(self) -> None:
+        """Raise SystemExit in the other threads that have claims, and wait until they have none.
+
+        For the end of the process: it would crash if it ended while a daemon thread runs compiled code.
+        """
+        end = time.monotonic() + MAX_EXIT_WAIT_SECONDS
+        threads = {claim.thread for claim in self.living()} - {current_thread()}
+        for thread in threads:
+            identifier = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(identifier, ctypes.py_object(SystemExit))
+        while threads & {claim.thread for claim in self.living()} and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
 
     @contextmanager

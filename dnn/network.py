@@ -3,6 +3,7 @@
 Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and predict.
 """
 
+import atexit
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.claims import Claim, Claims
+from backends.claims import Claim, Claims, once
 from backends.errors import reraise
 from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
@@ -39,6 +40,14 @@ from dnn.validation.settings import (
     require_bool,
     require_path,
 )
+
+
+@once
+def trainings() -> Claims:
+    """Return the claims of all trainings in this process; at its end, those of daemon threads end."""
+    claims = Claims()
+    atexit.register(claims.end_others)
+    return claims
 
 
 class Network(Copyable, KerasNames):
@@ -82,7 +91,6 @@ class Network(Copyable, KerasNames):
         self.penalty: Penalty | None = None
         self._loss_kernel: Any = None
         self._loss_buffers = Buffers()
-        self._trainings = Claims()
         first = layers[0]
         self.scale = 1.0
         if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
@@ -195,9 +203,9 @@ class Network(Copyable, KerasNames):
 
         Raises InputError: the model is being trained already.
         """
-        claim = Claim()
-        with self._trainings.hold(claim):
-            if self._trainings.older(claim):
+        claim = Claim(self)
+        with trainings().hold(claim):
+            if any(other.kind is self for other in trainings().older(claim)):
                 got = "fit or compile was called during a training, by another thread or a callback"
                 raise InputError(got, "one training at a time", "create one model for each")
             yield
