@@ -139,18 +139,20 @@ def threads(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:training ended after max_iter")
 @pytest.mark.parametrize(
-    ("error", "n_lines"),
+    "exceptions",
     others_slow(
         [(KeyboardInterrupt, QUICK_LINES), (KeyboardInterrupt, ALL), (MemoryError, ALL)],
         [(KeyboardInterrupt, QUICK_LINES)],
     ),
+    ids="{0[0].__name__}-{0[1]}".format,
 )
 @pytest.mark.parametrize(("name", "form"), CASES)
 @pytest.mark.parametrize("backend_name", ["numpy", "numba", "torch"])
 def test_an_exception_at_any_line_leaves_nothing_behind(
-    backend_name, name, form, error, n_lines, threads, tmp_path
+    backend_name, name, form, exceptions, threads, tmp_path
 ):
     pytest.importorskip(backend_name)
+    error, n_lines = exceptions
     call = CALLS[name]
     case = Case(backend_name, form, tmp_path)
     call(case)  # what is imported or compiled once
