@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import weakref
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ def rows(n, seed=0):
     return np.random.default_rng(seed).random((n, 6), dtype=np.float32)
 
 
+HERE = Path(__file__).parent
 DATA = rows(20), np.arange(20) % 3
 
 
@@ -36,6 +39,26 @@ def _in_a_child(name, send, made=None):
     before = one.predict(rows(20))
     one.fit(*DATA, batch_size=5)
     send.send((before, one.predict(rows(20))))
+
+
+DAEMON = """
+import sys, threading
+from test_processes import DATA, get_backend, model
+made = model(get_backend(sys.argv[1]))
+train = lambda: made.fit(*DATA, batch_size=5, epochs=10**6)
+threading.Thread(target=train, daemon=True).start()
+while not made.epochs_done:
+    pass
+"""
+
+
+@pytest.mark.parametrize("name", ["numba", "torch"])
+def test_a_process_ends_while_a_daemon_thread_trains(name):
+    """Python ends such a thread anywhere; in compiled code that crashed (exit codes 139 and 134)."""
+    pytest.importorskip(name)
+    path = os.pathsep.join(sys.path)
+    run = partial(subprocess.run, env={**os.environ, "PYTHONPATH": path}, timeout=MAX_SECONDS)
+    assert [run([sys.executable, "-c", DAEMON, name], cwd=HERE).returncode for _ in range(2)] == [0, 0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import build_network
+from interruption import interrupt, line_numbers
 
 from backends import get_backend
 
@@ -43,6 +44,25 @@ def test_a_fork_has_its_own_workers(monkeypatch):
         gc.freeze()  # finalizers of other tests' garbage may wait for threads that the child lacks
         os._exit(0 if np.array_equal(fit(), expected) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_workers_that_an_exception_interrupts_are_replaced(error, monkeypatch):
+    """At any line where the pool dismisses its workers and starts others."""
+    pool = worker_pool.worker_pool()
+    two = ThreadCount(lambda: 2, lambda n: None)
+    monkeypatch.setattr(pool, "blas", replace(pool.blas, threads=two))
+    expected = fit()
+
+    def change_size():
+        pool._resize(3)
+        pool._resize(1)
+
+    change_size()
+    for n in line_numbers(change_size):
+        pool._resize(1)
+        assert interrupt(change_size, n, error)
+        assert np.array_equal(fit(), expected)
 
 
 ALL = worker_pool.MAX_WORKERS
