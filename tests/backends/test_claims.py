@@ -1,4 +1,4 @@
-"""Claims wait for older ones, and end with their call, also after an exception at any line, or their thread."""
+"""Claims wait for older ones. They end with their thread, or their call, also after an exception at any line."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
