@@ -1,4 +1,4 @@
-"""Claims wait for older ones. They end with their thread, or their call, also after an exception at any line."""
+"""Claims wait for older ones. They end with their thread or call, whatever line an exception comes at."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
