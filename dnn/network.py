@@ -224,10 +224,15 @@ class Network(Copyable, KerasNames):
         ``forward`` calls this, too; call it in advance to allocate the memory of the largest batch at once.
         """
         batch = positive_integer("batch", batch)
-        if self._loss_buffers.fits(batch, require_bool("training", training)):
+        buffers = self._loss_buffers
+        if buffers.fits(batch, require_bool("training", training)):
             return
+        # If an exception interrupts the layers, all sizes are reserved again.
+        views = buffers.views
+        buffers.views = {}
         self._block.reserve(batch, training)
-        self._loss_buffers.reserve(batch, training, self._make_loss_buffers)
+        buffers.views = views
+        buffers.reserve(batch, training, self._make_loss_buffers)
 
     def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
         zeros = self.backend.zeros

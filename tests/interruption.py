@@ -6,7 +6,7 @@ from pathlib import Path
 
 import backends
 import dnn
-from backends import InputError
+from backends import BackendUnavailable, InputError
 
 FILES = (str(Path(backends.__file__).parent), str(Path(dnn.__file__).parent), contextlib.__file__)
 """The files whose lines count: ours, and the library that leaves our ``with`` blocks."""
@@ -64,7 +64,7 @@ def interrupt(call, n, error):
         _trace(call, stop)
     except error:
         pass
-    except InputError:  # a file that asks for too much memory is reported as wrong
+    except (InputError, BackendUnavailable):  # such as a file that asks for too much memory
         assert error is MemoryError
     else:
         assert place is None, f"{place}: the exception is lost"

@@ -21,7 +21,7 @@ class Buffers(threading.local):
     def __init__(self) -> None:
         # training -> the largest batch size with memory, and its arrays
         self._largest: dict[bool, tuple[int, Arrays]] = dict.fromkeys((True, False), (0, {}))
-        self._views: dict[int, SimpleNamespace] = {}
+        self.views: dict[int, SimpleNamespace] = {}  # batch size -> the arrays
 
     def reserve(self, batch: int, training: bool, make: Callable[[int, bool], Arrays]) -> None:
         """Allocate the arrays for batches of this size; those of training also serve inference.
@@ -36,22 +36,22 @@ class Buffers(threading.local):
         if batch > self._largest[for_training][0]:
             self._largest[for_training] = batch, make(batch, for_training)
             # Views of the smaller memory would keep it; their sizes are reserved again when they are used.
-            self._views = {n: v for n, v in self._views.items() if v.training != for_training}
+            self.views = {n: v for n, v in self.views.items() if v.training != for_training}
         arrays = self._largest[for_training][1].items()
         views = {name: array if array is None else array[:batch, ...] for name, array in arrays}
-        self._views[batch] = SimpleNamespace(training=training, **views)
-        for n in [n for n, v in self._views.items() if not v.training][:-MAX_CACHED_SIZES]:
-            del self._views[n]
+        self.views[batch] = SimpleNamespace(training=training, **views)
+        for n in [n for n, v in self.views.items() if not v.training][:-MAX_CACHED_SIZES]:
+            del self.views[n]
 
     def fits(self, batch: int, training: bool) -> bool:
         """Whether the arrays for batches of this size are allocated in this thread."""
-        view = self._views.get(batch)
+        view = self.views.get(batch)
         return view is not None and (view.training or not training)
 
     def __getitem__(self, batch: int) -> SimpleNamespace:
         """Return the arrays for a batch of this size. Raises InputError: not reserved in this thread."""
         try:
-            return self._views[batch]
+            return self.views[batch]
         except KeyError:
             expected = f"an earlier call of model.reserve({batch}, training=...) in the same thread"
             got = f"no buffers are reserved for batches of {batch}"

@@ -12,7 +12,7 @@ batches). Its running state becomes the mean of the states after each block.
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from math import prod
 
 from backends import Array, Backend, InputError
@@ -150,16 +150,17 @@ def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:
         yield from all_layers(layer.inner)
 
 
-@contextmanager
-def limit_threads(backend: Backend, blocks: int) -> Iterator[None]:
+def limit_threads(backend: Backend, blocks: int) -> AbstractContextManager[None]:
     """With blocks, compute each product in one thread: the number of threads may change its bits.
 
     Warns if the number of threads of this backend's library cannot be set, as with Accelerate on macOS.
     """
-    with ExitStack() as stack:
-        try:
-            if blocks > 1:
-                stack.enter_context(backend.in_threads(1))
-        except InputError as error:
-            warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
-        yield
+    if blocks == 1:
+        return nullcontext()
+    try:
+        with backend.in_threads(1):
+            pass
+    except InputError as error:
+        warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
+        return nullcontext()
+    return backend.in_threads(1)
