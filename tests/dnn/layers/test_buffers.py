@@ -72,7 +72,7 @@ def test_smaller_batches_are_views_and_old_views_go():
     assert buffers[100].y is whole  # the arrays of a recorded step are not moved
     for n in range(200, 300):
         buffers.reserve(n, False, make)
-    assert len(buffers._views) <= MAX_CACHED_SIZES + 2
+    assert len(buffers.views) <= MAX_CACHED_SIZES + 2
     assert made == [(100, True), (300, False)]
     with input_error("no buffers are reserved for batches of 400, expected .*reserve"):
         buffers[400]

@@ -62,7 +62,7 @@ def test_many_chunks_add_up_without_loss():
 def test_memory_does_not_grow_with_the_examples(backend):
     model = small_model(backend)
     fit_lbfgs(model, *small_data(200), settings=LBFGS(max_iterations=2), chunk_size=30)
-    assert set(model.layers[0]._buffers._views) == {30, 20}
+    assert set(model.layers[0]._buffers.views) == {30, 20}
     assert model.layers[0]._buffers._largest[True][0] == 30
 
 
