@@ -3,7 +3,7 @@
 import ctypes
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -48,30 +48,24 @@ def numpy_blas() -> Blas:
 
 
 def _find_openblas() -> Blas | None:
-    """Return the OpenBLAS that this process has loaded (Linux), preferably NumPy's own; else None."""
+    """Return the OpenBLAS that NumPy is linked with; None if it is another BLAS, and on Windows.
+
+    A process may have loaded several, such as SciPy's. The system looks for a symbol in NumPy's module and in
+    the libraries that this module needs, and in no others.
+    """
     try:
-        with open("/proc/self/maps", errors="replace", encoding="utf-8") as file:
-            lines = [line for line in file if "openblas" in line.rpartition("/")[2]]
-    except OSError:
+        library = ctypes.CDLL(import_module("numpy._core._multiarray_umath").__file__)
+    except (ImportError, AttributeError, OSError):  # another NumPy, or the file was moved after loading
         return None
-    paths = {line.split(maxsplit=5)[-1].strip() for line in lines}
-    home = str(Path(np.__file__).parent)  # also the start of numpy.libs, the folder of its wheels
-    for path in sorted(paths, key=lambda path: (not path.startswith(home), path)):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:  # the file was replaced after loading
-            continue
-        for name in SYMBOL_PATTERNS:
-            found: list[Any] = [
-                getattr(library, name.format(function), None) for function in OPENBLAS_FUNCTIONS
-            ]
-            if None not in found:
-                get, change, product, *texts = found
-                for text in texts:
-                    text.restype = ctypes.c_char_p
-                config, core = (text().decode() for text in texts)
-                sgemm = ctypes.cast(product, ctypes.c_void_p).value or 0
-                return Blas(f"openblas {config.split()[1]} ({core})", ThreadCount(get, change), sgemm)
+    for name in SYMBOL_PATTERNS:
+        found: list[Any] = [getattr(library, name.format(function), None) for function in OPENBLAS_FUNCTIONS]
+        if None not in found:
+            get, change, product, *texts = found
+            for text in texts:
+                text.restype = ctypes.c_char_p
+            config, core = (text().decode() for text in texts)
+            sgemm = ctypes.cast(product, ctypes.c_void_p).value or 0
+            return Blas(f"openblas {config.split()[1]} ({core})", ThreadCount(get, change), sgemm)
     return None
 
 
@@ -85,7 +79,8 @@ def _find_by_threadpoolctl() -> Blas | None:
         return None
     if not found:
         return None
-    library = next((one for one in found if "numpy" in one.filepath), found[0])
+    home = os.path.realpath(os.path.dirname(np.__file__))  # also the start of numpy.libs
+    library = next((one for one in found if os.path.realpath(one.filepath).startswith(home)), found[0])
     description = f"{library.internal_api} {library.version} ({getattr(library, 'architecture', '?')})"
     return Blas(description, ThreadCount(library.get_num_threads, library.set_num_threads))
 
