@@ -225,6 +225,6 @@ class Sequential(Network):
         return self.backend.to_host(input_gradient(self, self.input_pipeline.validate(x, y), chunk))
 
     @checks_keywords
-    def summary(self, print_fn: Callable[[str], object] = print) -> None:
+    def summary(self, print_fn: Callable[[str], object] = print_line) -> None:
         """Print a table of the layers with output shapes and parameter counts, and totals."""
         print_summary(self, require_kind("print_fn", print_fn, Callable))

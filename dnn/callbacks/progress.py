@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from shutil import get_terminal_size
 
 from dnn.io.notices import print_line
@@ -10,6 +11,7 @@ from dnn.training.callback import Callback, CheckedCallback, Progress, require_c
 from dnn.typing import Logs
 from dnn.validation.settings import require
 
+MAX_COLUMNS = 1000  # the variable COLUMNS may hold any number
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}
 
 
@@ -75,13 +77,15 @@ class LiveProgress(PlainProgress):
 
 def show_for_now(text: str) -> None:
     """Print a line of the terminal that the next output overwrites."""
-    width = get_terminal_size().columns - 1
+    width = min(get_terminal_size().columns, MAX_COLUMNS) - 1
     print_line(f"{text:{width}.{width}}", end="\r")
 
 
 def progress_for_stdout(headline: str = "", validation: str = "val") -> Callback:
     """Return LiveProgress if standard output is a terminal, else PlainProgress."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()
+    terminal = False
+    with suppress(Exception):  # any object may be sys.stdout, also None or a closed file
+        terminal = sys.stdout.isatty()
     return (LiveProgress if terminal else PlainProgress)(headline, validation)
 
 
@@ -99,9 +103,10 @@ def add_progress(callbacks: Sequence[Callback] | None, verbose: str | int) -> li
     callbacks = () if callbacks is None else callbacks
     require_callbacks(callbacks)
     require_verbose(verbose)
+    if verbose == 0 or any(isinstance(callback, PlainProgress) for callback in callbacks):
+        return [*callbacks]
     shown = PlainProgress() if verbose == 2 else progress_for_stdout()
     # Not a terminal, but its output is shown to a reader.
     notebook = type(sys.stdout).__module__.startswith("ipykernel")
-    quiet = verbose == 0 or (verbose == "auto" and not notebook and not isinstance(shown, LiveProgress))
-    quiet = quiet or any(isinstance(callback, PlainProgress) for callback in callbacks)
+    quiet = verbose == "auto" and not notebook and not isinstance(shown, LiveProgress)
     return [*callbacks] if quiet else [*callbacks, shown]

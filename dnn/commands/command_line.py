@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line, printable, short_repr, shorten
+from backends.errors import one_line, short_repr, shorten
 from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
-from dnn.io.notices import silence
+from dnn.io.notices import silence, try_print
 from dnn.validation.settings import look_up
 
 EXIT_BAD_INPUT = 2
@@ -67,12 +67,7 @@ class Parser(argparse.ArgumentParser):
 
 def print_status(line: str) -> None:
     """Print one line to stderr: stdout is for results."""
-    if sys.stderr is None:  # closed before Python started; print would use stdout
-        return
-    try:
-        print(printable(line), file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # it was closed; the exit code still reports the result
-        silence(sys.stderr)
+    try_print(sys.stderr, line)  # if that fails, the exit code still reports the result
 
 
 def write_json(path: Path | None, content: object) -> None:
@@ -121,13 +116,14 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
     A user's mistake becomes one sentence on stderr and exit code 2.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names may hold bytes that are not text. stderr escapes them by default.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        with contextlib.suppress(ValueError):  # it is closed
+            # File names may hold bytes that are not text. stderr escapes them by default.
+            sys.stdout.reconfigure(errors="backslashreplace")
     earlier = running_calls()
     with _log_on_stderr():
         code = _exit_code(work, parse)
     if running_calls() - earlier:  # they could abort Python's own exit
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             print(end="", flush=True)
         os._exit(code or 0)
     sys.exit(code)
@@ -137,7 +133,7 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
     """Call ``work`` and return its exit code. Errors that the user can fix are printed as one sentence."""
     try:
         code = work(parse())
-        if sys.stdout is not None:
+        if not getattr(sys.stdout, "closed", True):  # it may be any object, also None
             sys.stdout.flush()
         return code
     except (InputError, BackendUnavailable) as error:

@@ -1,34 +1,54 @@
-"""Warnings to the logger "dnn", and progress on standard output that never fails."""
+"""Warnings to the logger "dnn", and lines on standard output and standard error that never fail."""
 
 import contextlib
+import io
 import logging
 import os
 import sys
-from typing import TextIO
+from typing import Any
 
 from backends.errors import printable
 
 
 def warn(text: str) -> None:
     """Log a warning to the logger "dnn"."""
-    logging.getLogger("dnn").warning(printable(text))
+    with contextlib.suppress(Exception):  # logging reports a failing handler on stderr, which may be closed
+        logging.getLogger("dnn").warning(printable(text))
 
 
 def print_line(text: str, end: str = "\n") -> None:
-    """Print a line to standard output, if there is one. If that fails, warn, and discard all later output.
-
-    It fails if the reader of a pipe or the terminal is closed, or the disk is full.
-    """
-    try:
-        print(printable(text), end=end, flush=True)
-    except (OSError, ValueError) as error:
-        silence(sys.stdout)
+    """Print a line to standard output, if there is one. If that fails, warn."""
+    if error := try_print(sys.stdout, text, end):
         warn(f"standard output cannot be written ({error}); going on without it")
 
 
-def silence(stream: TextIO) -> None:
-    """Redirect a stream to the null device, including its buffer, which Python flushes at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+def try_print(stream: Any, text: str, end: str = "\n") -> Exception | None:
+    """Print a line to a stream, which may be None; characters that it cannot encode are escaped.
+
+    Returns the error if that fails: any object may be ``sys.stdout``. If the reader of a pipe or the terminal
+    is closed, or the disk is full, all later output is discarded.
+    """
+    if stream is None:  # print would use stdout
+        return None
+    try:
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        print(printable(text).encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream)
+        if hasattr(stream, "flush"):
+            stream.flush()
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, BlockingIOError):
+            silence(stream)
+        return error
+    return None
+
+
+def silence(stream: object) -> None:
+    """Redirect the process's stdout or stderr to the null device, including its buffer, flushed at exit.
+
+    Other streams, such as one of a notebook or one that a program set as ``sys.stdout``, are left alone.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if isinstance(stream, io.TextIOWrapper) and stream.fileno() in (1, 2):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
