@@ -94,7 +94,7 @@ def require_address_space(library: str, needed: int) -> None:
         import resource
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
         left = limit - used
         if limit != resource.RLIM_INFINITY and left < needed:
             got = f"{library} needs {needed >> 20} MB of address space, {left >> 20} MB are left"

@@ -26,7 +26,7 @@ jit_helper = numba.njit(
 @cache
 def _source_stamp() -> list[tuple[float, int]]:
     """Return the time and the size of each file of ``backends``; read once for all loops."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"), key=str)
     return [(s.st_mtime, s.st_size) for s in (file.stat() for file in files)]
 
 

@@ -138,7 +138,7 @@ class RunFolder(Callback):
 
     def write_json(self, name: str, content: Json) -> None:
         """Write a JSON file, with null for NaN and infinity. Raises InputError: it cannot be written."""
-        self._write(name, (as_json(content, indent=2) + os.linesep).encode())
+        self._write(name, (as_json(content, indent=2) + "\n").encode())
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._metrics = b""

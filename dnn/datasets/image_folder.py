@@ -107,4 +107,5 @@ def _list_pictures(folder: Path) -> list[Path]:
 def _list_visible(folder: Path) -> list[Path]:
     """Return a folder's visible entries, sorted. Raises InputError: it cannot be listed."""
     with reraise(OSError, f"folder {folder} cannot be listed", "pictures in it"):
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        # By the name: Windows ignores the case of a path.
+        return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]

@@ -8,6 +8,7 @@ def code_version() -> str:
     """Return a digest of the source code of ``backends`` and ``dnn``."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
-    for path in sorted(p for package in ("backends", "dnn") for p in (root / package).rglob("*.py")):
-        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    paths = [path for package in ("backends", "dnn") for path in (root / package).rglob("*.py")]
+    for path in sorted(paths, key=Path.as_posix):  # paths compare without case on Windows
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 from backends.claims import finally_call
 
 MAX_PARTS = 200  # of the path of a folder to create
+NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 _UNFINISHED = ".unfinished"
 
 
@@ -36,7 +37,7 @@ def write_atomically(
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            _flush_to_disk(file.fileno())
         check()
         os.replace(temporary, path)
     with contextlib.suppress(OSError, AttributeError):  # Windows and some network file systems cannot
@@ -50,6 +51,15 @@ def write_atomically(
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def _flush_to_disk(handle: int) -> None:
+    """Call fsync, which some network file systems lack. Raises OSError: the disk failed or is full."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_FSYNC:
+            raise
 
 
 def make_folder(path: Path) -> None:
@@ -77,7 +87,7 @@ def append(path: Path, size: int, content: bytes, check: Callable[[], None] = la
         try:
             if file.write(content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-            os.fsync(handle)
+            _flush_to_disk(handle)
         except OSError:
             file.truncate(size)
             raise
