@@ -65,12 +65,12 @@ def test_a_process_ends_while_a_daemon_thread_trains(name):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("how", ["fork", "spawn"])
 def test_a_child_process_has_an_independent_model(how):
-    """The parent does not see what a child does to the inherited model (NumPy)."""
+    """The parent does not see what a child does to the model that it inherits or is sent (NumPy)."""
     parent = model(NUMPY)
     before = parent.predict(rows(20))
     context = multiprocessing.get_context(how)
     receive, send = context.Pipe(duplex=False)
-    child = context.Process(target=_in_a_child, args=("numpy", send, *([parent] if how == "fork" else [])))
+    child = context.Process(target=_in_a_child, args=("numpy", send, parent))
     child.start()
     assert receive.poll(MAX_SECONDS)
     first, trained = receive.recv()
