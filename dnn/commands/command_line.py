@@ -133,8 +133,9 @@ def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int |
     """Call ``work`` and return its exit code. Errors that the user can fix are printed as one sentence."""
     try:
         code = work(parse())
-        if not getattr(sys.stdout, "closed", True):  # it may be any object, also None
-            sys.stdout.flush()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):  # it is closed
+                sys.stdout.flush()
         return code
     except (InputError, BackendUnavailable) as error:
         message = one_line(error)

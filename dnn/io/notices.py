@@ -51,4 +51,5 @@ def silence(stream: object) -> None:
         if isinstance(stream, io.TextIOWrapper) and stream.fileno() in (1, 2):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            if nowhere != stream.fileno():  # it was closed, so that its number was free
+                os.close(nowhere)

@@ -58,6 +58,13 @@ def test_the_line_during_an_epoch_reads_at_most_four_times_a_second(monkeypatch,
     assert lines == [*shown, "", f"epoch 3/4  {numbers}  1.0 s\n", ""]
 
 
+@pytest.mark.parametrize("columns", ["99999999999", "9" * 30, "-1", "0", "1", "wide"])
+def test_the_line_of_any_terminal_is_short(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    progress.show_for_now("epoch 1/4")
+    assert len(capsys.readouterr().out) <= progress.MAX_COLUMNS
+
+
 def test_fit_adds_no_second_progress_line(capsys):
     assert len(capture_fit(capsys, verbose=2, callbacks=[PlainProgress()]).splitlines()) == 2
 

@@ -1,11 +1,18 @@
-"""Warnings through the logger "dnn", which the command lines print, and standard output."""
+"""Warnings through the logger "dnn", which the command lines print, and lines on any standard output."""
 
 import io
+import json
 import logging
+import os
 import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 import pytest
+from command_lines import run_code
+from helpers import fit_small, others_slow, same_bits, small_data, small_model, weights
 
+from dnn.commands import train
 from dnn.commands.command_line import StderrHandler
 from dnn.io.notices import print_line, warn
 
@@ -30,34 +37,144 @@ def test_the_library_only_logs(caplog, capsys):
     assert capsys.readouterr().out == ""
 
 
-class Full(io.StringIO):
-    def write(self, text):
-        raise OSError(28, "No space left on device")
+def stream(**attributes):
+    """Return a class of objects with ``write`` and these attributes only."""
+    return lambda: SimpleNamespace(**{"write": lambda text: None, **attributes})
 
 
-@pytest.mark.parametrize("stream", [None, Full()])
-def test_a_closed_or_full_stderr_does_not_end_the_program(log, monkeypatch, stream, capsys):
-    monkeypatch.setattr(sys, "stderr", stream)
-    warn("nobody reads this")
-    assert capsys.readouterr().out == ""
+def fails(error):
+    def fail(*arguments):
+        raise error
+
+    return fail
 
 
-def test_say_flushes_at_once_and_ignores_a_closed_stdout(monkeypatch, capsys):
-    class Pipe(io.StringIO):
-        def flush(self):
-            self.written = self.getvalue()
-
-    for stdout in (Pipe(), None):
-        monkeypatch.setattr(sys, "stdout", stdout)
-        print_line("one")
-        assert stdout is None or stdout.written == "one\n"
-    assert capsys.readouterr().err == ""
+def closed(file):
+    file.close()
+    return file
 
 
-def test_a_full_stdout_warns_once(log, monkeypatch, capsys):
-    full = Full()
-    monkeypatch.setattr(sys, "stdout", full)
-    monkeypatch.setattr("dnn.io.notices.silence", lambda stream: setattr(sys, "stdout", io.StringIO()))
-    print_line("one")
-    print_line("two")
-    assert capsys.readouterr().err.count("standard output cannot be written") == 1
+def detached(file):
+    file.detach()
+    return file
+
+
+FULL = OSError(28, "No space left on device")
+STREAMS = {
+    "None": lambda: None,
+    "without any method": object,
+    "only write": stream(),
+    "only write and flush": stream(flush=lambda: None),
+    "isatty fails": stream(isatty=fails(ValueError("closed"))),
+    "flush fails": stream(flush=fails(FULL), fileno=lambda: 1),
+    "write fails": stream(write=fails(FULL), fileno=lambda: 1, isatty=lambda: True),
+    "write fails with an error of its own": stream(write=fails(RuntimeError("no line"))),
+    "an encoding that does not exist": stream(encoding="no-such"),
+    "an encoding that is no text": stream(encoding=0.5, closed=False, flush=lambda: None),
+    "a terminal": stream(isatty=lambda: True, flush=lambda: None, encoding="utf-8"),
+    "closed text": lambda: closed(io.StringIO()),
+    "closed file": lambda: closed(io.TextIOWrapper(io.BytesIO())),
+    "detached file": lambda: detached(io.TextIOWrapper(io.BytesIO())),
+    "ascii": lambda: io.TextIOWrapper(io.BytesIO(), "ascii"),
+    "notebook": type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"}),
+}
+
+
+@contextmanager
+def odd_streams(name):
+    """Set stdout, stderr and the stream of a log handler; afterwards fd 1 must be what it was."""
+    before = os.fstat(1)
+    odd = STREAMS[name]()
+    handler = logging.StreamHandler(odd)
+    logger = logging.getLogger("dnn")
+    logger.addHandler(handler)
+    try:
+        with redirect_stdout(odd), redirect_stderr(odd):
+            yield
+    finally:
+        logger.removeHandler(handler)
+    assert os.path.samestat(os.fstat(1), before)
+
+
+def train_and_print():
+    model = small_model()
+    for verbose in (0, 1, 2, "auto"):
+        fit_small(model, verbose=verbose)
+    model.evaluate(*small_data(), verbose=1)
+    model.summary()
+    warn("größe")
+    return weights(model)
+
+
+EXPECTED = train_and_print()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_stream_disturbs_a_training(name):
+    with odd_streams(name):
+        found = train_and_print()
+    assert same_bits(found, EXPECTED)
+
+
+@pytest.mark.parametrize("name", others_slow(STREAMS, ["without any method", "closed file"]))
+def test_no_stream_disturbs_the_command(name, tmp_path, monkeypatch):
+    words = "train.py --dataset digits --hidden 8 --epochs 2 --limit 200 --backend numpy --run-dir"
+    digests = []
+    monkeypatch.chdir(tmp_path)
+    for place, stream_name in (("odd", name), ("plain", "notebook")):
+        monkeypatch.setattr(sys, "argv", [*words.split(), place])
+        with odd_streams(stream_name), pytest.raises(SystemExit) as ended:
+            train.main()
+        assert not ended.value.code
+        digests.append(json.loads((tmp_path / place / "result.json").read_text("utf-8"))["weights_sha256"])
+    assert digests[0] == digests[1]
+
+
+def test_a_silent_training_does_not_touch_stdout(monkeypatch):
+    monkeypatch.delattr(sys, "stdout")
+    fit_small(verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [
+        ("ascii", r"gr\xf6\xdfe \u4e2d"),
+        ("cp1252", r"größe \u4e2d"),
+        ("utf-8", "größe 中"),
+        ("utf-16", "größe 中"),
+    ],
+)
+def test_characters_that_stdout_cannot_encode_are_escaped(encoding, line, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    print_line("größe 中", end="")
+    assert stdout.buffer.getvalue().decode(encoding) == line
+
+
+FULL_PIPE = """
+r, w = os.pipe(); os.dup2(1, 9); os.dup2(w, 1); os.set_blocking(1, False)
+try:
+    while True:
+        os.write(1, b"x" * 4096)
+except BlockingIOError:
+    print_line("y" * 100_000)
+os.dup2(9, 1)
+"""
+# What happens to fd 1, how the output ends, and the number of warnings.
+PROCESSES = {
+    "ascii": ("", "gr\\xf6\\xdfe\nafter\n", 0),
+    "a pipe that is full for a moment": (FULL_PIPE, "after\n", 1),
+    "a full disk": ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1)", "", 1),
+    "closed": ("os.close(1)", "", 1),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("case", PROCESSES)
+def test_only_a_broken_stdout_is_given_up(case):
+    before, expected, warnings = PROCESSES[case]
+    code = f"import os\nfrom dnn.io.notices import print_line\n{before}\n"
+    code += "print_line('größe')\nprint_line('after')"
+    done = run_code(code, env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""})
+    assert done.stdout.endswith(expected)
+    assert done.stderr.count("standard output cannot be written") == warnings
