@@ -71,7 +71,7 @@ def load_image_folder(
     path = require_path("path", path)
     size = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
-    folders = [entry for entry in _list_visible(path) if entry.is_dir()]
+    folders, _ = _list_visible(path)
     if not folders:
         raise InputError(f"folder {path} holds no folder", "one with pictures for each class")
     files = [(number, file) for number, folder in enumerate(folders) for file in _list_pictures(folder)]
@@ -93,19 +93,22 @@ def load_image_folder(
 
 def _list_pictures(folder: Path) -> list[Path]:
     """Return the pictures of a class. Raises InputError: there are none, or there is a folder."""
-    entries = _list_visible(folder)
-    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES + OTHER_SUFFIXES]
-    for entry in entries:
-        if entry.is_dir():
-            cure = "move it" if pictures else f"call load_image_folder({str(folder)!r})"
-            raise InputError(f"{entry} is a folder", f"only pictures in the class folder {folder}", cure)
+    folders, files = _list_visible(folder)
+    pictures = [file for file in files if file.suffix.lower() in SUFFIXES + OTHER_SUFFIXES]
+    if folders:
+        cure = "move it" if pictures else f"call load_image_folder({str(folder)!r})"
+        if folder.parent.resolve().is_relative_to(folder.resolve()):
+            cure = f"remove the link {folder}, which leads back"
+        raise InputError(f"{folders[0]} is a folder", f"only pictures in the class folder {folder}", cure)
     if not pictures:
         raise InputError(f"folder {folder} holds no picture", f"files with the suffix {', '.join(SUFFIXES)}")
     return pictures
 
 
-def _list_visible(folder: Path) -> list[Path]:
-    """Return a folder's visible entries, sorted. Raises InputError: it cannot be listed."""
+def _list_visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return a folder's visible folders and files, sorted by name. Raises InputError: it cannot be listed."""
     with reraise(OSError, f"folder {folder} cannot be listed", "pictures in it"):
-        # By the name: Windows ignores the case of a path.
-        return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+        # Not paths, which compare without case on Windows.
+        entries = [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+        folders = [entry for entry in entries if entry.is_dir()]
+        return folders, [entry for entry in entries if not entry.is_dir()]

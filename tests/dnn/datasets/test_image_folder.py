@@ -72,6 +72,12 @@ def break_two(folder):
         (break_two, {}, r"pictures .*: bee/0.png, cat/a.tif, expected .* the first: .*bee/0.png cannot"),
         (break_two, {"size": None}, r"pictures .*: bee/0.png, cat/a.tif, expected"),
         (lambda p: (p / "bee" / "more").mkdir(), {}, r"bee/more is a folder, .*bee; move it"),
+        (
+            lambda p: (p / "loop").symlink_to(p),
+            {},
+            "loop/ant is a folder, .*; remove the link .*/loop, which",
+        ),
+        (lambda p: (p / "bee" / "loop.png").symlink_to("loop.png"), {}, "cannot be read: bee/loop.png,"),
         (lambda p: (p / "bee" / "0.png").rename(p / "bee" / "0.txt"), {}, r"bee holds no picture, .*\.png"),
         (lambda p: (p / "dog").mkdir(), {}, r"folder .*dog holds no picture"),
         (lambda p: None, {"size": (3,)}, r"size is \(3,\), expected \(height, width\)"),

@@ -77,19 +77,6 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch, broken)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path, monkeypatch):
-    fsync = os.fsync
-
-    def refuse(handle):
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError(22, "Invalid argument")
-        fsync(handle)
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    write_atomically(tmp_path / "file", b"x")
-    assert (tmp_path / "file").read_bytes() == b"x"
-
-
 def test_many_writers_of_one_file(tmp_path):
     path = tmp_path / "file"
     contents = [bytes([i]) * 100_000 for i in range(4)]
