@@ -148,7 +148,7 @@ from dnn.datasets import load_image_folder
 from dnn.distributed.facts import code_version
 
 def größe(y, outputs):
-    return outputs.max(1)
+    return outputs[:, 0]
 
 backend = get_backend(NAME)
 backend.describe()

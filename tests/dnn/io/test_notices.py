@@ -63,13 +63,11 @@ STREAMS = {
     "None": lambda: None,
     "without any method": object,
     "only write": stream(),
-    "only write and flush": stream(flush=lambda: None),
     "isatty fails": stream(isatty=fails(ValueError("closed"))),
     "flush fails": stream(flush=fails(FULL), fileno=lambda: 1),
     "write fails": stream(write=fails(FULL), fileno=lambda: 1, isatty=lambda: True),
     "write fails with an error of its own": stream(write=fails(RuntimeError("no line"))),
     "an encoding that does not exist": stream(encoding="no-such"),
-    "an encoding that is no text": stream(encoding=0.5, closed=False, flush=lambda: None),
     "a terminal": stream(isatty=lambda: True, flush=lambda: None, encoding="utf-8"),
     "closed text": lambda: closed(io.StringIO()),
     "closed file": lambda: closed(io.TextIOWrapper(io.BytesIO())),
@@ -105,14 +103,12 @@ def train_and_print():
     return weights(model)
 
 
-EXPECTED = train_and_print()
-
-
 @pytest.mark.parametrize("name", STREAMS)
 def test_no_stream_disturbs_a_training(name):
+    with odd_streams("notebook"):
+        expected = train_and_print()
     with odd_streams(name):
-        found = train_and_print()
-    assert same_bits(found, EXPECTED)
+        assert same_bits(train_and_print(), expected)
 
 
 @pytest.mark.parametrize("name", others_slow(STREAMS, ["without any method", "closed file"]))
@@ -132,12 +128,7 @@ def test_a_silent_training_does_not_touch_stdout(monkeypatch):
 
 @pytest.mark.parametrize(
     ("encoding", "line"),
-    [
-        ("ascii", r"gr\xf6\xdfe \u4e2d"),
-        ("cp1252", r"größe \u4e2d"),
-        ("utf-8", "größe 中"),
-        ("utf-16", "größe 中"),
-    ],
+    [("ascii", r"gr\xf6\xdfe \u4e2d"), ("cp1252", r"größe \u4e2d"), ("utf-16", "größe 中")],
 )
 def test_characters_that_stdout_cannot_encode_are_escaped(encoding, line, monkeypatch):
     stdout = io.TextIOWrapper(io.BytesIO(), encoding)
