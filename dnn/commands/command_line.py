@@ -44,6 +44,8 @@ def quote(word: str) -> str:
     >>> print(quote("my runs"), quote("a\nb"))
     'my runs' $'a\x0ab'
     """
+    if os.name == "nt":  # cmd.exe knows only double quotes, which no name of a file has there
+        return word if re.fullmatch(r"[\w.:/\\-]+", word) else f'"{word}"'
     if one_line(word) == word:
         return shlex.quote(word)
     plain = (string.ascii_letters + string.digits + "/._-").encode()

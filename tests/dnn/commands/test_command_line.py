@@ -141,6 +141,14 @@ def test_a_quoted_word_is_printed_on_one_line_and_read_by_a_shell(word):
     assert subprocess.check_output(shell) == os.fsencode(word)
 
 
+@pytest.mark.parametrize(("word", "quoted"), [(r"C:\runs\1-a", r"C:\runs\1-a"), (r"my\a&b", r'"my\a&b"')])
+def test_a_word_is_quoted_for_windows(word, quoted, monkeypatch):
+    monkeypatch.setattr(os, "name", "nt")
+    found = command_line.quote(word)
+    monkeypatch.undo()
+    assert found == quoted
+
+
 def test_no_control_character_reaches_the_terminal(run_main):
     def work(_):
         notices.print_line("out\a\x1b[2J\n")

@@ -53,17 +53,11 @@ def closed(file):
     return file
 
 
-def detached(file):
-    file.detach()
-    return file
-
-
 FULL = OSError(28, "No space left on device")
 STREAMS = {
     "None": lambda: None,
     "without any method": object,
     "only write": stream(),
-    "isatty fails": stream(isatty=fails(ValueError("closed"))),
     "flush fails": stream(flush=fails(FULL), fileno=lambda: 1),
     "write fails": stream(write=fails(FULL), fileno=lambda: 1, isatty=lambda: True),
     "write fails with an error of its own": stream(write=fails(RuntimeError("no line"))),
@@ -71,7 +65,6 @@ STREAMS = {
     "a terminal": stream(isatty=lambda: True, flush=lambda: None, encoding="utf-8"),
     "closed text": lambda: closed(io.StringIO()),
     "closed file": lambda: closed(io.TextIOWrapper(io.BytesIO())),
-    "detached file": lambda: detached(io.TextIOWrapper(io.BytesIO())),
     "ascii": lambda: io.TextIOWrapper(io.BytesIO(), "ascii"),
     "notebook": type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"}),
 }
