@@ -55,6 +55,8 @@ class Plan:
         forms: a backend that records the updates adds "graphs" to it.
         label_smoothing: e in [0, 1); the target of the loss is 1 - e + e / C for the class and e / C for the
             others.
+        examples: the training set, if x holds one batch of it at a time. A choice between forms of the update
+            may depend on its numbers, but not on those of a batch. None: x.
     """
 
     x: Array | Compressed
@@ -71,4 +73,5 @@ class Plan:
     sums: Array
     accuracy: bool
     label_smoothing: float = 0.0
+    examples: Array | Compressed | None = None
     forms: set[str] = field(default_factory=set)

@@ -251,20 +251,27 @@ class Network(Copyable, KerasNames):
             out: (B, C) array for the outputs; None: one of the network, or a new one.
         """
         self.reserve(x.shape[0], training)
+        if training:
+            self._block.set_first_row(0)
         z = self._block.forward(x, training=training)
         return z if logits else self.activate(z, out)
 
-    def loss_of(self, x: Array, y: Array, *, training: bool) -> tuple[Array, Array, Array]:
+    def loss_of(
+        self, x: Array, y: Array, *, training: bool, first_row: int = 0
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
         """Compute the outputs and the loss of a batch on the device.
 
         Args:
             x: (B, *input_shape).
             y: (B,) class numbers or (B, C) rows.
+            first_row: of the batch that x is a block of.
         Returns the inputs of the loss (outputs or logits) (B, C), the loss of each example (B,), and the
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
         self.reserve(x.shape[0], training)
         buffers = self._loss_buffers[x.shape[0]]
+        if training:
+            self._block.set_first_row(first_row)
         buffers.z = self._block.forward(x, training=training)
         outputs = self.activate(buffers.z, buffers.outputs) if self._activates else buffers.z
         self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)

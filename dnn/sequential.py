@@ -178,6 +178,7 @@ class Sequential(Network):
         pipeline = self.input_pipeline
         examples, _ = pipeline.validate_training(x, y, class_weight=class_weight, sample_weight=sample_weight)
         with self.training():
+            self.optimizer_state.require_room(1)
             found = compute_gradients(self, examples)
             self.update()
         return found

@@ -1,7 +1,6 @@
 """Run a plan on the worker threads: check that they support it, and build the records that they read."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,13 +33,12 @@ def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
         or x_fields is None
     ):
         return None
-    # Built at the first update, since the density of x may only be known then. It keeps the arrays alive.
-    records = cache(lambda: _build_records(plan, x_fields))
+    records = _build_records(plan, x_fields)  # they keep the arrays alive
 
     def run(n: int) -> None:
         if not 0 <= int(plan.position[0]) <= plan.order.shape[0] - n:
             raise IndexError(f"{n} updates from batch {plan.position[0]} on, of {plan.order.shape[0]}")
-        pool.run(records()[0].ctypes.data, n)
+        pool.run(records[0].ctypes.data, n)
 
     return run
 
@@ -59,6 +57,7 @@ def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, li
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
 
+    is_sparse = _density(plan.x if plan.examples is None else plan.examples) <= MAX_DENSITY
     rows = plan.order.shape[1]
     n_examples, n_inputs = plan.x.shape
     record = np.zeros(1, PLAN_DTYPE)
@@ -80,7 +79,7 @@ def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, li
         rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **x_fields,
         **{name: aligned_zeros(size, np.int32) for name in ("places", "counts", "row_indices", "starts")},
         rows=rows, n_inputs=n_inputs, n_examples=n_examples, layers=layers, n_layers=len(layers),
-        sparse=_density(plan.x) <= MAX_DENSITY, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
+        sparse=is_sparse, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
         transposed=_floats(size), scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
         decay=decay[0] if decay else 0.0, smoothing=plan.label_smoothing,

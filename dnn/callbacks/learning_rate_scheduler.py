@@ -1,6 +1,7 @@
 """LearningRateScheduler: set the learning rate before each epoch by a function."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Annotated
 
 import numpy as np
@@ -11,6 +12,15 @@ from dnn.training.callback import CheckedCallback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
 from dnn.validation.settings import Natural, require_kind, require_number
+
+
+def _takes_rate(schedule: Callable[..., float]) -> bool:
+    """Whether the schedule can be called with the epoch and the rate; so is one that hides its signature."""
+    try:
+        signature(schedule).bind(0, 0.0)
+    except (TypeError, ValueError) as error:
+        return isinstance(error, ValueError)
+    return True
 
 
 class LearningRateScheduler(CheckedCallback):
@@ -43,10 +53,8 @@ class LearningRateScheduler(CheckedCallback):
         if epoch == self._last_epoch:  # resumed within the epoch
             return
         state = self.model.optimizer_state
-        try:
-            rate = self.schedule(epoch - 1, state.rate)
-        except TypeError:  # as in Keras, it is then called without the rate
-            rate = self.schedule(epoch - 1)
+        arguments = (epoch - 1, state.rate)[: 2 if _takes_rate(self.schedule) else 1]
+        rate = self.schedule(*arguments)
         state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
         self._last_epoch = epoch
         if self.verbose:

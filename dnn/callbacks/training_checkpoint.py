@@ -14,7 +14,7 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.notices import warn
 from dnn.training.callback import CheckedCallback, Progress, TakeState
 from dnn.training.history import History
-from dnn.training.state import MADE_WITH, StateError, TrainingState
+from dnn.training.state import MADE_WITH, StateError, TrainingState, comparable
 from dnn.validation.settings import (
     Count,
     natural_number,
@@ -88,6 +88,10 @@ class TrainingCheckpoint(CheckedCallback):
 
     If a state cannot be written (full disk, missing folder, NaN or infinity), a warning is logged, earlier
     states remain, and training continues.
+
+    A training that is resumed from an older state renames the later states of the training it left: from
+    ``state-*.safetensors`` to ``state-*.abandoned``. ``read_state`` reads them, but ``latest_state`` finds
+    only the new training's.
 
     Args:
         folder: an existing folder, without states of other trainings.
@@ -173,6 +177,10 @@ class TrainingCheckpoint(CheckedCallback):
 
         If the disk is full, remove the oldest of at least two states and try again.
         """
+        for later in self._own_states(state):
+            if _position(later) > _position(path):
+                later.replace(later.with_suffix(".abandoned"))
+                warn(f"{later} is of a training that was left for an older state: renamed to .abandoned")
         states = self._own_states(state)
         try:
             write_state(state, path, self.check)
@@ -190,7 +198,8 @@ class TrainingCheckpoint(CheckedCallback):
 
 def _known_facts(state: TrainingState) -> dict[str, object]:
     """Return the facts that all states of a training share; optimizer and backend may change on resume."""
-    return {name: fact for name, fact in state.facts.items() if name not in ("optimizer", MADE_WITH)}
+    facts: dict[str, object] = comparable(state.facts)
+    return {name: fact for name, fact in facts.items() if name not in ("optimizer", MADE_WITH)}
 
 
 def _facts_of(path: Path) -> dict[str, object] | None:

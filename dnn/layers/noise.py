@@ -25,7 +25,6 @@ class Random(Layer):
     _row = 0
 
     def set_first_row(self, row: int) -> None:
-        """Use the random bits of the batch's rows from ``row`` on, because x is a block of the batch."""
         self._row = row
 
     def word_pairs(self) -> int:

@@ -109,6 +109,15 @@ class OptimizerState:
     def rate(self, value: float) -> None:
         self.control[RATE] = value
 
+    def require_room(self, updates: int) -> None:
+        """Raise InputError: the device could not count so many more updates exactly; waits for the device."""
+        limit = int(2 / np.finfo(self._backend.dtype_name).eps)
+        done = int(self._backend.to_host(self.control[UPDATES])[0])
+        if done + updates > limit:
+            got = f"the training would end at update {done + updates}"
+            cure = "train fewer epochs, in larger batches, or with dtype='float64'"
+            raise InputError(got, f"at most {limit}, up to which {self._backend.dtype_name} can count", cure)
+
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""
         if self.rates.shape[0] > 1:

@@ -18,7 +18,6 @@ from math import prod
 from backends import Array, Backend, InputError
 from dnn.distributed.tree import block_bounds, tree_sum
 from dnn.layers.layer import Layer
-from dnn.layers.noise import Random
 from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.step import Cut, TrainingStep, finish_gradients
@@ -40,7 +39,6 @@ class BlockedStep(TrainingStep):
         # If all blocks of a worker are empty, it computes another's, so that the counters of layers advance.
         self._computed = [block for block in filled if block in self._subtree] or filled[:1]
         super().__init__(network, examples, order, totals)
-        self._random = [x for x in all_layers(network.layers) if isinstance(x, Random)]
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         self._make_vectors()
 
@@ -120,15 +118,13 @@ class BlockedStep(TrainingStep):
             return
         for name, array in state.items():
             array[...] = self._before[name]
-        for layer in self._random:
-            layer.set_first_row(first)
         share = (end - first) / self.size
         index = self.index[0, first:end]
         x = self._load(self.x, index)
         y = self.batch_y[: end - first, ...]
         self._gather(self.y, index, y, 1.0)
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
-        outputs, losses, dy = network.loss_of(x, y, training=True)
+        outputs, losses, dy = network.loss_of(x, y, training=True, first_row=first)
         if weights is None:
             dy[...] = dy * share
         else:

@@ -78,7 +78,7 @@ class Callback(ChecksKeywords):
         """Called after on_epoch_end of all callbacks; ``take_state()`` copies the training as it is now."""
 
     def on_train_end(self) -> None:
-        """Called after the last epoch, also if training is interrupted."""
+        """Called after the last epoch, also if training or another callback fails."""
 
 
 class CheckedCallback(Settings, Callback):

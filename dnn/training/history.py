@@ -3,11 +3,20 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import nan
+from numbers import Real
 from typing import Any
 
 from dnn.validation.settings import require
 
 AXIS_LABELS = {"loss": "mean loss"}
+
+
+def require_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Return the logs as Python numbers. Raises InputError: a value is not a number, or is a bool."""
+    for name, value in logs.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        require(is_number, f"logs[{name!r}]", value, "a number")
+    return {name: float(value) for name, value in logs.items()}
 
 
 @dataclass
@@ -23,12 +32,10 @@ class History:
 
         Raises InputError: a value is not a number.
         """
-        for name, value in logs.items():
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            require(is_number, f"logs[{name!r}]", value, "a number")
-        for name in {**self.history, **logs}:
+        numbers = require_numbers(logs)
+        for name in {**self.history, **numbers}:
             column = self.history.setdefault(name, [nan] * len(self.epoch))
-            column.append(float(logs.get(name, nan)))
+            column.append(numbers.get(name, nan))
         self.epoch.append(epoch)
 
     def rows(self) -> Iterator[tuple[int, dict[str, float]]]:

@@ -1,8 +1,9 @@
 """The training loop: all batches of an epoch, all epochs of a fit, and the calls of callbacks."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from itertools import pairwise
 from math import gcd, isfinite
 from typing import Any
 
@@ -15,7 +16,7 @@ from dnn.random import permutation, stream_key
 from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
-from dnn.training.history import History
+from dnn.training.history import History, require_numbers
 from dnn.training.runners import make_runner, make_step
 from dnn.training.state import MADE_WITH, TrainingState, backend_facts
 from dnn.training.step import WHOLE, Cut
@@ -120,6 +121,7 @@ class Training:
         is_first = batches.cut.workers.is_first
         self.watchers = tuple(c for c in callbacks if is_first or not c.first_worker_only)
         self.history = History()
+        self._undo: Callable[[], None] | None = None  # of a resume that has made no update
         self._last_loss = 0.0  # of the last epoch, with that of the validation
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
@@ -159,7 +161,38 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
-        """Train, from ``state`` on unless it is None. Raises StateError: it belongs to another training."""
+        """Train, from ``state`` on unless it is None.
+
+        A resume that fails before its first update leaves the model as it was. Callbacks that have begun all
+        end, in any case; the first error is then raised.
+        Raises StateError: the state belongs to another training.
+        """
+        begun: list[Callback] = []
+        errors: list[BaseException] = []
+        if state is not None:
+            self._undo = states.remember(self.network)
+        try:
+            self._train(epochs, state, begun)
+        except BaseException as error:
+            errors.append(error)
+        for watcher in begun:
+            try:
+                watcher.on_train_end()
+            except BaseException as error:
+                errors.append(error)
+        if not errors:
+            return self.history
+        if self._undo is not None:
+            self._undo()
+        for one, later in pairwise(errors):
+            one.__context__ = one.__context__ or later
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # else this frame and the tracebacks would keep each other
+
+    def _train(self, epochs: int, state: TrainingState | None, begun: list[Callback]) -> None:
+        """Begin all callbacks, which are added to ``begun``, and run the epochs."""
         network = self.network
         updates = self.batches.updates
         first = network.epochs_done + 1
@@ -167,9 +200,11 @@ class Training:
         done = 0
         sums = self.batches.totals.sums
         if state is not None:
-            before = states.restore(network, state, sums, self.facts, updates, last)
+            before = states.restore(network, state, sums, self.facts, updates, epochs)
             first = state.epoch
             done = state.updates
+            last = first - 1 - len(before.epoch) + epochs
+        network.optimizer_state.require_room((last + 1 - first) * updates - done)
         start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
         # The device may differ, and each fact of the backend is named by itself.
         self.batches.cut.workers.agree(lambda: {
@@ -177,27 +212,19 @@ class Training:
             **self.facts[MADE_WITH], MADE_WITH: None, "device": None,
         })  # fmt: skip
         network.stop_training = False
-        begun: list[Callback] = []
-        try:
-            for watcher in self.watchers:
-                watcher.set_model(network)
-                watcher.on_train_begin(first, last, updates)
-                begun.append(watcher)
-            if state is not None:
-                self.history = before
-                for place, watcher in callbacks_by_prefix(self.watchers).items():
-                    arrays = {
-                        n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)
-                    }
-                    watcher.on_resume(before, arrays)
-            for epoch in range(first, last + 1):
-                if network.stop_training:
-                    break
-                self._run_epoch(epoch, last, done if epoch == first else 0)
-        finally:
-            for watcher in begun:
-                watcher.on_train_end()
-        return self.history
+        for watcher in self.watchers:
+            watcher.set_model(network)
+            watcher.on_train_begin(first, last, updates)
+            begun.append(watcher)
+        if state is not None:
+            self.history = before
+            for place, watcher in callbacks_by_prefix(self.watchers).items():
+                arrays = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
+                watcher.on_resume(before, arrays)
+        for epoch in range(first, last + 1):
+            if network.stop_training:
+                break
+            self._run_epoch(epoch, last, done if epoch == first else 0)
 
     def _run_epoch(self, epoch: int, epochs: int, done: int) -> None:
         for watcher in self.watchers:
@@ -212,6 +239,7 @@ class Training:
             logs |= dict(zip(self._validated, found, strict=True))
         for watcher in self.watchers:
             watcher.on_epoch_end(epoch, logs)
+            logs |= require_numbers(logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
         loss = logs["loss"] + logs.get("val_loss", 0.0)
         if not isfinite(loss) and isfinite(self._last_loss):  # TerminateOnNaN ends the training instead
@@ -227,8 +255,9 @@ class Training:
         batches.begin(epoch, done)
         while batches.done < batches.updates:
             # A callback may change its ``every`` during training.
-            watchers = [(c, c.every) for c in self.watchers if c.every is not None]
+            watchers = [(c, positive_integer("every", c.every)) for c in self.watchers if c.every is not None]
             pace = gcd(*(every for _, every in watchers)) or batches.updates
+            self._undo = None
             batches.run(pace - batches.done % pace)
             done = batches.done
             read = partial(batches.totals.read, batches.examples_done)

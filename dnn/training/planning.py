@@ -55,7 +55,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
     rows = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
     position = backend.zeros(1, dtype=backend.xp.int64)
     batch = moved, 1.0, step.batch_y, backend.view(rows, (1, -1)), position
-    planned = backend.compile_plan(_describe(step, layers[first:], batch))
+    planned = backend.compile_plan(_describe(step, layers[first:], batch, step.x))
     if planned is None:
         return None
 
@@ -64,6 +64,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
             step.pick()
             x = step.batch_x
             for layer in movers:
+                layer.set_first_row(0)
                 x = layer.forward(x, training=True)
             moved[...] = x
             position[...] = 0
@@ -72,8 +73,8 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
     return run
 
 
-def _describe(step: TrainingStep, layers: list[Any], batch: Batch) -> Plan:
-    """Return the plan of these layers for the batch."""
+def _describe(step: TrainingStep, layers: list[Any], batch: Batch, examples: Any = None) -> Plan:
+    """Return the plan of these layers for the batch; ``examples`` as in ``Plan``."""
     network = step.network
     loss: Any = network.objective
     metrics = network.metrics_for(True)
@@ -84,6 +85,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch) -> Plan:
         *batch, _layers(network, layers), vectors,
         network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
         step.totals.sums, bool(metrics), label_smoothing=loss.label_smoothing, forms=network.update_forms,
+        examples=examples,
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.io.notices import warn
 from dnn.network import Network
+from dnn.parameters import copy_to_host
 from dnn.training.history import History
 from dnn.typing import HostArrays, Json
 from dnn.validation.arrays import dtype_name
@@ -97,20 +99,37 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
     return {**named, "control": optimizer.control, "totals": totals}
 
 
+def remember(model: Network) -> Callable[[], None]:
+    """Return a function that gives a compiled model the arrays and the position that it has now."""
+    optimizer = model.optimizer_state
+    vectors = [model.parameters.vector, model.parameters.gradient_vector, *optimizer.vectors.values()]
+    arrays = [*vectors, *model.parameters.state.values(), optimizer.control]
+    places = {str(i): array for i, array in enumerate(arrays)}
+    before = copy_to_host(model.backend, places)
+    position = model.epochs_done, model.stop_training
+
+    def undo() -> None:
+        for name, place in places.items():
+            place[...] = model.backend.from_host(before[name])
+        model.epochs_done, model.stop_training = position
+
+    return undo
+
+
 def restore(
     model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
-    updates: int, last_epoch: int,
+    updates: int, epochs: int,
 ) -> History:  # fmt: skip
     """Write a state into a compiled model and into ``totals``; return the finished epochs.
 
     Args:
         facts: of this training, as those of the state.
-        updates, last_epoch: number of updates of an epoch, and the last epoch of this fit.
-    Raises StateError: the state is of another training; then nothing is written. Its position is checked
-    first, then its history, its facts and its arrays.
+        updates, epochs: number of updates of an epoch, and of epochs of this fit.
+    Raises StateError: the state is of another training; then nothing is written. Its history is checked
+    first, then its position, its facts and its arrays.
     """
-    _require_position(state, updates, last_epoch)
     history = previous_history(state)
+    _require_position(state, len(history.epoch), updates, epochs)
     places = state_arrays(model, totals)
     _require_facts(state, facts)
     _require_arrays(state, places)
@@ -122,13 +141,13 @@ def restore(
     return history
 
 
-def _require_position(state: TrainingState, updates: int, last_epoch: int) -> None:
+def _require_position(state: TrainingState, finished: int, updates: int, epochs: int) -> None:
     if state.updates > updates:
         raise StateError(f"the training state is at update {state.updates}", f"at most {updates} in an epoch")
-    is_finished = state.epoch == last_epoch + 1 and not state.updates and bool(state.history)
-    if state.epoch > last_epoch and not is_finished:
+    begun = finished + (state.updates > 0)  # epochs of the state's fit; a state follows an update
+    if not 1 <= begun <= epochs:
         got = f"the training state is in epoch {state.epoch}"
-        raise StateError(got, f"one of a training of {last_epoch} epochs", "start a new training")
+        raise StateError(got, f"one of a training of {epochs} epochs", "start a new training")
 
 
 def previous_history(state: TrainingState) -> History:
@@ -141,10 +160,15 @@ def previous_history(state: TrainingState) -> History:
     return History(list(range(first, state.epoch)), {n: [*map(float, v)] for n, v in state.history.items()})
 
 
+def comparable(facts: Any) -> Any:
+    """Return facts as they are read from a file, with NaN as text: tuples are lists, and NaN equals NaN."""
+    return json.loads(json.dumps(facts), parse_constant=str)
+
+
 def _require_facts(state: TrainingState, facts: Mapping[str, Any]) -> None:
     for name, wanted in facts.items():
         found = state.facts.get(name)
-        fits = isinstance(found, dict) if name == MADE_WITH else found == wanted
+        fits = isinstance(found, dict) if name == MADE_WITH else comparable(found) == comparable(wanted)
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")

@@ -17,6 +17,8 @@ from dnn.validation.batches import IndexedBatches, as_batches, in_order
 from dnn.validation.examples import ClassWeight, Examples
 from dnn.validation.settings import positive_integer, require
 
+MAX_STEPS = 8  # updates for different batches that are kept; each has arrays of its batch
+
 
 class Stream:
     """The batches of an epoch from an iterable; same attributes as ``dnn.training.loop.Batches`` for arrays.
@@ -60,7 +62,7 @@ class Stream:
         validate = network.input_pipeline.validate_batch
         classes = all(validate(item, 1, class_weight).has_classes for item in first)
         self.totals = Totals(network, weighted=True, classes=classes)
-        # (step, run) by size, form and dtype of a batch
+        # (step, run) by size, form and dtype of a batch: the last MAX_STEPS that were used
         self._parts: dict[Any, tuple[TrainingStep, RunUpdates]] = {}
 
     def begin(self, epoch: int, done: int = 0) -> None:
@@ -108,4 +110,7 @@ class Stream:
             order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
             step = make_step(self.network, batch, order, self.totals, self.cut)
             self._parts[key] = step, backend.capture(step.learn, forms=self.network.update_forms)
-        return self._parts[key]
+            for old in [*self._parts][:-MAX_STEPS]:
+                del self._parts[old]
+        self._parts[key] = found = self._parts.pop(key)  # the last one used
+        return found

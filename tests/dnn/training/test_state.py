@@ -137,7 +137,7 @@ def test_a_state_after_the_last_update_of_an_epoch(saved):
 
 @pytest.mark.parametrize(
     ("epoch", "updates", "history"),
-    [(5, 0, None), (4, 1, None), (4, 0, {})],
+    [(5, 0, {"loss": np.ones(4)}), (4, 1, None), (4, 0, {})],
 )
 def test_rejects_states_past_the_end(saved, epoch, updates, history):
     model = model_on()
