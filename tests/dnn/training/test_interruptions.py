@@ -1,0 +1,207 @@
+"""Laws: an interrupted training continues as if undisturbed, and a refused call changes nothing."""
+
+import copy
+
+import numpy as np
+import pytest
+from helpers import Kept, build_network, input_error, numbers
+
+from backends import InputError, get_backend
+from backends.reference.optimizers import UPDATES
+from dnn import (
+    SGD,
+    BatchNormalization,
+    Callback,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    Flatten,
+    GaussianNoise,
+    RandomTranslation,
+)
+from dnn.callbacks.training_checkpoint import read_state, write_state
+from dnn.distributed import Workers
+
+DATA = np.random.default_rng(1).normal(size=(40, 5, 5)).astype(np.float32), np.arange(40) % 3
+DATA[0][np.arange(40) > 7] *= DATA[0][np.arange(40) > 7] > 1  # the first batch alone is dense
+
+
+def make(backend="numpy", layers="noise", **settings):
+    between = [BatchNormalization(), Dropout(0.3), GaussianNoise(0.2)] if layers == "noise" else []
+    moved = [] if layers == "noise" else [RandomTranslation(1)]
+    network = [*moved, Flatten(), Dense(8, "relu"), *between, Dense(3, "softmax")]
+    model = build_network(network, (5, 5), get_backend(backend), seed=4)
+    model.compile(**settings)
+    return model
+
+
+def fit(model, form="arrays", **options):
+    x, y = DATA
+    options = {"epochs": 3, "batch_size": 8, "shuffle": False, **options}
+    if form == "stream":
+        return model.fit([(x[i : i + 9], y[i : i + 9]) for i in range(0, 40, 9)], **options)
+    return model.fit(x, y, **options)
+
+
+def everything(model):
+    """Return all that a training continues from."""
+    optimizer = model.optimizer_state
+    arrays = [*optimizer.vectors.values(), optimizer.control]
+    held = [*model.parameters.to_host().values(), *map(model.backend.to_host, arrays)]
+    return [array.tobytes() for array in held], model.epochs_done
+
+
+class Interrupt(Kept):
+    """Raises an error after this many updates, after keeping the state."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def on_progress(self, progress):
+        super().on_progress(progress)
+        self.on_epoch_saved()
+
+    def on_epoch_saved(self, *take):
+        self.states += [one() for one in take]
+        if len(self.states) == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", [1, 5, 7])
+@pytest.mark.parametrize("earlier", [0, 2])
+@pytest.mark.parametrize(
+    ("backend", "layers", "form", "blocks"),
+    [
+        ("numpy", "noise", "arrays", 2),
+        ("numpy", "moved", "stream", 4),
+        ("torch", "noise", "stream", 1),
+        ("numba", "moved", "arrays", 1),
+        ("numba", "moved", "arrays", 2),
+    ],
+)
+def test_an_interrupted_training_continues_as_if_undisturbed(
+    tmp_path, backend, layers, form, blocks, earlier, at
+):
+    """On the same object and on a new one, in a first and in a second fit; a second stop changes nothing."""
+    pytest.importorskip(backend)
+    options = {"form": form, "blocks": blocks}
+    whole, stopped = make(backend, layers), make(backend, layers)
+    for model in (whole, stopped):
+        if earlier:
+            fit(model, epochs=earlier, **options)
+    history = fit(whole, **options)
+    stop = Interrupt(at)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, callbacks=[stop], **options)
+    write_state(stop.states[-1], tmp_path / "state.safetensors")
+    again = Interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, callbacks=[again], resume=read_state(tmp_path / "state.safetensors"), **options)
+    for model in (stopped, make(backend, layers)):
+        resumed = fit(model, resume=again.states[-1], **options)
+        assert (numbers(resumed.history), resumed.epoch) == (numbers(history.history), history.epoch)
+        assert everything(model) == everything(whole)
+    assert copy.copy(stopped).gradients(*DATA)[0] == whole.gradients(*DATA)[0] == model.gradients(*DATA)[0]
+
+
+@pytest.mark.parametrize("calls", range(1, 9))
+def test_a_copy_continues_as_its_original_after_an_interrupted_block(calls):
+    def stop(y, outputs):
+        nonlocal calls
+        calls -= 1
+        if calls == 0:
+            raise KeyboardInterrupt
+        return outputs[:, 0]
+
+    model = make(metrics=[stop])
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, blocks=4)
+    twin = copy.copy(model)
+    for one in (model, twin):
+        one.train_on_batch(*DATA)
+    assert everything(model) == everything(twin)
+
+
+class Fails(Callback):
+    def __init__(self, *events):
+        for event in events:
+            setattr(self, event, self.fail)
+
+    def fail(self, *arguments):
+        raise InputError("refused", "nothing")
+
+
+class Disagreeing(Workers):
+    def agree(self, facts):
+        facts()
+        raise InputError("refused", "nothing")
+
+
+REFUSED = {
+    "facts": {"batch_size": 9},
+    "position": {"epochs": 1},
+    "begin": {"callbacks": [EarlyStopping("loss", restore_best_weights=True), Fails("on_train_begin")]},
+    "resume": {"callbacks": [EarlyStopping("loss", restore_best_weights=True), Fails("on_resume")]},
+    "first epoch": {"callbacks": [Fails("on_epoch_begin")]},
+    "end": {"callbacks": [Fails("on_train_begin"), Fails("on_train_end")]},
+    "workers": {"workers": Disagreeing()},
+    "too many updates": {"epochs": 2**22},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_resume_changes_nothing(name):
+    kept = Kept()
+    fit(make(), callbacks=[kept, EarlyStopping("loss", restore_best_weights=True)])
+    model = make()
+    fit(model, epochs=1)
+    before = everything(model)
+    with pytest.raises(InputError):
+        fit(model, resume=kept.states[7], **REFUSED[name])
+    assert everything(model) == before
+    fit(model, resume=kept.states[7], callbacks=[EarlyStopping("loss", restore_best_weights=True)])
+
+
+@pytest.mark.parametrize("every", [0, -1, 2.5, True])
+def test_an_invalid_pace_is_refused_before_the_first_update(every):
+    model = make()
+    before = everything(model)
+    watcher = Callback()
+    watcher.every = every
+    with input_error(f"every is {every}"):
+        fit(model, callbacks=[watcher])
+    assert everything(model) == before
+
+
+def test_updates_are_counted_exactly_or_refused():
+    model = make(optimizer=SGD(0.1))
+    model.optimizer_state.control[UPDATES] = 2.0**24 - 15
+    fit(model)
+    before = everything(model)
+    assert model.optimizer_state.control[UPDATES] == 2**24
+    for train in (fit, lambda model: model.train_on_batch(*DATA)):
+        with input_error(r"would end at update 167772\d\d, expected at most 16777216"):
+            train(model)
+    assert everything(model) == before
+
+
+def test_all_callbacks_end_and_the_first_error_is_raised():
+    ended = []
+
+    class Ends(Callback):
+        def __init__(self, error):
+            self.error = error
+
+        def on_train_end(self):
+            ended.append(self)
+            raise self.error
+
+    errors = [ValueError("first"), KeyboardInterrupt("second")]
+    watchers = [*map(Ends, errors)]
+    with pytest.raises(ValueError, match="first") as found:
+        fit(make(), callbacks=watchers)
+    assert (ended, found.value.__context__) == (watchers, errors[1])
+    with pytest.raises(InputError, match="refused") as found:
+        fit(make(), callbacks=[*watchers, Fails("on_epoch_end")])
+    assert (ended[2:], found.value.__context__) == (watchers, errors[0])
