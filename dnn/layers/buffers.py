@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from backends import Array, InputError
 
 Arrays = dict[str, Array | None]
-MAX_CACHED_SIZES = 8  # batch sizes with cached views, besides those of training
+MAX_CACHED_SIZES = 8  # batch sizes with cached views, of training and of inference each
 
 
 class Buffers(threading.local):
@@ -39,8 +39,9 @@ class Buffers(threading.local):
             self.views = {n: v for n, v in self.views.items() if v.training != for_training}
         arrays = self._largest[for_training][1].items()
         views = {name: array if array is None else array[:batch, ...] for name, array in arrays}
+        self.views.pop(batch, None)  # the new one is the last
         self.views[batch] = SimpleNamespace(training=training, **views)
-        for n in [n for n, v in self.views.items() if not v.training][:-MAX_CACHED_SIZES]:
+        for n in [n for n, v in self.views.items() if v.training == training][:-MAX_CACHED_SIZES]:
             del self.views[n]
 
     def fits(self, batch: int, training: bool) -> bool:

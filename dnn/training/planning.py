@@ -61,6 +61,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
 
     def run(n: int) -> None:
         for _ in range(n):
+            network.reserve(step.size, training=True)  # a callback may have used other sizes
             step.pick()
             x = step.batch_x
             for layer in movers:

@@ -56,6 +56,13 @@ def test_rates_of_a_function(schedule, expected):
     assert fit([LearningRateScheduler(schedule)], 4)[0] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("takes", ["epoch", "epoch, rate"])
+def test_an_error_of_the_function_is_raised(takes):
+    schedule = eval(f"lambda {takes}: None + epoch")
+    with pytest.raises(TypeError, match="NoneType"):
+        fit([LearningRateScheduler(schedule)], 1)
+
+
 def plateau():
     return [Given([3, 2, 2, 2, 2, 2]), ReduceLROnPlateau("height", 0.1, 2)]
 

@@ -124,6 +124,28 @@ def test_a_folder_belongs_to_one_training(tmp_path, epochs):
     assert latest_state(tmp_path).epoch == 7  # the second fit began after epoch 1
 
 
+def test_the_states_of_a_training_that_was_left_are_renamed(tmp_path):
+    """Also within an epoch; then the latest state is of the new training, and none is lost."""
+
+    class Stop(Callback):
+        every = 1
+
+        def on_progress(self, progress):
+            if progress.epoch == 3:
+                raise KeyboardInterrupt
+
+    states = TrainingCheckpoint(tmp_path, every=2, max_to_keep=99)
+    fit_small(epochs=5, callbacks=[states])
+    before = {path.stem: path.read_bytes() for path in state_files(tmp_path)}
+    older = read_state(tmp_path / "state-00002-0000002.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        fit_small(epochs=5, callbacks=[states, Stop()], resume=older)
+    assert latest_state(tmp_path).epoch == 3
+    left = {path.stem: path.read_bytes() for path in tmp_path.glob("*.abandoned")}
+    assert left == {name: content for name, content in before.items() if name > "state-00002-0000004"}
+    assert read_state(tmp_path / "state-00006-0000000.abandoned").epoch == 6
+
+
 @pytest.mark.parametrize(
     ("number", "left"), [(errno.ENOSPC, "34"), (errno.EDQUOT, "34"), (errno.EACCES, "23")]
 )

@@ -76,5 +76,8 @@ def test_smaller_batches_are_views_and_old_views_go():
     assert made == [(100, True), (300, False)]
     with input_error("no buffers are reserved for batches of 400, expected .*reserve"):
         buffers[400]
+    for n in range(200, 299):
+        buffers.reserve(n, True, make)
+    assert len(buffers._views) <= 2 * MAX_CACHED_SIZES
     buffers.reserve(299, True, make)  # training after inference with the same batch size
     assert buffers[299].dx.shape == (299, 3)

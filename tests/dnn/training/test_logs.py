@@ -1,11 +1,13 @@
 """Numbers that callbacks add to the logs, and methods that are never called."""
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from helpers import fit_small, input_error
 
-from dnn import Callback
+from dnn import Callback, CSVLogger, JSONLogger
 from dnn.callbacks import TrainingCheckpoint, latest_state
 
 
@@ -40,6 +42,21 @@ def test_numbers_added_by_a_callback_reach_later_callbacks_and_the_history(tmp_p
     resumed = fit_small(epochs=4, callbacks=[Add()], resume=latest_state(tmp_path))
     assert resumed.history["mine"][1:] == [20.0, 30.0, 40.0]
     assert resumed.epoch == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [3, np.float32(0.1), np.float64(0.1), np.int8(7), Fraction(1, 4)])
+def test_real_numbers_become_floats_before_they_are_logged(tmp_path, number):
+    class Real(Callback):
+        def on_epoch_end(self, epoch, logs):
+            logs["mine"] = number
+
+    see = See()
+    files = tmp_path / "log.csv", tmp_path / "log.jsonl"
+    history = fit_small(callbacks=[Real(), see, CSVLogger(files[0]), JSONLogger(files[1])]).history
+    assert see.seen == history["mine"] == [float(number)]
+    assert type(see.seen[0]) is float
+    for path in files:
+        assert repr(float(number)) in path.read_text()
 
 
 def test_added_values_must_be_numbers():

@@ -7,7 +7,7 @@ import pytest
 from helpers import NUMPY, Kept, build_network, numbers, others_slow, weights
 
 from dnn import SGD, Adam, BatchNormalization, Callback, Dense, Dropout, LinearDecay, Rescaling
-from dnn.callbacks.training_checkpoint import read_state, write_state
+from dnn.callbacks.training_checkpoint import TrainingCheckpoint, latest_state, read_state, write_state
 from dnn.training.state import StateError, TrainingState, previous_history
 
 EPOCHS = 3
@@ -112,6 +112,18 @@ def test_rejects_other_arrays(saved, changed, words):
     arrays = {n: a for n, a in {**saved[4].arrays, **changed}.items() if a is not None}
     with pytest.raises(StateError, match=words):
         fit(model_on(), resume=replace(saved[4], arrays=arrays))
+
+
+def test_settings_of_a_component_may_be_tuples_and_nan(tmp_path):
+    class Noted(Dropout):
+        def config(self):
+            return {**super().config(), "note": {"pair": (1, (2.0, np.nan))}}
+
+    model = model_on(between=[Noted(0.1)])
+    checkpoints = TrainingCheckpoint(tmp_path)
+    fit(model, [checkpoints])
+    fit(model, [checkpoints], epochs=4, resume=latest_state(tmp_path))
+    assert latest_state(tmp_path).epoch == 5
 
 
 def test_a_state_after_the_last_update_of_an_epoch(saved):

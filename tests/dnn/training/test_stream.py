@@ -1,5 +1,7 @@
 """Batches from iterables: the same numbers as from arrays, and errors for unsupported arguments."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -20,6 +22,7 @@ from helpers import (
 from dnn import Dense
 from dnn.callbacks.training_checkpoint import read_state, write_state
 from dnn.training.state import StateError
+from dnn.training.stream import MAX_STEPS
 
 SIZES = (8, 8, 5, 1, 8, 20)
 EPOCHS = 3
@@ -132,6 +135,19 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         fit_model(backend, *small_data(), resume=kept.states[0])
     with pytest.raises(StateError, match="differs in steps_per_epoch"):
         fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
+
+
+@pytest.mark.parametrize("sizes", [range(1, 99), range(98, 0, -1)])
+def test_many_batch_sizes_take_the_memory_of_a_few(sizes):
+    x = np.ones((98, 1000), np.float32)
+    y = np.arange(98) % 3
+    model = build_network([Dense(4, "relu"), Dense(3, "softmax")], (1000,), NUMPY)
+    model.compile()
+    tracemalloc.start()
+    model.fit([(x[:n], y[:n]) for n in sizes])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (MAX_STEPS + 4) * x.nbytes
 
 
 def test_progress_counts_the_examples():
