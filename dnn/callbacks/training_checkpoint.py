@@ -90,8 +90,8 @@ class TrainingCheckpoint(CheckedCallback):
     states remain, and training continues.
 
     A training that is resumed from an older state renames the later states of the training it left: from
-    ``state-*.safetensors`` to ``state-*.abandoned``. ``read_state`` reads them, but ``latest_state`` finds
-    only the new training's.
+    ``state-*.safetensors`` to ``state-*.abandoned``, instead of an earlier file of this name. ``read_state``
+    reads them; ``latest_state`` finds only the new training's.
 
     Args:
         folder: an existing folder, without states of other trainings.
@@ -177,11 +177,11 @@ class TrainingCheckpoint(CheckedCallback):
 
         If the disk is full, remove the oldest of at least two states and try again.
         """
-        for later in self._own_states(state):
-            if _position(later) > _position(path):
-                later.replace(later.with_suffix(".abandoned"))
-                warn(f"{later} is of a training that was left for an older state: renamed to .abandoned")
         states = self._own_states(state)
+        while states and _position(states[-1]) > _position(path):
+            later = states.pop()
+            later.replace(later.with_suffix(".abandoned"))
+            warn(f"{later} is of a training that was left for an older state: renamed to .abandoned")
         try:
             write_state(state, path, self.check)
         except OSError as error:
