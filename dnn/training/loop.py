@@ -169,8 +169,6 @@ class Training:
         """
         begun: list[Callback] = []
         errors: list[BaseException] = []
-        if state is not None:
-            self._undo = states.remember(self.network)
         try:
             self._train(epochs, state, begun)
         except BaseException as error:
@@ -200,7 +198,10 @@ class Training:
         done = 0
         sums = self.batches.totals.sums
         if state is not None:
-            before = states.restore(network, state, sums, self.facts, updates, epochs)
+            before = states.check_state(network, state, sums, self.facts, updates, epochs)
+            arrays = copy_to_host(network.backend, states.state_arrays(network, sums))
+            self._undo = partial(states.write_arrays, network, sums, arrays, network.epochs_done)
+            states.write_arrays(network, sums, state.arrays, state.epoch - 1)
             first = state.epoch
             done = state.updates
             last = first - 1 - len(before.epoch) + epochs

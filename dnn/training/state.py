@@ -6,7 +6,7 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.io.notices import warn
 from dnn.network import Network
-from dnn.parameters import copy_to_host
 from dnn.training.history import History
 from dnn.typing import HostArrays, Json
 from dnn.validation.arrays import dtype_name
@@ -99,45 +98,31 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
     return {**named, "control": optimizer.control, "totals": totals}
 
 
-def remember(model: Network) -> Callable[[], None]:
-    """Return a function that gives a compiled model the arrays and the position that it has now."""
-    optimizer = model.optimizer_state
-    vectors = [model.parameters.vector, model.parameters.gradient_vector, *optimizer.vectors.values()]
-    arrays = [*vectors, *model.parameters.state.values(), optimizer.control]
-    places = {str(i): array for i, array in enumerate(arrays)}
-    before = copy_to_host(model.backend, places)
-    position = model.epochs_done, model.stop_training
-
-    def undo() -> None:
-        for name, place in places.items():
-            place[...] = model.backend.from_host(before[name])
-        model.epochs_done, model.stop_training = position
-
-    return undo
+def write_arrays(model: Network, totals: Array, arrays: HostArrays, epochs_done: int) -> None:
+    """Write arrays as of ``state_arrays``, and the number of epochs, into a compiled model and ``totals``."""
+    model.parameters.clear()
+    for name, place in state_arrays(model, totals).items():
+        place[...] = model.backend.from_host(np.ascontiguousarray(arrays[name]))
+    model.epochs_done = epochs_done
 
 
-def restore(
+def check_state(
     model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
     updates: int, epochs: int,
 ) -> History:  # fmt: skip
-    """Write a state into a compiled model and into ``totals``; return the finished epochs.
+    """Return the finished epochs of a state that fits a compiled model and ``totals``.
 
     Args:
         facts: of this training, as those of the state.
         updates, epochs: number of updates of an epoch, and of epochs of this fit.
-    Raises StateError: the state is of another training; then nothing is written. Its history is checked
+    Raises StateError: the state is of another training. Its history is checked
     first, then its position, its facts and its arrays.
     """
     history = previous_history(state)
     _require_position(state, len(history.epoch), updates, epochs)
-    places = state_arrays(model, totals)
     _require_facts(state, facts)
-    _require_arrays(state, places)
+    _require_arrays(state, state_arrays(model, totals))
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
-    model.parameters.clear()
-    for name, place in places.items():
-        place[...] = model.backend.from_host(np.ascontiguousarray(state.arrays[name]))
-    model.epochs_done = state.epoch - 1
     return history
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import fit_small, input_error
 
-from dnn import Callback, CSVLogger, JSONLogger
+from dnn import Callback, JSONLogger
 from dnn.callbacks import TrainingCheckpoint, latest_state
 
 
@@ -51,12 +51,9 @@ def test_real_numbers_become_floats_before_they_are_logged(tmp_path, number):
             logs["mine"] = number
 
     see = See()
-    files = tmp_path / "log.csv", tmp_path / "log.jsonl"
-    history = fit_small(callbacks=[Real(), see, CSVLogger(files[0]), JSONLogger(files[1])]).history
-    assert see.seen == history["mine"] == [float(number)]
-    assert type(see.seen[0]) is float
-    for path in files:
-        assert repr(float(number)) in path.read_text()
+    history = fit_small(callbacks=[Real(), see, JSONLogger(tmp_path / "log")]).history
+    assert repr(see.seen) == repr(history["mine"]) == repr([float(number)])
+    assert repr(float(number)) in (tmp_path / "log").read_text()
 
 
 def test_added_values_must_be_numbers():
