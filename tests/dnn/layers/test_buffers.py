@@ -78,6 +78,6 @@ def test_smaller_batches_are_views_and_old_views_go():
         buffers[400]
     for n in range(200, 299):
         buffers.reserve(n, True, make)
-    assert len(buffers._views) <= 2 * MAX_CACHED_SIZES
+    assert len(buffers.views) <= 2 * MAX_CACHED_SIZES
     buffers.reserve(299, True, make)  # training after inference with the same batch size
     assert buffers[299].dx.shape == (299, 3)
