@@ -30,6 +30,7 @@ class Buffers(threading.local):
         the owner, and a cycle of references would keep the memory until Python's garbage collector runs.
         """
         if self.fits(batch, training):
+            self.views[batch] = self.views.pop(batch)  # after an interruption: the last, as in other layers
             return
         # Use the memory of training if it is large enough.
         for_training = training or batch <= self._largest[True][0]

@@ -228,7 +228,8 @@ class Layer(Settings, ModelPart, ABC):
     def set_first_row(self, row: int) -> None:
         """Draw the random numbers of the batch's rows from ``row`` on: x is a block of the batch."""
         for layer in self.inner:
-            layer.set_first_row(row)
+            if layer.random:
+                layer.set_first_row(row)
 
     def make_buffers(self, batch: int, training: bool) -> Arrays:
         """Return arrays with the batch as first axis, by name; those for backward only in training.

@@ -112,7 +112,7 @@ class OptimizerState:
     def require_room(self, updates: int) -> None:
         """Raise InputError: the device could not count so many more updates exactly; waits for the device."""
         limit = int(2 / np.finfo(self._backend.dtype_name).eps)
-        done = int(self._backend.to_host(self.control[UPDATES])[0])
+        done = int(self._backend.to_host(self.control)[UPDATES][0])
         if done + updates > limit:
             got = f"the training would end at update {done + updates}"
             cure = "train fewer epochs, in larger batches, or with dtype='float64'"
