@@ -3,16 +3,15 @@
 Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and predict.
 """
 
-import atexit
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
-from backends.claims import Claim, Claims, once
+from backends.claims import finally_call
 from backends.errors import reraise
 from dnn.copies import Copyable, checkpoint_content
 from dnn.io.atomic_files import write_atomically
@@ -27,7 +26,8 @@ from dnn.losses import Loss
 from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
-from dnn.parameters import Parameters
+from dnn.parameters import Parameters, set_arrays
+from dnn.trainings import claim_training
 from dnn.validation.examples import InputPipeline
 from dnn.validation.objects import json_value, settings_repr
 from dnn.validation.settings import (
@@ -40,14 +40,6 @@ from dnn.validation.settings import (
     require_bool,
     require_path,
 )
-
-
-@once
-def trainings() -> Claims:
-    """Return the claims of all trainings in this process; at its end, those of daemon threads end."""
-    claims = Claims()
-    atexit.register(claims.end_others)
-    return claims
 
 
 class Network(Copyable, KerasNames):
@@ -197,18 +189,9 @@ class Network(Copyable, KerasNames):
         n_categories = self.layers[0].n_categories
         return InputPipeline(self.backend, self.input_shape, self.outputs, self.objective, n_categories)
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Claim the model during training, since there is one set of gradients and buffers.
-
-        Raises InputError: the model is being trained already.
-        """
-        claim = Claim(self)
-        with trainings().hold(claim):
-            if any(other.kind is self for other in trainings().older(claim)):
-                got = "fit or compile was called during a training, by another thread or a callback"
-                raise InputError(got, "one training at a time", "create one model for each")
-            yield
+    def training(self) -> AbstractContextManager[None]:
+        """Claim the model during training. Raises InputError: it is being trained already."""
+        return claim_training(self)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer at this position, or of this name. Raises InputError: there is none."""
@@ -302,9 +285,8 @@ class Network(Copyable, KerasNames):
         vectors = (self.parameters.vector, *self.optimizer_state.vectors.values())
         views = [named[name] for named in map(self.parameters.views, vectors) for name in frozen]
         before = [self.backend.xp.asarray(view, copy=True) for view in views]
-        self.optimizer_state.step()
-        for view, values in zip(views, before, strict=True):
-            view[...] = values
+        with finally_call(lambda: set_arrays(views, before)):
+            self.optimizer_state.step()
 
     def config(self) -> dict[str, Any]:
         """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""

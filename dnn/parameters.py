@@ -5,7 +5,7 @@ starts on a 64-byte boundary. The padding between views is 0 and stays 0, becaus
 state of layers, which is saved but not trained, consists of small separate arrays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 
 import numpy as np
@@ -21,6 +21,12 @@ MAX_PARAMETERS = 2**36  # parameters: at least 256 GB
 def copy_to_host(backend: Backend, arrays: Mapping[str, Array]) -> HostArrays:
     """Return host copies of named arrays of this backend."""
     return {name: np.array(backend.to_host(array)) for name, array in arrays.items()}
+
+
+def set_arrays(arrays: Iterable[Array], values: Iterable[Array]) -> None:
+    """Copy values into arrays of the same backend."""
+    for array, new in zip(arrays, values, strict=True):
+        array[...] = new
 
 
 class Parameters:

@@ -12,6 +12,7 @@ from backends.claims import finally_call
 from dnn.lbfgs.minimiser import minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
+from dnn.parameters import set_arrays
 from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
 from dnn.validation.examples import Examples
@@ -112,15 +113,11 @@ def fit_lbfgs(
         if state is None:
             state = State(before)
         else:
-            with finally_call(partial(_set, weights, before)):
+            with finally_call(partial(set_arrays, [weights], [before])):
                 _require_same_problem(state, function)
         # The last evaluation may have been at another point than the last iterate.
-        with finally_call(lambda: _set(weights, state.point)):
+        with finally_call(lambda: set_arrays([weights], [state.point])):
             return minimise(function, state, backend=backend, settings=settings, watch=watch)
-
-
-def _set(weights: Array, point: Array) -> None:
-    weights[...] = point
 
 
 def _require_same_problem(state: State, function: MeanLoss) -> None:

@@ -25,7 +25,7 @@ from dnn.interop.sklearn import DNNClassifier
 from dnn.interop.torch import to_torch
 from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import State
-from dnn.network import trainings
+from dnn.trainings import trainings
 
 X, LABELS = small_data(24)
 BATCHES = [(X[i : i + 6], LABELS[i : i + 6]) for i in range(0, 24, 6)]
