@@ -2,6 +2,8 @@
 
 import contextlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
 
 import backends
@@ -10,6 +12,17 @@ from backends import BackendUnavailable, InputError
 
 FILES = (str(Path(backends.__file__).parent), str(Path(dnn.__file__).parent), contextlib.__file__)
 """The files whose lines count: ours, and the library that leaves our ``with`` blocks."""
+
+
+def in_own_thread(test):
+    """Decorator: run a test in a new thread. Python keeps its state of exceptions after some interrupts."""
+
+    @wraps(test)
+    def run(**arguments):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(test, **arguments).result()
+
+    return run
 
 
 def _trace(call, on_line):

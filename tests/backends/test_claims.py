@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from helpers import MAX_SECONDS
-from interruption import interrupt, line_numbers
+from interruption import in_own_thread, interrupt, line_numbers
 
 from backends.claims import Claim, Claims, once
 
@@ -17,6 +17,7 @@ def hold(claims, *, fails=False):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@in_own_thread
 def test_a_claim_ends_with_its_call(error):
     claims = Claims()
     hold(claims)

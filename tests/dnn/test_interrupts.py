@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import torch
 from helpers import Kept, others_slow, same_bits, small_data, weights
-from interruption import interrupt, line_numbers
+from interruption import in_own_thread, interrupt, line_numbers
 
 from backends import get_backend
 from backends.numpy.blas import numpy_blas
@@ -150,6 +150,7 @@ def threads(monkeypatch):
 )
 @pytest.mark.parametrize(("name", "form"), CASES)
 @pytest.mark.parametrize("backend_name", ["numpy", "numba", "torch"])
+@in_own_thread
 def test_an_exception_at_any_line_leaves_nothing_behind(
     backend_name, name, form, exceptions, threads, tmp_path
 ):

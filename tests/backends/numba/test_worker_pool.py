@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import build_network
-from interruption import interrupt, line_numbers
+from interruption import in_own_thread, interrupt, line_numbers
 
 from backends import get_backend
 
@@ -47,6 +47,7 @@ def test_a_fork_has_its_own_workers(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@in_own_thread
 def test_workers_that_an_exception_interrupts_are_replaced(error, monkeypatch):
     """At any line where the pool dismisses its workers and starts others."""
     pool = worker_pool.worker_pool()
