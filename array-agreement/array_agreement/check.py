@@ -1,8 +1,10 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
+import functools
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from array_agreement.targets import (
     validate_reasons,
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
 MAX_UNJUDGED = 0.1
 """Largest share of elements that rounding may decide, unless a test allows more."""
@@ -65,6 +69,18 @@ class Agreement:
         return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped, *nothing])
 
 
+def in_own_context(function: Callable[P, T]) -> Callable[P, T]:
+    """Run a function in a copy of the context: an interrupt at any moment leaves np.geterr() as it was."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        __tracebackhide__ = True
+        return copy_context().run(function, *args, **kwargs)
+
+    return run
+
+
+@in_own_context
 def check_agreement(
     f: Callable[..., Any],
     *arrays: Any,

@@ -112,9 +112,11 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
         return watch
 
     previous = sys.gettrace()
-    sys.settrace(watch)
     try:
+        sys.settrace(watch)
         run()
+    except MemoryError:
+        raise
     except Exception:  # the verdict reports it
         pass
     finally:

@@ -178,6 +178,8 @@ class Gradient:
             results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
             weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
             gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
+        except MemoryError:
+            raise
         except Exception as error:  # each library raises its own types
             return [Verdict(backend.name, "gradient", np.inf, describe_exception(error))]
         products = self.moves * np.where(self.moves == 0, 0, np.concatenate(gradient, dtype=np.float64))

@@ -121,9 +121,10 @@ def time_limit(seconds: float) -> Iterator[None]:
     if not hasattr(signal, "setitimer"):
         yield
         return
-    previous = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    previous = signal.getsignal(signal.SIGPROF)
     try:
+        signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -149,7 +150,7 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
                 if not all(verdict.agrees for verdict in verdicts):
                     return "noticed"
                 mutated = oracle.try_run(PlantedMistake(*mutant), default)
-        except TimeoutError:  # outside f
+        except (TimeoutError, MemoryError):  # outside f
             return "noticed"
         same = mutated.keys() == right.keys() and all(
             is_close(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u * np.abs(unwrap(right[name])))

@@ -63,10 +63,8 @@ class Oracle:
 
     def _numbers_to_arrays(self) -> None:
         """Turn numbers and lists into arrays if f computes nothing from them as they are."""
-        with suppress(Exception):  # f's own: it takes no numbers
-            self.run_hooked(Rounding(), "float64")
-            if self.spaces["float64"].n_calls:
-                return
+        if self.try_run(Rounding(), "float64") and self.spaces["float64"].n_calls:
+            return
         args, kwargs = self.args
         self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
 
@@ -172,9 +170,14 @@ class Oracle:
         return self.default or default_dtype(backend.xp)
 
     def try_run(self, hook: Any, default: str) -> dict[str, Any]:
-        """Return the outputs of a run with a hook; none if it makes f raise an exception."""
+        """Return the outputs of a run with a hook; none if it makes f raise an exception.
+
+        Raises MemoryError: the machine lacks memory, which says nothing about f.
+        """
         try:
             return self.run_hooked(hook, default)
+        except MemoryError:
+            raise
         except Exception:  # each function has its own exceptions
             return {}
 
@@ -191,6 +194,8 @@ class Oracle:
         try:
             results = self.run(backend.xp, put, compiler=backend.compile)
             values = {name: to_numpy(x) for name, x in results.items()}
+        except MemoryError:
+            raise
         except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
         unchanged = self._find_unchanged({name: bound.exact for name, bound in bounds.items()})

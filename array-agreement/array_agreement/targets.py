@@ -227,6 +227,8 @@ def find_target(target: Any, dtypes: Iterable[Any] = ()) -> Target:
             expected = "numpy, torch, jax, dask, cupy, strict or an array namespace that can be imported"
             raise InputError(f"{library!r} is no array library here, expected {expected}") from None
         raise TargetUnavailable(f"{shorten(error)}; pip install {error.name}") from None
+    except MemoryError:
+        raise
     except Exception as error:  # each library has its own exceptions, also for a missing driver
         raise TargetUnavailable(f"{name} cannot run here: {shorten(error)}") from None
     return found
