@@ -1,10 +1,9 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
-import functools
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,6 @@ from array_agreement.targets import (
     validate_reasons,
 )
 
-P = ParamSpec("P")
-T = TypeVar("T")
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
 MAX_UNJUDGED = 0.1
 """Largest share of elements that rounding may decide, unless a test allows more."""
@@ -69,18 +66,6 @@ class Agreement:
         return "\n".join([self.function, *map(str, self.verdicts), *pasted, *skipped, *nothing])
 
 
-def in_own_context(function: Callable[P, T]) -> Callable[P, T]:
-    """Run a function in a copy of the context: an interrupt at any moment leaves np.geterr() as it was."""
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        __tracebackhide__ = True
-        return copy_context().run(function, *args, **kwargs)
-
-    return run
-
-
-@in_own_context
 def check_agreement(
     f: Callable[..., Any],
     *arrays: Any,
@@ -129,18 +114,19 @@ def check_agreement(
     numpy, result: error / bound = 0, 100% judged
     """
     __tracebackhide__ = True
-    oracle = Oracle(f, arrays, runs, seed, kwargs, dtype)
+    context = copy_context()  # has np.geterr(): an interrupt at any moment leaves that of the caller as it is
+    oracle = context.run(Oracle, f, arrays, runs, seed, kwargs, dtype)
     agreement = Agreement(getattr(f, "__qualname__", repr(f)), [], {})
     # Finite differences are too inexact for float64.
-    gradients = Gradient(Oracle(f, arrays, runs, seed, kwargs, "float32")) if gradient else None
+    gradients = Gradient(context.run(Oracle, f, arrays, runs, seed, kwargs, "float32")) if gradient else None
     targets = list(expand_targets(backends))
     validate_reasons({**(skip or {}), **(xfail or {})}, targets)
     for target in targets:
-        _judge_target(agreement, target, oracle, gradients, skip or {})
+        context.run(_judge_target, agreement, target, oracle, gradients, skip or {})
     if not agreement.verdicts:
         raise NothingCompared(agreement)
     if not any(v.backend == "numpy" for v in agreement.verdicts):
-        agreement.verdicts += _check_numpy(oracle)
+        agreement.verdicts += context.run(_check_numpy, oracle)
     outputs = {verdict.output for verdict in agreement.verdicts}
     shares = max_unjudged if isinstance(max_unjudged, Mapping) else dict.fromkeys(outputs, max_unjudged)
     if unknown := shares.keys() - outputs - {"gradient"}:

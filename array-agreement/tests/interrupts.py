@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from array_agreement import check
+import array_agreement
 
-PACKAGE = check.__file__.rpartition("check.py")[0]
+PACKAGE = array_agreement.__path__[0]
 
 
-def raise_at_line(n: int, error: type[BaseException], call: Callable[[], Any], folder: str = PACKAGE) -> bool:
-    """Call a function, raise ``error`` at its n-th line in files of a folder, and return whether it got there.
+def raise_at_line(n: int, error: type[BaseException], call: Callable[[], Any], folder: str) -> bool:
+    """Call a function, raise ``error`` at its n-th line in files of a folder, and return whether it has one.
 
     Lines that run under a trace function of the call itself are not counted.
     """
@@ -30,7 +30,7 @@ def raise_at_line(n: int, error: type[BaseException], call: Callable[[], Any], f
     try:
         call()
     except error:
-        assert count >= n, "another line raised it"
+        pass
     finally:
         sys.settrace(previous)
     return count >= n
