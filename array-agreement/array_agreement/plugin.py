@@ -1,11 +1,16 @@
 """The pytest plugin: fixture and marker ``agree``, options --agree-*.
 
-It imports no array library but NumPy.
+It imports no array library but NumPy. A test's results travel on the report of its teardown, which also comes
+from the workers of pytest-xdist, and not from a run that is repeated.
 """
 
 import functools
+import pickle
+import re
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +20,31 @@ import pytest
 from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
-from array_agreement.report import to_json, to_markdown
+from array_agreement.report import library_versions, to_json, to_markdown, write
 
 RESULTS = pytest.StashKey[Any]()
-"""A list of (test, Agreement), and a dict of mutant -> set of outcomes."""
+"""Of one test: a list of (test, Agreement), and one of (mutant, outcome)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add = parser.getgroup("agree", "comparison of array backends").addoption
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
-    add("--agree-report", metavar="FILE", help="write all verdicts as JSON, and as a text (.md)")
+    add("--agree-report", metavar="NAME", help="write all verdicts to NAME.json, and as a text to NAME.md")
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     options = "options of the fixture agree, such as backends=[...], skip={...}, xfail={...}"
     config.addinivalue_line("markers", f"agree(...): {options}; each test with the fixture has the marker")
-    config.stash[RESULTS] = [], defaultdict(set)
+    if name := config.getoption("--agree-report"):
+        folder = Path(f"{name}.json").parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            cure = "name a file in a folder that you can write to, as in --agree-report=agree.json"
+            raise pytest.UsageError(f"--agree-report={name}: {error}; {cure}") from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,7 +74,7 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     marked = {"backends": DEFAULT_BACKENDS}
     for marker in reversed(list(request.node.iter_markers("agree"))):  # the closest one last
         marked.update(marker.kwargs)
-    results, mutant_outcomes = config.stash[RESULTS]
+    results, outcomes = request.node.stash[RESULTS] = [], []
 
     def check(f: Callable[..., Any], *arrays: Any, **options: Any) -> Agreement:
         __tracebackhide__ = True
@@ -80,7 +92,7 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
         if config.getoption("--agree-mutants"):
             oracle = Oracle(f, arrays, seed=seed, kwargs=options.get("kwargs"), dtype=options.get("dtype"))
             for mutant, outcome in mutants(oracle).items():
-                mutant_outcomes[f"{agreement.function}: {', '.join(mutant)}"].add(outcome)
+                outcomes.append((f"{agreement.function}: {', '.join(mutant)}", outcome))
         if not agreement.verdicts:
             pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
         if agreement.xfails.keys() == {verdict.backend for verdict in agreement.verdicts}:
@@ -101,9 +113,26 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
     return check
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
+    report = yield
+    if call.when == "teardown" and (RESULTS in item.stash or item.config.getoption("--agree-report")):
+        found = *item.stash.get(RESULTS, ([], [])), library_versions()
+        report.agree = pickle.dumps(found).hex()  # any plugin can send or store a string
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     write_line = terminalreporter.write_line
-    results, mutant_outcomes = config.stash[RESULTS]
+    totals: Any = [], [], []
+    for report in chain(*terminalreporter.stats.values()):
+        if hasattr(report, "agree"):
+            for total, found in zip(totals, pickle.loads(bytes.fromhex(report.agree)), strict=True):
+                total += found
+    results, outcomes, versions = totals
+    mutant_outcomes = defaultdict[str, set[str]](set)
+    for mutant, outcome in outcomes:
+        mutant_outcomes[mutant].add(outcome)
     for attribute, text in (("skipped", "was not compared"), ("xfails", "disagrees as expected")):
         pairs = {pair for _, agreement in results for pair in getattr(agreement, attribute).items()}
         for name, why in sorted(pairs):
@@ -114,7 +143,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for mutant, outcome in zip(mutant_outcomes, best, strict=True):
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
-    file = config.getoption("--agree-report")
-    if file:
-        Path(file).write_text(to_json(results, mutant_outcomes), encoding="utf-8")
-        Path(file).with_suffix(".md").write_text(to_markdown(results), encoding="utf-8")
+    name = config.getoption("--agree-report")
+    if name and versions:  # else no test ended: keep an earlier report
+        stem = re.sub(r"\.(json|md)$", "", name)
+        try:
+            write(f"{stem}.json", to_json(results, mutant_outcomes))
+            write(f"{stem}.md", to_markdown(results, versions))
+        except OSError as error:
+            pytest.exit(f"--agree-report={name}: {error}", returncode=1)

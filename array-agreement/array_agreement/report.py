@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
@@ -27,10 +29,16 @@ def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> str:
     return json.dumps(finite, indent=1)
 
 
-def to_markdown(results: Results) -> str:
+def library_versions() -> list[tuple[str, str]]:
+    """Return (name, version) of the array libraries, SciPy and scikit-learn, if they are imported."""
+    names = sys.modules.keys() & (LIBRARIES | {"scipy", "sklearn"})
+    return [(name, sys.modules[name].__version__) for name in names]
+
+
+def to_markdown(results: Results, versions: Iterable[tuple[str, str]]) -> str:
     """Return a Markdown text for a pull request: the worst verdict of each test on each target, and skips.
 
-    >>> print(to_markdown([]).splitlines()[0])
+    >>> print(to_markdown([], []).splitlines()[0])
     | test | target | error / bound | verdict |
     """
     worst = dict[tuple[str, str], Verdict]()
@@ -44,6 +52,15 @@ def to_markdown(results: Results) -> str:
     lines += [f"| {test} | {name} | {v.ratio:.2g} | {v.kind} |" for (name, test), v in worst.items()]
     lines += ["", *(f"- {test}: {v}" for (_, test), v in worst.items() if not v.agrees)]
     lines += sorted({f"- {name} skipped: {why}" for _, a in results for name, why in a.skipped.items()})
-    versioned = sys.modules.keys() & (LIBRARIES | {"scipy", "sklearn"})
-    lines += [f"- {name} {sys.modules[name].__version__}" for name in sorted(versioned)]
+    lines += [f"- {name} {version}" for name, version in sorted(set(versions))]
     return "\n".join([*lines, ""])
+
+
+def write(file: str, text: str) -> None:
+    """Write a file as a whole: if this is interrupted, the former one is kept. Raises OSError."""
+    draft = Path(f"{file}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

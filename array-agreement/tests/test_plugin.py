@@ -99,6 +99,30 @@ def test_unmarked():
     pass
 """
 
+WORKERS = """
+import os
+import sys
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.agree(backends=["numpy"])
+
+@pytest.mark.parametrize("n", range(4))
+def test_sizes(agree, n):
+    agree(lambda xp, x: xp.sum(x) + float(n == 2 and "strict" in str(xp)), np.ones(n), backends=["strict"])
+
+@pytest.mark.agree(backends=["numpy", "cupy:7"])
+def test_skips(agree):
+    agree(lambda xp, x: xp.exp(x), np.ones(3))
+
+def test_imports():
+    sys.modules["sklearn"] = np  # its version is listed
+
+def test_end(agree):
+    agree(lambda xp, x: xp.exp(x), np.ones(3))
+    {}
+"""
+
 
 def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
     (tmp_path / "test_it.py").write_text(text)
@@ -127,6 +151,57 @@ def test_reports_seeds_skips_and_mutants(tmp_path):
     assert re.search(r"^\| test_softmax \| strict \| 0\.\d+ \| agrees \|$", text, re.M)
     assert "- cupy:7 skipped: " in text
     assert f"numpy {np.__version__}" in text
+
+
+def read_report(tmp_path: Path) -> tuple[list[str], list[str]]:
+    """Return the tests of a JSON report and the lines of the text, without their order."""
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert "{}" not in report
+    lines = (tmp_path / "out.md").read_text().splitlines()
+    return sorted(map(json.dumps, [*report["tests"], report["mutants"]])), sorted(lines)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [("", 1), ("raise KeyboardInterrupt", 2), ("os._exit(3)", 1)],
+    ids=["ends", "Ctrl-C", "crash"],
+)
+def test_workers_of_xdist_report_as_one_process_does(tmp_path, end, code):
+    (tmp_path / "out.json").write_text("from an earlier run")
+    options = ["--agree-report=out.json", "--agree-seeds=2"]
+    run(tmp_path, WORKERS, *options, "--collect-only")
+    assert (tmp_path / "out.json").read_text() == "from an earlier run"
+    lone = ["--agree-mutants"] if not end else ["--deselect=test_it.py::test_end"]
+    run(tmp_path, WORKERS.format(""), *options, *lone)
+    expected = read_report(tmp_path)
+    for n in (1, 2) if "exit" in end else (0, 1, 2):
+        found_code, output = run(
+            tmp_path, WORKERS.format(end), *options, *lone[: not end], "-p", "xdist", f"-n{n}"
+        )
+        assert found_code == code, output
+        assert "agree: cupy:7 was not compared: " in output
+        found = read_report(tmp_path)
+        if n == 2 and code == 2:  # the other worker's test ends or not
+            assert set(found[0]) <= set(expected[0])
+        else:
+            assert found == expected
+
+
+@pytest.mark.parametrize("name", ["x", "x.json", "x.md", "new/folder/x.md", "new/x.1"])
+def test_the_report_has_two_files_of_its_own(tmp_path, name):
+    code, output = run(tmp_path, WRONG, f"--agree-report={name}", "--agree-backends=numpy")
+    assert code == 0, output
+    stem = name.removesuffix(".json").removesuffix(".md")
+    assert json.loads((tmp_path / f"{stem}.json").read_text())["tests"]
+    assert (tmp_path / f"{stem}.md").read_text().startswith("| test |")
+    assert sum(path.name.startswith("x") for path in tmp_path.rglob("*")) == 2
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_first_test(tmp_path):
+    code, output = run(tmp_path, WRONG, "--agree-report=test_it.py/x.json")
+    assert code == 4, output
+    assert "--agree-report=test_it.py/x.json: " in output
+    assert "passed" not in output
 
 
 def test_fails_with_all_verdicts_if_backends_disagree(tmp_path):
