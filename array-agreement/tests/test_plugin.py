@@ -163,7 +163,11 @@ def read_report(tmp_path: Path) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     ("end", "code"),
-    [("", 1), ("raise KeyboardInterrupt", 2), ("os._exit(3)", 1)],
+    [
+        ("", 1),
+        pytest.param("raise KeyboardInterrupt", 2, marks=pytest.mark.slow),
+        pytest.param("os._exit(3)", 1, marks=pytest.mark.slow),
+    ],
     ids=["ends", "Ctrl-C", "crash"],
 )
 def test_workers_of_xdist_report_as_one_process_does(tmp_path, end, code):
