@@ -6,7 +6,7 @@ namespace.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -119,6 +119,10 @@ class Backend:
         raise InputError(got, ours, "convert it with backend.from_host(numpy_array)")
 
     # ----- running
+
+    def isolated(self) -> AbstractContextManager[None]:
+        """Return a context in which the calling program's modes, such as autocast, have no effect."""
+        return nullcontext()
 
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""

@@ -1,28 +1,34 @@
 """``copy.copy``, ``copy.deepcopy`` and pickle for models: each returns an independent model.
 
-A copy contains everything that a checkpoint contains, and the vectors and counters of the optimizer. The
-arrays pass through the host.
+A copy contains everything that a checkpoint contains, the vectors and counters of the optimizer, and the
+attributes that a subclass or its user added; no constructor of a subclass is called. ``stop_training`` and
+``update_forms`` describe a fit and are not copied. The arrays pass through the host.
 """
 
-from copy import copy
+from collections.abc import Iterator, Sequence
+from copy import copy, deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from backends import Backend, InputError, get_backend
 from backends.errors import reraise
 from backends.reference.optimizers import UPDATES
 from dnn.io import safetensors
+from dnn.io.atomic_files import write_atomically
 from dnn.layers.layer import Layer
 from dnn.parameters import copy_to_host
-from dnn.typing import HostArrays
+from dnn.typing import HostArrays, Shape
+from dnn.validation.objects import json_value
+from dnn.validation.settings import require_path
 
-VERSION = 2  # of pickles
+VERSION = 3  # of pickles
 
 
 class Parts(NamedTuple):
     """The contents of a model, on the host."""
 
     model: type[Any]  # class of the model
-    layers: list[Layer]  # to be copied; in a pickle they are in no model
+    layers: list[Layer]  # to be copied if they are in a model; in a pickle they are in none
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
     arrays: HostArrays  # parameters and state of the layers
@@ -52,16 +58,12 @@ def parts_of(model: Any) -> Parts:
 
 
 def assemble_model(parts: Parts, backend: Backend) -> Any:
-    """Build a model from its parts, on this backend.
-
-    Raises InputError: the class of the model has another constructor.
-    """
+    """Build a model from its parts, on this backend."""
     if isinstance(backend, tuple):
         raise _version_error(1)  # whose pickles called this function
-    layers = [copy(layer) for layer in parts.layers]
-    got = f"a {parts.model.__name__} cannot be copied"
-    with reraise(TypeError, got, "a class with Sequential's constructor", "use save and load_model"):
-        model = parts.model(layers, backend=backend, **parts.settings)
+    layers = [copy(layer) if "backend" in vars(layer) else layer for layer in parts.layers]
+    model = object.__new__(parts.model)
+    model._initialise(layers, backend=backend, **parts.settings)
     model.parameters.load(parts.arrays)
     model.epochs_done = parts.epochs_done
     if parts.objective:
@@ -105,18 +107,55 @@ def _training_config(network: Any) -> dict[str, Any] | None:
             "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
 
 
+def _layer_pairs(old: Sequence[Layer], new: Sequence[Layer]) -> Iterator[tuple[int, Layer]]:
+    """Yield the id of each layer of a model, and the layer of its copy."""
+    for layer, copied in zip(old, new, strict=True):
+        yield id(layer), copied
+        yield from _layer_pairs(layer.inner, copied.inner)
+
+
 class Copyable:
-    """Base of networks that adds copy, deepcopy and pickle."""
+    """Base of networks that adds save, copy, deepcopy and pickle."""
 
     backend: Backend
+    input_shape: Shape
+    layers: Sequence[Layer]
+    loss: Any
+    _own_names: set[str]
 
-    def __copy__(self, memo: object = None) -> Self:
+    def config(self) -> dict[str, Any]:
+        """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
+        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.config())
+        return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
+                "loss_settings": settings}  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and architecture, replacing an older file atomically. Raises CheckpointError."""
+        path = require_path("path", path)
+        with reraise(
+            OSError, f"checkpoint {path} cannot be written:", error_type=safetensors.CheckpointError
+        ):
+            write_atomically(path, checkpoint_content(self))
+
+    @property
+    def _added(self) -> dict[str, Any]:
+        """The attributes that are not the network's."""
+        return {name: value for name, value in vars(self).items() if name not in self._own_names}
+
+    def __copy__(self) -> Self:
         model: Self = assemble_model(parts_of(self), self.backend)
+        layers = dict(_layer_pairs(self.layers, model.layers))
+        vars(model).update({name: layers.get(id(value), value) for name, value in self._added.items()})
         return model
 
-    __deepcopy__ = __copy__
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        model: Self = assemble_model(parts_of(self), self.backend)
+        memo.update(_layer_pairs(self.layers, model.layers))
+        memo[id(self)] = model
+        vars(model).update(deepcopy(self._added, memo))
+        return model
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return unpickle_model, (VERSION, tuple(parts_of(self)), settings)
+        return unpickle_model, (VERSION, tuple(parts_of(self)), settings), self._added

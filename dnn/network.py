@@ -5,21 +5,17 @@ Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and 
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
-from backends.errors import reraise
-from dnn.copies import Copyable, checkpoint_content
-from dnn.io.atomic_files import write_atomically
-from dnn.io.safetensors import CheckpointError
+from dnn.copies import Copyable
 from dnn.keras_names import KerasNames
 from dnn.layers import Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
-from dnn.layers.containers import MODEL_INDEX, Block
+from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
 from dnn.layers.dense import is_dense
 from dnn.layers.input import split_input
 from dnn.losses import Loss
@@ -29,16 +25,14 @@ from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters, set_arrays
 from dnn.trainings import claim_training
 from dnn.validation.examples import InputPipeline
-from dnn.validation.objects import json_value, settings_repr
+from dnn.validation.objects import settings_repr
 from dnn.validation.settings import (
     is_integer,
     look_up,
     natural_number,
     positive_integer,
-    positive_integers,
     require,
     require_bool,
-    require_path,
 )
 
 
@@ -62,18 +56,8 @@ class Network(Copyable, KerasNames):
         self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
-        parts, input_shape = split_input(layers, input_shape)
-        lengths = positive_integers("input_shape", input_shape)
-        if not lengths:
-            raise InputError("input_shape is empty", "at least one length, such as (784,)")
-        block = Block(parts)
-        if isinstance(backend, str):
-            backend = get_backend(backend, dense=is_dense(block.inner))
-        require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
-        self.layers = layers = block.inner
-        self.backend = backend
-        self.seed = int(seed) if isinstance(seed, np.integer) else seed
-        self.input_shape = lengths
+        added = set(vars(self))  # by the constructor of a subclass
+        parts, lengths = split_input(layers, input_shape)
         self.epochs_done = 0
         self.stop_training = False
         # How updates of the last fit ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
@@ -83,12 +67,30 @@ class Network(Copyable, KerasNames):
         self.penalty: Penalty | None = None
         self._loss_kernel: Any = None
         self._loss_buffers = Buffers()
-        first = layers[0]
+        self.seed = int(seed) if isinstance(seed, np.integer) else seed
+        self.input_shape = lengths
+        with undone_on_error(parts):
+            block = Block(parts)
+            if isinstance(backend, str):
+                backend = get_backend(backend, dense=is_dense(block.inner))
+            require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
+            self.backend = backend
+            with backend.isolated():
+                self._build(block)
+        self._own_names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"} - added
+        self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
+
+    _initialise = __init__  # for copies, whatever the constructor of a subclass takes
+
+    def _build(self, block: Block) -> None:
+        """Build the layers and give the parameters their initial values."""
+        self.layers = block.inner
+        first, *others = self.layers
         self.scale = 1.0
-        if type(first) is Rescaling and first.offset == 0.0 and len(layers) > 1:
+        if type(first) is Rescaling and first.offset == 0.0 and others:
             self.scale = first.scale
             first.build(self.input_shape, self.backend, "", False)
-            block = Block(layers[1:])
+            block = Block(others)
         self.called_layers = block.inner
         self._block = block
         block.build(self.input_shape, self.backend, "", False, seed=self.seed, index=MODEL_INDEX)
@@ -98,11 +100,8 @@ class Network(Copyable, KerasNames):
         self.outputs = shape[0]
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
         block.attach(self.parameters.by_name, self.parameters.gradient_by_name)
-        for name, values in block.initial_values().items():
-            host = np.ascontiguousarray(values.astype(self.backend.dtype_name))
-            self.parameters.by_name[name][...] = self.backend.from_host(host)
+        self.parameters.initialise(block.initial_values())
         self._take_activation(None)
-        self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._closed and not name.startswith("_"):
@@ -210,17 +209,17 @@ class Network(Copyable, KerasNames):
         buffers = self._loss_buffers
         if buffers.fits(batch, require_bool("training", training)):
             return
-        # If an exception interrupts the layers, all sizes are reserved again.
-        views = buffers.views
-        buffers.views = {}
-        self._block.reserve(batch, training)
-        buffers.views = views
-        buffers.reserve(batch, training, self._make_loss_buffers)
+        with self.backend.isolated():
+            # If an exception interrupts the layers, all sizes are reserved again.
+            views = buffers.views
+            buffers.views = {}
+            self._block.reserve(batch, training)
+            buffers.views = views
+            buffers.reserve(batch, training, self._make_loss_buffers)
 
     def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
-        zeros = self.backend.zeros
-        shape = batch, self.outputs
-        return {"losses": zeros(batch), "gradient": zeros(shape), "outputs": zeros(shape)}
+        names = {"losses": (), "gradient": (self.outputs,), "outputs": (self.outputs,)}
+        return {name: self.backend.zeros((batch, *shape)) for name, shape in names.items()}
 
     def forward(
         self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None
@@ -234,10 +233,11 @@ class Network(Copyable, KerasNames):
             out: (B, C) array for the outputs; None: one of the network, or a new one.
         """
         self.reserve(x.shape[0], training)
-        if training:
-            self._block.set_first_row(0)
-        z = self._block.forward(x, training=training)
-        return z if logits else self.activate(z, out)
+        with self.backend.isolated():
+            if training:
+                self._block.set_first_row(0)
+            z = self._block.forward(x, training=training)
+            return z if logits else self.activate(z, out)
 
     def loss_of(
         self, x: Array, y: Array, *, training: bool, first_row: int = 0
@@ -287,15 +287,3 @@ class Network(Copyable, KerasNames):
         before = [self.backend.xp.asarray(view, copy=True) for view in views]
         with finally_call(lambda: set_arrays(views, before)):
             self.optimizer_state.step()
-
-    def config(self) -> dict[str, Any]:
-        """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
-        loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.config())
-        return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,
-                "loss_settings": settings}  # fmt: skip
-
-    def save(self, path: str | Path) -> None:
-        """Write weights and architecture, replacing an older file atomically. Raises CheckpointError."""
-        path = require_path("path", path)
-        with reraise(OSError, f"checkpoint {path} cannot be written:", error_type=CheckpointError):
-            write_atomically(path, checkpoint_content(self))

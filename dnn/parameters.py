@@ -39,7 +39,7 @@ class Parameters:
     Attributes:
         vector, gradient_vector: (n,) in the backend's dtype.
         by_name, gradient_by_name: name -> view of the parameter's shape.
-    Raises InputError: more than MAX_PARAMETERS numbers.
+    Raises InputError: more than MAX_PARAMETERS numbers, or a name in both shapes and state.
     """
 
     def __init__(
@@ -48,6 +48,8 @@ class Parameters:
         self.backend = backend
         self.shapes = dict(shapes)
         self.state = dict(state or {})
+        if both := sorted(self.shapes.keys() & self.state.keys()):
+            raise InputError(f"a parameter and a state are named {both[0]!r}", "each name once")
         step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
         self._starts = {}
         end = 0
@@ -60,6 +62,12 @@ class Parameters:
         self.gradient_vector = backend.zeros(end)
         self.by_name = self.views(self.vector)
         self.gradient_by_name = self.views(self.gradient_vector)
+
+    def initialise(self, values: HostArrays) -> None:
+        """Set parameters from float64 host arrays by name."""
+        for name, array in values.items():
+            host = np.ascontiguousarray(array.astype(self.backend.dtype_name))
+            self.by_name[name][...] = self.backend.from_host(host)
 
     def views(self, vector: Array) -> dict[str, Array]:
         """Return name -> view into a vector that has the layout of ``self.vector``, such as a moment."""

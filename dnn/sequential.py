@@ -192,11 +192,12 @@ class Sequential(Network):
         chunk = positive_integer("batch_size", batch_size)
         require_verbose(verbose)
         pipeline = self.input_pipeline
-        if has_batches(x, y):
-            require(sample_weight is None, "sample_weight", sample_weight, "batches (x, y, weight)")
-            found = evaluate(self, pipeline.validate_batches(x, chunk), chunk)
-        else:
-            found = evaluate(self, pipeline.validate(x, y, sample_weight), chunk)
+        with self.backend.isolated():
+            if has_batches(x, y):
+                require(sample_weight is None, "sample_weight", sample_weight, "batches (x, y, weight)")
+                found = evaluate(self, pipeline.validate_batches(x, chunk), chunk)
+            else:
+                found = evaluate(self, pipeline.validate(x, y, sample_weight), chunk)
         if verbose in (1, 2):
             print_line("  ".join(format_numbers(found.as_dict())))
         return found
@@ -209,8 +210,9 @@ class Sequential(Network):
         """
         chunk = positive_integer("batch_size", batch_size)
         require_verbose(verbose)
-        x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
-        return self.backend.to_host(predict(self, x, chunk))
+        with self.backend.isolated():
+            x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
+            return self.backend.to_host(predict(self, x, chunk))
 
     def input_gradient(self, x: Any, y: Any, batch_size: int = 1000) -> np.ndarray:
         """Return dL/dx as a NumPy array (N, *input_shape), where L is the loss of each example.
@@ -223,7 +225,8 @@ class Sequential(Network):
         Raises InputError: not compiled, invalid x or y, or a layer that returns no dx, such as Embedding.
         """
         chunk = positive_integer("batch_size", batch_size)
-        return self.backend.to_host(input_gradient(self, self.input_pipeline.validate(x, y), chunk))
+        with self.backend.isolated():
+            return self.backend.to_host(input_gradient(self, self.input_pipeline.validate(x, y), chunk))
 
     @checks_keywords
     def summary(self, print_fn: Callable[[str], object] = print_line) -> None:

@@ -3,6 +3,7 @@
 import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from backends import InputError
 from backends.claims import Claim, Claims, once
@@ -17,13 +18,13 @@ def trainings() -> Claims:
 
 
 @contextmanager
-def claim_training(model: object) -> Iterator[None]:
-    """Claim the model during training, since there is one set of gradients and buffers.
+def claim_training(model: Any) -> Iterator[None]:
+    """Claim the model during training, since there is one set of gradients and buffers; it runs isolated.
 
     Raises InputError: the model is being trained already.
     """
     claim = Claim(model)
-    with trainings().hold(claim):
+    with trainings().hold(claim), model.backend.isolated():
         if any(other.kind is model for other in trainings().older(claim)):
             got = "fit or compile was called during a training, by another thread or a callback"
             raise InputError(got, "one training at a time", "create one model for each")

@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
+from backends.torch.isolation import Isolation, isolation_of
 from backends.torch.kernels import kernels_for
 
 Array = Any  # torch.Tensor
@@ -64,11 +66,21 @@ class TorchBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return kernels_for(self.device_type)
 
+    @cached_property
+    def _isolation(self) -> Isolation:
+        return isolation_of(self.device_type, self.precision == "tf32")
+
+    def isolated(self) -> AbstractContextManager[None]:
+        return self._isolation.enter() if self._isolation.is_needed else nullcontext()
+
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)
         # torch rejects negative strides, and warns about read-only memory.
         if not array.flags.writeable or any(stride < 0 for stride in array.strides):
             array = array.copy()
+        if torch.is_inference_mode_enabled():  # its tensors cannot be written outside of it
+            with torch.inference_mode(False):
+                return self.from_host(array, dtype)
         return torch.from_numpy(array).to(device=self.device, dtype=dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -106,7 +118,7 @@ class TorchBackend(Backend):
     def describe_library(self) -> dict[str, Any]:
         facts: dict[str, Any] = {
             "torch": torch.__version__,
-            "tf32": torch.get_float32_matmul_precision() != "highest",
+            "tf32": self.precision == "tf32",
         }
         if self.device.type == "cpu":
             facts["torch_kernels"] = torch.backends.cpu.get_cpu_capability()

@@ -7,7 +7,8 @@ and the position of the container.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, field
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -52,8 +53,29 @@ def layer_names(layers: Sequence[Layer]) -> list[str]:
     return names
 
 
+@contextmanager
+def undone_on_error(layers: Any) -> Iterator[None]:
+    """Undo all changes to new layers, and to the layers in them, if an error occurs in this context."""
+    before: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
+    rest = [layers]
+    while rest:
+        thing = rest.pop()
+        attributes = vars(thing) if isinstance(thing, Layer) else {}
+        is_new = isinstance(thing, (Layer, list, tuple)) and "backend" not in attributes
+        if is_new and id(thing) not in before:
+            before[id(thing)] = attributes, dict(attributes)
+            rest += getattr(thing, "inner", thing)
+    try:
+        yield
+    except BaseException:
+        for attributes, old in before.values():
+            attributes.clear()
+            attributes.update(old)
+        raise
+
+
 def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
-    """Return new layers with names. Raises InputError: no list of layers, or one that is used already.
+    """Return new layers. Raises InputError: no list of layers, or one that is used already.
 
     Each may be given as a Layer, as a list of layers, which becomes a Block, or as a dict from a checkpoint.
     """
@@ -69,8 +91,6 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
         if layer in layers[:i]:
             got = f"layer {layer.name or type(layer).__name__!r} is in the model already"
             raise InputError(got, cure="expected a new layer for each place")
-    for layer, usual in zip(layers, layer_names(layers), strict=True):
-        layer.complete("name", usual)
     return layers
 
 
@@ -86,10 +106,13 @@ class Container(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.inner = getattr(self, self.argument)
+        names = layer_names(self.inner)
         self.random = any(layer.random for layer in self.inner)
         self.uses_batch_statistics = any(layer.uses_batch_statistics for layer in self.inner)
         if not self._trainable:
             self.trainable = False
+        for layer, usual in zip(self.inner, names, strict=True):
+            layer.complete("name", usual)
 
     @property  # type: ignore[misc]
     def trainable(self) -> bool:
@@ -103,9 +126,14 @@ class Container(Layer):
             layer.trainable = value
 
     def join_names(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
-        """Merge one dict per layer; keys like "W" become "dense_1.W"."""
+        """Merge one dict per layer; keys like "W" become "dense_1.W". Raises InputError: two equal keys."""
         pairs = zip(self.inner, parts, strict=True)
-        return {f"{layer.name}.{short}": v for layer, part in pairs for short, v in part.items()}
+        items = [(f"{layer.name}.{short}", v) for layer, part in pairs for short, v in part.items()]
+        merged = dict(items)
+        if len(merged) < len(items):
+            names = [name for name, _ in items]
+            raise InputError(f"parameters are named {names}", "each name once", "rename a layer")
+        return merged
 
     @property
     def frozen_values(self) -> Mapping[str, Array]:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from backends import InputError
+from dnn.typing import Shape
 from dnn.validation.objects import Settings
-from dnn.validation.settings import Lengths, require
+from dnn.validation.settings import Lengths, positive_integers, require
 
 
 class Input(Settings):
@@ -18,12 +19,16 @@ class Input(Settings):
     name: str | None = None  # Keras has it; it has no effect
 
 
-def split_input(layers: Any, shape: Any) -> tuple[Any, Any]:
+def split_input(layers: Any, shape: Any) -> tuple[Any, Shape]:
     """Return the layers without a first ``Input``, and the input shape."""
     if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], Input):
         require(shape is None, "input_shape", shape, "no other shape beside Input")
-        return layers[1:], layers[0].shape
+        shape = layers[0].shape
+        layers = layers[1:]
     expected = "Sequential([Input((784,)), ...]), or input_shape=(784,)"
     if shape is None:
         raise InputError("a model has no input shape", expected, "give all layers in the list")
-    return layers, shape
+    lengths = positive_integers("input_shape", shape)
+    if not lengths:
+        raise InputError("input_shape is empty", "at least one length, such as (784,)")
+    return layers, lengths

@@ -21,9 +21,10 @@ from dnn.validation.settings import Flag, is_text, require
 NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
 
 
-def _check_text(argument: str, value: Any) -> str:
-    """Return the value if it is printable text, "" for None. Raises InputError."""
-    require(value is None or is_text(value), argument, value, "a string or None")
+def _check_name(argument: str, value: Any) -> str:
+    """Return the value if it is printable text without dots, "" for None. Raises InputError."""
+    fits = value is None or (is_text(value) and "." not in value)
+    require(fits, argument, value, "a string without dots, or None", "parameters are named LAYER.W")
     return value or ""
 
 
@@ -81,13 +82,14 @@ class Layer(Settings, ModelPart, ABC):
     its flat vectors, ``reserve`` for each batch size, and finally ``forward`` and ``backward``.
 
     Args:
-        name: in summaries and checkpoints; "" or None: class and number, as in "dense_1", "dense_2".
+        name: in summaries and checkpoints, without dots; "" or None: class and number, as in "dense_1",
+            "dense_2".
         trainable: False freezes the layer: its parameters get no update, no penalty and no decay, and
             BatchNormalization uses its running statistics. Only this setting may change later.
     Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
     """
 
-    name: Annotated[str, _check_text] = field(default="", kw_only=True)
+    name: Annotated[str, _check_name] = field(default="", kw_only=True)
     trainable: Flag = field(default=True, kw_only=True)
 
     by_value = False

@@ -107,8 +107,8 @@ def fit_lbfgs(
     weights = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
     examples = inputs.validate(x, y, sample_weight)
-    function = MeanLoss(model, examples, chunk_size)
     with model.training():
+        function = MeanLoss(model, examples, chunk_size)
         before = backend.xp.asarray(weights, copy=True)
         if state is None:
             state = State(before)

@@ -38,9 +38,13 @@ def _columns(argument: str, data: Any) -> Iterator[tuple[Any, Any, str, Any]]:
         yield getattr(data, "name", None), getattr(data, "dtype", None), "", first_element(data)
 
 
+def _label(argument: str, name: Any) -> str:
+    return argument if name is None else f"column {name!r} of {argument}"
+
+
 def _refuse_column(argument: str, name: Any, dtype: Any, code: str, value: Any) -> None:
-    which = argument if name is None else f"column {name!r} of {argument}"
-    raise InputError(f"{which} is {dtype}", "numbers", number_cure(argument, dtype, value, code))
+    cure = number_cure(argument, dtype, value, code)
+    raise InputError(f"{_label(argument, name)} is {dtype}", "numbers", cure)
 
 
 HOST_DEVICE_TYPES = (1, 3, 11)
@@ -120,14 +124,21 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
     """Convert lists, data frames, their columns and similar objects to a NumPy array."""
     is_frame = _is_frame(data)
     kinds = set()
+    plain = None  # NumPy's dtype for one of pandas' nullable dtypes
+    gaps = []
     for name, dtype, code, value in _columns(argument, data):
         kind = getattr(dtype, "kind", None)  # dtypes of other data frame libraries lack it
         if isinstance(kind, str) and kind not in NUMBER_KINDS:
             _refuse_column(argument, name, dtype, code, value)
         kinds.add(str(dtype))
+        plain = getattr(dtype, "numpy_dtype", None)
+        if plain is not None and (missing := np.asarray((data[name] if is_frame else data).isna())).any():
+            gaps.append(f"{_label(argument, name)} holds NA, first in example {missing.argmax()}")
+    if gaps:
+        raise InputError(gaps[0], "numbers", FILL_CURE)
     try:
         with np.errstate(over="ignore"):
-            array = np.asarray(data, dtype=backend.dtype_name if len(kinds) > 1 else None)
+            array = np.asarray(data, dtype=backend.dtype_name if len(kinds) > 1 else plain)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{argument} is {short_repr(data)}", f"an array of numbers ({shorten(error)})"

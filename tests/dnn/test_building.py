@@ -2,12 +2,14 @@
 
 import pickle
 from copy import copy
+from dataclasses import field
 
+import numpy as np
 import pytest
 from helpers import NUMPY, build_network, fit_small, input_error, small_data, small_model
 
 import dnn
-from backends import get_backend
+from backends import InputError, get_backend
 from dnn import Adam, Conv2D, Dense, EarlyStopping, Flatten, MeanSquaredError, OneCycle, Sequential
 
 
@@ -59,6 +61,81 @@ def test_a_layer_belongs_to_one_model():
     Sequential([layer], input_shape=(6,), backend=NUMPY)
     with input_error("'dense_1' is in a model already"):
         Sequential([Dense(6), layer], input_shape=(6,), backend=NUMPY)
+
+
+class Failing(Dense):
+    """Fails when the model is almost complete."""
+
+    def initial_values(self, key):
+        raise MemoryError
+
+
+FAILURES = {  # each makes a model of these layers, which cannot be
+    "arguments": lambda a, b: Sequential([a, b], input_shape=(6,), backend=3),
+    "no layer": lambda a, b: Sequential([a, [b, "dense"]], input_shape=(6,), backend=NUMPY),
+    "equal names": lambda a, b: Sequential(
+        [a, [b], Dense(1, name="x"), Dense(1, name="x")], input_shape=(6,)
+    ),
+    "shapes": lambda a, b: Sequential([a, b, Conv2D(3, 2)], input_shape=(6,), backend=NUMPY),
+    "the last shape": lambda a, b: Sequential([[a, [b]]], input_shape=(5, 6), backend=NUMPY),
+    "late": lambda a, b: Sequential([[a, b], Failing(2)], input_shape=(6,), backend=NUMPY),
+    "another model": lambda a, b: Sequential([a, b, small_model().layers[0]], input_shape=(6,)),
+    "a container": lambda a, b: dnn.Parallel([a, b], merge="mean"),
+}
+
+
+@pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
+def test_a_failed_constructor_leaves_its_layers_as_they_were(fail):
+    layers = Dense(6), Dense(3, "softmax")
+    before = [dict(vars(layer)) for layer in layers]
+    with pytest.raises((InputError, MemoryError)):
+        fail(*layers)
+    assert [vars(layer) for layer in layers] == before
+    model = Sequential([Dense(6), *layers], input_shape=(6,), backend=NUMPY)
+    assert [layer.name for layer in model.layers] == ["dense_1", "dense_2", "dense_3"]
+
+
+@pytest.mark.parametrize("kind", [dnn.Block, dnn.Parallel, dnn.Residual])
+def test_a_container_can_be_used_after_a_failed_constructor(kind):
+    container = kind([Dense(6), kind([Dense(6)])])
+    for last, failure in ((Failing(2), MemoryError), (Conv2D(2, 2), InputError)):
+        with pytest.raises(failure):
+            Sequential([container, last], input_shape=(6,), backend=NUMPY)
+    Sequential([container, Flatten()], input_shape=(6,), backend=NUMPY)
+
+
+class Counting(dnn.Layer):
+    """A parameter and a state of one name."""
+
+    def parameter_shapes(self):
+        return {"n": (1,)}
+
+    def initial_state(self):
+        return {"n": np.zeros(1)}
+
+    def forward(self, x, *, training=False):
+        return x
+
+    backward = forward
+
+
+class Dotted(Dense):
+    """Its usual name has a dot, which no check sees."""
+
+    name: str = field(default="a.b", kw_only=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(3, name="a.b"), "name is 'a.b', expected a string without dots"),
+        (lambda: [Counting(), Dense(3)], "a parameter and a state are named 'counting_1.n'"),
+        (lambda: [dnn.Block([Dense(6, name="b")], name="a"), Dotted(6)], "parameters are named"),
+    ],
+)  # fmt: skip
+def test_no_two_parameters_have_one_name(make, message):
+    with input_error(message):
+        Sequential(make(), input_shape=(6,), backend=NUMPY)
 
 
 @pytest.mark.parametrize(

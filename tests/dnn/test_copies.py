@@ -3,8 +3,9 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
-from helpers import NUMPY, fit_small, input_error, same_bits, small_data, small_model, weights
+from helpers import NUMPY, fit_small, same_bits, small_data, small_model, weights
 
 from backends import get_backend
 from dnn import Adam, BatchNormalization, Dense, Dropout, LinearDecay, Rescaling, Sequential
@@ -78,8 +79,15 @@ def test_a_copied_layer_has_the_settings_and_no_model(copied):
 
 
 class Narrow(Sequential):
+    """With another constructor and attributes of its own, among them a layer and itself."""
+
+    kind = "narrow"
+
     def __init__(self, width, backend):
-        super().__init__([Dense(width)], input_shape=(6,), backend=backend)
+        self.head = Dense(width)
+        super().__init__([self.head], input_shape=(6,), backend=backend)
+        self.notes = {"width": width, "model": self, "head": self.head}
+        self._hidden = [width]
 
 
 class Named(Sequential):
@@ -87,7 +95,20 @@ class Named(Sequential):
 
 
 @each_way
-def test_classes_of_your_own(copied):
+def test_classes_of_your_own_keep_their_attributes(copied):
     assert type(copied(trained(NUMPY, Named))) is Named
-    with input_error(r"a Narrow cannot be copied .* use save and load_model"):
-        copied(Narrow(3, NUMPY))
+    model = Narrow(3, NUMPY)
+    model.compile()
+    model.kind, model.added = "wide", np.ones(2)
+    other = copied(copied(model))
+    assert type(other) is Narrow
+    assert (other.kind, other._hidden, other.notes["width"], other.added.tolist()) == ("wide", [3], 3, [1, 1])
+    assert other.head is other.layers[0]
+    is_shared = copied is copy.copy
+    assert (other.notes is model.notes, other.added is model.added) == (is_shared, is_shared)
+    if not is_shared:
+        assert other.notes["model"] is other
+        assert other.notes["head"] is other.head
+    assert vars(other).keys() == vars(model).keys()
+    other.fit(*small_data())
+    assert not same_bits(weights(other), weights(model))

@@ -52,6 +52,9 @@ def layer_modules(layer: Layer, layout: Layout) -> dict[str, Module]:
     ours = {**layer.value, **layer.state}
     for short, tensor, _ in tensors_of(module, twin):
         tensor[rows_in(order, short)] = torch.tensor(layer.backend.to_host(ours[short]))
+    if not layer.trainable:
+        module.requires_grad_(False)
+        module.train(not layer.uses_batch_statistics)
     modules = {layer.name: module}
     if isinstance(layer, GlobalAveragePooling2D):
         modules[f"{layer.name}_flatten"] = torch.nn.Flatten()
@@ -91,9 +94,10 @@ def to_torch(
 ) -> torch.nn.Sequential:
     """Return the model's twin: an ``nn.Sequential`` with the model's layer names and copies of its weights.
 
-    An augmentation becomes an ``nn.Identity``: the twin predicts the same, and trains without augmentation.
-    If the twin lacks the model's last activation, its attribute ``left_out`` names it. Its ``input_shape``
-    is that of one example.
+    The modules of frozen layers require no gradients, and a frozen BatchNorm is in eval mode: call ``eval``
+    on it again after ``twin.train()``. An augmentation becomes an ``nn.Identity``: the twin predicts the
+    same, and trains without augmentation. If the twin lacks the model's last activation, its attribute
+    ``left_out`` names it. Its ``input_shape`` is that of one example.
 
     Args:
         device: a torch device; None: the model's device if it runs on torch, else the CPU.
@@ -123,8 +127,9 @@ def to_torch(
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
     modules: dict[str, Module] = {}
-    for layer in model.layers:
-        modules.update(layer_modules(layer, layout))
+    with torch.inference_mode(False), torch.device("cpu"):  # the twin can be trained outside of the modes
+        for layer in model.layers:
+            modules.update(layer_modules(layer, layout))
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
     last = model.layers[-1].activation
     if logits is None:

@@ -52,6 +52,7 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", dict([
     settings_twin(
         "Embedding", "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
         tensors={"W": ("weight", (0, 1))}, acts_on="", padding_idx=None, max_norm=None,
+        scale_grad_by_freq=False,
     ),
     settings_twin(
         "MaxPooling2D", "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False

@@ -9,6 +9,7 @@ from dnn.interop import NoTwin
 from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
 from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.twins import LayerTwin, Module, is_sequential, unwrap
+from dnn.layers import Layer
 from dnn.typing import Shape
 from dnn.validation.settings import positive_integer, require_kind
 
@@ -17,23 +18,64 @@ REWRITE = (
     "write its forward as an nn.Sequential, activations too, "
     "and x + f(x) in it as dnn.interop.torch.Residual(f)"
 )
+HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
 
 def list_children(module: Any) -> list[NamedModule]:
     """Return (name, module) of each child of an ``nn.Sequential``.
 
-    Raises NoTwin: another module, since its ``forward`` may combine its children in any way, or hooks.
+    Raises NoTwin: another module, since its ``forward`` may combine its children in any way; or hooks,
+    parametrizations, or a ``forward`` set on an object.
     """
     if not is_sequential(module):
         expected = "an nn.Sequential, since no other forward method can be converted"
         cure = REWRITE if twin_of(module) is None else "use nn.Sequential(module)"
         raise NoTwin(f"module is {type(module).__name__}", expected, cure)
     for name, inner in module.named_modules():
-        if inner._forward_hooks or inner._forward_pre_hooks:
-            got = f"module {name!r} has a forward hook, such as that of weight_norm"
-            raise NoTwin(got, "modules without hooks")
+        if hasattr(inner, "parametrizations"):
+            cure = "call torch.nn.utils.parametrize.remove_parametrizations on it"
+            raise NoTwin(f"module {name!r} is parametrized", "plain parameters", cure)
+        if "forward" in vars(inner) or any(getattr(inner, hooks) for hooks in HOOKS):
+            got = f"module {name!r} has a forward of its own or a hook, such as that of weight_norm"
+            raise NoTwin(got, "modules without them", "remove it, as remove_weight_norm does")
     return list(module._modules.items())  # named_children() skips repeated modules
+
+
+def require_untied(module: Module) -> None:
+    """Raise NoTwin if two modules, or two places of one module, have the same parameter or buffer."""
+    owners: dict[int, str] = {}
+    named = *module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)
+    for name, tensor in named:
+        first = owners.setdefault(tensor.data_ptr(), name)
+        if first != name and tensor.numel():
+            cure = "give one of the modules a copy, as copy.deepcopy(module) returns"
+            raise NoTwin(f"module has one array as {first!r} and {name!r}", "an array for each", cure)
+
+
+def copy_trainable(layer: Layer, module: Module, twin: LayerTwin, name: str, is_training: bool) -> None:
+    """Freeze a built layer if no parameter of its module is trained.
+
+    Args:
+        name: of the module.
+        is_training: whether the network is in training mode.
+    Raises NoTwin: only some are trained; or a module with batch statistics is trained without them, or
+        frozen with them.
+    """
+    tensors = [getattr(module, theirs) for short, (theirs, _) in twin.tensors.items() if short in layer.value]
+    trained = {tensor is not None and tensor.requires_grad for tensor in tensors}
+    if len(trained) > 1:
+        got = f"module {name!r} trains only some of its parameters"
+        cure = "call requires_grad_(False) on it, or requires_grad_(True) if it has weight and bias"
+        raise NoTwin(got, "all of them, or none", cure)
+    if not trained:
+        return
+    layer.trainable = trained.pop()
+    mode = module.training
+    if layer.uses_batch_statistics and mode != layer.trainable and (mode or is_training):
+        got = f"module {name!r} has training={mode}, and its parameters requires_grad={layer.trainable}"
+        why = f"call train({layer.trainable}) on it: a layer uses the statistics of batches if it is trained"
+        raise NoTwin(got, "both or none", why)
 
 
 def twin_of(module: Module) -> LayerTwin | None:

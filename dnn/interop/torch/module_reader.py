@@ -22,9 +22,11 @@ from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import (
     NamedModule,
+    copy_trainable,
     example_shape,
     list_children,
     require_twin,
+    require_untied,
     require_vector,
     takes_channels_first,
 )
@@ -188,7 +190,8 @@ def from_torch(
     """Return a model with the module's architecture, layer names and bit-identical weights and buffers.
 
     A module of plain image modules takes (B, C, H, W); the model takes the same images as (B, H, W, C),
-    ``x.transpose(0, 2, 3, 1)``. The weights are permuted, also those behind a Flatten.
+    ``x.transpose(0, 2, 3, 1)``. The weights are permuted, also those behind a Flatten. A module without
+    parameters that require gradients becomes a frozen layer; a BatchNorm must then be in eval mode.
 
     Args:
         module: an ``nn.Sequential`` of modules with a twin, from ``to_torch`` or not. An activation after
@@ -202,7 +205,8 @@ def from_torch(
         seed: of the model's shuffles.
 
     Raises:
-        NoTwin: not an ``nn.Sequential``, a module without a twin, or settings that our layer lacks.
+        NoTwin: not an ``nn.Sequential``, a module without a twin, settings that our layer lacks, tied or
+            partly frozen parameters.
         InputError: a dtype other than the backend's, or no input_shape.
     """
     children = list_children(module)
@@ -226,7 +230,10 @@ def from_torch(
             cast = "float" if model.backend.dtype_name == "float32" else "double"
             cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
             raise InputError(f"module has parameters of dtype {dtype}", model.backend.dtype_name, cure)
+    require_untied(module)
+    names = {id(inner): name for name, inner in module.named_modules()}
     for layer, source, twin, order in reader.converted:
+        copy_trainable(layer, source, twin, names.get(id(source), layer.name), module.training)
         values = {**layer.value, **layer.state}
         for short, tensor, _ in tensors_of(source, twin):
             rows = tensor.cpu().numpy()[rows_in(order, short)]

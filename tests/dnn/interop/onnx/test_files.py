@@ -110,9 +110,9 @@ def test_nodes_and_weights_have_layer_names():
     assert (made.opset_import[0].version, made.ir_version) == (20, 9)
 
 
-@pytest.mark.parametrize("name", ["x", "probabilities", "dense_2.Gemm_1", "../../x", "a b", "ü"])
-def test_a_layer_may_have_any_name(name):
-    model = network([Dense(3, "relu", name=name), Dense(3, name="dense_2.Gemm_2"), Dense(2, "softmax")], (4,))
+@pytest.mark.parametrize("name", ["x", "probabilities", "dense_2", "//x", "a b", "ü"])
+def test_a_layer_may_have_any_name_without_dots(name):
+    model = network([Dense(3, "relu", name=name), Dense(3, name="Gemm_2"), Dense(2, "softmax")], (4,))
     made = to_onnx(model)
     onnx.checker.check_model(made, full_check=True)
     x = np.ones((2, 4), np.float32)

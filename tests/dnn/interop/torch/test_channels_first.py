@@ -20,6 +20,7 @@ def block(n_in, n_out, *more):
     return [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True), *more]
 
 
+NO_BIAS = nn.LayerNorm(180, bias=False).requires_grad_(False)
 NETWORKS = {
     "VGG": ((3, 32, 24), lambda: [
         *block(3, 8, nn.MaxPool2d(2)), *block(8, 12, *block(12, 12), nn.MaxPool2d(2, ceil_mode=True)),
@@ -29,7 +30,7 @@ NETWORKS = {
     "nested": ((3, 12, 10), lambda: [
         nn.Sequential(*block(3, 8), nn.MaxPool2d(3, 2, 1)),
         nn.Sequential(nn.Sequential(*block(8, 6), nn.Softmax(1)), nn.Flatten(), nn.Dropout()),
-        nn.Sequential(nn.BatchNorm1d(180), nn.LayerNorm(180, bias=False), nn.GELU(), nn.Linear(180, 7)),
+        nn.Sequential(nn.BatchNorm1d(180), NO_BIAS, nn.GELU(), nn.Linear(180, 7)),
     ]),
     "options": ((2, 16, 15), lambda: [
         nn.Conv2d(2, 4, (3, 2), stride=2, padding=1, bias=False), nn.BatchNorm2d(4, affine=False), nn.SiLU(),

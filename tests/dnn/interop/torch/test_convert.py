@@ -16,7 +16,7 @@ from helpers import (
 import dnn.interop.torch as twin
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn import Dense
+from dnn import BatchNormalization, Block, Conv2D, Dense, Flatten, LayerNormalization
 from dnn.agreement.cases import loss_variants
 from dnn.interop.torch import layers, losses_and_optimizers
 from dnn.layers import LAYERS
@@ -150,3 +150,24 @@ def test_losses_and_gradients_are_those_of_torch(backend_name, rows, loss):
     expected.backward()
     assert float(backend.xp.mean(losses)) == pytest.approx(expected.item(), rel=1e-12)
     np.testing.assert_allclose(backend.to_host(gradient), z_.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("frozen", [(), (0,), (1, 3), (2, 4), (0, 1, 2, 3, 4)])
+def test_frozen_layers_are_frozen_modules(data_format, frozen):
+    layers = [
+        Conv2D(2, 3),
+        BatchNormalization(),
+        Flatten(),
+        Block([Dense(4), LayerNormalization()]),
+        Dense(2),
+    ]
+    model = build_network(layers, (5, 5, 1))
+    for i in frozen:
+        model.layers[i].trainable = False
+    module = twin.to_torch(model, data_format=data_format)
+    fixed = [not parameter.requires_grad for parameter in module.parameters()]
+    assert sum(fixed) == len(model.frozen_names)
+    assert module[1].training == (1 not in frozen)
+    again = twin.from_torch(module, NUMPY)
+    assert again.frozen_names == model.frozen_names

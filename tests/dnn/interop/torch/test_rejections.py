@@ -37,9 +37,25 @@ class Branches(nn.Sequential):
         return x + super().forward(x)
 
 
-def hooked(module):
-    module.register_forward_hook(lambda module, x, y: 2 * y)
+def hooked(module, register="register_forward_hook"):
+    getattr(module, register)(lambda module, x, y: 2 * y)
     return module
+
+
+def set_on(module, **attributes):
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+def frozen(module, *names):
+    for name in names:
+        getattr(module, name).requires_grad_(False)
+    return module
+
+
+TIED = nn.Linear(3, 3)
+UNSCALED = nn.BatchNorm1d(3, affine=False)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +91,21 @@ def hooked(module):
         ([nn.BatchNorm1d(3, track_running_stats=False)], (3,), "track_running_stats=False, expected True"),
         ([nn.Embedding(3, 2, padding_idx=0)], (4,), "padding_idx=0, expected None"),
         ([nn.Embedding(3, 2, max_norm=1.0)], (4,), "max_norm=1.0, expected None"),
-        ([nn.utils.spectral_norm(nn.Linear(3, 2))], None, "'0' has a forward hook"),
-        ([nn.Linear(3, 2), hooked(nn.ReLU())], None, "'1' has a forward hook"),
+        ([nn.utils.spectral_norm(nn.Linear(3, 2))], None, "'0' has a .*hook"),
+        ([nn.Linear(3, 2), hooked(nn.ReLU())], None, "'1' has a .*hook"),
+        ([nn.Linear(3, 2), hooked(nn.ReLU(), "register_full_backward_hook")], None, "'1' has a .*hook"),
+        ([set_on(nn.Linear(3, 2), forward=abs)], None, "'0' has a forward of its own"),
+        ([nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))], None, "'0' is parametrized"),
+        ([nn.Embedding(3, 2, scale_grad_by_freq=True)], (4,), "scale_grad_by_freq=True, expected False"),
+        ([TIED, nn.ReLU(), TIED], None, "one array as '0.weight' and '2.weight'"),
+        ([TIED, nn.Sequential(nn.ReLU(), set_on(nn.Linear(3, 3), weight=TIED.weight))], None, "'1.1.weight'"),
+        ([TIED, set_on(nn.Linear(3, 3), weight=nn.Parameter(TIED.weight.T))], None, "'1.weight'"),
+        ([UNSCALED, nn.Linear(3, 3), UNSCALED], (3,), "one array as '0.running_mean'"),
+        ([UNSCALED], (3,), "'0' has training=True, and its parameters requires_grad=False"),
+        ([nn.BatchNorm1d(3).requires_grad_(False)], (3,), "'0' has training=True"),
+        ([nn.Sequential(nn.BatchNorm1d(3).eval())], (3,), "'0.0' has training=False"),
+        ([nn.LayerNorm(3, bias=False)], (3,), "'0' trains only some of its parameters"),
+        ([nn.Linear(2, 3), frozen(nn.Linear(3, 3), "bias")], None, "'1' trains only some"),
         ([nn.Linear(3, 2), nn.Hardswish()], None, "Hardswish"),
         ([nn.Linear(3, 2).double()], None, "dtype float64"),
         ([type("ReLU", (nn.ReLU,), {})(), nn.Linear(3, 2)], None, "module '0' is ReLU"),
