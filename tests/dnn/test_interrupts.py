@@ -41,7 +41,8 @@ def dense_layers():
 
 
 def various_layers():
-    return [Dense(8, "relu"), Dropout(0.3), BatchNormalization(), Dense(3, "softmax")]
+    frozen = Dense(6, trainable=False)
+    return [frozen, Dense(8, "relu"), Dropout(0.3), BatchNormalization(), Dense(3, "softmax")]
 
 
 FITS = {
@@ -170,5 +171,7 @@ def test_an_exception_at_any_line_leaves_nothing_behind(
         assert trainings().living() == threads._claims.living() == [], what
         assert threads.outside == threads._get() == torch.get_num_threads() == THREADS, what
         assert not [*tmp_path.rglob(".*")], what
+        values = case.model.parameters.to_host()
+        assert all(same_bits(values[name], case.start[name]) for name in case.model.frozen_names), what
         case.finish(name)
         assert same_bits(weights(case.model), undisturbed(backend_name, form, name)), what
