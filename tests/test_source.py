@@ -20,6 +20,8 @@ RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "job
 NETWORK = {"urllib", "http", "socket", "requests", "ssl", "ftplib", "smtplib", "socketserver", "asyncio"}
 SPEAKS = ("dnn/datasets/download.py", "dnn/commands/page/server.py")
 """They fetch and listen."""
+SENDS_RESULTS = "array-agreement/array_agreement/plugin.py"
+"""It sends the results of a test to pytest's main process, in a string of the report; it reads no file."""
 FORBIDDEN = re.compile(
     r"(?<![\w.])(eval|exec|__import__)\(|\bos\.(system|popen)\(|\btorch\.(hub\.)?load\(|\bget(status)?output\("
     r"|\b(allow_pickle|shell)=(?!False)"
@@ -44,6 +46,7 @@ def imported(nodes):
 @pytest.mark.parametrize("name", FILES)
 def test_loading_a_file_executes_no_code(name):
     refused = RUNS_WHAT_IT_READS if name in SPEAKS else RUNS_WHAT_IT_READS | NETWORK
+    refused -= {"pickle"} if name == SENDS_RESULTS else set()
     assert imported([*ast.walk(ast.parse(FILES[name]))]) & refused == set()
     assert FORBIDDEN.search(FILES[name]) is None
 

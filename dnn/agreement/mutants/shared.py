@@ -48,8 +48,9 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
            "dnn.callbacks.ReduceLROnPlateau._stalls", {"= self.cooldown": "= 1 << 30"}),
     # A resumed training counts its updates from 0.
     Mutant("resume-counts-from-0", "L4",
-           "dnn.training.state.restore",
-           {"    return history": "    model.optimizer_state.control[3] = 0.0\n    return history"}),
+           "dnn.training.loop.Training._train",
+           {"            first = state.epoch": "            network.optimizer_state.control[3] = 0.0\n"
+            "            first = state.epoch"}),
     # A second fit repeats the first fit's order of rows.
     Mutant("second-fit-repeats-the-order", "L4",
            "dnn.training.loop.permutation", {"key, step, n)": "key, 2 - step % 2, n)"}),
