@@ -68,10 +68,10 @@ class WorkerPool:
 
     def run(self, plan: int, n: int) -> None:
         """Make n updates of the plan record at this address. Meanwhile the BLAS has one thread per caller."""
-        for done in range(0, n, UPDATES_PER_CALL):
-            claim = Claim()
-            with self._claims.hold(claim):
-                self._claims.wait(claim)
+        claim = Claim()
+        with self._claims.hold(claim):
+            for done in range(0, n, UPDATES_PER_CALL):
+                self._claims.take_turn(claim)
                 self._resize(self.workers)
                 with self.blas.threads.section(1):
                     run_worker(self._crew.mailbox, 0, plan, min(UPDATES_PER_CALL, n - done))
