@@ -121,7 +121,7 @@ class Copyable:
     input_shape: Shape
     layers: Sequence[Layer]
     loss: Any
-    _own_names: set[str]
+    _own_names: frozenset[str]
 
     def config(self) -> dict[str, Any]:
         """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""

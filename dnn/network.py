@@ -46,6 +46,7 @@ class Network(Copyable, KerasNames):
             random numbers of the others.
     """
 
+    _own_names: frozenset[str] = frozenset()  # attributes that a subclass cannot set either
     _closed = False  # True after __init__: then setting an unknown attribute is an error
     optimizer: Optimizer
     optimizer_state: OptimizerState
@@ -77,7 +78,8 @@ class Network(Copyable, KerasNames):
             self.backend = backend
             with backend.isolated():
                 self._build(block)
-        self._own_names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"} - added
+        names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"}
+        self._own_names = frozenset(names - added)
         self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
 
     _initialise = __init__  # for copies, whatever the constructor of a subclass takes
@@ -104,7 +106,7 @@ class Network(Copyable, KerasNames):
         self._take_activation(None)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._closed and not name.startswith("_"):
+        if not name.startswith("_") and (self._closed or name in self._own_names):
             if name == "epochs_done":
                 value = natural_number(name, value)
             elif name != "stop_training":
