@@ -138,6 +138,7 @@ class Training:
         return {
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed,
+            "penalty": network.penalty and [network.penalty.l1, network.penalty.l2],
             "validation": self._validation_fingerprint, "data": b.data_fingerprint,
             "batch_size": b.batch_size, "shuffle": b.shuffle,
             "steps_per_epoch": b.steps, "blocks": b.cut.blocks,

@@ -1,6 +1,6 @@
 """Batches from an iterable, for examples that are not arrays or do not fit into memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from operator import length_hint
@@ -35,7 +35,7 @@ class Stream:
     """
 
     data_fingerprint = "batches of an iterable"
-    batch_size = None
+    batch_size: int | None = None
     shuffle = False
 
     def __init__(
@@ -45,6 +45,9 @@ class Stream:
         require(not isinstance(class_weight, str), "class_weight", class_weight, "a dict: x comes in batches")
         order = partial(shuffled_order, network.backend, network.seed) if shuffle else in_order
         source = as_batches(source, network.input_shape, batch_size, order)
+        if isinstance(source, IndexedBatches):
+            self.batch_size = source.batch_size
+            self.shuffle = shuffle
         self.network = network
         self.source = source
         self.cut = cut
@@ -61,6 +64,8 @@ class Stream:
         self._begun: Iterator[Any] | None = chain(first, self._items)
         validate = network.input_pipeline.validate_batch
         classes = all(validate(item, 1, class_weight).has_classes for item in first)
+        if isinstance(class_weight, Mapping):
+            self.data_fingerprint += f", class_weight {sorted(class_weight.items())}"
         self.totals = Totals(network, weighted=True, classes=classes)
         # (step, run) by size, form and dtype of a batch: the last MAX_STEPS that were used
         self._parts: dict[Any, tuple[TrainingStep, RunUpdates]] = {}

@@ -137,6 +137,26 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, tmp_path):
         fit_model(backend, source, resume=kept.states[0], steps_per_epoch=5)
 
 
+@pytest.mark.parametrize(
+    ("word", "changes"),
+    [
+        ("shuffle", {"shuffle": False}),
+        ("batch_size", {"batch_size": 30}),
+        ("data", {"class_weight": {0: 2.0}}),
+        ("penalty", {}),
+    ],
+)
+def test_rejects_states_of_another_training(word, changes):
+    kept = Kept()
+    source = torch.utils.data.TensorDataset(*map(torch.from_numpy, small_data()))
+    options = {"batch_size": 40, "epochs": 2}
+    small_model().fit(source, callbacks=[kept], **options)
+    model = small_model()
+    model.compile(l2=0.5 if word == "penalty" else 0.0)
+    with pytest.raises(StateError, match=f"differs in {word}"):
+        model.fit(source, resume=kept.states[0], **{**options, **changes})
+
+
 @pytest.mark.parametrize("sizes", [range(1, 99), range(98, 0, -1)])
 def test_many_batch_sizes_take_the_memory_of_a_few(sizes):
     x = np.ones((98, 1000), np.float32)
