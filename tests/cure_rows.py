@@ -751,36 +751,3 @@ ADVICE = {
         "layer.initializer == 'he_normal'",
     ),
 }
-
-ADVICE |= {
-    "text in a file": Row(
-        f"{PATH}path.write_text('a,b,y\\n1,red,0\\n2,blue,1\\n3,red,0\\n')",
-        "table = dnn.datasets.load_csv(path, 'y')",
-        r"as (pandas\.get_dummies\(table, dtype=int\)) of all data",
-        "table = pandas.read_csv(path)\n{cure}.to_csv(path, index=False)",
-        "same(table.x, [[1, 0, 1], [2, 1, 0], [3, 0, 1]])",
-    ),
-    "dates in a file": Row(
-        f"{PATH}path.write_text('a,b,y\\n1,2000-01-02,0\\n2,2000-01-11,1\\n')",
-        "table = dnn.datasets.load_csv(path, 'y')",
-        r"such as (days since 2000-01-01),",
-        "table = pandas.read_csv(path, parse_dates=['b'])\n"
-        "table['b'] = (table['b'] - pandas.Timestamp('{cure}'.split()[-1])).dt.days\n"
-        "table.to_csv(path, index=False)",
-        "same(table.x, [[1, 1], [2, 10]])",
-    ),
-    "a gap in a file": Row(
-        f"{PATH}path.write_text('a,y\\n1,0\\n,1\\n')",
-        "table = dnn.datasets.load_csv(path, 'y')",
-        r"with pandas\.DataFrame\.(fillna)",
-        "pandas.read_csv(path).{cure}(5).to_csv(path, index=False)",
-        "same(table.x, [[1], [5]])",
-    ),
-    "thousands in a file": Row(
-        f"{PATH}path.write_text('a;y\\n1,000;0\\n2;1\\n')",
-        "table = dnn.datasets.load_csv(path, 'y', ';')",
-        r"write it as (\S+),",
-        "path.write_text('a;y\\n{cure};0\\n2;1\\n')",
-        "same(table.x, [[1000], [2]])",
-    ),
-}

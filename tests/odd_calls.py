@@ -47,7 +47,6 @@ def data_file(name):
         shutil.copy(callbacks.training_checkpoint.state_files(path.parent)[-1], path.parent / "training")
         dnn.fit_lbfgs(trained, X, Y, settings=dnn.LBFGS(max_iterations=2), watch=kept.append)
         lbfgs.save_state(kept[-1], path.parent / "lbfgs", trained.backend)
-        (path.parent / "table.csv").write_text("a,b,c\n1,2,x\n3,4,y\n")
         (path.parent / "config.json").write_text("{}")
     return path
 
@@ -154,8 +153,6 @@ def file_calls():
         "write_state": (write_state, {"state": read_state(data_file("training")), "path": Path("made")}),
         "latest_state": (callbacks.latest_state, {"folder": Path("files")}),
         "load_dataset": (datasets.load_dataset, {"name": "digits", "data_dir": ".", "download": False}),
-        "load_csv": (datasets.load_csv, {"path": data_file("table.csv"), "target": "c", "delimiter": ",",
-                                         "columns": ["a"]}),
         "load_image_folder": (datasets.load_image_folder, {"path": "nowhere", "size": (8, 8), "grey": True}),
         "load_image": (datasets.load_image, {"path": "nowhere", "size": (8, 8), "grey": True}),
         "load_digit_image": (datasets.load_digit_image, {"path": "nowhere", "image_shape": (28, 28)}),

@@ -46,7 +46,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     ((1437, 64), (1437,), (360, 64))
     """
     if isinstance(name, (str, os.PathLike)) and name not in DATASETS and os.path.exists(name):
-        cure = "train on your own data in Python, with load_image_folder or load_csv (docs/guide)"
+        cure = "train on your own data in Python, with load_image_folder or pandas.read_csv (docs/guide)"
         raise InputError(f"dataset is the path {name}", f"one of {', '.join(DATASETS)}", cure)
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()

@@ -3,18 +3,8 @@
 import os
 import stat
 from pathlib import Path
-from typing import TextIO
 
 MAX_TEXT_BYTES = 1 << 24
-
-
-def open_text(path: Path, encoding: str = "utf-8", newline: str | None = None) -> TextIO:
-    """Open a regular file for reading.
-
-    Raises OSError: it does not exist, cannot be read, or is a folder, pipe, socket or device. (The built-in
-    ``open`` would block until a pipe has a writer.)
-    """
-    return open(path, encoding=encoding, newline=newline, opener=_open_regular)
 
 
 def _open_regular(name: str, flags: int) -> int:
@@ -28,9 +18,10 @@ def _open_regular(name: str, flags: int) -> int:
 def read_text(path: Path) -> str:
     """Return the text (UTF-8) of a regular file of at most MAX_TEXT_BYTES bytes.
 
-    Raises OSError: as ``open_text``, or it is larger. UnicodeDecodeError.
+    Raises OSError: it does not exist, cannot be read, is larger, or is a folder, pipe, socket or device. (The
+    built-in ``open`` would block until a pipe has a writer.) UnicodeDecodeError.
     """
-    with open_text(path) as file:
+    with open(path, encoding="utf-8", opener=_open_regular) as file:
         if os.fstat(file.fileno()).st_size > MAX_TEXT_BYTES:
             raise OSError(None, f"it has more than {MAX_TEXT_BYTES >> 20} MB")
         return file.read()

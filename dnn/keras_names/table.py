@@ -138,8 +138,8 @@ regularizers Regularizer: model.compile(l1=, l2=)
 initializers Initializer: initializer= of a layer, by name
 activations: activations by name
 applications: from_torch of a model of torchvision
-preprocessing text_dataset_from_directory audio_dataset_from_directory: load_image_folder and load_csv
-timeseries_dataset_from_directory: load_image_folder and load_csv
+preprocessing text_dataset_from_directory audio_dataset_from_directory: load_image_folder and pandas.read_csv
+timeseries_dataset_from_directory: load_image_folder and pandas.read_csv
 ops Variable Operation: model.backend.xp, the array API
 backend config device tree name_scope: get_backend, one for each model
 saving: dnn.load_model and dnn.save_model
@@ -158,7 +158,7 @@ PyDataset Sequence: a class with __len__ and __getitem__
 wrappers: dnn.interop.sklearn
 register_keras_serializable get_custom_objects custom_object_scope CustomObjectScope: dnn.register
 cifar10 cifar100: torchvision.datasets
-imdb reuters boston_housing california_housing: load_csv, or your own arrays
+imdb reuters boston_housing california_housing: pandas.read_csv, or your own arrays
 Module: Sequential, or a subclass of Layer
 Linear: Dense
 Conv1d: Conv1D

@@ -92,7 +92,7 @@ def test_other_data_are_predicted_in_python(folder, command, name, shape, monkey
     ("dataset", "words"),
     [
         ("shapes", "the path shapes, expected one of mnist, load_image_folder"),
-        ("fruit.csv", "the path fruit.csv, load_csv"),
+        ("fruit.csv", "the path fruit.csv, pandas.read_csv"),
         ("nowhere", "dataset is 'nowhere', expected one of mnist,"),
     ],
 )
