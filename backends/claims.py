@@ -1,4 +1,4 @@
-"""Claims: which thread may use a resource now. They hold whatever line an exception comes at.
+"""Claims: which thread may use a resource now. An exception at any line leaves them valid.
 
 A lock stays locked if an exception such as KeyboardInterrupt comes between taking it and the ``try`` that
 releases it. A claim is an object in a queue. It ends when it is dropped, when the frames of an interrupted
@@ -88,7 +88,7 @@ class Claims:
     def end_others(self) -> None:
         """Raise SystemExit in the other threads that have claims, and wait until they have none.
 
-        For the end of the process: it would crash if it ended while a daemon thread runs compiled code.
+        Called at the end of the process, which would crash while a daemon thread runs compiled code.
         """
         end = time.monotonic() + MAX_EXIT_WAIT_SECONDS
         threads = {claim.thread for claim in self.living()} - {current_thread()}
@@ -100,7 +100,7 @@ class Claims:
 
     @contextmanager
     def hold(self, claim: Claim) -> Iterator[None]:
-        """Have the claim in the queue during this context. It does not wait."""
+        """Keep the claim in the queue during this context, without waiting for its turn."""
         with finally_call(partial(self.drop, claim)):
             self.add(claim)
             yield

@@ -43,7 +43,7 @@ class _Crew:
             thread.start()
 
     def dismiss(self) -> None:
-        """End the threads; those of an interrupted start, too."""
+        """End all threads, including those of an interrupted start."""
         run_worker(self.mailbox, 0, 0, 0)
         for thread in self.threads:
             if thread.is_alive():

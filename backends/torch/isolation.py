@@ -58,7 +58,7 @@ class Isolation:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Return a context without these modes; whether gradients are recorded does not change."""
+        """Return a context in which these modes are off; whether autograd records does not change."""
         grad = torch.set_grad_enabled(torch.is_grad_enabled())
         autocast = torch.autocast(self.device_type, enabled=False)
         with torch.inference_mode(False), grad, autocast, self._precision.section(1):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from backends import Array, InputError
 
 Arrays = dict[str, Array | None]
-MAX_CACHED_SIZES = 8  # batch sizes with cached views, of training and of inference each
+MAX_CACHED_SIZES = 8  # number of batch sizes with cached views, for training and for inference each
 
 
 class Buffers(threading.local):

@@ -110,7 +110,7 @@ class OptimizerState:
         self.control[RATE] = value
 
     def require_room(self, updates: int) -> None:
-        """Raise InputError: the device could not count so many more updates exactly; waits for the device."""
+        """Raise InputError if the dtype cannot count this many more updates exactly; waits for the device."""
         limit = int(2 / np.finfo(self._backend.dtype_name).eps)
         done = int(self._backend.to_host(self.control)[UPDATES][0])
         if done + updates > limit:

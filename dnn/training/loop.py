@@ -162,7 +162,7 @@ class Training:
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
-        """Train, from ``state`` on unless it is None.
+        """Train; continue from ``state`` unless it is None.
 
         A resume that fails before its first update leaves the model as it was. Callbacks that have begun all
         end, in any case; the first error is then raised.
