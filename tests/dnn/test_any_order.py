@@ -209,9 +209,10 @@ class AnyOrder(stateful.RuleBasedStateMachine):
         _, result = any_order.fit(model, *arguments, resume=state, callbacks=callbacks)
         track.model = model
         track.log = [*log, ("fit", arguments, any_order.snapshot(model), result)]
-        if saver.last is not None:
-            latest = latest_state(folder)
-            assert (latest.epoch, latest.updates) == saver.last
+        if saver.last is None:  # the folder may hold later states of a training that was left
+            return
+        latest = latest_state(folder)
+        assert (latest.epoch, latest.updates) == saver.last
         states = [Saved(read_state(path), folder, log, arguments, new) for path in state_files(folder)]
         self.saved = [*self.saved, *states][-6:]
 
