@@ -28,11 +28,7 @@ def write_atomically(
             folder that is replaced after the call does not have the temporary file, so the rename fails.
     Raises OSError: the folder is not writable, or the disk is full; no temporary file remains.
     """
-    device = path.is_char_device() or path.is_block_device()  # root could replace a device by a file
-    if not path.name or (device and not path.is_symlink()):
-        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
-    # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
+    temporary = _temporary(path)
     with finally_call(partial(_remove, temporary)):
         with temporary.open("xb") as file:
             file.write(content)
@@ -46,6 +42,24 @@ def write_atomically(
             os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
+
+
+def require_writable(path: Path) -> None:
+    """Raise OSError if ``write_atomically`` cannot write a file here, apart from a full disk."""
+    temporary = _temporary(path)
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with finally_call(partial(_remove, temporary)):
+        temporary.open("xb").close()
+
+
+def _temporary(path: Path) -> Path:
+    """Return an unused name in the same folder. Raises OSError: a file of this name cannot be replaced."""
+    device = path.is_char_device() or path.is_block_device()  # root could replace a device by a file
+    if not path.name or (device and not path.is_symlink()):
+        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
+    # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
 
 
 def _remove(path: Path) -> None:

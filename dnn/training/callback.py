@@ -60,6 +60,12 @@ class Callback(ChecksKeywords):
         """Return named host arrays to save in each training state, if ``on_resume`` needs any."""
         return {}
 
+    def on_train_ready(self, read_facts: Callable[[], dict[str, Any]]) -> None:
+        """Called after all callbacks have begun, before the first update.
+
+        ``read_facts()`` reads all data and returns the facts that a training state of this fit will have.
+        """
+
     def on_epoch_begin(self, epoch: int) -> None:
         """Called before the first update that this fit makes in the epoch."""
 
