@@ -119,7 +119,7 @@ class TensorBoard(_Log):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         with reraise(OSError, f"log_dir {self.log_dir} cannot be written", cure="choose another folder"):
             make_folder(self.log_dir)
-            require_writable(self.log_dir / "events")
+            require_writable(self.log_dir / ".new")
             self._file = self._make(str(self.log_dir))
 
     def write(self, epoch: int, logs: Logs) -> None:

@@ -229,7 +229,7 @@ class ModelCheckpoint(CheckedCallback):
         path = Path(self.filepath)
         constant, number, _ = str(path).partition("{")
         if number:  # known after the epoch
-            path = Path(os.path.dirname(constant), "model")
+            path = Path(os.path.dirname(constant), ".new")
         with reraise(OSError, f"filepath {path} cannot be written", "a file in a folder that exists"):
             require_writable(path)
 

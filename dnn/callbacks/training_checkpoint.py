@@ -127,7 +127,7 @@ class TrainingCheckpoint(CheckedCallback):
         self.check()
         with reraise(OSError, f"folder {self.folder} cannot be written", cure="choose another folder"):
             make_folder(self.folder)
-            require_writable(self.folder / "state")
+            require_writable(self.folder / ".new")
         paths = state_files(self.folder)
         for path in paths:
             if self._start is not None and _position(path) > self._start:

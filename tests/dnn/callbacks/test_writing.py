@@ -24,7 +24,7 @@ class Writer:
     """Stands for tensorboardX's SummaryWriter."""
 
     def __init__(self, folder):
-        self._file = Path(folder, "events").open("w")
+        self._file = Path(folder, "events").open("w")  # noqa: SIM115
         self.flush, self.close = self._file.flush, self._file.close
 
     def add_scalar(self, name, value, epoch):
