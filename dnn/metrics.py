@@ -40,11 +40,9 @@ class Metric:
     higher_is_better: bool | None = None  # None: unknown, so that monitors need a ``mode``
 
     def __post_init__(self) -> None:
-        declared = self.higher_is_better
-        if declared is None:  # a subclass may define the attribute
-            declared = type(self).higher_is_better
-        require_kind("higher_is_better", declared, bool, None)
-        object.__setattr__(self, "higher_is_better", declared)
+        require_kind("higher_is_better", self.higher_is_better, bool, None)
+        if self.higher_is_better is None:  # a subclass may define it
+            object.__setattr__(self, "higher_is_better", type(self).higher_is_better)
 
     def size(self, outputs: int) -> int:
         """Return the length of ``sums`` for a network with this number of outputs."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import install_command, reraise
-from dnn.io.atomic_files import make_folder, require_writable
+from dnn.io.atomic_files import make_folder
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
@@ -119,7 +119,6 @@ class TensorBoard(_Log):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         with reraise(OSError, f"log_dir {self.log_dir} cannot be written", cure="choose another folder"):
             make_folder(self.log_dir)
-            require_writable(self.log_dir / ".new")
             self._file = self._make(str(self.log_dir))
 
     def write(self, epoch: int, logs: Logs) -> None:

@@ -64,14 +64,12 @@ class Best:
 def _higher_is_better(monitor: str, network: Network) -> bool:
     """Return the direction of a number in the logs. Raises InputError: it is unknown."""
     metrics = *network.metrics_for(True), *network.metrics_for(False)
-    known = {"loss": False}
-    known |= {m.name: m.higher_is_better for m in metrics if m.higher_is_better is not None}
-    name = monitor.removeprefix("val_")
-    if name not in known:
-        names = ", ".join([*known, *(f"val_{name}" for name in known)])
+    known = {"loss": False} | {m.name: m.higher_is_better for m in metrics if m.higher_is_better is not None}
+    known |= {f"val_{name}": known[name] for name in known}
+    if monitor not in known:
         cure = "give mode='max' for another number if higher is better, or mode='min'"
-        raise InputError(f"monitor is {monitor!r} with mode='auto'", f"one of {names}", cure)
-    return known[name]
+        raise InputError(f"monitor is {monitor!r} with mode='auto'", f"one of {', '.join(known)}", cure)
+    return known[monitor]
 
 
 def require_constant_rate(callback: Callback) -> None:
@@ -226,12 +224,11 @@ class ModelCheckpoint(CheckedCallback):
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         if self.save_best_only and self.best is None:
             self.best = Best(self.monitor, self.mode, self.model)
-        path = Path(self.filepath)
-        constant, number, _ = str(path).partition("{")
-        if number:  # known after the epoch
-            path = Path(os.path.dirname(constant), ".new")
+        path = str(self.filepath)
         with reraise(OSError, f"filepath {path} cannot be written", "a file in a folder that exists"):
-            require_writable(path)
+            require_writable(Path(os.path.dirname(path.partition("{")[0])))  # without numbers of the epoch
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise OSError("it is not a file")
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
         if self.best is not None:

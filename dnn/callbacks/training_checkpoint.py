@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
-from dnn.io.atomic_files import make_folder, require_writable
+from dnn.io.atomic_files import make_folder
 from dnn.io.notices import warn
 from dnn.training.callback import CheckedCallback, Progress, TakeState
 from dnn.training.history import History
@@ -127,7 +127,6 @@ class TrainingCheckpoint(CheckedCallback):
         self.check()
         with reraise(OSError, f"folder {self.folder} cannot be written", cure="choose another folder"):
             make_folder(self.folder)
-            require_writable(self.folder / ".new")
         paths = state_files(self.folder)
         for path in paths:
             if self._start is not None and _position(path) > self._start:

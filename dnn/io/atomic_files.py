@@ -28,7 +28,11 @@ def write_atomically(
             folder that is replaced after the call does not have the temporary file, so the rename fails.
     Raises OSError: the folder is not writable, or the disk is full; no temporary file remains.
     """
-    temporary = _temporary(path)
+    device = path.is_char_device() or path.is_block_device()  # root could replace a device by a file
+    if not path.name or (device and not path.is_symlink()):
+        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
+    # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
     with finally_call(partial(_remove, temporary)):
         with temporary.open("xb") as file:
             file.write(content)
@@ -42,24 +46,6 @@ def write_atomically(
             os.fsync(handle)  # the folder's entries
         finally:
             os.close(handle)
-
-
-def require_writable(path: Path) -> None:
-    """Raise OSError if ``write_atomically`` cannot write a file here, apart from a full disk."""
-    temporary = _temporary(path)
-    if path.is_dir():
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    with finally_call(partial(_remove, temporary)):
-        temporary.open("xb").close()
-
-
-def _temporary(path: Path) -> Path:
-    """Return an unused name in the same folder. Raises OSError: a file of this name cannot be replaced."""
-    device = path.is_char_device() or path.is_block_device()  # root could replace a device by a file
-    if not path.name or (device and not path.is_symlink()):
-        raise OSError(errno.EINVAL, "not the name of a file that can be replaced", str(path))
-    # Not tempfile: its mode 0600 would hide the file from other users, and reading the umask changes it.
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
 
 
 def _remove(path: Path) -> None:
@@ -77,9 +63,17 @@ def _flush_to_disk(handle: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents if they do not exist. Raises OSError: it cannot be created."""
+    """Create a folder and its parents if they do not exist. Raises OSError: no files can be created there."""
     require_short(path)
     path.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError if no files can be created in a folder."""
+    probe = folder / f".{secrets.token_hex(8)}{_UNFINISHED}"
+    with finally_call(partial(_remove, probe)):
+        probe.touch(exist_ok=False)
 
 
 def require_short(path: Path) -> None:

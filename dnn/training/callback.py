@@ -61,10 +61,7 @@ class Callback(ChecksKeywords):
         return {}
 
     def on_train_ready(self, read_facts: Callable[[], dict[str, Any]]) -> None:
-        """Called after all callbacks have begun, before the first update.
-
-        ``read_facts()`` reads all data and returns the facts that a training state of this fit will have.
-        """
+        """Called when all callbacks have begun; ``read_facts()`` reads all data for a state's facts."""
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Called before the first update that this fit makes in the epoch."""
