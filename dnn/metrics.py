@@ -18,7 +18,7 @@ from backends.reference.arithmetic import clip
 from backends.reference.losses import as_dense
 from backends.table import Table
 from dnn.losses import Loss
-from dnn.validation.settings import is_text, look_up, require_list
+from dnn.validation.settings import is_text, look_up, require_kind, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
 
@@ -37,6 +37,12 @@ class Metric:
     takes_logits: bool = (
         False  # whether batch gets the inputs of the loss, which may be logits, instead of outputs
     )
+    higher_is_better: bool | None = None  # None: unknown, so that monitors need a ``mode``
+
+    def __post_init__(self) -> None:
+        require_kind("higher_is_better", self.higher_is_better, bool, None)
+        if self.higher_is_better is None:  # a subclass may define it
+            object.__setattr__(self, "higher_is_better", type(self).higher_is_better)
 
     def size(self, outputs: int) -> int:
         """Return the length of ``sums`` for a network with this number of outputs."""
@@ -63,6 +69,8 @@ class R2(Metric):
     joined without cancellation (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
     variance").
     """
+
+    higher_is_better = True
 
     def size(self, outputs: int) -> int:
         return 1 + 3 * outputs
@@ -119,8 +127,9 @@ def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Arr
 
 _squared_error = partial(_mean_error, 2)
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
-    *(Metric(name, _accuracy, takes_logits=True) for name in ACCURACIES),
-    Metric("mean_absolute_error", partial(_mean_error, 1)), Metric("mean_squared_error", _squared_error),
+    *(Metric(name, _accuracy, takes_logits=True, higher_is_better=True) for name in ACCURACIES),
+    Metric("mean_absolute_error", partial(_mean_error, 1), higher_is_better=False),
+    Metric("mean_squared_error", _squared_error, higher_is_better=False),
     R2("r2", _squared_error),
 )})  # fmt: skip
 """Every metric by name. Add your own with ``dnn.register``."""
@@ -149,7 +158,8 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
 
     Args:
         function: takes arrays on the device: y (B,) class numbers, ignored ones included, or (B, C) rows; and
-            the model's outputs (B, C). Returns one number per example (B,), or their mean (0-d).
+            the model's outputs (B, C). Returns one number per example (B,), or their mean (0-d). Its
+            attribute ``higher_is_better``, if it has one, is that of the metric.
         name: in the history; None: the name of the function.
     Raises InputError: the name is reserved or is not an identifier.
     """
@@ -158,7 +168,8 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
         got = f"a metric is named {short_repr(name)}"
         others = ", ".join(RESERVED_NAMES)
         raise InputError(got, f"a function made by def with a name of its own, other than {others}")
-    return Metric(name, _FunctionMetric(function))
+    higher_is_better = getattr(function, "higher_is_better", None)
+    return Metric(name, _FunctionMetric(function), higher_is_better=higher_is_better)
 
 
 def _resolve_metric(metric: Any) -> Metric:

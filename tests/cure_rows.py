@@ -588,7 +588,7 @@ ADVICE = {
     "another name of a number": Row(
         "x = examples((4,))\ny = [0, 1, 2, 0, 1, 2]\nmodel = network((4,))\nname = 'val_acc'",
         "model.fit(x, y, verbose=0, validation_split=0.5, callbacks=[dnn.EarlyStopping(name)])",
-        r", (val_accuracy); for names with val_ ",
+        r", (val_accuracy); give mode",
         "name = '{cure}'",
         "model.epochs_done > 0",
     ),

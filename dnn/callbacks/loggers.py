@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.errors import install_command, reraise
+from dnn.io.atomic_files import make_folder
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
 from dnn.training.callback import Callback
@@ -105,7 +106,7 @@ class TensorBoard(_Log):
 
     Args:
         log_dir: folder of the event files; created if it does not exist.
-    Raises InputError: tensorboardX is not installed.
+    Raises InputError: tensorboardX is not installed; when training begins, the folder cannot be written.
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:
@@ -116,7 +117,9 @@ class TensorBoard(_Log):
         self._make: Any = SummaryWriter
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self._file = self._make(str(self.log_dir))
+        with reraise(OSError, f"log_dir {self.log_dir} cannot be written", cure="choose another folder"):
+            make_folder(self.log_dir)
+            self._file = self._make(str(self.log_dir))
 
     def write(self, epoch: int, logs: Logs) -> None:
         for name, value in logs.items():

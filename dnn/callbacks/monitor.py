@@ -1,10 +1,15 @@
 """EarlyStopping, ReduceLROnPlateau and ModelCheckpoint: callbacks that monitor a number of each epoch."""
 
+import os
+from copy import copy
 from pathlib import Path
 from typing import Annotated
 
 from backends.errors import InputError, reraise
-from dnn.io.notices import print_line
+from dnn.io.atomic_files import require_writable
+from dnn.io.notices import print_line, warn
+from dnn.io.safetensors import CheckpointError
+from dnn.network import Network
 from dnn.optimizers.schedules import Schedule
 from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
@@ -30,16 +35,18 @@ class Best:
 
     Args:
         monitor: name in the logs, such as "loss", "val_loss", "accuracy" or "val_accuracy".
-        mode: "min": smaller is better; "max": larger is better; "auto": "max" for accuracies and R2, else
-            "min".
+        mode: "min": smaller is better; "max": larger is better; "auto": as the metric declares by
+            ``higher_is_better``; the loss is minimised.
+        network: in training; it has the metrics.
         min_delta: only changes larger than this are improvements.
-    Raises InputError: in training, a name that is not in the logs.
+    Raises InputError: "auto" for a number whose direction is unknown; in training, a name that is not in the
+    logs.
     """
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str, mode: str, network: Network, min_delta: float = 0.0) -> None:
         self.monitor = monitor
         self.min_delta = min_delta
-        large = mode == "max" or (mode == "auto" and ("acc" in monitor or "r2" in monitor))
+        large = mode == "max" or (mode == "auto" and _higher_is_better(monitor, network))
         self.sign = -1.0 if large else 1.0
         self.value = self.sign * float("inf")
 
@@ -52,6 +59,17 @@ class Best:
         if better:
             self.value = logs[self.monitor]
         return better
+
+
+def _higher_is_better(monitor: str, network: Network) -> bool:
+    """Return the direction of a number in the logs. Raises InputError: it is unknown."""
+    metrics = *network.metrics_for(True), *network.metrics_for(False)
+    known = {"loss": False} | {m.name: m.higher_is_better for m in metrics if m.higher_is_better is not None}
+    known |= {f"val_{name}": known[name] for name in known}
+    if monitor not in known:
+        cure = "give mode='max' for another number if higher is better, or mode='min'"
+        raise InputError(f"monitor is {monitor!r} with mode='auto'", f"one of {', '.join(known)}", cure)
+    return known[monitor]
 
 
 def require_constant_rate(callback: Callback) -> None:
@@ -84,7 +102,7 @@ class EarlyStopping(CheckedCallback):
     restore_best_weights: Flag = False
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
-        self.best = Best(self.monitor, self.mode, self.min_delta)
+        self.best = Best(self.monitor, self.mode, self.model, self.min_delta)
         self.stopped_epoch = self.best_epoch = self._wait = 0
         self._weights: HostArrays | None = None
 
@@ -150,7 +168,7 @@ class ReduceLROnPlateau(CheckedCallback):
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         require_constant_rate(self)
-        self.best = Best(self.monitor, self.mode, self.min_delta)
+        self.best = Best(self.monitor, self.mode, self.model, self.min_delta)
         self._wait = self._cooldown_left = 0
 
     def _stalls(self, logs: Logs) -> bool:
@@ -180,13 +198,15 @@ class ReduceLROnPlateau(CheckedCallback):
 class ModelCheckpoint(CheckedCallback):
     """Save the model after each epoch, or after each best one; as Keras's ModelCheckpoint.
 
+    If a model cannot be saved, such as on a full disk, a warning is logged and training continues.
+
     Args:
         filepath: of a safetensors file (``dnn.checkpoints``). It may contain numbers of the epoch, as in
             "model-{epoch:02d}-{val_loss:.3f}.safetensors"; otherwise each file replaces the last one.
         monitor, mode: see ``Best``.
         verbose: 1: print the path of each saved file.
         save_best_only: save only if the monitored number is the best so far, also over several fits.
-    Raises InputError: in training, a file that cannot be written.
+    Raises InputError: when training begins, the file cannot be written.
     """
 
     filepath: Annotated[str | Path, require_path]
@@ -199,21 +219,36 @@ class ModelCheckpoint(CheckedCallback):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.best = Best(self.monitor, self.mode)
+        self.best: Best | None = None
+
+    def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
+        if self.save_best_only and self.best is None:
+            self.best = Best(self.monitor, self.mode, self.model)
+        path = str(self.filepath)
+        with reraise(OSError, f"filepath {path} cannot be written", "a file in a folder that exists"):
+            require_writable(Path(os.path.dirname(path.partition("{")[0])))  # without numbers of the epoch
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise OSError("it is not a file")
 
     def on_resume(self, history: History, arrays: HostArrays) -> None:
-        if self.save_best_only:
+        if self.best is not None:
             for _, logs in history.rows():
                 self.best.improves(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        if self.save_best_only and not self.best.improves(logs):
+        best = copy(self.best)
+        if best is not None and not best.improves(logs):
             return
         template = str(self.filepath)
         got = f"filepath is {template!r}, which cannot be formatted"
         cure = f"expected names among epoch, {', '.join(logs)}"
         with reraise((KeyError, IndexError, ValueError), got, "", cure):
             path = template.format(epoch=epoch, **logs)
-        self.model.save(path)
+        try:
+            self.model.save(path)
+        except CheckpointError as error:
+            warn(f"{error}; epoch {epoch} is not saved, training continues")
+            return
+        self.best = best
         if self.verbose:
             print_line(f"epoch {epoch}: saved {path}")

@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
+from dnn.io.atomic_files import make_folder
 from dnn.io.notices import warn
 from dnn.training.callback import CheckedCallback, Progress, TakeState
 from dnn.training.history import History
@@ -24,6 +25,7 @@ from dnn.validation.settings import (
     require_path,
 )
 
+Facts = dict[str, Any]
 FORMAT = "array-api-dnn-training"
 VERSION = 3
 HISTORY_PREFIX = "history: "  # of the arrays of a file that are columns of the history
@@ -86,20 +88,20 @@ def read_state(path: Path) -> TrainingState:
 class TrainingCheckpoint(CheckedCallback):
     """Save a training state after each epoch, and optionally within epochs.
 
-    If a state cannot be written (full disk, missing folder, NaN or infinity), a warning is logged, earlier
-    states remain, and training continues.
+    If a state cannot be written (full disk, NaN or infinity), a warning is logged, earlier states remain, and
+    training continues.
 
     A training that is resumed from an older state renames the later states of the training it left: from
     ``state-*.safetensors`` to ``state-*.abandoned``, instead of an earlier file of this name. ``read_state``
     reads them; ``latest_state`` finds only the new training's.
 
     Args:
-        folder: an existing folder, without states of other trainings.
+        folder: without states of other trainings; created if it does not exist.
         every: updates between two states within an epoch; None: after each epoch only.
         max_to_keep: number of latest states to keep, besides the best epoch's. Unreadable states are neither
             counted nor removed.
         check: called before each change of the folder, and as in ``write_atomically``.
-    Raises InputError: in training, if the folder holds states of another training.
+    Raises InputError: when training begins, the folder cannot be written or holds states of another training.
     """
 
     folder: Annotated[Path, require_path]
@@ -111,7 +113,6 @@ class TrainingCheckpoint(CheckedCallback):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._failed = ""  # why the last write failed
         self._is_own: dict[Path, bool] = {}  # file -> True: a state of this training; False: unreadable
         self._start: tuple[int, int] | None = None  # position of a training that begins without a state
 
@@ -122,12 +123,16 @@ class TrainingCheckpoint(CheckedCallback):
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
         self._start = None
 
-    def on_epoch_begin(self, epoch: int) -> None:
-        if self._start is not None:
-            for path in state_files(self.folder):
-                if _position(path) > self._start:
-                    raise self._other_training(path)
-        self._start = None
+    def on_train_ready(self, read_facts: Callable[[], Facts]) -> None:
+        self.check()
+        with reraise(OSError, f"folder {self.folder} cannot be written", cure="choose another folder"):
+            make_folder(self.folder)
+        paths = state_files(self.folder)
+        for path in paths:
+            if self._start is not None and _position(path) > self._start:
+                raise self._other_training(path)
+        if paths:
+            self._own_states(read_facts())
 
     def _other_training(self, path: Path) -> InputError:
         got = f"folder {self.folder} has {path.name} of another training"
@@ -153,23 +158,22 @@ class TrainingCheckpoint(CheckedCallback):
                 self._write(state, path)
             except OSError as error:
                 failed = error.strerror or str(error)
-        if failed not in ("", self._failed):  # warn once, not for every state
+        if failed:
             warn(
                 f"training state {path} cannot be written ({failed}); older states remain, training continues"
             )
-        self._failed = failed
         return not failed
 
-    def _own_states(self, state: TrainingState) -> list[Path]:
+    def _own_states(self, facts: Facts) -> list[Path]:
         """Return the states of this training, the oldest first. Raises InputError as ``save``."""
         self.check()
         paths = state_files(self.folder)
         for path in paths:
             if path not in self._is_own:
-                facts = _facts_of(path)
-                if facts is not None and facts != _known_facts(state):
+                found = _facts_of(path)
+                if found is not None and found != _known_facts(facts):
                     raise self._other_training(path)
-                self._is_own[path] = facts is not None
+                self._is_own[path] = found is not None
         return [path for path in paths if self._is_own[path]]
 
     def _write(self, state: TrainingState, path: Path) -> None:
@@ -177,7 +181,7 @@ class TrainingCheckpoint(CheckedCallback):
 
         If the disk is full, remove the oldest of at least two states and try again.
         """
-        states = self._own_states(state)
+        states = self._own_states(state.facts)
         while states and _position(states[-1]) > _position(path):
             later = states.pop()
             later.replace(later.with_suffix(".abandoned"))
@@ -191,21 +195,20 @@ class TrainingCheckpoint(CheckedCallback):
             write_state(state, path, self.check)
         self._is_own[path] = True
         of_best = _state_path(self.folder, best_epoch(state) + 1, 0)
-        for old in self._own_states(state)[: -self.max_to_keep]:
+        for old in self._own_states(state.facts)[: -self.max_to_keep]:
             if old != of_best:
                 old.unlink(missing_ok=True)
 
 
-def _known_facts(state: TrainingState) -> dict[str, object]:
+def _known_facts(facts: Facts) -> Facts:
     """Return the facts that all states of a training share; optimizer and backend may change on resume."""
-    facts: dict[str, object] = comparable(state.facts)
-    return {name: fact for name, fact in facts.items() if name not in ("optimizer", MADE_WITH)}
+    return {name: fact for name, fact in comparable(facts).items() if name not in ("optimizer", MADE_WITH)}
 
 
-def _facts_of(path: Path) -> dict[str, object] | None:
+def _facts_of(path: Path) -> Facts | None:
     """Return the known facts of a file, or None if it cannot be read."""
     try:
-        return _known_facts(read_state(path))
+        return _known_facts(read_state(path).facts)
     except StateError:
         return None
 

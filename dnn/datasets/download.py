@@ -70,8 +70,8 @@ def fetch(name: str, data_dir: str | os.PathLike[str] | None = None, download: b
             read or written.
     """
     dataset = look_up("dataset", name, DATASET_FOLDERS)
-    path = require_path("data_dir", "" if data_dir is None else data_dir)
-    root = path if data_dir else Path(os.environ.get("DNN_DATA_DIR") or "data")
+    default = os.environ.get("DNN_DATA_DIR") or "data"
+    root = require_path("data_dir", default if data_dir is None else data_dir)
     folder = root.expanduser().absolute() / dataset / "raw"
     reasons = ["download=False forbids fetching"]
     try:

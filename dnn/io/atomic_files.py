@@ -63,9 +63,17 @@ def _flush_to_disk(handle: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents if they do not exist. Raises OSError: it cannot be created."""
+    """Create a folder and its parents if they do not exist. Raises OSError: no files can be created there."""
     require_short(path)
     path.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError if no files can be created in a folder."""
+    probe = folder / f".{secrets.token_hex(8)}{_UNFINISHED}"
+    with finally_call(partial(_remove, probe)):
+        probe.touch(exist_ok=False)
 
 
 def require_short(path: Path) -> None:

@@ -60,6 +60,9 @@ class Callback(ChecksKeywords):
         """Return named host arrays to save in each training state, if ``on_resume`` needs any."""
         return {}
 
+    def on_train_ready(self, read_facts: Callable[[], dict[str, Any]]) -> None:
+        """Called when all callbacks have begun; ``read_facts()`` reads all data for a state's facts."""
+
     def on_epoch_begin(self, epoch: int) -> None:
         """Called before the first update that this fit makes in the epoch."""
 

@@ -223,6 +223,8 @@ class Training:
             for place, watcher in callbacks_by_prefix(self.watchers).items():
                 arrays = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
                 watcher.on_resume(before, arrays)
+        for watcher in self.watchers:
+            watcher.on_train_ready(lambda: self.facts)
         for epoch in range(first, last + 1):
             if network.stop_training:
                 break

@@ -95,7 +95,7 @@ def require_path(argument: str, value: Any) -> Path:
     """Return the value as a Path. Raises InputError: it cannot be the name of a file."""
     with suppress(TypeError, UnicodeEncodeError):
         path = Path(value)
-        if 0 not in os.fsencode(path):
+        if os.fspath(value) and 0 not in os.fsencode(path):
             return path
     raise InputError(f"{argument} is {short_repr(value)}", "the path of a file or folder")
 

@@ -7,7 +7,6 @@ import pytest
 from helpers import NUMPY, fit_small, input_error, same_bits, small_data, small_model, weights
 
 from dnn import Callback, EarlyStopping, ModelCheckpoint
-from dnn.callbacks.monitor import Best
 from dnn.checkpoints import load_model
 
 NAN = float("nan")
@@ -61,12 +60,6 @@ def test_early_stopping(values, options, last, best, stopped):
     assert watcher.stopped_epoch == (last if stopped else 0)
     restored = EarlyStopping(**options, restore_best_weights=True)
     assert run(values, restored) == (last, best or last)
-
-
-def test_auto_mode_maximises_accuracies():
-    assert run([0.5, 0.6, 0.4, 0.9], EarlyStopping("val_accuracy"), "val_accuracy")[0] == 3
-    signs = [Best(name, "auto").sign for name in ("accuracy", "val_r2", "loss")]
-    assert [*signs, Best("val_accuracy", "min").sign] == [-1.0, -1.0, 1.0, 1.0]
 
 
 def test_verbose_prints_the_best_epoch(capsys):

@@ -38,7 +38,7 @@ def fit(callbacks, epochs, rate=1.0, backend=NUMPY, resume=None):
     ([3, float("nan"), float("nan"), 3], {}, [1, 1, 1, 0.5]),
 ])  # fmt: skip
 def test_rates_on_a_plateau(numbers, settings, expected):
-    plateau = ReduceLROnPlateau("height", **{"factor": 0.5, "patience": 2, **settings})
+    plateau = ReduceLROnPlateau("height", **{"factor": 0.5, "patience": 2, "mode": "min", **settings})
     assert fit([Given(numbers), plateau], len(numbers))[0] == pytest.approx(expected)
 
 
@@ -64,7 +64,7 @@ def test_an_error_of_the_function_is_raised(takes):
 
 
 def plateau():
-    return [Given([3, 2, 2, 2, 2, 2]), ReduceLROnPlateau("height", 0.1, 2)]
+    return [Given([3, 2, 2, 2, 2, 2]), ReduceLROnPlateau("height", 0.1, 2, mode="min")]
 
 
 def scheduler():
@@ -89,7 +89,10 @@ def test_a_resumed_training_has_the_same_rates(make, expected):
 @pytest.mark.parametrize(
     ("callbacks", "second"),
     [
-        ([Given([1, 1, 1]), ReduceLROnPlateau("height", patience=1)], float(np.float32(0.1)) * 0.1),
+        (
+            [Given([1, 1, 1]), ReduceLROnPlateau("height", patience=1, mode="min")],
+            float(np.float32(0.1)) * 0.1,
+        ),
         ([LearningRateScheduler(lambda epoch: 0.1 if epoch < 2 else 0.02)], 0.02),
     ],
 )
@@ -107,7 +110,7 @@ def test_updates_use_the_rate(backend, callbacks, second):
 
 def test_verbose_prints_the_rate(capsys):
     callbacks = [
-        Given([1, 1]), ReduceLROnPlateau("height", 0.5, 1, verbose=1),
+        Given([1, 1]), ReduceLROnPlateau("height", 0.5, 1, 1, "min"),
         LearningRateScheduler(lambda epoch: 0.25, verbose=1),
     ]  # fmt: skip
     fit(callbacks, 2)

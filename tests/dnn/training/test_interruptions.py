@@ -139,7 +139,7 @@ class Disagreeing(Workers):
 
 
 BEST = EarlyStopping("loss", restore_best_weights=True)
-EVENTS = "on_train_begin", "on_resume", "on_epoch_begin"
+EVENTS = "on_train_begin", "on_resume", "on_train_ready", "on_epoch_begin"
 REFUSED = {
     "facts": {"batch_size": 9},
     "position": {"epochs": 1},
