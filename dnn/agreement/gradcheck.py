@@ -23,6 +23,7 @@ from dnn.agreement.diagnosis import (
     compare_numbers,
     explain,
     explain_numbers,
+    is_close,
     largest,
     summarize,
 )
@@ -74,7 +75,8 @@ def gradcheck(
     ``gradcheck(backward, forward=forward, x=x, W=W, b=b)`` checks functions on NumPy arrays, by their
     parameters: ``backward`` gets the arrays under forward's names, the result of forward as ``y``, and dL/dy
     under any other name. Without such a parameter, L is the sum of y. It returns the gradient of x, a tuple
-    of gradients in the order of the arrays, or a dict by name; None stands for one that is not computed.
+    of gradients in the order of the arrays, or a dict by name. A missing one is a problem, unless the array
+    holds integers; None stands for one that is not computed.
 
     Args:
         part: a layer, which may be unused, a loss with ``compute``, an ActivationFunction, or ``backward``.
@@ -108,6 +110,8 @@ def gradcheck(
             worst = max(worst, _check_batch(subject, part, rng))
         except Exception as error:  # of the user's code too
             again = " (the first batch was right: is something of it used again?)" if number else ""
+            if f"from shape ({len(subject.inputs['x'])}," in str(error):
+                again += "; is it summed over the batch?"
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: "
             problem = f"{'' if isinstance(error, Wrong) else place}{error}{again}"
@@ -141,6 +145,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     wrong: dict[str, str] = {}
     for name, gradient in got.items():
         entries = np.sort(rng.permutation(gradient.size)[:MAX_ENTRIES])
+        _require_real(subject, name)
         slopes, is_smooth = _differences(subject, name, entries, dy)
         places, expected = entries[is_smooth], slopes[is_smooth]
         if not places.size:
@@ -150,7 +155,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
         worst = max(worst, difference)
         if text:
             differences = partial(_differences, subject, name, places)
-            hint = explain(gradient, places, expected, dy, y, subject, differences)
+            hint = explain(name, gradient, places, expected, dy, y, subject, differences)
             wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
         raise Wrong(summarize(wrong, len(got)))
@@ -163,13 +168,30 @@ def _gradients(subject: Subject, dy: np.ndarray) -> HostArrays:
     inputs = subject.inputs
     for name, gradient in subject.backward(inputs, dy).items():
         if gradient is None:
-            raise Wrong("backward returns None, expected dL/dx")
+            cure = "in a tuple or dict, return None for one that you do not compute"
+            raise Wrong(f"backward returns None or nothing for {name}, expected dL/d{name}; {cure}")
         array = np.array(gradient)
+        size = inputs[name].size
         if array.shape != inputs[name].shape:
-            order = f"the order of gradients is {', '.join(inputs)}"
-            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}; {order}")
+            hint = f"the order of gradients is {', '.join(inputs)}"
+            if size and array.size > size and array.size % size == 0:
+                places = np.arange(size)[:MAX_ENTRIES]
+                summed = array.reshape(-1, size).sum(axis=0)
+                if is_close(summed[places], _differences(subject, name, places, dy)[0]):
+                    hint = "it is not summed over the batch"
+            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}; {hint}")
         found[name] = array
     return found
+
+
+def _require_real(subject: Subject, name: str) -> None:
+    """Raise Wrong if an array with a gradient holds integers that forward needs as such, as indices."""
+    array = subject.inputs[name]
+    try:
+        subject.forward({**subject.inputs, name: array.astype(np.float64)})
+    except (IndexError, TypeError) as error:
+        problem = f"forward takes {name} as {array.dtype} only ({error}), so it has no gradient"
+        raise Wrong(f"{problem}; return None in place of d{name}") from None
 
 
 def _differences(
@@ -177,7 +199,7 @@ def _differences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/dinput at places of the flattened input, for L = sum dy y, and where L has no kink."""
     array = subject.inputs[name].astype(np.float64)
-    flat = array.reshape(-1)
+    flat = array.flat  # reshape(-1) would copy a transposed array
     inputs = {**subject.inputs, name: array}
 
     def loss() -> float:
