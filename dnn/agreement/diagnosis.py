@@ -42,9 +42,11 @@ def explain(
         one[i] = dy[i]
         if got.shape != x.shape and is_close(found, differences(one)[0]):
             return f"it is that of the {which} example alone: sum over the batch"
-    for matrix in ["", *inputs]:
+    for matrix, is_transposed in product(["", *inputs], (False, True)):
         with suppress(ValueError, IndexError), np.errstate(all="ignore"):  # not this product
-            if known := _explain_product(matrix, name, found, places, expected, dy, y, subject):
+            if known := _explain_product(
+                matrix, is_transposed, name, found, places, expected, dy, y, subject
+            ):
                 return known
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6 * largest(expected))
     if got.shape == x.shape == y.shape:
@@ -60,22 +62,33 @@ def explain(
 
 
 def _explain_product(
-    matrix: str, name: str, found: Any, places: Any, expected: Any, dy: Any, y: Any, subject: Subject
+    matrix: str,
+    is_transposed: bool,
+    name: str,
+    found: Any,
+    places: Any,
+    expected: Any,
+    dy: Any,
+    y: Any,
+    subject: Subject,
 ) -> str:
-    """Return advice for y = f(x W + b) if the expected gradient follows from it.
+    """Return advice for y = f(x W + b), or f(x W.T + b), if the expected gradient follows from it.
 
     Args:
         matrix: name of W; "": there is none.
     """
     x = subject.inputs["x"]
     W = subject.inputs.get(matrix, np.eye(x.shape[-1]))
+    W = W.T if is_transposed else W
     shape = subject.inputs[name].shape
 
     def gradient(dz: Any, W: Any = W) -> Any:
         if name == "x":
             array = dz @ W.T
+        elif name == matrix:
+            array = dz.T @ x if is_transposed else x.T @ dz
         else:
-            array = x.T @ dz if name == matrix else dz.reshape(-1, *shape).sum(axis=0)
+            array = dz.reshape(-1, *shape).sum(axis=0)
         return array.reshape(shape).reshape(-1)[places]
 
     step = STEP * np.cos(np.arange(x.size)).reshape(x.shape)
@@ -85,7 +98,9 @@ def _explain_product(
     if is_close(found, gradient(dy)):
         return "the derivative of the activation is missing"
     if name == "x" and W.shape == W.T.shape and is_close(found, gradient(dy * slope, W.T)):
-        return f"{matrix} stands in place of {matrix}.T"
+        transposed = f"{matrix}.T"
+        wrong, right = (transposed, matrix) if is_transposed else (matrix, transposed)
+        return f"{wrong} stands in place of {right}"
     biases = (b for b in subject.inputs.values() if b.size == y.shape[-1])
     for derivative, b in product(DERIVATIVES_AT_Y, [0.0, *biases]):
         if is_close(slope, derivative(y)) and is_close(found, gradient(dy * derivative(x @ W + b))):

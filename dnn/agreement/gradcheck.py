@@ -110,9 +110,13 @@ def gradcheck(
             worst = max(worst, _check_batch(subject, part, rng))
         except Exception as error:  # of the user's code too
             again = " (the first batch was right: is something of it used again?)" if number else ""
+            frames = traceback.extract_tb(error.__traceback__)
             if f"from shape ({len(subject.inputs['x'])}," in str(error):
                 again += "; is it summed over the batch?"
-            last = traceback.extract_tb(error.__traceback__)[-1]
+            in_backward = "_gradients" in [frame.name for frame in frames]
+            if in_backward and ("matmul" in str(error) or "aligned" in str(error)):
+                again += "; is a transpose missing, as in W.T?"
+            last = frames[-1]
             place = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: "
             problem = f"{'' if isinstance(error, Wrong) else place}{error}{again}"
             break
@@ -124,6 +128,8 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     before = deepcopy(inputs)
     y = np.array(subject.forward(inputs))
     require_unchanged("forward", before, inputs)
+    if y.dtype in ("float16", "float32"):
+        raise Wrong(f"forward returns {y.dtype} of float64 arrays, which rounds too much: remove the cast")
     n = len(inputs["x"])
     wanted = (n,) if isinstance(part, Loss) else (n, *y.shape[1:])
     if y.shape != wanted and isinstance(part, Part):

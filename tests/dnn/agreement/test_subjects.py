@@ -109,6 +109,8 @@ WRONG = [
      "forward takes t as int64 only .* return None in place of dt"),
     (lambda dy, x: dy * (1 - x**2), np.tanh, {"x": x}, "the derivative is taken at z, expected at y"),
     (lambda dy, x: 1e-9 * dy * (1 - x**3), lambda x: 1e-9 * np.tanh(x), {"x": x}, "derive it again"),
+    (lambda dy, x, W: (dy @ W, None), lambda x, W: x @ W, {"x": x, "W": W}, "transpose missing, as in W.T"),
+    (lambda dy, x: dy, lambda x: x.astype("f4"), {"x": x}, "forward returns float32 .* remove the cast"),
     (lambda dy, x: None, np.tanh, {"x": x}, "backward returns None"),
     (lambda dy, x: x.__imul__(0) + dy, np.tanh, {"x": x}, "backward changes its input x"),
     (lambda dy, x: dy, lambda x, W: x @ W.__imul__(2), {"x": x, "W": W}, "forward changes its input W"),
