@@ -40,7 +40,7 @@ def explain(
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and is_close(found, differences(one)[0]):
+        if got.shape != x.shape and is_close(differences(one)[0], found):
             return f"it is that of the {which} example alone: sum over the batch"
     for matrix, is_transposed in product(["", *inputs], (False, True)):
         with suppress(ValueError, IndexError), np.errstate(all="ignore"):  # not this product
@@ -51,7 +51,7 @@ def explain(
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6 * largest(expected))
     if got.shape == x.shape == y.shape:
         slope = _change(subject, y, STEP) / (2 * STEP)
-        if is_close(found, (dy * slope).reshape(-1)[places]):
+        if is_close((dy * slope).reshape(-1)[places], found):
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
         negative = x.reshape(-1)[places] < 0
@@ -95,15 +95,16 @@ def _explain_product(
     slope = _change(subject, x, step) / (2 * step @ W)
     if not is_close(gradient(dy * slope), expected):
         return ""
-    if is_close(found, gradient(dy)):
+    if is_close(gradient(dy), found):
         return "the derivative of the activation is missing"
-    if name == "x" and W.shape == W.T.shape and is_close(found, gradient(dy * slope, W.T)):
+    if name == "x" and W.shape == W.T.shape and is_close(gradient(dy * slope, W.T), found):
         transposed = f"{matrix}.T"
         wrong, right = (transposed, matrix) if is_transposed else (matrix, transposed)
         return f"{wrong} stands in place of {right}"
-    biases = (b for b in subject.inputs.values() if b.size == y.shape[-1])
-    for derivative, b in product(DERIVATIVES_AT_Y, [0.0, *biases]):
-        if is_close(slope, derivative(y)) and is_close(found, gradient(dy * derivative(x @ W + b))):
+    biases = [b for other, b in subject.inputs.items() if other != "x" and b.size == y.shape[-1]]
+    z = x @ W + sum(biases)
+    for derivative in DERIVATIVES_AT_Y:
+        if is_close(derivative(y), slope) and is_close(gradient(dy * derivative(z)), found):
             return "the derivative is taken at z, expected at y = f(z)"
     return ""
 
@@ -115,9 +116,8 @@ def _change(subject: Subject, x: Any, step: Any) -> Any:
 
 
 def is_close(numbers: Any, expected: Any) -> bool:
-    """Return whether all numbers are equal up to rounding of the largest one."""
-    tolerance = 1e-6 * largest(expected)
-    return bool(np.isfinite(tolerance)) and np.allclose(numbers, expected, rtol=1e-4, atol=tolerance)
+    """Return whether all numbers are those expected, up to rounding of the largest one."""
+    return np.allclose(numbers, expected, rtol=1e-4, atol=1e-6 * largest(expected))
 
 
 def compare_numbers(
