@@ -1,6 +1,7 @@
 """Say what is probably wrong with a gradient, by comparing it with those of usual mistakes."""
 
-from functools import partial
+from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,18 @@ STEP = 1e-5
 UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
+DERIVATIVES_AT_Y: Any = (lambda y: 1 - y * y, lambda y: y * (1 - y), lambda y: y)
+"""f'(z) from y = f(z), of tanh, sigmoid and exp."""
+
+
 def explain(
-    got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, y: np.ndarray,
+    name: str, got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, y: np.ndarray,
     subject: Subject, differences: Any,
 ) -> str:  # fmt: skip
     """Return advice on a wrong gradient.
 
     Args:
+        name: of the input.
         got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
         dy: dL/dy. y: the output of the subject.
         differences: function of another dL/dy; the numbers expected at the places are its first result.
@@ -29,19 +35,23 @@ def explain(
     if known := explain_numbers(got, places, expected, sizes):
         return known
     found = got.reshape(-1)[places]
-    is_close: Any = partial(np.isclose, found, rtol=1e-4, atol=1e-6)
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and is_close(differences(one)[0]).all():
+        if got.shape != x.shape and is_close(differences(one)[0], found):
             return f"it is that of the {which} example alone: sum over the batch"
-    wrong = ~is_close(expected)
+    for matrix, is_transposed in product(["", *inputs], (False, True)):
+        with suppress(ValueError, IndexError), np.errstate(all="ignore"):  # not this product
+            if known := _explain_product(
+                matrix, is_transposed, name, found, places, expected, dy, y, subject
+            ):
+                return known
+    wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6 * largest(expected))
     if got.shape == x.shape == y.shape:
-        above, below = (np.array(subject.forward({**inputs, "x": y + step})) for step in (STEP, -STEP))
-        slope = (above - below) / (2 * STEP)
-        if is_close((dy * slope).reshape(-1)[places]).all():
+        slope = _change(subject, y, STEP) / (2 * STEP)
+        if is_close((dy * slope).reshape(-1)[places], found):
             return "it is the derivative at y = f(x), expected at x"
     if got.shape == x.shape:
         negative = x.reshape(-1)[places] < 0
@@ -49,6 +59,65 @@ def explain(
             if wrong[mask].mean() > 0.8 and not wrong[~mask].any():
                 return f"it is wrong exactly where x is {sign}: look at that branch"
     return UNKNOWN
+
+
+def _explain_product(
+    matrix: str,
+    is_transposed: bool,
+    name: str,
+    found: Any,
+    places: Any,
+    expected: Any,
+    dy: Any,
+    y: Any,
+    subject: Subject,
+) -> str:
+    """Return advice for y = f(x W + b), or f(x W.T + b), if the expected gradient follows from it.
+
+    Args:
+        matrix: name of W; "": there is none.
+    """
+    x = subject.inputs["x"]
+    W = subject.inputs.get(matrix, np.eye(x.shape[-1]))
+    W = W.T if is_transposed else W
+    shape = subject.inputs[name].shape
+
+    def gradient(dz: Any, W: Any = W) -> Any:
+        if name == "x":
+            array = dz @ W.T
+        elif name == matrix:
+            array = dz.T @ x if is_transposed else x.T @ dz
+        else:
+            array = dz.reshape(-1, *shape).sum(axis=0)
+        return array.reshape(shape).reshape(-1)[places]
+
+    step = STEP * np.cos(np.arange(x.size)).reshape(x.shape)
+    slope = _change(subject, x, step) / (2 * step @ W)
+    if not is_close(gradient(dy * slope), expected):
+        return ""
+    if is_close(gradient(dy), found):
+        return "the derivative of the activation is missing"
+    if name == "x" and W.shape == W.T.shape and is_close(gradient(dy * slope, W.T), found):
+        transposed = f"{matrix}.T"
+        wrong, right = (transposed, matrix) if is_transposed else (matrix, transposed)
+        return f"{wrong} stands in place of {right}"
+    biases = [b for other, b in subject.inputs.items() if other != "x" and b.size == y.shape[-1]]
+    z = x @ W + sum(biases)
+    for derivative in DERIVATIVES_AT_Y:
+        if is_close(derivative(y), slope) and is_close(gradient(dy * derivative(z)), found):
+            return "the derivative is taken at z, expected at y = f(z)"
+    return ""
+
+
+def _change(subject: Subject, x: Any, step: Any) -> Any:
+    """Return forward(x + step) - forward(x - step)."""
+    above, below = (np.array(subject.forward({**subject.inputs, "x": x + move})) for move in (step, -step))
+    return above - below
+
+
+def is_close(numbers: Any, expected: Any) -> bool:
+    """Return whether all numbers are those expected, up to rounding of the largest one."""
+    return np.allclose(numbers, expected, rtol=1e-4, atol=1e-6 * largest(expected))
 
 
 def compare_numbers(
@@ -93,7 +162,8 @@ def explain_numbers(
     if square and np.allclose(got.T.reshape(-1)[places] / size, expected, rtol=1e-4, atol=rounding):
         return "it is transposed"
     factor = float(found @ expected / (expected @ expected or 1.0))
-    if np.allclose(found, factor * expected, rtol=1e-4, atol=rounding * abs(factor)):
+    is_factor = np.allclose(found, factor * expected, rtol=1e-4, atol=rounding * abs(factor))
+    if is_factor and abs(factor - 1.0) > 1e-3:
         return _explain_factor(factor, sizes)
     return ""
 
@@ -108,8 +178,8 @@ def _explain_factor(factor: float, sizes: dict[str, int]) -> str:
     if abs(factor + 1.0) < 1e-4:
         return "its sign is wrong"
     n = round(max(factor, 1.0 / factor)) if 1e-9 < factor < 1e9 else 0
-    if n > 2:
-        sizes = {**sizes, "what may be the batch size": n}
+    if n > 2 and not sizes:
+        sizes = {"what may be the batch size": n}
     for name, n in sizes.items():
         if n > 1 and abs(factor * n - 1.0) < 1e-4:
             return f"it is divided by {name}, {n}: sum here, since the mean is taken elsewhere"

@@ -23,6 +23,7 @@ from dnn.agreement.diagnosis import (
     compare_numbers,
     explain,
     explain_numbers,
+    is_close,
     largest,
     summarize,
 )
@@ -43,6 +44,13 @@ Part = Layer | Loss | ActivationFunction
 MAX_ROUNDING = 1e-5
 MAX_FLOAT32_ERROR = 1e-3
 MAX_ENTRIES = 300  # of a tensor that are compared
+HINTS = {
+    "could not broadcast": "; is it summed over the batch?",
+    "matmul": "; is a transpose missing, as in W.T?",
+    "not aligned": "; is a transpose missing, as in W.T?",
+    "integer": "; integers have no gradient: return None for theirs",
+}
+"""Words in an error of NumPy, and what to look for."""
 
 
 class Verdict(NamedTuple):
@@ -74,7 +82,8 @@ def gradcheck(
     ``gradcheck(backward, forward=forward, x=x, W=W, b=b)`` checks functions on NumPy arrays, by their
     parameters: ``backward`` gets the arrays under forward's names, the result of forward as ``y``, and dL/dy
     under any other name. Without such a parameter, L is the sum of y. It returns the gradient of x, a tuple
-    of gradients in the order of the arrays, or a dict by name; None stands for one that is not computed.
+    of gradients in the order of the arrays, or a dict by name. A missing one is a problem, unless the array
+    holds integers; None stands for one that is not computed.
 
     Args:
         part: a layer, which may be unused, a loss with ``compute``, an ActivationFunction, or ``backward``.
@@ -108,6 +117,7 @@ def gradcheck(
             worst = max(worst, _check_batch(subject, part, rng))
         except Exception as error:  # of the user's code too
             again = " (the first batch was right: is something of it used again?)" if number else ""
+            again += "".join(hint for words, hint in HINTS.items() if words in str(error))
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}: "
             problem = f"{'' if isinstance(error, Wrong) else place}{error}{again}"
@@ -120,6 +130,8 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     before = deepcopy(inputs)
     y = np.array(subject.forward(inputs))
     require_unchanged("forward", before, inputs)
+    if y.dtype in ("float16", "float32"):
+        raise Wrong(f"forward returns {y.dtype} of float64 arrays, which rounds too much: remove the cast")
     n = len(inputs["x"])
     wanted = (n,) if isinstance(part, Loss) else (n, *y.shape[1:])
     if y.shape != wanted and isinstance(part, Part):
@@ -150,7 +162,7 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
         worst = max(worst, difference)
         if text:
             differences = partial(_differences, subject, name, places)
-            hint = explain(gradient, places, expected, dy, y, subject, differences)
+            hint = explain(name, gradient, places, expected, dy, y, subject, differences)
             wrong[f"d{name}"] = f"{text}: {hint}"
     if wrong:
         raise Wrong(summarize(wrong, len(got)))
@@ -163,11 +175,19 @@ def _gradients(subject: Subject, dy: np.ndarray) -> HostArrays:
     inputs = subject.inputs
     for name, gradient in subject.backward(inputs, dy).items():
         if gradient is None:
-            raise Wrong("backward returns None, expected dL/dx")
+            cure = "in a tuple or dict, return None for one that you do not compute"
+            raise Wrong(f"backward returns None or nothing for {name}, expected dL/d{name}; {cure}")
         array = np.array(gradient)
-        if array.shape != inputs[name].shape:
-            order = f"the order of gradients is {', '.join(inputs)}"
-            raise Wrong(f"d{name} has shape {array.shape}, expected {inputs[name].shape}; {order}")
+        shape = inputs[name].shape
+        if array.shape != shape:
+            hint = f"the order of gradients is {', '.join(inputs)}"
+            size = inputs[name].size
+            if array.size == len(inputs["x"]) * size:
+                places = np.arange(size)[:MAX_ENTRIES]
+                summed = array.reshape(-1, size).sum(axis=0)[places]
+                if is_close(summed, _differences(subject, name, places, dy)[0]):
+                    hint = "it is not summed over the batch"
+            raise Wrong(f"d{name} has shape {array.shape}, expected {shape}; {hint}")
         found[name] = array
     return found
 
@@ -177,7 +197,7 @@ def _differences(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return dL/dinput at places of the flattened input, for L = sum dy y, and where L has no kink."""
     array = subject.inputs[name].astype(np.float64)
-    flat = array.reshape(-1)
+    flat = array.flat  # reshape(-1) would copy a transposed array
     inputs = {**subject.inputs, name: array}
 
     def loss() -> float:

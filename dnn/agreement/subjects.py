@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
     inputs = {}
     for name, numbers in arrays.items():
         array = as_numbers(name, numbers)
-        real = name == "x" or array.dtype.kind == "f"  # others may be class numbers
+        real = array.dtype.kind == "f"  # others may be class numbers
         inputs[name] = np.array(array, np.float64 if real else None, ndmin=int(name == "x"))
     cure = "pass forward=, and each of its arrays by name, as b=b; a lambda renames or drops parameters"
     with reraise((TypeError, ValueError), "forward or backward cannot be called:", cure=cure):
@@ -137,6 +138,12 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
             raise Wrong(f"{got}, expected y alone: return y, or wrap forward in a lambda")
         return np.asarray(y)
 
+    if inputs["x"].dtype.kind != "f":
+        as_float = {**inputs, "x": inputs["x"].astype(np.float64)}
+        with suppress(Exception):  # of the user's code: x may hold indices
+            result(as_float)
+            inputs = as_float
+
     def outputs(v: HostArrays) -> np.ndarray:
         y = result(v)
         return np.atleast_1d(y if upstream else np.sum(y))
@@ -150,8 +157,8 @@ def function_subject(backward: Any, forward: Any, arrays: Mapping[str, Any]) -> 
         found = backward(**{p.name: values[p.name] for p in parameters if p.name in values})
         require_unchanged("backward", before, v)
         factor = 1.0 if upstream else dy[0]
-        named = {n: np.multiply(factor, g) for n, g in _name_gradients(found, v).items() if g is not None}
-        return named or {"x": None}
+        named = _name_gradients(found, v)
+        return {n: None if g is None else np.multiply(factor, g) for n, g in named.items()}
 
     return Subject(inputs, outputs, gradients)
 
@@ -171,12 +178,19 @@ def require_unchanged(function: str, before: HostArrays, inputs: HostArrays) -> 
 
 
 def _name_gradients(found: Any, inputs: HostArrays) -> Gradients:
-    """Return the gradients that backward returned, by the names of the inputs. Raises Wrong."""
+    """Return the gradients that backward returned, by the names of the inputs; None for a missing one.
+
+    Raises Wrong: it returned others.
+    """
+    real = [name for name, array in inputs.items() if array.dtype.kind == "f"]
     if isinstance(found, Mapping):
         named = {name if name in inputs else name.removeprefix("d"): g for name, g in found.items()}
+    elif isinstance(found, (tuple, list)):
+        names = real if len(found) == len(real) else [*inputs, "another"]
+        named = dict(zip(names, found, strict=False))
     else:
-        listed = found if isinstance(found, (tuple, list)) else [found]
-        named = dict(zip([*inputs, "another"], listed, strict=False))
+        return {"x" if "x" in real else [*real, "x"][0]: found}
     if not {*named} <= {*inputs}:
         raise Wrong(f"backward returns gradients of {', '.join(named)}, expected of {', '.join(inputs)}")
-    return named
+    given = {name: g for name, g in named.items() if g is not None}
+    return given | {name: None for name in real if name not in named} or {"x": None}

@@ -48,10 +48,12 @@ SQUARE = lambda dy, x: dy * 2 * x, lambda x: x**2
 RIGHT = {
     "a tuple": (dense_backward, dense, {"x": x, "W": W, "b": b}),
     "a dict": (
-        lambda W, dout, x, y, b: {"dW": x.T @ (dout * (1 - y**2)), "b": (dout * (1 - y**2)).sum(0)},
+        lambda W, dout, x, y, b: {
+            "x": None, "dW": x.T @ (dout * (1 - y**2)), "b": (dout * (1 - y**2)).sum(0)},
         dense, {"W": W, "x": x, "b": b},
     ),
-    "only some": (lambda dy, x, y, W, b: (None, x.T @ (dy * (1 - y**2))), dense, {"x": x, "W": W, "b": b}),
+    "only some": (
+        lambda dy, x, y, W, b: (None, x.T @ (dy * (1 - y**2)), None), dense, {"x": x, "W": W, "b": b}),
     "x has another name": (lambda dA, Z: dA * 2 * Z, lambda Z: Z**2, {"x": x}),
     "x is not the first": (lambda x, W, dy: (x.T @ dy, dy @ W.T), lambda W, x: x @ W, {"W": W, "x": x}),
     "a ufunc": (lambda g, y: g * (1 - y * y), np.tanh, {"x": x}),
@@ -67,6 +69,13 @@ RIGHT = {
     "a partial": (functools.partial(lambda k, dy, x: dy * k, 3), lambda x: 3 * x, {"x": x}),
     "small gradients": (lambda x: 2e-9 * x, lambda x: 2.3 + 1e-9 * np.sum(x**2), {"x": x}),
     "large numbers": (*SQUARE, {"x": 1e6 * x}),
+    "indices": (
+        lambda dy, x, W: np.eye(4)[:, t] @ dy, lambda x, W: W[x], {"x": t, "W": W},
+    ),
+    "labels in a tuple": (
+        lambda x, t, b: (cross_entropy_backward(x + b, t), cross_entropy_backward(x + b, t).sum(0)),
+        lambda x, t, b: cross_entropy(x + b, t), {"x": x, "t": t, "b": W[:, 0]},
+    ),
 }  # fmt: skip
 
 
@@ -93,6 +102,15 @@ WRONG = [
      r"dx has shape \(4, 3\).* order of gradients is x, W"),
     (lambda dy, x: (dy, dy), np.tanh, {"x": x}, "backward returns gradients of x, another, expected of x"),
     (lambda dy, x: {"dq": dy}, np.tanh, {"x": x}, "backward returns gradients of q, expected of x"),
+    (lambda dy, x, W, b, y: dense_backward(dy, x, W, b, y)[:2], dense, {"x": x, "W": W, "b": b},
+     "backward returns None or nothing for b"),
+    (lambda dy, x, W: {"x": dy @ W.T}, lambda x, W: x @ W, {"x": x, "W": W}, "None or nothing for W"),
+    (lambda x, t: (cross_entropy_backward(x, t), 0 * t), cross_entropy, {"x": x, "t": t},
+     "integers have no gradient: return None for theirs"),
+    (lambda dy, x: dy * (1 - x**2), np.tanh, {"x": x}, "the derivative is taken at z, expected at y"),
+    (lambda dy, x: 1e-9 * dy * (1 - x**3), lambda x: 1e-9 * np.tanh(x), {"x": x}, "derive it again"),
+    (lambda dy, x, W: (dy @ W, None), lambda x, W: x @ W, {"x": x, "W": W}, "transpose missing, as in W.T"),
+    (lambda dy, x: dy, lambda x: x.astype("f4"), {"x": x}, "forward returns float32 .* remove the cast"),
     (lambda dy, x: None, np.tanh, {"x": x}, "backward returns None"),
     (lambda dy, x: x.__imul__(0) + dy, np.tanh, {"x": x}, "backward changes its input x"),
     (lambda dy, x: dy, lambda x, W: x @ W.__imul__(2), {"x": x, "W": W}, "forward changes its input W"),
