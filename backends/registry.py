@@ -117,7 +117,8 @@ def get_backend(
     """
     for setting, value, known in (("dtype", dtype, FLOAT_DTYPES), ("precision", precision, PRECISIONS)):
         if not isinstance(value, str) or value not in known:
-            raise InputError(f"{setting} is {short_repr(value)}", f"one of {', '.join(known)}")
+            cures = [f"write {word!r}" for word in known if word in str(value)]
+            raise InputError(f"{setting} is {short_repr(value)}", f"one of {', '.join(known)}", *cures[:1])
     flags = fused, graphs, dense
     if not all(isinstance(flag, bool) for flag in flags):
         raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")

@@ -61,7 +61,8 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
     if is_unscaled and float(xp.max(x)) > MAX_SCALED:
         warn(
             f"x holds values above {MAX_SCALED:g}, with which a network learns badly; begin with "
-            "Rescaling(1 / 255) for pixels, or with BatchNormalization() for a table"
+            "Rescaling(1 / 255) for pixels, a StandardScaler in a pipeline of scikit-learn, or with "
+            "BatchNormalization() for a table"
         )
     if isinstance(model.loss, Regression) and y.ndim == 2:
         low, high = float(xp.min(y)), float(xp.max(y))

@@ -126,7 +126,7 @@ class Sequential(Network):
         """
         require_bool("shuffle", shuffle)
         fits = resume is None or isinstance(resume, TrainingState)
-        require(fits, "resume", resume, "a TrainingState", "read one with read_state")
+        require(fits, "resume", resume, "a TrainingState", "read it with dnn.callbacks.latest_state(folder)")
         epochs = positive_integer("epochs", epochs)
         batch_size = positive_integer("batch_size", batch_size)
         workers = require_kind("workers", workers, Workers, None) or Workers()

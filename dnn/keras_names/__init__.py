@@ -97,8 +97,9 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
         if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
         cure = cures.get(name, "leave it out: there is nothing like it here")
-        if new_names.get(name) in parameters:
-            cure = f"use {new_names[name]}="
+        for new_name in new_names.get(name, "").split():
+            if new_name in parameters:
+                cure = f"use {new_name}="
         raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
 
 

@@ -83,9 +83,10 @@ Normalization normalize: (x - x.mean(axis=0)) / x.std(axis=0)
 InputLayer InputSpec KerasTensor: Input(shape)
 ZeroPadding1D ZeroPadding2D: padding= of Conv2D and Conv1D
 RandomZoom RandomShear RandomPerspective: RandomElastic(0, scale=, shear=)
-SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout: Dropout
-GaussianDropout: GaussianNoise
-GroupNormalization: LayerNormalization
+SpatialDropout1D SpatialDropout2D SpatialDropout3D: Dropout, of single numbers in place of channels
+AlphaDropout: Dropout, which keeps the mean but not the variance
+GaussianDropout: GaussianNoise, which is added, not multiplied
+GroupNormalization: LayerNormalization, of the channels of each pixel in place of a group in all pixels
 RandomFlip RandomCrop RandomContrast RandomBrightness RandomErasing RandomHue: a generator of batches
 RandomSaturation RandomSharpness RandomGrayscale RandomInvert RandomPosterization: a generator of batches
 RandomColorJitter RandomColorDegeneration RandomGaussianBlur RandAugment MixUp: a generator of batches
@@ -111,12 +112,13 @@ Tversky MeanAbsolutePercentageError: MeanAbsoluteError, or a subclass of dnn.los
 MeanSquaredLogarithmicError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
 CategoricalFocalCrossentropy: MeanAbsoluteError, or a subclass of dnn.losses.Loss
 CategoricalGeneralizedCrossEntropy LogCoshError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
-KLDivergence: CategoricalCrossentropy
+KLDivergence: CategoricalCrossentropy, larger by the entropy of the targets, with the same gradients
 SquaredHinge CategoricalHinge: Hinge
 BinaryFocalCrossentropy: BinaryCrossentropy(pos_weight=)
 Reduction: the mean over the batch
 Nadam Adamax Adadelta Lion Ftrl Adafactor Muon Lamb LossScaleOptimizer: Adam or AdamW
-ExponentialDecay PiecewiseConstantDecay: StepDecay
+ExponentialDecay: StepDecay(initial, steps, 1, decay_rate ** (1 / decay_steps)), steps of the whole training
+PiecewiseConstantDecay: a subclass of Schedule with curve
 PolynomialDecay: LinearDecay
 CosineDecayRestarts InverseTimeDecay: CosineDecay
 LearningRateSchedule: Schedule
@@ -137,7 +139,7 @@ ConcordanceCorrelation PearsonCorrelation: a function of (y, outputs) in metrics
 regularizers Regularizer: model.compile(l1=, l2=)
 initializers Initializer: initializer= of a layer, by name
 activations: activations by name
-applications: from_torch of a model of torchvision
+applications: from_torch of an nn.Sequential; its layers must exist here
 preprocessing text_dataset_from_directory audio_dataset_from_directory: load_image_folder and pandas.read_csv
 timeseries_dataset_from_directory: load_image_folder and pandas.read_csv
 ops Variable Operation: model.backend.xp, the array API
@@ -201,7 +203,7 @@ loss optimizer metrics: give it to model.compile
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
-weight_decay: use AdamW(weight_decay=), or model.compile(l2=)
+weight_decay: use AdamW(weight_decay=), or with SGD model.compile(l2=weight_decay / 2), which spares biases
 use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
 gradient_accumulation_steps: use a larger batch
 initial_accumulator_value: leave it out: the sum starts at 0
@@ -242,7 +244,11 @@ dilation_rate: dilation
 eps: epsilon
 num_embeddings: input_dim
 embedding_dim: output_dim
-negative_slope alpha: slope
+negative_slope: slope
+alpha: slope decay
+decay_steps T_max total_iters total_steps: steps
+initial_learning_rate: initial
+eta_min: final
 p: rate
 lr: learning_rate
 beta_1: beta1

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
+from backends.errors import reraise
 from dnn.keras_names import ChecksKeywords, check_methods
 from dnn.network import Network
 from dnn.training.history import History
@@ -98,6 +100,11 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         check_methods(callback)
+        for name in (n for n in vars(Callback) if n.startswith("on_")):
+            names = [*signature(getattr(Callback, name)).parameters]
+            expected = f"def {name}({', '.join(names)})"
+            with reraise(TypeError, f"{name} of {type(callback).__name__}:", expected):
+                signature(getattr(callback, name)).bind(*names[1:])
 
 
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Self
 
-from backends import Array
+from backends import Array, InputError
 from dnn.network import Network
 from dnn.training.loading import BatchLoader
 from dnn.training.step import gradients
@@ -32,6 +32,13 @@ class Evaluation(tuple[float, ...]):
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name."""
         return dict(vars(self))
+
+    def __format__(self, spec: str) -> str:
+        if spec and len(self) > 1:
+            raise InputError(
+                f"{self} has no format {spec!r}", "one number", "write .loss after evaluate(...)"
+            )
+        return format(self[0], spec) if spec else str(self)
 
     def __repr__(self) -> str:
         pairs = (f"{name}={value!r}" for name, value in vars(self).items())

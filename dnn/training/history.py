@@ -6,6 +6,8 @@ from math import nan
 from numbers import Real
 from typing import Any
 
+from backends.errors import InputError
+from dnn.keras_names.table import ALIASES
 from dnn.validation.settings import require
 
 AXIS_LABELS = {"loss": "mean loss"}
@@ -19,13 +21,27 @@ def require_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in logs.items()}
 
 
+class UnknownColumn(InputError, KeyError):
+    """A name that is not in a history."""
+
+
+class Columns(dict[str, list[float]]):
+    """Name -> one number per epoch. The error for a name of Keras says which name is right here."""
+
+    def __missing__(self, name: str) -> list[float]:
+        prefix = "val_" * str(name).startswith("val_")
+        right = prefix + ALIASES.get(str(name).removeprefix(prefix), "")
+        cure = f"write {right!r}" if right in self else ""
+        raise UnknownColumn(f"name is {name!r}", f"one of {', '.join(self)}", cure)
+
+
 @dataclass
 class History:
     """Numbers of each epoch, as ``fit`` returns them."""
 
     epoch: list[int] = field(default_factory=list)  # numbers from 1, counted from the model's first epoch
     # Name ("loss", "accuracy", "val_loss", ...) -> one number per epoch.
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: dict[str, list[float]] = field(default_factory=Columns)
 
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Append an epoch; a name that is missing in it, or in earlier epochs, gets NaN there.

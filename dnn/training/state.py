@@ -16,7 +16,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.io.notices import warn
 from dnn.network import Network
-from dnn.training.history import History
+from dnn.training.history import Columns, History
 from dnn.typing import HostArrays, Json
 from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
@@ -82,6 +82,8 @@ def backend_facts(backend: Backend) -> Json:
 
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
+    if before.get("precision") == now.get("precision") == "reproducible":
+        return
     if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
         saved, current = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {shorten(saved)}, here it is {shorten(current)}; later "
@@ -142,7 +144,8 @@ def previous_history(state: TrainingState) -> History:
         got = f"the history of the training state has {sorted(epochs)} epochs"
         raise StateError(got, f"one number, below {state.epoch}")
     first = state.epoch - epochs.pop()
-    return History(list(range(first, state.epoch)), {n: [*map(float, v)] for n, v in state.history.items()})
+    columns = Columns((name, [*map(float, values)]) for name, values in state.history.items())
+    return History(list(range(first, state.epoch)), columns)
 
 
 def comparable(facts: Any) -> Any:

@@ -35,6 +35,9 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
         key: Any = ALIASES.get(name, name) if argument in ("activation", "loss", "metric") else name
         if key in table:
             return table[key]
+    if isinstance(name, int) and argument == "activation":
+        cure = f"another layer of {name} units is Dense({name})"
+        raise InputError(f"{argument} is {name}", "a name such as 'relu'", cure)
     raise unknown_name_error(argument, name, table)
 
 
@@ -108,6 +111,9 @@ def require_list(argument: str, value: Any) -> None:
 def positive_integers(argument: str, values: Any) -> tuple[int, ...]:
     """Return a list or tuple of integers of at least 1 as a tuple. Raises InputError: another value."""
     require_list(argument, values)
+    if any(n is None for n in values):
+        right = tuple(n for n in values if n is not None)
+        raise InputError(f"{argument} is {values}", f"{right}, without the number of examples")
     return tuple(positive_integer(argument, n) for n in values)
 
 
