@@ -751,3 +751,123 @@ ADVICE = {
         "layer.initializer == 'he_normal'",
     ),
 }
+
+START = "model = network((4,))\nx = examples((4,))\ny = numpy.arange(6) % 3\n"
+ADVICE |= {
+    "alpha of PyTorch": Row(
+        "more = {'alpha': 0.8}",
+        "made = dnn.RMSprop(**more)",
+        r"use (\w+)=$",
+        "more = dict({cure}=0.8)",
+        "made.decay == 0.8",
+    ),
+    "steps of Keras": Row(
+        "more = {'decay_steps': 9}",
+        "made = dnn.CosineDecay(0.1, **more)",
+        r"use (\w+)=$",
+        "more = dict({cure}=9)",
+        "made.steps == 9",
+    ),
+    "weight decay of SGD": Row(
+        f"{START}more = {{'weight_decay': 0.5}}\nl2, weight_decay = 0, 0.5\nw = model.layers[-1].value['W']\n"
+        "right = 0.95 * w - 0.1 * next(iter(model.gradients(x, y)[1].values()))",
+        "model.compile('categorical_crossentropy', dnn.SGD(0.1, **more), l2=l2); model.fit(x, y, verbose=0)",
+        r"l2=(.+)\), which",
+        "l2 = {cure}\nmore = {{}}",
+        "numpy.allclose(w, right, atol=1e-6)",
+    ),
+    "an exponential decay": Row(
+        "decay_steps, decay_rate, initial, steps = 5, 0.9, 0.1, 20",
+        "dnn.ExponentialDecay(0.1, 5, 0.9)",
+        r"expected (.+\)), steps",
+        "made = dnn.{cure}",
+        "numpy.allclose(made.rates(), 0.1 * 0.9 ** (numpy.arange(21) / 5))",
+        "pass",
+    ),
+    "a divergence for a loss": Row(
+        f"{START}y = numpy.full((6, 3), 1 / 3)",
+        "loss = dnn.KLDivergence()",
+        r"expected (\w+), larger by the entropy",
+        "loss = dnn.{cure}()\nmodel.compile(loss)\np = model.predict(x)",
+        "numpy.isclose(model.evaluate(x, y).loss - numpy.log(3), -numpy.log(3 * p).mean(), atol=1e-6)",
+        "pass",
+    ),
+    "a dtype of a library": Row(
+        "dtype = torch.float64",
+        "made = dnn.get_backend('numpy', dtype=dtype)",
+        r"write (.+)$",
+        "dtype = {cure}",
+        "made.dtype_name == 'float64'",
+    ),
+    "a folder to resume from": Row(
+        f"import tempfile\n{START}folder = resume = tempfile.mkdtemp()\n"
+        "model.fit(x, y, verbose=0, callbacks=[dnn.callbacks.TrainingCheckpoint(folder)])",
+        "model.fit(x, y, epochs=2, verbose=0, resume=resume)",
+        r"read it with (.+)$",
+        "resume = {cure}",
+        "model.epochs_done == 2",
+    ),
+    "large values in a pipeline": Row(
+        "from sklearn.preprocessing import StandardScaler\nfrom sklearn.pipeline import make_pipeline\n"
+        "x = 400 * examples((4,))\ny = x[:, 0] > 60\nbegin = []",
+        "made = make_pipeline(*begin, dnn.interop.sklearn.DNNClassifier(max_iter=50, tol=9)).fit(x, y)",
+        r"a (StandardScaler) in a pipeline",
+        "begin = [{cure}()]",
+        "len(made) == 2",
+    ),
+    "the arguments of Keras's callbacks": Row(
+        f"{START}begin = 'def on_train_begin(self, logs=None)'",
+        "exec(f'class Mine(dnn.Callback):\\n    {begin}: self.begun = True')\nmine = Mine()\n"
+        "model.fit(x, y, verbose=0, callbacks=[mine])",
+        r"expected (def .+\))$",
+        "begin = '{cure}'",
+        "mine.begun",
+    ),
+    "units of two layers": Row(
+        "layers = lambda: [dnn.Dense(64, 32)]",
+        "made = dnn.Sequential(layers(), input_shape=(4,), backend='numpy')",
+        r"is (Dense\(32\))$",
+        "layers = lambda: [dnn.Dense(64), dnn.{cure}]",
+        "made.outputs == 32",
+    ),
+    "the axis of examples": Row(
+        "shape = None, 64",
+        "made = dnn.Sequential([dnn.Dense(3)], input_shape=shape, backend='numpy')",
+        r"expected (\(64,\))",
+        "shape = {cure}",
+        "made.input_shape == (64,)",
+    ),
+    "the suffix of PyTorch": Row(
+        f"{PATH}{START}name = 'model.pt'",
+        "dnn.interop.onnx.save_onnx(model, path.parent / name)",
+        r"ends in (\.onnx)$",
+        "name = 'model{cure}'",
+        "(path.parent / name).exists()",
+    ),
+    "ready-made networks": Row(
+        "",
+        "dnn.applications",
+        r"from_torch of an (nn\.Sequential);",
+        "made = dnn.interop.torch.from_torch({cure}(nn.Linear(4, 3)), 'torch')",
+        "made.outputs == 3",
+        "pass",
+    ),
+    **{
+        f"a history's {name}": Row(
+            f"{START}model.compile(metrics=['accuracy', 'mae'])\n"
+            f"name = {name!r}\nlog = model.fit(x, y, verbose=0, validation_split=0.5)",
+            "found = log.history[name]",
+            r"write '(\w+)'$",
+            "name = '{cure}'",
+            "len(found) == 1",
+        )
+        for name in ("acc", "val_acc", "mae", "val_mae")
+    },
+    "numbers as one": Row(
+        f"{START}found = model.evaluate(x, y)",
+        "text = f'{found:.3f}'",
+        r"write (\.loss) after",
+        "found = found{cure}",
+        "len(text) == 5",
+    ),
+}

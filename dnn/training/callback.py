@@ -96,7 +96,7 @@ class CheckedCallback(Settings, Callback):
 
 
 def require_callbacks(callbacks: Sequence[Any]) -> None:
-    """Raise InputError unless these are callbacks without Keras methods that are never called."""
+    """Raise InputError unless these are callbacks whose methods are called, with the arguments they get."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         check_methods(callback)

@@ -16,9 +16,13 @@ from dnn.validation.rows import Rows
 class Evaluation(tuple[float, ...]):
     """Result of ``evaluate``: a tuple of the mean loss and the metrics, which are attributes too.
 
+    A loss without metrics is formatted like a number.
+
     >>> found = Evaluation([0.5, 0.75], ["loss", "accuracy"])
     >>> found, found.accuracy
     (Evaluation(loss=0.5, accuracy=0.75), 0.75)
+    >>> f"{Evaluation([0.5], ['loss']):.3f}"
+    '0.500'
     """
 
     def __new__(cls, numbers: Iterable[float], names: Iterable[str] = ()) -> Self:

@@ -24,6 +24,8 @@ def require_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 class UnknownColumn(InputError, KeyError):
     """A name that is not in a history."""
 
+    __str__ = ValueError.__str__  # KeyError's has quotes and escapes
+
 
 class Columns(dict[str, list[float]]):
     """Name -> one number per epoch. The error for a name of Keras says which name is right here."""
