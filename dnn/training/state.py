@@ -81,10 +81,13 @@ def backend_facts(backend: Backend) -> Json:
 
 
 def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Log a warning if library, version or number of threads differ from the ones that wrote a state."""
-    if before.get("precision") == now.get("precision") == "reproducible":
-        return
-    if other := [name for name in {**now, **before} if before.get(name) != now.get(name)]:
+    """Log a warning if library, version or number of threads differ from the ones that wrote a state.
+
+    With reproducible precision these do not change the bits.
+    """
+    is_reproducible = before.get("precision") == now.get("precision") == "reproducible"
+    relevant = ("dtype", "denormals_flushed") if is_reproducible else {**now, **before}
+    if other := [name for name in relevant if before.get(name) != now.get(name)]:
         saved, current = (", ".join(f"{n} {facts.get(n)}" for n in other) for facts in (before, now))
         warn(f"the saved state was made with {shorten(saved)}, here it is {shorten(current)}; later "
              f"results may differ in their last bits")  # fmt: skip
