@@ -31,8 +31,8 @@ class Columns(dict[str, list[float]]):
     """Name -> one number per epoch. The error for a name of Keras says which name is right here."""
 
     def __missing__(self, name: str) -> list[float]:
-        prefix = "val_" * str(name).startswith("val_")
-        right = prefix + ALIASES.get(str(name).removeprefix(prefix), "")
+        _, prefix, short = str(name).rpartition("val_")
+        right = prefix + ALIASES.get(short, short)
         cure = f"write {right!r}" if right in self else ""
         raise UnknownColumn(f"name is {name!r}", f"one of {', '.join(self)}", cure)
 

@@ -147,7 +147,7 @@ def previous_history(state: TrainingState) -> History:
         got = f"the history of the training state has {sorted(epochs)} epochs"
         raise StateError(got, f"one number, below {state.epoch}")
     first = state.epoch - epochs.pop()
-    columns = Columns((name, [*map(float, values)]) for name, values in state.history.items())
+    columns = Columns({n: [*map(float, v)] for n, v in state.history.items()})
     return History(list(range(first, state.epoch)), columns)
 
 

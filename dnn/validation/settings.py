@@ -112,7 +112,7 @@ def positive_integers(argument: str, values: Any) -> tuple[int, ...]:
     """Return a list or tuple of integers of at least 1 as a tuple. Raises InputError: another value."""
     require_list(argument, values)
     if any(n is None for n in values):
-        right = tuple(n for n in values if n is not None)
+        right = tuple(filter(None, values))
         raise InputError(f"{argument} is {values}", f"{right}, without the number of examples")
     return tuple(positive_integer(argument, n) for n in values)
 
