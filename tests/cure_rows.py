@@ -837,13 +837,6 @@ ADVICE |= {
         "shape = {cure}",
         "made.input_shape == (64,)",
     ),
-    "the suffix of PyTorch": Row(
-        f"{PATH}{START}name = 'model.pt'",
-        "dnn.interop.onnx.save_onnx(model, path.parent / name)",
-        r"ends in (\.onnx)$",
-        "name = 'model{cure}'",
-        "(path.parent / name).exists()",
-    ),
     "ready-made networks": Row(
         "",
         "dnn.applications",

@@ -100,11 +100,12 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         check_methods(callback)
-        for name in (n for n in vars(Callback) if n.startswith("on_")):
-            names = [*signature(getattr(Callback, name)).parameters]
-            expected = f"def {name}({', '.join(names)})"
-            with reraise(TypeError, f"{name} of {type(callback).__name__}:", expected):
-                signature(getattr(callback, name)).bind(*names[1:])
+        for name, method in vars(Callback).items():
+            if name.startswith("on_"):
+                names = [*signature(method).parameters]
+                got = f"{name} of {type(callback).__name__}:"
+                with reraise(TypeError, got, f"def {name}({', '.join(names)})"):
+                    signature(getattr(callback, name)).bind(*names[1:])
 
 
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:

@@ -42,7 +42,7 @@ class Evaluation(tuple[float, ...]):
             raise InputError(
                 f"{self} has no format {spec!r}", "one number", "write .loss after evaluate(...)"
             )
-        return format(self[0], spec) if spec else str(self)
+        return format(self[0] if spec else str(self), spec)
 
     def __repr__(self) -> str:
         pairs = (f"{name}={value!r}" for name, value in vars(self).items())

@@ -36,8 +36,8 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
         if key in table:
             return table[key]
     if isinstance(name, int) and argument == "activation":
-        cure = f"another layer of {name} units is Dense({name})"
-        raise InputError(f"{argument} is {name}", "a name such as 'relu'", cure)
+        got = f"activation is {name}, and no name such as 'relu'"
+        raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
     raise unknown_name_error(argument, name, table)
 
 

@@ -116,8 +116,6 @@ def save_onnx(model: Sequential, path: str | Path, **options: Any) -> None:
 
     Raises InputError: the file cannot be written.
     """
-    fits = require_path("path", path).suffix == ".onnx"
-    require(fits, "path", str(path), "a name that ends in .onnx")
     content = to_onnx(model, **options).SerializeToString()
     with reraise(OSError, f"ONNX file {path} cannot be written:"):
-        write_atomically(Path(path), content)
+        write_atomically(require_path("path", path), content)
