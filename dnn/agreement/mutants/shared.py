@@ -49,8 +49,7 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
     # A resumed training counts its updates from 0.
     Mutant("resume-counts-from-0", "L4",
            "dnn.training.loop.Training._train",
-           {"            first = state.epoch": "            network.optimizer_state.control[3] = 0.0\n"
-            "            first = state.epoch"}),
+           {"first = state.epoch": "network.optimizer_state.control[3] = 0.0; first = state.epoch"}),
     # A second fit repeats the first fit's order of rows.
     Mutant("second-fit-repeats-the-order", "L4",
            "dnn.training.loop.permutation", {"key, step, n)": "key, 2 - step % 2, n)"}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import nullcontext
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,9 @@ def to_torch(
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
     modules: dict[str, Module] = {}
-    with torch.inference_mode(False), torch.device("cpu"):  # the twin can be trained outside of the modes
+    # The twin can be trained outside of the modes. An interrupt could leave torch in a mode, so only enter if needed.
+    on_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    with torch.inference_mode(False), on_cpu:
         for layer in model.layers:
             modules.update(layer_modules(layer, layout))
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from inspect import getsource
 from pkgutil import resolve_name
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_a_mutant_changes_only_its_functions(name):
 def test_a_mutant_replaces_each_of_its_texts(name):
     mutant = MUTANTS[name]
     right = {kernel: getattr(NUMPY.kernels, kernel) for kernel in KERNELS} | {"run_plan": helpers.run_plan}
-    sources = [getsource(right.get(n) or resolve_name(n)) for n in mutant.names]
+    sources = [dedent(getsource(right.get(n) or resolve_name(n))) for n in mutant.names]
     assert all(any(text in source for text in mutant.edits) for source in sources)
     assert all(any(text in source for source in sources) for text in mutant.edits)
 
