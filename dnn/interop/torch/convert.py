@@ -128,7 +128,7 @@ def to_torch(
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
     modules: dict[str, Module] = {}
-    # The twin can be trained outside of the modes. An interrupt could leave torch in a mode, so only enter if needed.
+    # The twin can be trained outside of the modes. An interrupt could leave torch in a mode of a device.
     on_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     with torch.inference_mode(False), on_cpu:
         for layer in model.layers:
