@@ -10,7 +10,7 @@ from backends import Backend, BackendUnavailable, InputError, get_backend
 from backends.errors import one_line, reraise
 from dnn.commands.command_line import print_status
 from dnn.commands.run_folder import load_run
-from dnn.datasets.digit_images import image_shape_of
+from dnn.datasets.digits import image_shape_of
 from dnn.sequential import Sequential
 from dnn.typing import Json
 from dnn.validation.settings import require

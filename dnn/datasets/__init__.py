@@ -1,7 +1,7 @@
 """Data sets: load or download the known ones, read pictures of single digits, and read your own images."""
 
 from dnn.datasets import fashion_mnist, mnist
-from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.digits import load_digit_image
 from dnn.datasets.download import DatasetError, fetch
 from dnn.datasets.image_folder import ImageFolder, load_image, load_image_folder
 from dnn.datasets.loading import DATASETS, Dataset, load_dataset

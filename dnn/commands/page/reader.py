@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnn.datasets.digit_images import image_shape_of, load_digit_image
+from dnn.datasets.digits import image_shape_of, load_digit_image
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
@@ -57,7 +57,7 @@ class Reader:
     """Predictions of one model for pictures. It may be used from several threads at once.
 
     Args:
-        only_digits: reject pictures that show no digit, see ``dnn.datasets.no_digit``.
+        only_digits: reject pictures that show no digit, see ``dnn.datasets.digits.no_digit``.
     Raises InputError: the model's input is not one grey image.
     """
 

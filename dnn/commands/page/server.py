@@ -33,7 +33,7 @@ from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
-from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.digits import load_digit_image
 from dnn.typing import Json
 from dnn.validation.settings import require
 

@@ -14,7 +14,7 @@ from command_lines import serving, serving_process
 from helpers import MAX_SECONDS, others_slow
 from PIL import Image, ImageDraw
 
-from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.digits import load_digit_image
 
 httpx = pytest.importorskip("httpx", reason="it asks the page's server")
 pytest.importorskip("starlette", reason="the page's server")

@@ -5,8 +5,8 @@ import pytest
 from helpers import input_error, shifted_correlation
 from PIL import Image, ImageDraw
 
-from dnn.datasets import digit_images, load_dataset
-from dnn.datasets.digit_images import image_shape_of, load_digit_image
+from dnn.datasets import load_dataset
+from dnn.datasets.digits import form, image_shape_of, load_digit_image, photo
 from dnn.datasets.pictures import grey_pages
 
 
@@ -155,12 +155,12 @@ def test_background_plane_ignores_ink_at_the_border():
     y, x = np.mgrid[:120, :90]
     rng = np.random.default_rng(3)
     grey = 180 - 0.4 * x + 0.2 * y + rng.normal(0, 2.0, x.shape)
-    border = digit_images._border(grey)
+    border = form.border_of(grey)
     assert border.sum() == 120 * 90 - 112 * 82  # 4 % of 90, rounded, on each side
     assert border[:4].all()
     assert not border[4:-4, 4:-4].any()
     grey[:20, 30:45] = 20
-    plane, noise = digit_images._fit_plane(grey, border)
+    plane, noise = photo._fit_plane(grey, border)
     np.testing.assert_allclose(plane, 180 - 0.4 * x + 0.2 * y, atol=1.0)
     assert noise == pytest.approx(2.0, rel=0.1)
 

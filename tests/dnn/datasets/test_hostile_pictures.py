@@ -16,7 +16,7 @@ from hostile import Refusal, attempt, broken_bytes, for_each
 from hypothesis import strategies as st
 from PIL import Image
 
-from dnn.datasets.digit_images import load_digit_image
+from dnn.datasets.digits import load_digit_image
 from dnn.datasets.pictures import decode
 
 FORMATS = {

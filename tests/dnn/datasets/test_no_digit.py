@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from backends.errors import InputError
 from dnn.datasets import load_dataset
-from dnn.datasets.digit_images import load_digit_image
-from dnn.datasets.no_digit import why_no_digit
-from dnn.datasets.paper import components
+from dnn.datasets.digits import load_digit_image
+from dnn.datasets.digits.form import components
+from dnn.datasets.digits.no_digit import why_no_digit
 
 SIDE = 240
 Draw = Callable[[ImageDraw.ImageDraw], object]

@@ -7,7 +7,7 @@ is v > 0.4, and a run is a sequence of neighbouring ink pixels in a row.
 
 import numpy as np
 
-from dnn.datasets.paper import Mask, box, components, covariance
+from dnn.datasets.digits.form import Mask, box, components, covariance, outline_of
 from dnn.datasets.pictures import Grey
 
 MIN_OUTLINE = 0.38  # pixel edges of the outline per ink pixel
@@ -36,18 +36,18 @@ def why_no_digit(image: Grey) -> str | None:
     parts = [part for part in components(v > 0.2) if part.sum() > 3]
     rows, columns = box(ink)
     height = rows.stop - rows.start
-    down, across = (np.diff(ink.astype(int), axis=axis, prepend=0, append=0) for axis in (0, 1))
-    outline = np.count_nonzero(down) + np.count_nonzero(across)
-    (xx, xy), (_, yy) = covariance(v)
-    tall = [np.ptp(part.nonzero()[0]) + 1 for part in parts]
+    row_runs = np.count_nonzero(np.diff(ink, axis=1, prepend=False) & ink)
+    outline = outline_of(ink)
+    (yy, xy), (_, xx) = covariance(v)
     if outline < MIN_OUTLINE * ink.sum():
         return "it is a filled area, not a pen stroke"
-    is_large = len(parts) > 1 and parts[1].sum() > MAX_SECOND_INK * (v > 0.2).sum()
-    if is_large and tall[1] > MAX_SECOND_HEIGHT * height:
-        return "it shows two or more digits: crop it to one"
+    for second in parts[1:2]:
+        is_tall = np.ptp(second.nonzero()[0]) + 1 > MAX_SECOND_HEIGHT * height
+        if is_tall and second.sum() > MAX_SECOND_INK * (v > 0.2).sum():
+            return "it shows two or more digits: crop it to one"
     if xx > MAX_VARIANCE_RATIO * yy:
         return "it is too wide for one digit: a horizontal line, or several digits"
-    if (across > 0).sum() > MAX_ROW_RUNS * height or outline > MAX_OUTLINE:
+    if row_runs > MAX_ROW_RUNS * height or outline > MAX_OUTLINE:
         return "it has more strokes than a digit: several digits, a text or a pattern"
     if xx + yy > MAX_VARIANCE:
         return "its ink is far from the centre, like a frame"

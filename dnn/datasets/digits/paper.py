@@ -1,12 +1,10 @@
 """Clean a page: remove a frame, ruled or squared lines, and parts that the page's edge cuts off."""
 
-from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 
-Floats = np.ndarray  # float64
-Mask = np.ndarray  # bool
+from dnn.datasets.digits.form import Floats, Mask, components
 
 # All are shares of the page's side, except MAX_SLANT.
 MAX_FRAME = 0.2  # width of a frame
@@ -90,30 +88,3 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
             inner |= part & core
     enough = inner.any() and max(np.ptp(where) for where in inner.nonzero()) > 0.2 * min(core.shape)
     return inner if enough else core
-
-
-def components(mask: Mask) -> Iterator[Mask]:
-    """Yield the 4-connected components of a mask (h, w), the largest first, each as a mask (h, w)."""
-    from PIL import Image, ImageDraw
-
-    image = Image.fromarray(mask.astype(np.int32))
-    for number, (y, x) in enumerate(np.argwhere(mask).tolist(), 2):
-        if image.getpixel((x, y)) == 1:
-            ImageDraw.floodfill(image, (x, y), number)
-    labels = np.asarray(image)
-    names, sizes = np.unique(labels[mask], return_counts=True)
-    for name in names[np.argsort(-sizes)]:
-        yield labels == name
-
-
-def covariance(ink: Floats) -> Floats:
-    """Return the covariance (2, 2) of x and y, where y points down, over ink (h, w)."""
-    y, x = np.mgrid[: ink.shape[0], : ink.shape[1]]
-    return np.cov(np.stack([x.ravel(), y.ravel()]), aweights=ink.ravel(), bias=True)
-
-
-def box(mask: Mask) -> tuple[slice, slice]:
-    """Return the (row, column) slices of the bounding box of the True pixels of (h, w)."""
-    rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
