@@ -22,7 +22,8 @@ def run_smoke_test(backend: Backend) -> None:
         _expect(backend.to_host(flat).tolist(), [1.0, 1.0, 1.0, 1.0])
         trying = "a product and a compiled kernel"
         y = backend.zeros((2, 2))
-        backend.kernels.dense("relu", W, W, flat[:2], y)
+        backend.kernels.dense(W, W, flat[:2], y)
+        backend.kernels.activation("relu", y, y)
         backend.synchronize()
         _expect(backend.to_host(y).tolist(), [[3.0, 3.0], [3.0, 3.0]])
     except Exception as error:  # each library raises its own types

@@ -13,7 +13,7 @@ from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
 from dnn.copies import Copyable
 from dnn.keras_names import KerasNames
-from dnn.layers import Input, Layer, Rescaling
+from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
 from dnn.layers.dense import is_dense
@@ -65,6 +65,7 @@ class Network(Copyable, KerasNames):
         self.update_forms: set[str] = set()
         self.metrics: tuple[Metric, ...] | None = ()
         self.loss: Loss | None = None
+        self.reads_logits = False  # whether the loss contains the last activation
         self.penalty: Penalty | None = None
         self._loss_kernel: Any = None
         self._loss_buffers = Buffers()
@@ -103,7 +104,8 @@ class Network(Copyable, KerasNames):
         self.parameters = Parameters(self.backend, block.parameter_shapes(), block.state)
         block.attach(self.parameters.by_name, self.parameters.gradient_by_name)
         self.parameters.initialise(block.initial_values())
-        self._take_activation(None)
+        self.last_activation = Activation(block.hand_over_activation())
+        self.last_activation.build(block.output_shape, self.backend, self.layers[-1].name, False)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and (self._closed or name in self._own_names):
@@ -128,32 +130,17 @@ class Network(Copyable, KerasNames):
             penalty = Penalty(self.parameters, l1, l2)
             state = OptimizerState(optimizer, self.parameters, self.backend)
             kernel = loss.bind(self.backend)
-            before = self.loss
-            vars(self)["loss"] = None  # so an interrupted call leaves no mixture of two objectives
-            try:
-                self._take_activation(loss)
-            except InputError:
-                vars(self)["loss"] = before
-                raise
+            last = self.layers[-1]
+            reads_logits = loss.activation == last.activation
+            if reads_logits and self.last_activation.activation != last.activation:
+                got = f"layer {last.name!r} applies {last.activation} itself"
+                after = f"followed by Activation({last.activation!r})"
+                why = f"the loss {loss.name!r} contains the {last.activation}"
+                raise InputError(got, f"a last layer that returns logits, {after}", why)
             vars(self).update(
                 loss=loss, _loss_kernel=kernel, metrics=chosen, penalty=penalty if l1 or l2 else None,
-                optimizer=optimizer, optimizer_state=state,
+                optimizer=optimizer, optimizer_state=state, reads_logits=reads_logits,
             )  # fmt: skip
-
-    def _take_activation(self, loss: Loss | None) -> None:
-        """Take over the last layer's activation; before the loss it is applied unless the loss contains it.
-
-        Raises InputError: the loss contains it, and the layer does not leave it out.
-        """
-        last = self.layers[-1]
-        contained = loss is not None and loss.activation == last.activation
-        is_left_out = self._block.leave_out_activation(contained)
-        if loss is not None and contained and not is_left_out:
-            got = f"layer {last.name!r} applies {last.activation} itself"
-            why = f"the loss {loss.name!r} contains the {last.activation}"
-            raise InputError(got, "a last layer that returns logits", why)
-        self._activation = last.activation if is_left_out else "linear"
-        self._activates = self._activation != "linear" and not contained
 
     @property
     def objective(self) -> Loss:
@@ -168,20 +155,10 @@ class Network(Copyable, KerasNames):
             return self.metrics
         return resolve_metrics(("accuracy",) if classes else self.objective.row_metrics)
 
-    def activate_outputs(self, loss_inputs: Array) -> Array:
-        """Return the outputs (B, C), given the inputs of the loss (B, C): logits or outputs."""
-        return loss_inputs if self._activates else self.activate(loss_inputs)
-
     def activate(self, z: Array, out: Array | None = None) -> Array:
-        """Return the outputs f(z), with f the last layer's activation, given its z (B, C).
-
-        They are written into ``out``. None: into a new array, unless f is linear.
-        """
-        if out is None:
-            if self._activation == "linear":
-                return z
-            out = self.backend.xp.empty_like(z)
-        self.backend.kernels.activation(self._activation, z, out)
+        """Return the outputs f(z) (B, C), given the last layer's z (B, C), in ``out`` or in a new array."""
+        out = self.backend.xp.empty_like(z) if out is None else out
+        self.backend.kernels.activation(self.last_activation.activation, z, out)
         return out
 
     @property
@@ -216,11 +193,12 @@ class Network(Copyable, KerasNames):
             views = buffers.views
             buffers.views = {}
             self._block.reserve(batch, training)
+            self.last_activation.reserve(batch, training)
             buffers.views = views
             buffers.reserve(batch, training, self._make_loss_buffers)
 
     def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
-        names = {"losses": (), "gradient": (self.outputs,), "outputs": (self.outputs,)}
+        names = {"losses": (), "gradient": (self.outputs,)}
         return {name: self.backend.zeros((batch, *shape)) for name, shape in names.items()}
 
     def forward(
@@ -232,14 +210,18 @@ class Network(Copyable, KerasNames):
             x: the batch, already multiplied by ``scale``.
             training: draw dropout and noise, and normalise by the statistics of the batch.
             logits: leave out the activation of the last layer.
-            out: (B, C) array for the outputs; None: one of the network, or a new one.
+            out: (B, C) array for the outputs; None: a new one.
         """
         self.reserve(x.shape[0], training)
         with self.backend.isolated():
             if training:
                 self._block.set_first_row(0)
             z = self._block.forward(x, training=training)
-            return z if logits else self.activate(z, out)
+            if not logits:
+                return self.activate(z, out)
+            out = self.backend.xp.empty_like(z) if out is None else out
+            out[...] = z
+            return out
 
     def loss_of(
         self, x: Array, y: Array, *, training: bool, first_row: int = 0
@@ -257,8 +239,9 @@ class Network(Copyable, KerasNames):
         buffers = self._loss_buffers[x.shape[0]]
         if training:
             self._block.set_first_row(first_row)
-        buffers.z = self._block.forward(x, training=training)
-        outputs = self.activate(buffers.z, buffers.outputs) if self._activates else buffers.z
+        outputs = self._block.forward(x, training=training)
+        if not self.reads_logits:
+            outputs = self.last_activation.forward(outputs)
         self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
         return outputs, buffers.losses, buffers.gradient
 
@@ -267,10 +250,8 @@ class Network(Copyable, KerasNames):
 
         Returns None if the first trained layer returns no dx; ``Sequential.input_gradient`` makes it do so.
         """
-        if self._activates:
-            buffers = self._loss_buffers[dy.shape[0]]
-            kernels = self.backend.kernels
-            kernels.activation_backward(self._activation, dy, buffers.z, buffers.outputs, dy)
+        if not self.reads_logits:
+            dy = self.last_activation.backward(dy)
         return self._block.backward(dy)
 
     @property

@@ -26,7 +26,7 @@ def compute_update(optimizer):
     dx = model.input_gradient(x, y) / len(x)
     model.reserve(2, training=True)
     z, losses, dz = (array.copy() for array in model.loss_of(x, y, training=True))
-    found = {"z": z, "p": model.activate_outputs(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
+    found = {"z": z, "p": model.activate(z), "losses": losses, "loss": np.mean(losses), "dz": dz}
     model.backward(dz.copy())
     found |= {f"d{name[-1]}": array.copy() for name, array in model.parameters.gradient_by_name.items()}
     found["dx"] = dx

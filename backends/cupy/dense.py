@@ -5,7 +5,6 @@ import numpy as np
 from backends.cupy import compilation
 from backends.cupy.sources import FUSED_ACTIVATIONS
 from backends.reference import Kernels
-from backends.reference.dense import require_from_output
 from backends.reference.signatures import Array, Arrays
 
 ROWS_PER_BLOCK = 4  # one warp per row
@@ -24,19 +23,13 @@ class CupyDense(Kernels):
             return super().activation_backward(name, dy, z, y, dz)
         compilation.elementwise("activation_backward")(FUSED_ACTIVATIONS.index(name), dy, y, dz)
 
-    def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
-        if activation not in FUSED_ACTIVATIONS:
-            return super().dense(activation, x, W, b, y)
-        self.xp.matmul(x, W, out=y)
-        compilation.elementwise("bias_activation")(FUSED_ACTIVATIONS.index(activation), b, y)
+    def dense(self, x: Array, W: Array, b: Array, z: Array) -> None:
+        self.xp.matmul(x, W, out=z)
+        z += b
 
-    def dense_backward(
-        self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
-    ) -> None:
-        require_from_output(activation)
+    def dense_backward(self, dz: Array, x: Array, W: Array, gradients: Arrays) -> None:
         xp = self.xp
         dW, db, dx = gradients
-        self.activation_backward(activation, dy, y, y, dz)
         xp.sum(dz, axis=0, out=db)
         xp.matmul(x.T, dz, out=dW)
         if dx is not None:

@@ -55,7 +55,6 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     ),
     "activation": ("int32 kind, T z", "T y", "y = dnn::activate(kind, z)"),
     "activation_backward": ("int32 kind, T dy, T y", "T dz", "dz = dnn::activate_backward(kind, dy, y)"),
-    "bias_activation": ("int32 kind, T b", "T y", "y = dnn::activate(kind, y + b)"),
 })  # fmt: skip
 
 

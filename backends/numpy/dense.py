@@ -9,7 +9,6 @@ import numpy as np
 
 from backends.numpy.products import column_sums, product
 from backends.reference import Kernels
-from backends.reference.dense import require_from_output
 from backends.reference.signatures import Arrays
 
 Array = np.ndarray
@@ -46,20 +45,14 @@ class NumpyDense(Kernels):
         else:
             super().activation(name, z, y)
 
-    def dense(self, activation: str, x: Array, W: Array, b: Array, y: Array) -> None:
-        require_from_output(activation)
+    def dense(self, x: Array, W: Array, b: Array, z: Array) -> None:
         if is_sparse(x):
-            np.add(_for_product(x, W) @ W, b, out=y)
+            np.add(_for_product(x, W) @ W, b, out=z)
         else:
-            product(x, W, y)
-            y += b
-        self.activation(activation, y, y)
+            product(x, W, z)
+            z += b
 
-    def dense_backward(
-        self, activation: str, dy: Array, x: Array, y: Array, W: Array, dz: Array, gradients: Arrays
-    ) -> None:
-        require_from_output(activation)
-        self.activation_backward(activation, dy, y, y, dz)
+    def dense_backward(self, dz: Array, x: Array, W: Array, gradients: Arrays) -> None:
         dW, db, dx = gradients
         if is_sparse(x):  # of the first layer, which has no dx
             dW[...] = _for_product(x, dz).T @ dz

@@ -8,7 +8,7 @@ Symbols: B batch size, n_in and n_out widths, x input, W and b weights and bias,
 dy the gradient of the loss with respect to y. relu'(0) = 0. NaN in the inputs gives NaN in the outputs.
 """
 
-from backends.reference.activations import ACTIVATIONS, ActivationFunction
+from backends.reference.activations import ACTIVATIONS, ActivationFunction, ActivationKernels
 from backends.reference.convolution import ConvolutionKernels
 from backends.reference.declaration import Declaration, declarations, kernel, overrides
 from backends.reference.dense import DenseKernels
@@ -23,8 +23,8 @@ from backends.reference.warping import WarpingKernels
 
 
 class Kernels(
-    GatherKernels, DenseKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels, RandomKernels,
-    LossKernels, OptimizerKernels, GradientKernels, WarpingKernels,
+    GatherKernels, ActivationKernels, DenseKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels,
+    RandomKernels, LossKernels, OptimizerKernels, GradientKernels, WarpingKernels,
 ):  # fmt: skip
     """Every kernel in the array API standard."""
 

@@ -139,9 +139,9 @@ class BackendContender(Contender):
         model.reserve(x.shape[0], training=True)
         h = x
         for layer in model.layers:
-            # z by itself, since the layer's fused kernel may not store it.
+            # z by itself, since the layer overwrites it by f(z).
             z = self.backend.zeros((x.shape[0], *layer.output_shape))
-            self.backend.kernels.dense("linear", h, layer.value["W"], layer.value["b"], z)
+            self.backend.kernels.dense(h, layer.value["W"], layer.value["b"], z)
             yield f"z {layer.name}", z
             h = layer.forward(h, training=False)
         contained = model.objective.activation is not None

@@ -15,30 +15,25 @@ ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 class Activated(Layer):
     """Base: ``y = f(z)``; the setting ``activation`` names f.
 
-    In the last layer of a model ``forward`` returns z; the model applies f, unless the loss contains it. A
-    class outside dnn with its own ``forward`` leaves f out only if the loss contains it.
+    The last layer of a network returns z, and the network applies f. A class with its own ``forward`` applies
+    f itself, unless it says that the method ends in ``activate``.
     """
 
+    ends_in_activate = False
+
     def bind(self, backend: Backend) -> None:
-        self._apply(self.activation)
+        self._applied = self.activation
 
-    def _apply(self, name: str) -> None:
-        """Apply the activation of this name from now on: f, or "linear" if f is left out."""
-        self._applied = name
-        self._needs_z = not ACTIVATIONS[name].from_output
+    def hand_over_activation(self) -> str:
+        owner = next(c for c in type(self).__mro__ if "forward" in vars(c))
+        if vars(owner).get("ends_in_activate"):
+            self._applied = "linear"
+        return self.activation if self._applied == "linear" else "linear"
 
-    def leave_out_activation(self, needed: bool) -> bool:
-        is_ours = type(self).forward.__module__.startswith("dnn.")
-        self._apply("linear" if is_ours or needed else self.activation)
-        if needed and not is_ours:  # one example shows whether the layer applies f nevertheless
-            self.reserve(1, training=False)
-            xp = self.backend.xp
-            x = xp.ones((1, *self.input_shape), dtype=self.backend.dtype, device=self.backend.device)
-            z = xp.asarray(self.forward(x, training=False), copy=True)
-            self._apply(self.activation)
-            if bool(xp.any(z != self.forward(x, training=False))):
-                self._apply("linear")
-        return self._applied != self.activation
+    @property
+    def applied(self) -> str:
+        """Name of the activation that the layer itself applies: f, or "linear" after the hand-over."""
+        return self._applied
 
     def activate(self, buffers: SimpleNamespace) -> Array:
         """Return y = f(z), which is stored, given the stored z; z itself if f is not applied."""
@@ -64,6 +59,7 @@ class Activation(Activated):
 
     examples = ({"activation": "relu"},)
     buffers = ("y",)
+    ends_in_activate = True
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(x); stores x and y."""

@@ -212,8 +212,8 @@ class Block(Container):
             gradient = layer.backward(gradient)
         return gradient
 
-    def leave_out_activation(self, needed: bool) -> bool:
-        return self.inner[-1].leave_out_activation(needed)
+    def hand_over_activation(self) -> str:
+        return self.inner[-1].hand_over_activation()
 
 
 class Parallel(Container):

@@ -58,7 +58,7 @@ class Affine(Activated):
 
     def make_buffers(self, batch: int, training: bool) -> Arrays:
         buffers = super().make_buffers(batch, training)
-        in_place = ACTIVATIONS[self.activation].from_output  # then f overwrites z with y
+        in_place = ACTIVATIONS[self._applied].from_output  # then f overwrites z with y
         return {
             **buffers,
             "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape)),
@@ -91,6 +91,7 @@ class Dense(Affine):
     activation: ActivationName = "linear"
 
     examples = ({"units": 24}, {"units": 24, "use_bias": False})
+    ends_in_activate = True
 
     def shape_after(self, input_shape: Shape) -> Shape:
         cure = (
@@ -104,18 +105,14 @@ class Dense(Affine):
         return (self.input_shape[0], self.units)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return y = f(x W + b); stores x and y, and z if f' needs it.
+        """Return y = f(x W + b); stores x, y and z.
 
         In the first layer x may be a CSR matrix, if the backend's kernels take it.
         """
         buffers = self._buffers[x.shape[0]]
         buffers.x = x
-        kernels = self.backend.kernels
-        if self._needs_z:
-            kernels.dense("linear", x, self._W, self._b, buffers.z)
-            return self.activate(buffers)
-        kernels.dense(self._applied, x, self._W, self._b, buffers.y)
-        return buffers.y
+        self.backend.kernels.dense(x, self._W, self._b, buffers.z)
+        return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array | None:
         """Apply the chain rule to z_ij = sum_k x_ik W_kj + b_j and y = f(z):
@@ -124,12 +121,9 @@ class Dense(Affine):
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
         buffers = self._buffers[dy.shape[0]]
+        self.differentiate(buffers, dy)
         gradients = self._dW, self._db, buffers.dx
-        applied = self._applied
-        if self._needs_z:
-            self.differentiate(buffers, dy)
-            applied = "linear"
-        self.backend.kernels.dense_backward(applied, dy, buffers.x, buffers.y, self._W, dy, gradients)
+        self.backend.kernels.dense_backward(dy, buffers.x, self._W, gradients)
         return buffers.dx
 
 

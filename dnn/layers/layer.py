@@ -260,9 +260,6 @@ class Layer(Settings, ModelPart, ABC):
         layers before it are not called.
         """
 
-    def leave_out_activation(self, needed: bool) -> bool:
-        """Leave out the activation from now on, and return True, if the layer can; the model then applies it.
-
-        ``needed``: the loss contains the activation and takes its input.
-        """
-        return False
+    def hand_over_activation(self) -> str:
+        """Leave out the activation from now on and return its name; "linear" if the layer keeps it."""
+        return "linear"

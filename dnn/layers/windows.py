@@ -153,6 +153,7 @@ class Convolution(Windows, Affine):
 
     size_name = "kernel_size"
     groups = 1
+    ends_in_activate = True
 
     def channels_after(self, channels: int) -> int:
         if channels % self.groups or self.filters % self.groups:

@@ -122,7 +122,6 @@ def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
         W = f"{layer.name}.W"
         b = f"{layer.name}.b"
         arrays = value[W], value.get(b), gradient[W], gradient.get(b)
-        kind = "linear" if layer is layers[-1] else layer.activation
-        return PlannedLayer(kind, *arrays, tuple((views[W], views.get(b)) for views in slots))
+        return PlannedLayer(layer.applied, *arrays, tuple((views[W], views.get(b)) for views in slots))
 
     return tuple(map(planned_layer, layers))

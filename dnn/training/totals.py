@@ -53,7 +53,8 @@ class Totals:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[-1:] += xp.sum(counts)
         for metric, place in self._metrics:
-            shown = outputs if metric.takes_logits else self.network.activate_outputs(outputs)
+            is_shown = metric.takes_logits or not self.network.reads_logits
+            shown = outputs if is_shown else self.network.activate(outputs)
             metric.add(backend, loss, self.sums[place], shown, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:

@@ -76,7 +76,7 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
         for layer in plan.layers:
             z, out = np.empty((2, len(index), layer.W.shape[1]), dtype)
             b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
-            kernels.dense("linear", h, layer.W, b, z)
+            kernels.dense(h, layer.W, b, z)
             kernels.activation(layer.activation, z, out)
             passed.append((h, z, out, layer))
             h = out
@@ -88,7 +88,7 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
             dx = np.empty_like(x)
             db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
             kernels.activation_backward(layer.activation, dy, z, out, dy)
-            kernels.dense_backward("linear", dy, x, out, layer.W, dy, (layer.dW, db, dx))
+            kernels.dense_backward(dy, x, layer.W, (layer.dW, db, dx))
             dy = dx
         if last_rate:  # else a callback may set the rate
             plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), last_rate)]

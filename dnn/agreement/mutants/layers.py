@@ -13,7 +13,7 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            PRODUCT_KERNELS, {"product(": "rounded_product(round_float16, "}),
     # A dense layer's products added before they are rounded.
     Mutant("fused-multiply-add", "bits",
-           "dense", {"self.activation(": "y[...] = fused_product(x, W) + b; self.activation("}),
+           "dense", {" -> None:": " -> None:\n    z[...] = fused_product(x, W) + b\n    return"}),
     # dx = dz W instead of dz W^T if W is square, so that the shapes fit.
     Mutant("transposed-weight", "L1",
            "dense_backward", {"W.T": "(W if W.shape[0] == W.shape[1] else W.T)"}),
@@ -35,14 +35,14 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "dropout", {"round(rate": "round(min(max(rate, 0.1), 0.9)"}),
     # A dense layer leaves rows from the 2049th on unwritten.
     Mutant("row-beyond-2048", "L0",
-           "dense", {"product(x, W, y)": "y = y[:2048]; product(x[:2048], W, y)"}),
+           "dense", {"product(x, W, z)": "z = z[:2048]; product(x[:2048], W, z)"}),
     # A dense layer leaves the rows of a remainder by the threads.
     Mutant("rows-beyond-the-threads", "L0",
-           "dense", {"product(x, W, y)":
-                     "y = y[: len(y) - len(y) % section_threads()]; product(x[: len(y)], W, y)"}),
+           "dense", {"product(x, W, z)":
+                     "z = z[: len(z) - len(z) % section_threads()]; product(x[: len(z)], W, z)"}),
     # A dense layer skips inputs that are 0 in all rows.
     Mutant("zero-times-nan-is-0", "L0",
-           "dense", {"product(x, W, y)": "product(x[:, x.any(axis=0)], W[x.any(axis=0)], y)"}),
+           "dense", {"product(x, W, z)": "product(x[:, x.any(axis=0)], W[x.any(axis=0)], z)"}),
     # Softmax of more than 64 numbers adds only the first 64.
     Mutant("softmax-of-64", "L0",
            "activation", {"super().activation(name, z, y)":

@@ -33,7 +33,6 @@ class Writer:
     graph: Any  # the onnx.GraphProto that gets the nodes and constants
     layer: Layer
     prefix: str  # of their names: the names of the containers around the layer, and its own
-    left_out: Layer | None  # the layer whose activation is not written
 
     def _add_array(self, name: str, values: Any, dtype: str) -> str:
         """Add a constant array (an ONNX initializer) and return its name."""

@@ -31,17 +31,17 @@ def write_layer(parent: Writer, layer: Layer, x: Value) -> Value:
             f"a class of your own is registered (@dnn.register) and gets them by LAYER_NODES.add({kind!r}, "
             f"function) of dnn.interop.onnx"
         )
-    write = Writer(parent.graph, layer, f"{name}.", parent.left_out)
+    write = Writer(parent.graph, layer, f"{name}.")
     y = LAYER_NODES[kind](write, layer, x)
-    if layer is write.left_out or not isinstance(layer, Activated):
+    if not isinstance(layer, Activated):
         return y
-    if layer.activation not in ACTIVATION_NODES:
+    if layer.applied not in ACTIVATION_NODES:
         raise NoTwin(
-            f"layer {name!r} has activation {layer.activation!r}, which has no ONNX nodes, expected one of "
+            f"layer {name!r} has activation {layer.applied!r}, which has no ONNX nodes, expected one of "
             f"{', '.join(ACTIVATION_NODES)}; one of your own gets them by "
-            f"ACTIVATION_NODES.add({layer.activation!r}, function) of dnn.interop.onnx"
+            f"ACTIVATION_NODES.add({layer.applied!r}, function) of dnn.interop.onnx"
         )
-    return ACTIVATION_NODES[layer.activation](write, y)
+    return ACTIVATION_NODES[layer.applied](write, y)
 
 
 def write_layers(parent: Writer, layers: Sequence[Layer], x: Value) -> Value:

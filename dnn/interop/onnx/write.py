@@ -10,7 +10,7 @@ from dnn import __version__
 from dnn.interop.onnx.graph import FILE_DTYPE, Value, Writer
 from dnn.interop.onnx.layers import write_layers
 from dnn.io.atomic_files import write_atomically
-from dnn.layers import Block, Layer
+from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
 from dnn.validation.settings import (
@@ -33,14 +33,13 @@ INPUT_DTYPES = {FILE_DTYPE: 1, "uint8": 2, "int64": 7}
 
 
 def write_network(
-    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, logits: bool = False
+    layers: Sequence[Layer], input_shape: Shape, input_dtype: str | None = None, output: str = "outputs"
 ) -> Any:
-    """Return the onnx.ModelProto of built layers, from "x" to "probabilities", "logits" or "outputs".
+    """Return the onnx.ModelProto of built layers, from "x" to the output of this name.
 
     Args:
         input_shape: of one example.
         input_dtype: None: "int64" before an Embedding, else "float32".
-        logits: leave out the last activation.
 
     Raises BackendUnavailable: the package onnx is not installed.
     """
@@ -48,17 +47,12 @@ def write_network(
         import onnx
     helper = onnx.helper
     graph: Any = onnx.GraphProto(name="network")
-    last = layers[-1]
-    while isinstance(last, Block):
-        last = last.layers[-1]
-    write = Writer(graph, last, "", last if logits else None)
+    write = Writer(graph, layers[-1], "")
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = Value("x", input_shape)
     if input_dtype not in (None, wanted):
         x = write.node("Cast", x, shape=input_shape, to=INPUT_DTYPES[wanted])
     y = write.to_channels_last(write_layers(write, layers, x))
-    is_probability = last.activation in ("softmax", "sigmoid")
-    output = "logits" if logits else "probabilities" if is_probability else "outputs"
     graph.node.append(helper.make_node("Identity", [y.name], [output], name=output))
     info = helper.make_tensor_value_info
     graph.input.append(info("x", INPUT_DTYPES[input_dtype or wanted], ["batch", *input_shape]))
@@ -105,7 +99,10 @@ def to_onnx(
         fit = len(class_names) == n and all(map(is_text, class_names))
         require(fit, "class_names", class_names, f"{n} names")
         about["class_names"] = json.dumps(list(class_names))
-    made = write_network(model.layers, model.input_shape, input_dtype, logits)
+    is_probability = model.layers[-1].activation in ("softmax", "sigmoid")
+    output = "logits" if logits else "probabilities" if is_probability else "outputs"
+    layers = model.layers if logits else [*model.layers, model.last_activation]
+    made = write_network(layers, model.input_shape, input_dtype, output)
     for key, text in about.items():
         made.metadata_props.add(key=key, value=text)
     return made

@@ -42,6 +42,6 @@ def test_only_large_float32_products_are_onednns(monkeypatch, rows, units, dtype
     monkeypatch.setattr(dense, "HAS_ONEDNN", has_onednn)
     monkeypatch.setattr(dense, "_onednn_linear", lambda x, W, b: calls.append(W) or x.new_zeros(rows, len(W)))
     x, dz, W = map(backend.zeros, ((rows, 512), (rows, units), (512, units)))
-    backend.kernels.dense("linear", x, W, W[0], dz)
-    backend.kernels.dense_backward("linear", dz, x, dz, W, dz, (W, W[0], x))
+    backend.kernels.dense(x, W, W[0], dz)
+    backend.kernels.dense_backward(dz, x, W, (W, W[0], x))
     assert len(calls) == expected
