@@ -1,7 +1,7 @@
 """Static checks of what source files must not do.
 
-They must not execute their input, start a shell, use the network outside SPEAKS, or import packages that
-pyproject.toml does not name.
+They must not exceed the sizes that CONTRIBUTING.md names, execute their input, start a shell, use the network
+outside SPEAKS, or import packages that pyproject.toml does not name.
 """
 
 import ast
@@ -35,12 +35,21 @@ SCRIPTS = {
 UNDECLARED = {"array-agreement", "backends", "dnn", "threadpoolctl", *SCRIPTS}
 OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # their importers report the missing extra
 
+LONG_FUNCTIONS = {"get_backend", "check_agreement"}  # half of each is its docstring
+
 
 def imported(nodes):
     """Return the top-level modules that these nodes of a file import."""
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
     return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_and_files_are_short(name):
+    assert FILES[name].count("\n") <= 300
+    functions = [node for node in ast.walk(ast.parse(FILES[name])) if isinstance(node, ast.FunctionDef)]
+    assert {f.name for f in functions if f.end_lineno - f.lineno >= 60} <= LONG_FUNCTIONS
 
 
 @pytest.mark.parametrize("name", FILES)
