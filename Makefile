@@ -14,6 +14,10 @@ COMMA   := ,
 EXTRAS  := fast$(if $(filter auto cupy torch,$(BACKEND)),$(addprefix $(COMMA),$(CUDA)))
 # pip before 24.0 cannot resolve every extra. Without --quiet, pip shows the progress of a download of minutes.
 INSTALL := $(VENV)/bin/python -m pip install --quiet 'pip>=24' && $(VENV)/bin/python -m pip install
+# On Linux the ordinary index has only the CUDA build of torch, which takes several GB more.
+CPU_TORCH = $(VENV)/bin/python -m pip install --timeout 10 --retries 1 \
+	--index-url https://download.pytorch.org/whl/cpu torch torchvision || \
+	echo "This index cannot be reached, so torch comes from the ordinary one."
 
 .PHONY: train test docs clean
 
@@ -31,6 +35,7 @@ docs: $(VENV)/.docs
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(if $(CUDA)$(filter-out Linux,$(shell uname)),,$(CPU_TORCH))
 
 $(VENV)/.train-$(EXTRAS): pyproject.toml | $(VENV)/bin/python
 	$(INSTALL) --editable '.[$(EXTRAS)]'
