@@ -125,7 +125,7 @@ def test_registered_parts_train_save_and_load(load_module, make_backend, tmp_pat
 
 
 FEW = (
-    (LAYERS, ("Dense",)),
+    (LAYERS, ("Activation", "Dense")),
     (LOSSES, ("categorical_crossentropy", "mean_squared_error")),
     (OPTIMIZERS, ("sgd", "adam")),
     (ACTIVATIONS, ("linear", "relu", "sigmoid", "tanh", "softmax", "gelu")),
